@@ -1,0 +1,42 @@
+# `make results` runs the main job, `make test` the tests; each sets up what it needs first.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: help setup setup-spark results test test-all lint types check pins clean
+
+help:  ## Show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: .venv/ready  ## Build the environment in .venv/ (quick when nothing changed)
+
+.venv/ready: requirements_ml.txt requirements_dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements_dev.txt
+	@touch $@
+
+.venv/spark-ready: .venv/ready requirements_spark.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements_spark.txt
+	@touch $@
+
+setup-spark: .venv/spark-ready  ## Add PySpark for its reader test (needs a Java runtime as well)
+
+results: setup  ## Run the main job: on data/raw/user/ if it holds files, else on the sample
+	$(BIN)/generate_ml_results
+
+test: setup  ## Run the quick tests
+	$(BIN)/python -m pytest -q
+
+test-all: setup  ## Run every test, the slow ones included
+	$(BIN)/python -m pytest -q -m ""
+
+lint: setup  ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup  ## Check types
+	$(BIN)/mypy
+
+check: lint types test  ## Lint, types and quick tests
+
+clean:  ## Remove the environment and caches; data, models and reports stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,1 @@
+"""Everything that computes; touches no network and imports neither pipelines nor scripts."""

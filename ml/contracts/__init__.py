@@ -1,0 +1,1 @@
+"""The tables of the project as data: columns, types, units, ranges, keys, and the check."""

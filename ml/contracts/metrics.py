@@ -1,0 +1,47 @@
+"""The metrics table: long, one row a number, with the closed list of metric names."""
+
+import pyarrow as pa
+
+from ml.contracts.base import Column, Contract
+from ml.contracts.forecasts import KIND
+
+METRICS_MEANING = {
+    "mae": "mean absolute error of the median",
+    "rmse": "root mean squared error of the mean",
+    "mase": "mae over the in-sample error of the seasonal naive forecast",
+    "rmsse": "rmse over the in-sample root mean squared error of the naive forecast",
+    "bias": "sum of (mean forecast - actual) over sum of actuals; above 0 = too much",
+    "mape": "mean absolute percentage error of the median; only where every actual is > 0",
+    "accuracy": "1 - mape, where mape is defined",
+    "wql": "weighted quantile loss at .1 to .9 over the sum of absolute actuals",
+    "cum_wql": "the same of the cumulative demand of steps 1 to H, at .5, .8, .9, .95, .99",
+    "scaled_pinball": "mean pinball loss at .1 to .9 over the item's mean absolute demand",
+    "scaled_crps": "continuous ranked probability score over the item's scale",
+    "cum_scaled_crps": "the same of the cumulative demand over the protection interval",
+    "coverage_80": "share of actuals below q80, randomised for counts",
+    "coverage_90": "share of actuals below q90, randomised for counts",
+    "coverage_95": "share of actuals below q95, randomised for counts",
+    "coverage_80_interval": "share of actuals between q10 and q90, randomised for counts",
+    "fva_naive": "forecast value added: 1 - scaled_crps / scaled_crps of naive",
+    "weight": "share of the model in the ensemble",
+}
+
+METRICS = Contract(
+    "metrics",
+    key=("kind", "item_id", "demand_class", "model", "cutoff", "horizon_step", "metric"),
+    columns=(
+        KIND,
+        Column("item_id", pa.string(), description="item; null = all items", nullable=True),
+        Column("demand_class", pa.string(), description="class; null = all", nullable=True),
+        Column("model", pa.string(), description="model"),
+        Column(
+            "cutoff", pa.timestamp("us"), "day", "origin; null = all origins", nullable=True
+        ),
+        Column(
+            "horizon_step", pa.int64(), "periods", "step; null = all steps", nullable=True, lower=1
+        ),
+        Column("metric", pa.string(), description="name", allowed=tuple(METRICS_MEANING)),
+        Column("value", pa.float64(), "see metric", "the number", nullable=True),
+        Column("n_obs", pa.int64(), "1", "how many actuals it is from", lower=0),
+    ),
+)  # fmt: skip

@@ -1,0 +1,95 @@
+"""All settings of the project, read once from ``.env.ml`` and the environment (which wins)."""
+
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml.errors import ConfigError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def _below_project(path: object) -> object:
+    return PROJECT / path if isinstance(path, str | Path) else path
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+ProjectPath = Annotated[Path, BeforeValidator(_below_project)]
+OptionalDay = Annotated[date | None, BeforeValidator(_empty_is_none)]
+
+
+class Settings(BaseSettings):
+    """Everything stable; what changes between runs is an option of the command."""
+
+    model_config = SettingsConfigDict(
+        env_file=PROJECT / ".env.ml", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    enable_external_apis: bool = Field(default=False, description="true lets the ETL open sockets")
+    enable_ml_processing: bool = Field(
+        default=True, description="false: training and forecasting commands stop with exit code 2"
+    )
+    data_dir: ProjectPath = Field(default=PROJECT / "data", description="inputs, raw and processed")
+    models_dir: ProjectPath = Field(default=PROJECT / "models", description="trained models")
+    reports_dir: ProjectPath = Field(default=PROJECT / "reports", description="reports for people")
+    log_dir: ProjectPath = Field(default=PROJECT / "logs", description="JSON logs")
+    ml_results_path: ProjectPath = Field(
+        default=PROJECT / "data" / "ml_results", description="versions and flat view of the results"
+    )
+    today: OptionalDay = Field(
+        default=None,
+        description="the day on which every command believes to run; empty = the clock",
+    )
+    history_start: date = Field(
+        default=date(2015, 1, 1), description="first day that the ETL asks for"
+    )
+    seed: int = Field(default=0, ge=0, description="seed of every random draw, with the item's id")
+    service_level: float = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="cycle service level where an item has no target of its own",
+    )
+    lead_time_days: float = Field(
+        default=30.0, gt=0, description="lead time where an item has none of its own [days]"
+    )
+    lead_time_cv: float = Field(
+        default=0.3,
+        ge=0,
+        description="lead time's standard deviation over its mean, where not given",
+    )
+    backtest_items: int = Field(
+        default=500,
+        ge=1,
+        description="items that the backtest runs on; more are sampled by their ids",
+    )
+    max_protection_days: float = Field(
+        default=180.0,
+        gt=0,
+        description="longest protection interval that forecasts are made for [days]",
+    )
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        ConfigError: A setting has a value it cannot have; the message names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper()
+        raise ConfigError(
+            f"settings: {name}={first['input']!r}: {first['msg']} "
+            f"({error.error_count()} wrong in all). Correct it in .env.ml or the environment."
+        ) from None

@@ -1,0 +1,1 @@
+"""Everything that moves data across the edge of the project, in and out."""
