@@ -4,6 +4,7 @@ Anything else that escapes a command is a bug and keeps its traceback (exit code
 A message is one line: where, what is wrong (count of total), first offenders, what to do.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -41,7 +42,7 @@ class PublishError(PipelineError):
     exit_code = 5
 
 
-def first_few(values: list[object], limit: int = 3) -> str:
+def first_few(values: Sequence[object], limit: int = 3) -> str:
     """Name the first offenders of a list for a one-line message, and how many more there are."""
     named = ", ".join(repr(value) for value in values[:limit])
     rest = len(values) - limit

@@ -1,0 +1,196 @@
+"""Forecast stage: load the trained models, draw paths, combine, write rows chunk by chunk."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.batch.model_store import ModelStore
+from ml.batch.parallel import run_tasks
+from ml.batch.plan import PanelPlan
+from ml.batch.pooled import PREDICTED, pooled_forecast, train_pooled
+from ml.batch.rows import Provenance, forecast_rows, model_rows
+from ml.batch.train import trained_task
+from ml.ensemble.mixture import Combined, combine_item, usable
+from ml.ensemble.weights import weights_for
+from ml.evaluation.demand_class import DemandPattern, demand_pattern
+from ml.forecasters.base import Forecast, is_count
+from ml.forecasters.registry import FALLBACK_CHAIN, PER_SERIES, POOLED, forecaster, reference
+from ml.inventory.facts import DemandFacts
+from ml.inventory.policies import ItemPolicy, PolicySettings
+from ml.inventory.recommendations import recommend
+from ml.panel import Panel
+from ml.panel_tables import Refusal
+
+ABSURD_GROWTH = 1e4  # a path beyond so many times the largest observation is no forecast
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastTask:
+    """Some items to forecast and recommend for.
+
+    Attributes:
+        panel: The items, until ``as_of``.
+        horizon: Published steps.
+        reach: Predicted steps.
+        weights: Of the ensemble by class.
+        folders: Of the saved models by family.
+        policies: Parameters of each item; empty for prices.
+        stock: In the INVENTORY contract, ``None`` without a stock file.
+        policy_settings: Defaults and seed of recommendations.
+        provenance: Of the run.
+        target: Where the rows go, without the suffixes.
+        refusals: Where items go that no model could forecast.
+    """
+
+    panel: Panel
+    horizon: int
+    reach: int
+    weights: Mapping[str, Mapping[str, float]]
+    folders: Mapping[str, Path]
+    policies: Mapping[str, ItemPolicy]
+    stock: pa.Table | None
+    policy_settings: PolicySettings
+    provenance: Provenance
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDone:
+    """What became of a chunk.
+
+    Attributes:
+        target: Where its rows are, without the suffixes.
+        refusals: Items that no model could forecast.
+    """
+
+    target: Path
+    refusals: tuple[Refusal, ...]
+
+
+def part(target: Path, dataset: str) -> Path:
+    """File of a chunk's rows of one dataset."""
+    return target.with_name(f"{target.name}_{dataset}.parquet")
+
+
+def forecast_chunks(tasks: Sequence[ForecastTask], jobs: int | None) -> list[ChunkDone]:
+    """Forecast all chunks; a chunk that an earlier run finished is not done again."""
+    done = run_tasks(forecast_chunk, tasks, jobs=jobs, label="forecasting")
+    return sorted(done, key=lambda chunk: chunk.target)
+
+
+def predict_pooled(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
+    """Let the trained pooled models say what they think of each item, where they have not."""
+    tasks = [trained_task(plan, store) for plan in plans]
+    open_tasks = [task for task in tasks if task.predicted and not task.predicted.exists()]
+    run_tasks(train_pooled, open_tasks, jobs=jobs, label="predicting lstm")
+
+
+def forecast_chunk(task: ForecastTask) -> ChunkDone:
+    """Forecast one chunk and write its rows."""
+    components = predict_components(task)
+    patterns = [demand_pattern(row) for row in task.panel.values]
+    names = [pattern.name if task.panel.is_demand else "price" for pattern in patterns]
+    shares = [weights_for(task.weights, name) for name in names]
+    chain = FALLBACK_CHAIN[task.panel.kind]
+    combined = [
+        combine_item(components, row, shares[row], chain) for row in range(len(task.panel.items))
+    ]
+    rows = [row for row, one in enumerate(combined) if one.paths is not None]
+    refusals = tuple(
+        Refusal(item, task.panel.kind, one.reason or "no model", int(pattern.n_obs))
+        for item, one, pattern in zip(task.panel.items, combined, patterns, strict=True)
+        if one.paths is None
+    )
+    if rows:
+        _write_rows(task, components, combined, shares, patterns, rows)
+    return ChunkDone(task.target, refusals)
+
+
+def predict_components(task: ForecastTask) -> dict[str, Forecast]:
+    """Checked paths of every model for all items of the chunk."""
+    panel, seed = task.panel, task.policy_settings.seed
+    found = {}
+    for model, folder in task.folders.items():
+        if model in POOLED:
+            forecast = pooled_forecast(panel, folder, folder / PREDICTED, task.reach, seed)
+        elif model in PER_SERIES:
+            fitted = forecaster(model, horizon=task.reach, seed=seed).load(folder, panel)
+            forecast = fitted.predict(panel.items, task.reach, seed=seed)
+        else:
+            forecast = reference(model).fit(panel).predict(panel.items, task.reach, seed=seed)
+        found[model] = checked(forecast, panel)
+    return found
+
+
+def checked(forecast: Forecast, panel: Panel) -> Forecast:
+    """The forecast with items marked as failed whose paths are not finite or absurdly large."""
+    failures = dict(forecast.failures)
+    largest = np.nanmax(np.abs(panel.values), axis=1)
+    paths = forecast.paths
+    for row, item in enumerate(forecast.items):
+        if item in failures:
+            continue
+        top = np.abs(paths[row]).max()
+        if not np.isfinite(top):
+            failures[item] = "forecast not finite"
+        elif top > ABSURD_GROWTH * max(largest[row], 1.0):
+            failures[item] = f"forecast of {top:.3g} after values up to {largest[row]:.3g}"
+            paths[row] = np.nan
+    return Forecast(forecast.items, paths, failures)
+
+
+def _write_rows(
+    task: ForecastTask,
+    components: Mapping[str, Forecast],
+    combined: Sequence[Combined],
+    shares: Sequence[Mapping[str, float]],
+    patterns: Sequence[DemandPattern],
+    rows: Sequence[int],
+) -> None:
+    panel = task.panel.rows(rows)
+    paths = np.stack([combined[row].paths for row in rows])  # type: ignore[misc] # rows have paths
+    published = paths[:, :, : task.horizon]
+    models = [combined[row].model for row in rows]
+    reasons = [combined[row].reason for row in rows]
+    _save(forecast_rows(panel, published, models, reasons, task.provenance), task, "forecasts")
+    parts = {}
+    for model, forecast in components.items():
+        alive = [row for row in range(len(forecast.items)) if usable(forecast.paths[row])]
+        parts[model] = (alive, forecast.paths[alive][:, :, : task.horizon])
+    _save(model_rows(task.panel, parts, shares), task, "forecast_models")
+    if task.panel.is_demand:
+        facts = [_facts(task.panel, row, patterns[row], combined[row]) for row in rows]
+        table = recommend(
+            paths, facts, task.policies, task.stock, frequency=panel.frequency,
+            as_of=panel.cutoff, run_id="", settings=task.policy_settings,
+        )  # fmt: skip
+        _save(table, task, "recommendations")
+
+
+def _facts(panel: Panel, row: int, pattern: DemandPattern, combined: Combined) -> DemandFacts:
+    values = panel.values[row]
+    demanded = np.flatnonzero(np.nan_to_num(values) > 0)
+    return DemandFacts(
+        item_id=panel.items[row],
+        demand_class=pattern.name,
+        adi=pattern.adi,
+        cv2=pattern.cv2,
+        n_obs=pattern.n_obs,
+        n_nonzero=pattern.n_nonzero,
+        last_demand=panel.periods[demanded[-1]] if len(demanded) else None,
+        model_id=combined.model,
+        model_role="champion" if combined.reason is None else "fallback",
+        whole_units=is_count(values),
+    )
+
+
+def _save(table: pa.Table, task: ForecastTask, dataset: str) -> None:
+    path = part(task.target, dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name}")
+    pq.write_table(table, staged, compression="zstd")
+    staged.replace(path)

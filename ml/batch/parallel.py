@@ -1,0 +1,84 @@
+"""Running tasks over worker processes, with numeric libraries pinned to one thread each."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from joblib import Parallel, delayed, parallel_config
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from threadpoolctl import threadpool_limits
+
+# Read by TensorFlow when it is first imported, in whichever process that happens.
+ONE_THREAD = {
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",  # its rounding depends on the machine
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_tasks(
+    work: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int | None, label: str
+) -> list[Any]:
+    """Run ``work`` on every task in worker processes and show how far it is.
+
+    Results come back in no particular order; tasks write files and return small things.
+
+    Args:
+        work: A module-level function.
+        tasks: Its arguments.
+        jobs: Worker processes; ``None`` = one a core.
+        label: What to call the work on the terminal.
+    """
+    if not tasks:
+        return []
+    count = min(jobs or cores(), len(tasks))
+    with parallel_config("loky", inner_max_num_threads=1):
+        pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
+        results = pool(delayed(_pinned)(work, task) for task in tasks)
+        return list(_shown(results, len(tasks), label))
+
+
+def _pinned(work: Callable[[Any], Any], task: Any) -> Any:
+    os.environ.update(ONE_THREAD)
+    with threadpool_limits(1):
+        return work(task)
+
+
+def _shown(results: Iterator[Any], total: int, label: str) -> Iterator[Any]:
+    """Pass results on with a bar on a terminal, and with a few plain lines elsewhere."""
+    with _progress() as progress:
+        if progress is None:
+            marks = {max(1, round(total * part / 4)) for part in (1, 2, 3, 4)}
+            for done, result in enumerate(results, start=1):
+                if done in marks:
+                    print(f"{label}: {done} of {total}", file=sys.stderr, flush=True)  # noqa: T201 - cron
+                yield result
+        else:
+            bar = progress.add_task(label, total=total)
+            for result in results:
+                progress.advance(bar)
+                yield result
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=console) as progress:
+        yield progress

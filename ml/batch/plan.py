@@ -1,0 +1,125 @@
+"""What a run is going to do with one panel, decided before anything is computed."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from ml.evaluation.origins import cutoffs
+from ml.forecasters.base import N_PATHS
+from ml.forecasters.registry import models_of
+from ml.panel import Panel
+from ml.panel_tables import learnable_items
+from ml.seeds import number
+
+CHUNK_BYTES = 48e6  # sample paths of one chunk in one worker
+LARGEST_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PanelPlan:
+    """One panel and everything about its run that shapes the result.
+
+    Attributes:
+        panel: The usable series until ``as_of``.
+        learnable: Items that pooled models and weights are learned from.
+        wanted: Items that are fitted one by one and written.
+        horizon: Published steps H.
+        reach: Steps predicted: at least H, and the longest protection interval.
+        protection: Steps of each wanted item's own protection interval.
+        backtest_items: Items that the backtest runs on.
+        origins: Its cutoffs, latest first.
+        seed: Of the run.
+    """
+
+    panel: Panel
+    learnable: tuple[str, ...]
+    wanted: tuple[str, ...]
+    horizon: int
+    reach: int
+    protection: tuple[int, ...]
+    backtest_items: tuple[str, ...]
+    origins: tuple[np.datetime64, ...]
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of the panel in files and on the screen."""
+        return f"{self.panel.kind}_{self.panel.frequency.value.lower()}"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All component models."""
+        return models_of(self.panel.kind)
+
+    def chunks(self, items: tuple[str, ...], steps: int) -> tuple[tuple[str, ...], ...]:
+        """``items`` in portions whose paths fit a worker's memory; results do not depend on it."""
+        per_item = len(self.models) * N_PATHS * steps * 4.0
+        size = int(np.clip(CHUNK_BYTES / per_item, 2, LARGEST_CHUNK))
+        size = max(1, min(size, -(-len(items) // 8)))
+        return tuple(items[start : start + size] for start in range(0, len(items), size))
+
+
+def make_plan(
+    panel: Panel,
+    *,
+    wanted: tuple[str, ...],
+    horizon: int | None,
+    protection: tuple[int, ...],
+    backtest_items: int,
+    seed: int,
+) -> PanelPlan:
+    """Decide horizon, origins and the backtest's sample of one panel.
+
+    Args:
+        panel: The usable series.
+        wanted: Items to write, a subset of the panel's.
+        horizon: Published steps; ``None`` = the frequency's default.
+        protection: Protection interval of each wanted item [periods].
+        backtest_items: Most items that the backtest runs on. Where there are more, those with
+            the smallest hash of their id are taken, whatever else is in the file.
+        seed: Of the run.
+    """
+    steps = horizon or panel.frequency.default_horizon
+    learnable = learnable_items(panel)
+    sample = sorted(learnable, key=lambda item: number(seed, "backtest", item))[:backtest_items]
+    learned = panel.select(learnable) if learnable else panel
+    return PanelPlan(
+        panel=panel,
+        learnable=learnable,
+        wanted=wanted,
+        horizon=steps,
+        reach=max((steps, *protection)),
+        protection=protection,
+        backtest_items=tuple(sorted(sample)),
+        origins=cutoffs(learned, steps) if learnable else (),
+        seed=seed,
+    )
+
+
+@cache
+def code_version() -> str:
+    """Version of the project, and eight digits of the code that computes.
+
+    The digits change with any edit below ``ml/``, so nothing made by other code passes for ours.
+    """
+    digest = hashlib.sha256()
+    package = Path(__file__).resolve().parent.parent
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode())
+        digest.update(path.read_bytes())
+    try:
+        release = version("previsor")
+    except PackageNotFoundError:
+        release = "0"
+    return f"{release}+{digest.hexdigest()[:8]}"
+
+
+def fingerprint(*parts: object) -> str:
+    """Twelve hexadecimal digits that stand for these plain values."""
+    text = json.dumps(parts, sort_keys=True, default=str, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,159 @@
+"""Forecast paths as rows of the published tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from ml.contracts.base import Contract
+from ml.contracts.forecasts import CUMULATIVE_QUANTILES, FORECAST_MODELS, FORECASTS, QUANTILES
+from ml.contracts.forecasts import quantile_name as q_name
+from ml.forecasters.base import Paths
+from ml.frequency import periods_after
+from ml.panel import Floats, Panel
+
+DIGITS = 6
+Columns = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What every row of a run says of where it comes from.
+
+    Attributes:
+        model_version: Derived from data, settings and code.
+        dataset_id: Derived from the content of the inputs.
+        source: Who the data is from.
+        generated_at: When the run started.
+    """
+
+    model_version: str
+    dataset_id: str
+    source: Mapping[str, str]
+    generated_at: datetime
+
+
+def distribution_columns(paths: Paths, *, cumulative: bool) -> Columns:
+    """Mean, quantiles and cumulative quantiles of paths (N, S, H) as columns of N x H values.
+
+    Args:
+        paths: Sample paths, N items.
+        cumulative: Whether sums over steps mean anything (demand).
+    """
+    cuts = np.quantile(paths, QUANTILES, axis=1, method="inverted_cdf")
+    columns: Columns = {"forecast": _flat(paths.mean(axis=1, dtype=np.float64))}
+    named = {q_name(level): _flat(cut) for level, cut in zip(QUANTILES, cuts, strict=True)}
+    columns |= {"lower": named["q10"], "upper": named["q90"], **named}
+    empty = pa.nulls(paths.shape[0] * paths.shape[2], pa.float64())
+    names = [f"cum_{q_name(level)}" for level in CUMULATIVE_QUANTILES]
+    if not cumulative:
+        return columns | dict.fromkeys(("cum_mean", *names), empty)
+    sums = np.cumsum(paths, axis=2, dtype=np.float64)
+    columns["cum_mean"] = _flat(sums.mean(axis=1))
+    totals = np.quantile(sums, CUMULATIVE_QUANTILES, axis=1, method="inverted_cdf")
+    return columns | {name: _flat(cut) for name, cut in zip(names, totals, strict=True)}
+
+
+def forecast_rows(
+    panel: Panel,
+    paths: Paths,
+    models: Sequence[str],
+    reasons: Sequence[str | None],
+    provenance: Provenance,
+) -> pa.Table:
+    """Rows of the FORECASTS contract for all items of ``panel``.
+
+    Args:
+        panel: N items until ``as_of``.
+        paths: (N, S, H).
+        models: Model behind each item's rows.
+        reasons: Why not every wanted model took part, by item.
+        provenance: Of the run.
+    """  # fmt: skip
+    horizon = paths.shape[2]
+    columns = _keys(panel, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
+    seen = panel.observed()
+    ends = panel.periods[seen.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1)]
+    count = len(panel.items) * horizon
+    columns |= {
+        "frequency": [panel.frequency.value] * count,
+        "as_of": np.repeat(_stamp(panel.cutoff), count),
+        "unit": np.repeat(np.asarray(panel.units, dtype=object), horizon),
+        "model_used": np.repeat(np.asarray(models, dtype=object), horizon),
+        "is_fallback": np.repeat([reason is not None for reason in reasons], horizon),
+        "fallback_reason": np.repeat(np.asarray(reasons, dtype=object), horizon),
+        "n_train": np.repeat(seen.sum(axis=1), horizon),
+        "train_end": np.repeat(_stamp(ends), horizon),
+        "model_version": [provenance.model_version] * count,
+        "dataset_id": [provenance.dataset_id] * count,
+        "source": [provenance.source[panel.kind]] * count,
+        "generated_at": [provenance.generated_at.astimezone(UTC)] * count,
+    }
+    return _table(columns, FORECASTS)
+
+
+def model_rows(
+    panel: Panel,
+    parts: Mapping[str, tuple[Sequence[int], Paths]],
+    weights: Sequence[Mapping[str, float]],
+) -> pa.Table:
+    """Rows of the FORECAST_MODELS contract, sorted by item, period and model.
+
+    Args:
+        panel: N items.
+        parts: By model the positions of the items that it forecast, and their paths (n, S, H).
+        weights: Of each item, the share by model.
+    """  # fmt: skip
+    tables = []
+    for model, (rows, paths) in parts.items():
+        if not len(rows):
+            continue
+        part = panel.rows(rows)
+        horizon = paths.shape[2]
+        share = [weights[row].get(model, 0.0) for row in rows]
+        columns = _keys(part, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
+        columns |= {"model": [model] * len(rows) * horizon, "weight": np.repeat(share, horizon)}
+        tables.append(_table(columns, FORECAST_MODELS))
+    if not tables:
+        return FORECAST_MODELS.schema.empty_table()
+    order = [("item_id", "ascending"), ("ds", "ascending"), ("model", "ascending")]
+    return pa.concat_tables(tables).sort_by(order)
+
+
+def _keys(panel: Panel, horizon: int) -> Columns:
+    count = len(panel.items)
+    days = periods_after(panel.cutoff, horizon, panel.frequency)
+    return {
+        "item_id": np.repeat(np.asarray(panel.items, dtype=object), horizon),
+        "ds": np.tile(_stamp(days), count),
+        "horizon_step": np.tile(np.arange(1, horizon + 1), count),
+        "kind": [panel.kind] * (count * horizon),
+    }
+
+
+def _stamp(days: np.ndarray | np.datetime64) -> np.ndarray | np.datetime64:
+    return days.astype("datetime64[us]")
+
+
+def _table(columns: Columns, contract: Contract) -> pa.Table:
+    arrays = [pa.array(columns[field.name], field.type) for field in contract.schema]
+    return pa.Table.from_arrays(arrays, schema=contract.schema)
+
+
+def _flat(values: Floats) -> Floats:
+    return significant(np.asarray(values, np.float64), DIGITS).reshape(-1)
+
+
+def significant(values: Floats, digits: int) -> Floats:
+    """Values rounded to so many significant digits; keeps their order.
+
+    >>> significant(np.array([123456.7, 0.00123456789, 0.0]), 3)
+    array([1.23e+05, 1.23e-03, 0.00e+00])
+    """
+    safe = np.where(values == 0, 1.0, np.abs(values))
+    places = digits - 1 - np.floor(np.log10(safe))
+    # Powers of ten of whole numbers are exact; multiplying by 10**-n is not.
+    up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
+    return np.round(values * up / down) * down / up

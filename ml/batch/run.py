@@ -1,0 +1,320 @@
+"""A whole run: plan, train, backtest, forecast, recommend, write one version."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ml.artifacts import version as versions
+from ml.batch.backtest import fit_ensembles, read_backtests, read_weights
+from ml.batch.forecast import ChunkDone, ForecastTask, forecast_chunks, predict_pooled
+from ml.batch.inputs import RunInputs, RunOptions, inputs_hash, make_plans, policies_of
+from ml.batch.model_store import ModelStore
+from ml.batch.plan import PanelPlan, code_version, fingerprint
+from ml.batch.rows import Provenance
+from ml.batch.train import train_series
+from ml.batch.version_writer import Tables, VersionFacts, write_version
+from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
+from ml.contracts.metrics import METRICS
+from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.errors import DataError, ModelError, first_few
+from ml.evaluation.metrics import metrics_table, with_ensemble
+from ml.forecasters.registry import FAMILIES, PER_SERIES
+from ml.inventory.recommendations import insufficient
+from ml.panel_tables import Refusal, dataset_id
+
+WORK = ".work"
+FORECAST_PARTS = (FORECASTS.name, FORECAST_MODELS.name, REFUSALS.name)
+ALL_PARTS = (*FORECAST_PARTS, RECOMMENDATIONS.name, METRICS.name)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run made.
+
+    Attributes:
+        record: Its commit.
+        plans: What was done.
+        chunks: What became of each panel's chunks, by panel name.
+        refusals: Items without a forecast.
+        metrics: METRICS rows.
+        weights: Of the ensemble, by panel name and class.
+        model_version: Of all models together.
+        dataset_id: Of the panels.
+    """
+
+    record: versions.CommitRecord
+    plans: tuple[PanelPlan, ...]
+    chunks: Mapping[str, Sequence[ChunkDone]]
+    refusals: tuple[Refusal, ...]
+    metrics: pa.Table
+    weights: Mapping[str, Mapping[str, Mapping[str, float]]]
+    model_version: str
+    dataset_id: str
+
+
+def train_all(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
+    """Train every family and fit the ensemble; what is trained already is kept."""
+    fit_ensembles(plans, store, jobs)
+    train_series(plans, store, PER_SERIES, jobs)
+
+
+def run_batch(
+    inputs: RunInputs, options: RunOptions, *, train: bool, parts: Sequence[str] = ALL_PARTS
+) -> RunResult:
+    """Run everything and commit a version.
+
+    Args:
+        inputs: Panels and tables.
+        options: What was asked for.
+        train: Train what is not trained yet; otherwise everything must be.
+        parts: Datasets to write. With recommendations alone, the rest is copied from the newest
+            whole version; with forecasts alone the version is partial.
+
+    Raises:
+        DataError: An id stands for two series, or nothing was made before that could be copied.
+        ModelError: Models are missing, or no series of a panel could be forecast.
+        PublishError: The disk refused.
+    """
+    plans = make_plans(inputs, options)
+    store = ModelStore(options.models_dir, dataset_id(list(inputs.panels)))
+    with versions.results_lock(options.results), versions.results_lock(store.root):
+        versions.discard_stale_staging(options.results)
+        reuse = _version_to_reuse(options.results, store, parts)
+        if train:
+            train_all(plans, store, options.jobs)
+        for plan in plans:
+            store.require(plan.name, (*FAMILIES, "ensemble"))
+        predict_pooled(plans, store, options.jobs)
+        return _forecast_and_write(inputs, options, plans, store, parts, reuse)
+
+
+def _version_to_reuse(results: Path, store: ModelStore, parts: Sequence[str]) -> str | None:
+    if set(parts) != {RECOMMENDATIONS.name}:
+        return None
+    record = versions.newest_whole_version(results)
+    if record is None:
+        raise DataError(
+            f"--only-recommendations: '{results}' holds no whole version to copy the forecasts "
+            f"from. Run generate_ml_results without it first."
+        )
+    made_from = versions.read_manifest(results, record.version_id).run.get("dataset_id")
+    if made_from != store.dataset_id:
+        raise DataError(
+            f"--only-recommendations: the newest version {record.version_id} was made from "
+            f"dataset {made_from}, the data is now {store.dataset_id}. Run without it."
+        )
+    return record.version_id
+
+
+def _forecast_and_write(
+    inputs: RunInputs,
+    options: RunOptions,
+    plans: tuple[PanelPlan, ...],
+    store: ModelStore,
+    parts: Sequence[str],
+    reuse: str | None,
+) -> RunResult:
+    model_version = f"m-{fingerprint(store.dataset_id, code_version(), options.policy.seed)}"
+    provenance = Provenance(model_version, store.dataset_id, inputs.source, options.started)
+    whole_hash = inputs_hash(inputs, store.dataset_id, options)
+    work = _work_folder(options.results, fingerprint(whole_hash, code_version()))
+    weights = {plan.name: read_weights(plan, store) for plan in plans}
+    chunks: dict[str, list[ChunkDone]] = {}
+    for plan in plans:
+        tasks = _tasks(plan, inputs, options, store, provenance, weights[plan.name], work)
+        chunks[plan.name] = forecast_chunks(tasks, options.jobs)
+    refusals = _refusals(inputs, options, plans, chunks)
+    metrics = _metrics(plans, store, weights)
+    facts = _facts(inputs, options, plans, weights, metrics, whole_hash, provenance)
+    tables = Tables(
+        demand=_of_kind(plans, chunks, "demand"),
+        prices=_of_kind(plans, chunks, "price"),
+        refusals=refusals,
+        extra_recommendations=_refused_recommendations(inputs, options, plans, refusals),
+        metrics=metrics,
+    )
+    record = write_version(options.results, tables, facts, parts=parts, reuse=reuse)
+    shutil.rmtree(options.results / WORK, ignore_errors=True)
+    return RunResult(
+        record, plans, chunks, refusals, metrics, weights, model_version, store.dataset_id
+    )
+
+
+def _work_folder(results: Path, key: str) -> Path:
+    """Where chunks wait for the version; what a dead run on the same inputs left is used again."""
+    root = results / WORK
+    for old in root.glob("*") if root.exists() else ():
+        if old.name != key:
+            shutil.rmtree(old, ignore_errors=True)
+    (root / key).mkdir(parents=True, exist_ok=True)
+    return root / key
+
+
+def _tasks(
+    plan: PanelPlan,
+    inputs: RunInputs,
+    options: RunOptions,
+    store: ModelStore,
+    provenance: Provenance,
+    weights: Mapping[str, Mapping[str, float]],
+    work: Path,
+) -> list[ForecastTask]:
+    policies = policies_of(plan.panel, inputs, options.policy)
+    folders = {model: store.folder(plan.name, model) for model in plan.models}
+    return [
+        ForecastTask(
+            panel=plan.panel.select(items),
+            horizon=plan.horizon,
+            reach=plan.reach,
+            weights=weights,
+            folders=folders,
+            policies={item: policies[item] for item in items} if policies else {},
+            stock=inputs.inventory,
+            policy_settings=options.policy,
+            provenance=provenance,
+            target=work / plan.name / f"{number:06d}",
+        )
+        for number, items in enumerate(plan.chunks(plan.wanted, plan.reach))
+    ]
+
+
+def _refusals(
+    inputs: RunInputs,
+    options: RunOptions,
+    plans: Sequence[PanelPlan],
+    chunks: Mapping[str, Sequence[ChunkDone]],
+) -> tuple[Refusal, ...]:
+    found = [
+        one for one in inputs.refusals if options.items is None or one.item_id in options.items
+    ]
+    for plan in plans:
+        failed = [one for chunk in chunks[plan.name] for one in chunk.refusals]
+        if len(failed) == len(plan.wanted):
+            raise ModelError(
+                f"{plan.name}: none of {len(failed)} series could be forecast: "
+                f"{first_few([f'{one.item_id}: {one.reason}' for one in failed])}."
+            )
+        found += failed
+    return tuple(sorted(found, key=lambda one: one.item_id))
+
+
+def _refused_recommendations(
+    inputs: RunInputs,
+    options: RunOptions,
+    plans: Sequence[PanelPlan],
+    refusals: Sequence[Refusal],
+) -> pa.Table:
+    demand = [plan for plan in plans if plan.panel.is_demand]
+    reasons = {one.item_id: one.reason for one in refusals if one.kind == "demand"}
+    if not demand or not reasons:
+        return RECOMMENDATIONS.schema.empty_table()
+    policies = policies_of(demand[0].panel, inputs, options.policy)
+    return insufficient(
+        reasons, policies, frequency=demand[0].panel.frequency, as_of=demand[0].panel.cutoff,
+        run_id=options.run_id,
+    )  # fmt: skip
+
+
+def _of_kind(
+    plans: Sequence[PanelPlan], chunks: Mapping[str, Sequence[ChunkDone]], kind: str
+) -> list[ChunkDone]:
+    return [chunk for plan in plans if plan.panel.kind == kind for chunk in chunks[plan.name]]
+
+
+def _metrics(
+    plans: Sequence[PanelPlan],
+    store: ModelStore,
+    weights: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> pa.Table:
+    tables = []
+    for plan in plans:
+        kind = plan.panel.kind
+        backtests = with_ensemble(read_backtests(plan, store), kind)
+        tables.append(metrics_table(backtests, weights[plan.name], kind))
+    order = [(name, "ascending") for name in METRICS.key]
+    return pa.concat_tables(tables).sort_by(order)
+
+
+def _facts(
+    inputs: RunInputs,
+    options: RunOptions,
+    plans: Sequence[PanelPlan],
+    weights: Mapping[str, Mapping[str, Mapping[str, float]]],
+    metrics: pa.Table,
+    whole_hash: str,
+    provenance: Provenance,
+) -> VersionFacts:
+    cutoffs = {plan.name: str(plan.panel.cutoff) for plan in plans}
+    as_of = str(options.as_of or max(cutoffs.values()))
+    families = dict.fromkeys((*FAMILIES, "ensemble"), provenance.model_version)
+    return VersionFacts(
+        version_id=versions.new_version_id(options.results, options.started, whole_hash),
+        as_of=as_of,
+        run_id=options.run_id,
+        started=options.started,
+        provenance=versions.Provenance(
+            code_version=code_version(),
+            seed=options.policy.seed,
+            data_cutoff=cutoffs,
+            model_versions=families,
+            quality_flags=inputs.quality_flags,
+        ),
+        model_versions=model_versions(inputs, options, plans, weights, metrics, provenance),
+        run={
+            "run_id": options.run_id,
+            "dataset_id": provenance.dataset_id,
+            "model_version": provenance.model_version,
+            "inputs_hash": whole_hash,
+            "horizon": {plan.name: plan.horizon for plan in plans},
+            "items": sum(len(plan.wanted) for plan in plans),
+            "source": dict(inputs.source),
+        },
+    )
+
+
+def model_versions(
+    inputs: RunInputs,
+    options: RunOptions,
+    plans: Sequence[PanelPlan],
+    weights: Mapping[str, Mapping[str, Mapping[str, float]]],
+    metrics: pa.Table,
+    provenance: Provenance,
+) -> dict[str, Any]:
+    """The document ``model_versions.json``, with its documented keys and honest ones."""
+    means = {name: _ensemble_mean(metrics, name) for name in ("mape", "rmse", "accuracy", "wql",
+             "cum_wql", "scaled_crps", "bias", "coverage_80_interval", "fva_naive")}  # fmt: skip
+    return {
+        "model_version": provenance.model_version,
+        "generated_at": options.started.isoformat(),
+        "source": dict(inputs.source),
+        "dataset_id": provenance.dataset_id,
+        "code_version": code_version(),
+        "seed": options.policy.seed,
+        "models": dict.fromkeys((*FAMILIES, "ensemble"), provenance.model_version),
+        "metrics": means,
+        "weights": weights,
+        "backtest": {
+            plan.name: {
+                "items": len(plan.backtest_items),
+                "of": len(plan.learnable),
+                "origins": [str(day) for day in plan.origins],
+            }
+            for plan in plans
+        },
+    }
+
+
+def _ensemble_mean(metrics: pa.Table, name: str) -> dict[str, float | None]:
+    """A metric of the ensemble by kind, mean over origins; null where it is not defined."""
+    found: dict[str, list[float]] = {}
+    for row in metrics.to_pylist():
+        whole = all(row[key] is None for key in ("item_id", "demand_class", "horizon_step"))
+        wanted = row["model"] == "ensemble" and row["metric"] == name
+        if whole and wanted and row["value"] is not None:
+            found.setdefault(row["kind"], []).append(row["value"])
+    kinds = sorted(set(metrics["kind"].to_pylist()))
+    return {kind: sum(found[kind]) / len(found[kind]) if kind in found else None for kind in kinds}

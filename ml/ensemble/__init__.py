@@ -1,0 +1,1 @@
+"""Combining models: weights out of the backtest, paths out of the components."""

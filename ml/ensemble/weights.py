@@ -1,0 +1,167 @@
+"""Weights of the ensemble: the mixture with the least CRPS on the backtest.
+
+The score of a mixture is quadratic in its weights,
+
+    CRPS(sum w_m F_m, y) = sum_m w_m E|X_m - y| - 1/2 sum_mk w_m w_k E|X_m - X_k|,
+
+and convex on the simplex, so the best weights are found exactly. CRPS is twice the pinball loss
+averaged over all levels. Each class is shrunk to the panel, and the panel to a default.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from ml.evaluation.points import BacktestPoints
+
+Floats = npt.NDArray[np.float64]
+PANEL = "*"  # the key of the weights that serve a class which was not tried
+THINNED = slice(2, None, 4)  # every fourth point is enough for distances between models
+SMALL = 0.02  # a share below this is not worth a model
+SHRINKAGE = 60.0  # item-origins that the panel counts for within a class
+FALLBACK = {"demand": "empirical", "price": "naive"}
+DEFAULT = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"naive": 1.0}}
+ANCHOR = {"demand": 0.0, "price": 0.25}  # pull to the default: few price series, few origins
+
+
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """Mean distances that a quadratic score is made of, over so many item-origins.
+
+    Attributes:
+        near: (M,) mean of E|X_m - y| over scale.
+        between: (M, M) mean of E|X_m - X_k| over scale.
+        count: Item-origins behind the means.
+    """
+
+    near: Floats
+    between: Floats
+    count: int
+
+
+def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dict[str, float]]:
+    """Weights by demand class, and under ``*`` for the panel as a whole.
+
+    Args:
+        backtests: One for each origin, all with the same models. May be empty.
+        kind: ``demand`` or ``price``.
+    """
+    if not backtests:
+        return {PANEL: dict(DEFAULT[kind])}
+    models = backtests[0].models
+    tables = [_item_distances(_filled(backtest, kind)) for backtest in backtests]
+    near = np.concatenate([table[0] for table in tables])
+    between = np.concatenate([table[1] for table in tables])
+    classes = np.concatenate([np.asarray(backtest.classes) for backtest in backtests])
+    known = np.isfinite(near).all(axis=1)
+    near, between, classes = near[known], between[known], classes[known]
+    if not len(near):
+        return {PANEL: dict(DEFAULT[kind])}
+    anchor = np.asarray([DEFAULT[kind].get(model, 0.0) for model in models])
+    panel = Distances(near.mean(axis=0), between.mean(axis=0), len(near))
+    weights = {PANEL: _named(models, _best(panel, anchor, ANCHOR[kind]))}
+    for name in sorted(set(classes)):
+        own = classes == name
+        part = Distances(near[own].mean(axis=0), between[own].mean(axis=0), int(own.sum()))
+        shrunk = _shrink(part, panel)
+        weights[str(name)] = _named(models, _best(shrunk, anchor, ANCHOR[kind]))
+    return weights
+
+
+def weights_for(
+    weights: Mapping[str, Mapping[str, float]], demand_class: str
+) -> Mapping[str, float]:
+    """The weights that serve a class."""
+    return weights.get(demand_class, weights[PANEL])
+
+
+def _filled(backtest: BacktestPoints, kind: str) -> tuple[BacktestPoints, Floats, Floats]:
+    """Points with the fallback's in place of those of failed models, as the forecast does it."""
+    fallback = backtest.models.index(FALLBACK[kind])
+    points = np.where(np.isnan(backtest.points), backtest.points[fallback], backtest.points)
+    sums = np.where(
+        np.isnan(backtest.cum_points), backtest.cum_points[fallback], backtest.cum_points
+    )
+    return backtest, points, sums
+
+
+def _item_distances(filled: tuple[BacktestPoints, Floats, Floats]) -> tuple[Floats, Floats]:
+    """Per item: (N, M) nearness and (N, M, M) distances, periods and sums in equal parts."""
+    backtest, points, sums = filled
+    near, between = _distances(points, backtest.actual)
+    scale = backtest.scale[:, None]
+    # A price's path is scored by its levels alone: sums of prices mean nothing.
+    if np.isnan(backtest.cum_actual).all() or backtest.classes[0] == "price":
+        return near / scale, between / scale[:, :, None]
+    cum_near, cum_between = _distances(sums, backtest.cum_actual)
+    length = np.sqrt(backtest.cum_steps.mean(axis=1))[:, None]  # a sum of n varies as its root
+    missing = np.isnan(cum_near[:, :1])
+    near = np.where(missing, near, (near + cum_near / length) / 2)
+    between = np.where(
+        missing[:, :, None], between, (between + cum_between / length[:, :, None]) / 2
+    )
+    return near / scale, between / scale[:, :, None]
+
+
+def _distances(points: Floats, actual: Floats) -> tuple[Floats, Floats]:
+    """Means over the observed steps of E|X_m - y| (N, M) and E|X_m - X_k| (N, M, M)."""
+    count = len(points)
+    seen = ~np.isnan(actual)
+    steps = np.maximum(seen.sum(axis=1), 1)
+    gaps = np.abs(points - np.nan_to_num(actual)[None, :, :, None]).mean(axis=-1)
+    near = np.where(seen, gaps, 0.0).sum(axis=2).T / steps[:, None]
+    near[~seen.any(axis=1)] = np.nan
+    thin = np.sort(points, axis=-1)[..., THINNED].astype(np.float32)
+    between = np.zeros((actual.shape[0], count, count))
+    for m in range(count):
+        for k in range(m, count):
+            apart = np.abs(thin[m][..., :, None] - thin[k][..., None, :]).mean(axis=(-1, -2))
+            between[:, m, k] = np.where(seen, apart, 0.0).sum(axis=1) / steps
+            between[:, k, m] = between[:, m, k]
+    return near, between
+
+
+def _shrink(part: Distances, panel: Distances) -> Distances:
+    own = part.count / (part.count + SHRINKAGE)
+    return Distances(
+        own * part.near + (1 - own) * panel.near,
+        own * part.between + (1 - own) * panel.between,
+        part.count,
+    )
+
+
+def _best(distances: Distances, anchor: Floats, pull: float) -> Floats:
+    """The weights on the simplex with the least score."""
+    size = len(distances.near)
+    unit = float(distances.near.min()) or 1.0
+    pull = pull * unit
+
+    def score(w: Floats) -> float:
+        quadratic = w @ distances.between @ w / 2
+        return float((distances.near @ w - quadratic + pull * np.sum((w - anchor) ** 2)) / unit)
+
+    def slope(w: Floats) -> Floats:
+        return (distances.near - distances.between @ w + 2 * pull * (w - anchor)) / unit
+
+    found = minimize(
+        score,
+        np.full(size, 1 / size),
+        jac=slope,
+        bounds=[(0.0, 1.0)] * size,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
+        method="SLSQP",
+        options={"maxiter": 300, "ftol": 1e-12},
+    )
+    kept = np.where(found.x < SMALL, 0.0, found.x)
+    return kept / kept.sum()
+
+
+def _named(models: Sequence[str], weights: Floats) -> dict[str, float]:
+    return {
+        model: round(float(weight), 6)
+        for model, weight in zip(models, weights, strict=True)
+        if weight > 0
+    }

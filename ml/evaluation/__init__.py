@@ -1,0 +1,1 @@
+"""Judging models: origins, scores, classes, metrics."""

@@ -1,0 +1,57 @@
+"""Demand classes by interval and size variation.
+
+Source: Syntetos, Boylan & Croston (2005), *On the categorization of demand patterns*, JORS 56:
+cut-offs 1.32 for the mean interval (ADI) and 0.49 for the squared variation of sizes (CV²).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+ADI_CUT, CV2_CUT = 1.32, 0.49
+CLASSES = ("smooth", "erratic", "intermittent", "lumpy", "too_few", "no_demand")
+
+
+@dataclass(frozen=True, slots=True)
+class DemandPattern:
+    """What a class is made of.
+
+    Attributes:
+        name: One of ``CLASSES``.
+        adi: Observed periods per period with demand; null without demand.
+        cv2: Squared coefficient of variation of the non-zero demands; null below two demands.
+        n_obs: Observed periods.
+        n_nonzero: Periods with demand.
+    """
+
+    name: str
+    adi: float | None
+    cv2: float | None
+    n_obs: int
+    n_nonzero: int
+
+
+def demand_pattern(values: npt.NDArray[np.float64]) -> DemandPattern:
+    """The pattern of one series (T,), NaN = not observed.
+
+    >>> demand_pattern(np.array([0.0, 2.0, 0.0, 2.0])).name  # every second period, one size
+    'intermittent'
+    """
+    seen = values[~np.isnan(values)]
+    sizes = seen[seen > 0]
+    n, events = len(seen), len(sizes)
+    if events == 0:
+        return DemandPattern("no_demand", None, None, n, 0)
+    adi = n / events
+    if events == 1:
+        return DemandPattern("too_few", adi, None, n, 1)
+    cv2 = float(np.var(sizes) / np.mean(sizes) ** 2)
+    steady = adi < ADI_CUT
+    name = {
+        (True, True): "smooth",
+        (True, False): "erratic",
+        (False, True): "intermittent",
+        (False, False): "lumpy",
+    }[steady, cv2 < CV2_CUT]
+    return DemandPattern(name, adi, cv2, n, events)

@@ -1,0 +1,64 @@
+"""The leaderboard: models by class over all origins, best first, as CSV and JSON for people."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+COLUMNS = (
+    "scaled_crps", "cum_scaled_crps", "wql", "cum_wql", "bias", "coverage_80_interval",
+    "coverage_95", "fva_naive", "mase", "rmsse", "mae",
+)  # fmt: skip
+
+
+def leaderboard(metrics: pa.Table) -> list[dict[str, Any]]:
+    """Mean of each metric over the origins, by kind, class and model; least ``scaled_crps`` first.
+
+    Args:
+        metrics: In the METRICS contract.
+    """
+    wanted = [
+        row
+        for row in metrics.to_pylist()
+        if row["item_id"] is None and row["horizon_step"] is None and row["cutoff"] is not None
+    ]
+    sums: dict[tuple[str, str, str], dict[str, list[tuple[float, int]]]] = {}
+    for row in wanted:
+        key = (row["kind"], row["demand_class"] or "all", row["model"])
+        if row["value"] is not None:
+            sums.setdefault(key, {}).setdefault(row["metric"], []).append(
+                (row["value"], row["n_obs"])
+            )
+    lines = [_line(key, found) for key, found in sums.items()]
+    return sorted(lines, key=lambda line: (line["kind"], line["demand_class"] != "all",
+                                           line["demand_class"], line["scaled_crps"]))  # fmt: skip
+
+
+def _line(key: tuple[str, str, str], found: dict[str, list[tuple[float, int]]]) -> dict[str, Any]:
+    line: dict[str, Any] = dict(zip(("kind", "demand_class", "model"), key, strict=True))
+    for name in COLUMNS:
+        pairs = found.get(name, [])
+        total = sum(count for _, count in pairs)
+        mean = sum(value * count for value, count in pairs) / total if total else None
+        line[name] = None if mean is None else round(mean, 6)
+    line["n_obs"] = sum(count for _, count in found.get("scaled_crps", []))
+    line["origins"] = len(found.get("scaled_crps", []))
+    return line
+
+
+def as_csv(lines: Sequence[dict[str, Any]]) -> str:
+    """The leaderboard as CSV text."""
+    stream = io.StringIO()
+    names = ["kind", "demand_class", "model", *COLUMNS, "n_obs", "origins"]
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return stream.getvalue()
+
+
+def as_json(lines: Sequence[dict[str, Any]], **about: str) -> str:
+    """The leaderboard as JSON text, with plain facts about the run."""
+    return json.dumps({**about, "leaderboard": list(lines)}, indent=2, ensure_ascii=False) + "\n"

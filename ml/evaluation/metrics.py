@@ -1,0 +1,262 @@
+"""The metrics table out of the backtest's points: one long row a number."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from ml.contracts.metrics import METRICS
+from ml.ensemble.weights import FALLBACK, fit_weights, weights_for
+from ml.evaluation import scores
+from ml.evaluation.points import BacktestPoints
+from ml.panel import Floats
+from ml.seeds import generator
+
+ENSEMBLE = "ensemble"
+DECILES = tuple(round(0.1 * k, 1) for k in range(1, 10))
+TAIL = (0.5, 0.8, 0.9, 0.95, 0.99)
+COVERED = {"coverage_80": 0.8, "coverage_90": 0.9, "coverage_95": 0.95}
+Row = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Everything that the metrics of one model at one origin are sums of.
+
+    All arrays are (N, H), NaN where there is no actual or the model failed, except ``cum_crps``
+    and ``cum_pinball`` which are (N,) of the sum of steps 1 to H.
+    """
+
+    actual: Floats
+    absolute: Floats
+    squared: Floats
+    signed: Floats
+    pinball: Floats
+    crps: Floats
+    transform: Floats
+    cum_actual: Floats
+    cum_crps: Floats
+    cum_pinball: Floats
+
+
+def with_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[BacktestPoints]:
+    """The same with the ensemble as one more model.
+
+    Its weights at an origin are fitted on the other origins, so that it is not judged on what
+    chose its weights; with one origin there is nothing else to fit them on.
+    """
+    extended = []
+    for place, backtest in enumerate(backtests):
+        others = [*backtests[:place], *backtests[place + 1 :]] or [backtest]
+        extended.append(_mixed(backtest, fit_weights(others, kind), kind))
+    return extended
+
+
+def metrics_table(
+    backtests: Sequence[BacktestPoints],
+    weights: Mapping[str, Mapping[str, float]],
+    kind: str,
+) -> pa.Table:
+    """Rows of the METRICS contract, sorted by key.
+
+    Args:
+        backtests: One for each origin, the ensemble among the models.
+        weights: The final weights by class, under ``*`` for the panel.
+        kind: ``demand`` or ``price``.
+    """
+    rows = [row for backtest in backtests for row in _origin_rows(backtest, kind)]
+    rows += _item_rows(backtests, kind)
+    rows += _weight_rows(weights, kind, len(backtests[0].items) if backtests else 0)
+    table = pa.Table.from_pylist(rows, schema=METRICS.schema)
+    return table.sort_by([(name, "ascending") for name in METRICS.key])
+
+
+def losses(backtest: BacktestPoints, model: str) -> Losses:
+    """Losses of one model at one origin."""
+    place = backtest.models.index(model)
+    points = np.sort(backtest.points[place].astype(np.float64), axis=-1)
+    sums = np.sort(backtest.cum_points[place, :, 1].astype(np.float64), axis=-1)
+    actual = np.where(np.isnan(points[..., 0]), np.nan, backtest.actual)
+    total = np.where(np.isnan(sums[..., 0]), np.nan, backtest.cum_actual[:, 1])
+    median = scores.quantile_of(points, 0.5)
+    mean = backtest.means[place]
+    uniforms = np.stack(
+        [generator(0, "coverage", item).random(actual.shape[1]) for item in backtest.items]
+    )
+    transform = scores.transform(points, actual, uniforms)
+    return Losses(
+        actual=actual,
+        absolute=np.abs(actual - median),
+        squared=(actual - mean) ** 2,
+        signed=mean - actual,
+        pinball=_mean_pinball(points, actual, DECILES),
+        crps=scores.crps(points, actual),
+        transform=np.where(np.isnan(actual), np.nan, transform),
+        cum_actual=total,
+        cum_crps=scores.crps(sums, total),
+        cum_pinball=_mean_pinball(sums, total, TAIL),
+    )
+
+
+def panel_metrics(
+    found: Losses, naive: Losses, backtest: BacktestPoints, rows: Floats
+) -> dict[str, tuple[float, int]]:
+    """Metrics of one model over some items, each with the number of actuals behind it.
+
+    Args:
+        found: Losses of the model.
+        naive: Losses of the naive model.
+        backtest: The origin.
+        rows: (N,) bool, which items.
+    """
+    known = ~np.isnan(found.actual) & rows[:, None]
+    count = int(known.sum())
+    if not count:
+        return {}
+    scale = np.broadcast_to(backtest.scale[:, None], found.actual.shape)
+    demand = float(np.abs(found.actual[known]).sum())
+    error = _over_items(found.absolute, known, backtest.naive_mae)
+    root = _over_items(found.squared, known, backtest.naive_rms**2)
+    mine = float((found.crps / scale)[known].mean())
+    both = known & ~np.isnan(naive.crps)
+    theirs = float((naive.crps / scale)[both].mean()) if both.any() else np.nan
+    values = {
+        "mae": float(found.absolute[known].mean()),
+        "rmse": float(np.sqrt(found.squared[known].mean())),
+        "mase": error,
+        "rmsse": float(np.sqrt(root)),
+        "bias": float(found.signed[known].sum() / demand) if demand else np.nan,
+        "wql": 2 * float(found.pinball[known].sum()) / demand if demand else np.nan,
+        "scaled_pinball": float((found.pinball / scale)[known].mean()),
+        "scaled_crps": mine,
+        "fva_naive": 1 - mine / theirs if theirs else np.nan,
+    }
+    for name, level in COVERED.items():
+        values[name] = float((found.transform[known] < level).mean())
+    inside = (found.transform[known] >= 0.1) & (found.transform[known] < 0.9)
+    values["coverage_80_interval"] = float(inside.mean())
+    if (found.actual[known] > 0).all():
+        values["mape"] = float((found.absolute / found.actual)[known].mean())
+        values["accuracy"] = 1 - values["mape"]
+    return {name: (value, count) for name, value in values.items()} | _cumulative(
+        found, backtest, rows
+    )
+
+
+def _cumulative(
+    found: Losses, backtest: BacktestPoints, rows: Floats
+) -> dict[str, tuple[float, int]]:
+    known = ~np.isnan(found.cum_actual) & rows
+    demand = float(np.abs(found.cum_actual[known]).sum())
+    if backtest.classes[0] == "price" or not demand:
+        return {}
+    count = int(known.sum())
+    scaled = float((found.cum_crps / backtest.scale)[known].mean())
+    return {
+        "cum_wql": (2 * float(found.cum_pinball[known].sum()) / demand, count),
+        "cum_scaled_crps": (scaled, count),
+    }
+
+
+def _over_items(loss: Floats, known: Floats, divisor: Floats) -> float:
+    """Mean over items of an item's mean loss over its divisor; items without one are left out."""
+    counts = known.sum(axis=1)
+    means = np.where(known, loss, 0.0).sum(axis=1) / np.maximum(counts, 1)
+    usable = (counts > 0) & (divisor > 0)
+    return float((means[usable] / divisor[usable]).mean()) if usable.any() else np.nan
+
+
+def _mean_pinball(points: Floats, actual: Floats, levels: Sequence[float]) -> Floats:
+    found = [scores.pinball(actual, scores.quantile_of(points, q), q) for q in levels]
+    return np.mean(found, axis=0)
+
+
+def _mixed(
+    backtest: BacktestPoints, weights: Mapping[str, Mapping[str, float]], kind: str
+) -> BacktestPoints:
+    """One origin with the ensemble's points added."""
+    shares = np.zeros((len(backtest.models), len(backtest.items)))
+    for row, name in enumerate(backtest.classes):
+        for model, weight in weights_for(weights, name).items():
+            shares[backtest.models.index(model), row] = weight
+    failed = np.isnan(backtest.points).any(axis=(2, 3))
+    shares[failed] = 0.0
+    alone = shares.sum(axis=0) == 0
+    shares[backtest.models.index(FALLBACK[kind]), alone] = 1.0
+    shares /= shares.sum(axis=0)
+    points = scores.mixture_points(np.nan_to_num(backtest.points), shares)
+    sums = scores.mixture_points(np.nan_to_num(backtest.cum_points), shares)
+    means = np.einsum("mn,mnh->nh", shares, np.nan_to_num(backtest.means))
+    return replace(
+        backtest,
+        models=(*backtest.models, ENSEMBLE),
+        points=np.concatenate([backtest.points, points[None]]).astype(np.float32),
+        means=np.concatenate([backtest.means, means[None]]).astype(np.float32),
+        cum_points=np.concatenate([backtest.cum_points, sums[None]]).astype(np.float32),
+    )
+
+
+def _origin_rows(backtest: BacktestPoints, kind: str) -> Iterator[Row]:
+    classes = np.asarray(backtest.classes)
+    groups: dict[str | None, Floats] = {None: np.ones(len(classes), bool)}
+    if kind == "demand":
+        groups |= {str(name): classes == name for name in sorted(set(classes))}
+    naive = losses(backtest, "naive")
+    for model in backtest.models:
+        found = losses(backtest, model)
+        key = {
+            "kind": kind,
+            "model": model,
+            "cutoff": backtest.cutoff.astype("datetime64[us]").astype(object),
+        }
+        for name, rows in groups.items():
+            for metric, (value, count) in panel_metrics(found, naive, backtest, rows).items():
+                yield {**key, "demand_class": name, **_number(metric, value, count)}
+        yield from _step_rows(found, key)
+
+
+def _step_rows(found: Losses, key: Row) -> Iterator[Row]:
+    known = ~np.isnan(found.actual)
+    for step in range(known.shape[1]):
+        here = known[:, step]
+        demand = np.abs(found.actual[here, step]).sum()
+        if demand:
+            value = 2 * float(found.pinball[here, step].sum() / demand)
+            yield {**key, "horizon_step": step + 1, **_number("wql", value, int(here.sum()))}
+
+
+def _item_rows(backtests: Sequence[BacktestPoints], kind: str) -> list[Row]:
+    rows: list[Row] = []
+    if not backtests:
+        return rows
+    for model in backtests[0].models:
+        found = [losses(backtest, model) for backtest in backtests]
+        crps = np.concatenate(
+            [
+                one.crps / backtest.scale[:, None]
+                for one, backtest in zip(found, backtests, strict=True)
+            ],
+            axis=1,
+        )
+        absolute = np.concatenate([one.absolute for one in found], axis=1)
+        counts = (~np.isnan(crps)).sum(axis=1)
+        for place in np.flatnonzero(counts):
+            key = {"kind": kind, "item_id": backtests[0].items[place], "model": model}
+            count = int(counts[place])
+            rows.append({**key, **_number("scaled_crps", float(np.nanmean(crps[place])), count)})
+            rows.append({**key, **_number("mae", float(np.nanmean(absolute[place])), count)})
+    return rows
+
+
+def _weight_rows(weights: Mapping[str, Mapping[str, float]], kind: str, count: int) -> list[Row]:
+    return [
+        {"kind": kind, "demand_class": None if name in ("*", "price") else name, "model": model,
+         **_number("weight", value, count)}
+        for name, shares in weights.items() if name != "price"
+        for model, value in shares.items()
+    ]  # fmt: skip
+
+
+def _number(metric: str, value: float, count: int) -> Row:
+    return {"metric": metric, "value": value if np.isfinite(value) else None, "n_obs": count}

@@ -1,0 +1,131 @@
+"""Forecasts boiled down to what scores need: evenly spaced quantile points.
+
+A distribution is kept as K points that carry 1/K each, so mixtures, CRPS and pinball losses of
+any weights can be computed without the paths.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.forecasters.base import Forecast
+from ml.panel import Panel
+
+Floats = npt.NDArray[np.float64]
+K = 100
+LEVELS = (np.arange(K) + 0.5) / K
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestPoints:
+    """What M models said of N items at one cutoff, and what came true.
+
+    Attributes:
+        cutoff: Last period that the models saw.
+        items: N ids.
+        classes: N demand classes (``price`` for prices).
+        models: M names.
+        points: (M, N, H, K) quantile points of each period; NaN where a model failed.
+        means: (M, N, H) means.
+        cum_points: (M, N, 2, K) of the sums of steps 1 to ``cum_steps`` and 1 to H.
+        cum_steps: (N, 2) those steps.
+        actual: (N, H) what came true, NaN = not observed.
+        cum_actual: (N, 2) sums; NaN unless every period was observed.
+        scale: (N,) mean absolute value seen until the cutoff, shrunk to the panel's.
+        naive_mae: (N,) in-sample mean absolute seasonal difference, the divisor of MASE.
+        naive_rms: (N,) in-sample root mean squared difference, the divisor of RMSSE.
+    """
+
+    cutoff: np.datetime64
+    items: tuple[str, ...]
+    classes: tuple[str, ...]
+    models: tuple[str, ...]
+    points: npt.NDArray[np.float32]
+    means: npt.NDArray[np.float32]
+    cum_points: npt.NDArray[np.float32]
+    cum_steps: npt.NDArray[np.int64]
+    actual: Floats
+    cum_actual: Floats
+    scale: Floats
+    naive_mae: Floats
+    naive_rms: Floats
+
+    def save(self, path: Path) -> None:
+        """Write as NumPy arrays; text is stored as fixed-width unicode, nothing is pickled."""
+        fields = {name: np.asarray(getattr(self, name)) for name in self.__slots__}
+        with path.open("wb") as stream:
+            np.savez_compressed(stream, allow_pickle=False, **fields)
+
+    @classmethod
+    def load(cls, path: Path) -> "BacktestPoints":
+        """What :meth:`save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            fields = {name: stored[name] for name in cls.__slots__}
+        for name in ("items", "classes", "models"):
+            fields[name] = tuple(str(text) for text in fields[name])
+        fields["cutoff"] = fields["cutoff"][()]
+        return cls(**fields)
+
+
+def summarise(
+    forecast: Forecast, cum_steps: npt.NDArray[np.int64]
+) -> tuple[Floats, Floats, Floats]:
+    """Points (N, H, K), means (N, H) and cumulative points (N, 2, K) of one forecast."""
+    points = np.moveaxis(np.quantile(forecast.paths, LEVELS, axis=1, method="inverted_cdf"), 0, -1)
+    sums = np.cumsum(forecast.paths, axis=2, dtype=np.float64)
+    picked = np.take_along_axis(sums, cum_steps[:, None, :] - 1, axis=2)
+    cumulative = np.quantile(picked, LEVELS, axis=1, method="inverted_cdf")
+    means = forecast.paths.mean(axis=1, dtype=np.float64)
+    return points.astype(np.float64), means, np.moveaxis(cumulative, 0, -1)
+
+
+def join(parts: Sequence[BacktestPoints]) -> BacktestPoints:
+    """Chunks of one cutoff as one; the models must be the same."""
+    first = parts[0]
+    along = {"points": 1, "means": 1, "cum_points": 1}
+    fields = {}
+    for name in BacktestPoints.__slots__:
+        values = [getattr(part, name) for part in parts]
+        if name in ("cutoff", "models"):
+            fields[name] = getattr(first, name)
+        elif name in ("items", "classes"):
+            fields[name] = tuple(text for value in values for text in value)
+        else:
+            fields[name] = np.concatenate(values, axis=along.get(name, 0))
+    return BacktestPoints(**fields)
+
+
+def truth(full: Panel, train: Panel, horizon: int) -> Floats:
+    """What came true in the ``horizon`` periods after the end of ``train``, (N, H)."""
+    start = len(train.periods)
+    actual = np.full((len(full.items), horizon), np.nan)
+    known = full.values[:, start : start + horizon]
+    actual[:, : known.shape[1]] = known
+    return actual
+
+
+def scales(train: Panel, prior: float, weight: float = 6.0) -> tuple[Floats, Floats, Floats]:
+    """Divisors of scores by item: scale, seasonal naive error, naive root mean square.
+
+    Args:
+        train: What was seen.
+        prior: Mean absolute value of a typical item, which short histories are shrunk to.
+        weight: Observations that the prior counts for.
+    """
+    values = train.values
+    counts = np.sum(~np.isnan(values), axis=1)
+    totals = np.nansum(np.abs(values), axis=1)
+    scale = (totals + weight * prior) / (counts + weight)
+    season = train.frequency.season_length if train.is_demand else 1
+    lag = season if values.shape[1] > season else 1
+    return scale, _mean_change(values, lag, 1), _mean_change(values, 1, 2)
+
+
+def _mean_change(values: Floats, lag: int, power: int) -> Floats:
+    changes = np.abs(values[:, lag:] - values[:, :-lag]) ** power
+    counts = np.sum(~np.isnan(changes), axis=1)
+    mean = np.nansum(changes, axis=1) / np.maximum(counts, 1)
+    return np.where(counts > 0, mean ** (1 / power), np.nan)

@@ -1,0 +1,135 @@
+"""ARIMA: orders chosen by pmdarima within bounds, fitted by statsmodels, errors resampled."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pmdarima
+from statsmodels.tsa.arima_process import arma2ma
+from statsmodels.tsa.statespace.sarimax import SARIMAX
+
+from ml.forecasters.per_series import FittedSeries, Series, fit_each, load_each
+from ml.forecasters.seasonal_terms import fourier_terms, seasonal_coefficients
+from ml.panel import Panel
+
+MIN_OBSERVATIONS = 8
+BURN_IN = 3  # first residuals are those of the filter's start, not of the model
+
+
+@dataclass(frozen=True, slots=True)
+class ArimaForecaster:
+    """Settings of ARIMA. Season enters as Fourier terms, which cost nothing at any length.
+
+    Attributes:
+        max_order: Largest p and q.
+        max_difference: Largest d.
+        iterations: Most optimiser iterations a fit.
+        window: Most recent periods that are fitted.
+    """
+
+    max_order: int = 2
+    max_difference: int = 1
+    iterations: int = 30
+    window: int = 730
+    name: ClassVar[str] = "arima"
+
+    def fit(self, panel: Panel, starts: Mapping[str, str] | None = None) -> FittedSeries:
+        """See :class:`ml.forecasters.base.Forecaster`."""
+        return fit_each(self, panel, starts)
+
+    def load(self, folder: Path, panel: Panel) -> FittedSeries:
+        """See :class:`ml.forecasters.base.Forecaster`."""
+        return load_each(self, folder, panel)
+
+    def fit_one(self, row: Series, panel: Panel, start: Any) -> dict[str, Any]:
+        """See :class:`ml.forecasters.per_series.SeriesModel`; ``start`` lends its order."""
+        values, first = _window(row, self.window)
+        seen = int(np.sum(~np.isnan(values)))
+        if seen < MIN_OBSERVATIONS:
+            raise ValueError(f"arima needs {MIN_OBSERVATIONS} observations, there are {seen}")
+        if np.nanmin(values) == np.nanmax(values):
+            return {"constant": float(np.nanmin(values))}
+        season = seasonal_coefficients(values, first, panel.frequency)
+        rest = values - fourier_terms(np.arange(first, len(row)), panel.frequency) @ season
+        scale = float(np.nanstd(rest)) or 1.0
+        rest = rest / scale
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # convergence: a poor fit shows in the backtest
+            order, trend = self._order(rest) if start is None or "order" not in start else (
+                tuple(start["order"]), start["trend"])  # fmt: skip
+            model = SARIMAX(rest, order=order, trend=trend)
+            params = model.fit(disp=False, maxiter=self.iterations, method="lbfgs").params
+        return {
+            "order": list(order),
+            "trend": trend,
+            "params": [float(value) for value in params],
+            "season": [float(value) for value in season],
+            "scale": scale,
+        }
+
+    def _order(self, values: Series) -> tuple[tuple[int, int, int], str | None]:
+        filled = np.where(np.isnan(values), np.nanmean(values), values)
+        best = pmdarima.auto_arima(
+            filled,
+            start_p=0,
+            start_q=0,
+            max_p=self.max_order,
+            max_q=self.max_order,
+            max_d=self.max_difference,
+            seasonal=False,
+            stepwise=True,
+            maxiter=self.iterations,
+            suppress_warnings=True,
+            error_action="ignore",
+        )
+        return tuple(best.order), "c" if best.with_intercept else None
+
+    def sample_one(
+        self, model: dict[str, Any], row: Series, panel: Panel, shape: tuple[int, int], seed: int
+    ) -> Series:
+        """See :class:`ml.forecasters.per_series.SeriesModel`."""
+        n_paths, horizon = shape
+        if "constant" in model:
+            return np.full(shape, model["constant"])
+        values, first = _window(row, self.window)
+        season = np.asarray(model["season"])
+        rest = values - fourier_terms(np.arange(first, len(row)), panel.frequency) @ season
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = SARIMAX(rest / model["scale"], order=model["order"], trend=model["trend"])
+            filtered = state.filter(model["params"])
+            mean = np.asarray(filtered.forecast(horizon))
+        errors = _residuals(np.asarray(filtered.resid), sum(model["order"]))
+        rng = np.random.default_rng(seed)
+        steps = rng.choice(errors, (n_paths, horizon))
+        paths = mean + _accumulate(steps, filtered.polynomial_ar, filtered.polynomial_ma, model)
+        ahead = fourier_terms(np.arange(len(row), len(row) + horizon), panel.frequency)
+        return paths * model["scale"] + ahead @ season
+
+
+def _window(row: Series, window: int) -> tuple[Series, int]:
+    start = max(0, len(row) - window)
+    seen = np.flatnonzero(~np.isnan(row[start:]))
+    first = start + (int(seen[0]) if len(seen) else 0)
+    return row[first:], first
+
+
+def _residuals(errors: Series, order: int) -> Series:
+    seen = errors[min(BURN_IN + order, len(errors) // 2) :]
+    seen = seen[~np.isnan(seen)]
+    return seen - seen.mean()
+
+
+def _accumulate(steps: Series, ar: Series, ma: Series, model: dict[str, Any]) -> Series:
+    """Errors carried forward by the model's moving-average form, shape (S, H)."""
+    polynomial = np.asarray(ar)
+    for _ in range(model["order"][1]):
+        polynomial = np.convolve(polynomial, [1.0, -1.0])
+    horizon = steps.shape[1]
+    weights = arma2ma(polynomial, np.asarray(ma), lags=horizon)
+    rows, columns = np.indices((horizon, horizon))
+    carried = np.where(columns >= rows, weights[np.abs(columns - rows)], 0.0)
+    return steps @ carried

@@ -1,0 +1,187 @@
+"""Training windows of the global LSTM: what it sees, and which bucket came true.
+
+A window ends at an origin t. Its input is the last L periods up to t, its targets are some of the
+periods t+1 to t+H, each with features of that period that are known ahead (step, season).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.forecasters.lstm_buckets import Buckets
+from ml.frequency import Frequency, periods_after, weekday
+from ml.panel import Panel
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+WINDOW = 60
+TARGETS = 24  # target steps drawn a window where the horizon is longer
+VOLATILITY_FLOOR = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What each item's values are divided by.
+
+    Attributes:
+        as_is: Nothing is divided.
+        typical: Median demand of the panel, to which an item with few demands is shrunk.
+    """
+
+    as_is: bool
+    typical: float
+
+    def of(self, panel: Panel) -> Floats:
+        """Divisor of each item, (N,); depends on the item's own values alone."""
+        if self.as_is:
+            return np.ones(len(panel.items))
+        sizes = np.where(panel.values > 0, panel.values, 0.0)
+        events = np.sum(sizes > 0, axis=1)
+        return (sizes.sum(axis=1) + self.typical) / (events + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A panel in the network's terms.
+
+    Attributes:
+        levels: (N, T) demand over the item's scale, or price filled over holidays; NaN = unknown.
+        seen: (N, T) whether there was an observation.
+        scales: (N,) divisor of each item's demand; ones for prices.
+        kind: Of the panel.
+        calendar: (T + H, G) features known ahead of every period of the panel and its horizon.
+    """
+
+    levels: Floats
+    seen: npt.NDArray[np.bool_]
+    scales: Floats
+    kind: str
+    calendar: Floats
+
+
+def scaled(panel: Panel, horizon: int, scales: Floats) -> Scaled:
+    """The panel in the network's terms."""
+    levels = panel.values / scales[:, None]
+    seen = panel.observed()
+    if not panel.is_demand:
+        levels = _filled(levels)
+    return Scaled(levels, seen, scales, panel.kind, _calendar(panel, horizon))
+
+
+def learn_scale(panel: Panel, small: float = 20.0) -> Scale:
+    """How demand of this panel is brought to one scale.
+
+    Counts stay as they are where nine in ten demands of the panel are whole and at most
+    ``small``: then a bucket is a count. Otherwise each item is divided by its mean demand when
+    there is any, so that large and small parts learn from each other.
+    """
+    if not panel.is_demand:
+        return Scale(as_is=True, typical=1.0)
+    sizes = panel.values[panel.values > 0]
+    whole = bool(np.all(sizes == np.round(sizes)))
+    if not len(sizes) or (whole and np.quantile(sizes, 0.9) <= small):
+        return Scale(as_is=True, typical=1.0)
+    return Scale(as_is=False, typical=float(np.median(sizes)))
+
+
+def learnable_origins(table: Scaled, last: int, least: int = 6) -> tuple[Ints, Ints]:
+    """All (row, origin) pairs with ``least`` observations up to the origin, before ``last``."""
+    counts = np.cumsum(table.seen, axis=1)
+    rows, origins = np.nonzero(counts[:, : last - 1] >= least)
+    return rows, origins
+
+
+def inputs(table: Scaled, rows: Ints, origins: Ints) -> tuple[Floats, Floats]:
+    """Network input of windows and their own scales.
+
+    Returns:
+        (n, L, F) features of the last L periods; and (n,) the volatility of each window
+        (ones for demand).
+    """
+    length = min(WINDOW, table.levels.shape[1])
+    places = origins[:, None] + np.arange(1 - length, 1)
+    inside = places >= 0
+    places = np.maximum(places, 0)
+    values = table.levels[rows[:, None], places]
+    seen = table.seen[rows[:, None], places] & inside
+    calendar = table.calendar[places]
+    if table.kind == "demand":
+        level = np.where(seen, np.log1p(np.nan_to_num(values)), 0.0)
+        spread = np.ones(len(rows))
+        change = (level > 0).astype(float)
+    else:
+        change = np.where(inside, np.diff(values, axis=1, prepend=values[:, :1]), 0.0)
+        change = np.nan_to_num(change)
+        active = np.maximum(inside.sum(axis=1), 2)
+        spread = np.sqrt((change**2).sum(axis=1) / active)
+        spread = np.maximum(spread, VOLATILITY_FLOOR * np.maximum(1.0, np.abs(values[:, -1])))
+        change = np.clip(change / spread[:, None], -8, 8)
+        level = np.clip((values - values[:, -1:]) / (spread[:, None] * np.sqrt(length)), -8, 8)
+        level = np.where(inside, np.nan_to_num(level), 0.0)
+    stacked = np.stack([level, change, seen.astype(float)], axis=2)
+    return np.concatenate([stacked, calendar], axis=2).astype(np.float32), spread
+
+
+def targets(table: Scaled, rows: Ints, origins: Ints, steps: Ints, spread: Floats) -> Floats:
+    """What came true, in the terms of the buckets, (n, K); NaN where not known.
+
+    Args:
+        table: The panel in the network's terms.
+        rows: (n,) items.
+        origins: (n,) last period seen.
+        steps: (n, K) periods ahead, from 1.
+        spread: (n,) volatility of each window.
+    """
+    last = table.levels.shape[1]
+    places = origins[:, None] + steps
+    known = places < last
+    values = table.levels[rows[:, None], np.minimum(places, last - 1)]
+    values = np.where(
+        known & table.seen[rows[:, None], np.minimum(places, last - 1)], values, np.nan
+    )
+    if table.kind == "demand":
+        return values
+    return (values - table.levels[rows, origins][:, None]) / (spread[:, None] * np.sqrt(steps))
+
+
+def target_features(table: Scaled, origins: Ints, steps: Ints, horizon: int) -> Floats:
+    """Features of the target periods, (n, K, G)."""
+    known = table.calendar[origins[:, None] + steps]
+    ahead = np.stack([steps / horizon, np.log(steps)], axis=2)
+    return np.concatenate([ahead, known], axis=2).astype(np.float32)
+
+
+def drawn_steps(rng: np.random.Generator, count: int, horizon: int) -> Ints:
+    """Target steps of each window, (count, K): all of them, or K at random."""
+    if horizon <= TARGETS:
+        return np.tile(np.arange(1, horizon + 1), (count, 1))
+    return np.sort(rng.integers(1, horizon + 1, (count, TARGETS)), axis=1)
+
+
+def labels(buckets: Buckets, truth: Floats) -> tuple[Ints, npt.NDArray[np.float32]]:
+    """Bucket of each target and its weight in the loss: 0 where it is not known."""
+    known = ~np.isnan(truth)
+    return buckets.of(np.where(known, truth, 0.0)), known.astype(np.float32)
+
+
+def _filled(levels: Floats) -> Floats:
+    """Each price carried forward over days without one; the first one carried back."""
+    places = np.where(np.isnan(levels), 0, np.arange(levels.shape[1]))
+    filled = np.take_along_axis(levels, np.maximum.accumulate(places, axis=1), axis=1)
+    first = np.argmax(~np.isnan(levels), axis=1)
+    start = levels[np.arange(len(levels)), first]
+    return np.where(np.isnan(filled), start[:, None], filled)
+
+
+def _calendar(panel: Panel, horizon: int) -> Floats:
+    ahead = periods_after(panel.cutoff, horizon, panel.frequency)
+    periods = np.concatenate([panel.periods, ahead])
+    year = (periods - periods.astype("datetime64[Y]")).astype(float) / 365.25 * 2 * np.pi
+    parts = [np.sin(year), np.cos(year)]
+    if panel.frequency is Frequency.MONTHLY:
+        parts += [np.sin(2 * year), np.cos(2 * year)]
+    if panel.frequency is Frequency.DAILY:
+        parts += [(weekday(periods) == day).astype(float) for day in range(7)]
+    return np.stack(parts, axis=1)

@@ -1,0 +1,93 @@
+"""Prophet: one additive model a series, fitted by L-BFGS, sampled for paths."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from prophet import Prophet
+from prophet.serialize import model_from_dict, model_to_dict
+
+from ml.forecasters.per_series import FittedSeries, Series, fit_each, load_each
+from ml.frequency import Frequency, periods_after
+from ml.panel import Panel
+
+MIN_OBSERVATIONS = 3
+KEPT_ROWS = 2  # prediction asks for a history, and reads nothing of it
+
+
+@dataclass(frozen=True, slots=True)
+class ProphetForecaster:
+    """Settings of Prophet.
+
+    Attributes:
+        iterations: Most L-BFGS iterations a series; the budget that makes results repeatable.
+        timeout: Last resort for a fit that hangs [seconds].
+    """
+
+    iterations: int = 2000
+    timeout: float = 60.0
+    name: ClassVar[str] = "prophet"
+
+    def fit(self, panel: Panel, starts: Mapping[str, str] | None = None) -> FittedSeries:
+        """See :class:`ml.forecasters.base.Forecaster`."""
+        return fit_each(self, panel, starts)
+
+    def load(self, folder: Path, panel: Panel) -> FittedSeries:
+        """See :class:`ml.forecasters.base.Forecaster`."""
+        return load_each(self, folder, panel)
+
+    def fit_one(self, row: Series, panel: Panel, start: Any) -> dict[str, Any]:  # noqa: ARG002
+        """See :class:`ml.forecasters.per_series.SeriesModel`; nothing is searched for."""
+        history = pd.DataFrame({"ds": panel.periods.astype("datetime64[us]"), "y": row}).dropna()
+        if len(history) < MIN_OBSERVATIONS:
+            raise ValueError(
+                f"prophet needs {MIN_OBSERVATIONS} observations, there are {len(history)}"
+            )
+        model = Prophet(
+            weekly_seasonality=panel.frequency in (Frequency.DAILY, Frequency.BUSINESS),
+            daily_seasonality=False,
+            yearly_seasonality="auto",
+        )
+        try:
+            model.fit(history, iter=self.iterations, timeout=self.timeout)
+        except TimeoutError:
+            raise ValueError("timeout") from None
+        model.history = history_of(model).iloc[:KEPT_ROWS]
+        model.history_dates = model.history["ds"]
+        return json.loads(json.dumps(model_to_dict(model)))
+
+    def sample_one(
+        self, model: dict[str, Any], row: Series, panel: Panel, shape: tuple[int, int], seed: int
+    ) -> Series:
+        """See :class:`ml.forecasters.per_series.SeriesModel`."""
+        del row  # the parameters hold all that is needed
+        n_paths, horizon = shape
+        prophet = model_from_dict(model)
+        prophet.uncertainty_samples = n_paths
+        days = periods_after(panel.cutoff, horizon, panel.frequency)
+        with numpy_seed(seed):
+            drawn = prophet.predictive_samples(pd.DataFrame({"ds": days.astype("datetime64[us]")}))
+        return np.asarray(drawn["yhat"], np.float64).T
+
+
+def history_of(model: Prophet) -> pd.DataFrame:
+    """The frame that a fitted Prophet keeps."""
+    if model.history is None:
+        raise ValueError("prophet was not fitted")
+    return model.history
+
+
+@contextmanager
+def numpy_seed(seed: int) -> Iterator[None]:
+    """Seed NumPy's global generator, the only one that Prophet draws from, and put it back."""
+    state = np.random.get_state()  # noqa: NPY002 - see above
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002

@@ -1,0 +1,1 @@
+"""Reference models: simple, quick, and in every comparison."""

@@ -1,0 +1,1 @@
+"""From sample paths of demand to replenishment recommendations."""

@@ -1,0 +1,109 @@
+"""Cumulative demand along sample paths: over a time, and until a level is passed."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from ml.panel import Floats
+
+_THINNABLE = 1e6  # units a period: above it the binomial noise is below 0.1 % and is left out
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPaths:
+    """Sample paths of one item's demand after ``as_of``.
+
+    Attributes:
+        demand: (S, H) demand of path s in period h.
+        cumulative: (S, H + 1) demand of the first h periods; column 0 is zero.
+        uniforms: (H, S) numbers that thin a period in part; the same ones at every call, so that
+            demand never falls as the time grows.
+        are_counts: Whether all demands are whole numbers.
+    """
+
+    demand: Floats
+    cumulative: Floats
+    uniforms: Floats
+    are_counts: bool
+
+    @property
+    def horizon(self) -> int:
+        """H, periods."""
+        return self.demand.shape[1]
+
+
+def item_paths(demand: npt.NDArray[np.generic], rng: np.random.Generator) -> ItemPaths:
+    """Prepare the (S, H) paths of one item."""
+    paths = np.asarray(demand, dtype=np.float64)
+    cumulative = np.zeros((paths.shape[0], paths.shape[1] + 1))
+    np.cumsum(paths, axis=1, out=cumulative[:, 1:])
+    whole = bool((paths == np.floor(paths)).all())
+    # Drawn period by period, so that a longer horizon leaves the earlier numbers as they are.
+    return ItemPaths(paths, cumulative, rng.random(paths.shape[::-1]), whole)
+
+
+def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
+    """Demand of each path over its own time, shape (S,) [units].
+
+    Whole periods are added up. Of a last period in part, each unit of a count falls into the part
+    with that chance (binomial thinning, by inversion of one uniform number a path and period); a
+    demand that is no count gives its linear share.
+
+    Args:
+        paths: The item's paths.
+        periods: (S,) times, 0 to H, in periods.
+    """
+    rows = np.arange(len(periods))
+    whole = np.minimum(np.floor(periods).astype(np.int64), paths.horizon)
+    bucket = np.minimum(whole, paths.horizon - 1)
+    share = np.where(whole < paths.horizon, periods - whole, 0.0)
+    units = paths.demand[rows, bucket]
+    part = units * share
+    if paths.are_counts:
+        thin = (part > 0.0) & (units <= _THINNABLE)
+        uniforms = paths.uniforms[bucket, rows][thin]
+        part[thin] = stats.binom.ppf(uniforms, units[thin], share[thin])
+        part = np.round(part)
+    return paths.cumulative[rows, whole] + part
+
+
+def time_to_exceed(paths: ItemPaths, level: Floats | float) -> Floats:
+    """Time until the cumulative demand of each path is above a level, shape (S,) [periods].
+
+    Demand is taken to run evenly within a period: a stock of 10 lasts a demand of 2 a period for
+    5.0 periods. Infinite where the horizon does not reach it, 0 where the level is below zero.
+
+    Args:
+        paths: The item's paths.
+        level: One level for all, or (S,) levels.
+    """
+    rows = np.arange(paths.demand.shape[0])
+    levels = np.broadcast_to(np.asarray(level, dtype=np.float64), rows.shape)
+    above = paths.cumulative[:, 1:] > levels[:, None]
+    first = above.argmax(axis=1)
+    reached = above[rows, first]
+    amount = np.where(reached & (levels >= 0.0), paths.demand[rows, first], 1.0)
+    share = np.clip((levels - paths.cumulative[rows, first]) / amount, 0.0, 1.0)
+    return np.where(reached, first + share, np.inf)
+
+
+def mean_demand(paths: ItemPaths, periods: float) -> float | None:
+    """Mean demand of the next so many periods [units]; ``None`` beyond the horizon."""
+    if periods > paths.horizon:
+        return None
+    means = paths.cumulative.mean(axis=0)
+    return float(np.interp(periods, np.arange(len(means)), means))
+
+
+def sample_quantile(ordered: Floats, level: float) -> float:
+    """The smallest value with at least this share of the sample at or below it (inverted CDF).
+
+    Args:
+        ordered: Sample, ascending. A sample of whole numbers gives a whole number.
+        level: In (0, 1].
+    """
+    # The subtraction keeps 0.55 * 100 = 55.00000000000001 from asking for the 56th value.
+    return float(ordered[max(math.ceil(level * len(ordered) - 1e-9), 1) - 1])

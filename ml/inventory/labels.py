@@ -1,0 +1,101 @@
+"""Classes that a planner sorts by: urgency, slow or excess stock, trust, priority."""
+
+import numpy as np
+
+from ml.inventory.facts import DemandFacts
+from ml.inventory.policies import ItemPolicy
+
+ALERT_DAYS = (("critical", 7.0), ("high", 14.0), ("medium", 30.0))
+FEW_DEMANDS = 5
+BACKTEST_GAP = 0.05
+NO_DEMAND_MONTHS = 24.0
+SLOW_DAYS = 91.3125  # a quarter of a year between demands
+CRITICALITY_WEIGHT = {"insurance": 4.0, "A": 3.0, "B": 2.0, "C": 1.0}
+UNKNOWN_CRITICALITY_WEIGHT = 1.0
+_ASSUMPTIONS = frozenset(
+    {
+        "inventory_absent",
+        "stale_inventory",
+        "stale_inventory_error",
+        "snapshot_after_cutoff",
+        "on_order_assumed_zero",
+        "lead_time_assumed",
+        "lead_time_std_assumed",
+        "service_target_invalid",
+    }
+)
+
+
+def alert_level(days_to_rupture: float, *, is_capped: bool) -> str | None:
+    """Urgency: critical below 7 days, high below 14, medium below 30, else normal.
+
+    Args:
+        days_to_rupture: Median days until short.
+        is_capped: Whether it is only known to be longer than this.
+
+    Returns:
+        The level; ``None`` where a capped number leaves it open.
+
+    >>> alert_level(7.0, is_capped=False), alert_level(10.0, is_capped=True)
+    ('high', None)
+    """
+    if is_capped:
+        return "normal" if days_to_rupture >= ALERT_DAYS[-1][1] else None
+    return next((level for level, days in ALERT_DAYS if days_to_rupture < days), "normal")
+
+
+def trust_flags(facts: DemandFacts, policy: ItemPolicy) -> list[str]:
+    """Quality flags of the forecast behind a row."""
+    flags = []
+    if facts.n_nonzero < FEW_DEMANDS:
+        flags.append("few_demands")
+    if facts.model_role != "champion":
+        flags.append("model_fallback")
+    achieved = facts.backtest_csl
+    if achieved is not None and policy.service_target - achieved > BACKTEST_GAP:
+        flags.append("backtest_gap")
+    return flags
+
+
+def confidence(facts: DemandFacts, flags: set[str], mode: str) -> str:
+    """Low where the forecast is weak, medium where an input was assumed or nothing was tested."""
+    if mode == "insufficient" or flags & {"few_demands", "model_fallback", "backtest_gap"}:
+        return "low"
+    return "medium" if flags & _ASSUMPTIONS or facts.backtest_csl is None else "high"
+
+
+def months_between(start: np.datetime64 | None, end: np.datetime64) -> float | None:
+    """Months from one day to another, at least 0; ``None`` without a start."""
+    if start is None or np.isnat(start):
+        return None
+    days = float((end - start.astype("datetime64[D]")).astype(np.int64))
+    return max(0.0, days / 30.4375)
+
+
+def slob_class(
+    policy: ItemPolicy, facts: DemandFacts, *, excess: float, idle_months: float | None, days: float
+) -> str:
+    """Slow is said by the frequency of demand, excess by quantity; the one is not the other.
+
+    Args:
+        policy: The item's parameters.
+        facts: Of its demand.
+        excess: Units above every need.
+        idle_months: Months since the last demand; ``None`` = never any.
+        days: Length of a period [days].
+    """
+    if policy.criticality == "insurance":
+        return "insurance"
+    if idle_months is None or idle_months > NO_DEMAND_MONTHS:
+        return "no_demand"
+    if excess > 0.0:
+        return "excess"
+    return "slow" if facts.adi is not None and facts.adi * days > SLOW_DAYS else "ok"
+
+
+def priority_score(policy: ItemPolicy, p_stockout_no_order: float) -> float:
+    """Weight of the criticality times the chance of running short; 0 for what is not stocked."""
+    if not policy.is_stocked:
+        return 0.0
+    weight = CRITICALITY_WEIGHT.get(policy.criticality or "", UNKNOWN_CRITICALITY_WEIGHT)
+    return weight * p_stockout_no_order

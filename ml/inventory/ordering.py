@@ -1,0 +1,137 @@
+"""Reorder point, order-up-to level and order quantity from the demand over the interval."""
+
+import math
+from dataclasses import dataclass
+
+from ml.inventory.cumulative import sample_quantile
+from ml.inventory.policies import ItemPolicy
+from ml.panel import Floats
+
+SLOW_CLASSES = frozenset({"intermittent", "lumpy", "no_demand", "too_few", "new"})
+_ROUNDING = 1e-9  # orders: 3 packs of 0.1 are 0.30000000000000004
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What a policy compares the inventory position with [units].
+
+    Attributes:
+        policy: ``RsS`` where orders come in lots, ``base_stock`` for slow movers, ``RS`` for the
+            rest, ``do_not_stock``.
+        reorder_point: s: a position at or below it calls for an order.
+        order_up_to: S: what the order fills up to.
+        safety_stock: s less the mean demand; ``None`` where nothing is stocked.
+        lot: Smallest order.
+    """
+
+    policy: str
+    reorder_point: float
+    order_up_to: float
+    safety_stock: float | None
+    lot: float
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to order now [units], before and after the constraints, and which of them decided."""
+
+    net_requirement: float
+    quantity: float
+    constraint: str = "none"
+
+
+def order_lot(policy: ItemPolicy, *, whole_units: bool) -> float:
+    """Smallest order that ``moq`` and ``order_multiple`` allow [units]; 0 = any quantity."""
+    step = _order_step(policy, whole_units=whole_units)
+    return _round_up(max(policy.moq, step), step)
+
+
+def policy_levels(
+    ordered: Floats, policy: ItemPolicy, *, demand_class: str | None, whole_units: bool
+) -> Levels:
+    """Levels of one item from a sample of its demand over the protection interval.
+
+    The reorder point is the quantile at the service target: with a periodic review, what is
+    ordered now is all that can arrive within review period plus lead time, so a position that
+    covers this demand leaves no unit short with that chance. A lot on top is cycle stock; an item
+    that is phased out gets none.
+
+    Args:
+        ordered: (S,) demand over review period plus lead time, ascending [units].
+        policy: The item's parameters.
+        demand_class: Class of the history; decides the policy's name alone.
+        whole_units: Whether to round the levels up to whole units.
+    """
+    lot = order_lot(policy, whole_units=whole_units)
+    if not policy.is_stocked:
+        return Levels("do_not_stock", 0.0, 0.0, None, lot)
+    reorder_point = sample_quantile(ordered, policy.service_target)
+    if whole_units:
+        reorder_point = float(math.ceil(reorder_point - _ROUNDING))
+    in_lots = lot > 1.0 and policy.status != "phase_out"
+    name = "RsS" if in_lots else "base_stock" if demand_class in SLOW_CLASSES else "RS"
+    return Levels(
+        policy=name,
+        reorder_point=reorder_point,
+        order_up_to=reorder_point + lot if in_lots else reorder_point,
+        safety_stock=reorder_point - float(ordered.mean()),
+        lot=lot,
+    )
+
+
+def limits_conflict(levels: Levels, policy: ItemPolicy) -> bool:
+    """Whether not even the smallest order is within ``max_order_qty``."""
+    return levels.lot > policy.max_order_qty
+
+
+def size_order(levels: Levels, policy: ItemPolicy, position: float, *, whole_units: bool) -> Order:
+    """Order for an inventory position: the need, at least ``moq``, in multiples, at most the max.
+
+    Rounding goes up, so an order may end above ``order_up_to`` by less than one multiple; the
+    largest order is rounded down. No quantity satisfies limits that conflict: that order is 0.
+
+    Args:
+        levels: The item's levels.
+        policy: Its constraints.
+        position: Inventory position [units].
+        whole_units: Whether to order whole units where no multiple says so.
+    """
+    if levels.policy == "do_not_stock" or position > levels.reorder_point:
+        return Order(0.0, 0.0)
+    net = max(0.0, levels.order_up_to - position)
+    if net == 0.0:
+        return Order(0.0, 0.0)
+    step = _order_step(policy, whole_units=whole_units)
+    quantity = _round_up(max(net, policy.moq), step)
+    most = _round_down(policy.max_order_qty, step)
+    if quantity > most:
+        return Order(net, 0.0 if limits_conflict(levels, policy) else most, "max_order")
+    if policy.moq > net:
+        return Order(net, quantity, "moq")
+    by_multiple = policy.order_multiple > 0.0 and quantity > _round_up(net, float(whole_units))
+    return Order(net, quantity, "multiple" if by_multiple else "none")
+
+
+def excess_over_need(position: float, levels: Levels, high_demand: float) -> float:
+    """Units that neither the policy nor a high demand of the next months explains.
+
+    Args:
+        position: Inventory position [units].
+        levels: The item's levels; what is below ``order_up_to`` is wanted, however slow.
+        high_demand: 95 % quantile of the demand over the excess horizon [units].
+    """
+    return max(0.0, position - max(levels.order_up_to, high_demand))
+
+
+def _order_step(policy: ItemPolicy, *, whole_units: bool) -> float:
+    return policy.order_multiple or (1.0 if whole_units else 0.0)
+
+
+def _round_up(quantity: float, step: float) -> float:
+    return math.ceil(quantity / step - _ROUNDING) * step if step > 0.0 else quantity
+
+
+def _round_down(quantity: float, step: float) -> float:
+    if step == 0.0 or math.isinf(quantity):
+        return quantity
+    return math.floor(quantity / step + _ROUNDING) * step

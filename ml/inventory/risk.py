@@ -1,0 +1,133 @@
+"""What the sample paths do to the stock: stock-outs, units short, days of cover."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.inventory.cumulative import ItemPaths, sample_quantile, time_to_exceed
+from ml.inventory.stock import Stock
+from ml.panel import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Demand of each path over its own lead time and protection interval, all (S,).
+
+    Attributes:
+        lead_periods: Drawn lead times [periods].
+        until_receipt: Demand until an order placed now arrives [units].
+        protected: Demand over review period plus lead time [units].
+        ordered: The same, ascending.
+    """
+
+    lead_periods: Floats
+    until_receipt: Floats
+    protected: Floats
+    ordered: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """Chances of running short, and what it would cost in units.
+
+    Attributes:
+        before_receipt: Chance to be short before an order placed now arrives.
+        no_order: Chance to be short in the protection interval without an order.
+        with_order: The same with the recommended order.
+        backorder_units: Mean units owed at the interval's end without an order.
+        fill_rate: Share of the interval's demand that is served from stock, with the order;
+            ``None`` where no demand is expected.
+    """
+
+    before_receipt: float
+    no_order: float
+    with_order: float
+    backorder_units: float
+    fill_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Days until the stock is short without an order; capped at the horizon if censored.
+
+    Attributes:
+        median: On the median path [days].
+        low: On the 10 % quantile path [days].
+        median_reached: Whether the median path runs short within the horizon.
+        low_reached: Whether the 10 % quantile path does.
+    """
+
+    median: float
+    low: float
+    median_reached: bool
+    low_reached: bool
+
+
+def stockout_risk(interval: Interval, stock: Stock, quantity: float) -> Risk:
+    """Risks of one item.
+
+    What is on order arrives together with an order placed now, one drawn lead time from today:
+    its date is not known, and this is the cautious end. Demand never falls along a path, so a
+    path is short before the receipt if and only if its demand until then is above what is
+    available, and after the receipt if its demand over the interval is above the whole position.
+    The same paths and lead times are used with and without the order.
+
+    Args:
+        interval: Demand until receipt and over the interval.
+        stock: Usable stock.
+        quantity: The recommended order [units].
+    """
+    early = interval.until_receipt > stock.available
+    late = interval.protected > stock.position
+    late_with_order = interval.protected > stock.position + quantity
+    return Risk(
+        before_receipt=float(early.mean()),
+        no_order=float((early | late).mean()),
+        with_order=float((early | late_with_order).mean()),
+        backorder_units=float(np.maximum(interval.protected - stock.position, 0.0).mean()),
+        fill_rate=_fill_rate(interval, stock, quantity),
+    )
+
+
+def _fill_rate(interval: Interval, stock: Stock, quantity: float) -> float | None:
+    """One less the units not served at once, before and after the receipt, over the demand."""
+    total = float(interval.protected.mean())
+    if total == 0.0:
+        return None
+    afterwards = interval.protected - interval.until_receipt
+    short = np.clip(interval.until_receipt - stock.available, 0.0, interval.until_receipt)
+    short += np.clip(interval.protected - stock.position - quantity, 0.0, afterwards)
+    return min(max(1.0 - float(short.mean()) / total, 0.0), 1.0)
+
+
+def days_of_cover(
+    paths: ItemPaths, interval: Interval, stock: Stock, days_a_period: float
+) -> Cover:
+    """Walk each path until the stock is short, what is on order arriving after the lead time."""
+    first = time_to_exceed(paths, stock.available)
+    if stock.arriving > 0.0:
+        second = time_to_exceed(paths, stock.position)
+        first = np.where(first < interval.lead_periods, first, second)
+    ordered = np.sort(first) * days_a_period
+    median, low = sample_quantile(ordered, 0.5), sample_quantile(ordered, 0.1)
+    end = paths.horizon * days_a_period
+    return Cover(min(median, end), min(low, end), bool(median < np.inf), bool(low < np.inf))
+
+
+def days_to_reorder(
+    paths: ItemPaths, slack: float, days_a_period: float, *, at_level: bool
+) -> float | None:
+    """Days until the median path has used up the slack above the reorder point.
+
+    Args:
+        paths: The item's paths.
+        slack: Inventory position less reorder point [units], >= 0.
+        days_a_period: Length of a period [days].
+        at_level: Whether a position equal to the reorder point calls for an order already.
+
+    Returns:
+        Days, 0 where it is used up now; ``None`` where the horizon does not reach it.
+    """
+    level = np.nextafter(slack, -np.inf) if at_level else slack
+    median = sample_quantile(np.sort(time_to_exceed(paths, level)), 0.5) * days_a_period
+    return median if np.isfinite(median) else None

@@ -1,0 +1,1 @@
+"""The main job around the models: where its data comes from, and what people see of it."""

@@ -1,0 +1,162 @@
+"""Where a run's data comes from: files named, the user's folder, processed tables, the sample."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from ml.batch.inputs import RunInputs
+from ml.errors import ConfigError
+from ml.logs import logger
+from ml.processed import SYNTHETIC, has_processed, inputs_of, read_processed
+from pipelines.intake import (
+    Intake,
+    IntakeError,
+    IntakeOptions,
+    collect_user_files,
+    read_demand,
+    read_inventory,
+    read_items,
+    read_prices,
+    write_quarantine,
+)
+from pipelines.sample_data import ensure_sample
+
+USER_FILES = Path("raw") / "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Files named on the command line, and how to read them.
+
+    Attributes:
+        demand: File or folder.
+        prices: File or folder.
+        items: File or folder.
+        inventory: File or folder.
+        columns: Wanted column to its name in the files.
+        gaps: ``auto``, ``missing`` or ``zero``.
+        duplicates: ``sum`` or ``error``.
+        frequency: D, W or MS, ``None`` = infer.
+    """
+
+    demand: Path | None = None
+    prices: Path | None = None
+    items: Path | None = None
+    inventory: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    gaps: str = "auto"
+    duplicates: str = "sum"
+    frequency: str | None = None
+
+    @property
+    def series(self) -> bool:
+        """Whether any file with series is named."""
+        return self.demand is not None or self.prices is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """When and where a run happens.
+
+    Attributes:
+        data_dir: ``DATA_DIR``.
+        today: Day on which the run happens.
+        as_of: Day that it is as of, or ``None``.
+        seed: Of the sample.
+    """
+
+    data_dir: Path
+    today: date
+    as_of: date | None
+    seed: int
+
+
+def find_inputs(named: Named, occasion: Occasion) -> RunInputs:
+    """Read what the run is on: the files named; else the user's folder; else the sample.
+
+    Named files leave ``processed/`` alone. The user's folder goes through the ETL into
+    ``processed/`` first, and what is there already is used where that folder is empty.
+
+    Raises:
+        ConfigError: Stock or items are named without demand.
+        DataError: Nothing usable.
+    """
+    if named.series:
+        return _from_files(named, occasion, source="user_files", statements=())
+    if named.items is not None or named.inventory is not None:
+        raise ConfigError("--items-file and --inventory go with --demand: name the demand as well.")
+    if collect_user_files(occasion.data_dir / USER_FILES) is not None:
+        from pipelines.intake.command import run_demand_etl
+
+        statements = run_demand_etl(occasion.data_dir, occasion.today)
+        inputs = read_processed(occasion.data_dir, as_of=occasion.as_of, today=occasion.today)
+        return _saying(inputs, statements)
+    if has_processed(occasion.data_dir):
+        return read_processed(occasion.data_dir, as_of=occasion.as_of, today=occasion.today)
+    return _from_sample(occasion)
+
+
+def _saying(inputs: RunInputs, statements: tuple[str, ...]) -> RunInputs:
+    from dataclasses import replace
+
+    return replace(inputs, statements=(*statements, *inputs.statements))
+
+
+def _from_sample(occasion: Occasion) -> RunInputs:
+    files = ensure_sample(occasion.data_dir / "sample", seed=occasion.seed)
+    named = Named(files.demand, files.prices, files.items, files.inventory)
+    return _from_files(named, occasion, source=SYNTHETIC, statements=())
+
+
+def _from_files(
+    named: Named, occasion: Occasion, *, source: str, statements: tuple[str, ...]
+) -> RunInputs:
+    options = IntakeOptions(
+        today=occasion.today, columns=named.columns, gaps=named.gaps,
+        duplicates=named.duplicates, frequency=named.frequency, source=source,
+        until=occasion.as_of,
+    )  # fmt: skip
+    readers: dict[str, tuple[Path | None, Callable[[Path, IntakeOptions], Intake]]] = {
+        "demand": (named.demand, read_demand),
+        "prices": (named.prices, read_prices),
+        "items": (named.items, read_items),
+        "inventory": (named.inventory, read_inventory),
+    }
+    tables: dict[str, pa.Table | None] = dict.fromkeys(readers)
+    flags = []
+    for name, (path, reader) in readers.items():
+        if path is None:
+            continue
+        found = _read(reader, path, options, occasion.data_dir / "quarantine", name)
+        tables[name] = found.table
+        statements = (*statements, *found.statements)
+        if found.quarantine.num_rows:
+            flags.append(f"quarantined_{name}_cells={found.quarantine.num_rows}")
+    return inputs_of(
+        tables["demand"], tables["prices"], items=tables["items"], inventory=tables["inventory"],
+        as_of=occasion.as_of, today=occasion.today, statements=statements,
+        quality_flags=tuple(flags),
+    )  # fmt: skip
+
+
+def _read(
+    reader: Callable[[Path, IntakeOptions], Intake],
+    path: Path,
+    options: IntakeOptions,
+    quarantine: Path,
+    name: str,
+) -> Intake:
+    """Read one file; what could not be used is written down even when nothing else is left."""
+    try:
+        found = reader(path, options)
+    except IntakeError as error:
+        empty = Intake(error.quarantine.slice(0, 0), None, (), error.quarantine)
+        write_quarantine(empty, quarantine, name)
+        raise
+    written = write_quarantine(found, quarantine, name)
+    logger().info("file_read", table=name, path=str(path), rows=found.table.num_rows,
+                  quarantined=found.quarantine.num_rows, quarantine=str(written))  # fmt: skip
+    return found

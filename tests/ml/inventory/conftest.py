@@ -1,0 +1,102 @@
+"""Builders that the tests of this folder share."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ml.frequency import Frequency, period_end
+from ml.inventory.facts import DemandFacts
+from ml.inventory.policies import ItemPolicy, PolicySettings
+from ml.inventory.recommendations import recommend
+
+AS_OF = {
+    Frequency.DAILY: np.datetime64("2024-03-31"),
+    Frequency.WEEKLY: np.datetime64("2024-03-25"),
+    Frequency.MONTHLY: np.datetime64("2024-03-01"),
+}  # all of them end on 2024-03-31
+
+
+def build_policy(item_id="A", **changes):
+    """A week of review and two weeks of constant lead time, unless changed."""
+    base = {
+        "lead_time_days_mean": 14.0,
+        "lead_time_days_std": 0.0,
+        "review_period_days": 7.0,
+        "service_target": 0.95,
+    }
+    return ItemPolicy(item_id, **(base | changes))
+
+
+def build_facts(item_id="A", **changes):
+    base = {
+        "demand_class": "intermittent",
+        "adi": 2.0,
+        "cv2": 0.3,
+        "n_obs": 100,
+        "n_nonzero": 50,
+        "last_demand": np.datetime64("2024-03-01"),
+        "model_id": "tsb",
+        "backtest_csl": 0.95,
+        "backtest_n": 40,
+    }
+    return DemandFacts(item_id, **(base | changes))
+
+
+def build_stock(items=("A",), *, age_days=0, **columns):
+    """A stock table counted ``age_days`` before the forecasts start; columns are scalars."""
+    base = {"on_hand": 0.0, "on_order": 0.0, "backorders": 0.0, "reserved": 0.0} | columns
+    snapshot = datetime(2024, 3, 31, 18) - timedelta(days=age_days)
+    arrays = {name: pa.array([value] * len(items), pa.float64()) for name, value in base.items()}
+    return pa.table(
+        {
+            "item_id": pa.array(items, pa.string()),
+            "location_id": pa.array(["ALL"] * len(items), pa.string()),
+            "snapshot_at": pa.array([snapshot] * len(items), pa.timestamp("us")),
+            **arrays,
+        }
+    )
+
+
+def build_row(demand, *, frequency=Frequency.WEEKLY, stock=None, facts=None, seed=0, **policy):
+    """The recommendation of item A from its (S, H) paths; without ``stock``, a count of zero."""
+    table = recommend(
+        np.asarray(demand)[None],
+        [facts or build_facts()],
+        {"A": build_policy(**policy)},
+        build_stock() if stock is None else stock,
+        frequency=frequency,
+        as_of=AS_OF[frequency],
+        run_id="test",
+        settings=PolicySettings(seed=seed),
+    )
+    return table.to_pylist()[0]
+
+
+@pytest.fixture(scope="session")
+def make_policy():
+    return build_policy
+
+
+@pytest.fixture(scope="session")
+def make_facts():
+    return build_facts
+
+
+@pytest.fixture(scope="session")
+def make_stock():
+    return build_stock
+
+
+@pytest.fixture(scope="session")
+def make_row():
+    return build_row
+
+
+@pytest.fixture(scope="session")
+def as_of():
+    assert {period_end(day, frequency) for frequency, day in AS_OF.items()} == {
+        np.datetime64("2024-03-31")
+    }
+    return AS_OF

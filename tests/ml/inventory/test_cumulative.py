@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml.inventory.cumulative import (
+    demand_over,
+    item_paths,
+    mean_demand,
+    sample_quantile,
+    time_to_exceed,
+)
+
+
+def paths_of(demand, seed=0):
+    return item_paths(np.asarray(demand), np.random.default_rng(seed))
+
+
+def test_whole_periods_are_added_up():
+    paths = paths_of([[1, 2, 4], [10, 20, 40]])
+    assert demand_over(paths, np.array([2.0, 3.0])).tolist() == [3.0, 70.0]
+
+
+def test_no_time_has_no_demand():
+    assert demand_over(paths_of([[5, 5]]), np.zeros(1)).tolist() == [0.0]
+
+
+def test_a_part_of_a_period_thins_its_count_binomially():
+    n_paths, units, share = 20_000, 6, 0.37
+    got = demand_over(paths_of(np.full((n_paths, 2), units)), np.full(n_paths, 1 + share)) - units
+    # Oracle: the definition. Each of the six units falls into the first 37 % with that chance.
+    rng = np.random.default_rng(9)
+    wanted = (rng.random((n_paths, units)) < share).sum(axis=1)
+    seen, expected = (np.bincount(x.astype(int), minlength=7) / n_paths for x in (got, wanted))
+    assert seen == pytest.approx(expected, abs=0.015)  # four times the spread of a difference
+    assert got.mean() == pytest.approx(units * share, abs=0.03)
+
+
+def test_thinning_is_independent_from_path_to_path_and_period_to_period():
+    paths = paths_of(np.ones((20_000, 2)))
+    first = demand_over(paths, np.full(20_000, 0.5))
+    second = demand_over(paths, np.full(20_000, 1.5)) - 1.0
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
+    assert abs(np.corrcoef(first[1:], first[:-1])[0, 1]) < 0.03
+
+
+def test_a_part_of_a_large_count_is_a_whole_number_near_its_share():
+    paths = paths_of(np.full((3, 1), 2e9 + 1))
+    got = demand_over(paths, np.array([0.25, 0.5, 1.0]))
+    assert got.tolist() == np.round(got).tolist()
+    assert got == pytest.approx([0.5e9, 1e9, 2e9], rel=1e-6)
+
+
+def test_a_demand_that_is_no_count_gives_its_linear_share():
+    paths = paths_of([[1.5, 4.0]])
+    assert demand_over(paths, np.array([1.25])).tolist() == [2.5]  # 1.5 + 4.0 / 4
+
+
+@given(
+    st.lists(st.integers(0, 8), min_size=4, max_size=4),
+    st.lists(st.floats(0, 4), min_size=2, max_size=6),
+)
+def test_demand_never_falls_as_the_time_grows(demand, times):
+    paths = paths_of([demand])
+    sums = [demand_over(paths, np.array([time]))[0] for time in sorted(times)]
+    assert sums == sorted(sums)
+    assert sums[-1] <= sum(demand)
+
+
+def test_a_longer_horizon_leaves_the_demand_of_the_first_periods_as_it_was():
+    long = np.random.default_rng(3).integers(0, 9, (50, 12))
+    times = np.linspace(0.1, 5.9, 50)
+    assert demand_over(paths_of(long), times).tolist() == (
+        demand_over(paths_of(long[:, :6]), times).tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "periods"),
+    [
+        pytest.param(10.0, 5.0, id="2 a period use up 10 in 5"),
+        pytest.param(5.0, 2.5, id="within a period"),
+        pytest.param(0.0, 0.0, id="nothing there"),
+        pytest.param(-3.0, 0.0, id="owing already"),
+        pytest.param(12.0, np.inf, id="just enough for all 6 periods"),
+    ],
+)
+def test_time_until_a_level_is_passed(level, periods):
+    assert time_to_exceed(paths_of(np.full((1, 6), 2)), level).tolist() == [periods]
+
+
+def test_owing_is_short_now_even_where_nobody_asks_for_more():
+    assert time_to_exceed(paths_of([[0, 0]]), -1.0).tolist() == [0.0]
+
+
+def test_used_up_is_not_short_until_someone_asks():
+    # 4 units in period 1 use up the stock of 4; the next demand comes in period 4, after 3.
+    assert time_to_exceed(paths_of([[4, 0, 0, 1]]), 4.0).tolist() == [3.0]
+
+
+def test_each_path_can_have_its_own_level():
+    paths = paths_of([[2, 2, 2], [2, 2, 2]])
+    assert time_to_exceed(paths, np.array([1.0, 5.0])).tolist() == [0.5, 2.5]
+
+
+@given(
+    st.lists(st.integers(0, 50), min_size=1, max_size=40),
+    st.sampled_from([0.1, 0.5, 0.8, 0.9, 0.95, 0.99]),
+)
+def test_sample_quantile_is_the_smallest_value_with_enough_at_or_below(sample, level):
+    ordered = np.sort(np.array(sample, dtype=float))
+    got = sample_quantile(ordered, level)
+    assert np.mean(ordered <= got) >= level - 1e-9
+    assert np.mean(ordered < got) < level
+
+
+@pytest.mark.parametrize(
+    ("level", "n_paths", "place"),
+    [
+        pytest.param(0.95, 500, 475.0, id="475th of 500"),
+        pytest.param(0.55, 100, 55.0, id="0.55 * 100 is a little above 55"),
+        pytest.param(0.951, 500, 476.0, id="475.5 is the 476th"),
+    ],
+)
+def test_sample_quantile_takes_the_right_place(level, n_paths, place):
+    assert sample_quantile(np.arange(1.0, n_paths + 1.0), level) == place
+
+
+def test_mean_demand_shares_out_a_period_in_part():
+    paths = paths_of([[2, 4], [4, 8]])
+    assert mean_demand(paths, 1.5) == 6.0  # 3 + half of 6
+    assert mean_demand(paths, 2.0) == 9.0
+
+
+def test_mean_demand_beyond_the_horizon_is_unknown():
+    assert mean_demand(paths_of([[2, 4]]), 2.01) is None

@@ -1,0 +1,160 @@
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml.contracts.recommendations import ACTIONS, REASONS
+from ml.inventory.decisions import Situation, decide
+from ml.inventory.ordering import Levels, Order
+from ml.inventory.risk import Risk
+from ml.inventory.stock import Stock
+
+CALM = Risk(0.0, 0.1, 0.1, 0.0, 1.0)
+URGENT = Risk(0.51, 0.8, 0.6, 3.0, 0.5)
+NO_ORDER = Order(0.0, 0.0)
+ORDER = Order(5.0, 5.0)
+
+
+@pytest.fixture(scope="session")
+def situation(make_policy, make_facts):
+    def build(**changes):
+        policy = make_policy(
+            status=changes.pop("status", "active"), criticality=changes.pop("criticality", None)
+        )
+        on_order = changes.pop("on_order", 0.0)
+        base = {
+            "policy": policy,
+            "facts": make_facts(demand_class=changes.pop("demand_class", "smooth")),
+            "stock": Stock(on_hand=10.0, on_order=on_order, is_usable=True),
+            "levels": Levels("RS", 8.0, 8.0, 2.0, 1.0),
+            "order": NO_ORDER,
+            "risk": CALM,
+            "excess": 0.0,
+            "reorder_in_days": None,
+            "expected_demand": 6.0,
+        }
+        return Situation(**(base | changes))
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "reason"),
+    [
+        pytest.param({}, "hold", "stock_sufficient", id="enough"),
+        pytest.param({"order": ORDER}, "order_now", "ip_below_rop", id="below the reorder point"),
+        pytest.param(
+            {"order": ORDER, "risk": URGENT}, "expedite", "stockout_risk_before_receipt",
+            id="an order comes too late",
+        ),
+        pytest.param(
+            {"risk": URGENT, "excess": 3.0, "on_order": 9.0}, "expedite",
+            "stockout_risk_before_receipt", id="too much, but too late",
+        ),
+        pytest.param(
+            {"risk": dataclasses.replace(URGENT, before_receipt=0.5), "order": ORDER},
+            "order_now", "ip_below_rop", id="even odds are not urgent",
+        ),
+        pytest.param(
+            {"reorder_in_days": 7.0}, "order_soon", "rop_crossed_before_next_review",
+            id="within the review period",
+        ),
+        pytest.param(
+            {"reorder_in_days": 7.1}, "hold", "stock_sufficient", id="after the next review"
+        ),
+        pytest.param(
+            {"excess": 3.0, "on_order": 9.0}, "reduce_or_cancel_po", "po_exceeds_need",
+            id="too much on order",
+        ),
+        pytest.param({"excess": 3.0}, "review_excess", "cover_above_limit", id="too much"),
+        pytest.param(
+            {"excess": 3.0, "criticality": "A", "on_order": 9.0}, "review", "po_exceeds_need",
+            id="critical, too much on order",
+        ),
+        pytest.param(
+            {"excess": 3.0, "criticality": "insurance"}, "review", "cover_above_limit",
+            id="insurance, too much",
+        ),
+        pytest.param(
+            {"order": ORDER, "on_order": None}, "review", "on_order_unknown",
+            id="perhaps ordered already",
+        ),
+        pytest.param(
+            {"order": ORDER, "on_order": None, "risk": URGENT}, "review", "on_order_unknown",
+            id="urgent, perhaps ordered already",
+        ),
+        pytest.param({"on_order": None}, "hold", "stock_sufficient", id="enough in any case"),
+        pytest.param(
+            {"order": Order(5.0, 20.0, "moq"), "status": "phase_out"}, "review",
+            "phase_out_above_need", id="phased out, order above need",
+        ),
+        pytest.param(
+            {"order": ORDER, "status": "phase_out"}, "order_now", "ip_below_rop",
+            id="phased out, exact order",
+        ),
+        pytest.param(
+            {"order": Order(5.0, 0.0, "max_order")}, "review", "order_limits_conflict",
+            id="no quantity fits",
+        ),
+        pytest.param({"demand_class": "new"}, "review", "new_item", id="new"),
+        pytest.param(
+            {"expected_demand": 0.0}, "none", "no_demand_expected", id="nobody asks for it"
+        ),
+        pytest.param(
+            {"status": "obsolete", "risk": URGENT}, "none", "not_stocked", id="obsolete, short"
+        ),
+        pytest.param(
+            {"status": "do_not_stock", "excess": 2.0}, "review_excess", "not_stocked",
+            id="not stocked, some left",
+        ),
+        pytest.param(
+            {"status": "obsolete", "excess": 2.0, "criticality": "A"}, "review", "not_stocked",
+            id="critical and obsolete, some left",
+        ),
+    ],
+)  # fmt: skip
+def test_the_first_action_that_applies_is_taken(situation, changes, action, reason):
+    decision = decide(situation(**changes))
+    assert (decision.action, decision.reason_code) == (action, reason)
+
+
+def test_the_reason_is_told_in_numbers(situation):
+    decision = decide(situation(order=ORDER))
+    assert decision.reason_text == "Position 10, reorder point 8; order 5."
+    urgent = decide(situation(order=ORDER, risk=URGENT))
+    assert urgent.reason_text == (
+        "51% chance to be short before an order can arrive. Position 10, reorder point 8."
+    )
+
+
+numbers = st.floats(0, 1e9)
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "order": st.builds(Order, numbers, numbers),
+            "risk": st.sampled_from([CALM, URGENT]),
+            "excess": numbers,
+            "reorder_in_days": st.one_of(st.none(), st.floats(0, 200)),
+            "on_order": st.one_of(st.none(), numbers),
+            "levels": st.builds(
+                Levels, st.just("RS"), numbers, numbers, st.floats(-1e9, 1e9), numbers
+            ),
+            "status": st.sampled_from(["active", "phase_out", "do_not_stock", "obsolete"]),
+            "criticality": st.sampled_from([None, "A", "B", "C", "insurance"]),
+        }
+    )
+)
+def test_any_situation_has_one_action_with_a_short_reason(situation, changes):
+    critical = changes["criticality"] in {"A", "insurance"}
+    decision = decide(situation(**changes))
+    assert decision.action in ACTIONS
+    assert decision.reason_code in REASONS
+    assert 0 < len(decision.reason_text) <= 160
+    assert decision.reason_text.endswith(".")
+    if critical:
+        assert decision.action not in {"reduce_or_cancel_po", "review_excess"}
+    if changes["status"] in {"do_not_stock", "obsolete"}:
+        assert decision.action in {"none", "review", "review_excess"}

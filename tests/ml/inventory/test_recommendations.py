@@ -1,0 +1,428 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import stats
+
+from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.frequency import Frequency
+from ml.inventory.policies import PolicySettings
+from ml.inventory.recommendations import insufficient, rank, recommend
+
+SETTINGS = PolicySettings(seed=3)
+NEEDS_STOCK = (
+    *("order_qty", "net_requirement_qty", "binding_constraint", "order_by_date", "order_value"),
+    *("expected_receipt_date", "priority_score", "p_stockout_before_receipt"),
+    *("p_stockout_no_order", "p_stockout_with_order", "expected_backorder_units"),
+    *("expected_fill_rate_with_order", "days_of_cover_p50", "days_of_cover_p10"),
+    *("stockout_date_p50", "stockout_date_p10", "cover_censored", "days_to_rupture"),
+    *("alert_level", "excess_qty", "excess_value", "slob_class"),
+)
+
+
+@pytest.fixture
+def many(make_policy, make_facts, make_stock):
+    """Ten slow movers with random lead times: all that ``recommend`` takes, by row."""
+    items = [f"item-{i}" for i in range(10)]
+    paths = np.random.default_rng(0).poisson(0.7, (10, 200, 12))
+    policies = {item: make_policy(item, lead_time_days_std=6.0) for item in items}
+    return paths, [make_facts(item) for item in items], policies, make_stock(items, on_hand=2.0)
+
+
+@pytest.fixture
+def run(as_of):
+    def recommend_rows(paths, facts, policies, stock, **changes):
+        options = {"frequency": Frequency.WEEKLY, "run_id": "r", "settings": SETTINGS} | changes
+        day = as_of[options["frequency"]]
+        return recommend(paths, facts, policies, stock, as_of=day, **options)
+
+    return recommend_rows
+
+
+# The level: cumulative demand over the random protection interval
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95, 0.99])
+def test_level_of_poisson_demand_is_the_poisson_quantile_of_the_interval(make_row, level):
+    paths = np.random.default_rng(1).poisson(2.0, (4000, 3))
+    row = make_row(paths, service_target=level)  # a week of review, two of lead time
+    assert abs(row["order_up_to"] - stats.poisson.ppf(level, 6.0)) <= 1
+    assert row["ltd_mean"] == pytest.approx(6.0, abs=0.15)
+    assert row["ltd_p_zero"] == pytest.approx(np.exp(-6.0), abs=0.004)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95, 0.99])
+def test_level_of_overdispersed_demand_is_the_negative_binomial_quantile(make_row, level):
+    # Periods are gamma-Poisson with r = 0.4, p = 0.2: three of them have r = 1.2.
+    paths = np.random.default_rng(2).negative_binomial(0.4, 0.2, (6000, 3))
+    row = make_row(paths, service_target=level)
+    near = stats.nbinom.ppf([level - 0.01, min(level + 0.003, 0.995)], 1.2, 0.2)
+    assert near[0] - 1 <= row["order_up_to"] <= near[1] + 1
+
+
+def test_level_of_the_published_newsvendor_example(make_row):
+    # Snyder & Shen, Example 4.3: demand N(50, 8), critical ratio 0.70 / 0.88, S* = 56.60.
+    demand = stats.norm.ppf((np.arange(5000) + 0.5) / 5000, 50, 8)[:, None]
+    row = make_row(demand, service_target=0.70 / 0.88, lead_time_days_mean=0.0)
+    assert row["order_up_to"] == pytest.approx(56.60, abs=0.02)
+    assert row["safety_stock"] == pytest.approx(6.60, abs=0.02)
+
+
+@pytest.mark.parametrize("target", [0.8, 0.95])
+def test_level_achieves_its_target_under_random_lead_times(make_row, target):
+    # Oracle: units arrive one by one at random moments (1.2 a day); nothing knows of periods.
+    a_day, lead_mean, lead_std = 1.2, 60.0, 24.0
+    paths = np.random.default_rng(5).poisson(a_day * 30.4375, (3000, 8))
+    row = make_row(
+        paths, frequency=Frequency.MONTHLY, service_target=target, review_period_days=30.4375,
+        lead_time_days_mean=lead_mean, lead_time_days_std=lead_std,
+    )  # fmt: skip
+    rng = np.random.default_rng(6)
+    shape = (lead_mean / lead_std) ** 2
+    days = 30.4375 + rng.gamma(shape, lead_mean / shape, 100_000)
+    achieved = np.mean(rng.poisson(a_day * days) <= row["order_up_to"])
+    assert achieved == pytest.approx(target, abs=0.015)
+
+
+def test_level_achieves_its_target_on_lumpy_daily_demand(make_row):
+    # Oracle: whole days of an unrelated sample; requests come on 5 % of days, 1 to 9 units each.
+    def demand(seed, n_paths, n_days):
+        rng = np.random.default_rng(seed)
+        return rng.integers(1, 10, (n_paths, n_days)) * (rng.random((n_paths, n_days)) < 0.05)
+
+    row = make_row(
+        demand(1, 2000, 70), frequency=Frequency.DAILY, service_target=0.9, lead_time_days_std=6.0
+    )
+    rng = np.random.default_rng(8)
+    days = np.round(7 + rng.gamma((14 / 6) ** 2, 36 / 14, 40_000)).astype(int)
+    sums = np.cumsum(demand(9, 40_000, 70), axis=1)[np.arange(40_000), np.minimum(days, 70) - 1]
+    # A whole unit more is in the level than needed: at most the chance of the level itself.
+    own = np.mean(sums == row["order_up_to"])
+    assert 0.9 - 0.015 <= np.mean(sums <= row["order_up_to"]) <= 0.9 + 0.015 + own
+
+
+def test_quantiles_of_single_periods_are_never_summed(make_row):
+    rare = (np.random.default_rng(1).random((4000, 12)) < 0.04).astype(int)
+    seldom = (np.random.default_rng(2).random((4000, 12)) < 0.1).astype(int)
+    row = [make_row(paths, lead_time_days_mean=77.0) for paths in (rare, seldom)]
+    # The 95 % quantile of one week is 0 and 1, and twelve of them add to 0 and 12. Over twelve
+    # weeks the demand is binomial: P(X <= 1) = .919 and P(X <= 2) = .989 at 4 %, so 2; at 10 %
+    # P(X <= 2) = .889 and P(X <= 3) = .974, so 3.
+    assert [np.quantile(p, 0.95, axis=0).sum() for p in (rare, seldom)] == [0.0, 12.0]
+    assert [r["ltd_p95"] for r in row] == [2.0, 3.0]
+    assert [r["order_up_to"] for r in row] == [2.0, 3.0]
+
+
+# Order of the rows, chunks, seeds
+
+
+def test_neither_chunks_nor_order_change_a_row(many, run):
+    paths, facts, policies, stock = many
+    whole = run(*many)
+    back = np.arange(10)[::-1]
+    assert run(paths[back], [facts[i] for i in back], policies, stock).equals(whole)
+    parts = [
+        run(paths[at], facts[at], policies, stock)
+        for at in (slice(0, 3), slice(3, 9), slice(9, 10))
+    ]
+    assert pa.concat_tables(parts).equals(whole)
+
+
+def test_a_longer_horizon_leaves_the_levels_as_they_are(many, run):
+    paths, facts, policies, stock = many
+    columns = ["order_up_to", "ltd_mean", "p_stockout_no_order", "order_qty"]
+    short, long = (run(paths[:, :, :h], facts, policies, stock).select(columns) for h in (9, 12))
+    assert short.equals(long)
+
+
+def test_the_seed_draws_other_lead_times(many, run):
+    means = {
+        seed: run(*many, settings=PolicySettings(seed=seed))["ltd_mean"].to_pylist()
+        for seed in (0, 1)
+    }
+    assert means[0] != means[1]
+
+
+def test_items_draw_lead_times_of_their_own(many, run):
+    paths, *rest = many
+    alike = np.broadcast_to(paths[:1], paths.shape)
+    assert len(set(run(alike, *rest)["ltd_mean"].to_pylist())) > 1
+
+
+def test_the_run_changes_nothing_but_its_name(many, run):
+    first, second = (run(*many, run_id=name).drop_columns(["run_id"]) for name in "ab")
+    assert first.equals(second)
+
+
+def test_inputs_are_left_alone(many, run):
+    before = many[0].copy()
+    run(*many)
+    assert (many[0] == before).all()
+
+
+def test_no_items_are_an_empty_table_of_the_contract(many, run):
+    table = run(many[0][:0], [], many[2], many[3])
+    assert table.num_rows == 0
+    assert table.schema.equals(RECOMMENDATIONS.schema, check_metadata=True)
+
+
+# More of one thing
+
+
+def levels_and_orders(make_row, name, values, **fixed):
+    paths = np.random.default_rng(4).negative_binomial(0.5, 0.3, (300, 40))
+    rows = [make_row(paths, **fixed, **{name: value}) for value in values]
+    return [row["order_up_to"] for row in rows], [row["order_qty"] for row in rows]
+
+
+@pytest.mark.parametrize("multiple", [0.0, 5.0])
+def test_a_higher_target_never_lowers_level_or_order(make_row, multiple):
+    targets = np.linspace(0.5, 0.99, 12)
+    levels, orders = levels_and_orders(
+        make_row, "service_target", targets, order_multiple=multiple, lead_time_days_std=4.0
+    )
+    assert levels == sorted(levels)
+    assert orders == sorted(orders)
+    assert levels[-1] > levels[0]
+
+
+def test_a_longer_lead_time_never_lowers_level_or_order(make_row):
+    paths = np.random.default_rng(4).negative_binomial(0.5, 0.3, (300, 40))
+    rows = [
+        make_row(paths, lead_time_days_mean=mean, lead_time_days_std=0.3 * mean)
+        for mean in np.linspace(7.0, 70.0, 40)
+    ]
+    for column in ("order_up_to", "order_qty", "ltd_mean", "p_stockout_before_receipt"):
+        values = [row[column] for row in rows]
+        assert values == sorted(values)
+
+
+def test_more_stock_never_raises_order_or_risk_and_never_shortens_the_cover(make_row, make_stock):
+    paths = np.random.default_rng(4).negative_binomial(0.5, 0.3, (300, 40))
+    rows = [
+        make_row(paths, stock=make_stock(on_hand=float(n)), lead_time_days_std=4.0, moq=4.0)
+        for n in range(25)
+    ]
+    for column in ("order_qty", "p_stockout_no_order", "p_stockout_before_receipt"):
+        values = [row[column] for row in rows]
+        assert values == sorted(values, reverse=True)
+        assert values[0] > values[-1]
+    cover = [row["days_to_rupture"] for row in rows]
+    assert cover == sorted(cover)
+
+
+def test_the_order_lowers_the_risk_that_it_can_still_reach(many, run):
+    table = run(*many).to_pylist()
+    assert all(r["p_stockout_with_order"] <= r["p_stockout_no_order"] for r in table)
+    assert any(r["p_stockout_with_order"] < r["p_stockout_no_order"] for r in table)
+    assert all(r["p_stockout_before_receipt"] <= r["p_stockout_with_order"] for r in table)
+
+
+# A row by hand: two a week on every path, a week of review, two weeks of lead time
+
+
+STEADY = np.full((50, 30), 2)
+
+
+def test_a_whole_row_by_hand(make_row, make_stock):
+    row = make_row(
+        STEADY, stock=make_stock(on_hand=4.0, on_order=1.0, reserved=1.0), unit_cost=2.5,
+        currency="BRL", criticality="A",
+    )  # fmt: skip
+    expected = {
+        "mode": "full",
+        "policy": "base_stock",
+        "reorder_point": 6.0,  # three weeks of two
+        "order_up_to": 6.0,
+        "safety_stock": 0.0,
+        "inventory_position": 4.0,
+        "net_requirement_qty": 2.0,
+        "order_qty": 2.0,
+        "order_value": 5.0,
+        "currency": "BRL",
+        "p_stockout_before_receipt": 1.0,  # 4 asked for in two weeks, 3 free
+        "expected_backorder_units": 2.0,  # 6 asked for, 4 in all
+        "expected_fill_rate_with_order": pytest.approx(5 / 6),  # the fourth unit comes late
+        "days_of_cover_p50": 10.5,  # 3 units last a week and a half
+        "days_to_rupture": 10.5,
+        "alert_level": "high",
+        "cover_censored": False,
+        "excess_qty": 0.0,
+        "action": "expedite",
+        "reason_code": "stockout_risk_before_receipt",
+        "priority_score": 3.0,
+        "demand_next_30d_mean": pytest.approx(60 / 7),
+        "protection_days": 21.0,
+        "confidence": "high",
+        "quality_flags": "on_order_eta_assumed",
+    }
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_days_count_from_the_end_of_the_last_period_seen(make_row, make_stock):
+    row = make_row(STEADY, stock=make_stock(on_hand=4.0))
+    days = {name: str(row[name]) for name in RECOMMENDATIONS.names if "_date" in name}
+    assert str(row["as_of"]) == "2024-03-25 00:00:00"
+    assert str(row["data_cutoff"]) == "2024-03-31 00:00:00"
+    assert days == {
+        "order_by_date": "2024-04-01 00:00:00",  # the first day that is still to come
+        "expected_receipt_date": "2024-04-14 00:00:00",  # the fourteenth
+        "stockout_date_p50": "2024-04-15 00:00:00",  # 4 units last 14 days, the 15th is short
+        "stockout_date_p10": "2024-04-15 00:00:00",
+    }
+
+
+def test_cover_beyond_the_horizon_has_no_date(make_row, make_stock):
+    row = make_row(STEADY, stock=make_stock(on_hand=100.0))
+    assert row["cover_censored"] is True
+    assert row["days_to_rupture"] == 210.0
+    assert (row["stockout_date_p50"], row["alert_level"]) == (None, "normal")
+
+
+def test_excess_is_what_neither_half_a_year_nor_the_level_explains(make_row, make_stock):
+    stock = make_stock(on_hand=60.0)
+    row = make_row(STEADY, stock=stock, unit_cost=3.0)
+    # 180 days are 26 weeks of two: 52 units.
+    assert (row["excess_qty"], row["excess_value"]) == (8.0, 24.0)
+    assert (row["action"], row["slob_class"]) == ("review_excess", "excess")
+    assert make_row(STEADY[:, :10], stock=stock)["excess_qty"] == 40.0  # as far as it is known
+
+
+def test_means_beyond_the_horizon_are_unknown(make_row):
+    row = make_row(STEADY[:, :6])
+    assert row["demand_next_30d_mean"] is not None
+    assert row["demand_next_90d_mean"] is None
+
+
+def test_fractional_paths_of_whole_units_still_give_whole_orders(make_row, make_facts):
+    paths = np.full((10, 6), 2.1)
+    assert make_row(paths)["order_up_to"] == pytest.approx(6.3)
+    assert make_row(paths, facts=make_facts(whole_units=True))["order_qty"] == 7.0
+
+
+# What cannot be computed stays empty
+
+
+def test_without_stock_no_quantity_is_given(many, run):
+    for stock in (None, many[3].slice(0, 0)):
+        table = run(*many[:3], stock)
+        assert {name: len(table) - table[name].null_count for name in NEEDS_STOCK} == (
+            dict.fromkeys(NEEDS_STOCK, 0)
+        )
+        assert set(table["action"].to_pylist()) == {"set_parameters"}
+        assert set(table["mode"].to_pylist()) == {"policy_only"}
+        assert set(table["quality_flags"].to_pylist()) == {"inventory_absent"}
+        assert table["order_up_to"].null_count == table["ltd_p95"].null_count == 0
+
+
+def test_the_policy_is_the_same_with_and_without_stock(many, run):
+    columns = ["policy", "reorder_point", "order_up_to", "ltd_p99", "demand_next_30d_mean"]
+    with_stock, without = (run(*many[:3], stock).select(columns) for stock in (many[3], None))
+    assert with_stock.equals(without)
+
+
+def test_an_interval_between_demands_that_is_not_finite_is_unknown(make_row, make_facts):
+    row = make_row(STEADY, facts=make_facts(adi=np.inf, cv2=np.nan))
+    assert (row["adi"], row["cv2"]) == (None, None)
+
+
+def test_stock_too_old_for_an_order_suppresses_all_quantities(make_row, make_stock):
+    row = make_row(STEADY, stock=make_stock(on_hand=4.0, age_days=15))
+    assert (row["mode"], row["reason_code"]) == ("policy_only", "stale_inventory")
+    assert row["quality_flags"] == "stale_inventory_error"
+    assert "2024-03-16" in row["reason_text"]
+    assert [name for name in NEEDS_STOCK if row[name] is not None] == []
+    assert row["inventory_position"] == 4.0
+
+
+def test_stock_of_last_week_is_used_with_a_flag(make_row, make_stock):
+    row = make_row(STEADY, stock=make_stock(on_hand=4.0, age_days=14))
+    assert (row["mode"], row["order_qty"]) == ("full", 2.0)
+    assert (row["quality_flags"], row["confidence"]) == ("stale_inventory", "medium")
+
+
+def test_an_interval_beyond_the_forecast_gets_no_numbers(make_row, make_stock):
+    row = make_row(STEADY[:, :2], stock=make_stock(on_hand=4.0))
+    assert (row["mode"], row["reason_code"]) == ("insufficient", "horizon_too_short")
+    assert row["reason_text"] == "Protection interval needs 3 periods of forecast, there are 2."
+    numbers = ("order_up_to", "reorder_point", "safety_stock", "ltd_mean", "ltd_p95")
+    assert [name for name in (*NEEDS_STOCK, *numbers) if row[name] is not None] == []
+    assert (row["confidence"], row["lead_time_days_mean"]) == ("low", 14.0)
+
+
+def test_an_interval_that_just_fits_is_computed(make_row):
+    assert make_row(STEADY[:, :3])["order_up_to"] == 6.0
+
+
+def test_unknown_on_order_turns_an_order_into_a_review(make_row, make_stock):
+    stock = make_stock(on_hand=4.0)
+    place = stock.schema.get_field_index("on_order")
+    row = make_row(STEADY, stock=stock.set_column(place, "on_order", pa.nulls(1, pa.float64())))
+    assert (row["action"], row["reason_code"]) == ("review", "on_order_unknown")
+    assert (row["order_qty"], row["on_order"]) == (2.0, 0.0)
+    assert row["quality_flags"] == "on_order_assumed_zero"
+
+
+def test_refused_items_get_a_row_with_their_reason(make_policy, as_of):
+    table = insufficient(
+        {"B": "no observation", "A": "x" * 300},
+        {"B": make_policy("B")},
+        frequency=Frequency.WEEKLY,
+        as_of=as_of[Frequency.WEEKLY],
+        run_id="r",
+    )
+    assert table["item_id"].to_pylist() == ["A", "B"]
+    assert table["reason_text"].to_pylist() == ["x" * 160, "no observation"]
+    assert table["mode"].to_pylist() == ["insufficient"] * 2
+    assert table["order_qty"].null_count == 2
+    assert table["quality_flags"].to_pylist() == ["no_forecast"] * 2
+    assert table["lead_time_days_mean"].to_pylist() == [None, 14.0]
+    assert table.schema.equals(RECOMMENDATIONS.schema, check_metadata=True)
+
+
+# The rank
+
+
+def test_the_rank_follows_the_score_then_the_item_and_skips_rows_without_score(many, run):
+    table = pa.concat_tables([run(*many), run(*many[:3], None).slice(0, 0)])
+    place = table.schema.get_field_index("priority_score")
+    scores = [0.5, None, 2.0, 0.5, 0.0, None, 0.0, 2.0, 0.1, 0.5]
+    ranked = rank(table.set_column(place, "priority_score", pa.array(scores, pa.float64())))
+    assert ranked["priority_rank"].to_pylist() == [3, None, 1, 4, 7, None, 8, 2, 6, 5]
+    assert ranked["item_id"].equals(table["item_id"])
+    assert ranked.schema.field("priority_rank").type == pa.int64()
+
+
+def test_the_rank_does_not_depend_on_the_order_of_the_rows(many, run):
+    table = run(*many)
+    mixed = table.take(np.random.default_rng(0).permutation(10))
+    assert rank(mixed).sort_by("item_id").equals(rank(table))
+
+
+# Wrong arguments
+
+
+def test_paths_that_do_not_fit_the_facts_are_refused(many, run):
+    paths, facts, policies, stock = many
+    with pytest.raises(ValueError, match=r"paths must be \(9, S, H\).*got \(10, 200, 12\)"):
+        run(paths, facts[1:], policies, stock)
+
+
+def test_an_item_named_twice_is_refused(many, run):
+    paths, facts, policies, stock = many
+    with pytest.raises(ValueError, match="each item once: 10 facts, 9"):
+        run(paths, [*facts[:9], facts[0]], policies, stock)
+
+
+def test_an_item_without_a_policy_is_refused(many, run):
+    paths, facts, policies, stock = many
+    policies = {item: policy for item, policy in policies.items() if item != "item-4"}
+    with pytest.raises(ValueError, match="no policy for 1 of 10 items, first 'item-4'"):
+        run(paths, facts, policies, stock)
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
+def test_paths_that_are_no_demand_are_refused(many, run, wrong):
+    paths = many[0].astype(float)
+    paths[3, 2, 1] = wrong
+    with pytest.raises(ValueError, match="finite and not negative"):
+        run(paths, *many[1:])

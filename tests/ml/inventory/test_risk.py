@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml.inventory.cumulative import item_paths
+from ml.inventory.risk import Interval, days_of_cover, days_to_reorder, stockout_risk
+from ml.inventory.stock import Stock
+
+
+def stock_of(on_hand=0.0, on_order=0.0, backorders=0.0):
+    return Stock(on_hand=on_hand, on_order=on_order, backorders=backorders, is_usable=True)
+
+
+def interval_of(until_receipt, protected, lead_periods=1.0):
+    first, whole = (np.asarray(x, dtype=float) for x in (until_receipt, protected))
+    return Interval(np.full(len(first), lead_periods), first, whole, np.sort(whole))
+
+
+def walked(demand, lead, stock, quantity):
+    """Oracle: day by day, unit by unit. Days short, units not served at once, units owed."""
+    at_hand = stock.on_hand
+    owed = stock.backorders
+    short_before, short, late_units = False, False, 0
+    for day, wanted in enumerate(demand):
+        if day == lead:
+            at_hand += stock.on_order + quantity
+        for _ in range(int(wanted)):
+            served = at_hand - owed > 0
+            at_hand -= served
+            owed += not served
+            late_units += not served
+        if owed > at_hand:
+            short |= wanted > 0 or stock.on_hand < stock.backorders
+            short_before |= short and day < lead
+    return short_before, short, late_units, max(owed - at_hand, 0)
+
+
+@pytest.mark.parametrize(
+    ("stock", "quantity"),
+    [
+        pytest.param(stock_of(2.0), 0.0, id="stock alone"),
+        pytest.param(stock_of(2.0), 4.0, id="an order"),
+        pytest.param(stock_of(1.0, on_order=3.0), 2.0, id="an order after another"),
+        pytest.param(stock_of(0.0), 6.0, id="no stock"),
+        pytest.param(stock_of(8.0), 0.0, id="plenty"),
+        pytest.param(stock_of(1.0, backorders=3.0), 4.0, id="owing"),
+    ],
+)
+def test_risks_equal_a_walk_day_by_day(stock, quantity):
+    demand = np.random.default_rng(4).poisson(0.5, (400, 9))
+    lead = 5
+    interval = interval_of(demand[:, :lead].sum(axis=1), demand.sum(axis=1))
+    risk = stockout_risk(interval, stock, quantity)
+    with_order = [walked(path, lead, stock, quantity) for path in demand]
+    without = [walked(path, lead, stock, 0.0) for path in demand]
+    assert risk.before_receipt == pytest.approx(np.mean([w[0] for w in with_order]))
+    assert risk.with_order == pytest.approx(np.mean([w[1] for w in with_order]))
+    assert risk.no_order == pytest.approx(np.mean([w[1] for w in without]))
+    assert risk.backorder_units == pytest.approx(np.mean([w[3] for w in without]))
+    late = np.sum([w[2] for w in with_order]) / demand.sum()
+    assert risk.fill_rate == pytest.approx(1.0 - late)
+
+
+amounts = st.integers(0, 20).map(float)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=20),
+    amounts, amounts, amounts, amounts,
+)  # fmt: skip
+def test_an_order_never_raises_the_risk(demand, on_hand, on_order, backorders, quantity):
+    first = [a for a, _ in demand]
+    interval = interval_of(first, [a + b for a, b in demand])
+    risk = stockout_risk(interval, stock_of(on_hand, on_order, backorders), quantity)
+    assert 0.0 <= risk.before_receipt <= risk.with_order <= risk.no_order <= 1.0
+    assert risk.fill_rate is None or 0.0 <= risk.fill_rate <= 1.0
+
+
+def test_the_fill_rate_of_no_demand_is_unknown():
+    assert stockout_risk(interval_of([0, 0], [0, 0]), stock_of(1.0), 0.0).fill_rate is None
+
+
+def cover_of(demand, stock, *, lead_periods=1.0, days=7.0):
+    paths = item_paths(np.asarray(demand), np.random.default_rng(0))
+    interval = interval_of(np.zeros(len(demand)), np.zeros(len(demand)), lead_periods)
+    return days_of_cover(paths, interval, stock, days)
+
+
+def test_cover_by_hand():
+    # 10 units; the paths ask for 5, 4, 2 and 1 a week, so they last 2, 2.5, 5 and 10 weeks. The
+    # lower median of four is the second, the 10 % quantile the first.
+    cover = cover_of(np.array([[5] * 12, [4] * 12, [2] * 12, [1] * 12]), stock_of(10.0))
+    assert (cover.median, cover.low) == (17.5, 14.0)
+    assert cover.median_reached
+
+
+def test_cover_beyond_the_horizon_is_capped_and_says_so():
+    cover = cover_of([[1] * 6], stock_of(6.0))
+    assert (cover.median, cover.median_reached, cover.low_reached) == (42.0, False, False)
+
+
+def test_what_is_on_order_helps_only_from_its_receipt_on():
+    demand = [[2] * 10]
+    in_time = cover_of(demand, stock_of(4.0, on_order=6.0), lead_periods=2.0)
+    too_late = cover_of(demand, stock_of(4.0, on_order=6.0), lead_periods=2.5)
+    assert in_time.median == 35.0  # 10 units, 2 a week
+    assert too_late.median == 14.0  # the first 4 are gone before the rest arrives
+
+
+def test_days_until_the_slack_is_used_up():
+    paths = item_paths(np.array([[2, 0, 2]]), np.random.default_rng(0))
+    assert days_to_reorder(paths, 1.0, 7.0, at_level=False) == 3.5
+    assert days_to_reorder(paths, 4.0, 7.0, at_level=False) is None
+
+
+def test_at_a_reorder_point_of_lots_the_last_unit_of_slack_counts():
+    paths = item_paths(np.array([[2, 0, 2]]), np.random.default_rng(0))
+    assert days_to_reorder(paths, 2.0, 7.0, at_level=True) == pytest.approx(7.0)
+    assert days_to_reorder(paths, 2.0, 7.0, at_level=False) == 14.0
+    assert days_to_reorder(paths, 0.0, 7.0, at_level=True) == 0.0
