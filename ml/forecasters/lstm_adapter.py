@@ -14,7 +14,7 @@ from ml.forecasters import lstm_windows as windows
 from ml.forecasters.base import N_PATHS, Forecast
 from ml.forecasters.lstm_buckets import Buckets, learn_buckets
 from ml.forecasters.lstm_sampling import sample_items
-from ml.forecasters.quiet import without_stderr
+from ml.forecasters.quiet import without_deprecations, without_stderr
 from ml.panel import Panel
 from ml.seeds import number
 
@@ -81,7 +81,8 @@ class LstmForecaster:
         keras = load_keras()
         plain = json.loads((folder / "model.json").read_text())
         config = LstmForecaster(**plain["config"])
-        network = keras.models.load_model(folder / "network.keras")
+        with without_deprecations():
+            network = keras.models.load_model(folder / "network.keras")
         buckets = Buckets.from_json(plain["buckets"])
         return FittedLstm(config, panel, network, buckets, windows.Scale(**plain["scale"]))
 
@@ -127,7 +128,8 @@ class FittedLstm:
     def save(self, folder: Path) -> None:
         """See :class:`ml.forecasters.base.Fitted`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.network.save(folder / "network.keras")
+        with without_deprecations():
+            self.network.save(folder / "network.keras")
         config = {name: getattr(self.config, name) for name in self.config.__slots__}
         plain = {
             "config": config,

@@ -13,6 +13,7 @@ from prophet import Prophet
 from prophet.serialize import model_from_dict, model_to_dict
 
 from ml.forecasters.per_series import FittedSeries, Series, fit_each, load_each
+from ml.forecasters.quiet import without_deprecations
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel
 
@@ -53,13 +54,14 @@ class ProphetForecaster:
             daily_seasonality=False,
             yearly_seasonality="auto",
         )
-        try:
-            model.fit(history, iter=self.iterations, timeout=self.timeout)
-        except TimeoutError:
-            raise ValueError("timeout") from None
-        model.history = history_of(model).iloc[:KEPT_ROWS]
-        model.history_dates = model.history["ds"]
-        return json.loads(json.dumps(model_to_dict(model)))
+        with without_deprecations():
+            try:
+                model.fit(history, iter=self.iterations, timeout=self.timeout)
+            except TimeoutError:
+                raise ValueError("timeout") from None
+            model.history = history_of(model).iloc[:KEPT_ROWS]
+            model.history_dates = model.history["ds"]
+            return json.loads(json.dumps(model_to_dict(model)))
 
     def sample_one(
         self, model: dict[str, Any], row: Series, panel: Panel, shape: tuple[int, int], seed: int
@@ -67,11 +69,12 @@ class ProphetForecaster:
         """See :class:`ml.forecasters.per_series.SeriesModel`."""
         del row  # the parameters hold all that is needed
         n_paths, horizon = shape
-        prophet = model_from_dict(model)
-        prophet.uncertainty_samples = n_paths
         days = periods_after(panel.cutoff, horizon, panel.frequency)
-        with numpy_seed(seed):
-            drawn = prophet.predictive_samples(pd.DataFrame({"ds": days.astype("datetime64[us]")}))
+        future = pd.DataFrame({"ds": days.astype("datetime64[us]")})
+        with without_deprecations(), numpy_seed(seed):
+            prophet = model_from_dict(model)
+            prophet.uncertainty_samples = n_paths
+            drawn = prophet.predictive_samples(future)
         return np.asarray(drawn["yhat"], np.float64).T
 
 

@@ -2,9 +2,15 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+OLD_WAYS = (
+    "The inplace keyword",
+    "The 'convert_dates' keyword",
+    "__array__ implementation doesn't accept a copy keyword",
+)
 CHATTY = ("cmdstanpy", "prophet", "prophet.plot")  # two lines a fit, whatever level is set
 
 
@@ -12,6 +18,19 @@ def silence_loggers() -> None:
     """Turn Prophet's loggers off; call it before Prophet is imported."""
     for name in CHATTY:
         logging.getLogger(name).disabled = True
+
+
+@contextmanager
+def without_deprecations() -> Iterator[None]:
+    """Ignore warnings about how Prophet calls pandas and Keras calls NumPy.
+
+    They are ours to know (prophet 1.5 with pandas 3.1, keras 3.15 with numpy 2.4), and nothing
+    that a user could act on.
+    """
+    with warnings.catch_warnings():
+        for pattern in OLD_WAYS:
+            warnings.filterwarnings("ignore", pattern)
+        yield
 
 
 @contextmanager

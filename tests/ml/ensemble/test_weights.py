@@ -1,0 +1,122 @@
+"""Weights: the best mixture is found, and never on the wrong criterion."""
+
+import numpy as np
+import pytest
+
+from ml.ensemble.weights import PANEL, fit_weights, weights_for
+from ml.evaluation import scores
+from ml.evaluation.points import LEVELS, BacktestPoints, K
+
+
+def backtest(draws: dict[str, np.ndarray], actual: np.ndarray, classes=None) -> BacktestPoints:
+    """Points of models whose draws (N, S, H) are given."""
+    models = tuple(draws)
+    points = np.stack([np.moveaxis(np.quantile(d, LEVELS, axis=1, method="inverted_cdf"), 0, -1)
+                       for d in draws.values()])  # fmt: skip
+    totals = np.stack([np.quantile(d.sum(axis=2), LEVELS, axis=1, method="inverted_cdf").T
+                       for d in draws.values()])  # fmt: skip
+    n, h = actual.shape
+    return BacktestPoints(
+        cutoff=np.datetime64("2025-01-01"),
+        items=tuple(f"i{k}" for k in range(n)),
+        classes=tuple(classes or ["lumpy"] * n),
+        models=models,
+        points=points.astype(np.float32),
+        means=np.stack([d.mean(axis=1) for d in draws.values()]).astype(np.float32),
+        cum_points=np.repeat(totals[:, :, None, :], 2, axis=2).astype(np.float32),
+        cum_steps=np.full((n, 2), h),
+        actual=actual,
+        cum_actual=np.repeat(actual.sum(axis=1)[:, None], 2, axis=1),
+        scale=np.ones(n),
+        naive_mae=np.ones(n),
+        naive_rms=np.ones(n),
+    )
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_the_true_distribution_gets_nearly_all_the_weight(rng):
+    actual = rng.poisson(2.0, (300, 4)).astype(float)
+    draws = {
+        "empirical": rng.poisson(5.0, (300, 200, 4)).astype(float),
+        "good": rng.poisson(2.0, (300, 200, 4)).astype(float),
+        "zero": np.zeros((300, 200, 4)),
+    }
+    assert fit_weights([backtest(draws, actual)], "demand")[PANEL]["good"] > 0.9
+
+
+def test_zero_is_not_chosen_for_intermittent_demand_though_it_wins_by_absolute_error(rng):
+    actual = rng.binomial(1, 0.3, (400, 6)) * 4.0
+    draws = {
+        "empirical": rng.binomial(1, 0.3, (400, 200, 6)) * 4.0,
+        "zero": np.zeros((400, 200, 6)),
+    }
+    one = backtest(draws, actual)
+    medians = scores.quantile_of(one.points, 0.5)
+    means = one.means
+    assert np.abs(actual - medians[1]).mean() <= np.abs(actual - medians[0]).mean()
+    assert np.abs(actual - medians[1]).mean() < np.abs(actual - means[0]).mean()
+    assert fit_weights([one], "demand")[PANEL]["empirical"] > 0.9
+
+
+def test_weights_are_those_that_a_search_over_mixtures_finds(rng):
+    # Truth is a half-half mixture of two models: no single one is right.
+    low, high = rng.poisson(1.0, (500, 3)), rng.poisson(8.0, (500, 3))
+    actual = np.where(rng.random((500, 1)) < 0.5, low, high).astype(float)
+    draws = {
+        "empirical": rng.poisson(1.0, (500, 200, 3)).astype(float),
+        "high": rng.poisson(8.0, (500, 200, 3)).astype(float),
+    }
+    one = backtest(draws, actual)
+    found = fit_weights([one], "demand")[PANEL]["high"]
+
+    def score(share):
+        weights = np.array([1 - share, share])[:, None]
+        periods = scores.crps(scores.mixture_points(one.points, np.repeat(weights, 500, 1)), actual)
+        totals = scores.mixture_points(one.cum_points, np.repeat(weights, 500, 1))
+        sums = scores.crps(totals, one.cum_actual) / np.sqrt(3)
+        return periods.mean() + sums.mean()
+
+    shares = np.linspace(0, 1, 41)
+    best = shares[np.argmin([score(share) for share in shares])]
+    assert found == pytest.approx(best, abs=0.06)
+
+
+def test_a_class_with_few_items_stays_near_the_panel(rng):
+    actual = rng.poisson(2.0, (203, 4)).astype(float)
+    actual[:3] = 9.0
+    draws = {
+        "empirical": rng.poisson(2.0, (203, 100, 4)).astype(float),
+        "nine": np.full((203, 100, 4), 9.0),
+    }
+    classes = ["erratic"] * 3 + ["lumpy"] * 200
+    weights = fit_weights([backtest(draws, actual, classes)], "demand")
+    assert 0 < weights["erratic"].get("nine", 0.0) < 0.6
+    assert weights["lumpy"].get("nine", 0.0) < 0.05
+
+
+def test_a_failed_model_is_judged_as_the_fallback_that_replaces_it(rng):
+    actual = rng.poisson(2.0, (100, 4)).astype(float)
+    good = rng.poisson(2.0, (100, 100, 4)).astype(float)
+    one = backtest({"empirical": good, "broken": good.copy()}, actual)
+    one.points[1, :50] = np.nan
+    one.cum_points[1, :50] = np.nan
+    weights = fit_weights([one], "demand")[PANEL]
+    assert sum(weights.values()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_without_a_backtest_the_stated_default_serves():
+    assert fit_weights([], "price") == {PANEL: {"naive": 1.0}}
+    assert weights_for(fit_weights([], "demand"), "lumpy") == {"empirical": 0.5, "tsb": 0.5}
+
+
+def test_an_unknown_class_is_served_by_the_panel():
+    weights = {PANEL: {"a": 1.0}, "lumpy": {"b": 1.0}}
+    assert weights_for(weights, "smooth") == {"a": 1.0}
+
+
+def test_points_come_in_the_stated_number():
+    assert len(LEVELS) == K == 100

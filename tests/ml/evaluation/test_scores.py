@@ -1,0 +1,83 @@
+"""Scores against simulation of their definitions and hand arithmetic."""
+
+import numpy as np
+import pytest
+
+from ml.evaluation import scores
+
+
+def points_of(draw, count=100):
+    return np.quantile(draw, (np.arange(count) + 0.5) / count, method="inverted_cdf")
+
+
+def test_pinball_charges_a_shortage_by_the_level_and_an_excess_by_the_rest():
+    # level 0.9: 3 short costs 2.7, 3 over costs 0.3
+    losses = scores.pinball(np.array([10.0, 10.0]), np.array([7.0, 13.0]), 0.9)
+    np.testing.assert_allclose(losses, [2.7, 0.3])
+
+
+def test_crps_is_twice_the_pinball_loss_averaged_over_levels():
+    draw = np.random.default_rng(0).gamma(2.0, 3.0, 4000)
+    points = points_of(draw)
+    levels = (np.arange(100) + 0.5) / 100
+    mean = np.mean([scores.pinball(np.array(4.0), points[i], q) for i, q in enumerate(levels)])
+    assert scores.crps(points, np.array(4.0)) == pytest.approx(2 * mean, rel=1e-3)
+
+
+def test_crps_of_a_normal_at_its_mean_is_the_published_value():
+    # Gneiting & Raftery (2007): CRPS(N(0, 1), 0) = (sqrt(2) - 1) / sqrt(pi) = 0.23370
+    draw = np.random.default_rng(0).standard_normal(400_000)
+    assert scores.crps(points_of(draw), np.array(0.0)) == pytest.approx(0.2337, abs=0.002)
+
+
+def test_crps_of_a_certain_forecast_is_its_error():
+    assert scores.crps(np.full(100, 3.0), np.array(5.0)) == pytest.approx(2.0)
+
+
+def test_coverage_of_a_perfect_count_forecast_is_its_level():
+    rng = np.random.default_rng(4)
+    law = rng.poisson(0.7, 200_000)
+    points = points_of(law)
+    actual = rng.poisson(0.7, 20_000).astype(float)
+    many = np.broadcast_to(points, (len(actual), 100))
+    for level in (0.6, 0.8, 0.9):
+        hit = scores.covered(many, actual, level, rng.random(len(actual))).mean()
+        assert hit == pytest.approx(level, abs=0.012)
+        plain = (actual <= scores.quantile_of(points, level)).mean()
+        assert plain > level + 0.01  # what the randomisation is for
+
+
+def test_the_transform_of_a_perfect_forecast_is_uniform():
+    rng = np.random.default_rng(5)
+    points = points_of(rng.negative_binomial(1, 0.3, 200_000))
+    actual = rng.negative_binomial(1, 0.3, 30_000).astype(float)
+    many = np.broadcast_to(points, (len(actual), 100))
+    pit = scores.transform(many, actual, rng.random(len(actual)))
+    shares = np.histogram(pit, bins=10, range=(0, 1))[0] / len(pit)
+    np.testing.assert_allclose(shares, 0.1, atol=0.012)
+
+
+def test_mixture_points_are_the_quantiles_of_the_pooled_draws():
+    rng = np.random.default_rng(6)
+    low, high = rng.normal(0, 1, 100_000), rng.normal(10, 2, 100_000)
+    both = np.stack([points_of(low), points_of(high)])
+    mixed = scores.mixture_points(both, np.array([0.25, 0.75]))
+    pooled = np.concatenate([low[:25_000], high[:75_000]])
+    inner = slice(3, 97)
+    np.testing.assert_allclose(mixed[inner], points_of(pooled)[inner], atol=0.25)
+
+
+def test_mixture_of_many_rows_is_the_mixture_of_each_row():
+    rng = np.random.default_rng(7)
+    points = np.sort(rng.poisson(3, (3, 4, 5, 100)).astype(float), axis=-1)
+    weights = rng.dirichlet(np.ones(3), 4).T
+    together = scores.mixture_points(points, weights)
+    for row in range(4):
+        alone = scores.mixture_points(points[:, row], weights[:, row])
+        np.testing.assert_array_equal(together[row], alone)
+
+
+def test_quantile_of_points_is_the_smallest_that_reaches_the_level():
+    points = np.arange(1.0, 101.0)  # K = 100: the 80 % quantile is the 80th point
+    assert scores.quantile_of(points, 0.8) == 80.0
+    assert scores.quantile_of(points, 0.005) == 1.0
