@@ -1,0 +1,16 @@
+"""The embedded sample: synthetic demand, stock, prices and outside series with a known truth.
+
+Everything is drawn from explicit seeds; no measured value is in it.
+"""
+
+from pipelines.sample_data.files import SampleFiles, ensure_sample, sample_paths, write_sample
+from pipelines.sample_data.sample import Sample, generate
+
+__all__ = [
+    "Sample",
+    "SampleFiles",
+    "ensure_sample",
+    "generate",
+    "sample_paths",
+    "write_sample",
+]

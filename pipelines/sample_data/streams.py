@@ -1,0 +1,59 @@
+"""Independent random streams, so that one part of the sample can change without the others."""
+
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Days = npt.NDArray[np.datetime64]
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """The generator of the part called ``name``; the same seed and name give the same draws."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+def autoregressive(innovations: Floats, persistence: float) -> Floats:
+    """First-order autoregression of unit variance along the last axis, started in equilibrium.
+
+    Args:
+        innovations: Independent draws of unit variance, shape (..., T).
+        persistence: Correlation of neighbours, in (-1, 1).
+    """
+    from scipy.signal import lfilter
+
+    scaled = innovations * np.sqrt(1 - persistence**2)
+    scaled[..., 0] = innovations[..., 0]
+    filtered: Floats = lfilter([1.0], [1.0, -persistence], scaled, axis=-1)
+    return filtered
+
+
+def logistic(values: Floats) -> Floats:
+    """The S-curve 1 / (1 + exp(-x))."""
+    from scipy.special import expit
+
+    result: Floats = expit(values)
+    return result
+
+
+def day_numbers(first: np.datetime64, days: int) -> Days:
+    """``days`` consecutive days from ``first``, shape (T,)."""
+    return np.arange(first.astype("datetime64[D]"), first.astype("datetime64[D]") + days)
+
+
+def day_of_year(days: Days) -> Ints:
+    """Day of the year, 1 January = 1."""
+    return (days - days.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) + 1
+
+
+def month_of(days: Days) -> Ints:
+    """Month, January = 1."""
+    return days.astype("datetime64[M]").astype(np.int64) % 12 + 1
+
+
+def day_of_month(days: Days) -> Ints:
+    """Day of the month, the first = 1."""
+    return (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1

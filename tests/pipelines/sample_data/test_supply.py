@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from pipelines.sample_data.supply import simulate_stock
+
+
+def test_four_to_ten_percent_of_the_item_days_are_out_of_stock(truths, sample):
+    for truth in [*truths, sample.truth]:
+        assert 0.04 < truth.stock.empty[truth.launched].mean() < 0.10
+
+
+def test_lead_times_stay_plannable(truths):
+    for truth in truths:
+        lead = truth.lead_time
+        mean, std = lead.mean(axis=1), lead.std(axis=1)
+        assert lead.min() >= 1
+        assert lead.max() <= 110
+        assert (std / mean).max() <= 0.46
+        assert (mean + 2 * std).max() < 150
+
+
+def test_lead_times_follow_their_family(truth):
+    from pipelines.sample_data.families import FAMILIES
+
+    names = [FAMILIES[f].name for f in truth.items.family]
+    means = truth.lead_time.mean(axis=1)
+    typical = {n: np.median(means[np.array(names) == n]) for n in ("safety", "cables", "antennas")}
+    assert 2 < typical["safety"] < 8
+    assert 5 < typical["cables"] < 16
+    assert 45 < typical["antennas"] < 90
+
+
+def test_the_item_file_gives_mean_and_spread_of_the_true_lead_times(sample):
+    lead = sample.truth.lead_time
+    assert sample.items["lead_time_days_mean"].to_numpy() == pytest.approx(
+        lead.mean(axis=1), abs=0.06
+    )
+    assert sample.items["lead_time_days_std"].to_numpy() == pytest.approx(
+        lead.std(axis=1), abs=0.06
+    )
+
+
+def test_stock_is_served_ordered_and_received_as_by_hand():
+    # s = 2, S - s = 3, lead time 2 days: starts with 5.
+    # day 0: asked 4, left 1 <= 2, order 5 - 1 = 4, due on day 2
+    # day 1: asked 3, given 1, empty; position 0 + 4 > 2, no order
+    # day 2: 4 arrive, asked 1, left 3
+    stock = simulate_stock(
+        np.array([[4.0, 3.0, 1.0]]),
+        np.full((1, 3), 2.0),
+        np.array([3.0]),
+        np.full((1, 3), 2),
+        multiple=np.array([1]),
+        workday=np.ones(3, dtype=bool),
+    )
+    assert stock.served.tolist() == [[4.0, 1.0, 1.0]]
+    assert stock.empty.tolist() == [[False, True, False]]
+    assert stock.on_hand.tolist() == [3.0]
+    assert stock.on_order.tolist() == [0.0]
+
+
+def test_nothing_is_ordered_at_the_weekend():
+    stock = simulate_stock(
+        np.array([[5.0, 0.0]]),
+        np.full((1, 2), 2.0),
+        np.array([3.0]),
+        np.full((1, 2), 1),
+        multiple=np.array([1]),
+        workday=np.zeros(2, dtype=bool),
+    )
+    assert stock.on_order.tolist() == [0.0]
+
+
+def test_no_more_is_served_than_was_asked_for_and_the_rest_is_lost(truth):
+    asked = np.nan_to_num(truth.demand)
+    assert (truth.stock.served <= asked).all()
+    assert truth.lost.sum() == asked.sum() - truth.stock.served.sum()
+    assert (truth.lost[~truth.stock.empty] == 0).all()
+
+
+def test_the_stock_file_counts_what_the_simulation_left(sample):
+    sums = sample.inventory.groupby("item_id")[["on_hand", "on_order"]].sum()
+    ids = list(sample.truth.items.ids)
+    assert sums.loc[ids, "on_hand"].tolist() == sample.truth.stock.on_hand.tolist()
+    assert sums.loc[ids, "on_order"].tolist() == sample.truth.stock.on_order.tolist()
+    assert set(sample.inventory["snapshot_at"]) == {"2026-10-31"}
+    assert (sample.inventory["reserved"] <= sample.inventory["on_hand"]).all()
+    assert (sample.inventory["location_id"].value_counts() > 1).all()
