@@ -63,15 +63,3 @@ def existing(path: Path | None, option: str) -> Path | None:
     if path is not None and not path.exists():
         raise ConfigError(f"{option}: there is no file or folder '{path}'.")
     return path
-
-
-def columns_given(pairs: list[str]) -> dict[str, str]:
-    """The ``--column NAME=FILE_NAME`` options as a mapping.
-
-    Raises:
-        ConfigError: An option without ``=``.
-    """
-    wrong = [pair for pair in pairs if "=" not in pair]
-    if wrong:
-        raise ConfigError(f"--column {wrong[0]!r}: write --column item_id=NAME_IN_YOUR_FILE.")
-    return dict(pair.split("=", 1) for pair in pairs)

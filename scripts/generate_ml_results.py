@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, columns_given, existing, exit_on_error, item_list, require_ml_processing
+from ml.cli import HELP, existing, exit_on_error, item_list, require_ml_processing
 from ml.cli_training import AsOf, Horizon, Jobs
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
@@ -89,6 +89,7 @@ def run(
     with exit_on_error():
         require_ml_processing()
         from ml.batch.commands import Asked
+        from pipelines.intake.command import column_mapping
         from pipelines.job.main_job import generate
         from pipelines.job.sources import Named
 
@@ -97,7 +98,7 @@ def run(
             existing(prices, "--prices"),
             existing(items_file, "--items-file"),
             existing(inventory, "--inventory"),
-            columns_given(column or []),
+            column_mapping(column or []),
             gaps,
             duplicates,
             frequency,

@@ -5,14 +5,14 @@ import os
 import numpy as np
 import pytest
 
-# Set before anything imports TensorFlow or a BLAS: tests run as workers do.
+from ml.frequency import Frequency, period_range
+from ml.panel import Panel
+
+# Read by TensorFlow when a test first imports it: tests compute as workers do.
 for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
     os.environ[name] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
-
-from ml.frequency import Frequency, period_range
-from ml.panel import Panel
 
 
 def monthly_panel(n_items: int = 8, months: int = 48, seed: int = 1) -> Panel:

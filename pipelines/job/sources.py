@@ -1,7 +1,7 @@
 """Where a run's data comes from: files named, the user's folder, processed tables, the sample."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pipelines.intake import (
     Intake,
     IntakeError,
     IntakeOptions,
+    UserFiles,
     collect_user_files,
     read_demand,
     read_inventory,
@@ -22,6 +23,7 @@ from pipelines.intake import (
     read_prices,
     write_quarantine,
 )
+from pipelines.intake.command import run as run_etl
 from pipelines.sample_data import ensure_sample
 
 USER_FILES = Path("raw") / "user"
@@ -85,40 +87,36 @@ def find_inputs(named: Named, occasion: Occasion) -> RunInputs:
         DataError: Nothing usable.
     """
     if named.series:
-        return _from_files(named, occasion, source="user_files", statements=())
+        return _from_files(named, occasion, "user_files")
     if named.items is not None or named.inventory is not None:
         raise ConfigError("--items-file and --inventory go with --demand: name the demand as well.")
     if collect_user_files(occasion.data_dir / USER_FILES) is not None:
-        from pipelines.intake.command import run_demand_etl
-
-        statements = run_demand_etl(occasion.data_dir, occasion.today)
+        statements = run_etl(
+            UserFiles(), _options(named, occasion, "user_files"), occasion.data_dir
+        )
         inputs = read_processed(occasion.data_dir, as_of=occasion.as_of, today=occasion.today)
-        return _saying(inputs, statements)
+        return replace(inputs, statements=(*statements, *inputs.statements))
     if has_processed(occasion.data_dir):
         return read_processed(occasion.data_dir, as_of=occasion.as_of, today=occasion.today)
     return _from_sample(occasion)
 
 
-def _saying(inputs: RunInputs, statements: tuple[str, ...]) -> RunInputs:
-    from dataclasses import replace
-
-    return replace(inputs, statements=(*statements, *inputs.statements))
-
-
 def _from_sample(occasion: Occasion) -> RunInputs:
     files = ensure_sample(occasion.data_dir / "sample", seed=occasion.seed)
     named = Named(files.demand, files.prices, files.items, files.inventory)
-    return _from_files(named, occasion, source=SYNTHETIC, statements=())
+    return _from_files(named, occasion, SYNTHETIC)
 
 
-def _from_files(
-    named: Named, occasion: Occasion, *, source: str, statements: tuple[str, ...]
-) -> RunInputs:
-    options = IntakeOptions(
+def _options(named: Named, occasion: Occasion, source: str) -> IntakeOptions:
+    return IntakeOptions(
         today=occasion.today, columns=named.columns, gaps=named.gaps,
         duplicates=named.duplicates, frequency=named.frequency, source=source,
         until=occasion.as_of,
     )  # fmt: skip
+
+
+def _from_files(named: Named, occasion: Occasion, source: str) -> RunInputs:
+    options = _options(named, occasion, source)
     readers: dict[str, tuple[Path | None, Callable[[Path, IntakeOptions], Intake]]] = {
         "demand": (named.demand, read_demand),
         "prices": (named.prices, read_prices),
@@ -126,6 +124,7 @@ def _from_files(
         "inventory": (named.inventory, read_inventory),
     }
     tables: dict[str, pa.Table | None] = dict.fromkeys(readers)
+    statements: tuple[str, ...] = ()
     flags = []
     for name, (path, reader) in readers.items():
         if path is None:
@@ -153,8 +152,7 @@ def _read(
     try:
         found = reader(path, options)
     except IntakeError as error:
-        empty = Intake(error.quarantine.slice(0, 0), None, (), error.quarantine)
-        write_quarantine(empty, quarantine, name)
+        write_quarantine(error, quarantine, name)
         raise
     written = write_quarantine(found, quarantine, name)
     logger().info("file_read", table=name, path=str(path), rows=found.table.num_rows,

@@ -1,0 +1,202 @@
+"""The only functions that change the results folder, each done or not done and then on the disk.
+
+A crash between any two of the calls to ``os`` here must leave readers a whole version; a test
+replaces ``os`` in this module to try all of them. Files get the permissions of the umask.
+"""
+
+import errno
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ml.errors import PublishError
+
+BLOCK = 1 << 20
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+# Some network and container file systems cannot flush a folder; they order renames themselves.
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
+UNPUBLISHED = "Nothing was published and the last version stays; correct that and run again."
+
+
+@contextmanager
+def disk_errors(doing: str, outcome: str = UNPUBLISHED) -> Iterator[None]:
+    """Turn trouble with the disk into the one line that a user can act on.
+
+    Raises:
+        PublishError: Any ``OSError`` inside, a full disk among them.
+    """
+    try:
+        yield
+    except OSError as error:
+        file = f" ('{error.filename}')" if error.filename else ""
+        reason = error.strerror or str(error)
+        raise PublishError(f"{doing}: {reason}{file}. {outcome}") from error
+
+
+class NewFile(io.RawIOBase):
+    """A file that did not exist, hashed while it is written.
+
+    Attributes:
+        path: Of the file.
+        size: Bytes written so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._hash = hashlib.sha256()
+        self._discarding = False
+        self._descriptor = -1
+        self._descriptor = os.open(path, _NEW, 0o666)
+
+    @property
+    def sha256(self) -> str:
+        """Of all bytes written so far."""
+        return self._hash.hexdigest()
+
+    def writable(self) -> bool:
+        """Always, as the base class asks."""
+        return True
+
+    def tell(self) -> int:
+        """Bytes written so far; Parquet's footer is made of such offsets."""
+        return self.size
+
+    def write(self, data: Any, /) -> int:
+        """Write all of a buffer, or raise ``OSError``."""
+        view = memoryview(data).cast("B")
+        if not self._discarding:
+            _write_all(self._descriptor, view)
+            self._hash.update(view)
+        self.size += len(view)
+        return len(view)
+
+    def close(self) -> None:
+        """Flush to the disk and close."""
+        if self.closed:
+            return
+        super().close()
+        if self._descriptor < 0:
+            return
+        try:
+            if not self._discarding:
+                os.fsync(self._descriptor)
+        finally:
+            os.close(self._descriptor)
+
+    def discard(self) -> None:
+        """Give the file up: what is still written to it goes nowhere."""
+        self._discarding = True
+        remove(self.path)
+
+
+def _write_all(descriptor: int, view: memoryview) -> None:
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not exist."""
+    with NewFile(path) as file:
+        file.write(data)
+
+
+def copy_new(source: Path, target: Path) -> tuple[int, str]:
+    """Copy a file to one that must not exist; its size and sha256."""
+    with source.open("rb") as reader, NewFile(target) as writer:
+        while block := reader.read(BLOCK):
+            writer.write(block)
+    return writer.size, writer.sha256
+
+
+def replace(new: Path, target: Path) -> None:
+    """Put a finished file in the place of another; readers see the old one or the new one."""
+    os.replace(new, target)  # noqa: PTH105 - by way of os, which the crash test replaces
+    sync_folder(target.parent)
+
+
+def create_once(new: Path, target: Path) -> bool:
+    """Give a finished file its final name unless that is taken; whether this call did.
+
+    A hard link is the one step that both refuses an existing name and shows the whole content.
+    """
+    try:
+        os.link(new, target)
+    except FileExistsError:
+        return False
+    finally:
+        remove(new)
+    sync_folder(target.parent)
+    return True
+
+
+def move_folder(source: Path, target: Path) -> None:
+    """Rename a finished folder."""
+    make_folder(target.parent)
+    os.rename(source, target)  # noqa: PTH104 - by way of os, which the crash test replaces
+    sync_folder(target.parent)
+    sync_folder(source.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, each entered in its parent on the disk."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    try:
+        os.mkdir(path)  # noqa: PTH102 - by way of os, which the crash test replaces
+    except FileExistsError:
+        return
+    sync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file that may be gone already."""
+    try:
+        os.unlink(path)  # noqa: PTH108 - by way of os, which the crash test replaces
+    except FileNotFoundError:
+        return
+
+
+def remove_all(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        remove(path)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush every file and folder below a folder, and the folder itself."""
+    for inside, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            _sync(Path(inside, name), os.O_RDONLY)
+        sync_folder(Path(inside))
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder: the names in it, not the content of its files."""
+    try:
+        _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

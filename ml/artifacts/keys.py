@@ -1,0 +1,126 @@
+"""Names of versions, datasets and files. A key is a path below the results folder, or the prefix.
+
+What is built here is what every JSON document names and what a store uses unchanged, so nothing of
+it is ever made of data: an item id belongs into a column.
+"""
+
+import re
+from collections.abc import Container
+from datetime import UTC, datetime, timedelta
+
+from ml.errors import PublishError
+
+DATASET_FOLDERS = {
+    "forecasts": "forecasts",
+    "refusals": "forecasts",
+    "forecast_models": "forecasts",
+    "recommendations": "recommendations",
+    "price_outlook": "recommendations",
+    "metrics": "metrics",
+}
+FOLDERS = (*dict.fromkeys(DATASET_FOLDERS.values()), "metadata")
+POINTER = "metadata/last_updated.json"
+MODEL_VERSIONS = "metadata/model_versions.json"
+MANIFEST = "manifest.json"
+MAX_KEY_BYTES = 512
+_STAMP = "%Y%m%dT%H%M%SZ"
+_VERSION_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
+_HASH = re.compile(r"[0-9a-f]{8,}")
+_KEY = re.compile(r"[A-Za-z0-9._=-]+(/[A-Za-z0-9._=-]+)*")
+
+
+def version_id(started: datetime, inputs_hash: str, *, taken: Container[str] = ()) -> str:
+    """The id of the version that a run makes.
+
+    Args:
+        started: When the run started; any time zone, but one.
+        inputs_hash: Hexadecimal hash of all that went into the run.
+        taken: Ids that exist; the next free second is used then.
+
+    >>> version_id(datetime(2026, 11, 20, 2, 15, 3, tzinfo=UTC), "1a2b3c4d5e6f")
+    '20261120T021503Z-1a2b3c4d'
+    """
+    if started.tzinfo is None:
+        raise ValueError("started must carry a time zone")
+    if not _HASH.fullmatch(inputs_hash):
+        raise ValueError(
+            f"inputs_hash must be 8 or more lower-case hex digits, got {inputs_hash!r}"
+        )
+    moment = started.astimezone(UTC)
+    while (name := f"{moment.strftime(_STAMP)}-{inputs_hash[:8]}") in taken:
+        moment += timedelta(seconds=1)
+    return name
+
+
+def is_version_id(text: str) -> bool:
+    """Whether the text has the form of a version's id, its date being a real one."""
+    try:
+        date_of(text)
+    except ValueError:
+        return False
+    return True
+
+
+def date_of(version: str) -> str:
+    """The UTC day of a version, as its file names carry it.
+
+    >>> date_of("20261120T021503Z-1a2b3c4d")
+    '2026-11-20'
+    """
+    if not _VERSION_ID.fullmatch(version):
+        raise ValueError(f"not the id of a version: {version!r}")
+    return datetime.strptime(version[:16], _STAMP).replace(tzinfo=UTC).date().isoformat()
+
+
+def valid_key(key: str) -> bool:
+    """Whether a key is safe as a path on any disk and in any store."""
+    return (
+        _KEY.fullmatch(key) is not None
+        and len(key) <= MAX_KEY_BYTES
+        and not any(part in (".", "..") for part in key.split("/"))
+    )
+
+
+def checked_key(key: object, *, below: str, where: str) -> str:
+    """A key read from a document, refused unless it is valid and in the folder it has to be in.
+
+    Raises:
+        PublishError: It is not; the document was damaged or made by somebody else.
+    """
+    if not isinstance(key, str) or not valid_key(key) or not key.startswith(f"{below}/"):
+        raise PublishError(
+            f"{where}: names the file {key!r}, which is no key below '{below}/'. The document is "
+            f"damaged; take the version before it."
+        )
+    return key
+
+
+def folder_of(dataset: str) -> str:
+    """The folder of a dataset inside a version."""
+    if dataset not in DATASET_FOLDERS:
+        raise ValueError(f"no folder for dataset {dataset!r}; known: {sorted(DATASET_FOLDERS)}")
+    return DATASET_FOLDERS[dataset]
+
+
+def data_name(dataset: str, day: str) -> str:
+    """Path of a dataset's Parquet file inside a version.
+
+    >>> data_name("refusals", "2026-11-20")
+    'forecasts/refusals_2026-11-20.parquet'
+    """
+    return f"{folder_of(dataset)}/{dataset}_{day}.parquet"
+
+
+def metadata_name(dataset: str, day: str) -> str:
+    """Path of a dataset's description inside a version."""
+    return f"{folder_of(dataset)}/{dataset}_{day}_metadata.json"
+
+
+def version_key(version: str, name: str = "") -> str:
+    """Key of a version's folder, or of a file in it."""
+    return f"versions/{version}/{name}" if name else f"versions/{version}"
+
+
+def commit_key(seq: int) -> str:
+    """Key of a record of the log; 20 digits, so that names sort as numbers do."""
+    return f"_commits/{seq:020d}.json"

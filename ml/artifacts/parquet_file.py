@@ -1,0 +1,201 @@
+"""One Parquet file, written chunk by chunk and checked against its contract on the way."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.artifacts.content import ContentHash, content_sha256, schema_sha256
+from ml.artifacts.durable import BLOCK, NewFile, disk_errors, make_folder, sync_folder
+from ml.artifacts.tally import Tally
+from ml.contracts.base import Contract, check
+
+__all__ = ["ROW_GROUP_ROWS", "DatasetFile", "DatasetWriter", "content_sha256", "footer"]
+
+ROW_GROUP_ROWS = 122_880  # DuckDB's own; a query for one item then reads few pages
+_LAYOUT = {
+    "version": "2.6",
+    "compression": "zstd",
+    "compression_level": 3,
+    "write_page_index": True,
+    "write_page_checksum": True,
+    "store_schema": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """A finished Parquet file.
+
+    Attributes:
+        path: Where it lies.
+        dataset: Name of its contract.
+        rows: Number of rows.
+        bytes: Size of the file.
+        sha256: Of the file's bytes.
+        content_sha256: Of what it says; equal for equal inputs and seed.
+        schema_sha256: Of its columns.
+        items: Different ``item_id``; ``None`` if the key has none.
+        min_ds: First ``ds``, an ISO day; ``None`` without rows or without that column.
+        max_ds: Last ``ds``.
+    """
+
+    path: Path
+    dataset: str
+    rows: int
+    bytes: int
+    sha256: str
+    content_sha256: str
+    schema_sha256: str
+    items: int | None
+    min_ds: str | None
+    max_ds: str | None
+
+
+def footer(contract: Contract, *, version_id: str, as_of: str, generator: str) -> dict[str, str]:
+    """What a Parquet file says about itself in its footer.
+
+    Args:
+        contract: Of the table.
+        version_id: Of the version that the file is made for.
+        as_of: Day that the version is as of, ISO.
+        generator: Package version and code version.
+    """
+    return {
+        "forecast.schema_version": str(contract.version),
+        "forecast.version_id": version_id,
+        "forecast.as_of": as_of,
+        "forecast.dataset": contract.name,
+        "forecast.generator": generator,
+    }
+
+
+class DatasetWriter:
+    """Writes one Parquet file; memory holds one row group and one chunk, however many come.
+
+    Use it in a ``with`` block: a file that was not closed by its end is removed if the block
+    failed, and finished otherwise.
+
+    Args:
+        path: Of the file, which must not exist; its folder is made.
+        contract: Checked on every chunk.
+        footer: Key-value metadata of the file, see :func:`footer`.
+    """
+
+    def __init__(self, path: Path, contract: Contract, footer: Mapping[str, str]) -> None:
+        self._path, self._contract = path, contract
+        self._content = ContentHash(contract)
+        self._tally = Tally(contract)
+        self._pending: list[pa.Table] = []
+        self._pending_rows = 0
+        self._done: DatasetFile | None = None
+        with disk_errors(f"writing {path.name}"):
+            make_folder(path.parent)
+            self._file = NewFile(path)
+            self._sink = io.BufferedWriter(self._file, BLOCK)
+            order = [(name, "ascending") for name in contract.key]
+            sorting = pq.SortingColumn.from_ordering(contract.schema, order)
+            self._parquet = pq.ParquetWriter(
+                self._sink, contract.schema, sorting_columns=sorting or None, **_LAYOUT
+            )
+        self._parquet.add_key_value_metadata(dict(footer))
+
+    def append(self, table: pa.Table) -> None:
+        """Add rows whose keys all follow those of the chunks before; within a chunk any order.
+
+        Raises:
+            ContractError: The chunk breaks the contract, or its keys do not follow.
+            PublishError: The disk refused, for instance because it is full.
+        """
+        if self._done is not None:
+            raise ValueError(f"{self._path.name} is closed")
+        chunk = _sorted(check(table, self._contract, where=self._path.name), self._contract)
+        if not chunk.num_rows:
+            return
+        self._tally.add(chunk, where=self._path.name)
+        self._content.update(chunk)
+        self._pending.append(chunk)
+        self._pending_rows += chunk.num_rows
+        if self._pending_rows >= ROW_GROUP_ROWS:
+            self._write_groups(self._pending_rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS)
+
+    def _write_groups(self, rows: int) -> None:
+        """Write the first pending rows. One contiguous copy: pages do not depend on the chunks."""
+        pending = pa.concat_tables(self._pending).combine_chunks()
+        with disk_errors(f"writing {self._path.name}"):
+            for start in range(0, rows, ROW_GROUP_ROWS):
+                group = pending.slice(start, min(ROW_GROUP_ROWS, rows - start))
+                self._parquet.write_table(group, row_group_size=ROW_GROUP_ROWS)
+        self._pending_rows -= rows
+        self._pending = [pending.slice(rows)] if self._pending_rows else []
+
+    def close(self) -> DatasetFile:
+        """Finish the file and flush it to the disk.
+
+        Raises:
+            PublishError: The disk refused.
+        """
+        if self._done is None:
+            if self._pending_rows:
+                self._write_groups(self._pending_rows)
+            with disk_errors(f"writing {self._path.name}"):
+                self._parquet.close()
+                self._sink.close()
+                sync_folder(self._path.parent)
+            self._done = self._finished()
+        return self._done
+
+    def _finished(self) -> DatasetFile:
+        tally = self._tally
+        return DatasetFile(
+            path=self._path,
+            dataset=self._contract.name,
+            rows=tally.rows,
+            bytes=self._file.size,
+            sha256=self._file.sha256,
+            content_sha256=self._content.hexdigest(),
+            schema_sha256=schema_sha256(self._contract),
+            items=tally.items,
+            min_ds=_day(tally.first_ds),
+            max_ds=_day(tally.last_ds),
+        )
+
+    def discard(self) -> None:
+        """Give the file up and remove it."""
+        self._file.discard()
+        self._parquet.close()  # into the void: pyarrow would otherwise try again when collected
+        self._sink.close()
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Finish the file, or remove it where the block failed."""
+        if self._done is not None:
+            return
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+
+def _sorted(table: pa.Table, contract: Contract) -> pa.Table:
+    """Rows by the key, null last (Arrow's default, and what the footer says)."""
+    if not contract.key:
+        return table
+    keys = [(name, "ascending") for name in contract.key]
+    return table.take(pc.sort_indices(table, sort_keys=keys))
+
+
+def _day(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.date().isoformat()

@@ -1,0 +1,179 @@
+import errno
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+
+import pytest
+
+from ml.artifacts import commit_log
+from ml.artifacts.version import (
+    commit_version,
+    commits,
+    newest_commit,
+    newest_whole_version,
+    read_manifest,
+)
+from ml.errors import PublishError
+
+A, B, C = (f"2026112{day}T021503Z-1a2b3c4d" for day in "012")
+
+
+def commit(results, version, kit, **how):
+    kit.version(results, version, **how)
+    return commit_version(results, version, publisher="host/test")
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_commit_record_has_the_documented_form(tmp_path, kit):
+    commit(tmp_path, A, kit)
+    commit(tmp_path, B, kit)
+    record = json.loads((tmp_path / "_commits/00000000000000000002.json").read_text())
+    assert list(record) == [
+        "format", "min_reader", "seq", "parent", "kind", "version_id", "as_of", "partial",
+        "published_at", "publisher", "nonce", "manifest", "manifest_sha256", "datasets",
+    ]  # fmt: skip
+    assert (record["seq"], record["parent"], record["kind"]) == (2, 1, "publish")
+    assert record["manifest"] == f"versions/{B}/manifest.json"
+    assert record["manifest_sha256"] == sha256(tmp_path / record["manifest"])
+    assert len(record["nonce"]) == 32
+    assert sorted(record["datasets"]) == ["forecasts", "metrics", "recommendations", "refusals"]
+    (file,) = record["datasets"]["forecasts"]
+    assert file["sha256"] == sha256(tmp_path / file["path"])
+
+
+def test_the_pointer_is_a_copy_of_the_newest_record(tmp_path, kit):
+    for version in (A, B):
+        record = commit(tmp_path, version, kit)
+        pointer = (tmp_path / "metadata/last_updated.json").read_bytes()
+        assert pointer == (tmp_path / f"_commits/{record.seq:020d}.json").read_bytes()
+
+
+def test_a_document_of_a_size_that_ours_never_have_is_not_read(tmp_path, kit):
+    commit(tmp_path, A, kit)
+    (tmp_path / "_commits/00000000000000000001.json").write_bytes(b" " * (1 << 20) + b"{}")
+    with pytest.raises(PublishError, match="has 1048578 bytes, such a document has at most"):
+        newest_commit(tmp_path)
+
+
+def test_a_gap_in_the_log_is_an_error(tmp_path, kit):
+    for version in (A, B, C):
+        commit(tmp_path, version, kit)
+    (tmp_path / "_commits/00000000000000000002.json").unlink()
+    with pytest.raises(PublishError, match=r"0003.json where number 2 is due"):
+        commits(tmp_path)
+
+
+def test_a_record_for_readers_to_come_is_refused(tmp_path, kit):
+    commit(tmp_path, A, kit)
+    path = tmp_path / "_commits/00000000000000000001.json"
+    path.write_text(path.read_text().replace('"min_reader": 1', '"min_reader": 2'))
+    with pytest.raises(PublishError, match="Update the program"):
+        newest_commit(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["gone", "garbage", "behind", "ahead"])
+def test_the_newest_commit_is_found_whatever_became_of_the_pointer(tmp_path, kit, damage):
+    for version in (A, B, C):
+        commit(tmp_path, version, kit)
+    pointer = tmp_path / "metadata/last_updated.json"
+    text = pointer.read_text()
+    pointer.unlink()
+    if damage == "garbage":
+        pointer.write_bytes(b"\x00")
+    elif damage == "behind":
+        pointer.write_bytes((tmp_path / "_commits/00000000000000000001.json").read_bytes())
+    elif damage == "ahead":
+        pointer.write_text(text.replace('"seq": 3', '"seq": 9'))
+    assert newest_commit(tmp_path).version_id == C
+
+
+def test_the_newest_whole_version_passes_over_partial_ones(tmp_path, kit):
+    assert newest_whole_version(tmp_path) is None
+    commit(tmp_path, A, kit, partial=True, only=["forecasts"])
+    assert newest_whole_version(tmp_path) is None
+    commit(tmp_path, B, kit)
+    commit(tmp_path, C, kit, partial=True, only=["forecasts"])
+    assert newest_commit(tmp_path).partial
+    assert newest_whole_version(tmp_path).version_id == B
+
+
+def test_eight_committers_at_once_lose_nothing_and_leave_no_gap(tmp_path, kit):
+    versions = [f"20261120T02150{i}Z-1a2b3c4d" for i in range(8)]
+    for i, version in enumerate(versions):
+        kit.version(tmp_path, version, level=float(i), only=["metrics"])
+    start, done, seen = Barrier(9), Event(), []
+
+    def publish(version):
+        start.wait()
+        return commit_version(tmp_path, version, publisher=version)
+
+    def watch():
+        start.wait()
+        while not done.is_set():
+            if (tmp_path / "metadata/last_updated.json").exists():
+                seen.append(
+                    json.loads((tmp_path / "metadata/last_updated.json").read_text())["seq"]
+                )
+
+    with ThreadPoolExecutor(9) as pool:
+        watcher = pool.submit(watch)
+        acknowledged = list(pool.map(publish, versions))
+        done.set()
+        watcher.result()
+    log = commits(tmp_path)
+    assert [record.seq for record in log] == list(range(1, 9))
+    assert sorted(record.version_id for record in log) == versions
+    assert sorted(acknowledged, key=lambda record: record.seq) == log
+    assert seen == sorted(seen)
+    newest = f"versions/{log[-1].version_id}/metrics/metrics_2026-11-20.parquet"
+    flat = tmp_path / "metrics/metrics_2026-11-20.parquet"
+    assert sha256(flat) == sha256(tmp_path / newest)
+    assert list((tmp_path / ".staging").iterdir()) == []
+
+
+def test_eight_committers_of_one_version_make_one_record(tmp_path, kit):
+    kit.version(tmp_path, A, only=["metrics"])
+    (tmp_path / "versions").mkdir()
+    (tmp_path / ".staging" / A).rename(tmp_path / "versions" / A)  # as after a crash
+    start = Barrier(8)
+
+    def publish(name):
+        start.wait()
+        return commit_version(tmp_path, A, publisher=name)
+
+    with ThreadPoolExecutor(8) as pool:
+        records = list(pool.map(publish, map(str, range(8))))
+    assert len(commits(tmp_path)) == 1
+    assert len({record.nonce for record in records}) == 1
+
+
+def test_an_own_record_that_is_reported_as_taken_is_recognised(tmp_path, kit, monkeypatch):
+    commit(tmp_path, A, kit, only=["metrics"])
+    kit.version(tmp_path, B, only=["metrics"])
+    # A network file system that loses the answer to a link, repeats it and then says "exists".
+    really = os.link
+
+    def link_twice(new, target):
+        really(new, target)
+        raise FileExistsError(errno.EEXIST, "File exists", str(target))
+
+    monkeypatch.setattr(os, "link", link_twice)
+    head = newest_commit(tmp_path)
+    mine = commit_log.next_record(read_manifest(tmp_path, A), head, "host/test")
+    assert commit_log.append(tmp_path, mine)
+    commit_version(tmp_path, B, publisher="host/test")
+    assert [record.version_id for record in commits(tmp_path)] == [A, A, B]
+
+
+def test_a_number_taken_by_somebody_else_is_not_ours(tmp_path, kit):
+    record = commit(tmp_path, A, kit)
+    manifest = read_manifest(tmp_path, A)
+    rival = commit_log.next_record(manifest, None, "rival")
+    assert rival.seq == record.seq
+    assert not commit_log.append(tmp_path, rival)
+    assert commits(tmp_path) == [record]

@@ -1,0 +1,124 @@
+"""A small company's files, and a workspace in which the real commands run on them."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+MONTHS = np.arange("2022-01", "2025-11", dtype="datetime64[M]").astype("datetime64[D]")
+DAYS = np.arange("2025-01-01", "2025-11-01", dtype="datetime64[D]")
+RATES = {"A/1": 0.2, "B 'x'": 0.7, "NA": 1.5, "Ção-✓": 3.0, "slow": 0.08, "fast": 8.0}
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Folders of one user, and the commands run as that user would."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "data" / "ml_results"
+
+    def run(self, *command: str, expect: int | None = 0, **extra: str):
+        folders = {
+            "DATA_DIR": "data", "MODELS_DIR": "models", "REPORTS_DIR": "reports",
+            "LOG_DIR": "logs", "ML_RESULTS_PATH": "data/ml_results",
+        }  # fmt: skip
+        env = {
+            name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")
+        }
+        env |= {name: str(self.folder / path) for name, path in folders.items()}
+        env |= {"TODAY": "2025-11-20"} | extra
+        script, *options = command
+        done = subprocess.run(
+            [sys.executable, str(ROOT / script), *options],
+            cwd=self.folder, env=env, capture_output=True, text=True, timeout=570,
+        )  # fmt: skip
+        if expect is not None:
+            assert done.returncode == expect, done.stdout + done.stderr
+        return done
+
+    def generate(self, *options: str, expect: int | None = 0, **extra: str):
+        return self.run("scripts/generate_ml_results.py", *options, expect=expect, **extra)
+
+    def pointer(self) -> dict:
+        return json.loads((self.results / "metadata" / "last_updated.json").read_text())
+
+    def manifest(self, version: str | None = None) -> dict:
+        version = version or self.pointer()["version_id"]
+        return json.loads((self.results / "versions" / version / "manifest.json").read_text())
+
+    def hashes(self, version: str | None = None) -> dict[str, str]:
+        files = self.manifest(version)["files"]
+        return {one["dataset"]: one["content_sha256"] for one in files if one["content_sha256"]}
+
+    def table(self, dataset: str, version: str | None = None):
+        manifest = self.manifest(version)
+        (path,) = [one["path"] for one in manifest["files"] if one["dataset"] == dataset]
+        return pq.read_table(self.results / path)
+
+
+def demand_rows(items=RATES, months=MONTHS, seed: int = 0) -> list[tuple[str, str, str]]:
+    rows = []
+    for item in items:
+        # seeded by the name, so that adding an item changes no other
+        rng = np.random.default_rng([seed, *item.encode()])
+        counts = rng.poisson(RATES.get(item, 1.0), len(months))
+        rows += [(item, str(day), str(count)) for day, count in zip(months, counts, strict=True)]
+    return rows
+
+
+def write_csv(path: Path, header: list[str], rows) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+def write_demand(path: Path, rows=None) -> Path:
+    return write_csv(path, ["item_id", "ds", "y"], demand_rows() if rows is None else rows)
+
+
+def write_prices(path: Path) -> Path:
+    closes = 70 + np.cumsum(np.random.default_rng(7).normal(0, 1, len(DAYS)))
+    rows = [(str(day), f"{close:.2f}") for day, close in zip(DAYS, closes, strict=True)
+            if np.is_busday(day)]  # fmt: skip
+    return write_csv(path, ["Date", "Price"], rows)
+
+
+def write_stock(path: Path) -> Path:
+    header = ["item_id", "snapshot_at", "on_hand", "on_order", "lead_time_days_mean",
+              "lead_time_days_std", "moq", "order_multiple", "unit_cost", "currency"]  # fmt: skip
+    rows = [(item, "2025-10-31", str(2 * k), "0", "45", "10", "5", "5", "12.5", "BRL")
+            for k, item in enumerate(RATES)]  # fmt: skip
+    return write_csv(path, header, rows)
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory) -> Workspace:
+    """One whole run on demand, stock and prices, shared by the tests that only look at it."""
+    made = Workspace(tmp_path_factory.mktemp("company"))
+    options = [
+        "--demand", str(write_demand(made.folder / "demand.csv")),
+        "--inventory", str(write_stock(made.folder / "stock.csv")),
+        "--prices", str(write_prices(made.folder / "brent.csv")),
+    ]  # fmt: skip
+    done = made.generate(*options)
+    (made.folder / "stdout.txt").write_text(done.stdout)
+    (made.folder / "stderr.txt").write_text(done.stderr)
+    return made

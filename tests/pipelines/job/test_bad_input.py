@@ -1,0 +1,115 @@
+"""What bad input gets: one clear line and exit code 3, or a quarantine and a run that goes on."""
+
+import pytest
+
+from tests.pipelines.job.conftest import MONTHS, demand_rows, write_csv, write_demand
+
+HEADER = "item_id,ds,y\n"
+WEEKS = "".join(f"w,2025-{m:02d}-{d:02d},1\n" for m in range(1, 6) for d in (6, 13, 20, 27))
+DAYS = "".join(f"d,2025-{m:02d}-{d:02d},1\n" for m in range(1, 6) for d in range(1, 28))
+FIRSTS = "".join(f"m,2025-{m:02d}-01,1\n" for m in range(1, 10))
+
+BAD = [
+    pytest.param(b"", "empty", id="empty file"),
+    pytest.param(HEADER.encode(), "no rows|header only|no row", id="header only"),
+    pytest.param(b"\x00\x01PNG\x89\xff\xfe" * 50, "binary|not", id="binary file"),
+    pytest.param(b"a,b,c\n1,2,3\n", "item_id", id="none of the needed names"),
+    pytest.param((HEADER + DAYS + FIRSTS).encode(), "frequenc", id="two frequencies"),
+    pytest.param((HEADER + "a,2099-01-01,1\n").encode(), "2099|after", id="only a future date"),
+    pytest.param((HEADER + "a,2025-01-01,inf\n").encode(), "infinite", id="only infinity"),
+    pytest.param((HEADER + "a,2025-01-01,\na,2025-02-01,\n").encode(), "usable|no observed",
+                 id="nothing observed"),
+    pytest.param((HEADER + "a,2025-01-01,1e12\na,2025-02-01,1e12\n").encode(), "usable|above",
+                 id="absurd quantities"),
+]  # fmt: skip
+
+
+def one_line(done) -> str:
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(("content", "words"), BAD)
+def test_a_file_without_anything_usable_ends_in_one_line_and_code_3(workspace, content, words):
+    path = workspace.folder / "demand.csv"
+    path.write_bytes(content)
+    line = one_line(workspace.generate("--demand", str(path), expect=3))
+    assert "demand.csv" in line
+    assert any(word in line for word in words.split("|")), line
+    assert not (workspace.results / "versions").exists()
+
+
+def test_names_found_and_names_looked_for_are_listed(workspace):
+    path = workspace.folder / "demand.csv"
+    path.write_text("foo,bar,baz\n1,2,3\n")
+    line = one_line(workspace.generate("--demand", str(path), expect=3))
+    for word in ("foo", "bar", "baz", "item_id", "--column"):
+        assert word in line
+
+
+def test_a_folder_without_files_is_named(workspace):
+    folder = workspace.folder / "nothing"
+    folder.mkdir()
+    assert "nothing" in one_line(workspace.generate("--demand", str(folder), expect=3))
+
+
+def test_a_path_that_is_not_there_is_a_usage_error(workspace):
+    line = one_line(workspace.generate("--demand", "gone.csv", expect=2))
+    assert "gone.csv" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param(["--only-forecasts", "--only-recommendations"], "exclude", id="both onlys"),
+        pytest.param(["--horizon", "0"], "at least 1", id="no horizon"),
+        pytest.param(["--items", ","], "no item", id="no item named"),
+        pytest.param(["--items", "nobody"], "nobody", id="unknown item"),
+        pytest.param(["--gaps", "maybe"], "missing", id="unknown gap rule"),
+    ],
+)
+def test_wrong_options_end_in_code_2(workspace, options, words):
+    path = write_demand(workspace.folder / "demand.csv")
+    line = one_line(workspace.generate("--demand", str(path), *options, expect=2))
+    assert words in line
+
+
+def test_stock_without_demand_is_a_usage_error(workspace):
+    path = workspace.folder / "stock.csv"
+    path.write_text("item_id,on_hand\na,1\n")
+    assert "--demand" in one_line(workspace.generate("--inventory", str(path), expect=2))
+
+
+def test_ml_can_be_switched_off(workspace):
+    path = write_demand(workspace.folder / "demand.csv")
+    done = workspace.generate("--demand", str(path), expect=2, ENABLE_ML_PROCESSING="false")
+    assert "ENABLE_ML_PROCESSING" in one_line(done)
+
+
+@pytest.mark.parametrize("command", ["prophet", "arima", "lstm", "ensemble"])
+def test_training_without_data_says_what_to_run(workspace, command):
+    line = one_line(workspace.run(f"ml/train_{command}.py", expect=3))
+    assert "demand_etl.py" in line
+
+
+def test_forecasting_before_training_says_what_to_run(workspace):
+    demand = write_demand(workspace.folder / "demand.csv")
+    workspace.run("pipelines/demand_etl.py", "--demand", str(demand))
+    line = one_line(workspace.run("ml/generate_forecasts.py", expect=4))
+    assert "python ml/train_prophet.py" in line
+
+
+def test_only_recommendations_needs_a_version_to_copy_from(workspace):
+    demand = write_demand(workspace.folder / "demand.csv")
+    done = workspace.generate("--demand", str(demand), "--only-recommendations", expect=3)
+    assert "no whole version" in one_line(done)
+
+
+def test_an_id_in_both_panels_is_named(workspace):
+    demand = write_demand(workspace.folder / "demand.csv", demand_rows(["slow", "brent"]))
+    prices = write_csv(workspace.folder / "brent.csv", ["Date", "Price"],
+                       [(str(day), "70") for day in MONTHS])  # fmt: skip
+    done = workspace.generate("--demand", str(demand), "--prices", str(prices), expect=3)
+    assert "'brent'" in one_line(done)

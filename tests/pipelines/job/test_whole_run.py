@@ -1,0 +1,160 @@
+"""One run from files to a version, looked at from every side."""
+
+import json
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.artifacts.version import verify_version
+from ml.contracts.base import check
+from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, QUANTILES, REFUSALS, quantile_name
+from ml.contracts.metrics import METRICS
+from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.forecasters.registry import models_of
+from tests.pipelines.job.conftest import RATES
+
+MODELS = {kind: set(models_of(kind)) for kind in ("demand", "price")}
+
+
+def test_every_table_of_the_version_keeps_its_contract(company):
+    for contract in (FORECASTS, FORECAST_MODELS, REFUSALS, RECOMMENDATIONS, METRICS):
+        check(company.table(contract.name), contract)
+
+
+def test_every_item_gets_all_steps_of_its_panel(company):
+    rows = company.table("forecasts").to_pylist()
+    steps = {}
+    for row in rows:
+        steps.setdefault((row["kind"], row["item_id"]), []).append(row["horizon_step"])
+    assert set(steps) == {("demand", item) for item in RATES} | {("price", "brent")}
+    for (kind, _), found in steps.items():
+        assert found == list(range(1, (12 if kind == "demand" else 30) + 1))
+
+
+def test_rows_say_where_they_come_from(company):
+    for row in company.table("forecasts").to_pylist():
+        assert row["source"] == "user_files"
+        assert row["model_used"] == "ensemble"
+        assert row["is_fallback"] == (row["fallback_reason"] is not None)
+        assert row["ds"] > row["as_of"] >= row["train_end"]
+        assert row["frequency"] == ("MS" if row["kind"] == "demand" else "B")
+        assert (row["lower"], row["upper"]) == (row["q10"], row["q90"])
+
+
+def test_quantiles_never_cross_and_counts_are_whole(company):
+    names = [quantile_name(level) for level in QUANTILES]
+    for row in company.table("forecasts").to_pylist():
+        cuts = [row[name] for name in names]
+        assert cuts == sorted(cuts)
+        if row["kind"] == "demand":
+            assert all(cut == int(cut) and cut >= 0 for cut in cuts)
+            assert row["cum_q90"] >= row["q90"] or row["horizon_step"] > 1
+        else:
+            assert row["cum_q90"] is None
+
+
+def test_every_model_really_ran_on_every_item(company):
+    rows = company.table("forecast_models")
+    found = {}
+    for row in rows.select(["kind", "item_id", "model"]).to_pylist():
+        found.setdefault((row["kind"], row["item_id"]), set()).add(row["model"])
+    for (kind, _), models in found.items():
+        assert models == MODELS[kind]
+
+
+def test_weights_of_an_item_add_up_to_one(company):
+    rows = company.table("forecast_models")
+    first = rows.filter(pc.equal(rows["horizon_step"], 1))
+    sums = first.group_by("item_id").aggregate([("weight", "sum")])["weight_sum"].to_pylist()
+    assert all(abs(total - 1) < 1e-4 for total in sums)
+
+
+def test_models_are_saved_without_pickle(company):
+    saved = [path for path in (company.folder / "models").rglob("*") if path.is_file()]
+    suffixes = {path.suffix for path in saved if path.name != ".lock"}
+    assert suffixes <= {".json", ".parquet", ".keras", ".npz"}
+    assert any(path.name == "network.keras" for path in saved)
+    tables = [path for path in saved if path.parent.name == "prophet" and path.suffix == ".parquet"]
+    assert sum(pq.read_table(path).num_rows for path in tables) == len(RATES) + 1
+
+
+def test_recommendations_order_in_lots_and_only_below_the_reorder_point(company):
+    rows = company.table("recommendations").to_pylist()
+    assert {row["item_id"] for row in rows} == set(RATES)
+    for row in rows:
+        assert row["mode"] == "full"
+        assert row["order_qty"] % 5 == 0
+        if row["inventory_position"] > row["reorder_point"]:
+            assert row["order_qty"] == 0
+    assert any(row["order_qty"] > 0 for row in rows)
+    assert sorted(row["priority_rank"] for row in rows) == list(range(1, len(rows) + 1))
+
+
+def test_metrics_judge_the_ensemble_and_every_reference(company):
+    rows = company.table("metrics").to_pylist()
+    judged = {(row["kind"], row["model"]) for row in rows if row["metric"] == "scaled_crps"}
+    for kind, models in MODELS.items():
+        assert judged >= {(kind, model) for model in models | {"ensemble"}}
+    zero = {row["kind"] for row in rows if row["model"] == "zero"}
+    assert zero == {"demand"}
+
+
+def test_manifest_metadata_and_pointer_agree(company):
+    manifest, pointer = company.manifest(), company.pointer()
+    assert pointer["version_id"] == manifest["version_id"]
+    assert manifest["partial"] is False
+    assert verify_version(company.results, manifest["version_id"]) == []
+    for name in ("forecasts", "recommendations", "metrics"):
+        (path,) = (company.results / "versions").glob(f"*/{name}/{name}_*_metadata.json")
+        about = json.loads(path.read_text())
+        table = company.table(name)
+        assert (about["dataset"], about["rows"]) == (name, table.num_rows)
+        assert [column["name"] for column in about["schema"]] == table.column_names
+        assert about["seed"] == 0
+
+
+def test_flat_view_shows_the_version(company):
+    day = company.pointer()["version_id"][:8]
+    name = f"forecasts_{day[:4]}-{day[4:6]}-{day[6:]}.parquet"
+    flat = pq.read_table(company.results / "forecasts" / name)
+    assert flat.equals(company.table("forecasts"))
+
+
+def test_model_versions_keeps_its_documented_keys(company):
+    document = json.loads((company.results / "metadata" / "model_versions.json").read_text())
+    assert {"model_version", "generated_at", "source", "dataset_id", "models", "metrics"} <= set(
+        document
+    )
+    assert set(document["models"]) == {"prophet", "arima", "lstm", "ensemble"}
+    assert {"mape", "rmse", "accuracy"} <= set(document["metrics"])
+
+
+def test_log_carries_one_run_id_on_every_line(company):
+    lines = (company.folder / "logs" / "generate_ml_results.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    assert {event["run_id"] for event in events} == {company.manifest()["run"]["run_id"]}
+    assert [events[0]["event"], events[-1]["event"]] == ["run_started", "run_done"]
+
+
+def test_reports_hold_leaderboard_and_pictures(company):
+    folder = company.folder / "reports" / "results"
+    lines = json.loads((folder / "leaderboard.json").read_text())["leaderboard"]
+    assert {line["kind"] for line in lines} == {"demand", "price"}
+    assert (folder / "leaderboard.csv").read_text().startswith("kind,demand_class,model,")
+    for picture in folder.glob("*.png"):
+        assert picture.read_bytes().startswith(b"\x89PNG")
+    assert len(list(folder.glob("*.png"))) == 4
+
+
+def test_table_at_the_end_says_what_was_done(company):
+    shown = (company.folder / "stdout.txt").read_text()
+    assert company.pointer()["version_id"] in shown
+    for word in ("fallbacks", "refusals", "skill vs naive", "demand_ms", "price_b"):
+        assert word in shown
+
+
+def test_without_a_terminal_progress_is_plain_lines(company):
+    said = (company.folder / "stderr.txt").read_text()
+    assert "forecasting: " in said
+    assert "\x1b[" not in said
+    assert "SYNTHETIC" not in said
