@@ -1,0 +1,110 @@
+"""Where the user's files are: the data files of a path, and the tables below ``data/raw/user``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml.errors import DataError, first_few
+from pipelines.intake.names import plain
+
+READABLE = (".csv", ".txt", ".csv.gz", ".parquet")
+SPREADSHEETS = (".xlsx", ".xls", ".xlsb", ".ods")
+PREFIXES = {
+    "demand": ("demand", "consumo"),
+    "items": ("items", "itens"),
+    "inventory": ("inventory", "inventario", "stock", "estoque"),
+    "prices": ("price", "preco"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UserFiles:
+    """The tables that a folder of the user holds; each a file or a folder of files."""
+
+    demand: Path | None = None
+    items: Path | None = None
+    inventory: Path | None = None
+    prices: Path | None = None
+
+
+def data_files(path: Path) -> list[Path]:
+    """The data files of a path: the file itself, or those of a folder, sorted by name.
+
+    Raises:
+        DataError: There is nothing at the path, or a folder without data files.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise DataError(f"{path}: there is no such file or folder.")
+    found = sorted(child for child in path.iterdir() if _is_data(child) and child.is_file())
+    if not found:
+        raise DataError(
+            f"{path}: the folder has no data file; put {', '.join(READABLE)} files into it."
+        )
+    return found
+
+
+def collect_user_files(folder: Path) -> UserFiles | None:
+    """Find the tables in a folder by the names of its files and subfolders.
+
+    Returns:
+        The tables found; ``None`` where the folder is missing or holds no data file.
+
+    Raises:
+        DataError: A data file of unknown name, a spreadsheet, or two files for one table.
+    """
+    if not folder.is_dir():
+        return None
+    entries = sorted(child for child in folder.iterdir() if _holds_data(child))
+    if not entries:
+        return None
+    tables: dict[str, list[Path]] = {}
+    for entry in entries:
+        tables.setdefault(_table_of(entry), []).append(entry)
+    _refuse_unknown(folder, tables.pop("", []))
+    for table, paths in tables.items():
+        if len(paths) > 1:
+            raise DataError(
+                f"{folder}: {len(paths)} entries are named as the table '{table}': "
+                f"{first_few([path.name for path in paths])}. Put its files into one subfolder "
+                f"'{table}/'."
+            )
+    return UserFiles(**{table: paths[0] for table, paths in tables.items()})
+
+
+def _refuse_unknown(folder: Path, unknown: list[Path]) -> None:
+    if not unknown:
+        return
+    names = first_few([path.name for path in unknown])
+    if all(path.suffix.lower() in SPREADSHEETS for path in unknown):
+        raise DataError(f"{folder}: spreadsheets are not read: {names}. Save them as CSV (UTF-8).")
+    raise DataError(
+        f"{folder}: cannot tell which table {names} is. Let names begin with "
+        f"{', '.join(prefix for prefixes in PREFIXES.values() for prefix in prefixes)}."
+    )
+
+
+def _table_of(path: Path) -> str:
+    if path.suffix.lower() in SPREADSHEETS:
+        return ""
+    name = plain(path.name)
+    for table, prefixes in PREFIXES.items():
+        if name.startswith(prefixes):
+            return table
+    return ""
+
+
+def _hidden(path: Path) -> bool:
+    return path.name.startswith((".", "_"))
+
+
+def _is_data(path: Path) -> bool:
+    return not _hidden(path) and path.name.lower().endswith(READABLE)
+
+
+def _holds_data(path: Path) -> bool:
+    if _hidden(path):
+        return False
+    if path.is_dir():
+        return any(_is_data(child) for child in path.iterdir())
+    return _is_data(path) or path.suffix.lower() in SPREADSHEETS

@@ -1,0 +1,191 @@
+"""The names that columns have in the wild, English and Portuguese, and how they are found."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ml.errors import ConfigError, DataError
+
+Aliases = Mapping[str, tuple[str, ...]]
+
+_ITEM_ID = (
+    "item_id", "unique_id", "sku", "material", "item", "product_id", "codigo", "codigo_item",
+    "codigo_do_item", "cod_item", "codigo_material", "produto", "product", "part_number",
+    "item_code", "id_item",
+)  # fmt: skip
+_DS = (
+    "ds", "date", "timestamp", "full_date", "data", "dia", "day", "month", "mes", "week", "semana",
+    "ref_date", "datetime",
+)  # fmt: skip
+_SITE = (
+    "site_id", "site", "site_code", "deposito", "depot", "location_id", "location", "local",
+    "warehouse", "almoxarifado",
+)  # fmt: skip
+
+DEMAND_NAMES: Aliases = {
+    "item_id": _ITEM_ID,
+    "ds": _DS,
+    "y": (
+        "y", "quantity", "qty", "demand", "quantidade", "qtd", "qtde", "qty_consumed", "consumo",
+        "demanda", "target", "consumption",
+    ),
+    "site_id": _SITE,
+    "is_stockout": ("is_stockout", "stockout_flag", "stockout", "ruptura"),
+}  # fmt: skip
+
+PRICE_NAMES: Aliases = {
+    "ds": _DS,
+    "series": ("series", "symbol", "ticker", "serie", "ativo", "item_id", "unique_id"),
+    "unit": ("unit", "unidade"),
+    "currency": ("currency", "moeda"),
+}
+
+_POLICY: Aliases = {
+    "lead_time_days_mean": (
+        "lead_time_days_mean", "lead_time_days", "lead_time", "avg_lead_time_days",
+        "supplier_lead_time_mean", "prazo_entrega", "prazo_de_entrega", "prazo",
+    ),
+    "lead_time_days_std": ("lead_time_days_std", "lead_time_std", "supplier_lead_time_std"),
+    "review_period_days": ("review_period_days", "review_period", "periodo_revisao"),
+    "moq": ("moq", "min_order_qty", "pedido_minimo", "lote_minimo"),
+    "order_multiple": ("order_multiple", "pack_size", "multiplo", "lote_multiplo"),
+    "max_order_qty": ("max_order_qty", "pedido_maximo", "lote_maximo"),
+    "unit_cost": ("unit_cost", "cost", "custo_unitario", "custo", "unit_price", "preco_unitario"),
+    "currency": ("currency", "moeda"),
+    "service_target": ("service_target", "service_level", "nivel_servico", "nivel_de_servico"),
+    "criticality": ("criticality", "criticidade"),
+    "status": ("status", "active", "ativo", "situacao"),
+}  # fmt: skip
+
+ITEM_NAMES: Aliases = {
+    "item_id": _ITEM_ID,
+    "name": ("name", "item_name", "nome", "description", "descricao"),
+    "family": ("family", "familia", "category", "categoria"),
+    **_POLICY,
+}
+
+INVENTORY_NAMES: Aliases = {
+    "item_id": _ITEM_ID,
+    "location_id": (
+        "location_id", "location", "local", "site_id", "site", "site_code", "deposito", "depot",
+        "warehouse", "almoxarifado",
+    ),
+    "snapshot_at": ("snapshot_at", "snapshot_date", *_DS),
+    "on_hand": (
+        "on_hand", "current_stock", "stock", "estoque", "estoque_atual", "saldo", "saldo_atual",
+        "quantity", "quantidade", "qtd", "qty",
+    ),
+    "on_order": ("on_order", "open_orders", "in_transit", "em_pedido", "em_transito"),
+    "backorders": ("backorders", "backorder", "pendencias"),
+    "reserved": ("reserved", "allocated", "reservado"),
+    **_POLICY,
+}  # fmt: skip
+
+WANTED = frozenset({*DEMAND_NAMES, *PRICE_NAMES, *ITEM_NAMES, *INVENTORY_NAMES, "value"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where the wanted columns of one file are.
+
+    Attributes:
+        positions: Wanted name to its position in the file.
+        ignored: Names in the file that nothing is read from.
+        remarks: What the user should know about the choice.
+    """
+
+    positions: Mapping[str, int]
+    ignored: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def plain(name: str) -> str:
+    """A name without case, accents, blanks and punctuation.
+
+    >>> plain(" Código do Item ")
+    'codigo_do_item'
+    """
+    letters = unicodedata.normalize("NFKD", name)
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return re.sub(r"[^a-z0-9]+", "_", bare.casefold()).strip("_")
+
+
+def find_columns(
+    header: Sequence[str],
+    aliases: Aliases,
+    *,
+    needed: Sequence[str],
+    mapped: Mapping[str, str],
+    where: str,
+) -> Found:
+    """Find the wanted columns in a header, by the user's mapping first, then by usual names.
+
+    A mapping holds for all files of a run: where a file lacks the column it names, the usual
+    names are tried, and a remark says so.
+
+    Raises:
+        ConfigError: The mapping names a column that no table has.
+        DataError: A needed column is not there, or two columns answer to one name.
+    """
+    refuse_unknown_names(mapped)
+    positions: dict[str, int] = {}
+    remarks = []
+    for wanted, names in aliases.items():
+        position = None
+        if wanted in mapped:
+            position = position_of(header, (mapped[wanted],), where)
+            if position is None:
+                absent = f"has no column '{mapped[wanted]}'"
+                remarks.append(f"{where}: {absent}; usual names of '{wanted}' were tried.")
+        if position is None:
+            position = position_of(header, names, where)
+        if position is not None and position not in positions.values():
+            positions[wanted] = position
+    for wanted in needed:
+        if wanted not in positions:
+            raise DataError(_not_found(header, aliases[wanted], wanted, where))
+    ignored = tuple(name for i, name in enumerate(header) if i not in positions.values())
+    return Found(positions, ignored, tuple(remarks))
+
+
+def refuse_unknown_names(mapped: Mapping[str, str]) -> None:
+    """Refuse a mapping of a column that no table has.
+
+    Raises:
+        ConfigError: With the names that can be mapped.
+    """
+    unknown = sorted(set(mapped) - WANTED)
+    if unknown:
+        raise ConfigError(
+            f"--column {unknown[0]}=...: no table has a column '{unknown[0]}'. "
+            f"Choose from: {', '.join(sorted(WANTED))}."
+        )
+
+
+def position_of(header: Sequence[str], names: tuple[str, ...], where: str) -> int | None:
+    """Where the first of some names is in a header, case and accents aside; ``None`` = nowhere.
+
+    Raises:
+        DataError: Two columns answer to the name.
+    """
+    for name in names:
+        exact = [i for i, field in enumerate(header) if field == name]
+        bare = plain(name)
+        alike = exact or [i for i, field in enumerate(header) if bare and plain(field) == bare]
+        if len(alike) > 1:
+            raise DataError(
+                f"{where}: {len(alike)} columns are named '{header[alike[0]]}'. "
+                "Give all but one another name."
+            )
+        if alike:
+            return alike[0]
+    return None
+
+
+def _not_found(header: Sequence[str], names: tuple[str, ...], wanted: str, where: str) -> str:
+    shown = ", ".join(repr(field[:60]) for field in header[:20])
+    return (
+        f"{where}: no column for '{wanted}'. Columns found ({len(header)}): {shown}. "
+        f"Names looked for: {', '.join(names)}. Say which one it is: --column {wanted}=NAME."
+    )

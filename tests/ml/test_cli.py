@@ -1,0 +1,137 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from ml import errors
+from ml.cli import existing, exit_on_error, item_list, require_ml_processing
+from ml.errors import ConfigError, first_few
+from ml.settings import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+CODES = {
+    "PipelineError": 1,
+    "ConfigError": 2,
+    "DataError": 3,
+    "ContractError": 3,
+    "ModelError": 4,
+    "PublishError": 5,
+}
+TRAINING = ("train_prophet", "train_arima", "train_lstm", "train_ensemble", "generate_forecasts")
+NEEDS_ML = [*(f"ml/{name}.py" for name in TRAINING), "scripts/generate_ml_results.py"]
+
+
+@pytest.fixture(autouse=True)
+def fresh_settings():
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize(("name", "code"), CODES.items(), ids=CODES)
+def test_an_error_that_a_user_can_fix_is_one_line_and_its_exit_code(capsys, name, code):
+    with pytest.raises(typer.Exit, match=str(code)) as stopped, exit_on_error():
+        raise getattr(errors, name)("demand.csv: 2 of 9 rows\n   have no date. Correct them.")
+    assert stopped.value.exit_code == code
+    printed = capsys.readouterr()
+    assert printed.err == "error: demand.csv: 2 of 9 rows have no date. Correct them.\n"
+    assert printed.out == ""
+
+
+def test_every_error_of_the_project_has_an_exit_code_of_the_documentation():
+    kinds = [one for one in vars(errors).values() if isinstance(one, type)]
+    found = {one.__name__: one.exit_code for one in kinds if issubclass(one, Exception)}
+    assert found == CODES
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError, match="division by zero"), exit_on_error():
+        _ = 1 / 0
+
+
+def test_an_interrupted_command_says_that_nothing_was_published(capsys):
+    with pytest.raises(typer.Exit, match="130") as stopped, exit_on_error():
+        raise KeyboardInterrupt
+    assert stopped.value.exit_code == 130
+    assert capsys.readouterr().err.startswith("interrupted: nothing was published")
+
+
+def test_work_without_an_error_passes_unchanged(capsys):
+    with exit_on_error():
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        pytest.param(None, None, id="not given = all"),
+        pytest.param("a", ("a",), id="one"),
+        pytest.param(" b , a ,", ("b", "a"), id="spaces and a comma too many"),
+        pytest.param("a,b,a", ("a", "b"), id="repeated"),
+        pytest.param("NA,007", ("NA", "007"), id="ids are text"),
+        pytest.param("Ø 12 mm,X", ("Ø 12 mm", "X"), id="spaces within an id"),
+    ],
+)
+def test_items_of_the_command_line(text, items):
+    assert item_list(text) == items
+
+
+@pytest.mark.parametrize("text", ["", " ", ",, ,"])
+def test_an_option_that_names_no_item_is_refused_and_not_taken_for_all(text):
+    with pytest.raises(ConfigError, match="--items names no item"):
+        item_list(text)
+
+
+def test_a_path_of_the_command_line_is_relative_to_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("demand.csv").touch()
+    assert existing(Path("demand.csv"), "--demand") == Path("demand.csv")
+    assert existing(None, "--demand") is None
+
+
+def test_a_path_with_nothing_there_is_refused_by_the_name_of_its_option(tmp_path):
+    with pytest.raises(ConfigError, match=r"--prices: there is no file or folder '.*nothing\.csv'"):
+        existing(tmp_path / "nothing.csv", "--prices")
+
+
+def test_training_is_allowed_unless_the_settings_forbid_it(monkeypatch):
+    monkeypatch.setenv("ENABLE_ML_PROCESSING", "true")
+    require_ml_processing()
+    settings.cache_clear()
+    monkeypatch.setenv("ENABLE_ML_PROCESSING", "false")
+    with pytest.raises(ConfigError, match="ENABLE_ML_PROCESSING is false"):
+        require_ml_processing()
+
+
+@pytest.mark.parametrize("command", NEEDS_ML)
+def test_commands_that_train_or_forecast_stop_where_they_are_forbidden(command, tmp_path):
+    folders = ("DATA_DIR", "MODELS_DIR", "REPORTS_DIR", "LOG_DIR", "ML_RESULTS_PATH")
+    done = subprocess.run(
+        [sys.executable, ROOT / command],
+        cwd=tmp_path,
+        env=os.environ | dict.fromkeys(folders, str(tmp_path)) | {"ENABLE_ML_PROCESSING": "false"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ENABLE_ML_PROCESSING is false")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        pytest.param(["a"], "'a'", id="one"),
+        pytest.param(["a", "b", "c"], "'a', 'b', 'c'", id="as many as are shown"),
+        pytest.param(list("abcde"), "'a', 'b', 'c' (+2 more)", id="more"),
+        pytest.param([], "", id="none"),
+    ],
+)
+def test_first_offenders_are_named_and_the_rest_counted(values, text):
+    assert first_few(values) == text

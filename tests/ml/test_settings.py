@@ -1,0 +1,126 @@
+import re
+from datetime import date
+
+import pytest
+from pydantic import ValidationError
+
+from ml.errors import ConfigError
+from ml.settings import PROJECT, Settings, settings
+
+EXAMPLE = PROJECT / ".env.ml.example"
+COMMENTED = re.compile(r"^#\s?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
+NAMES = sorted(name.upper() for name in Settings.model_fields)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def env_file(tmp_path):
+    """Write a settings file and read it."""
+
+    def read(text):
+        path = tmp_path / ".env.ml"
+        path.write_text(text, encoding="utf-8")
+        return Settings(_env_file=path)
+
+    return read
+
+
+def test_the_environment_wins_over_the_file(env_file, monkeypatch):
+    text = "SEED=5\nSERVICE_LEVEL=0.9\n"
+    assert (env_file(text).seed, env_file(text).service_level) == (5, 0.9)
+    monkeypatch.setenv("SEED", "7")
+    assert (env_file(text).seed, env_file(text).service_level) == (7, 0.9)
+
+
+def test_the_settings_file_is_that_of_the_project_whatever_the_working_directory(
+    tmp_path, monkeypatch
+):
+    (tmp_path / ".env.ml").write_text("SEED=123456\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert Settings.model_config["env_file"] == PROJECT / ".env.ml"
+    assert settings().seed != 123456
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n.endswith(("_DIR", "_PATH"))])
+def test_a_relative_path_is_below_the_project_folder(env_file, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    read = env_file(f"{name}=./here/it\n")
+    assert getattr(read, name.lower()) == PROJECT / "here" / "it"
+    assert getattr(env_file(f"{name}={tmp_path}\n"), name.lower()) == tmp_path
+
+
+def test_an_empty_value_is_the_default(env_file, monkeypatch):
+    monkeypatch.setenv("SEED", "")
+    assert env_file("TODAY=\nDATA_DIR=\n") == Settings(_env_file=None)
+
+
+def test_the_day_of_the_run_is_a_day_or_the_clock(env_file):
+    assert env_file("").today is None
+    assert env_file("TODAY=2026-11-20\n").today == date(2026, 11, 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("ENABLE_EXTERNAL_APIS", "perhaps", id="no yes or no"),
+        pytest.param("TODAY", "20/11/2026", id="no ISO day"),
+        pytest.param("HISTORY_START", "yesterday", id="no day"),
+        pytest.param("SEED", "-1", id="negative seed"),
+        pytest.param("SERVICE_LEVEL", "1", id="a certainty"),
+        pytest.param("SERVICE_LEVEL", "95", id="per cent"),
+        pytest.param("LEAD_TIME_DAYS", "0", id="no lead time"),
+        pytest.param("BACKTEST_ITEMS", "2.5", id="half an item"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_setting_value_and_place(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    expected = re.escape(f"settings: {name}='{value}'") + r".*\(1 wrong in all\).*\.env\.ml"
+    with pytest.raises(ConfigError, match=expected):
+        settings()
+
+
+def test_an_error_counts_all_wrong_settings(monkeypatch):
+    monkeypatch.setenv("SEED", "x")
+    monkeypatch.setenv("SERVICE_LEVEL", "x")
+    with pytest.raises(ConfigError, match=r"\(2 wrong in all\)"):
+        settings()
+
+
+def test_settings_are_read_once_and_cannot_be_changed(monkeypatch):
+    first = settings()
+    monkeypatch.setenv("SEED", "99")
+    assert settings() is first
+    with pytest.raises(ValidationError, match="frozen"):
+        first.seed = 99
+
+
+def test_the_example_file_names_every_setting_and_no_other():
+    named = [name for name, _ in COMMENTED.findall(EXAMPLE.read_text(encoding="utf-8"))]
+    assert sorted(named) == NAMES
+
+
+def test_the_example_file_sets_nothing_as_it_is(env_file):
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert not [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert env_file(text) == Settings(_env_file=None)
+
+
+def test_the_values_of_the_example_file_are_the_defaults(env_file):
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert env_file(COMMENTED.sub(r"\1=\2", text)) == Settings(_env_file=None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_example_file_says_what_a_setting_is_in_one_line_above_it(name):
+    about = Settings.model_fields[name.lower()].description
+    assert about
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert re.search(rf"^# {re.escape(about)}\n#{name}=", text, re.MULTILINE)

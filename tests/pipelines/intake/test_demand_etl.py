@@ -1,0 +1,147 @@
+"""The command, as people run it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml.contracts.prices import PRICES
+from ml.errors import ConfigError, DataError
+from pipelines.intake import IntakeError, IntakeOptions, UserFiles
+from pipelines.intake.command import column_mapping, run
+
+SCRIPT = Path(__file__).parents[3] / "pipelines" / "demand_etl.py"
+GOOD = ["A,2024-01-01,1", "A,2024-01-02,0"]
+
+
+def command(folder, *arguments):
+    environment = {**os.environ, "DATA_DIR": str(folder), "TODAY": "2024-06-30"}
+    return subprocess.run(
+        [sys.executable, SCRIPT, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def processed(folder, table):
+    return pq.read_table(folder / "processed" / f"{table}.parquet")
+
+
+def test_the_command_reads_what_lies_in_the_users_folder(csv, tmp_path):
+    csv(*GOOD, "A,soon,1", name="raw/user/demanda.csv")
+    csv("A,Cabo", header="sku,nome", name="raw/user/itens.csv")
+    result = command(tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert processed(tmp_path, "demand")["y"].to_pylist() == [1.0, 0.0]
+    assert processed(tmp_path, "items")["name"].to_pylist() == ["Cabo"]
+    assert "demand.parquet: 2 rows, 1 item, 2024-01-01 to 2024-01-02, D." in result.stdout
+    assert "soon" in (tmp_path / "quarantine" / "demand.csv").read_text()
+    assert not (tmp_path / "quarantine" / "items.csv").exists()
+
+
+def test_the_command_ends_with_the_exit_code_of_the_fault(csv, tmp_path):
+    csv("A,soon,1")
+    bad = command(tmp_path, "--demand", "demand.csv")
+    assert (bad.returncode, bad.stderr.count("\n")) == (3, 1)
+    assert "error: demand.csv: none of 1 row can be used" in bad.stderr
+    wrong = command(tmp_path, "--demand", "nowhere.csv")
+    assert (wrong.returncode, "--demand: there is no file" in wrong.stderr) == (2, True)
+
+
+def test_help_loads_no_heavy_library(tmp_path):
+    code = (
+        "import runpy, sys; sys.argv = ['demand_etl.py', '--help']\n"
+        f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
+        "except SystemExit: print(sorted({'numpy', 'pyarrow', 'pandas'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "--duplicates" in result.stdout
+    assert result.stdout.strip().endswith("[]")
+
+
+@pytest.fixture
+def today(options):
+    return options()
+
+
+def test_nothing_is_written_where_one_table_is_bad(csv, today, tmp_path):
+    files = UserFiles(demand=csv(*GOOD), items=csv(",x", header="sku,name", name="items.csv"))
+    with pytest.raises(IntakeError, match="none of 1 row"):
+        run(files, today, tmp_path)
+    assert not (tmp_path / "processed").exists()
+    assert "empty_id" in (tmp_path / "quarantine" / "items.csv").read_text()
+
+
+def test_a_later_clean_run_removes_the_quarantine(csv, today, tmp_path):
+    run(UserFiles(demand=csv(*GOOD, "A,soon,1")), today, tmp_path)
+    assert (tmp_path / "quarantine" / "demand.csv").exists()
+    run(UserFiles(demand=csv(*GOOD)), today, tmp_path)
+    assert not (tmp_path / "quarantine" / "demand.csv").exists()
+
+
+def test_a_folder_without_files_is_refused(today, tmp_path):
+    with pytest.raises(DataError, match=r"raw/user: there are no data files.*--demand"):
+        run(UserFiles(), today, tmp_path)
+
+
+def published(series, source):
+    row = {"series": [series], "region": [None], "value": [5.0], "unit": [None], "currency": [None]}
+    day = pa.array([0], pa.timestamp("us"))
+    rest = {"ref_date": day, "available_at": day, "source": [source], "preliminary": [False]}
+    return pa.table({**row, **rest}).select(PRICES.names).cast(PRICES.schema)
+
+
+def test_prices_of_other_sources_are_kept(csv, today, tmp_path):
+    (tmp_path / "processed").mkdir()
+    before = pa.concat_tables([published("usd", "bcb"), published("old", "user_files")])
+    pq.write_table(before, tmp_path / "processed" / "prices.parquet")
+    run(UserFiles(prices=csv("2024-01-01,80", header="Date,Brent")), today, tmp_path)
+    table = processed(tmp_path, "prices")
+    assert table["series"].to_pylist() == ["Brent", "usd"]
+    assert table["source"].to_pylist() == ["user_files", "bcb"]
+
+
+def test_a_series_of_another_source_is_not_overwritten(csv, today, tmp_path):
+    (tmp_path / "processed").mkdir()
+    pq.write_table(published("Brent", "eia"), tmp_path / "processed" / "prices.parquet")
+    with pytest.raises(DataError, match="'Brent'"):
+        run(UserFiles(prices=csv("2024-01-01,80", header="Date,Brent")), today, tmp_path)
+    assert processed(tmp_path, "prices")["source"].to_pylist() == ["eia"]
+
+
+def test_an_id_in_demand_and_prices_is_refused(csv, today, tmp_path):
+    prices = csv("2024-01-01,80", header="Date,A", name="prices.csv")
+    with pytest.raises(DataError, match="1 id in both demand and prices: 'A'"):
+        run(UserFiles(demand=csv(*GOOD), prices=prices), today, tmp_path)
+
+
+def test_files_are_written_as_the_design_says(csv, today, tmp_path):
+    run(UserFiles(demand=csv(*GOOD)), today, tmp_path)
+    file = pq.ParquetFile(tmp_path / "processed" / "demand.parquet")
+    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+    assert file.schema_arrow.field("ds").type == pa.timestamp("us")
+    assert [path.name for path in (tmp_path / "processed").iterdir()] == ["demand.parquet"]
+
+
+def test_column_options_become_a_mapping():
+    assert column_mapping(["item_id=Código", "y = Qtd = total"]) == {
+        "item_id": "Código",
+        "y": "Qtd = total",
+    }
+
+
+@pytest.mark.parametrize("pair", ["item_id", "=x", "y="])
+def test_a_column_option_without_both_sides_is_refused(pair):
+    with pytest.raises(ConfigError, match="write --column item_id=NAME_IN_THE_FILE"):
+        column_mapping([pair])
+
+
+def test_today_is_required():
+    with pytest.raises(TypeError, match="today"):
+        IntakeOptions()
