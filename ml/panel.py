@@ -1,5 +1,6 @@
 """A panel: a set of series of one kind and frequency, which is all that a model ever sees."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from ml.frequency import Days, Frequency
 
 Floats = npt.NDArray[np.float64]
+LEAST_TO_LEARN = {"demand": 8, "price": 30}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +75,25 @@ class Panel:
     def observed(self) -> npt.NDArray[np.bool_]:
         """Where there is an observation, shape (N, T)."""
         return ~np.isnan(self.values)
+
+
+def learnable_items(panel: Panel) -> tuple[str, ...]:
+    """Items that others may learn from: enough observations, and anything but zeros.
+
+    Whatever else is in a file, pooled models and weights are made from these alone, so an odd
+    series cannot change the forecast of another.
+    """
+    enough = panel.observed().sum(axis=1) >= LEAST_TO_LEARN[panel.kind]
+    alive = np.nanmax(np.abs(panel.values), axis=1, initial=0.0) > 0
+    return tuple(item for item, ok in zip(panel.items, enough & alive, strict=True) if ok)
+
+
+def dataset_id(panels: Sequence[Panel]) -> str:
+    """Name of what the models learn from, by its content."""
+    digest = hashlib.sha256()
+    for panel in panels:
+        digest.update(f"{panel.kind}|{panel.frequency}|{panel.units}|{panel.items!r}".encode())
+        digest.update(panel.periods.astype("datetime64[D]").astype("<i8").tobytes())
+        values = np.where(np.isnan(panel.values), -1e300, panel.values) + 0.0  # no negative zero
+        digest.update(values.astype("<f8").tobytes())
+    return f"d-{digest.hexdigest()[:12]}"

@@ -51,7 +51,7 @@ def run(
     frequency: Annotated[
         str | None,
         typer.Option(
-            help="D, W or MS: sum demand to it.  [default: inferred]", rich_help_panel=SHAPE
+            help="D, B, W or MS: sum demand to it.  [default: inferred]", rich_help_panel=SHAPE
         ),
     ] = None,
     only_forecasts: Annotated[

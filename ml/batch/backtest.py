@@ -13,7 +13,7 @@ from ml.batch.pooled import PREDICTED, pooled_forecast
 from ml.batch.train import train_lstm
 from ml.ensemble.weights import fit_weights
 from ml.evaluation.demand_class import demand_pattern
-from ml.evaluation.points import BacktestPoints, join, scales, summarise, truth
+from ml.evaluation.points import BacktestPoints, join, scales, summarise, truth, typical_size
 from ml.forecasters.base import Forecast
 from ml.forecasters.per_series import FittedSeries
 from ml.forecasters.registry import POOLED, forecaster
@@ -31,7 +31,7 @@ class BacktestTask:
         cum_steps: (N, 2) steps of which sums are scored.
         models: Names.
         origins: Cutoffs, latest first.
-        priors: Mean absolute value of a typical item at each origin.
+        priors: Root mean square of a typical item at each origin.
         lstm: Folder of the pooled models of the origins.
         horizon: Steps H.
         seed: Of the run.
@@ -101,7 +101,7 @@ def _tasks(plan: PanelPlan, store: ModelStore) -> list[BacktestTask]:
     if is_done(folder):
         return []
     learned = plan.panel.select(plan.learnable)
-    priors = tuple(_typical(learned.until(cutoff)) for cutoff in plan.origins)
+    priors = tuple(typical_size(learned.until(cutoff)) for cutoff in plan.origins)
     steps = dict(zip(plan.backtest_items, _cum_steps(plan), strict=True))
     tasks = []
     for number, items in enumerate(plan.chunks(plan.backtest_items, plan.horizon)):
@@ -116,11 +116,6 @@ def _tasks(plan: PanelPlan, store: ModelStore) -> list[BacktestTask]:
                 )
             )  # fmt: skip
     return tasks
-
-
-def _typical(panel: Panel) -> float:
-    counts = np.maximum(panel.observed().sum(axis=1), 1)
-    return float(np.mean(np.nansum(np.abs(panel.values), axis=1) / counts))
 
 
 def _backtest_chunk(task: BacktestTask) -> None:

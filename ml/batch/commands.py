@@ -17,7 +17,7 @@ from ml.errors import ConfigError
 from ml.forecasters.registry import FAMILIES
 from ml.inventory.policies import PolicySettings
 from ml.logs import logging_to, timed
-from ml.panel_tables import dataset_id
+from ml.panel import dataset_id
 from ml.processed import read_processed
 from ml.seeds import number
 from ml.settings import Settings, settings

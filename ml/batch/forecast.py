@@ -1,14 +1,14 @@
 """Forecast stage: load the trained models, draw paths, combine, write rows chunk by chunk."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.batch.model_store import ModelStore
+from ml.batch.model_store import ModelStore, read_json, write_json
 from ml.batch.parallel import run_tasks
 from ml.batch.plan import PanelPlan
 from ml.batch.pooled import PREDICTED, pooled_forecast, train_pooled
@@ -90,7 +90,17 @@ def predict_pooled(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | No
 
 
 def forecast_chunk(task: ForecastTask) -> ChunkDone:
-    """Forecast one chunk and write its rows."""
+    """Forecast one chunk and write its rows, unless a run that died had done so already."""
+    note = task.target.with_name(f"{task.target.name}_done.json")
+    known = read_json(note)
+    if known is None:
+        done = _forecast(task)
+        write_json(note, {"refusals": [asdict(one) for one in done.refusals]})
+        return done
+    return ChunkDone(task.target, tuple(Refusal(**one) for one in known["refusals"]))
+
+
+def _forecast(task: ForecastTask) -> ChunkDone:
     components = predict_components(task)
     patterns = [demand_pattern(row) for row in task.panel.values]
     names = [pattern.name if task.panel.is_demand else "price" for pattern in patterns]

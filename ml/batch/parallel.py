@@ -1,7 +1,9 @@
 """Running tasks over worker processes, with numeric libraries pinned to one thread each."""
 
 import os
+import resource
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +12,8 @@ from joblib import Parallel, delayed, parallel_config
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
+
+from ml.logs import logger
 
 # Read by TensorFlow when it is first imported, in whichever process that happens.
 ONE_THREAD = {
@@ -44,16 +48,29 @@ def run_tasks(
     if not tasks:
         return []
     count = min(jobs or cores(), len(tasks))
+    start = time.monotonic()
     with parallel_config("loky", inner_max_num_threads=1):
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-        results = pool(delayed(_pinned)(work, task) for task in tasks)
-        return list(_shown(results, len(tasks), label))
+        done = pool(delayed(_pinned)(work, task) for task in tasks)
+        results = []
+        for result, worker, peak in _shown(done, len(tasks), label):
+            worker_peaks[worker] = max(peak, worker_peaks.get(worker, 0.0))
+            results.append(result)
+    seconds = round(time.monotonic() - start, 2)
+    logger().info("stage_done", stage=label, tasks=len(tasks), jobs=count, seconds=seconds)
+    return results
 
 
-def _pinned(work: Callable[[Any], Any], task: Any) -> Any:
+worker_peaks: dict[int, float] = {}
+"""Largest memory of each worker process that has worked for this one so far [MiB]."""
+
+
+def _pinned(work: Callable[[Any], Any], task: Any) -> tuple[Any, int, float]:
+    """The result, the process that made it, and the most memory that it has ever held."""
     os.environ.update(ONE_THREAD)
     with threadpool_limits(1):
-        return work(task)
+        result = work(task)
+    return result, os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _shown(results: Iterator[Any], total: int, label: str) -> Iterator[Any]:

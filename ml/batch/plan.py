@@ -12,8 +12,8 @@ import numpy as np
 from ml.evaluation.origins import cutoffs
 from ml.forecasters.base import N_PATHS
 from ml.forecasters.registry import models_of
-from ml.panel import Panel
-from ml.panel_tables import learnable_items
+from ml.frequency import Frequency, weekday
+from ml.panel import Panel, learnable_items
 from ml.seeds import number
 
 CHUNK_BYTES = 48e6  # sample paths of one chunk in one worker
@@ -48,8 +48,12 @@ class PanelPlan:
 
     @property
     def name(self) -> str:
-        """Name of the panel in files and on the screen."""
-        return f"{self.panel.kind}_{self.panel.frequency.value.lower()}"
+        """Name of the panel in files and on the screen; weeks carry the day they start on."""
+        name = f"{self.panel.kind}_{self.panel.frequency.value.lower()}"
+        if self.panel.frequency is Frequency.WEEKLY:
+            day = int(weekday(self.panel.periods[:1])[0])
+            name += "_" + ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[day]
+        return name
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -4,19 +4,19 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from ml.artifacts import version as versions
 from ml.batch.backtest import fit_ensembles, read_backtests, read_weights
+from ml.batch.description import version_facts
 from ml.batch.forecast import ChunkDone, ForecastTask, forecast_chunks, predict_pooled
 from ml.batch.inputs import RunInputs, RunOptions, inputs_hash, make_plans, policies_of
 from ml.batch.model_store import ModelStore
 from ml.batch.plan import PanelPlan, code_version, fingerprint
 from ml.batch.rows import Provenance
-from ml.batch.train import train_series
-from ml.batch.version_writer import Tables, VersionFacts, write_version
+from ml.batch.train import require_items, train_series
+from ml.batch.version_writer import Tables, write_version
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
@@ -24,7 +24,8 @@ from ml.errors import DataError, ModelError, first_few
 from ml.evaluation.metrics import metrics_table, with_ensemble
 from ml.forecasters.registry import FAMILIES, PER_SERIES
 from ml.inventory.recommendations import insufficient
-from ml.panel_tables import Refusal, dataset_id
+from ml.panel import dataset_id
+from ml.panel_tables import Refusal
 
 WORK = ".work"
 FORECAST_PARTS = (FORECASTS.name, FORECAST_MODELS.name, REFUSALS.name)
@@ -88,6 +89,7 @@ def run_batch(
             train_all(plans, store, options.jobs)
         for plan in plans:
             store.require(plan.name, (*FAMILIES, "ensemble"))
+            require_items(plan, store)
         predict_pooled(plans, store, options.jobs)
         return _forecast_and_write(inputs, options, plans, store, parts, reuse)
 
@@ -121,15 +123,15 @@ def _forecast_and_write(
     model_version = f"m-{fingerprint(store.dataset_id, code_version(), options.policy.seed)}"
     provenance = Provenance(model_version, store.dataset_id, inputs.source, options.started)
     whole_hash = inputs_hash(inputs, store.dataset_id, options)
-    work = _work_folder(options.results, fingerprint(whole_hash, code_version()))
     weights = {plan.name: read_weights(plan, store) for plan in plans}
+    work = _work_folder(options.results, fingerprint(whole_hash, code_version(), weights))
     chunks: dict[str, list[ChunkDone]] = {}
     for plan in plans:
         tasks = _tasks(plan, inputs, options, store, provenance, weights[plan.name], work)
         chunks[plan.name] = forecast_chunks(tasks, options.jobs)
     refusals = _refusals(inputs, options, plans, chunks)
     metrics = _metrics(plans, store, weights)
-    facts = _facts(inputs, options, plans, weights, metrics, whole_hash, provenance)
+    facts = version_facts(inputs, options, plans, weights, metrics, whole_hash, provenance)
     tables = Tables(
         demand=_of_kind(plans, chunks, "demand"),
         prices=_of_kind(plans, chunks, "price"),
@@ -237,84 +239,3 @@ def _metrics(
         tables.append(metrics_table(backtests, weights[plan.name], kind))
     order = [(name, "ascending") for name in METRICS.key]
     return pa.concat_tables(tables).sort_by(order)
-
-
-def _facts(
-    inputs: RunInputs,
-    options: RunOptions,
-    plans: Sequence[PanelPlan],
-    weights: Mapping[str, Mapping[str, Mapping[str, float]]],
-    metrics: pa.Table,
-    whole_hash: str,
-    provenance: Provenance,
-) -> VersionFacts:
-    cutoffs = {plan.name: str(plan.panel.cutoff) for plan in plans}
-    as_of = str(options.as_of or max(cutoffs.values()))
-    families = dict.fromkeys((*FAMILIES, "ensemble"), provenance.model_version)
-    return VersionFacts(
-        version_id=versions.new_version_id(options.results, options.started, whole_hash),
-        as_of=as_of,
-        run_id=options.run_id,
-        started=options.started,
-        provenance=versions.Provenance(
-            code_version=code_version(),
-            seed=options.policy.seed,
-            data_cutoff=cutoffs,
-            model_versions=families,
-            quality_flags=inputs.quality_flags,
-        ),
-        model_versions=model_versions(inputs, options, plans, weights, metrics, provenance),
-        run={
-            "run_id": options.run_id,
-            "dataset_id": provenance.dataset_id,
-            "model_version": provenance.model_version,
-            "inputs_hash": whole_hash,
-            "horizon": {plan.name: plan.horizon for plan in plans},
-            "items": sum(len(plan.wanted) for plan in plans),
-            "source": dict(inputs.source),
-        },
-    )
-
-
-def model_versions(
-    inputs: RunInputs,
-    options: RunOptions,
-    plans: Sequence[PanelPlan],
-    weights: Mapping[str, Mapping[str, Mapping[str, float]]],
-    metrics: pa.Table,
-    provenance: Provenance,
-) -> dict[str, Any]:
-    """The document ``model_versions.json``, with its documented keys and honest ones."""
-    means = {name: _ensemble_mean(metrics, name) for name in ("mape", "rmse", "accuracy", "wql",
-             "cum_wql", "scaled_crps", "bias", "coverage_80_interval", "fva_naive")}  # fmt: skip
-    return {
-        "model_version": provenance.model_version,
-        "generated_at": options.started.isoformat(),
-        "source": dict(inputs.source),
-        "dataset_id": provenance.dataset_id,
-        "code_version": code_version(),
-        "seed": options.policy.seed,
-        "models": dict.fromkeys((*FAMILIES, "ensemble"), provenance.model_version),
-        "metrics": means,
-        "weights": weights,
-        "backtest": {
-            plan.name: {
-                "items": len(plan.backtest_items),
-                "of": len(plan.learnable),
-                "origins": [str(day) for day in plan.origins],
-            }
-            for plan in plans
-        },
-    }
-
-
-def _ensemble_mean(metrics: pa.Table, name: str) -> dict[str, float | None]:
-    """A metric of the ensemble by kind, mean over origins; null where it is not defined."""
-    found: dict[str, list[float]] = {}
-    for row in metrics.to_pylist():
-        whole = all(row[key] is None for key in ("item_id", "demand_class", "horizon_step"))
-        wanted = row["model"] == "ensemble" and row["metric"] == name
-        if whole and wanted and row["value"] is not None:
-            found.setdefault(row["kind"], []).append(row["value"])
-    kinds = sorted(set(metrics["kind"].to_pylist()))
-    return {kind: sum(found[kind]) / len(found[kind]) if kind in found else None for kind in kinds}

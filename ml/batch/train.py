@@ -10,9 +10,9 @@ from ml.batch.model_store import DONE, ModelStore, is_done, mark_done, read_json
 from ml.batch.parallel import run_tasks
 from ml.batch.plan import PanelPlan, code_version, fingerprint
 from ml.batch.pooled import PREDICTED, PooledTask, train_pooled
-from ml.errors import ModelError
+from ml.errors import ModelError, first_few
 from ml.forecasters.per_series import saved_items
-from ml.forecasters.registry import forecaster
+from ml.forecasters.registry import PER_SERIES, forecaster
 from ml.panel import Panel
 
 CHUNK = 64  # series fitted by one task
@@ -87,6 +87,23 @@ def origin_task(plan: PanelPlan, store: ModelStore, cutoff: np.datetime64) -> Po
     folder = root / str(cutoff)
     panel = plan.panel.select(plan.learnable).until(cutoff)
     return PooledTask(panel, plan.learnable, plan.reach, plan.seed, folder, folder / PREDICTED)
+
+
+def require_items(plan: PanelPlan, store: ModelStore) -> None:
+    """Check that the wanted items were all fitted by the families with a model a series.
+
+    Raises:
+        ModelError: Some were not, for instance because only a few were trained with ``--items``.
+    """
+    for family in PER_SERIES:
+        known = saved_items(store.folder(plan.name, family))
+        missing = [item for item in plan.wanted if item not in known]
+        if missing:
+            raise ModelError(
+                f"models: {len(missing)} of {len(plan.wanted)} items of panel '{plan.name}' were "
+                f"never fitted by {family}: {first_few(missing)}. Run python "
+                f"ml/train_{family}.py first."
+            )
 
 
 def pooled_fingerprint(plan: PanelPlan) -> str:

@@ -1,7 +1,9 @@
 """What a contract is, and the check that every table passes at every edge."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -95,8 +97,9 @@ def check(table: pa.Table, contract: Contract, *, where: str = "") -> pa.Table:
 
 
 def _check_columns(table: pa.Table, contract: Contract, place: str) -> None:
-    missing = [name for name in contract.names if name not in table.column_names]
-    extra = [name for name in table.column_names if name not in contract.names]
+    found = table.column_names
+    missing = [name for name in contract.names if name not in found]
+    extra = [name for name in found if name not in contract.names or found.count(name) > 1]
     if missing or extra:
         raise ContractError(
             f"{place}: table '{contract.name}' must have exactly the columns of its contract; "
@@ -109,36 +112,82 @@ def _checked_column(
 ) -> pa.ChunkedArray:
     values = table[column.name]
     if values.type != column.dtype:
-        try:
-            values = values.cast(column.dtype)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise ContractError(
-                f"{place}: column '{column.name}' of table '{contract.name}' is {values.type}, "
-                f"must be {column.dtype}: {str(error).splitlines()[0]}"
-            ) from None
-    if values.null_count and not column.nullable:
-        _refuse(table, pc.is_null(values), column, contract, f"{place}|is null")
-    if pa.types.is_floating(column.dtype):
-        _refuse(table, pc.invert(pc.is_finite(values)), column, contract, f"{place}|is not finite")
-    if column.lower > -math.inf or column.upper < math.inf:
-        outside = pc.or_(pc.less(values, column.lower), pc.greater(values, column.upper))
-        limits = f"is outside [{column.lower:g}, {column.upper:g}] {column.unit}"
-        _refuse(table, outside, column, contract, f"{place}|{limits}")
-    if column.allowed:
-        known = pc.is_in(values, value_set=pa.array([*column.allowed, None], column.dtype))
-        _refuse(
-            table, pc.invert(known), column, contract, f"{place}|is not one of {column.allowed}"
-        )
+        values = _converted(values, column, contract, place)
+    for what, bad in _problems(values, column):
+        _refuse(table, bad, column, contract, (place, what))
     return values
 
 
+def _problems(values: pa.ChunkedArray, column: Column) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    """What can be wrong with the values of a column, and where it is."""
+    if not column.nullable:
+        yield "is null", pc.is_null(values)
+    if pa.types.is_floating(column.dtype):
+        yield "is not finite", pc.invert(pc.is_finite(values))
+    outside = []
+    if column.lower > -math.inf:
+        outside.append(pc.less(values, pa.scalar(column.lower).cast(column.dtype)))
+    if column.upper < math.inf:
+        outside.append(pc.greater(values, pa.scalar(column.upper).cast(column.dtype)))
+    if outside:
+        limits = f"is outside [{column.lower:g}, {column.upper:g}] {column.unit}"
+        yield limits, reduce(pc.or_, outside)
+    if column.allowed:
+        known = pc.is_in(values, value_set=pa.array([*column.allowed, None], column.dtype))
+        yield f"is not one of {column.allowed}", pc.invert(known)
+
+
+def _converted(
+    values: pa.ChunkedArray, column: Column, contract: Contract, place: str
+) -> pa.ChunkedArray:
+    """The same values in another width or encoding; never another kind of value."""
+    reason = ""
+    if _same_kind(values.type, column.dtype):
+        try:
+            return values.cast(column.dtype)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            reason = f": {str(error).splitlines()[0]}"
+    raise ContractError(
+        f"{place}: column '{column.name}' of table '{contract.name}' is {values.type}, "
+        f"must be {column.dtype}{reason}"
+    )
+
+
+def _same_kind(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether values of one type are values of the other, written differently."""
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    if pa.types.is_null(found):
+        return True
+    kinds = (
+        ((pa.string(),), (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)),
+        ((pa.float64(),), (pa.types.is_floating, pa.types.is_integer)),
+        ((pa.int64(),), (pa.types.is_integer,)),
+        ((pa.timestamp("us"), pa.date32()), (pa.types.is_date, _is_naive)),
+        ((pa.timestamp("us", tz="UTC"),), (_is_instant,)),
+    )
+    return any(wanted in types and any(test(found) for test in tests) for types, tests in kinds)
+
+
+def _is_naive(found: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(found)) and found.tz is None
+
+
+def _is_instant(found: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(found)) and found.tz is not None
+
+
 def _refuse(
-    table: pa.Table, bad: pa.ChunkedArray, column: Column, contract: Contract, problem: str
+    table: pa.Table,
+    bad: pa.ChunkedArray,
+    column: Column,
+    contract: Contract,
+    problem: tuple[str, str],
 ) -> None:
     count = pc.sum(bad).as_py() or 0
     if not count:
         return
-    place, what = problem.split("|", 1)
+    place, what = problem
     shown = table.filter(pc.fill_null(bad, fill_value=False)).slice(0, SHOWN)
     shown = shown.select([*dict.fromkeys([*contract.key, column.name])])
     raise ContractError(

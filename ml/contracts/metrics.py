@@ -15,7 +15,8 @@ METRICS_MEANING = {
     "accuracy": "1 - mape, where mape is defined",
     "wql": "weighted quantile loss at .1 to .9 over the sum of absolute actuals",
     "cum_wql": "the same of the cumulative demand of steps 1 to H, at .5, .8, .9, .95, .99",
-    "scaled_pinball": "mean pinball loss at .1 to .9 over the item's mean absolute demand",
+    "scaled_pinball": "mean pinball loss at .1 to .9 over the item's scale: the root mean square "
+    "of its demand, or of its price changes",
     "scaled_crps": "continuous ranked probability score over the item's scale",
     "cum_scaled_crps": "the same of the cumulative demand over the protection interval",
     "coverage_80": "share of actuals below q80, randomised for counts",

@@ -5,7 +5,9 @@ The score of a mixture is quadratic in its weights,
     CRPS(sum w_m F_m, y) = sum_m w_m E|X_m - y| - 1/2 sum_mk w_m w_k E|X_m - X_k|,
 
 and convex on the simplex, so the best weights are found exactly. CRPS is twice the pinball loss
-averaged over all levels. Each class is shrunk to the panel, and the panel to a default.
+averaged over all levels. Items of one panel share storms and strikes, so a few origins say less
+than their number of items: hopeless models are left out, each class is shrunk to the panel, and
+the weights are pulled a little to a default.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +26,9 @@ SMALL = 0.02  # a share below this is not worth a model
 SHRINKAGE = 60.0  # item-origins that the panel counts for within a class
 FALLBACK = {"demand": "empirical", "price": "naive"}
 DEFAULT = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"naive": 1.0}}
-ANCHOR = {"demand": 0.0, "price": 0.25}  # pull to the default: few price series, few origins
+HOPELESS = 1.25  # a model whose score alone exceeds the best one's so many times is left out
+# Pull to equal shares of the others (demand), to the last close (prices: few series, few origins).
+PULL = {"demand": 0.03, "price": 0.25}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +64,13 @@ def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dic
     near, between, classes = near[known], between[known], classes[known]
     if not len(near):
         return {PANEL: dict(DEFAULT[kind])}
-    anchor = np.asarray([DEFAULT[kind].get(model, 0.0) for model in models])
     panel = Distances(near.mean(axis=0), between.mean(axis=0), len(near))
-    weights = {PANEL: _named(models, _best(panel, anchor, ANCHOR[kind]))}
+    weights = {PANEL: _named(models, _best(panel, models, kind))}
     for name in sorted(set(classes)):
         own = classes == name
         part = Distances(near[own].mean(axis=0), between[own].mean(axis=0), int(own.sum()))
         shrunk = _shrink(part, panel)
-        weights[str(name)] = _named(models, _best(shrunk, anchor, ANCHOR[kind]))
+        weights[str(name)] = _named(models, _best(shrunk, models, kind))
     return weights
 
 
@@ -133,18 +136,31 @@ def _shrink(part: Distances, panel: Distances) -> Distances:
     )
 
 
-def _best(distances: Distances, anchor: Floats, pull: float) -> Floats:
-    """The weights on the simplex with the least score."""
-    size = len(distances.near)
-    unit = float(distances.near.min()) or 1.0
-    pull = pull * unit
+def _best(distances: Distances, models: Sequence[str], kind: str) -> Floats:
+    """The weights on the simplex with the least score, hopeless models at 0."""
+    alone = distances.near - np.diag(distances.between) / 2
+    kept = alone <= HOPELESS * alone.min()
+    near, between = distances.near[kept], distances.between[np.ix_(kept, kept)]
+    anchor = np.full(len(near), 1 / len(near))
+    if kind == "price":
+        anchor = np.asarray([DEFAULT[kind].get(m, 0.0) for m, keep in zip(models, kept, strict=True)
+                             if keep])  # fmt: skip
+    found = _least(near, between, anchor, PULL[kind])
+    weights = np.zeros(len(models))
+    weights[kept] = np.where(found < SMALL, 0.0, found)
+    return weights / weights.sum()
+
+
+def _least(near: Floats, between: Floats, anchor: Floats, pull: float) -> Floats:
+    size = len(near)
+    unit = float(near.min()) or 1.0
 
     def score(w: Floats) -> float:
-        quadratic = w @ distances.between @ w / 2
-        return float((distances.near @ w - quadratic + pull * np.sum((w - anchor) ** 2)) / unit)
+        quadratic = w @ between @ w / 2
+        return float((near @ w - quadratic) / unit + pull * np.sum((w - anchor) ** 2))
 
     def slope(w: Floats) -> Floats:
-        return (distances.near - distances.between @ w + 2 * pull * (w - anchor)) / unit
+        return (near - between @ w) / unit + 2 * pull * (w - anchor)
 
     found = minimize(
         score,
@@ -155,8 +171,7 @@ def _best(distances: Distances, anchor: Floats, pull: float) -> Floats:
         method="SLSQP",
         options={"maxiter": 300, "ftol": 1e-12},
     )
-    kept = np.where(found.x < SMALL, 0.0, found.x)
-    return kept / kept.sum()
+    return np.asarray(found.x, np.float64)
 
 
 def _named(models: Sequence[str], weights: Floats) -> dict[str, float]:

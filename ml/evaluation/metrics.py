@@ -24,8 +24,9 @@ Row = dict[str, object]
 class Losses:
     """Everything that the metrics of one model at one origin are sums of.
 
-    All arrays are (N, H), NaN where there is no actual or the model failed, except ``cum_crps``
-    and ``cum_pinball`` which are (N,) of the sum of steps 1 to H.
+    All arrays are (N, H), NaN where there is no actual or the model failed, except the last
+    three, (N,): ``cum_crps`` is of the demand over the item's protection interval (as far as H
+    reaches), ``cum_pinball`` and ``cum_actual`` are of steps 1 to H.
     """
 
     actual: Floats
@@ -76,7 +77,7 @@ def losses(backtest: BacktestPoints, model: str) -> Losses:
     """Losses of one model at one origin."""
     place = backtest.models.index(model)
     points = np.sort(backtest.points[place].astype(np.float64), axis=-1)
-    sums = np.sort(backtest.cum_points[place, :, 1].astype(np.float64), axis=-1)
+    own, sums = np.sort(backtest.cum_points[place].astype(np.float64), axis=-1).swapaxes(0, 1)
     actual = np.where(np.isnan(points[..., 0]), np.nan, backtest.actual)
     total = np.where(np.isnan(sums[..., 0]), np.nan, backtest.cum_actual[:, 1])
     median = scores.quantile_of(points, 0.5)
@@ -94,7 +95,7 @@ def losses(backtest: BacktestPoints, model: str) -> Losses:
         crps=scores.crps(points, actual),
         transform=np.where(np.isnan(actual), np.nan, transform),
         cum_actual=total,
-        cum_crps=scores.crps(sums, total),
+        cum_crps=scores.crps(own, backtest.cum_actual[:, 0]),
         cum_pinball=_mean_pinball(sums, total, TAIL),
     )
 
@@ -147,16 +148,19 @@ def panel_metrics(
 def _cumulative(
     found: Losses, backtest: BacktestPoints, rows: Floats
 ) -> dict[str, tuple[float, int]]:
+    if backtest.classes[0] == "price":
+        return {}
+    values = {}
     known = ~np.isnan(found.cum_actual) & rows
     demand = float(np.abs(found.cum_actual[known]).sum())
-    if backtest.classes[0] == "price" or not demand:
-        return {}
-    count = int(known.sum())
-    scaled = float((found.cum_crps / backtest.scale)[known].mean())
-    return {
-        "cum_wql": (2 * float(found.cum_pinball[known].sum()) / demand, count),
-        "cum_scaled_crps": (scaled, count),
-    }
+    if demand:
+        loss = 2 * float(found.cum_pinball[known].sum()) / demand
+        values["cum_wql"] = (loss, int(known.sum()))
+    judged = ~np.isnan(found.cum_crps) & rows
+    if judged.any():
+        scaled = float((found.cum_crps / backtest.scale)[judged].mean())
+        values["cum_scaled_crps"] = (scaled, int(judged.sum()))
+    return values
 
 
 def _over_items(loss: Floats, known: Floats, divisor: Floats) -> float:

@@ -34,7 +34,8 @@ class BacktestPoints:
         cum_steps: (N, 2) those steps.
         actual: (N, H) what came true, NaN = not observed.
         cum_actual: (N, 2) sums; NaN unless every period was observed.
-        scale: (N,) mean absolute value seen until the cutoff, shrunk to the panel's.
+        scale: (N,) root mean square of what was seen until the cutoff, demand or price changes,
+            shrunk to the panel's.
         naive_mae: (N,) in-sample mean absolute seasonal difference, the divisor of MASE.
         naive_rms: (N,) in-sample root mean squared difference, the divisor of RMSSE.
     """
@@ -110,18 +111,33 @@ def truth(full: Panel, train: Panel, horizon: int) -> Floats:
 def scales(train: Panel, prior: float, weight: float = 6.0) -> tuple[Floats, Floats, Floats]:
     """Divisors of scores by item: scale, seasonal naive error, naive root mean square.
 
+    Losses over a mean explode on parts that were hardly ever asked for; the root mean square
+    keeps one such part from outweighing the rest.
+
     Args:
         train: What was seen.
-        prior: Mean absolute value of a typical item, which short histories are shrunk to.
+        prior: Root mean square of a typical item, which short histories are shrunk to.
         weight: Observations that the prior counts for.
     """
-    values = train.values
-    counts = np.sum(~np.isnan(values), axis=1)
-    totals = np.nansum(np.abs(values), axis=1)
-    scale = (totals + weight * prior) / (counts + weight)
+    squares = np.square(_sizes(train))
+    counts = np.sum(~np.isnan(squares), axis=1)
+    scale = np.sqrt((np.nansum(squares, axis=1) + weight * prior**2) / (counts + weight))
     season = train.frequency.season_length if train.is_demand else 1
-    lag = season if values.shape[1] > season else 1
+    lag = season if train.values.shape[1] > season else 1
+    values = train.values
     return scale, _mean_change(values, lag, 1), _mean_change(values, 1, 2)
+
+
+def typical_size(train: Panel) -> float:
+    """Median over items of the root mean square of demand, or of price changes."""
+    squares = np.square(_sizes(train))
+    counts = np.maximum(np.sum(~np.isnan(squares), axis=1), 1)
+    sizes = np.sqrt(np.nansum(squares, axis=1) / counts)
+    return float(np.median(sizes[sizes > 0])) if (sizes > 0).any() else 1.0
+
+
+def _sizes(train: Panel) -> Floats:
+    return train.values if train.is_demand else np.diff(train.values, axis=1)
 
 
 def _mean_change(values: Floats, lag: int, power: int) -> Floats:

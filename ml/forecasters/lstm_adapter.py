@@ -173,6 +173,7 @@ def load_keras() -> Any:
         import tensorflow as tf
 
         tf.config.list_physical_devices("GPU")
+        tf.get_logger().setLevel("ERROR")  # it warns of each new model that it compiles
     return keras
 
 

@@ -89,6 +89,19 @@ def run(given: UserFiles, options: IntakeOptions, data_dir: Path) -> list[str]:
         lines += intake.statements
         lines += _on_quarantine(write_quarantine(intake, quarantine, table))
         lines.append(_on_table(table, intake, processed))
+    if not _tables(given):
+        lines += _without_stale(intakes, processed)
+    return lines
+
+
+def _without_stale(intakes: Mapping[str, Intake], processed: Path) -> list[str]:
+    """Remove the user's tables of which the folder holds no file any more; say so."""
+    lines = []
+    for table in ("demand", "items", "inventory"):
+        path = processed / f"{table}.parquet"
+        if table not in intakes and path.exists():
+            path.unlink()
+            lines.append(f"{path.name}: removed, there is no file of {table} any more.")
     return lines
 
 

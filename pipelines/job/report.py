@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ml.artifacts.reading import read_dataset
 from ml.batch.inputs import RunInputs
+from ml.batch.parallel import worker_peaks
 from ml.batch.run import RunResult
 from ml.evaluation.leaderboard import as_csv, as_json, leaderboard
 from ml.processed import SYNTHETIC
@@ -24,18 +25,17 @@ class Spent:
 
     Attributes:
         seconds: Of wall clock.
-        peak_mib: Largest memory of the main process and of the largest worker [MiB].
+        peak_mib: Largest memory of the main process and of each worker [MiB].
     """
 
     seconds: float
-    peak_mib: tuple[float, float]
+    peak_mib: tuple[float, ...]
 
 
 def spent(seconds: float) -> Spent:
-    """Cost of this process and its finished workers."""
+    """Cost of this process and its workers."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return Spent(seconds, (own, workers))
+    return Spent(seconds, (own, *worker_peaks.values()))
 
 
 def write_reports(result: RunResult, reports: Path) -> list[Path]:
@@ -95,8 +95,9 @@ def show_result(result: RunResult, cost: Spent, results: Path, reports: Path) ->
     console.print(table)
     console.print(f"results: {results / 'versions' / result.record.version_id}", soft_wrap=True)
     console.print(f"reports: {reports / 'results'}", soft_wrap=True)
-    memory = " + ".join(f"{part:.0f}" for part in cost.peak_mib)
-    console.print(f"{cost.seconds:.0f} s, peak memory {memory} MiB (main + largest worker)")
+    parts = " + ".join(f"{part:.0f}" for part in cost.peak_mib)
+    total = sum(cost.peak_mib)
+    console.print(f"{cost.seconds:.0f} s, peak memory at most {total:.0f} MiB ({parts})")
 
 
 def _counts(result: RunResult, results: Path) -> dict[str, int]:

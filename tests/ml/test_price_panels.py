@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ml.contracts.base import check
 from ml.contracts.prices import PRICES
 from ml.frequency import Frequency
-from ml.panel_tables import dataset_id, infer_frequency, price_panels
+from ml.panel import dataset_id
+from ml.panel_tables import infer_frequency, price_panels
 
 TODAY = date(2025, 4, 10)  # a Thursday
 NAN = float("nan")
@@ -105,14 +106,12 @@ def test_no_price_after_as_of_has_any_influence(future):
     assert dataset_id([found]) == dataset_id([expected])
 
 
-@pytest.mark.xfail(reason="limited by the first day of as_of, not by its last", strict=True)
 def test_a_monthly_price_published_within_its_month_is_known_at_the_months_end():
     rows = [("P", f"2025-0{month}-01", float(month), f"2025-0{month}-28") for month in (1, 2, 3)]
     panel = panel_of(rows, as_of=date(2025, 3, 1)).panel
     assert str(panel.cutoff) == "2025-03-01"
 
 
-@pytest.mark.xfail(reason="the frequency is inferred before the running day is cut", strict=True)
 def test_a_quote_of_a_running_saturday_does_not_change_the_calendar():
     rows = [("P", f"2025-04-{day:02d}", float(day)) for day in (7, 8, 9, 10, 11, 12)]
     assert panel_of(rows, today=date(2025, 4, 12)).panel.frequency is Frequency.BUSINESS
@@ -173,7 +172,6 @@ def test_the_frequency_of_a_price_follows_from_its_days(days, frequency):
     assert infer_frequency(np.array(days, dtype="datetime64[D]")) == frequency
 
 
-@pytest.mark.xfail(reason="weeks that start on two weekdays are put on one grid", strict=True)
 def test_weekly_prices_of_two_weekdays_are_both_forecast():
     monday, friday = date(2025, 1, 6), date(2025, 1, 10)
     rows = [

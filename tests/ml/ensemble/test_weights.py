@@ -85,17 +85,33 @@ def test_weights_are_those_that_a_search_over_mixtures_finds(rng):
     assert found == pytest.approx(best, abs=0.06)
 
 
-def test_a_class_with_few_items_stays_near_the_panel(rng):
-    actual = rng.poisson(2.0, (203, 4)).astype(float)
-    actual[:3] = 9.0
+@pytest.mark.parametrize(
+    ("own", "follows"), [pytest.param(3, False, id="few"), pytest.param(400, True, id="many")]
+)
+def test_a_class_goes_its_own_way_only_with_many_items(rng, own, follows):
+    count = own + 200
+    actual = rng.poisson(2.0, (count, 4)).astype(float)
+    actual[:own] = rng.poisson(4.0, (own, 4))
     draws = {
-        "empirical": rng.poisson(2.0, (203, 100, 4)).astype(float),
-        "nine": np.full((203, 100, 4), 9.0),
+        "empirical": rng.poisson(2.0, (count, 100, 4)).astype(float),
+        "four": rng.poisson(4.0, (count, 100, 4)).astype(float),
     }
-    classes = ["erratic"] * 3 + ["lumpy"] * 200
+    classes = ["erratic"] * own + ["lumpy"] * 200
     weights = fit_weights([backtest(draws, actual, classes)], "demand")
-    assert 0 < weights["erratic"].get("nine", 0.0) < 0.6
-    assert weights["lumpy"].get("nine", 0.0) < 0.05
+    assert (weights["erratic"].get("four", 0.0) > 0.7) == follows
+    if not follows:
+        panel = weights[PANEL].get("four", 0.0)
+        assert weights["erratic"].get("four", 0.0) == pytest.approx(panel, abs=0.1)
+
+
+def test_a_hopeless_model_gets_no_weight_even_where_it_would_hedge(rng):
+    actual = rng.poisson(3.0, (60, 3)).astype(float)
+    actual[0] = 200.0  # one accident that only a wild model foresees
+    draws = {
+        "empirical": rng.poisson(3.0, (60, 100, 3)).astype(float),
+        "wild": rng.uniform(0, 400, (60, 100, 3)),
+    }
+    assert fit_weights([backtest(draws, actual)], "demand")[PANEL] == {"empirical": 1.0}
 
 
 def test_a_failed_model_is_judged_as_the_fallback_that_replaces_it(rng):
