@@ -41,7 +41,7 @@ class LstmForecaster:
     units: int = 48
     epochs: int = 6
     batch: int = 256
-    most_windows: int = 60_000
+    most_windows: int = 50_000
     learning_rate: float = 3e-3
     seed: int = 0
     name: ClassVar[str] = "lstm"

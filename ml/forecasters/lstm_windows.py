@@ -58,7 +58,7 @@ class Scaled:
     seen: npt.NDArray[np.bool_]
     scales: Floats
     kind: str
-    calendar: Floats
+    calendar: npt.NDArray[np.float32]
 
 
 def scaled(panel: Panel, horizon: int, scales: Floats) -> Scaled:
@@ -93,7 +93,7 @@ def learnable_origins(table: Scaled, last: int, least: int = 6) -> tuple[Ints, I
     return rows, origins
 
 
-def inputs(table: Scaled, rows: Ints, origins: Ints) -> tuple[Floats, Floats]:
+def inputs(table: Scaled, rows: Ints, origins: Ints) -> tuple[npt.NDArray[np.float32], Floats]:
     """Network input of windows and their own scales.
 
     Returns:
@@ -104,24 +104,33 @@ def inputs(table: Scaled, rows: Ints, origins: Ints) -> tuple[Floats, Floats]:
     places = origins[:, None] + np.arange(1 - length, 1)
     inside = places >= 0
     places = np.maximum(places, 0)
-    values = table.levels[rows[:, None], places]
     seen = table.seen[rows[:, None], places] & inside
-    calendar = table.calendar[places]
+    values = table.levels[rows[:, None], places]
     if table.kind == "demand":
-        level = np.where(seen, np.log1p(np.nan_to_num(values)), 0.0)
-        spread = np.ones(len(rows))
-        change = (level > 0).astype(float)
+        level, change, spread = _demand_inputs(values, seen)
     else:
-        change = np.where(inside, np.diff(values, axis=1, prepend=values[:, :1]), 0.0)
-        change = np.nan_to_num(change)
-        active = np.maximum(inside.sum(axis=1), 2)
-        spread = np.sqrt((change**2).sum(axis=1) / active)
-        spread = np.maximum(spread, VOLATILITY_FLOOR * np.maximum(1.0, np.abs(values[:, -1])))
-        change = np.clip(change / spread[:, None], -8, 8)
-        level = np.clip((values - values[:, -1:]) / (spread[:, None] * np.sqrt(length)), -8, 8)
-        level = np.where(inside, np.nan_to_num(level), 0.0)
-    stacked = np.stack([level, change, seen.astype(float)], axis=2)
-    return np.concatenate([stacked, calendar], axis=2).astype(np.float32), spread
+        level, change, spread = _price_inputs(values, inside)
+    # One float32 array filled in place: windows are by far the largest thing in memory.
+    features = np.empty((len(rows), length, 3 + table.calendar.shape[1]), np.float32)
+    features[..., 0], features[..., 1], features[..., 2] = level, change, seen
+    features[..., 3:] = table.calendar[places]
+    return features, spread
+
+
+def _demand_inputs(values: Floats, seen: npt.NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+    level = np.where(seen, np.log1p(np.nan_to_num(values)), 0.0)
+    return level, np.sign(level), np.ones(len(values))
+
+
+def _price_inputs(values: Floats, inside: npt.NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+    change = np.where(inside, np.diff(values, axis=1, prepend=values[:, :1]), 0.0)
+    change = np.nan_to_num(change)
+    active = np.maximum(inside.sum(axis=1), 2)
+    spread = np.sqrt((change**2).sum(axis=1) / active)
+    spread = np.maximum(spread, VOLATILITY_FLOOR * np.maximum(1.0, np.abs(values[:, -1])))
+    width = spread[:, None] * np.sqrt(values.shape[1])
+    level = np.where(inside, np.nan_to_num((values - values[:, -1:]) / width), 0.0)
+    return np.clip(level, -8, 8), np.clip(change / spread[:, None], -8, 8), spread
 
 
 def targets(table: Scaled, rows: Ints, origins: Ints, steps: Ints, spread: Floats) -> Floats:
@@ -146,11 +155,14 @@ def targets(table: Scaled, rows: Ints, origins: Ints, steps: Ints, spread: Float
     return (values - table.levels[rows, origins][:, None]) / (spread[:, None] * np.sqrt(steps))
 
 
-def target_features(table: Scaled, origins: Ints, steps: Ints, horizon: int) -> Floats:
+def target_features(
+    table: Scaled, origins: Ints, steps: Ints, horizon: int
+) -> npt.NDArray[np.float32]:
     """Features of the target periods, (n, K, G)."""
-    known = table.calendar[origins[:, None] + steps]
-    ahead = np.stack([steps / horizon, np.log(steps)], axis=2)
-    return np.concatenate([ahead, known], axis=2).astype(np.float32)
+    features = np.empty((*steps.shape, 2 + table.calendar.shape[1]), np.float32)
+    features[..., 0], features[..., 1] = steps / horizon, np.log(steps)
+    features[..., 2:] = table.calendar[origins[:, None] + steps]
+    return features
 
 
 def drawn_steps(rng: np.random.Generator, count: int, horizon: int) -> Ints:
@@ -175,7 +187,7 @@ def _filled(levels: Floats) -> Floats:
     return np.where(np.isnan(filled), start[:, None], filled)
 
 
-def _calendar(panel: Panel, horizon: int) -> Floats:
+def _calendar(panel: Panel, horizon: int) -> npt.NDArray[np.float32]:
     ahead = periods_after(panel.cutoff, horizon, panel.frequency)
     periods = np.concatenate([panel.periods, ahead])
     year = (periods - periods.astype("datetime64[Y]")).astype(float) / 365.25 * 2 * np.pi
@@ -184,4 +196,4 @@ def _calendar(panel: Panel, horizon: int) -> Floats:
         parts += [np.sin(2 * year), np.cos(2 * year)]
     if panel.frequency is Frequency.DAILY:
         parts += [(weekday(periods) == day).astype(float) for day in range(7)]
-    return np.stack(parts, axis=1)
+    return np.stack(parts, axis=1).astype(np.float32)
