@@ -79,8 +79,10 @@ def show_inputs(inputs: RunInputs, data_dir: Path) -> None:
 def show_result(result: RunResult, cost: Spent, results: Path, reports: Path) -> None:
     """Print the short table at the end of a run to stdout."""
     console = Console(highlight=False)
-    table = Table(title=f"version {result.record.version_id}", title_justify="left")
-    for name in ("panel", "items", "steps", "as of", "fallbacks", "refusals", "skill vs naive"):
+    title = f"version {result.record.version_id}"
+    caption = "skill: share of the naive forecast's CRPS that the ensemble saves in the backtest"
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    for name in ("panel", "items", "steps", "as of", "fallbacks", "refusals", "skill"):
         table.add_column(name, justify="left" if name == "panel" else "right")
     counts = _counts(result, results)
     for plan in result.plans:
