@@ -24,7 +24,7 @@ def exit_on_error() -> Iterator[None]:
         typer.echo(f"error: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        typer.echo("interrupted: nothing was published; run the same command to go on", err=True)
+        typer.echo("interrupted: what was published is whole; run it again to go on", err=True)
         raise typer.Exit(130) from None
 
 

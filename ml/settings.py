@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.errors import ConfigError
@@ -23,6 +23,11 @@ def _empty_is_none(value: object) -> object:
 
 ProjectPath = Annotated[Path, BeforeValidator(_below_project)]
 OptionalDay = Annotated[date | None, BeforeValidator(_empty_is_none)]
+
+
+def _or_minio(name: str) -> AliasChoices:
+    """An S3 setting under its name, or under the one that MinIO's users know."""
+    return AliasChoices(f"s3_{name}", f"minio_{name}")
 
 
 class Settings(BaseSettings):
@@ -74,6 +79,57 @@ class Settings(BaseSettings):
         default=180.0,
         gt=0,
         description="longest protection interval that forecasts are made for [days]",
+    )
+    s3_endpoint: str = Field(
+        default="",
+        validation_alias=_or_minio("endpoint"),
+        description="host:port of the object store; MINIO_* is understood for every S3_* name",
+    )
+    s3_region: str = Field(
+        default="us-east-1", validation_alias=_or_minio("region"), description="its region"
+    )
+    s3_bucket: str = Field(
+        default="", validation_alias=_or_minio("bucket"), description="bucket, which must exist"
+    )
+    s3_prefix: str = Field(
+        default="",
+        validation_alias=_or_minio("prefix"),
+        description="path in the bucket below which everything lies; empty = the whole bucket",
+    )
+    s3_access_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=_or_minio("access_key"),
+        description="id of the key to publish with (a secret as well)",
+    )
+    s3_access_key_file: ProjectPath | None = Field(
+        default=None,
+        validation_alias=_or_minio("access_key_file"),
+        description="file that holds the id instead",
+    )
+    s3_secret_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=_or_minio("secret_key"),
+        description="the key itself",
+    )
+    s3_secret_key_file: ProjectPath | None = Field(
+        default=None,
+        validation_alias=_or_minio("secret_key_file"),
+        description="file that holds the key instead",
+    )
+    s3_secure: bool = Field(
+        default=True,
+        validation_alias=_or_minio("secure"),
+        description="https; false is for this machine alone, see the next but one",
+    )
+    s3_ca_file: ProjectPath | None = Field(
+        default=None,
+        validation_alias=_or_minio("ca_file"),
+        description="certificates to trust instead of the usual ones",
+    )
+    s3_allow_insecure: bool = Field(
+        default=False,
+        validation_alias=_or_minio("allow_insecure"),
+        description="true allows http to another machine: results travel in the clear",
     )
 
 

@@ -68,6 +68,10 @@ def run(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
+    publish: Annotated[
+        bool,
+        typer.Option("--publish", help="Publish the version afterwards.", rich_help_panel=OUTPUT),
+    ] = False,
     items: Annotated[
         str | None, typer.Option(help='Only these items: "a,b".', rich_help_panel=OUTPUT)
     ] = None,
@@ -105,7 +109,11 @@ def run(
         )
         asked = Asked(item_list(items), horizon, as_of.date() if as_of else None, jobs, results)
         generate(
-            named, asked, only_forecasts=only_forecasts, only_recommendations=only_recommendations
+            named,
+            asked,
+            only_forecasts=only_forecasts,
+            only_recommendations=only_recommendations,
+            publish=publish,
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import SecretStr
 
 from ml import errors
 from ml.artifacts.parquet_file import DatasetWriter, footer
@@ -36,6 +37,8 @@ from pipelines.intake.command import run as run_etl
 from pipelines.intake.files import PREFIXES, READABLE
 from pipelines.intake.quarantine import SCHEMA as QUARANTINE
 from pipelines.intake.quarantine import Reason
+from pipelines.publish import errors as store_errors
+from pipelines.publish.policies import policies
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 GUIDE = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -48,6 +51,8 @@ COLUMNS = [
 # The heading of a command's section, and the file that it is in.
 COMMANDS = {
     "scripts/generate_ml_results.py": "### `generate_ml_results`",
+    "scripts/deploy_ml_results.py": "### `deploy_ml_results`",
+    "scripts/auto_update_ml_results.py": "### `auto_update_ml_results`",
     "pipelines/demand_etl.py": "### `pipelines/demand_etl.py`",
     "ml/train_prophet.py": "### `ml/train_prophet.py`",
     "ml/train_arima.py": "### `ml/train_prophet.py`",
@@ -119,7 +124,8 @@ def test_the_settings_are_listed_with_their_defaults_and_meanings():
     def default(value):
         if isinstance(value, Path):
             return f"`./{value.relative_to(PROJECT).as_posix()}`"
-        if value is None:
+        value = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if value is None or value == "":
             return "empty"
         return f"`{str(value).lower()}`"
 
@@ -128,6 +134,18 @@ def test_the_settings_are_listed_with_their_defaults_and_meanings():
         for name, field in Settings.model_fields.items()
     ]
     assert table(section("### Settings")) == expected
+
+
+def test_every_kind_of_failure_of_publishing_is_explained_and_no_other():
+    found = [kind for kind in vars(store_errors).values() if isinstance(kind, type)]
+    kinds = {kind.kind for kind in found if hasattr(kind, "kind")}
+    listed = [row[0] for row in table(section("### When publishing fails"))]
+    assert sorted(listed) == sorted(f"`{kind}`" for kind in kinds)
+
+
+def test_every_policy_that_is_printed_is_explained():
+    listed = [row[0] for row in table(section("### Three keys"))]
+    assert listed == [f"`{role}`" for role in policies("parts")]
 
 
 def test_the_make_targets_that_are_named_exist():
@@ -277,11 +295,8 @@ def tiny_tables():
     }
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A folder with ``data/ml_results``, as a run leaves it."""
-    folder = tmp_path_factory.mktemp("home")
-    results = folder / "data" / "ml_results"
+def write_version(results):
+    """A whole version with these tables, committed."""
     version = new_version_id(results, STARTED, "1a2b3c4d5e6f")
     staged = stage_version(results, version)
     files = []
@@ -294,6 +309,14 @@ def home(tmp_path_factory):
     write_model_versions(staged, {"model_version": "m-1"})
     write_manifest(staged, files, as_of="2026-11-19", partial=False, run={})
     commit_version(results, version, publisher="test")
+    return version
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with ``data/ml_results``, as a run leaves it."""
+    folder = tmp_path_factory.mktemp("home")
+    write_version(folder / "data" / "ml_results")
     return folder
 
 
@@ -330,8 +353,9 @@ def test_the_checked_reader_shows_the_refusals(home, monkeypatch, capsys):
     assert "'Z'" in capsys.readouterr().out
 
 
-def test_the_spark_snippet_is_python():
-    ast.parse(block("compile: spark"))
+@pytest.mark.parametrize("name", ["spark", "store spark"])
+def test_the_spark_snippets_are_python(name):
+    ast.parse(block(f"compile: {name}"))
 
 
 def test_every_file_of_a_version_is_in_the_tree(home):
@@ -363,9 +387,15 @@ def test_every_file_that_is_named_exists():
 
 
 def test_every_link_leads_somewhere():
-    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
-    for target in re.findall(r"\]\(([^)]+)\)", README + GUIDE):
-        file, _, anchor = target.partition("#")
-        assert not file or (PROJECT / file).exists(), target
-        assert not anchor or anchor in anchors, target
+    documents = {"README.md": README, "CONTRIBUTING.md": GUIDE}
+    for name, text in documents.items():
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            file, _, anchor = target.partition("#")
+            assert not file or (PROJECT / file).exists(), target
+            assert not anchor or anchor in anchors(documents[file or name]), target
+
+
+def anchors(text: str) -> set[str]:
+    """What links may name in a document: its headings, as they are made into addresses."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in headings}

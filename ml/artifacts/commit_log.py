@@ -84,12 +84,17 @@ def next_record(manifest: Manifest, head: CommitRecord | None, publisher: str) -
     )
 
 
+def record_bytes(record: CommitRecord) -> bytes:
+    """The JSON document of a record, as log and pointer hold it."""
+    return to_bytes({"format": FORMAT, "min_reader": FORMAT, **asdict(record)})
+
+
 def append(results: Path, record: CommitRecord) -> bool:
     """Create the record's number in the log; ``False`` if somebody else has it."""
     target = results / commit_key(record.seq)
     make_folder(target.parent)
     new = scratch_path(results)
-    write_new(new, to_bytes({"format": FORMAT, "min_reader": FORMAT, **asdict(record)}))
+    write_new(new, record_bytes(record))
     # A network file system may say "exists" of a link that it has just made: look whose it is.
     return create_once(new, target) or read_record(results, record.seq).nonce == record.nonce
 

@@ -12,6 +12,10 @@ FORMAT = 1
 MAX_BYTES = 1 << 20  # a record of the log has about five thousand
 
 
+class UnknownFormatError(PublishError):
+    """A sound document that only a newer program can read."""
+
+
 def to_bytes(document: Mapping[str, Any]) -> bytes:
     """A document as UTF-8 JSON; keys keep their order.
 
@@ -25,7 +29,8 @@ def from_bytes(data: bytes, *, where: str) -> dict[str, Any]:
     """A document that this program can read.
 
     Raises:
-        PublishError: It is no JSON object, or of a format that this program does not know.
+        UnknownFormatError: It is of a format that this program does not know.
+        PublishError: It is no JSON object.
     """
     try:
         document = json.loads(data)
@@ -37,7 +42,7 @@ def from_bytes(data: bytes, *, where: str) -> dict[str, Any]:
         raise PublishError(f"{where}: not a JSON object. The file is damaged.")
     needed = (document.get("format"), document.get("min_reader", FORMAT))
     if needed[0] != FORMAT or not isinstance(needed[1], int) or needed[1] > FORMAT:
-        raise PublishError(
+        raise UnknownFormatError(
             f"{where}: has format {needed[0]!r} for readers from {needed[1]!r} on, this program "
             f"reads format {FORMAT}. Update the program."
         )

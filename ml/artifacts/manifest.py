@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ml.artifacts.dataset_file import DatasetFile
 from ml.artifacts.documents import FORMAT, checked_day, from_bytes, read_bytes, to_bytes
 from ml.artifacts.durable import disk_errors, sha256_of, write_new
 from ml.artifacts.keys import MANIFEST, checked_key, is_version_id, version_key
-from ml.artifacts.parquet_file import DatasetFile
 from ml.artifacts.staging import Staged
 from ml.errors import PublishError, first_few
 

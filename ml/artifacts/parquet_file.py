@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.artifacts.content import ContentHash, content_sha256, schema_sha256
+from ml.artifacts.dataset_file import DatasetFile
 from ml.artifacts.durable import BLOCK, NewFile, disk_errors, make_folder, sync_folder
 from ml.artifacts.tally import Tally
 from ml.contracts.base import Contract, check
@@ -28,35 +28,6 @@ _LAYOUT = {
     "write_page_checksum": True,
     "store_schema": True,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetFile:
-    """A finished Parquet file.
-
-    Attributes:
-        path: Where it lies.
-        dataset: Name of its contract.
-        rows: Number of rows.
-        bytes: Size of the file.
-        sha256: Of the file's bytes.
-        content_sha256: Of what it says; equal for equal inputs and seed.
-        schema_sha256: Of its columns.
-        items: Different ``item_id``; ``None`` if the key has none.
-        min_ds: First ``ds``, an ISO day; ``None`` without rows or without that column.
-        max_ds: Last ``ds``.
-    """
-
-    path: Path
-    dataset: str
-    rows: int
-    bytes: int
-    sha256: str
-    content_sha256: str
-    schema_sha256: str
-    items: int | None
-    min_ds: str | None
-    max_ds: str | None
 
 
 def footer(contract: Contract, *, version_id: str, as_of: str, generator: str) -> dict[str, str]:

@@ -10,14 +10,20 @@ from ml.logs import logger, logging_to
 from ml.settings import settings
 from pipelines.job.report import draw_version, show_inputs, show_result, spent, write_reports
 from pipelines.job.sources import Named, Occasion, find_inputs
+from pipelines.publish.command import chosen_store, deploy
 
 COMMAND = "generate_ml_results"
 
 
 def generate(
-    named: Named, asked: Asked, *, only_forecasts: bool, only_recommendations: bool
+    named: Named,
+    asked: Asked,
+    *,
+    only_forecasts: bool,
+    only_recommendations: bool,
+    publish: bool = False,
 ) -> RunResult:
-    """Run the main job from files to a committed version.
+    """Run the main job from files to a committed version, and publish it if asked.
 
     Args:
         named: Files on the command line.
@@ -25,6 +31,7 @@ def generate(
         only_forecasts: Write the forecasts only, as a partial version.
         only_recommendations: Predict again from saved models and write new recommendations; the
             rest is copied from the newest whole version.
+        publish: Copy the version to the object store of the settings afterwards.
 
     Raises:
         ConfigError: Options that exclude each other.
@@ -35,8 +42,12 @@ def generate(
     start = time.monotonic()
     if only_forecasts and only_recommendations:
         raise ConfigError("--only-forecasts and --only-recommendations exclude each other.")
+    if only_forecasts and publish:
+        raise ConfigError("--publish: a version of --only-forecasts is partial, and not published.")
     config = settings()
     options = run_options(config, asked, COMMAND)
+    # Opened first: a wrong key should not show after an hour of work.
+    store = chosen_store(None, options.results, single_writer=False) if publish else None
     with logging_to(config.log_dir, COMMAND, options.run_id):
         logger().info("run_started", results=str(options.results), asked=str(asked))
         occasion = Occasion(config.data_dir, today(config), asked.as_of, config.seed)
@@ -54,4 +65,6 @@ def generate(
         logger().info("run_done", version_id=result.record.version_id, seconds=cost.seconds,
                       peak_mib=cost.peak_mib, refusals=len(result.refusals))  # fmt: skip
     show_result(result, cost, options.results, options.reports)
+    for line in deploy(store, options.results) if store is not None else ():
+        print(line)  # noqa: T201 - the command's result
     return result

@@ -52,11 +52,11 @@ def test_a_bug_keeps_its_traceback():
         _ = 1 / 0
 
 
-def test_an_interrupted_command_says_that_nothing_was_published(capsys):
+def test_an_interrupted_command_says_that_what_is_published_is_whole(capsys):
     with pytest.raises(typer.Exit, match="130") as stopped, exit_on_error():
         raise KeyboardInterrupt
     assert stopped.value.exit_code == 130
-    assert capsys.readouterr().err.startswith("interrupted: nothing was published")
+    assert capsys.readouterr().err.startswith("interrupted: what was published is whole")
 
 
 def test_work_without_an_error_passes_unchanged(capsys):

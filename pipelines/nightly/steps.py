@@ -1,0 +1,123 @@
+"""Which commands a night consists of, and running them one by one."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml.artifacts.lock import results_lock
+from ml.errors import ConfigError
+from ml.logs import logger
+from ml.settings import PROJECT, Settings
+from pipelines.publish.opening import settings_target
+
+OUTSIDE = ("climate_etl", "economic_etl", "anatel_5g_etl", "price_etl", "feature_calculation_etl")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of the night.
+
+    Attributes:
+        name: What it is called in messages.
+        command: Program file and options.
+    """
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A command that failed, which ends the night.
+
+    Attributes:
+        step: Its name.
+        code: Its exit code.
+        last_line: The last thing it said.
+    """
+
+    step: str
+    code: int
+    last_line: str
+
+
+def steps(config: Settings, results: Path | None, to: Path | None) -> list[Step]:
+    """The commands of a night.
+
+    Outside data first, where external APIs are enabled and their ETL exists; then the main job,
+    which reads the user's folder itself; then publishing.
+
+    Args:
+        config: Settings.
+        results: Results folder, ``None`` = that of the settings.
+        to: Folder to publish to, ``None`` = the object store of the settings.
+
+    Raises:
+        ConfigError: There is nowhere to publish to.
+    """
+    if to is None:
+        if not config.s3_endpoint:
+            raise ConfigError(
+                "nowhere to publish to: set S3_ENDPOINT and its keys, or --to FOLDER."
+            )
+        settings_target()  # a missing key or bucket should not show after an hour of work
+    found = []
+    if config.enable_external_apis:
+        files = [PROJECT / "pipelines" / f"{name}.py" for name in OUTSIDE]
+        found += [Step(path.stem, (str(path),)) for path in files if path.exists()]
+    place = ("--results", str(results)) if results else ()
+    target = ("--to", str(to)) if to else ()
+    scripts = PROJECT / "scripts"
+    main_job = Step("generate_ml_results", (str(scripts / "generate_ml_results.py"), *place))
+    deploy = Step("deploy_ml_results", (str(scripts / "deploy_ml_results.py"), *place, *target))
+    return [*found, main_job, deploy]
+
+
+def run_night(planned: Sequence[Step], lock_folder: Path) -> Failure | None:
+    """Run the steps until one fails; what they say goes to this process's stderr.
+
+    A step that fails leaves the published version as it is: only the last one publishes.
+
+    Args:
+        planned: The steps.
+        lock_folder: Whose lock two nights cannot hold at once.
+
+    Raises:
+        PublishError: Another night is still running.
+    """
+    with results_lock(lock_folder):
+        for step in planned:
+            logger().info("step_started", step=step.name)
+            code, last_line = _run(step)
+            logger().info("step_done", step=step.name, code=code, last_line=last_line)
+            if code:
+                return Failure(step.name, code, last_line)
+    return None
+
+
+def _run(step: Step) -> tuple[int, str]:
+    """Exit code and last line of a step, its output passed on line by line."""
+    process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
+        [sys.executable, *step.command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    last = ""
+    with process:
+        for line in _lines(process):
+            sys.stderr.write(line)
+            last = line.strip() or last
+    if process.returncode < 0:  # killed by a signal: what a shell would say
+        return 128 - process.returncode, last or f"killed by signal {-process.returncode}"
+    return process.returncode, last
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    if process.stdout is not None:
+        yield from process.stdout

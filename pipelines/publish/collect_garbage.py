@@ -1,0 +1,141 @@
+"""Removing versions that nobody can need: marked first, removed after a grace.
+
+What is kept is decided on the log, which is read again before each removal. Uploads that died
+before their commit are removed by the same rule. The log itself is never touched.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ml.artifacts.commit_log import CommitRecord
+from ml.artifacts.keys import MANIFEST, is_version_id, version_key
+from pipelines.publish import log
+from pipelines.publish.marks import mark_key, marks, put_mark
+from pipelines.publish.store import Store
+
+VERSIONS = "versions/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What is kept.
+
+    Attributes:
+        versions: Last versions of the log, at least one.
+        age: Everything younger than this.
+        pins: Versions kept whatever their age.
+        grace: Time between mark and removal, for readers that are at work.
+    """
+
+    versions: int = 30
+    age: timedelta = timedelta(days=7)
+    pins: Collection[str] = ()
+    grace: timedelta = timedelta(hours=24)
+
+    def __post_init__(self) -> None:
+        if self.versions < 1 or min(self.age, self.grace) < timedelta(0):
+            raise ValueError("at least one version is kept, and no time is negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was done, by version.
+
+    Attributes:
+        kept: Versions left alone.
+        marked: Versions marked by this call.
+        waiting: Versions marked earlier, still in their grace.
+        removed: Versions removed.
+        bytes: Of what was removed.
+    """
+
+    kept: tuple[str, ...]
+    marked: tuple[str, ...]
+    waiting: tuple[str, ...]
+    removed: tuple[str, ...]
+    bytes: int
+
+
+def collect_garbage(
+    store: Store, retention: Retention, *, now: datetime | None = None, dry_run: bool = False
+) -> Collected:
+    """Mark what is not kept, and remove what was marked a grace ago.
+
+    Args:
+        store: The store.
+        retention: What is kept.
+        now: The moment that ages are counted to; the clock without it.
+        dry_run: Only tell what would be done.
+
+    Raises:
+        StoreError: The store could not be read or written.
+    """
+    moment = now or datetime.now(UTC)
+    objects = _by_version(store)
+    records = list(log.records(store))
+    kept = _kept(records, objects, retention, moment)
+    marked_at = {mark.version_id: mark.marked_at for mark in marks(store, objects)}
+    fresh = [name for name in objects if name not in kept and name not in marked_at]
+    due = [
+        name
+        for name in objects
+        if name in marked_at and moment - marked_at[name] >= retention.grace
+    ]
+    removed = []
+    if not dry_run:
+        for name in fresh:
+            put_mark(store, name, moment)
+        for name in due:
+            records += log.records(store, since=len(records) + 1)  # what came meanwhile
+            if name in _kept(records, [name], retention, moment):
+                store.remove(mark_key(name))
+            else:
+                _sweep(store, name, objects[name])
+                removed.append(name)
+    waiting = [n for n in objects if n in marked_at and n not in due and n not in kept]
+    return Collected(
+        kept=tuple(sorted(kept & objects.keys())),
+        marked=tuple(fresh),
+        waiting=tuple(waiting),
+        removed=tuple([n for n in due if n not in kept] if dry_run else removed),
+        bytes=sum(size for name in removed for size in objects[name].values()),
+    )
+
+
+def _by_version(store: Store) -> dict[str, dict[str, int]]:
+    """Objects by version; what lies under another name is none of ours and stays."""
+    objects: dict[str, dict[str, int]] = {}
+    for entry in store.listing(VERSIONS):
+        name = entry.key.removeprefix(VERSIONS).partition("/")[0]
+        if is_version_id(name):
+            objects.setdefault(name, {})[entry.key] = entry.size
+    return objects
+
+
+def _kept(
+    records: Iterable[CommitRecord],
+    names: Iterable[str],
+    retention: Retention,
+    moment: datetime,
+) -> set[str]:
+    """Versions to keep: the last ones of the log, the young ones and the pinned ones."""
+    last: dict[str, datetime] = {}
+    for record in records:
+        last.pop(record.version_id, None)  # to the end: the order is that of the last record
+        last[record.version_id] = datetime.fromisoformat(record.published_at)
+    kept = set(list(last)[-retention.versions :]) | set(retention.pins)
+    begun = {name: _started(name) for name in names}
+    young = [n for n, t in (begun | last).items() if moment - t < retention.age]
+    return kept | set(young)
+
+
+def _started(version: str) -> datetime:
+    return datetime.strptime(version[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def _sweep(store: Store, version: str, keys: Iterable[str]) -> None:
+    """Remove a version, its manifest last: without it nobody takes the rest for whole."""
+    manifest = version_key(version, MANIFEST)
+    for key in sorted(keys, key=lambda key: (key == manifest, key)):
+        store.remove(key)

@@ -1,0 +1,141 @@
+"""Looking a store over: the log, what it names, the view for people, and who may do what."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ml.artifacts.commit_log import CommitRecord
+from ml.artifacts.keys import POINTER, commit_key
+from ml.errors import first_few
+from pipelines.publish import flat_view, log
+from pipelines.publish.errors import DeniedError, StoreError
+from pipelines.publish.marks import MARKS
+from pipelines.publish.probe import probe
+from pipelines.publish.store import Store, holds
+from pipelines.publish.uploading import look_problems, stored_manifest
+
+NO_RECORD = commit_key(10**20 - 1)  # a number that no log ever reaches
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        level: ``ok``, ``warning`` (publishing goes on) or ``problem``.
+        text: What was found, and what to do unless all is well.
+    """
+
+    level: str
+    text: str
+
+
+def examine(store: Store, anonymous: Callable[[str], int] | None = None) -> Iterator[Finding]:
+    """All findings; nothing but probe objects is written.
+
+    Args:
+        store: The store.
+        anonymous: The HTTP status that an unsigned request for a key gets; ``None`` for a store
+            that knows no requests.
+    """
+    yield _conditions(store)
+    try:
+        records = list(log.records(store))
+        yield Finding("ok", f"the log is whole: {len(records)} records without a gap")
+    except StoreError as error:
+        yield Finding("problem", str(error))
+        return
+    yield _pointer(store, records)
+    yield from _versions(store, records)
+    if records:
+        yield _flat(store, records[-1])
+    if anonymous is not None:
+        yield _closed(anonymous)
+        yield _append_only(store)
+
+
+def _conditions(store: Store) -> Finding:
+    try:
+        problem = probe(store)
+    except DeniedError:
+        return Finding("warning", "conditional writes were not tried: this key may not write")
+    if problem:
+        return Finding("problem", f"conditional writes: {problem}")
+    return Finding("ok", "conditional writes are kept, also when several writers race")
+
+
+def _pointer(store: Store, records: list[CommitRecord]) -> Finding:
+    try:
+        pointed = log.read_pointer(store)
+    except StoreError as error:
+        return Finding("problem", str(error))
+    newest = records[-1] if records else None
+    if pointed == newest:
+        return Finding("ok", f"the pointer names record {newest.seq if newest else 0}, the newest")
+    if pointed is None or pointed in records:
+        return Finding("warning", f"{POINTER} lags behind the log; the next publish mends it")
+    return Finding("problem", f"{POINTER} names a record that is not in the log; publish again")
+
+
+def _versions(store: Store, records: list[CommitRecord]) -> Iterator[Finding]:
+    """Every version that was not removed, by looking at its objects."""
+    marked = {entry.key.removeprefix(MARKS).removesuffix(".json") for entry in store.listing(MARKS)}
+    newest = records[-1].version_id if records else None
+    latest = {record.version_id: record for record in records}
+    whole = 0
+    for version, record in latest.items():
+        if version in marked and version != newest:
+            continue
+        if problems := _damage(store, record):
+            yield Finding(
+                "problem",
+                f"version {version}: {len(problems)} problems: {first_few(problems)}. Publish it "
+                f"again from where it was made, or roll back.",
+            )
+        else:
+            whole += 1
+    yield Finding("ok", f"{whole} of {len(latest)} versions are whole, {len(marked)} marked")
+
+
+def _damage(store: Store, record: CommitRecord) -> list[str]:
+    try:
+        manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
+        return look_problems(store, manifest)
+    except StoreError as error:
+        return [error.message]
+
+
+def _flat(store: Store, newest: CommitRecord) -> Finding:
+    try:
+        manifest = stored_manifest(store, newest.version_id, sha256=newest.manifest_sha256)
+        wanted = flat_view.wanted(store, manifest)
+    except StoreError as error:
+        return Finding("problem", str(error))
+    behind = [
+        key
+        for key, file in wanted.items()
+        if not holds(store, key, size=file.bytes, sha256=file.sha256)
+    ]
+    if behind:
+        return Finding("warning", f"the flat view lags in {first_few(behind)}; publish mends it")
+    return Finding("ok", f"the flat view shows {newest.version_id}")
+
+
+def _closed(anonymous: Callable[[str], int]) -> Finding:
+    status = anonymous(POINTER)
+    if status in (401, 403):
+        return Finding("ok", f"a request without a key is refused ({status})")
+    return Finding(
+        "warning", f"a request without a key is answered ({status}): everybody may read the results"
+    )
+
+
+def _append_only(store: Store) -> Finding:
+    try:
+        store.remove(NO_RECORD)
+    except DeniedError:
+        return Finding("ok", "this key may not remove records of the log")
+    return Finding(
+        "warning",
+        "this key may remove records of the log: publish with one that may not, see "
+        "--print-policies",
+    )

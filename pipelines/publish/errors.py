@@ -1,0 +1,81 @@
+"""What can go wrong between this program and a store; each message begins with its kind."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from ml.artifacts.documents import UnknownFormatError
+from ml.errors import PublishError
+
+
+class StoreError(PublishError):
+    """Root of the kinds. The message given is one line without the kind."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(f"{self.kind}: {message}")
+
+
+class StoreRefusedError(StoreError):
+    """The store cannot be used as it is: no such bucket, no space, no conditional writes."""
+
+    kind = "store refused"
+
+
+class ConflictError(StoreError):
+    """Something else is where this program was about to write."""
+
+    kind = "conflict"
+
+
+class StaleError(StoreError):
+    """What is published is as of a later day."""
+
+    kind = "stale"
+
+
+class VerificationError(StoreError):
+    """Bytes are not what they were said to be."""
+
+    kind = "verification failed"
+
+
+class MissingError(VerificationError):
+    """There is nothing under a key."""
+
+
+class UnreachableError(StoreError):
+    """The store did not answer, or not in time."""
+
+    kind = "unreachable"
+
+    def __init__(self, message: str, *, passing: bool = True) -> None:
+        self.passing = passing  # whether it may answer if asked again
+        super().__init__(message)
+
+
+class DeniedError(StoreError):
+    """The store knows the key it was given, or does not, and says no."""
+
+    kind = "denied"
+
+
+@contextmanager
+def damage_named(place: str) -> Iterator[None]:
+    """Give what is wrong with a document its kind and say where the document is.
+
+    Raises:
+        StoreRefusedError: It is of a format that only a newer program can read.
+        VerificationError: It is damaged, or names keys it must not name.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except UnknownFormatError as error:
+        raise StoreRefusedError(f"{place}: {error}") from None
+    except PublishError as error:
+        text = str(error).removeprefix(f"{VerificationError.kind}: ")
+        raise VerificationError(f"{place}: {text}") from None

@@ -1,0 +1,188 @@
+"""A store in a folder of any file system that knows hard links: the tree of the results folder."""
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml.artifacts.durable import (
+    NewFile,
+    create_once,
+    make_folder,
+    remove,
+    replace,
+    sha256_of,
+)
+from ml.artifacts.staging import STAGING, scratch_path
+from ml.errors import ConfigError
+from pipelines.publish.errors import (
+    DeniedError,
+    StoreError,
+    StoreRefusedError,
+    UnreachableError,
+)
+from pipelines.publish.store import BLOCK, Body, Entry, Found, missing, sound_key, too_large
+
+DAY_SECONDS = 86_400.0
+_NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+_GONE = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStore:
+    """Objects as files below a folder.
+
+    Attributes:
+        root: The folder.
+        single_writer: See :class:`pipelines.publish.store.Store`.
+    """
+
+    root: Path
+    single_writer: bool = False
+
+    @property
+    def name(self) -> str:
+        """The folder."""
+        return f"'{self.root}'"
+
+    def create(self, key: str, body: Body) -> bool:
+        """See :class:`pipelines.publish.store.Store`."""
+        with _named(f"writing {key} to {self.name}"):
+            target = self.root / sound_key(key)
+            if target.exists():
+                return False
+            new = self._written(body)
+            make_folder(target.parent)
+            if self.single_writer:
+                replace(new, target)
+                return True
+            return self._linked(new, target)
+
+    def _linked(self, new: Path, target: Path) -> bool:
+        try:
+            return create_once(new, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            raise StoreRefusedError(
+                f"the file system of {self.name} has no hard links ({error.strerror}), so two "
+                f"writers could overwrite each other. Take another folder, or say "
+                f"--single-writer if nobody else ever publishes there."
+            ) from None
+
+    def put(self, key: str, body: Body) -> None:
+        """See :class:`pipelines.publish.store.Store`."""
+        with _named(f"writing {key} to {self.name}"):
+            target = self.root / sound_key(key)
+            new = self._written(body)
+            make_folder(target.parent)
+            replace(new, target)
+
+    def _written(self, body: Body) -> Path:
+        new = scratch_path(self.root)
+        try:
+            with body.view() as view, NewFile(new) as file:
+                for start in range(0, len(view), BLOCK):
+                    file.write(view[start : start + BLOCK])
+        except (OSError, StoreError):
+            remove(new)
+            raise
+        return new
+
+    def get(self, key: str, *, limit: int) -> Iterator[bytes]:
+        """See :class:`pipelines.publish.store.Store`."""
+        with _named(f"reading {key} in {self.name}"):
+            try:
+                file = (self.root / sound_key(key)).open("rb")
+            except FileNotFoundError:
+                raise missing(self.name, key) from None
+            with file:
+                if os.fstat(file.fileno()).st_size > limit:
+                    raise too_large(key, limit)
+                while block := file.read(BLOCK):
+                    yield block
+
+    def head(self, key: str) -> Found | None:
+        """See :class:`pipelines.publish.store.Store`; the hash is that of the file as it is."""
+        with _named(f"looking at {key} in {self.name}"):
+            path = self.root / sound_key(key)
+            try:
+                return Found(path.stat().st_size, sha256_of(path))
+            except FileNotFoundError:
+                return None
+
+    def listing(self, prefix: str, *, after: str = "") -> Iterator[Entry]:
+        """See :class:`pipelines.publish.store.Store`."""
+        with _named(f"listing {prefix} in {self.name}"):
+            folder = self.root / prefix.rpartition("/")[0]
+            keys = [
+                Path(inside, name).relative_to(self.root).as_posix()
+                for inside, _, names in os.walk(folder, onerror=_raise)
+                for name in names
+            ]
+            for key in sorted(key for key in keys if key.startswith(prefix) and key > after):
+                try:
+                    size = (self.root / key).stat().st_size
+                except FileNotFoundError:
+                    continue  # removed since, by a janitor
+                yield Entry(key, size)
+
+    def remove(self, key: str) -> None:
+        """See :class:`pipelines.publish.store.Store`; folders left empty go with it."""
+        with _named(f"removing {key} from {self.name}"):
+            path = self.root / sound_key(key)
+            remove(path)
+            for folder in path.parents[: key.count("/") - 1]:
+                try:
+                    folder.rmdir()
+                except OSError:
+                    return  # not empty, or gone: both are fine
+
+
+def folder_store(folder: Path, *, single_writer: bool = False) -> FolderStore:
+    """The store in a folder, which is made unless its parent is missing too.
+
+    Raises:
+        ConfigError: There is neither folder nor parent.
+        DeniedError: It cannot be made.
+    """
+    root = folder.absolute()
+    if root.exists() and not root.is_dir():
+        raise ConfigError(f"--to: '{folder}' is a file, a folder is needed.")
+    if not root.parent.is_dir():
+        raise ConfigError(
+            f"--to: neither '{folder}' nor the folder above it exists. Make it, or mount it."
+        )
+    _clear_scratch(root)
+    return FolderStore(root, single_writer)
+
+
+def _clear_scratch(root: Path) -> None:
+    """Remove what writers that died a day ago left half written; others may be at work now."""
+    with _named(f"clearing '{root}'"):
+        for path in (root / STAGING).glob("*.tmp"):
+            with suppress(FileNotFoundError):  # its writer has just finished
+                if time.time() - path.stat().st_mtime > DAY_SECONDS:
+                    remove(path)
+
+
+def _raise(error: OSError) -> None:
+    if error.errno != errno.ENOENT:
+        raise error
+
+
+@contextmanager
+def _named(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        text = f"{doing}: {error.strerror or error}. Correct that and run again."
+        if error.errno in _NO_ACCESS:
+            raise DeniedError(text) from error
+        if error.errno in _GONE:
+            raise UnreachableError(text) from error
+        raise StoreRefusedError(text) from error

@@ -1,0 +1,105 @@
+"""Seeing whether a store keeps the one promise that all else rests on, before it is trusted.
+
+A store may know conditional writes, ignore them without a word, or know them and let two writers
+win at once; it may also depend on the bucket. So it is tried, on this bucket, with a small race.
+"""
+
+import json
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from ml.artifacts.documents import to_bytes
+from ml.errors import PublishError
+from pipelines.publish.errors import DeniedError, StoreRefusedError
+from pipelines.publish.store import Body, Store, read_small
+
+PROBES = "_probe/"
+RACERS, ROUNDS = 6, 3
+_SMALL = 1000
+
+
+def require_conditions(store: Store, cache: Path | None = None) -> None:
+    """Refuse a store that overwrites what it was told to create.
+
+    Args:
+        store: The store.
+        cache: Folder in which to note that a store passed today; tried each time without it.
+
+    Raises:
+        StoreRefusedError: It ignores conditional writes, and nobody vouched for a single writer.
+    """
+    note = None if cache is None else cache / f"{sha256(store.name.encode()).hexdigest()[:16]}.json"
+    if store.single_writer or (note and _noted(note)):
+        return
+    if problem := probe(store):
+        raise StoreRefusedError(
+            f"{store.name}: {problem}, so two publishers could destroy each other's versions. Take "
+            f"a store with conditional writes (If-None-Match; on some servers versioning of the "
+            f"bucket has to be off), or say --single-writer if nobody else ever publishes there."
+        )
+    if note is not None:
+        _write_note(note, store.name)
+
+
+def probe(store: Store) -> str | None:
+    """What is wrong with a store's conditional writes; ``None`` if nothing is."""
+    key = f"{PROBES}{secrets.token_hex(8)}"
+    keys = [key, *(f"{key}-{number}" for number in range(ROUNDS))]
+    problem = _tried(store, keys)
+    _clear(store, keys)  # not after an error: a store that is away would be waited for twice
+    return problem
+
+
+def _tried(store: Store, keys: list[str]) -> str | None:
+    first, second = (Body.of(f"{keys[0]} {word}\n".encode()) for word in ("first", "second"))
+    if not store.create(keys[0], first):
+        return "it says of a new key that something is there"
+    if store.create(keys[0], second) or read_small(store, keys[0], limit=_SMALL) != first.source:
+        return "it ignores the condition of a write and overwrites what is there"
+    for key in keys[1:]:
+        winners = _race(store, key)
+        if winners != 1:
+            return f"{winners} of {RACERS} writers at once each believe to have been first"
+    return None
+
+
+def _race(store: Store, key: str) -> int:
+    bodies = [Body.of(f"{key} {number}\n".encode()) for number in range(RACERS)]
+    with ThreadPoolExecutor(RACERS) as threads:
+        won = list(threads.map(lambda body: store.create(key, body), bodies))
+    if sum(won) != 1:
+        return sum(won)
+    there = read_small(store, key, limit=_SMALL)
+    return 1 if there == bodies[won.index(True)].source else 0
+
+
+def _clear(store: Store, keys: list[str]) -> None:
+    try:
+        for key in keys:
+            store.remove(key)
+    except DeniedError:
+        return  # a publisher may not remove anything: a lifecycle rule or the janitor does
+
+
+def _noted(note: Path) -> bool:
+    try:
+        return bool(json.loads(note.read_bytes())["day"] == _today())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # no note, or none of ours: then it is tried again
+
+
+def _write_note(note: Path, name: str) -> None:
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_bytes(to_bytes({"store": name, "day": _today()}))
+    except OSError as error:
+        raise PublishError(
+            f"store refused: the probe's result cannot be noted ({error}). Correct that."
+        ) from None
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()

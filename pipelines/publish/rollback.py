@@ -1,0 +1,122 @@
+"""Making an earlier version the newest one again: one more record, and no data moved."""
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from ml.artifacts.commit_log import CommitRecord
+from pipelines.publish import log
+from pipelines.publish.errors import ConflictError, VerificationError
+from pipelines.publish.marks import is_marked
+from pipelines.publish.publishing import show_newest
+from pipelines.publish.store import Store
+from pipelines.publish.uploading import look_problems, refuse, stored_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What a rollback did.
+
+    Attributes:
+        before: The record that was the newest.
+        record: The one that is now.
+        is_new: Whether this call made it.
+        flat_keys: Keys of the flat view that were written.
+    """
+
+    before: CommitRecord
+    record: CommitRecord
+    is_new: bool
+    flat_keys: tuple[str, ...]
+
+
+def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> RolledBack:
+    """Make the version of an earlier record the newest one.
+
+    Args:
+        store: The store.
+        publisher: Who does it.
+        to_seq: Number of that record. Without it, the version that was the newest before the
+            present one was first published.
+
+    Raises:
+        ConflictError: There is no such record, its version is marked for removal, or somebody
+            else published meanwhile.
+        VerificationError: Its version is not whole.
+    """
+    head = log.newest(store)
+    if head is None:
+        raise ConflictError(f"{store.name}: nothing was ever published, so nothing to go back to.")
+    target = _target(store, head, to_seq)
+    if target.version_id == head.version_id:
+        return RolledBack(head, head, False, tuple(show_newest(store)))
+    if is_marked(store, target.version_id):
+        raise ConflictError(
+            f"{store.name}: version {target.version_id} is marked for removal or was removed. "
+            f"Choose a later one from --list."
+        )
+    _refuse_broken(store, target)
+    record = rollback_record(target, head, publisher)
+    if not log.append(store, record):
+        raise ConflictError(
+            f"{store.name}: somebody else published while this was rolled back; nothing was "
+            f"changed. Look at --list and decide again."
+        )
+    _recheck(store, target, head, publisher)
+    return RolledBack(head, record, True, tuple(show_newest(store)))
+
+
+def _target(store: Store, head: CommitRecord, to_seq: int | None) -> CommitRecord:
+    if to_seq is None:
+        return _before(store, head)
+    if not 1 <= to_seq <= head.seq:
+        raise ConflictError(
+            f"{store.name}: there is no record number {to_seq}, the log has 1 to {head.seq}. "
+            f"Look at --list."
+        )
+    return log.read_record(store, to_seq)
+
+
+def _before(store: Store, head: CommitRecord) -> CommitRecord:
+    """The record before the first one of the present version."""
+    first = next(r for r in log.records(store, 1, head.seq) if r.version_id == head.version_id)
+    if not first.parent:
+        raise ConflictError(
+            f"{store.name}: {head.version_id} is the first version ever published there, so there "
+            f"is none before it."
+        )
+    return log.read_record(store, first.parent)
+
+
+def _refuse_broken(store: Store, target: CommitRecord) -> None:
+    manifest = stored_manifest(store, target.version_id, sha256=target.manifest_sha256)
+    refuse(store, manifest, look_problems(store, manifest))
+
+
+def rollback_record(target: CommitRecord, head: CommitRecord, publisher: str) -> CommitRecord:
+    """The record that makes a version the newest again, after the newest one."""
+    return replace(
+        target,
+        seq=head.seq + 1,
+        parent=head.seq,
+        kind="rollback",
+        published_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        publisher=publisher,
+        nonce=secrets.token_hex(16),
+    )
+
+
+def _recheck(store: Store, target: CommitRecord, head: CommitRecord, publisher: str) -> None:
+    """See that the version was not removed between the look and the record; else go forward."""
+    try:
+        _refuse_broken(store, target)
+    except VerificationError as error:
+        newest = log.newest(store)
+        while newest is not None and newest.version_id == target.version_id:
+            log.append(store, rollback_record(head, newest, publisher))
+            newest = log.newest(store)
+        show_newest(store)
+        raise ConflictError(
+            f"{store.name}: version {target.version_id} was removed while it was rolled back to; "
+            f"{head.version_id} is the newest again ({error.message})"
+        ) from None

@@ -1,0 +1,103 @@
+"""The nightly job, with the real commands on a folder as the store."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipelines.nightly.steps import Step, run_night
+from tests.pipelines.job.conftest import Workspace, write_demand
+
+NIGHT = "scripts/auto_update_ml_results.py"
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path)
+
+
+def user_demand(workspace):
+    folder = workspace.folder / "data" / "raw" / "user"
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_demand(folder / "demand.csv")
+
+
+def pointer(folder):
+    return json.loads((folder / "metadata" / "last_updated.json").read_text())
+
+
+def test_without_a_place_to_publish_to_nothing_is_started(workspace):
+    done = workspace.run(NIGHT, expect=2)
+    assert "S3_ENDPOINT" in done.stderr
+    assert not (workspace.folder / "data").exists()
+
+
+def test_a_failed_step_passes_on_its_code_and_last_line(workspace):
+    path = user_demand(workspace)
+    path.write_text("foo,bar\n1,2\n")
+    done = workspace.run(NIGHT, "--to", str(workspace.folder / "store"), expect=3)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: generate_ml_results failed (3): ")
+    assert "item_id" in last
+    assert not (workspace.folder / "store" / "metadata").exists()
+
+
+def test_steps_after_a_failed_one_do_not_run(tmp_path):
+    marker = tmp_path / "ran"
+    fail = tmp_path / "fail.py"
+    fail.write_text("import sys; print('first'); print('the reason'); print(); sys.exit(4)")
+    touch = tmp_path / "touch.py"
+    touch.write_text(f"open({str(marker)!r}, 'w').close()")
+    failure = run_night([Step("one", (str(fail),)), Step("two", (str(touch),))], tmp_path / "lock")
+    assert (failure.step, failure.code, failure.last_line) == ("one", 4, "the reason")
+    assert not marker.exists()
+
+
+def test_a_step_killed_by_a_signal_gets_the_code_that_a_shell_gives_it(tmp_path):
+    path = tmp_path / "killed.py"
+    path.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    failure = run_night([Step("killed", (str(path),))], tmp_path / "lock")
+    assert (failure.code, failure.last_line) == (128 + 9, "killed by signal 9")
+
+
+def test_incomplete_keys_of_the_store_show_before_the_work(workspace):
+    done = workspace.run(NIGHT, expect=2, S3_ENDPOINT="127.0.0.1:9000")
+    assert "S3_BUCKET" in done.stderr
+    assert not (workspace.folder / "data").exists()
+
+
+def test_a_second_night_does_not_start_while_one_is_running(workspace, tmp_path):
+    user_demand(workspace)
+    ready = tmp_path / "ready"
+    code = (
+        "import sys, time; from pathlib import Path; from ml.artifacts.lock import results_lock\n"
+        "with results_lock(Path(sys.argv[1])):\n"
+        "    Path(sys.argv[2]).touch(); time.sleep(60)"
+    )
+    lock = workspace.folder / "data" / ".nightly"
+    holder = subprocess.Popen([sys.executable, "-c", code, str(lock), str(ready)])
+    try:
+        deadline = time.monotonic() + 30
+        while not ready.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        done = workspace.run(NIGHT, "--to", str(workspace.folder / "store"), expect=5)
+    finally:
+        holder.kill()
+        holder.wait()
+    assert str(holder.pid) in done.stderr
+
+
+@pytest.mark.slow
+def test_a_night_publishes_and_a_broken_one_leaves_yesterday_in_place(workspace):
+    path = user_demand(workspace)
+    store = workspace.folder / "store"
+    done = workspace.run(NIGHT, "--to", str(store))
+    assert done.stdout.strip().splitlines()[-1].startswith("night done: ")
+    first = pointer(store)
+    assert first["version_id"] == workspace.pointer()["version_id"]
+    path.write_text("")
+    workspace.run(NIGHT, "--to", str(store), expect=3)
+    assert pointer(store) == first

@@ -1,0 +1,316 @@
+"""The command: its lines, its exit codes, and that a refusal changes nothing."""
+
+import errno
+import json
+import os
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from ml.artifacts import durable
+from ml.settings import settings
+from pipelines.publish.folder_store import FolderStore
+from pipelines.publish.store import Body
+from scripts.deploy_ml_results import app
+from tests.pipelines.publish.conftest import BUCKET
+from tests.pipelines.publish.versions import make_version, version_id
+
+FIRST, SECOND = (version_id(number, days=number) for number in (1, 2))
+
+
+@pytest.fixture
+def results(tmp_path):
+    folder = tmp_path / "results"
+    make_version(folder, FIRST, as_of="2026-11-19")
+    return folder
+
+
+@pytest.fixture
+def deploy(results, tmp_path, monkeypatch):
+    """Run the command; exit code, lines, and the error's line."""
+    for name in list(os.environ):
+        if name.startswith(("S3_", "MINIO_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LOG_DIR", str(tmp_path / "logs"))
+    settings.cache_clear()
+
+    def run(*options, to=tmp_path / "out"):
+        where = ["--to", str(to)] if to else []
+        done = CliRunner().invoke(app, ["--results", str(results), *where, *options])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert len(errors) == (done.exit_code != 0)
+        return done.exit_code, done.stdout.splitlines(), errors[0][7:] if errors else ""
+
+    yield run
+    settings.cache_clear()
+
+
+def tree(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+
+
+def test_a_deployment_says_what_it_did_and_a_second_one_that_nothing_is_new(deploy, tmp_path):
+    code, lines, _ = deploy()
+    assert code == 0
+    assert lines[0].startswith(f"published version {FIRST} (as of 2026-11-19) as record 1 in ")
+    assert "4 files sent" in lines[0]
+    before = tree(tmp_path / "out")
+    code, lines, _ = deploy()
+    assert (code, lines[0][:42]) == (0, f"nothing new: version {FIRST[:21]}")
+    assert tree(tmp_path / "out") == before
+    log = (tmp_path / "logs" / "deploy_ml_results.jsonl").read_text().splitlines()
+    assert [json.loads(line)["is_new"] for line in log] == [True, False]
+
+
+def test_a_dry_run_says_what_would_be_sent_and_writes_nothing(deploy, tmp_path):
+    code, lines, _ = deploy("--dry-run")
+    assert code == 0
+    assert lines[0].startswith(f"would publish version {FIRST} (as of 2026-11-19) to ")
+    assert "4 of 4 files to send" in lines[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_log_is_listed_newest_first_with_a_star_at_what_readers_see(deploy, results):
+    deploy()
+    make_version(results, SECOND)
+    deploy()
+    assert deploy("--rollback")[0] == 0
+    code, lines, _ = deploy("--list")
+    assert code == 0
+    assert [line[0] for line in lines[1:]] == ["*", " ", " "]
+    assert [line.split()[-2] for line in lines[1:]] == [FIRST, SECOND, FIRST]
+    code, lines, _ = deploy("--rollback", "--to-seq", "2")
+    assert (code, lines[0].split()[3:6]) == (0, [FIRST, "to", SECOND])
+
+
+def test_a_version_is_verified_and_damage_found(deploy, tmp_path):
+    deploy()
+    assert deploy("--verify") == (
+        0, [f"version {FIRST} (record 1) in '{tmp_path}/out' is whole"], ""
+    )  # fmt: skip
+    assert deploy("--verify", FIRST)[0] == 0
+    path = tmp_path / "out" / "versions" / FIRST / "metadata" / "model_versions.json"
+    path.write_bytes(path.read_bytes().replace(b"2", b"3"))
+    code, _, error = deploy("--verify")
+    assert (code, error[:20]) == (5, "verification failed:")
+    assert "1 problems: 'versions/" in error
+    assert "model_versions.json: other content" in error
+    code, _, error = deploy("--verify", SECOND)
+    assert (code, error.split(":")[0]) == (5, "conflict")
+
+
+def test_the_doctor_finds_all_well_and_then_what_is_not(deploy, tmp_path):
+    deploy()
+    code, lines, _ = deploy("--doctor")
+    assert (code, {line.split()[0] for line in lines}) == (0, {"ok"})
+    out = tmp_path / "out"
+    (out / "metadata" / "last_updated.json").unlink()
+    next((out / "forecasts").glob("*.parquet")).write_bytes(b"x")
+    code, lines, _ = deploy("--doctor")
+    warned = [line for line in lines if line.startswith("warning")]
+    assert (code, len(warned)) == (0, 2)
+    assert "last_updated.json lags" in warned[0]
+    assert "the flat view lags in 'forecasts/" in warned[1]
+    next((out / "versions" / FIRST / "metrics").glob("*.parquet")).unlink()
+    code, lines, error = deploy("--doctor")
+    assert code == 5
+    assert "1 of 6 findings are problems" in error
+    assert any(line.startswith("problem") and f"version {FIRST}" in line for line in lines)
+
+
+def test_old_versions_are_marked_and_then_removed(deploy, results, tmp_path):
+    deploy()
+    make_version(results, SECOND)
+    deploy()
+    options = ("--gc", "--keep", "1", "--days", "0", "--grace", "0")
+    assert deploy(*options, "--dry-run")[1][1:] == [f"would be marked {FIRST}"]
+    assert deploy(*options, "--pin", FIRST)[1][1:] == []
+    assert deploy(*options)[1][1:] == [f"marked {FIRST}"]
+    assert deploy(*options)[1][1:] == [f"removed {FIRST}"]
+    assert [path.name for path in (tmp_path / "out" / "versions").iterdir()] == [SECOND]
+
+
+def test_the_policies_are_those_of_the_bucket_and_prefix(deploy, monkeypatch):
+    assert deploy("--print-policies")[0] == 2
+    monkeypatch.setenv("S3_BUCKET", "parts")
+    monkeypatch.setenv("S3_PREFIX", "team/a")
+    settings.cache_clear()
+    code, lines, _ = deploy("--print-policies")
+    assert code == 0
+    document = json.loads("\n".join(lines))
+    assert list(document) == ["reader", "publisher", "janitor", "log"]
+    resources = document["log"]["Statement"][0]["Resource"]
+    assert resources == ["arn:aws:s3:::parts/team/a/_commits/*"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--list", "--gc"], "--list and --gc exclude each other"),
+        (["--to-seq", "1"], "--to-seq goes with --rollback only"),
+        ([FIRST], "goes with --verify only"),
+        (["--rollback", "--dry-run"], "--dry-run goes with publishing or --gc only"),
+    ],
+)
+def test_options_that_do_not_go_together_are_a_usage_error(deploy, options, text):
+    code, _, error = deploy(*options)
+    assert code == 2
+    assert text in error
+
+
+def test_without_a_folder_the_settings_have_to_be_complete(deploy):
+    code, _, error = deploy(to=None)
+    assert (code, error.split(",")[0]) == (2, "settings: S3_ENDPOINT")
+
+
+def test_the_results_folder_itself_and_a_folder_of_nowhere_are_refused(deploy, results, tmp_path):
+    code, _, error = deploy(to=results)
+    assert (code, "is the results folder itself" in error) == (2, True)
+    code, _, error = deploy(to=tmp_path / "not" / "mounted")
+    assert (code, "the folder above it" in error) == (2, True)
+
+
+def refused(deploy, out, kind, *options, text="", **kwargs):
+    """A refusal: exit code 5, its kind first, and nothing changed."""
+    before = tree(out)
+    code, _, error = deploy(*options, **kwargs)
+    assert code == 5, error
+    assert error.startswith(f"{kind}: "), error
+    assert text in error
+    assert tree(out) == before
+
+
+def test_a_broken_local_file_is_refused(deploy, results, tmp_path):
+    path = next((results / "versions" / FIRST / "metrics").glob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    refused(deploy, tmp_path / "out", "verification failed", text="1 of 4 files of version")
+
+
+def test_a_half_written_local_version_is_refused_or_the_one_before_is_taken(
+    deploy, results, tmp_path
+):
+    shutil.copytree(results / "versions" / FIRST, results / "versions" / SECOND)  # no commit
+    assert deploy()[1][0].startswith(f"published version {FIRST}")
+    shutil.rmtree(results / "_commits")
+    (results / "metadata" / "last_updated.json").unlink()
+    refused(deploy, tmp_path / "out", "verification failed", text="no whole version to publish")
+
+
+def test_a_partial_version_is_not_published(deploy, results):
+    make_version(results, SECOND, partial=True)
+    assert deploy()[1][0].startswith(f"published version {FIRST}")
+
+
+def test_an_older_day_is_stale_until_it_is_forced(deploy, results, tmp_path):
+    deploy()
+    make_version(results, SECOND, as_of="2026-11-18")
+    refused(deploy, tmp_path / "out", "stale", text="--force")
+    assert deploy("--force")[1][0].startswith(f"published version {SECOND}")
+
+
+@pytest.mark.parametrize("hostile", ["../x", "%2e%2e/x", "/x", "a\nb"])
+def test_a_local_manifest_with_hostile_keys_is_refused(deploy, results, tmp_path, hostile):
+    path = results / "versions" / FIRST / "manifest.json"
+    document = json.loads(path.read_text())
+    document["files"][0]["path"] = hostile
+    path.write_text(json.dumps(document))
+    refused(deploy, tmp_path / "out", "verification failed", text="no key below")
+
+
+def test_a_full_disk_is_refused_and_the_next_run_goes_on(deploy, results, tmp_path, monkeypatch):
+    deploy()
+    make_version(results, SECOND)
+
+    class FullDisk:
+        def __getattr__(self, name):
+            return getattr(os, name)
+
+        def write(self, *_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "os", FullDisk())
+        refused(deploy, tmp_path / "out", "store refused", text="No space left on device")
+    assert deploy()[1][0].startswith(f"published version {SECOND}")
+
+
+def test_a_file_system_without_hard_links_is_refused_unless_one_vouches(
+    deploy, tmp_path, monkeypatch
+):
+    class NoLinks:
+        def __getattr__(self, name):
+            return getattr(os, name)
+
+        def link(self, *_):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(durable, "os", NoLinks())
+    refused(deploy, tmp_path / "out", "store refused", text="--single-writer")
+    assert deploy("--single-writer")[0] == 0
+
+
+def test_a_store_that_ignores_conditions_is_refused(deploy, tmp_path, monkeypatch):
+    def create(self, key, body):
+        self.put(key, body)
+        return True
+
+    monkeypatch.setattr(FolderStore, "create", create)
+    refused(deploy, tmp_path / "out", "store refused", text="ignores the condition")
+
+
+@pytest.fixture
+def s3(fake, monkeypatch):
+    """The settings of the server in this process."""
+    fake.make_bucket(BUCKET)
+    values = {"ENDPOINT": fake.endpoint, "BUCKET": BUCKET, "SECURE": "false"}
+    values |= {"ACCESS_KEY": fake.access_key, "SECRET_KEY": fake.secret_key}
+
+    def set_up(**changes):
+        for name, value in (values | changes).items():
+            monkeypatch.setenv(f"S3_{name}", value)
+        settings.cache_clear()
+        return fake
+
+    return set_up
+
+
+def test_a_version_is_published_to_the_store_of_the_settings(deploy, s3):
+    s3()
+    assert deploy(to=None)[1][0].startswith(f"published version {FIRST}")
+    assert deploy("--verify", to=None)[0] == 0
+    code, lines, _ = deploy("--doctor", to=None)
+    assert code == 0
+    assert any("a request without a key is refused (403)" in line for line in lines)
+    assert [line[:8] for line in lines if "remove records" in line] == ["warning "]
+
+
+@pytest.mark.parametrize(
+    ("changes", "answers", "kind", "text"),
+    [
+        ({"ACCESS_KEY": "somebody"}, {}, "denied", "S3_ACCESS_KEY"),
+        ({"BUCKET": "other-bucket"}, {}, "store refused", "no such bucket"),
+        ({}, {"*": (403, "RequestTimeTooSkewed")}, "denied", "clock"),
+        ({}, {"PUT": (507, "XMinioStorageFull")}, "store refused", "no space left"),
+        ({}, {"PUT": (403, "AccessDenied")}, "denied", "--print-policies"),
+    ],
+)
+def test_a_store_that_says_no_changes_nothing(deploy, s3, tmp_path, changes, answers, kind, text):
+    server = s3(**changes)
+    server.answers.update(answers)
+    before = {name: dict(objects) for name, objects in server.buckets.items()}
+    refused(deploy, tmp_path / "out", kind, text=text, to=None)
+    assert server.buckets == before
+
+
+def test_bytes_that_are_not_what_they_should_be_are_never_sent(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"short")
+    from pipelines.publish.errors import VerificationError
+
+    with (
+        pytest.raises(VerificationError, match="has 5 bytes, 6 expected"),
+        Body(path, 6, "0" * 64).view(),
+    ):
+        pass

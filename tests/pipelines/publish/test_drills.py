@@ -1,0 +1,57 @@
+"""The drills over every store."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.pipelines.publish import drills
+from tests.pipelines.publish.versions import make_version, version_id
+
+DRILLS = [drills.PublishDrill, drills.RollbackDrill, drills.GarbageDrill]
+every_drill = pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.__name__)
+
+
+@every_drill
+def test_a_crash_at_some_requests_leaves_readers_a_whole_version(near_place, made, drill):
+    every = 7 if near_place.name == "folder" else 23  # a look; the slow test takes every one
+    assert drills.crash_drill(near_place, drill(made), every=every) > 3
+
+
+@pytest.mark.slow
+@every_drill
+def test_a_crash_before_or_after_any_request_leaves_readers_a_whole_version(place, made, drill):
+    assert drills.crash_drill(place, drill(made)) > 40
+
+
+def test_answers_that_are_lost_make_no_second_commit(place, made):
+    drills.lost_answers_drill(place, made, publishes=4)
+
+
+@pytest.mark.slow
+def test_ten_publishes_with_lost_answers_make_ten_commits(place, made):
+    drills.lost_answers_drill(place, made, publishes=10)
+
+
+def test_a_publisher_that_is_overtaken_goes_second(place, made):
+    drills.overtaken_drill(place, made)
+
+
+def test_eight_publishers_and_four_readers_at_once_lose_nothing(place, made):
+    drills.crowd_drill(place, made)
+
+
+def test_a_version_marked_while_it_is_rolled_back_to_stays(place, made):
+    drills.gc_race_drill(place, made)
+
+
+def test_a_marked_version_that_became_the_newest_is_not_removed(place, made):
+    drills.sweep_race_drill(place, made)
+
+
+@pytest.mark.slow
+def test_a_storm_of_publishers_rollbacks_and_removals_serves_every_reader(place, tmp_path):
+    def make(number):
+        return make_version(tmp_path / f"r{number}", version_id(number, started=datetime.now(UTC)))
+
+    counts = drills.storm_drill(place, make)
+    assert all(counts.values()), counts

@@ -1,0 +1,188 @@
+"""Reading published results: what is checked, what is refused, and what it does not need."""
+
+import json
+import subprocess
+import sys
+from datetime import date
+
+import pytest
+
+from ml.artifacts.commit_log import record_bytes
+from ml.artifacts.manifest import folder_problems
+from ml.errors import DataError
+from pipelines.publish import log
+from pipelines.publish.errors import ConflictError, StoreRefusedError, VerificationError
+from pipelines.publish.publishing import publish
+from pipelines.publish.reader import fetch_version, read_ml_results
+from pipelines.publish.store import Body, read_small
+from tests.pipelines.publish.places import LIMIT
+
+
+@pytest.fixture
+def store(near_place, made):
+    store = near_place.open()
+    for number in (1, 2):
+        publish(store, made(number), publisher="host/test")
+    return store
+
+
+def version_of(table):
+    return table["item_id"][0].as_py()[:25]
+
+
+def rewritten(store, version, change):
+    """Publish by hand a version whose manifest says something else, its hashes all in order."""
+    key = f"versions/{version}/manifest.json"
+    document = json.loads(read_small(store, key, limit=LIMIT))
+    change(document)
+    body = Body.of(json.dumps(document).encode())
+    store.put(key, body)
+    head = log.newest(store)
+    record = json.loads(record_bytes(head)) | {"seq": head.seq + 1, "parent": head.seq}
+    record |= {"version_id": version, "manifest": key, "manifest_sha256": body.sha256}
+    for files in record["datasets"].values():
+        for file in files:
+            file["path"] = file["path"].replace(head.version_id, version)
+    store.create(f"_commits/{head.seq + 1:020d}.json", Body.of(json.dumps(record).encode()))
+
+
+def test_the_newest_version_is_read_though_the_pointer_lags(store, made):
+    first = log.read_record(store, 1)
+    store.put("metadata/last_updated.json", Body.of(record_bytes(first)))
+    assert version_of(read_ml_results("forecasts", store=store)) == made(2).version_id
+
+
+def test_a_version_can_be_named_and_columns_chosen(store, made):
+    table = read_ml_results("metrics", made(1).version_id, store=store, columns=["item_id"])
+    assert (version_of(table), table.column_names) == (made(1).version_id, ["item_id"])
+    with pytest.raises(ConflictError, match="20200101T000000Z-00000000 was never published"):
+        read_ml_results("metrics", "20200101T000000Z-00000000", store=store)
+    with pytest.raises(DataError, match=r"holds no 'prices', only \['forecasts', 'metrics'\]"):
+        read_ml_results("prices", store=store)
+
+
+def test_what_readers_saw_at_a_moment_is_read(near_place, made):
+    store = near_place.open()
+    days = {1: "2026-11-21T06:00:00Z", 2: "2026-11-22T06:00:00Z"}
+    for number, moment in days.items():
+        publish(store, made(number), publisher="host/test")
+        record = json.loads(record_bytes(log.read_record(store, number)))
+        document = json.dumps(record | {"published_at": moment}).encode()
+        store.put(f"_commits/{number:020d}.json", Body.of(document))
+        store.put("metadata/last_updated.json", Body.of(document))
+
+    def seen(at):
+        return version_of(read_ml_results("forecasts", at=at, store=store))
+
+    assert seen("2026-11-22T05:59:59Z") == made(1).version_id
+    assert seen("2026-11-22T06:00:00") == made(2).version_id
+    assert seen("2026-11-22T03:00:00-03:00") == made(2).version_id  # the same moment in Brasília
+    assert seen("2026-11-21") == made(1).version_id
+    assert seen(date(2026, 11, 22)) == made(2).version_id
+    with pytest.raises(ConflictError, match="nothing was published before 2026-11-20"):
+        seen("2026-11-20")
+    with pytest.raises(ValueError, match="exclude each other"):
+        read_ml_results("forecasts", made(1).version_id, "2026-11-22", store=store)
+
+
+def test_an_empty_store_says_that_nothing_was_published(near_place):
+    with pytest.raises(ConflictError, match="nothing was published"):
+        read_ml_results("forecasts", store=near_place.open())
+
+
+def test_a_file_that_was_changed_is_not_read(store, made):
+    file = next(f for f in made(2).manifest.files if f.dataset == "forecasts")
+    store.put(file.path, Body.of(b"x" * file.bytes))
+    with pytest.raises(VerificationError, match=r"^verification failed: .* not what was published"):
+        read_ml_results("forecasts", store=store)
+    store.put(file.path, Body.of(b"x" * (file.bytes + 1)))
+    with pytest.raises(VerificationError, match="has more than the"):
+        read_ml_results("forecasts", store=store)
+
+
+def test_a_manifest_that_was_changed_is_not_read(store, made):
+    key = f"versions/{made(2).version_id}/manifest.json"
+    store.put(key, Body.of(read_small(store, key, limit=LIMIT) + b" "))
+    with pytest.raises(VerificationError, match=r"changed since|not the manifest"):
+        read_ml_results("forecasts", store=store)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["../../etc/passwd", "/etc/passwd", "%2e%2e/x", "x\ny", "a//b", "other", "versions/../x", 5],
+)
+def test_a_manifest_with_a_hostile_key_is_refused_whole(store, made, tmp_path, hostile):
+    version = made(2).version_id
+    path = f"versions/{version}/{hostile}" if hostile in ("%2e%2e/x", "a//b") else hostile
+
+    def change(document):
+        document["files"][0]["path"] = path
+
+    rewritten(store, version, change)
+    with pytest.raises(VerificationError, match=r"^verification failed: .*no key below"):
+        fetch_version(tmp_path / "mirror", store=store)
+    with pytest.raises(VerificationError, match=r"^verification failed: .*no key below"):
+        read_ml_results("metrics", store=store)
+    assert not (tmp_path / "mirror" / "versions").exists()
+
+
+def test_a_manifest_of_an_unknown_format_is_refused(store, made):
+    rewritten(store, made(2).version_id, lambda document: document.update(format=2))
+    with pytest.raises(StoreRefusedError, match=r"^store refused: .*has format 2"):
+        read_ml_results("metrics", store=store)
+
+
+def test_a_version_is_mirrored_whole_and_again_without_sending(store, made, tmp_path):
+    version = made(1)
+    folder = fetch_version(tmp_path / "mirror", version.version_id, store=store)
+    assert folder == tmp_path / "mirror" / "versions" / version.version_id
+    assert folder_problems(folder, version.manifest) == []
+    inode = (folder / "manifest.json").stat().st_ino
+    assert fetch_version(tmp_path / "mirror", version.version_id, store=store) == folder
+    assert (folder / "manifest.json").stat().st_ino == inode
+    (folder / "manifest.json").with_name("extra").write_text("x")
+    with pytest.raises(VerificationError, match="extra: not in the manifest"):
+        fetch_version(tmp_path / "mirror", version.version_id, store=store)
+
+
+def test_a_mirror_of_a_damaged_version_leaves_nothing_behind(store, made, tmp_path):
+    file = made(2).manifest.files[-1]
+    store.put(file.path, Body.of(b"x" * file.bytes))
+    with pytest.raises(VerificationError, match="other content than was published"):
+        fetch_version(tmp_path / "mirror", store=store)
+    assert not [path for path in (tmp_path / "mirror").rglob("*") if path.is_file()]
+
+
+def test_a_published_folder_is_read_by_its_path(near_place, made, tmp_path):
+    from pipelines.publish.folder_store import folder_store
+
+    publish(folder_store(tmp_path / "out"), made(1), publisher="host/test")
+    assert version_of(read_ml_results("forecasts", store=tmp_path / "out")) == made(1).version_id
+    assert version_of(read_ml_results("metrics", store=str(tmp_path / "out"))) == made(1).version_id
+
+
+def test_reading_loads_nothing_of_the_models():
+    code = "import sys, pipelines.publish.reader, pipelines.publish.s3_store; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    heavy = {"tensorflow", "keras", "prophet", "pmdarima", "statsmodels", "pandas", "scipy"}
+    assert "minio" in loaded
+    assert not loaded & (heavy | {"joblib", "rich", "structlog", "typer"})
+
+
+def test_the_readers_requirements_are_pinned_as_the_projects_are():
+    from ml.settings import PROJECT
+
+    def pins(name):
+        lines = (PROJECT / name).read_text(encoding="utf-8").splitlines()
+        return {line for line in lines if "==" in line and not line.startswith("#")}
+
+    reader = pins("requirements_reader.txt")
+    assert reader <= pins("requirements_ml.txt")
+    assert {line.partition("==")[0] for line in reader} >= {"pyarrow", "minio", "pydantic-settings"}
+
+
+def test_published_times_are_utc_and_in_order(store):
+    moments = [record.published_at for record in log.records(store)]
+    assert moments == sorted(moments)
+    assert all(moment.endswith("Z") for moment in moments)

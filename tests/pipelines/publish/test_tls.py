@@ -1,0 +1,30 @@
+"""https with a certificate of one's own, and what happens without it."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipelines.publish.errors import UnreachableError
+from pipelines.publish.patience import Patience
+from pipelines.publish.publishing import publish
+from pipelines.publish.reader import read_ml_results
+from pipelines.publish.s3_store import S3Store
+from tests.pipelines.publish.conftest import target_of
+from tests.pipelines.publish.servers import required, start_server
+
+
+def no_pause(_):
+    raise AssertionError("it was tried again")
+
+
+def test_a_certificate_is_trusted_by_its_file_and_refused_without_it(tmp_path, made):
+    required("minio")
+    with start_server("minio", tmp_path, tls=True) as server:
+        server.make_bucket("results")
+        target = replace(target_of(server), secure=True, ca_file=server.ca_file)
+        store = S3Store(target)
+        publish(store, made(1), publisher="host/test")
+        assert read_ml_results("forecasts", store=store).num_rows == 1
+        stranger = S3Store(replace(target, ca_file=None), patience=Patience(pause=no_pause))
+        with pytest.raises(UnreachableError, match=r"^unreachable: .*certificate.*S3_CA_FILE"):
+            publish(stranger, made(2), publisher="host/test")

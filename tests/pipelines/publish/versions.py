@@ -1,0 +1,39 @@
+"""Small whole versions on the local disk, made by the same code that the main job uses."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from ml.artifacts import version as local
+from ml.artifacts.description import Provenance
+from ml.artifacts.parquet_file import DatasetWriter, footer
+from ml.contracts.forecasts import REFUSALS
+from pipelines.publish.local_version import newest_local
+
+STARTED = datetime(2026, 11, 20, 2, 15, 3, tzinfo=UTC)
+DATASETS = ("forecasts", "metrics")
+
+
+def version_id(number=0, *, days=0, started=STARTED):
+    return f"{started + timedelta(days=days):%Y%m%dT%H%M%SZ}-{number:08x}"
+
+
+def make_version(results, version, *, as_of="2026-11-19", partial=False, rows=1):
+    """A committed version whose every row names it; the dataset's folder is what matters here."""
+    staged = local.stage_version(results, version)
+    about = footer(REFUSALS, version_id=version, as_of=as_of, generator="test")
+    files = []
+    for dataset in DATASETS:
+        with DatasetWriter(staged.data_path(dataset), REFUSALS, about) as writer:
+            items = [f"{version} {row:06d}" for row in range(rows)]
+            same = {"kind": ["demand"] * rows, "reason": [dataset] * rows, "n_obs": [1] * rows}
+            writer.append(pa.table({"item_id": items} | same))
+            # Under the name of a table that readers know, whose folder is the same.
+            files.append(replace(writer.close(), dataset=dataset))
+    provenance = Provenance("0.1.0", 7)
+    local.write_metadata(staged, REFUSALS, files[0], provenance, as_of=as_of)
+    local.write_model_versions(staged, {"model_version": version})
+    local.write_manifest(staged, files, as_of=as_of, partial=partial, run={})
+    local.commit_version(results, version, publisher="host/test", allow_stale=True)
+    return None if partial else newest_local(results)
