@@ -116,7 +116,15 @@ def run(
                 ("--print-policies", print_policies),
             ]
         )
-        command.check_details(action, version=version, to_seq=to_seq, dry_run=dry_run)
+        command.check_details(
+            action,
+            version=version,
+            to_seq=to_seq,
+            dry_run=dry_run,
+            force=force,
+            expect_parent=expect_parent,
+            pin=pin or (),
+        )
         folder = results or settings().ml_results_path
 
         def store() -> Store:

@@ -1,7 +1,5 @@
 """A version out of the chunks: tables streamed together, described, and committed."""
 
-import getpass
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ml.artifacts import version as versions
 from ml.artifacts.parquet_file import DatasetFile, DatasetWriter, footer
+from ml.artifacts.publisher import publisher
 from ml.batch.forecast import ChunkDone, part
 from ml.contracts.base import Contract
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
@@ -103,15 +102,6 @@ def write_version(
     return versions.commit_version(
         results, facts.version_id, publisher=publisher(), allow_stale=True
     )
-
-
-def publisher() -> str:
-    """Who commits: host and user."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        user = "unknown"
-    return f"{socket.gethostname()}/{user}"
 
 
 def _write(

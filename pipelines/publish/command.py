@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ml.artifacts.keys import version_key
+from ml.artifacts.publisher import publisher
 from ml.errors import ConfigError, first_few
 from ml.logs import logger, logging_to
 from ml.settings import settings
@@ -18,7 +19,6 @@ from pipelines.publish.errors import VerificationError
 from pipelines.publish.local_version import LocalVersion, newest_local
 from pipelines.publish.opening import open_store
 from pipelines.publish.policies import printed
-from pipelines.publish.publisher import publisher
 from pipelines.publish.publishing import Published, publish, refuse_stale
 from pipelines.publish.rollback import roll_back
 from pipelines.publish.store import Store, holds
@@ -227,7 +227,14 @@ def one_of(actions: Sequence[tuple[str, bool]]) -> str | None:
 
 
 def check_details(
-    action: str | None, *, version: str | None, to_seq: int | None, dry_run: bool
+    action: str | None,
+    *,
+    version: str | None,
+    to_seq: int | None,
+    dry_run: bool,
+    force: bool = False,
+    expect_parent: int | None = None,
+    pin: Sequence[str] = (),
 ) -> None:
     """Refuse a detail of another action than the one asked for: in silence it would be lost.
 
@@ -238,6 +245,9 @@ def check_details(
         (f"VERSION ({version})", version is not None, ("--verify",)),
         ("--to-seq", to_seq is not None, ("--rollback",)),
         ("--dry-run", dry_run, (None, "--gc")),
+        ("--force", force, (None,)),
+        ("--expect-parent", expect_parent is not None, (None,)),
+        ("--pin", bool(pin), ("--gc",)),
     ]
     for name, given, actions in belongs:
         if given and action not in actions:

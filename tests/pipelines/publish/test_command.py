@@ -314,3 +314,21 @@ def test_bytes_that_are_not_what_they_should_be_are_never_sent(tmp_path):
         Body(path, 6, "0" * 64).view(),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        pytest.param(["--list", "--force"], "--force", id="force"),
+        pytest.param(["--verify", "--expect-parent", "3"], "--expect-parent", id="expect parent"),
+        pytest.param(["--doctor", "--pin", "x"], "--pin", id="pin"),
+    ],
+)
+def test_a_detail_of_another_action_is_refused_and_not_lost_in_silence(options, named, tmp_path):
+    from typer.testing import CliRunner
+
+    from scripts.deploy_ml_results import app
+
+    done = CliRunner().invoke(app, ["--to", str(tmp_path / "store"), *options])
+    assert done.exit_code == 2
+    assert f"{named} goes with" in done.output

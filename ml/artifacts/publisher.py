@@ -1,4 +1,4 @@
-"""Who publishes, for the log."""
+"""Who commits a version, for the log."""
 
 import getpass
 import socket
