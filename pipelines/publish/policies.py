@@ -20,16 +20,19 @@ def policies(bucket: str, prefix: str = "") -> dict[str, dict[str, Any]]:
         "reader": _policy(
             place.allow("Read", ["s3:GetObject"], _SHOWN),
             place.listing("List"),
+            place.keep_log(),
         ),
         "publisher": _policy(
             place.allow("Put", ["s3:GetObject", "s3:PutObject"], (*_SHOWN, *_FLAT, "_probe")),
             place.listing("List"),
+            place.keep_log(),
         ),
         "janitor": _policy(
             place.allow("Read", ["s3:GetObject"], (*_SHOWN, "_gc")),
             place.listing("List"),
             place.allow("Mark", ["s3:PutObject", "s3:DeleteObject"], ("_gc",)),
             place.allow("Remove", ["s3:DeleteObject"], ("versions", "_probe")),
+            place.keep_log(),
         ),
         "log": _policy(place.append_only()),
     }
@@ -58,14 +61,20 @@ class _Place:
         resources = [self._bucket]
         return {"Sid": sid, "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": resources}
 
-    def append_only(self) -> Statement:
+    def keep_log(self) -> Statement:
+        """Stands in each user's own policy, whatever else that user is allowed elsewhere.
+
+        MinIO asks the policy of a bucket about requests without a key alone.
+        """
         return {
             "Sid": "LogIsAppendOnly",
             "Effect": "Deny",
-            "Principal": {"AWS": ["*"]},
             "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
             "Resource": [f"{self._below}_commits/*"],
         }
+
+    def append_only(self) -> Statement:
+        return self.keep_log() | {"Principal": {"AWS": ["*"]}}
 
 
 def _policy(*statements: Statement) -> dict[str, Any]:

@@ -128,3 +128,11 @@ def test_the_janitor_clears_up_with_nothing_but_its_own_key(stores, published, m
     assert set(removed) == {made(1).version_id, made(3).version_id}
     table = read_ml_results("forecasts", store=published["reader"])
     assert table["item_id"][0].as_py().startswith(made(2).version_id)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_doctor_says_what_a_narrow_key_cannot_see_and_goes_on(published, role):
+    findings = list(examine(published[role], None))
+    assert not [one for one in findings if one.level == "problem"]
+    flat = next(one for one in findings if "flat view" in one.text)
+    assert (flat.level == "warning") == (role != "publisher")
