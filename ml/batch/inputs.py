@@ -129,6 +129,13 @@ def make_plans(inputs: RunInputs, options: RunOptions) -> tuple[PanelPlan, ...]:
             make_plan(panel, wanted=wanted, horizon=options.horizon, protection=protection,
                       backtest_items=options.backtest_items, seed=options.policy.seed)
         )  # fmt: skip
+    if not plans:
+        reasons = [f"{one.item_id}: {one.reason}" for one in inputs.refusals
+                   if options.items is None or one.item_id in options.items]  # fmt: skip
+        raise DataError(
+            f"--items: none of {len(reasons)} items can be forecast: {first_few(reasons)}. "
+            f"Correct the file, or name others."
+        )
     return tuple(plans)
 
 

@@ -113,3 +113,10 @@ def test_an_id_in_both_panels_is_named(workspace):
                        [(str(day), "70") for day in MONTHS])  # fmt: skip
     done = workspace.generate("--demand", str(demand), "--prices", str(prices), expect=3)
     assert "'brent'" in one_line(done)
+
+
+def test_naming_only_items_that_cannot_be_forecast_says_why(workspace):
+    rows = [*demand_rows(["slow"]), ("bad", "2025-01-01", "1e12")]
+    demand = write_demand(workspace.folder / "demand.csv", rows)
+    line = one_line(workspace.generate("--demand", str(demand), "--items", "bad", expect=3))
+    assert "bad: 1 of 1 values beyond 1e+09" in line
