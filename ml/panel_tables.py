@@ -117,13 +117,13 @@ def price_panels(table: pa.Table, *, as_of: date | None, today: date) -> tuple[P
     clock = _Clock(as_of, today)
     rhythms = _rhythms(long, clock)
     seen = _known_prices(long, days(table["available_at"]), rhythms, clock)
+    units = _price_units(table.filter(pa.array(seen)))
     known = _existing(long, seen, clock)
     rhythms = [rhythm for rhythm, ok in zip(rhythms, known, strict=True) if ok]
     long, seen = _only(long, known), seen[known[long.item]]
     _require_complete("price", long, seen, clock)
     usable, refusals = _split(long, seen, "price")
     statements = _on_running("price", long, seen, usable, clock)
-    units = _price_units(table)
     prepared = []
     for rhythm in sorted(set(rhythms)):
         own = usable & np.array([other == rhythm for other in rhythms], bool)

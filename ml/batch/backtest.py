@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ml.batch.forecast import checked
 from ml.batch.model_store import ModelStore, is_done, mark_done, read_json, write_json
 from ml.batch.parallel import run_tasks
 from ml.batch.plan import PanelPlan, code_version, fingerprint
@@ -126,7 +127,8 @@ def _backtest_chunk(task: BacktestTask) -> None:
         train = task.panel.until(task.origins[place])
         forecasts = {}
         for model in task.models:
-            forecasts[model] = _forecast(task, model, train, task.origins[place], starts)
+            drawn = _forecast(task, model, train, task.origins[place], starts)
+            forecasts[model] = checked(drawn, train)  # judged as the forecast stage would use it
         points = _points(task, train, forecasts, place)
         path = task.files[place]
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -139,7 +139,7 @@ def predict_components(task: ForecastTask) -> dict[str, Forecast]:
 def checked(forecast: Forecast, panel: Panel) -> Forecast:
     """The forecast with items marked as failed whose paths are not finite or absurdly large."""
     failures = dict(forecast.failures)
-    largest = np.nanmax(np.abs(panel.values), axis=1)
+    largest = np.nanmax(np.abs(panel.values), axis=1, initial=0.0)
     paths = forecast.paths
     for row, item in enumerate(forecast.items):
         if item in failures:

@@ -21,7 +21,9 @@ from ml.evaluation.points import BacktestPoints
 
 Floats = npt.NDArray[np.float64]
 PANEL = "*"  # the key of the weights that serve a class which was not tried
-THINNED = slice(2, None, 4)  # every fourth point is enough for distances between models
+THINNED = 4  # neighbouring points taken as one: enough for distances between models
+NEVER = ("zero",)  # judged with the others, but no part of a forecast: quiet months would choose it
+SLACK = 0.02  # in units of the item's scale: scores this close to the best are not hopeless
 SMALL = 0.02  # a share below this is not worth a model
 SHRINKAGE = 60.0  # item-origins that the panel counts for within a class
 FALLBACK = {"demand": "empirical", "price": "naive"}
@@ -110,14 +112,17 @@ def _item_distances(filled: tuple[BacktestPoints, Floats, Floats]) -> tuple[Floa
 
 
 def _distances(points: Floats, actual: Floats) -> tuple[Floats, Floats]:
-    """Means over the observed steps of E|X_m - y| (N, M) and E|X_m - X_k| (N, M, M)."""
+    """Means over the observed steps of E|X_m - y| (N, M) and E|X_m - X_k| (N, M, M).
+
+    Both are of the same thinned points, so that a model's own score is never below zero.
+    """
     count = len(points)
     seen = ~np.isnan(actual)
     steps = np.maximum(seen.sum(axis=1), 1)
-    gaps = np.abs(points - np.nan_to_num(actual)[None, :, :, None]).mean(axis=-1)
+    thin = _thinned(points)
+    gaps = np.abs(thin - np.nan_to_num(actual)[None, :, :, None]).mean(axis=-1)
     near = np.where(seen, gaps, 0.0).sum(axis=2).T / steps[:, None]
     near[~seen.any(axis=1)] = np.nan
-    thin = np.sort(points, axis=-1)[..., THINNED].astype(np.float32)
     between = np.zeros((actual.shape[0], count, count))
     for m in range(count):
         for k in range(m, count):
@@ -125,6 +130,13 @@ def _distances(points: Floats, actual: Floats) -> tuple[Floats, Floats]:
             between[:, m, k] = np.where(seen, apart, 0.0).sum(axis=1) / steps
             between[:, k, m] = between[:, m, k]
     return near, between
+
+
+def _thinned(points: Floats) -> Floats:
+    """The middle of each few neighbouring points, ascending."""
+    ordered = np.sort(points, axis=-1)
+    grouped = ordered.reshape(*points.shape[:-1], -1, THINNED)
+    return np.asarray(grouped[..., THINNED // 2 - 1 : THINNED // 2 + 1].mean(axis=-1))
 
 
 def _shrink(part: Distances, panel: Distances) -> Distances:
@@ -137,9 +149,11 @@ def _shrink(part: Distances, panel: Distances) -> Distances:
 
 
 def _best(distances: Distances, models: Sequence[str], kind: str) -> Floats:
-    """The weights on the simplex with the least score, hopeless models at 0."""
+    """The weights on the simplex with the least score; hopeless models and ``NEVER`` at 0."""
     alone = distances.near - np.diag(distances.between) / 2
-    kept = alone <= HOPELESS * alone.min()
+    candidates = np.array([model not in NEVER for model in models])
+    kept = candidates & (alone <= HOPELESS * alone[candidates].min() + SLACK)
+    kept |= np.array([model in DEFAULT[kind] for model in models])
     near, between = distances.near[kept], distances.between[np.ix_(kept, kept)]
     anchor = np.full(len(near), 1 / len(near))
     if kind == "price":

@@ -5,6 +5,7 @@ from scipy import stats
 
 from ml.forecasters.references.history import Series
 
+WILD = 1_000.0  # beyond it one accident rules the variance, and a table of counts has no end
 LARGE = 2_000.0  # above this mean a rounded gamma is the same as a negative binomial
 
 
@@ -23,7 +24,7 @@ def draw_demand(mean: float, variance: float, uniforms: Series, *, counts: bool)
     """
     if mean <= 0:
         return np.zeros_like(uniforms)
-    if not counts or mean > LARGE:
+    if not counts or mean > LARGE or variance > WILD * mean:
         spread = max(variance, 1e-12 * mean**2)
         return stats.gamma.ppf(uniforms, mean**2 / spread, scale=spread / mean)
     if variance > mean * 1.001:

@@ -57,3 +57,9 @@ def draw(pool: Series, uniforms: Series) -> Series:
     """Values out of ``pool`` at these positions in (0, 1) of its sorted order."""
     ordered = np.sort(pool)
     return ordered[np.minimum((uniforms * len(ordered)).astype(np.int64), len(ordered) - 1)]
+
+
+def carried_forward(values: Series) -> Series:
+    """Each value carried over periods without one; NaN before the first."""
+    places = np.maximum.accumulate(np.where(np.isnan(values), 0, np.arange(len(values))))
+    return values[places]

@@ -9,6 +9,7 @@ import numpy as np
 from ml.forecasters.base import SeriesContext
 from ml.forecasters.references.history import (
     Series,
+    carried_forward,
     differences,
     last_observed,
     observed,
@@ -62,6 +63,8 @@ def seasonal_naive(
         raise ValueError(f"history is shorter than a season of {season} periods")
     changes = differences(values, season)
     last = values[-season:]
+    if context.kind == "price":  # a holiday's price is the one before it
+        last = carried_forward(values)[-season:]
     last = np.where(np.isnan(last), np.mean(observed(values)), last)
     ahead = np.arange(horizon)
     seasons_ahead = ahead // season + 1

@@ -114,6 +114,30 @@ def test_a_hopeless_model_gets_no_weight_even_where_it_would_hedge(rng):
     assert fit_weights([backtest(draws, actual)], "demand")[PANEL] == {"empirical": 1.0}
 
 
+def test_quiet_months_do_not_choose_the_zero_forecast(rng):
+    # One part, asked for on 3 % of the days, and not at all in the months that were tried.
+    actual = np.zeros((1, 30))
+    draws = {
+        "empirical": rng.binomial(1, 0.03, (1, 300, 30)) * 5.0,
+        "tsb": rng.binomial(1, 0.01, (1, 300, 30)) * 5.0,
+        "zero": np.zeros((1, 300, 30)),
+    }
+    weights = fit_weights([backtest(draws, actual)], "demand")[PANEL]
+    assert "zero" not in weights
+    assert sum(weights.values()) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rare_demand_of_one_item_never_breaks_the_fit(seed):
+    draw = np.random.default_rng(seed)
+    actual = draw.binomial(1, 0.02, (1, 30)) * 5.0
+    draws = {name: draw.binomial(1, rate, (1, 200, 30)) * draw.geometric(0.2, (1, 200, 30)) * 1.0
+             for name, rate in (("empirical", 0.03), ("tsb", 0.01), ("sba", 0.02))}  # fmt: skip
+    weights = fit_weights([backtest(draws, actual)], "demand")[PANEL]
+    assert all(weight > 0 for weight in weights.values())
+    assert sum(weights.values()) == pytest.approx(1.0, abs=1e-5)
+
+
 def test_a_failed_model_is_judged_as_the_fallback_that_replaces_it(rng):
     actual = rng.poisson(2.0, (100, 4)).astype(float)
     good = rng.poisson(2.0, (100, 100, 4)).astype(float)

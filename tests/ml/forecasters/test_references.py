@@ -106,3 +106,17 @@ def test_naive_price_spreads_with_the_root_of_time_around_the_last_close():
     assert paths[:, 0].mean() == pytest.approx(closes[-1], abs=0.1)
     assert paths[:, 15].std() / paths[:, 0].std() == pytest.approx(4.0, rel=0.03)
     assert paths[:, 0].std() == pytest.approx(np.diff(closes)[-250:].std(), rel=0.05)
+
+
+def test_one_typo_of_ten_million_units_costs_neither_time_nor_memory():
+    values = np.random.default_rng(2).binomial(1, 0.5, 1095).astype(float)
+    values[-200] = 1e7
+    paths = smoothing.tsb(values, DAYS, 5, 50, rng())
+    assert np.isfinite(paths).all()
+
+
+def test_a_holiday_in_the_last_season_of_a_price_keeps_the_price_before_it():
+    closes = np.linspace(20.0, 100.0, 60)
+    closes[-3] = np.nan
+    paths = naive.seasonal_naive(closes, CLOSES, 5, 400, rng())
+    assert paths[:, 2].mean() > 90
