@@ -30,7 +30,7 @@ FALLBACK = {"demand": "empirical", "price": "naive"}
 DEFAULT = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"naive": 1.0}}
 HOPELESS = 1.25  # a model whose score alone exceeds the best one's so many times is left out
 # Pull to equal shares of the others (demand), to the last close (prices: few series, few origins).
-PULL = {"demand": 0.03, "price": 1.0}
+PULL = {"demand": 0.01, "price": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
