@@ -361,6 +361,9 @@ def test_only_the_janitor_may_remove_and_nobody_a_record():
         ("Deny", ["arn:aws:s3:::b/team/a/_commits/*"])
     ]
     for role, policy in roles.items():
-        removing = [s for s in policy["Statement"] if "s3:DeleteObject" in s["Action"]]
-        assert bool(removing) == (role == "janitor")
-        assert not any("_commits" in r for s in removing for r in s["Resource"])
+        naming = [s for s in policy["Statement"] if "s3:DeleteObject" in s["Action"]]
+        allowed = [s for s in naming if s["Effect"] == "Allow"]
+        assert bool(allowed) == (role == "janitor")
+        assert not any("_commits" in r for s in allowed for r in s["Resource"])
+        denied = [r for s in naming if s["Effect"] == "Deny" for r in s["Resource"]]
+        assert denied == ["arn:aws:s3:::b/team/a/_commits/*"]
