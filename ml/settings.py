@@ -55,6 +55,66 @@ class Settings(BaseSettings):
     history_start: date = Field(
         default=date(2015, 1, 1), description="first day that the ETL asks for"
     )
+    http_time_limit: float = Field(
+        default=210.0,
+        gt=0,
+        description="longest that one ETL command waits for outside sources [s]; a download that "
+        "moves does not count",
+    )
+    sites: str = Field(
+        default="salvador_ba:-12.97:-38.51:A401+A456,recife_pe:-8.05:-34.88:A301,"
+        "fortaleza_ce:-3.73:-38.52:A305+A315,rio_de_janeiro_rj:-22.91:-43.20:A652+A621,"
+        "sao_paulo_sp:-23.55:-46.63:A701+A771",
+        description="cities of the climate ETL: name:latitude:longitude:INMET station+spare, ...",
+    )
+    states: str = Field(
+        default="BA,PE,CE,RJ,SP", description="states of the 5G ETL, two letters each"
+    )
+    symbols: str = Field(
+        default="PETR4=PETR4.SA", description="quoted prices: series=symbol of Yahoo, ..."
+    )
+    home_region: str = Field(
+        default="salvador_ba",
+        description="city whose weather, and state whose 5G, move demand; its last two letters "
+        "are the state",
+    )
+    ipeadata_base_url: str = Field(
+        default="http://www.ipeadata.gov.br",
+        description="IPEADATA; each *_BASE_URL replaces scheme and host only",
+    )
+    bcb_sgs_base_url: str = Field(
+        default="https://api.bcb.gov.br", description="time series of the Banco Central"
+    )
+    bcb_ptax_base_url: str = Field(
+        default="https://olinda.bcb.gov.br", description="exchange rates of the Banco Central"
+    )
+    ibge_sidra_base_url: str = Field(
+        default="https://apisidra.ibge.gov.br", description="tables of IBGE"
+    )
+    open_meteo_base_url: str = Field(
+        default="https://archive-api.open-meteo.com", description="reanalysis of the weather"
+    )
+    inmet_base_url: str = Field(
+        default="https://portal.inmet.gov.br", description="yearly files of weather stations"
+    )
+    nasa_power_base_url: str = Field(
+        default="https://power.larc.nasa.gov", description="weather from satellites"
+    )
+    anatel_base_url: str = Field(
+        default="https://www.anatel.gov.br", description="open data of the telecom regulator"
+    )
+    anatel_stations_base_url: str = Field(
+        default="https://sistemas.anatel.gov.br", description="its licensed stations"
+    )
+    yahoo_base_url: str = Field(
+        default="https://query1.finance.yahoo.com", description="quotes of exchanges"
+    )
+    alphavantage_base_url: str = Field(
+        default="https://www.alphavantage.co", description="quotes, to top up and cross-check"
+    )
+    alphavantage_api_key: SecretStr = Field(
+        default=SecretStr(""), description="key of Alpha Vantage; empty = it is not asked"
+    )
     seed: int = Field(default=0, ge=0, description="seed of every random draw, with the item's id")
     service_level: float = Field(
         default=0.95,

@@ -127,7 +127,7 @@ def test_the_settings_are_listed_with_their_defaults_and_meanings():
         value = value.get_secret_value() if isinstance(value, SecretStr) else value
         if value is None or value == "":
             return "empty"
-        return f"`{str(value).lower()}`"
+        return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
     expected = [
         [f"`{name.upper()}`", default(field.default), field.description]

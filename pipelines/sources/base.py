@@ -1,0 +1,181 @@
+"""The interface of a source: what to ask for, and what an answer says.
+
+An adapter is pure: :meth:`Source.calls` names requests, :meth:`Source.parse` reads one answer.
+It opens no socket and knows no files, so what was fetched once can be read again at any time.
+"""
+
+import gzip
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+import pyarrow as pa
+from pydantic import SecretStr
+
+from ml.errors import DataError
+
+OBSERVATIONS = pa.schema(
+    [
+        pa.field("series", pa.string(), nullable=False),
+        pa.field("region", pa.string()),  # null = national
+        pa.field("ref_date", pa.timestamp("us"), nullable=False),  # start of the period
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("preliminary", pa.bool_(), nullable=False),
+    ]
+)
+"""What an adapter gives: units, sources and days of publication are added by its caller."""
+
+
+class SourceError(DataError):
+    """An answer, or the lack of one, that leaves a series as it was.
+
+    The message is one line: source, series, cause. It never holds a key or a token.
+    """
+
+    def __init__(self, source: str, series: Sequence[str], cause: str) -> None:
+        """Name source, series and cause."""
+        self.source, self.series, self.cause = source, tuple(series), cause
+        named = ", ".join(self.series[:3]) + (" …" if len(self.series) > 3 else "")
+        super().__init__(f"{source}: {named}: {' '.join(cause.split())}")
+
+
+class UnreachableError(SourceError):
+    """No usable answer after all tries: refused, dropped, too slow, or told to stay away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One series of one region to ask a source for.
+
+    Attributes:
+        series: Our name of it, for example ``ipca``.
+        region: Our name of the region; ``None`` = national.
+        code: The source's own name: series code, symbol, variable, station.
+        first: First day to ask for, overlap included.
+        last: Last day, usually the day of the run.
+        place: Latitude and longitude where the source needs them.
+    """
+
+    series: str
+    region: str | None
+    code: str
+    first: date
+    last: date
+    place: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, and all that is needed to read its answer at any later time.
+
+    Attributes:
+        source: Name of the adapter.
+        base: Scheme and host out of the settings, without a slash at the end.
+        target: Path and query exactly as sent, starting with a slash; holds no secret.
+        series: Names of what it is about, for messages.
+        media: What a good answer is: ``json``, ``csv`` or ``zip``.
+        context: Plain JSON values that :meth:`Source.parse` needs beside the answer.
+        secret: Query parameter that is appended when sending and never written anywhere.
+        form: Fields of a POST; ``None`` = GET.
+        headers: Headers beyond the client's own.
+        no_data: Statuses that mean "nothing in this window", not a fault.
+        weight: How many requests it counts for against the host's limits.
+        conditional: Ask with the ETag of what is stored; 304 = unchanged.
+    """
+
+    source: str
+    base: str
+    target: str
+    series: tuple[str, ...]
+    media: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+    secret: tuple[str, SecretStr] | None = None
+    form: tuple[tuple[str, str], ...] | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    no_data: tuple[int, ...] = ()
+    weight: float = 1.0
+    conditional: bool = False
+
+    @property
+    def url(self) -> str:
+        """The public address without secrets."""
+        return f"{self.base}{self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A stored answer.
+
+    Attributes:
+        body: File of the raw store; ``.gz`` where the store compressed what came.
+        day: Day of the run that fetched it (``TODAY``, else the UTC clock).
+        content_type: Of the response, lower case, without parameters; empty = not said.
+    """
+
+    body: Path
+    day: date
+    content_type: str = ""
+
+    def open(self) -> IO[bytes]:
+        """The bytes as they came, as a stream; compressed storage is undone on the way."""
+        if self.body.suffix == ".gz":
+            return cast("IO[bytes]", gzip.open(self.body, "rb"))
+        return self.body.open("rb")
+
+    def read(self) -> bytes:
+        """All bytes as they came."""
+        with self.open() as stream:
+            return stream.read()
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What an answer says.
+
+    Attributes:
+        rows: OBSERVATIONS, at most one a series, region and day; may be empty.
+        notes: What was left out, counted: "3 of 40 values are null", "1 day after today".
+        then: Requests that this answer leads to (an export that is made first, then fetched).
+    """
+
+    rows: pa.Table
+    notes: tuple[str, ...] = ()
+    then: tuple[Call, ...] = ()
+
+
+class Source(Protocol):
+    """One public API."""
+
+    @property
+    def name(self) -> str:
+        """Name in ``data/raw/``, in the ``source`` column and in messages."""
+        ...
+
+    @property
+    def overlap(self) -> int:
+        """Days before the last known one that are asked for again, for revisions."""
+        ...
+
+    @property
+    def pause(self) -> float:
+        """Least time between two requests to it [s], for a weight of 1."""
+        ...
+
+    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
+        """Requests for all of ``wanted``, windows cut as the API demands.
+
+        Raises:
+            SourceError: It cannot be asked, for example because a key is missing.
+        """
+        ...
+
+    def parse(self, call: Call, answer: Answer) -> Parsed:
+        """Read one answer after checking that it is data at all.
+
+        Raises:
+            SourceError: It is an error message, a page, truncated, empty where it cannot be,
+                or holds implausible values only.
+        """
+        ...
