@@ -1,0 +1,152 @@
+"""All features at one cutoff. Pure: tables in, a frame out, nothing later than the cutoff seen."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ml.features.climate import climate_features
+from ml.features.declarations import FEATURES
+from ml.features.economy import economy_features
+from ml.features.frame import FeatureFrame
+from ml.features.holiday_calendar import calendar_features, is_state
+from ml.features.known import Known, known_at
+from ml.features.prices import price_features
+from ml.features.telecom import telecom_features
+from ml.frequency import Days
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """How the features of one table come about.
+
+    Attributes:
+        table: Name of the table.
+        scope: ``city``, ``state`` or ``nation``: which region's rows count.
+        least_share: Of the regions in a day's mean where others stand in. Weather of some
+            cities resembles that of all; a total of some states does not.
+        calculate: Values on the days of what is known.
+    """
+
+    table: str
+    scope: str
+    least_share: float
+    calculate: Callable[[Known], Mapping[str, Floats]]
+
+
+_GROUPS = {
+    "climate": _Group("climate", "city", 0.5, climate_features),
+    "economy": _Group("economic", "nation", 1.0, economy_features),
+    "telecom": _Group("anatel_5g", "state", 1.0, telecom_features),
+    "prices": _Group("prices", "nation", 1.0, price_features),
+}
+TABLES = tuple(group.table for group in _GROUPS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The features of one group on the days of the frame."""
+
+    columns: Mapping[str, Floats]
+    region: str | None
+    publishers: str | None
+    statements: tuple[str, ...]
+
+
+def features_at(
+    tables: Mapping[str, pa.Table],
+    cutoff: np.datetime64,
+    first: np.datetime64,
+    last: np.datetime64,
+    *,
+    region: str,
+) -> FeatureFrame:
+    """The features of the days ``first`` to ``last`` as they were known at the end of ``cutoff``.
+
+    Args:
+        tables: Those of ``climate``, ``economic``, ``anatel_5g`` and ``prices`` that exist;
+            features of the others are left out, the calendar is always there.
+        cutoff: Last day on which a row may have become available.
+        first: First day of the frame; windows reach back as far as the tables do.
+        last: Last day; future-known features reach it, past-only ones are NaN after what was
+            known.
+        region: City, its last two letters the state: ``salvador_ba``.
+
+    Raises:
+        ValueError: ``last`` lies before ``first``.
+    """
+    cutoff, first, last = (day.astype("datetime64[D]") for day in (cutoff, first, last))
+    if last < first:
+        raise ValueError(f"last must not lie before first, got {first} to {last}")
+    days = np.arange(first, last + np.timedelta64(1, "D"))
+    parts = {"calendar": _calendar_part(days, state_of(region))}
+    for name, group in _GROUPS.items():
+        if group.table in tables:
+            parts[name] = _outside_part(tables[group.table], group, region, cutoff, days)
+    features = tuple(feature for feature in FEATURES if feature.group in parts)
+    columns = [parts[feature.group].columns[feature.name] for feature in features]
+    return FeatureFrame(
+        features=features,
+        days=days,
+        values=np.column_stack(columns),
+        statements=tuple(said for part in parts.values() for said in part.statements),
+        regions=tuple(parts[feature.group].region for feature in features),
+        publishers=tuple(parts[feature.group].publishers for feature in features),
+    )
+
+
+def state_of(region: str) -> str:
+    """Two letters of the state that a region is, or that its name ends in.
+
+    >>> state_of("salvador_ba"), state_of("BA")
+    ('BA', 'BA')
+    """
+    return region[-2:].upper()
+
+
+def _calendar_part(days: Days, state: str) -> _Part:
+    if is_state(state):
+        return _Part(calendar_features(days, state), state, None, ())
+    said = f"calendar: '{state}' is no Brazilian state; national holidays alone count."
+    return _Part(calendar_features(days, None), None, None, (said,))
+
+
+def _outside_part(
+    table: pa.Table, group: _Group, region: str, cutoff: np.datetime64, days: Days
+) -> _Part:
+    wanted = {"city": region, "state": state_of(region), "nation": None}[group.scope]
+    known = known_at(table, cutoff, name=group.table, region=wanted, least_share=group.least_share)
+    found = group.calculate(known)
+    columns = {name: _on_days(values, known.days, days) for name, values in found.items()}
+    said = (*known.statements, *_missing(found, known, group.table, cutoff))
+    return _Part(columns, known.region, known.publishers, said)
+
+
+def _on_days(values: Floats, known: Days, days: Days) -> Floats:
+    """Values of the known days, on the days of the frame."""
+    placed = np.full(len(days), np.nan)
+    if len(known):
+        at = (days - known[0]).astype(np.int64)
+        inside = (at >= 0) & (at < len(known))
+        placed[inside] = values[at[inside]]
+    return placed
+
+
+def _missing(
+    found: Mapping[str, Floats], known: Known, table: str, cutoff: np.datetime64
+) -> tuple[str, ...]:
+    """One sentence on the features that have no value at all."""
+    if not len(known.days):
+        return ()
+    empty = [name for name, values in found.items() if np.isnan(values).all()]
+    if not empty:
+        return ()
+    said = (
+        f"{table}: too little was known by {cutoff} for {len(empty)} of {len(found)} features: "
+        f"{', '.join(empty)}."
+    )
+    return (said,)

@@ -1,0 +1,208 @@
+"""Every feature, declared once: name, unit, role, lag, source and what is done about gaps.
+
+Where a value stands in the frame:
+
+* Daily series stand on the day that they are of: a storm acts on its day, and its effect fades
+  within a week. What is not known yet at the cutoff is NaN.
+* Monthly series stand from the day on which they came out (at the latest ``lag`` days after
+  their month began) until the next one does. They describe a state of the world, are published
+  weeks late, and so a row to learn from shows exactly what a forecast is given: the newest
+  figure that was out.
+
+``persistence`` was chosen from measured autocorrelations at 15 to 30 days of five Brazilian
+cities (2021 to 2025), PTAX (2015 to 2025) and Brent; a level that is not pulled back has 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+GROUPS = ("calendar", "climate", "economy", "telecom", "prices")
+ROLES = ("static", "past_only", "future_known")
+MISSING = ("carry", "zero", "none")
+QUOTE_CARRY = 10  # days: a week until Brent comes out, and a weekend
+RELEASE_CARRY = 62  # days: one monthly release may be left out
+TELECOM_CARRY = 100  # days: two counts may be left out
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One feature.
+
+    Attributes:
+        name: ``[a-z][a-z0-9_]*``.
+        group: ``calendar``, ``climate``, ``economy``, ``telecom`` or ``prices``.
+        unit: Of the values, ``1`` where they have none.
+        role: ``static``, ``past_only`` or ``future_known``.
+        lag: Days after its day (of a month: after its first) on which it is normally known.
+        source: Table and series, or ``computed``.
+        missing: What a gap becomes: ``carry`` the last value, ``zero`` (a month before the
+            first 5G access counts 0; later gaps are carried), ``none`` (NaN stays).
+        carry: Most days that a value is carried past the day from which it stands.
+        persistence: Share of the distance to its mean that is left after a day, in [0, 1]: how
+            a forecast carries a past-only value ahead.
+        driver: Whether models may use it.
+        description: What it means.
+    """
+
+    name: str
+    group: str
+    unit: str
+    role: str
+    lag: int
+    source: str
+    missing: str
+    carry: int
+    persistence: float
+    driver: bool
+    description: str
+
+    @property
+    def behind(self) -> int:
+        """Days before a cutoff on which the frame has no value yet.
+
+        0 for monthly series, which stand from the day on which they came out.
+        """
+        return 0 if self.carry >= RELEASE_CARRY else self.lag
+
+
+def _calendar(name: str, description: str, *, unit: str = "1", driver: bool = False) -> Feature:
+    return Feature(name, "calendar", unit, "future_known", 0, "computed", "none", 0, 1.0, driver,
+                   description)  # fmt: skip
+
+
+def _climate(
+    name: str,
+    series: str,
+    persistence: float,
+    description: str,
+    *,
+    unit: str = "1",
+    driver: bool = False,
+) -> Feature:
+    return Feature(name, "climate", unit, "past_only", 1, f"climate: {series}", "none", 0,
+                   persistence, driver, description)  # fmt: skip
+
+
+def _economy(
+    name: str,
+    series: str,
+    persistence: float,
+    description: str,
+    *,
+    unit: str = "1",
+    lag: int = 0,
+    driver: bool = False,
+) -> Feature:
+    carry = RELEASE_CARRY if lag else QUOTE_CARRY
+    return Feature(name, "economy", unit, "past_only", lag, f"economic: {series}", "carry", carry,
+                   persistence, driver, description)  # fmt: skip
+
+
+def _telecom(
+    name: str,
+    series: str,
+    persistence: float,
+    description: str,
+    *,
+    unit: str = "1",
+    lag: int = 92,
+    missing: str = "zero",
+    driver: bool = False,
+) -> Feature:
+    return Feature(name, "telecom", unit, "past_only", lag, f"anatel_5g: {series}", missing,
+                   TELECOM_CARRY, persistence, driver, description)  # fmt: skip
+
+
+def _price(
+    name: str,
+    series: str,
+    persistence: float,
+    description: str,
+    *,
+    lag: int = 0,
+    driver: bool = False,
+) -> Feature:
+    return Feature(name, "prices", "1", "past_only", lag, f"prices: {series}", "carry", QUOTE_CARRY,
+                   persistence, driver, description)  # fmt: skip
+
+
+_RAIN, _TEMP, _HUMID, _WIND = (
+    "precipitation_mm",
+    "temperature_avg_c",
+    "humidity_percent",
+    "wind_max_kmh",
+)
+_CALENDAR = (
+    _calendar("is_holiday", "public holiday of the nation or of the state", driver=True),
+    _calendar("is_carnival", "Carnival Monday to Ash Wednesday", driver=True),
+    _calendar("is_after_carnival", "the three days after: work is caught up", driver=True),
+    _calendar("is_bridge_day", "the one working day between a day off and a weekend"),
+    _calendar("is_year_end", "20 December to 5 January", driver=True),
+    _calendar("is_july", "July: school holidays", driver=True),
+    _calendar("is_business_day", "Monday to Friday, no holiday, no Carnival Monday or Tuesday"),
+    _calendar("days_to_next_holiday", "0 on a holiday itself", unit="days"),
+    _calendar("month_sin", "sine of the position in the year, by month"),
+    _calendar("month_cos", "cosine of the position in the year, by month"),
+)
+_CLIMATE = (
+    _climate(_TEMP, _TEMP, 0.96, "mean temperature", unit="deg C"),
+    _climate("temperature_max_c", "temperature_max_c", 0.94, "highest temperature", unit="deg C"),
+    _climate(_HUMID, _HUMID, 0.88, "mean relative humidity", unit="%"),
+    _climate(_RAIN, _RAIN, 0.4, "rain of the local day", unit="mm"),
+    _climate(_WIND, _WIND, 0.6, "highest wind", unit="km/h"),
+    _climate("wet_bulb_c", f"{_TEMP}, {_HUMID}", 0.96, "wet-bulb temperature (Stull 2011)",
+             unit="deg C"),
+    _climate("is_storm", _RAIN, 0.0, "rain above the city's own 98 % quantile"),
+    _climate("storm_load", _RAIN, 0.6, "storm days, each fading by 0.6 a day", unit="storms",
+             driver=True),
+    _climate("is_heat", "temperature_max_c", 0.6, "highest temperature above its 98 % quantile"),
+    _climate("is_high_humidity", _HUMID, 0.5, "humidity above the city's own 90 % quantile"),
+    _climate("humidity_load_30d", _HUMID, 0.98, "mean humidity of 30 days", unit="%"),
+    _climate("humidity_load_60d", _HUMID, 0.985, "mean humidity of 60 days: corrosion", unit="%",
+             driver=True),
+    _climate("humidity_load_90d", _HUMID, 0.99, "mean humidity of 90 days", unit="%"),
+    _climate("rain_30d", _RAIN, 0.97, "rain of 30 days, gaps filled by their mean", unit="mm"),
+    _climate("is_drought", _RAIN, 0.95, "rain_30d below its own 5 % quantile"),
+    _climate("field_work_disruption", f"{_RAIN}, {_WIND}", 0.3,
+             "rain or wind above its own 95 % quantile"),
+)  # fmt: skip
+_ECONOMY = (
+    _economy("usd_brl", "usd_brl", 1.0, "PTAX closing sell rate", unit="BRL/USD"),
+    _economy("usd_brl_change_30d", "usd_brl", 0.955, "log change over 30 days"),
+    _economy("usd_brl_change_60d", "usd_brl", 0.98, "log change over 60 days: what imports cost",
+             driver=True),
+    _economy("usd_brl_volatility_30d", "usd_brl", 0.98,
+             "standard deviation of the log changes between quotes of 30 days"),
+    _economy("ipca", "ipca", 0.98, "consumer prices, change of the newest month out",
+             unit="% a month", lag=41),
+    _economy("ipca_12m", "ipca", 1.0, "consumer prices, compounded over its 12 months",
+             unit="% a year", lag=41),
+    _economy("selic", "selic", 1.0, "policy rate", unit="% a year"),
+    _economy("selic_change_90d", "selic", 0.99, "policy rate, difference over 90 days",
+             unit="percentage points"),
+    _economy("ibc_br_change_12m", "ibc_br", 0.99, "economic activity, log change over 12 months",
+             lag=76),
+)  # fmt: skip
+_TELECOM = (
+    _telecom("fiveg_accesses", "fiveg_accesses", 1.0, "5G accesses of the state", unit="accesses"),
+    _telecom("fiveg_growth_90d", "fiveg_accesses", 0.99, "log growth over 3 months",
+             missing="carry"),
+    _telecom("fiveg_share", "fiveg_accesses, mobile_accesses", 1.0, "5G of all mobile accesses"),
+    _telecom("fiveg_adoption", "fiveg_accesses", 1.0,
+             "most 5G accesses so far over the most ever known: the roll-out, never falling",
+             driver=True),
+    _telecom("fiveg_stations", "fiveg_stations", 1.0, "licensed 5G stations", unit="stations",
+             lag=31, missing="carry"),
+)  # fmt: skip
+_PRICES = (
+    _price("brent_return_20d", "Brent", 0.94, "return over 20 sessions", lag=7, driver=True),
+    _price("brent_volatility_60d", "Brent", 0.99, "standard deviation of 60 sessions' returns",
+           lag=7),
+    _price("petr4_return_20d", "PETR4", 0.94, "return over 20 sessions, dividends not added"),
+    _price("petr4_volatility_60d", "PETR4", 0.99, "standard deviation of 60 sessions' returns"),
+    _price("usd_brl_return_20d", "USD/BRL", 0.94, "return over 20 sessions"),
+)  # fmt: skip
+
+FEATURES: tuple[Feature, ...] = (*_CALENDAR, *_CLIMATE, *_ECONOMY, *_TELECOM, *_PRICES)
+BY_NAME: Mapping[str, Feature] = MappingProxyType({feature.name: feature for feature in FEATURES})

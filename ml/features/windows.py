@@ -1,0 +1,122 @@
+"""Sums, means and flags over days with gaps; a window says how much of it has to be known."""
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.frequency import Days
+
+Floats = npt.NDArray[np.float64]
+LEAST_SHARE = 0.8  # of a window's days
+LEAST_FOR_QUANTILE = 180  # known days: below half a year a quantile is one of a season
+
+
+def rolling_mean(values: Floats, window: int, least_share: float = LEAST_SHARE) -> Floats:
+    """Mean of the known values among the last ``window``, shape (T,).
+
+    NaN where fewer than ``least_share`` of the window are known. A window is summed on its own,
+    so a value does not depend on how far back the series goes.
+    """
+    views = _windows(values, window)
+    known = ~np.isnan(views)
+    count = known.sum(axis=1)
+    total = np.where(known, views, 0.0).sum(axis=1)
+    enough = count >= least_share * window
+    return np.where(enough, total / np.maximum(count, 1), np.nan)
+
+
+def rolling_deviation(values: Floats, window: int, least: int) -> Floats:
+    """Standard deviation (divisor n - 1) of the known values among the last ``window``, (T,).
+
+    NaN where fewer than ``least`` (at least 2) are known.
+    """
+    views = _windows(values, window)
+    known = ~np.isnan(views)
+    count = known.sum(axis=1)
+    mean = np.where(known, views, 0.0).sum(axis=1) / np.maximum(count, 1)
+    squares = np.where(known, views - mean[:, None], 0.0) ** 2
+    variance = squares.sum(axis=1) / np.maximum(count - 1, 1)
+    return np.where(count >= max(least, 2), np.sqrt(variance), np.nan)
+
+
+def _windows(values: Floats, window: int) -> Floats:
+    padded = np.concatenate([np.full(window - 1, np.nan), values])
+    if len(padded) < window:
+        return np.empty((0, window))
+    return np.lib.stride_tricks.sliding_window_view(padded, window)
+
+
+def fading_sum(events: Floats, factor: float, least_share: float = 0.7) -> Floats:
+    """Sum of past events, each weighing ``factor`` ** (days since it), shape (T,).
+
+    Unknown days count as without event, as long as the known ones hold ``least_share`` of all
+    weight; NaN otherwise, hence on every unknown day itself while ``factor`` < ``least_share``.
+    """
+    load = np.empty(len(events))
+    level = weight = 0.0
+    for day, event in enumerate(events):
+        known = not np.isnan(event)
+        level = factor * level + (event if known else 0.0)
+        weight = factor * weight + (1 - factor) * known
+        load[day] = level if weight >= least_share else np.nan
+    return load
+
+
+def exceeds(values: Floats, quantile: float) -> Floats:
+    """1 where a value is above the quantile of all known ones, 0 where not, NaN where unknown.
+
+    NaN throughout while fewer than ``LEAST_FOR_QUANTILE`` values are known.
+    """
+    known = ~np.isnan(values)
+    if known.sum() < LEAST_FOR_QUANTILE:
+        return np.full(len(values), np.nan)
+    return np.where(known, values > np.quantile(values[known], quantile), np.nan)
+
+
+def falls_below(values: Floats, quantile: float) -> Floats:
+    """1 where a value is below the quantile of all known ones, else as :func:`exceeds`."""
+    return exceeds(-values, 1 - quantile)
+
+
+def any_of(flags: list[Floats]) -> Floats:
+    """1 where any flag is 1, 0 where all are 0, NaN where that cannot be told, shape (T,)."""
+    stacked = np.stack(flags)
+    some = (stacked == 1).any(axis=0)
+    none = (stacked == 0).all(axis=0)
+    return np.where(some, 1.0, np.where(none, 0.0, np.nan))
+
+
+def carried(values: Floats, most: int) -> Floats:
+    """Each gap filled with the value before it, for at most ``most`` positions, shape (T,)."""
+    position = np.arange(len(values))
+    last = np.maximum.accumulate(np.where(np.isnan(values), -1, position))
+    near = (last >= 0) & (position - last <= most)
+    return np.where(near, values[last], np.nan) if len(values) else values
+
+
+def change(values: Floats, days: int) -> Floats:
+    """Difference to the value ``days`` before, NaN for the first ones, shape (T,)."""
+    before = np.concatenate([np.full(min(days, len(values)), np.nan), values[:-days]])
+    return values - before[: len(values)]
+
+
+def standing(values: Floats, since: Days, days: Days, most: int) -> Floats:
+    """Values that stand from the day on which they came out until a newer one does.
+
+    Args:
+        values: (n,) in the order of the periods that they are of, NaN = none.
+        since: (n,) day from which each stands.
+        days: (K,) days without gaps.
+        most: Days that one stands beyond its first.
+
+    Returns:
+        Shape (K,); a newer period's value always wins over an older one's.
+    """
+    stands = np.full(len(days), np.nan)
+    if not len(days):
+        return stands
+    starts = (since - days[0]).astype(np.int64)
+    for value, start in zip(values, starts, strict=True):
+        if not np.isnan(value):
+            stands[max(start, 0) :] = np.nan
+            stands[max(start, 0) : max(start + most + 1, 0)] = value
+    return stands
