@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ml.drivers.contributions import Drivers
 from ml.frequency import Days, Frequency
 
 Floats = npt.NDArray[np.float64]
@@ -24,6 +25,8 @@ class Panel:
         periods: T period starts, ascending, without gaps.
         values: (N, T), NaN = not observed. Read-only.
         units: N units, ``None`` where not known.
+        drivers: What outside drivers contribute, as known at the panel's own cutoff; ``None``
+            where none are used.
     """
 
     kind: str
@@ -32,6 +35,7 @@ class Panel:
     periods: Days
     values: Floats
     units: tuple[str | None, ...]
+    drivers: Drivers | None = None
 
     def __post_init__(self) -> None:
         """Refuse a panel whose parts do not fit each other."""
@@ -53,9 +57,13 @@ class Panel:
         return self.kind == "demand"
 
     def until(self, cutoff: np.datetime64) -> "Panel":
-        """The panel as it was when the period ``cutoff`` had just ended."""
+        """The panel as it was when the period ``cutoff`` had just ended.
+
+        Drivers do not come along: what was known of them then is for their study to say.
+        """
         keep = int(np.searchsorted(self.periods, cutoff, side="right"))
-        return replace(self, periods=self.periods[:keep], values=self.values[:, :keep].copy())
+        values = self.values[:, :keep].copy()
+        return replace(self, periods=self.periods[:keep], values=values, drivers=None)
 
     def select(self, items: Sequence[str]) -> "Panel":
         """Only the named items, in the panel's order."""
@@ -70,6 +78,7 @@ class Panel:
             items=tuple(self.items[i] for i in rows),
             values=self.values[list(rows)].copy(),
             units=tuple(self.units[i] for i in rows),
+            drivers=None if self.drivers is None else self.drivers.rows(rows),
         )
 
     def observed(self) -> npt.NDArray[np.bool_]:
@@ -88,9 +97,14 @@ def learnable_items(panel: Panel) -> tuple[str, ...]:
     return tuple(item for item, ok in zip(panel.items, enough & alive, strict=True) if ok)
 
 
-def dataset_id(panels: Sequence[Panel]) -> str:
-    """Name of what the models learn from, by its content."""
-    digest = hashlib.sha256()
+def dataset_id(panels: Sequence[Panel], outside: str = "") -> str:
+    """Name of what the models learn from, by its content.
+
+    Args:
+        panels: All panels of a run.
+        outside: Name of the outside rows that drivers are made of, by their content.
+    """
+    digest = hashlib.sha256(outside.encode())
     for panel in panels:
         digest.update(f"{panel.kind}|{panel.frequency}|{panel.units}|{panel.items!r}".encode())
         digest.update(panel.periods.astype("datetime64[D]").astype("<i8").tobytes())

@@ -1,9 +1,11 @@
 """The tables below ``DATA_DIR/processed/``: what the ETL left for the models."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -11,11 +13,13 @@ import pyarrow.parquet as pq
 from ml.batch.inputs import RunInputs, gather
 from ml.contracts.base import Contract, check
 from ml.contracts.demand import DEMAND, INVENTORY, ITEMS
-from ml.contracts.prices import PRICES
+from ml.contracts.prices import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
 from ml.errors import DataError
+from ml.frequency import period_end
 from ml.panel_tables import Prepared, demand_panel, price_panels
 
 SYNTHETIC = "synthetic_sample"
+USER = "user_files"
 
 
 def processed_folder(data_dir: Path) -> Path:
@@ -48,7 +52,33 @@ def has_processed(data_dir: Path) -> bool:
     return any((folder / f"{one.name}.parquet").exists() for one in (DEMAND, PRICES))
 
 
-def read_processed(data_dir: Path, *, as_of: date | None, today: date) -> RunInputs:
+def outside_tables(data_dir: Path) -> dict[str, pa.Table]:
+    """The processed outside tables that exist, by name.
+
+    Prices are among them where an API has served some: a user's own file is no outside data.
+    """
+    found = {one.name: read_table(data_dir, one) for one in (CLIMATE, ECONOMIC, ANATEL_5G, PRICES)}
+    tables = {name: table for name, table in found.items() if table is not None}
+    if PRICES.name in tables:
+        own = pc.is_in(tables["prices"]["source"], value_set=pa.array([USER, SYNTHETIC]))
+        if pc.all(own).as_py():
+            del tables["prices"]
+    return tables
+
+
+def known_by(outside: Mapping[str, pa.Table], day: np.datetime64) -> dict[str, pa.Table]:
+    """The rows that were available by the end of a day; tables without any are left out."""
+    limit = pa.scalar(day.astype("datetime64[us]").astype(object), pa.timestamp("us"))
+    known = {
+        name: table.filter(pc.less_equal(table["available_at"], limit))
+        for name, table in outside.items()
+    }
+    return {name: table for name, table in known.items() if table.num_rows}
+
+
+def read_processed(
+    data_dir: Path, *, as_of: date | None, today: date, region: str = ""
+) -> RunInputs:
     """Panels and tables of what is processed.
 
     Raises:
@@ -61,32 +91,42 @@ def read_processed(data_dir: Path, *, as_of: date | None, today: date) -> RunInp
             f"files into {data_dir / 'raw' / 'user'} and run python pipelines/demand_etl.py, "
             f"or run generate_ml_results, which makes a sample."
         )
+    others = {one.name: read_table(data_dir, one) for one in (ITEMS, INVENTORY)}
     return inputs_of(
-        demand,
-        prices,
-        items=read_table(data_dir, ITEMS),
-        inventory=read_table(data_dir, INVENTORY),
+        {DEMAND.name: demand, PRICES.name: prices, **others},
         as_of=as_of,
         today=today,
+        outside=outside_tables(data_dir),
+        region=region,
     )
 
 
 def inputs_of(
-    demand: pa.Table | None,
-    prices: pa.Table | None,
+    tables: Mapping[str, pa.Table | None],
     *,
-    items: pa.Table | None,
-    inventory: pa.Table | None,
     as_of: date | None,
     today: date,
+    outside: Mapping[str, pa.Table] | None = None,
+    region: str = "",
     statements: tuple[str, ...] = (),
     quality_flags: tuple[str, ...] = (),
 ) -> RunInputs:
     """Panels out of contract tables, with the sources named in their rows.
 
+    Args:
+        tables: DEMAND, PRICES, ITEMS and INVENTORY tables by name, those that there are.
+        as_of: Names the last period by its start; ``None`` = the last one that is over.
+        today: Day on which the run happens.
+        outside: Outside tables by name; rows that came out too late are left out here.
+        region: Home region of the outside tables.
+        statements: Plain sentences about what was read.
+        quality_flags: What a reader of the results should know of the inputs.
+
     Raises:
         DataError: Nothing is usable, or an id stands for two series.
     """
+    demand, prices = tables.get(DEMAND.name), tables.get(PRICES.name)
+    inventory = tables.get(INVENTORY.name)
     prepared: list[Prepared] = []
     source = {}
     if demand is not None and demand.num_rows:
@@ -100,8 +140,11 @@ def inputs_of(
         flags.append(SYNTHETIC)
     if inventory is None and "demand" in source:
         flags.append("inventory_absent")
-    return gather(tuple(prepared), items, inventory, source, statements=statements,
-                  quality_flags=tuple(flags))  # fmt: skip
+    found = gather(tuple(prepared), tables.get(ITEMS.name), inventory, source,
+                   statements=statements,
+                   quality_flags=tuple(flags))  # fmt: skip
+    ends = [period_end(panel.cutoff, panel.frequency) for panel in found.panels]
+    return replace(found, outside=known_by(outside or {}, max(ends)), region=region)
 
 
 def _sources(table: pa.Table) -> str:

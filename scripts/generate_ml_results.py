@@ -54,6 +54,14 @@ def run(
             help="D, B, W or MS: sum demand to it.  [default: inferred]", rich_help_panel=SHAPE
         ),
     ] = None,
+    no_drivers: Annotated[
+        bool,
+        typer.Option(
+            "--no-drivers",
+            help="Leave out weather, economy, 5G and the calendar.",
+            rich_help_panel=SHAPE,
+        ),
+    ] = False,
     only_forecasts: Annotated[
         bool,
         typer.Option(
@@ -106,6 +114,7 @@ def run(
             gaps,
             duplicates,
             frequency,
+            not no_drivers,
         )
         asked = Asked(item_list(items), horizon, as_of.date() if as_of else None, jobs, results)
         generate(

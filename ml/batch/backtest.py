@@ -1,7 +1,7 @@
 """Backtest stage: all models at rolling origins on a sample of items, then the weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from ml.batch.parallel import run_tasks
 from ml.batch.plan import PanelPlan, code_version, fingerprint
 from ml.batch.pooled import PREDICTED, pooled_forecast
 from ml.batch.train import train_lstm
+from ml.drivers.contributions import Drivers
 from ml.ensemble.weights import fit_weights
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.points import BacktestPoints, join, scales, summarise, truth, typical_size
@@ -29,6 +30,7 @@ class BacktestTask:
 
     Attributes:
         panel: The items, until ``as_of``.
+        drivers: Of these items at each origin; ``None`` where none are used.
         cum_steps: (N, 2) steps of which sums are scored.
         models: Names.
         origins: Cutoffs, latest first.
@@ -40,6 +42,7 @@ class BacktestTask:
     """
 
     panel: Panel
+    drivers: tuple[Drivers | None, ...]
     cum_steps: np.ndarray[tuple[int, int], np.dtype[np.int64]]
     models: tuple[str, ...]
     origins: tuple[np.datetime64, ...]
@@ -109,9 +112,10 @@ def _tasks(plan: PanelPlan, store: ModelStore) -> list[BacktestTask]:
         files = tuple(folder / str(cutoff) / f"{number:05d}.npz" for cutoff in plan.origins)
         if not all(path.exists() for path in files):
             part = plan.panel.select(items)
+            drivers = tuple(plan.train_at(day).select(items).drivers for day in plan.origins)
             tasks.append(
                 BacktestTask(
-                    part, np.stack([steps[item] for item in part.items]), plan.models,
+                    part, drivers, np.stack([steps[item] for item in part.items]), plan.models,
                     plan.origins, priors, store.folder(plan.name, "lstm_origins"), plan.horizon,
                     plan.seed, files,
                 )
@@ -125,6 +129,7 @@ def _backtest_chunk(task: BacktestTask) -> None:
     order = range(len(task.origins) - 1, -1, -1)
     for place in order:
         train = task.panel.until(task.origins[place])
+        train = replace(train, drivers=task.drivers[place])
         forecasts = {}
         for model in task.models:
             drawn = _forecast(task, model, train, task.origins[place], starts)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ml.artifacts.version import results_lock
 from ml.batch.backtest import fit_ensembles
+from ml.batch.drivers import content_id, with_drivers
 from ml.batch.inputs import RunInputs, RunOptions, make_plans
 from ml.batch.model_store import ModelStore
 from ml.batch.plan import PanelPlan
@@ -17,7 +18,6 @@ from ml.errors import ConfigError
 from ml.forecasters.registry import FAMILIES
 from ml.inventory.policies import PolicySettings
 from ml.logs import logging_to, timed
-from ml.panel import dataset_id
 from ml.processed import read_processed
 from ml.seeds import number
 from ml.settings import Settings, settings
@@ -111,7 +111,9 @@ def generate_forecasts(asked: Asked) -> tuple[RunInputs, RunResult]:
     config = settings()
     options = run_options(config, asked, "generate_forecasts")
     with logging_to(config.log_dir, "generate_forecasts", options.run_id):
-        inputs = read_processed(config.data_dir, as_of=asked.as_of, today=today(config))
+        inputs = read_processed(
+            config.data_dir, as_of=asked.as_of, today=today(config), region=config.home_region
+        )
         return inputs, run_batch(inputs, options, train=False, parts=FORECAST_PARTS)
 
 
@@ -120,7 +122,9 @@ def _planned(command: str, asked: Asked) -> Iterator[tuple[tuple[PanelPlan, ...]
     config = settings()
     options = run_options(config, asked, command)
     with logging_to(config.log_dir, command, options.run_id):
-        inputs = read_processed(config.data_dir, as_of=asked.as_of, today=today(config))
-        store = ModelStore(options.models_dir, dataset_id(list(inputs.panels)))
+        inputs = read_processed(
+            config.data_dir, as_of=asked.as_of, today=today(config), region=config.home_region
+        )
+        store = ModelStore(options.models_dir, content_id(inputs))
         store.root.mkdir(parents=True, exist_ok=True)
-        yield make_plans(inputs, options), store
+        yield with_drivers(make_plans(inputs, options), inputs, options.jobs), store

@@ -26,6 +26,10 @@ class RunInputs:
         items: ITEMS table, or ``None``.
         inventory: INVENTORY table, or ``None``.
         source: Who the data of each kind is from.
+        outside: Outside tables (``climate``, ``economic``, ``anatel_5g``, ``prices``) by name, of
+            which the drivers are made; only rows that were available in time.
+        region: City, and by its last two letters state, whose outside series move the panels.
+        drivers: Whether drivers may take part at all, the calendar among them.
         statements: Plain sentences about what was read and decided.
         quality_flags: What a reader of the results should know of the inputs.
     """
@@ -35,6 +39,9 @@ class RunInputs:
     items: pa.Table | None
     inventory: pa.Table | None
     source: Mapping[str, str]
+    outside: Mapping[str, pa.Table] = field(default_factory=dict)
+    region: str = ""
+    drivers: bool = True
     statements: tuple[str, ...] = ()
     quality_flags: tuple[str, ...] = ()
 
@@ -97,7 +104,8 @@ def gather(
             f"frequencies: {first_few(twice)}. Rename them in one of the files."
         )
     said = (*statements, *(text for one in prepared for text in one.statements))
-    return RunInputs(panels, refusals, items, inventory, source, said, quality_flags)
+    return RunInputs(panels, refusals, items, inventory, source, statements=said,
+                     quality_flags=quality_flags)  # fmt: skip
 
 
 def policies_of(panel: Panel, inputs: RunInputs, policy: PolicySettings) -> dict[str, ItemPolicy]:

@@ -2,13 +2,15 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
+from ml.drivers.contributions import Drivers
+from ml.drivers.study import Study
 from ml.evaluation.origins import cutoffs
 from ml.forecasters.base import N_PATHS
 from ml.forecasters.registry import models_of
@@ -34,6 +36,7 @@ class PanelPlan:
         backtest_items: Items that the backtest runs on.
         origins: Its cutoffs, latest first.
         seed: Of the run.
+        study: What is known of the outside drivers; ``None`` where there are none.
     """
 
     panel: Panel
@@ -45,6 +48,7 @@ class PanelPlan:
     backtest_items: tuple[str, ...]
     origins: tuple[np.datetime64, ...]
     seed: int
+    study: Study | None = None
 
     @property
     def name(self) -> str:
@@ -54,6 +58,14 @@ class PanelPlan:
             day = int(weekday(self.panel.periods[:1])[0])
             name += "_" + ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[day]
         return name
+
+    def drivers_at(self, cutoff: np.datetime64) -> Drivers | None:
+        """Contributions to all items of the panel as known at a cutoff; ``None`` = not used."""
+        return self.study.drivers.get(str(cutoff)) if self.study is not None else None
+
+    def train_at(self, cutoff: np.datetime64) -> Panel:
+        """The panel as it was at a cutoff, with the drivers as they were known then."""
+        return replace(self.panel.until(cutoff), drivers=self.drivers_at(cutoff))
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from ml.artifacts import version as versions
 from ml.batch.backtest import fit_ensembles, read_backtests, read_weights
 from ml.batch.description import version_facts
+from ml.batch.drivers import content_id, with_drivers
 from ml.batch.forecast import ChunkDone, ForecastTask, forecast_chunks, predict_pooled
 from ml.batch.inputs import RunInputs, RunOptions, inputs_hash, make_plans, policies_of
 from ml.batch.model_store import ModelStore
@@ -21,10 +22,10 @@ from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.errors import DataError, ModelError, first_few
+from ml.evaluation.driver_metrics import driver_metrics
 from ml.evaluation.metrics import metrics_table, with_ensemble
 from ml.forecasters.registry import FAMILIES, PER_SERIES
 from ml.inventory.recommendations import insufficient
-from ml.panel import dataset_id
 from ml.panel_tables import Refusal
 
 WORK = ".work"
@@ -81,10 +82,11 @@ def run_batch(
         PublishError: The disk refused.
     """
     plans = make_plans(inputs, options)
-    store = ModelStore(options.models_dir, dataset_id(list(inputs.panels)))
+    store = ModelStore(options.models_dir, content_id(inputs))
     with versions.results_lock(options.results), versions.results_lock(store.root):
         versions.discard_stale_staging(options.results)
         reuse = _version_to_reuse(options.results, store, parts)
+        plans = with_drivers(plans, inputs, options.jobs)
         if train:
             train_all(plans, store, options.jobs)
         for plan in plans:
@@ -166,10 +168,11 @@ def _tasks(
     work: Path,
 ) -> list[ForecastTask]:
     policies = policies_of(plan.panel, inputs, options.policy)
+    seen = plan.train_at(plan.panel.cutoff)
     folders = {model: store.folder(plan.name, model) for model in plan.models}
     return [
         ForecastTask(
-            panel=plan.panel.select(items),
+            panel=seen.select(items),
             horizon=plan.horizon,
             reach=plan.reach,
             weights=weights,
@@ -236,6 +239,7 @@ def _metrics(
     for plan in plans:
         kind = plan.panel.kind
         backtests = with_ensemble(read_backtests(plan, store), kind)
-        tables.append(metrics_table(backtests, weights[plan.name], kind))
+        tables.append(metrics_table(backtests, weights[plan.name], kind, plan.name))
+        tables.append(driver_metrics(plan.study, kind, plan.name))
     order = [(name, "ascending") for name in METRICS.key]
     return pa.concat_tables(tables).sort_by(order)

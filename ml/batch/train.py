@@ -61,7 +61,7 @@ def train_lstm(
 def final_task(plan: PanelPlan, store: ModelStore) -> PooledTask:
     """The pooled model that the forecast is made with."""
     folder = store.open(plan.name, "lstm", pooled_fingerprint(plan))
-    panel, learnable = plan.panel, plan.learnable
+    panel, learnable = plan.train_at(plan.panel.cutoff), plan.learnable
     return PooledTask(panel, learnable, plan.reach, plan.seed, folder, folder / PREDICTED)
 
 
@@ -78,14 +78,15 @@ def trained_task(plan: PanelPlan, store: ModelStore) -> PooledTask:
             f"models: the lstm of panel '{plan.name}' was trained for {reach} steps, this run "
             f"needs {plan.reach}. Run python ml/train_lstm.py with the same --horizon first."
         )
-    return PooledTask(plan.panel, plan.learnable, reach, plan.seed, folder, folder / PREDICTED)
+    panel = plan.train_at(plan.panel.cutoff)
+    return PooledTask(panel, plan.learnable, reach, plan.seed, folder, folder / PREDICTED)
 
 
 def origin_task(plan: PanelPlan, store: ModelStore, cutoff: np.datetime64) -> PooledTask:
     """The pooled model as it would have been at one origin of the backtest."""
     root = store.open(plan.name, "lstm_origins", pooled_fingerprint(plan))
     folder = root / str(cutoff)
-    panel = plan.panel.select(plan.learnable).until(cutoff)
+    panel = plan.train_at(cutoff).select(plan.learnable)
     return PooledTask(panel, plan.learnable, plan.reach, plan.seed, folder, folder / PREDICTED)
 
 
@@ -121,7 +122,8 @@ def _series_tasks(plan: PanelPlan, store: ModelStore, family: str) -> list[Serie
     items = [item for item in plan.wanted if item not in known]
     size = max(1, min(CHUNK, -(-len(items) // 8)))
     parts = [items[start : start + size] for start in range(0, len(items), size)]
-    return [SeriesTask(family, plan.panel.select(part), plan.seed, folder) for part in parts]
+    panel = plan.train_at(plan.panel.cutoff)
+    return [SeriesTask(family, panel.select(part), plan.seed, folder) for part in parts]
 
 
 def _fit_series(task: SeriesTask) -> None:

@@ -25,16 +25,31 @@ METRICS_MEANING = {
     "coverage_80_interval": "share of actuals between q10 and q90, randomised for counts",
     "fva_naive": "forecast value added: 1 - scaled_crps / scaled_crps of naive",
     "weight": "share of the model in the ensemble",
+    "driver_gain": "change of the scaled pinball loss that a group of drivers makes, its values as "
+    "known at each origin; below 0 = it helps",
+    "driver_gain_low": "lower end of its 90 % interval over origins",
+    "driver_gain_high": "upper end",
+    "driver_gain_foreseen": "the same had the drivers' later values been known",
+    "driver_gain_foreseen_low": "lower end of its 90 % interval over origins",
+    "driver_gain_foreseen_high": "upper end",
+    "driver_used": "1 = the class's models take the group, 0 = left out",
+    "driver_effect": "effect of one driver on the log of the rate of demand, a standard deviation",
+    "driver_effect_low": "lower end of its 90 % interval",
+    "driver_effect_high": "upper end",
 }
 
 METRICS = Contract(
     "metrics",
-    key=("kind", "item_id", "demand_class", "model", "cutoff", "horizon_step", "metric"),
+    key=("kind", "panel", "item_id", "demand_class", "model", "cutoff", "horizon_step", "metric"),
+    version=2,
     columns=(
         KIND,
         Column("item_id", pa.string(), description="item; null = all items", nullable=True),
         Column("demand_class", pa.string(), description="class; null = all", nullable=True),
-        Column("model", pa.string(), description="model"),
+        Column(
+            "model", pa.string(),
+            description="model; drivers:<group> and driver:<name> for what is outside",
+        ),
         Column(
             "cutoff", pa.timestamp("us"), "day", "origin; null = all origins", nullable=True
         ),
@@ -44,5 +59,9 @@ METRICS = Contract(
         Column("metric", pa.string(), description="name", allowed=tuple(METRICS_MEANING)),
         Column("value", pa.float64(), "see metric", "the number", nullable=True),
         Column("n_obs", pa.int64(), "1", "how many actuals it is from", lower=0),
+        Column(
+            "panel", pa.string(), nullable=True,
+            description="kind and frequency, as in demand_ms; weeks with their first day",
+        ),
     ),
 )  # fmt: skip

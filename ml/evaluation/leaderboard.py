@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+Key = tuple[str, str, str, str]
+NAMES = ("kind", "panel", "demand_class", "model")
 COLUMNS = (
     "scaled_crps", "cum_scaled_crps", "wql", "cum_wql", "bias", "coverage_80_interval",
     "coverage_95", "fva_naive", "mase", "rmsse", "mae",
@@ -15,7 +17,7 @@ COLUMNS = (
 
 
 def leaderboard(metrics: pa.Table) -> list[dict[str, Any]]:
-    """Mean of each metric over the origins, by kind, class and model; least ``scaled_crps`` first.
+    """Mean of each metric over the origins, by panel, class and model; least ``scaled_crps`` first.
 
     Args:
         metrics: In the METRICS contract.
@@ -25,20 +27,20 @@ def leaderboard(metrics: pa.Table) -> list[dict[str, Any]]:
         for row in metrics.to_pylist()
         if row["item_id"] is None and row["horizon_step"] is None and row["cutoff"] is not None
     ]
-    sums: dict[tuple[str, str, str], dict[str, list[tuple[float, int]]]] = {}
+    sums: dict[Key, dict[str, list[tuple[float, int]]]] = {}
     for row in wanted:
-        key = (row["kind"], row["demand_class"] or "all", row["model"])
+        key = (row["kind"], row["panel"], row["demand_class"] or "all", row["model"])
         if row["value"] is not None:
             sums.setdefault(key, {}).setdefault(row["metric"], []).append(
                 (row["value"], row["n_obs"])
             )
     lines = [_line(key, found) for key, found in sums.items()]
-    return sorted(lines, key=lambda line: (line["kind"], line["demand_class"] != "all",
+    return sorted(lines, key=lambda line: (line["panel"], line["demand_class"] != "all",
                                            line["demand_class"], line["scaled_crps"]))  # fmt: skip
 
 
-def _line(key: tuple[str, str, str], found: dict[str, list[tuple[float, int]]]) -> dict[str, Any]:
-    line: dict[str, Any] = dict(zip(("kind", "demand_class", "model"), key, strict=True))
+def _line(key: Key, found: dict[str, list[tuple[float, int]]]) -> dict[str, Any]:
+    line: dict[str, Any] = dict(zip(NAMES, key, strict=True))
     for name in COLUMNS:
         pairs = found.get(name, [])
         total = sum(count for _, count in pairs)
@@ -52,7 +54,7 @@ def _line(key: tuple[str, str, str], found: dict[str, list[tuple[float, int]]]) 
 def as_csv(lines: Sequence[dict[str, Any]]) -> str:
     """The leaderboard as CSV text."""
     stream = io.StringIO()
-    names = ["kind", "demand_class", "model", *COLUMNS, "n_obs", "origins"]
+    names = [*NAMES, *COLUMNS, "n_obs", "origins"]
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)

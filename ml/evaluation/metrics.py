@@ -58,6 +58,7 @@ def metrics_table(
     backtests: Sequence[BacktestPoints],
     weights: Mapping[str, Mapping[str, float]],
     kind: str,
+    panel: str,
 ) -> pa.Table:
     """Rows of the METRICS contract, sorted by key.
 
@@ -65,11 +66,13 @@ def metrics_table(
         backtests: One for each origin, the ensemble among the models.
         weights: The final weights by class, under ``*`` for the panel.
         kind: ``demand`` or ``price``.
+        panel: Name of the panel.
     """
     rows = [row for backtest in backtests for row in _origin_rows(backtest, kind)]
     rows += _item_rows(backtests, kind)
     rows += _weight_rows(weights, kind, len(backtests[0].items) if backtests else 0)
-    table = pa.Table.from_pylist(rows, schema=METRICS.schema)
+    named = [{**row, "panel": panel} for row in rows]
+    table = pa.Table.from_pylist(named, schema=METRICS.schema)
     return table.sort_by([(name, "ascending") for name in METRICS.key])
 
 

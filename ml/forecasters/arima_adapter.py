@@ -11,6 +11,7 @@ import pmdarima
 from statsmodels.tsa.arima_process import arma2ma
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
+from ml.forecasters.driver_terms import coefficients, group_terms
 from ml.forecasters.per_series import FittedSeries, Series, fit_each, load_each
 from ml.forecasters.seasonal_terms import fourier_terms, seasonal_coefficients
 from ml.panel import Panel
@@ -52,6 +53,8 @@ class ArimaForecaster:
             raise ValueError(f"arima needs {MIN_OBSERVATIONS} observations, there are {seen}")
         if np.nanmin(values) == np.nanmax(values):
             return {"constant": float(np.nanmin(values))}
+        moved, applied = _driven(values, first, panel)
+        values = values - moved
         season = seasonal_coefficients(values, first, panel.frequency)
         rest = values - fourier_terms(np.arange(first, len(row)), panel.frequency) @ season
         scale = float(np.nanstd(rest)) or 1.0
@@ -68,6 +71,7 @@ class ArimaForecaster:
             "params": [float(value) for value in params],
             "season": [float(value) for value in season],
             "scale": scale,
+            "drivers": applied,
         }
 
     def _order(self, values: Series) -> tuple[tuple[int, int, int], str | None]:
@@ -96,7 +100,12 @@ class ArimaForecaster:
             return np.full(shape, model["constant"])
         values, first = _window(row, self.window)
         season = np.asarray(model["season"])
-        rest = values - fourier_terms(np.arange(first, len(row)), panel.frequency) @ season
+        moved = _moved(model["drivers"], panel, horizon)
+        rest = (
+            values
+            - moved[first : len(row)]
+            - fourier_terms(np.arange(first, len(row)), panel.frequency) @ season
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             state = SARIMAX(rest / model["scale"], order=model["order"], trend=model["trend"])
@@ -107,7 +116,31 @@ class ArimaForecaster:
         steps = rng.choice(errors, (n_paths, horizon))
         paths = mean + _accumulate(steps, filtered.polynomial_ar, filtered.polynomial_ma, model)
         ahead = fourier_terms(np.arange(len(row), len(row) + horizon), panel.frequency)
-        return paths * model["scale"] + ahead @ season
+        return paths * model["scale"] + ahead @ season + moved[len(row) :]
+
+
+def _driven(values: Series, first: int, panel: Panel) -> tuple[Series, dict[str, float]]:
+    """What the drivers add to each value of a window, and how much of each group applies."""
+    terms = group_terms(panel, 0)
+    if not terms:
+        return np.zeros(len(values)), {}
+    matrix = np.stack(list(terms.values()), axis=1)[first:]
+    matrix = matrix - matrix.mean(axis=0)
+    unit = float(np.nanmean(values))
+    if not panel.is_demand:
+        unit = float(np.nanstd(np.diff(values))) or 1.0
+    found = coefficients(values, matrix, unit)
+    applied = {group: float(value) for group, value in zip(terms, found, strict=True)}
+    return _moved(applied, panel, 0)[first:], applied
+
+
+def _moved(applied: dict[str, float], panel: Panel, horizon: int) -> Series:
+    """Sum of the drivers' terms over history and horizon, (T + H,)."""
+    terms = group_terms(panel, horizon) if applied else {}
+    moved = np.zeros(len(panel.periods) + horizon)
+    for group, value in applied.items():
+        moved += value * terms[group]
+    return moved
 
 
 def _window(row: Series, window: int) -> tuple[Series, int]:

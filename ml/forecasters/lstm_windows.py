@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ml.drivers.contributions import Drivers
 from ml.forecasters.lstm_buckets import Buckets
 from ml.frequency import Frequency, periods_after, weekday
 from ml.panel import Panel
@@ -52,6 +53,7 @@ class Scaled:
         scales: (N,) divisor of each item's demand; ones for prices.
         kind: Of the panel.
         calendar: (T + H, G) features known ahead of every period of the panel and its horizon.
+        drivers: What outside drivers contribute, or ``None``.
     """
 
     levels: Floats
@@ -59,6 +61,7 @@ class Scaled:
     scales: Floats
     kind: str
     calendar: npt.NDArray[np.float32]
+    drivers: Drivers | None = None
 
 
 def scaled(panel: Panel, horizon: int, scales: Floats) -> Scaled:
@@ -67,7 +70,8 @@ def scaled(panel: Panel, horizon: int, scales: Floats) -> Scaled:
     seen = panel.observed()
     if not panel.is_demand:
         levels = _filled(levels)
-    return Scaled(levels, seen, scales, panel.kind, _calendar(panel, horizon))
+    calendar = _calendar(panel, horizon)
+    return Scaled(levels, seen, scales, panel.kind, calendar, panel.drivers)
 
 
 def learn_scale(panel: Panel, small: float = 20.0) -> Scale:
@@ -111,9 +115,13 @@ def inputs(table: Scaled, rows: Ints, origins: Ints) -> tuple[npt.NDArray[np.flo
     else:
         level, change, spread = _price_inputs(values, inside)
     # One float32 array filled in place: windows are by far the largest thing in memory.
-    features = np.empty((len(rows), length, 3 + table.calendar.shape[1]), np.float32)
+    season = 3 + table.calendar.shape[1]
+    groups = len(table.drivers.groups) if table.drivers is not None else 0
+    features = np.empty((len(rows), length, season + groups), np.float32)
     features[..., 0], features[..., 1], features[..., 2] = level, change, seen
-    features[..., 3:] = table.calendar[places]
+    features[..., 3:season] = table.calendar[places]
+    if table.drivers is not None:
+        features[..., season:] = table.drivers.seen_from(rows, origins, places)
     return features, spread
 
 
@@ -156,12 +164,16 @@ def targets(table: Scaled, rows: Ints, origins: Ints, steps: Ints, spread: Float
 
 
 def target_features(
-    table: Scaled, origins: Ints, steps: Ints, horizon: int
+    table: Scaled, rows: Ints, origins: Ints, steps: Ints, horizon: int
 ) -> npt.NDArray[np.float32]:
-    """Features of the target periods, (n, K, G)."""
-    features = np.empty((*steps.shape, 2 + table.calendar.shape[1]), np.float32)
+    """Features of the target periods as they are expected at the origins, (n, K, G)."""
+    season = 2 + table.calendar.shape[1]
+    groups = len(table.drivers.groups) if table.drivers is not None else 0
+    features = np.empty((*steps.shape, season + groups), np.float32)
     features[..., 0], features[..., 1] = steps / horizon, np.log(steps)
-    features[..., 2:] = table.calendar[origins[:, None] + steps]
+    features[..., 2:season] = table.calendar[origins[:, None] + steps]
+    if table.drivers is not None:
+        features[..., season:] = table.drivers.ahead_of(rows, origins, steps)
     return features
 
 

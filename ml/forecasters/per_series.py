@@ -40,7 +40,7 @@ class SeriesModel(Protocol):
         ...
 
     def fit_one(self, row: Series, panel: Panel, start: Any) -> dict[str, Any]:
-        """The model of one series (T,) of ``panel``, as plain JSON values.
+        """The model of one series (T,), the only one of ``panel``, as plain JSON values.
 
         ``start`` is a model that :meth:`fit_one` gave for an earlier cutoff, or ``None``: what
         was searched for then is used again. Raises ``ValueError`` with the reason when the
@@ -51,7 +51,7 @@ class SeriesModel(Protocol):
     def sample_one(
         self, model: dict[str, Any], row: Series, panel: Panel, shape: tuple[int, int], seed: int
     ) -> Series:
-        """Paths (S, H) of one series after the end of ``panel``."""
+        """Paths (S, H) of one series, the only one of ``panel``, after its end."""
         ...
 
 
@@ -78,7 +78,11 @@ class FittedSeries:
             draw_seed = number(seed, self.config.name, item, bits=32)
             try:
                 drawn = self.config.sample_one(
-                    json.loads(self.models[item]), row, part, (n_paths, horizon), draw_seed
+                    json.loads(self.models[item]),
+                    row,
+                    part.rows([place]),
+                    (n_paths, horizon),
+                    draw_seed,
                 )
             except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
                 failures[item] = one_line(error)
@@ -114,10 +118,11 @@ def fit_each(
         starts: Models of an earlier cutoff by item, to use their orders again.
     """
     models, failures = {}, {}
-    for row, item in zip(panel.values, panel.items, strict=True):
+    for place, item in enumerate(panel.items):
         known = starts.get(item) if starts else None
+        start = json.loads(known) if known else None
         try:
-            fitted = config.fit_one(row, panel, json.loads(known) if known else None)
+            fitted = config.fit_one(panel.values[place], panel.rows([place]), start)
         except (ValueError, ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
             failures[item] = one_line(error)
         else:

@@ -12,12 +12,14 @@ import pandas as pd
 from prophet import Prophet
 from prophet.serialize import model_from_dict, model_to_dict
 
+from ml.forecasters.driver_terms import group_terms
 from ml.forecasters.per_series import FittedSeries, Series, fit_each, load_each
 from ml.forecasters.quiet import without_deprecations
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel
 
 MIN_OBSERVATIONS = 3
+PRIOR_SCALE = 1.0  # of how much of a group of drivers applies to a series
 KEPT_ROWS = 2  # prediction asks for a history, and reads nothing of it
 
 
@@ -44,7 +46,9 @@ class ProphetForecaster:
 
     def fit_one(self, row: Series, panel: Panel, start: Any) -> dict[str, Any]:  # noqa: ARG002
         """See :class:`ml.forecasters.per_series.SeriesModel`; nothing is searched for."""
-        history = pd.DataFrame({"ds": panel.periods.astype("datetime64[us]"), "y": row}).dropna()
+        terms = group_terms(panel, 0)
+        columns = {"ds": panel.periods.astype("datetime64[us]"), "y": row, **terms}
+        history = pd.DataFrame(columns).dropna()
         if len(history) < MIN_OBSERVATIONS:
             raise ValueError(
                 f"prophet needs {MIN_OBSERVATIONS} observations, there are {len(history)}"
@@ -54,6 +58,12 @@ class ProphetForecaster:
             daily_seasonality=False,
             yearly_seasonality="auto",
         )
+        for group in terms:
+            if np.ptp(history[group].to_numpy()) > 0:
+                model.add_regressor(
+                    group, prior_scale=PRIOR_SCALE, standardize=False,
+                    mode="multiplicative" if panel.is_demand else "additive",
+                )  # fmt: skip
         with without_deprecations():
             try:
                 model.fit(history, iter=self.iterations, timeout=self.timeout)
@@ -70,7 +80,9 @@ class ProphetForecaster:
         del row  # the parameters hold all that is needed
         n_paths, horizon = shape
         days = periods_after(panel.cutoff, horizon, panel.frequency)
-        future = pd.DataFrame({"ds": days.astype("datetime64[us]")})
+        terms = group_terms(panel, horizon)
+        ahead = {group: values[len(panel.periods) :] for group, values in terms.items()}
+        future = pd.DataFrame({"ds": days.astype("datetime64[us]"), **ahead})
         with without_deprecations(), numpy_seed(seed):
             prophet = model_from_dict(model)
             prophet.uncertainty_samples = n_paths

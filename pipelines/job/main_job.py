@@ -50,7 +50,8 @@ def generate(
     store = chosen_store(None, options.results, single_writer=False) if publish else None
     with logging_to(config.log_dir, COMMAND, options.run_id):
         logger().info("run_started", results=str(options.results), asked=str(asked))
-        occasion = Occasion(config.data_dir, today(config), asked.as_of, config.seed)
+        occasion = Occasion(config.data_dir, today(config), asked.as_of, config.seed,
+                            config.home_region)  # fmt: skip
         inputs = find_inputs(named, occasion)
         show_inputs(inputs, config.data_dir)
         for statement in inputs.statements:

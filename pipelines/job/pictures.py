@@ -15,41 +15,40 @@ SEASONS = 4  # of history drawn before the forecast, times the horizon
 
 
 def draw_leaderboard(lines: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
-    """Bars of the scaled CRPS by model, one picture a kind; least is best."""
+    """Bars of the scaled CRPS by model, one picture a panel; least is best."""
     written = []
-    for kind in sorted({line["kind"] for line in lines}):
-        rows = [x for x in lines if x["kind"] == kind and x["demand_class"] == "all"]
-        figure, axes = _canvas(1, 1, width=7.5, height=0.35 * len(rows) + 1.4)
+    for panel in sorted({line["panel"] for line in lines}):
+        rows = [x for x in lines if x["panel"] == panel and x["demand_class"] == "all"]
+        figure, axes = canvas(1, 1, width=7.5, height=0.35 * len(rows) + 1.4)
         names = [row["model"] for row in rows][::-1]
         values = [row["scaled_crps"] for row in rows][::-1]
         colours = ["#d95f02" if name == "ensemble" else "#7f9db9" for name in names]
         axes[0].barh(names, values, color=colours)
         axes[0].set_xlabel("scaled CRPS on the backtest (less is better)")
-        axes[0].set_title(f"{kind}: models at {rows[0]['origins']} rolling origins")
-        written.append(_saved(figure, folder / f"leaderboard_{kind}.png"))
+        axes[0].set_title(f"{panel}: models at {rows[0]['origins']} rolling origins")
+        written.append(saved(figure, folder / f"leaderboard_{panel}.png"))
     return written
 
 
 def draw_forecasts(
-    panels: Sequence[Panel], forecasts: pa.Table, folder: Path, version: str
+    panels: Mapping[str, Panel], forecasts: pa.Table, folder: Path, version: str
 ) -> list[Path]:
-    """Fan charts of the items with the largest recent values of each panel."""
+    """Fan charts of the items with the largest recent values of each panel, by its name."""
     written = []
-    for panel in panels:
+    for panel_name, panel in panels.items():
         known = set(pc.unique(forecasts["item_id"]).to_pylist())
         recent = np.nan_to_num(panel.values[:, -panel.frequency.default_horizon * SEASONS :])
         order = np.argsort(-np.abs(recent).sum(axis=1), kind="stable")
         chosen = [int(row) for row in order if panel.items[row] in known][:SHOWN]
         if not chosen:
             continue
-        figure, axes = _canvas(-(-len(chosen) // 2), 2, width=11, height=2.6 * -(-len(chosen) // 2))
+        figure, axes = canvas(-(-len(chosen) // 2), 2, width=11, height=2.6 * -(-len(chosen) // 2))
         for axis, row in zip(axes, chosen, strict=False):
             _fan(axis, panel, row, forecasts)
         for axis in axes[len(chosen) :]:
             axis.set_axis_off()
         figure.suptitle(f"version {version}: history, median, 80 % interval, q05 to q99")
-        name = f"forecasts_{panel.kind}_{panel.frequency.value.lower()}.png"
-        written.append(_saved(figure, folder / name))
+        written.append(saved(figure, folder / f"forecasts_{panel_name}.png"))
     return written
 
 
@@ -65,7 +64,8 @@ def _fan(axis: Any, panel: Panel, row: int, forecasts: pa.Table) -> None:
     axis.tick_params(labelsize=7)
 
 
-def _canvas(rows: int, columns: int, *, width: float, height: float) -> tuple[Any, list[Any]]:
+def canvas(rows: int, columns: int, *, width: float, height: float) -> tuple[Any, list[Any]]:
+    """A figure of rows x columns plots [inches], drawn without a display."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -73,7 +73,8 @@ def _canvas(rows: int, columns: int, *, width: float, height: float) -> tuple[An
     return figure, list(axes.ravel())
 
 
-def _saved(figure: Any, path: Path) -> Path:
+def saved(figure: Any, path: Path) -> Path:
+    """Write a figure as PNG, whole or not at all."""
     staged = path.with_name(f".{path.name}")
     figure.savefig(staged, dpi=110, format="png")
     staged.replace(path)

@@ -14,6 +14,7 @@ from ml.batch.parallel import worker_peaks
 from ml.batch.run import RunResult
 from ml.evaluation.leaderboard import as_csv, as_json, leaderboard
 from ml.processed import SYNTHETIC
+from pipelines.job.driver_report import statements, write_drivers
 from pipelines.job.pictures import draw_forecasts, draw_leaderboard
 
 BANNER = "SYNTHETIC SAMPLE DATA: every number below is made up. Put your files into {folder}."
@@ -49,13 +50,14 @@ def write_reports(result: RunResult, reports: Path) -> list[Path]:
         _write(folder / "leaderboard.json", as_json(lines, **about)),
     ]
     written += draw_leaderboard(lines, folder)
+    written += write_drivers(result.plans, folder)
     return written
 
 
 def draw_version(result: RunResult, results: Path, reports: Path) -> list[Path]:
     """Fan charts of a few items of the version."""
     forecasts = read_dataset(results, "forecasts", result.record.version_id)
-    panels = [plan.panel for plan in result.plans]
+    panels = {plan.name: plan.panel for plan in result.plans}
     return draw_forecasts(panels, forecasts, reports / "results", result.record.version_id)
 
 
@@ -88,13 +90,15 @@ def show_result(result: RunResult, cost: Spent, results: Path, reports: Path) ->
     for plan in result.plans:
         kind = plan.panel.kind
         refused = sum(1 for one in result.refusals if one.kind == kind)
-        skill = _skill(result, kind)
+        skill = _skill(result, plan.name)
         shown = "not tried" if skill is None else f"{skill:+.0%}"
         table.add_row(
             plan.name, str(len(plan.wanted)), str(plan.horizon), str(plan.panel.cutoff),
-            str(counts.get(kind, 0)), str(refused), shown,
+            str(counts.get((kind, plan.panel.frequency.value), 0)), str(refused), shown,
         )  # fmt: skip
     console.print(table)
+    for text in statements(result.plans):
+        console.print(f"- {text}", markup=False, soft_wrap=True)
     console.print(f"results: {results / 'versions' / result.record.version_id}", soft_wrap=True)
     console.print(f"reports: {reports / 'results'}", soft_wrap=True)
     parts = " + ".join(f"{part:.0f}" for part in cost.peak_mib)
@@ -102,25 +106,25 @@ def show_result(result: RunResult, cost: Spent, results: Path, reports: Path) ->
     console.print(f"{cost.seconds:.0f} s, peak memory at most {total:.0f} MiB ({parts})")
 
 
-def _counts(result: RunResult, results: Path) -> dict[str, int]:
-    """Items with a fallback, by kind."""
+def _counts(result: RunResult, results: Path) -> dict[tuple[str, str], int]:
+    """Items with a fallback, by kind and frequency."""
     try:
         rows = read_dataset(results, "forecasts", result.record.version_id)
     except FileNotFoundError:
         return {}
-    seen: dict[str, set[str]] = {}
-    picked = rows.select(["kind", "item_id", "is_fallback"]).to_pylist()
+    seen: dict[tuple[str, str], set[str]] = {}
+    picked = rows.select(["kind", "frequency", "item_id", "is_fallback"]).to_pylist()
     for row in picked:
         if row["is_fallback"]:
-            seen.setdefault(row["kind"], set()).add(row["item_id"])
-    return {kind: len(items) for kind, items in seen.items()}
+            seen.setdefault((row["kind"], row["frequency"]), set()).add(row["item_id"])
+    return {panel: len(items) for panel, items in seen.items()}
 
 
-def _skill(result: RunResult, kind: str) -> float | None:
+def _skill(result: RunResult, panel: str) -> float | None:
     """Forecast value added by the ensemble against naive, over all items and origins."""
     found: list[dict[str, Any]] = [
         line
         for line in leaderboard(result.metrics)
-        if line["kind"] == kind and line["demand_class"] == "all" and line["model"] == "ensemble"
+        if line["panel"] == panel and line["demand_class"] == "all" and line["model"] == "ensemble"
     ]
     return float(found[0]["fva_naive"]) if found and found[0]["fva_naive"] is not None else None

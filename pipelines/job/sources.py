@@ -6,11 +6,18 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ml.batch.inputs import RunInputs
 from ml.errors import ConfigError
 from ml.logs import logger
-from ml.processed import SYNTHETIC, has_processed, inputs_of, read_processed
+from ml.processed import (
+    SYNTHETIC,
+    has_processed,
+    inputs_of,
+    outside_tables,
+    read_processed,
+)
 from pipelines.intake import (
     Intake,
     IntakeError,
@@ -26,6 +33,7 @@ from pipelines.intake import (
 from pipelines.intake.command import run as run_etl
 from pipelines.sample_data import ensure_sample
 
+SAMPLE_REGION = "salvador_ba"
 USER_FILES = Path("raw") / "user"
 
 
@@ -42,6 +50,7 @@ class Named:
         gaps: ``auto``, ``missing`` or ``zero``.
         duplicates: ``sum`` or ``error``.
         frequency: D, W or MS, ``None`` = infer.
+        drivers: Whether outside tables and the calendar may take part.
     """
 
     demand: Path | None = None
@@ -52,6 +61,7 @@ class Named:
     gaps: str = "auto"
     duplicates: str = "sum"
     frequency: str | None = None
+    drivers: bool = True
 
     @property
     def series(self) -> bool:
@@ -68,12 +78,14 @@ class Occasion:
         today: Day on which the run happens.
         as_of: Day that it is as of, or ``None``.
         seed: Of the sample.
+        region: Home region of the outside tables.
     """
 
     data_dir: Path
     today: date
     as_of: date | None
     seed: int
+    region: str = ""
 
 
 def find_inputs(named: Named, occasion: Occasion) -> RunInputs:
@@ -87,24 +99,32 @@ def find_inputs(named: Named, occasion: Occasion) -> RunInputs:
         DataError: Nothing usable.
     """
     if named.series:
-        return _from_files(named, occasion, "user_files")
+        return _from_files(named, occasion, "user_files", outside_tables(occasion.data_dir))
     if named.items is not None or named.inventory is not None:
         raise ConfigError("--items-file and --inventory go with --demand: name the demand as well.")
     if collect_user_files(occasion.data_dir / USER_FILES) is not None:
         statements = run_etl(
             UserFiles(), _options(named, occasion, "user_files"), occasion.data_dir
         )
-        inputs = read_processed(occasion.data_dir, as_of=occasion.as_of, today=occasion.today)
+        inputs = _from_processed(named, occasion)
         return replace(inputs, statements=(*statements, *inputs.statements))
     if has_processed(occasion.data_dir):
-        return read_processed(occasion.data_dir, as_of=occasion.as_of, today=occasion.today)
-    return _from_sample(occasion)
+        return _from_processed(named, occasion)
+    return _from_sample(named, occasion)
 
 
-def _from_sample(occasion: Occasion) -> RunInputs:
+def _from_processed(named: Named, occasion: Occasion) -> RunInputs:
+    inputs = read_processed(
+        occasion.data_dir, as_of=occasion.as_of, today=occasion.today, region=occasion.region
+    )
+    return inputs if named.drivers else replace(inputs, outside={}, drivers=False)
+
+
+def _from_sample(named: Named, occasion: Occasion) -> RunInputs:
     files = ensure_sample(occasion.data_dir / "sample", seed=occasion.seed)
-    named = Named(files.demand, files.prices, files.items, files.inventory)
-    return _from_files(named, occasion, SYNTHETIC)
+    outside = {path.stem: pq.read_table(path) for path in sorted(files.outside.glob("*.parquet"))}
+    own = Named(files.demand, files.prices, files.items, files.inventory, drivers=named.drivers)
+    return _from_files(own, replace(occasion, region=SAMPLE_REGION), SYNTHETIC, outside)
 
 
 def _options(named: Named, occasion: Occasion, source: str) -> IntakeOptions:
@@ -115,7 +135,9 @@ def _options(named: Named, occasion: Occasion, source: str) -> IntakeOptions:
     )  # fmt: skip
 
 
-def _from_files(named: Named, occasion: Occasion, source: str) -> RunInputs:
+def _from_files(
+    named: Named, occasion: Occasion, source: str, outside: Mapping[str, pa.Table]
+) -> RunInputs:
     options = _options(named, occasion, source)
     readers: dict[str, tuple[Path | None, Callable[[Path, IntakeOptions], Intake]]] = {
         "demand": (named.demand, read_demand),
@@ -134,11 +156,12 @@ def _from_files(named: Named, occasion: Occasion, source: str) -> RunInputs:
         statements = (*statements, *found.statements)
         if found.quarantine.num_rows:
             flags.append(f"quarantined_{name}_cells={found.quarantine.num_rows}")
-    return inputs_of(
-        tables["demand"], tables["prices"], items=tables["items"], inventory=tables["inventory"],
-        as_of=occasion.as_of, today=occasion.today, statements=statements,
+    inputs = inputs_of(
+        tables, as_of=occasion.as_of, today=occasion.today, region=occasion.region,
+        outside=outside if named.drivers else {}, statements=statements,
         quality_flags=tuple(flags),
     )  # fmt: skip
+    return inputs if named.drivers else replace(inputs, drivers=False)
 
 
 def _read(

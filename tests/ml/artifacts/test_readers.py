@@ -122,9 +122,9 @@ def test_an_id_called_na_is_a_text_for_every_reader(results):
     assert [row[0] for row in duckdb.sql(query).fetchall()] == ids
 
 
-def test_every_reader_that_can_finds_the_version_in_the_footer(path, dataset):
+def test_every_reader_that_can_finds_the_version_in_the_footer(kit, path, dataset):
     expected = {
-        "forecast.schema_version": "1",
+        "forecast.schema_version": str(kit.contracts[dataset].version),
         "forecast.version_id": VERSION,
         "forecast.as_of": "2026-11-19",
         "forecast.dataset": dataset,

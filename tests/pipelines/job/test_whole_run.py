@@ -140,7 +140,7 @@ def test_reports_hold_leaderboard_and_pictures(company):
     folder = company.folder / "reports" / "results"
     lines = json.loads((folder / "leaderboard.json").read_text())["leaderboard"]
     assert {line["kind"] for line in lines} == {"demand", "price"}
-    assert (folder / "leaderboard.csv").read_text().startswith("kind,demand_class,model,")
+    assert (folder / "leaderboard.csv").read_text().startswith("kind,panel,demand_class,model,")
     for picture in folder.glob("*.png"):
         assert picture.read_bytes().startswith(b"\x89PNG")
     assert len(list(folder.glob("*.png"))) == 4

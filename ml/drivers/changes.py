@@ -1,0 +1,55 @@
+"""How drivers move prices: a pooled ridge regression of daily changes on what was known before."""
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.drivers.design import Design
+
+Floats = npt.NDArray[np.float64]
+PRIOR = 0.05  # standard deviation of an effect [volatilities]: prices hardly follow anything
+BEFORE = 1  # periods between a driver's value and the change that it may explain
+
+
+def standard_changes(values: Floats) -> tuple[Floats, Floats]:
+    """Changes of each price over its own volatility, (N, T), 0 on holidays; and the volatility."""
+    filled = filled_forward(values)
+    change = np.diff(filled, axis=1, prepend=filled[:, :1])
+    known = np.isfinite(change)
+    volatility = np.sqrt(np.nanmean(np.where(known, change, np.nan) ** 2, axis=1))
+    volatility = np.where(volatility > 0, volatility, 1.0)
+    return np.nan_to_num(change / volatility[:, None]), volatility
+
+
+def filled_forward(values: Floats) -> Floats:
+    """Each price carried over days without one; NaN before the first, (N, T)."""
+    places = np.where(np.isnan(values), 0, np.arange(values.shape[1]))
+    return np.asarray(np.take_along_axis(values, np.maximum.accumulate(places, axis=1), axis=1))
+
+
+def lagged(design: Design) -> Floats:
+    """Past-only drivers moved to the period that they may explain, (T + R, F)."""
+    moved = design.values.copy()
+    past = ~design.ahead()
+    moved[BEFORE:, past] = design.values[:-BEFORE][:, past]
+    moved[:BEFORE, past] = 0.0
+    return moved
+
+
+def fit(design: Design, columns: npt.NDArray[np.bool_], changes: Floats) -> Floats:
+    """Effects of some drivers on the changes of all prices, (F,), 0 where not taking part.
+
+    Args:
+        design: T periods of history, and more.
+        columns: (F,) drivers that take part.
+        changes: (N, T) of :func:`standard_changes`.
+    """
+    effects = np.zeros(len(design.features))
+    regressors = lagged(design)[: design.length][:, columns]
+    if not columns.any():
+        return effects
+    response = changes[:, : design.length].mean(axis=0)
+    variance = float(response.var()) or 1.0
+    penalty = variance / PRIOR**2
+    gram = regressors.T @ regressors + penalty * np.eye(regressors.shape[1])
+    effects[columns] = np.linalg.solve(gram, regressors.T @ (response - response.mean()))
+    return effects

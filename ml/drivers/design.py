@@ -1,0 +1,112 @@
+"""Daily features as regressors of a panel's periods, and the seasons that are always in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.features.declarations import Feature
+from ml.features.frame import FeatureFrame
+from ml.frequency import Days, Frequency, period_start, weekday
+
+Floats = npt.NDArray[np.float64]
+YEAR = 365.25
+LEAST_YEARS = 1.5  # of history for a yearly wave
+LEAST_KNOWN = 0.5  # share of the history that a feature must be known on
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Regressors of T periods until a cutoff and R after it.
+
+    Attributes:
+        features: F features, in the order of the columns.
+        base: (T + R, B) weekdays and the yearly wave, with a constant.
+        values: (T + R, F) standardised; past-only ones are 0 after the cutoff, and 0 (their
+            mean) where they are not known.
+        length: T.
+        frequency: Of the periods.
+    """
+
+    features: tuple[Feature, ...]
+    base: Floats
+    values: Floats
+    length: int
+    frequency: Frequency
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Groups in the order of their first feature."""
+        return tuple(dict.fromkeys(feature.group for feature in self.features))
+
+    def persistence(self) -> Floats:
+        """Share of each feature's distance to its mean that is left after a period, (F,)."""
+        daily = np.array([feature.persistence for feature in self.features], np.float64)
+        return daily**self.frequency.days
+
+    def lags(self) -> npt.NDArray[np.int64]:
+        """Periods until each feature is known, (F,)."""
+        days = np.array([feature.behind for feature in self.features], np.float64)
+        return np.ceil(days / self.frequency.days).astype(np.int64)
+
+    def ahead(self) -> npt.NDArray[np.bool_]:
+        """Which features are known in advance, (F,)."""
+        return np.array([feature.role == "future_known" for feature in self.features], bool)
+
+
+def make_design(frame: FeatureFrame, periods: Days, ahead: Days, frequency: Frequency) -> Design:
+    """Regressors out of daily features.
+
+    A period has the mean of its days. Features that are known on too little of the history, or
+    that never change in it, are left out.
+
+    Args:
+        frame: Daily features, those that no model may use among them.
+        periods: T periods until the cutoff.
+        ahead: R periods after it.
+        frequency: Of the periods.
+    """
+    every = np.concatenate([periods, ahead])
+    chosen = [place for place, one in enumerate(frame.features) if one.driver]
+    means = _by_period(frame.values[:, chosen], frame.days, every, frequency)
+    history = means[: len(periods)]
+    known = np.isfinite(history).mean(axis=0)
+    with np.errstate(invalid="ignore"):
+        spread = np.nanstd(np.where(known > 0, history, 0.0), axis=0)
+    kept = np.flatnonzero((known >= LEAST_KNOWN) & (spread > 1e-9))
+    values = (means[:, kept] - np.nanmean(history[:, kept], axis=0)) / spread[kept]
+    return Design(
+        features=tuple(frame.features[chosen[place]] for place in kept),
+        base=base_terms(every, len(periods), frequency),
+        values=np.nan_to_num(values),
+        length=len(periods),
+        frequency=frequency,
+    )
+
+
+def _by_period(values: Floats, days: Days, periods: Days, frequency: Frequency) -> Floats:
+    """Mean of the known days of each period, (P, F)."""
+    anchor = int(weekday(periods[:1])[0]) if frequency is Frequency.WEEKLY else 0
+    starts = period_start(days, frequency, anchor)
+    place = np.searchsorted(periods, starts)
+    inside = (place < len(periods)) & (periods[np.minimum(place, len(periods) - 1)] == starts)
+    seen = np.isfinite(values) & inside[:, None]
+    rows = np.minimum(place, len(periods) - 1)
+    sums = np.zeros((len(periods), values.shape[1]))
+    counts = np.zeros_like(sums)
+    np.add.at(sums, rows, np.where(seen, values, 0.0))
+    np.add.at(counts, rows, seen.astype(float))
+    return np.where(counts > 0, sums / np.maximum(counts, 1.0), np.nan)
+
+
+def base_terms(periods: Days, length: int, frequency: Frequency) -> Floats:
+    """A constant, weekdays of daily panels, and a yearly wave where history allows, (P, B)."""
+    parts = [np.ones(len(periods))]
+    if frequency in (Frequency.DAILY, Frequency.BUSINESS):
+        last = 7 if frequency is Frequency.DAILY else 5
+        parts += [(weekday(periods) == day).astype(float) for day in range(1, last)]
+    if length * frequency.days >= LEAST_YEARS * YEAR:
+        day = (periods - periods.astype("datetime64[Y]")).astype(float)
+        angle = 2 * np.pi * day / YEAR
+        parts += [wave(k * angle) for k in (1, 2) for wave in (np.sin, np.cos)]
+    return np.stack(parts, axis=1)

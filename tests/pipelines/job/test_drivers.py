@@ -1,0 +1,121 @@
+"""Outside data in a whole run: what was known in time moves the forecasts, nothing else does."""
+
+import csv
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from ml.contracts.prices import CLIMATE
+from tests.pipelines.job.conftest import Workspace, write_demand
+
+pytestmark = pytest.mark.slow
+AS_OF = np.datetime64("2025-09-30")
+DAYS = np.arange(AS_OF - 600, AS_OF + 30, dtype="datetime64[D]")
+REGION = "salvador_ba"
+
+
+def humidity(seed=3):
+    """Slowly wandering humidity, and the mean of its last 60 days in standard deviations."""
+    rng = np.random.default_rng(seed)
+    slow = np.zeros(len(DAYS) + 60)
+    for t in range(1, len(slow)):
+        slow[t] = 0.99 * slow[t - 1] + rng.normal()
+    values = np.clip(75 + 2 * slow, 20, 100)
+    load = np.convolve(values, np.ones(60) / 60, "valid")[1:]
+    return values[60:], (load - load.mean()) / load.std()
+
+
+VALUES, LOAD = humidity()
+
+
+def demand_rows():
+    rng = np.random.default_rng(11)
+    rows = []
+    for number, rate in enumerate((0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2)):
+        counts = rng.poisson(rate * np.exp(0.9 * LOAD))
+        rows += [(f"P{number}", str(day), str(y)) for day, y in zip(DAYS, counts, strict=True)]
+    return rows
+
+
+def write_climate(folder, *, changed=None):
+    """The table that the ETL would leave; rows that came out after ``changed`` are nonsense."""
+    out = DAYS + 1
+    values = VALUES if changed is None else np.where(out > changed, 1.0, VALUES)
+    count = len(DAYS)
+    columns = {
+        "series": ["humidity_percent"] * count,
+        "region": [REGION] * count,
+        "ref_date": DAYS.astype("datetime64[us]"),
+        "available_at": out.astype("datetime64[us]"),
+        "value": values,
+        "unit": ["%"] * count,
+        "source": ["open_meteo"] * count,
+        "preliminary": [False] * count,
+    }
+    processed = folder / "data" / "processed"
+    processed.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns).cast(CLIMATE.schema), processed / "climate.parquet")
+
+
+def a_run(folder, *, changed=None, options=()):
+    folder.mkdir()
+    write_climate(folder, changed=changed)
+    made = Workspace(folder)
+    demand = write_demand(folder / "demand.csv", demand_rows())
+    done = made.generate(
+        "--demand", str(demand), "--as-of", str(AS_OF), "--horizon", "14", *options
+    )
+    return made, done
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return a_run(tmp_path_factory.mktemp("plain") / "run")
+
+
+def test_a_driver_that_moves_demand_is_used_and_said(plain):
+    made, done = plain
+    used = [line for line in done.stdout.splitlines() if "drivers used" in line]
+    assert any("climate" in line.partition("left out")[0] for line in used)
+    rows = made.table("metrics").to_pylist()
+    effects = [r for r in rows if r["model"] == "driver:humidity_load_60d"
+               and r["demand_class"] is None]  # fmt: skip
+    low = next(r["value"] for r in effects if r["metric"] == "driver_effect_low")
+    assert low > 0
+    gains = {r["metric"]: r["value"] for r in rows if r["model"] == "drivers:climate"
+             and r["demand_class"] is None}  # fmt: skip
+    assert gains["driver_gain_low"] <= gains["driver_gain"] <= gains["driver_gain_high"] < 0
+
+
+def test_drivers_are_reported_as_table_and_picture(plain):
+    folder = plain[0].folder / "reports" / "results"
+    with (folder / "drivers.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["drivers"] for row in rows} >= {"climate", "calendar", "humidity_load_60d"}
+    assert (folder / "drivers_demand_d.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_outside_rows_that_came_out_after_the_last_period_change_nothing(plain, tmp_path):
+    made, _ = a_run(tmp_path / "run", changed=AS_OF)
+    assert made.hashes() == plain[0].hashes()
+
+
+def test_outside_rows_that_were_known_do_change_the_forecasts(plain, tmp_path):
+    made, _ = a_run(tmp_path / "run", changed=AS_OF - 200)
+    assert made.hashes()["forecasts"] != plain[0].hashes()["forecasts"]
+
+
+def test_without_drivers_none_is_read(plain, tmp_path):
+    made, done = a_run(tmp_path / "run", options=("--no-drivers",))
+    assert "demand_d: no drivers, as asked" in done.stdout
+    metrics = made.table("metrics")
+    assert not pc.any(pc.starts_with(metrics["metric"], "driver")).as_py()
+    assert made.hashes()["forecasts"] != plain[0].hashes()["forecasts"]
+
+
+def test_a_monthly_panel_without_outside_tables_says_that_none_are_used(company):
+    said = (company.folder / "stdout.txt").read_text()
+    assert "demand_ms: no drivers are used: there are no outside tables" in said
