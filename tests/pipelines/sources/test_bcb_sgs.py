@@ -1,0 +1,174 @@
+import json
+from datetime import date, timedelta
+from itertools import pairwise
+
+import pytest
+
+from pipelines.sources.base import SourceError
+from pipelines.sources.bcb_sgs import DOLLAR_SELL, BcbSgs
+from tests.pipelines.sources.payloads_money import (
+    NO_JSON,
+    SGS_NOT_FOUND,
+    SGS_TEN_YEARS,
+    SGS_TOO_MANY,
+    answered,
+    as_json,
+    over_the_wire,
+    sgs,
+    values_of,
+    wanted,
+)
+from tests.pipelines.sources.replay import Reply
+
+SOURCE = BcbSgs("http://x")
+
+
+def only_call(series="usd_brl", code=DOLLAR_SELL, **window):
+    (call,) = SOURCE.calls([wanted(series, code, **window)])
+    return call
+
+
+def parse(tmp_path, body, *, day="2025-03-10", **asked):
+    return SOURCE.parse(only_call(**asked), answered(tmp_path, body, day=day))
+
+
+def window_of(call):
+    """First and last day as the service is asked for them."""
+    query = dict(part.split("=") for part in call.target.split("?")[1].split("&"))
+    return tuple(
+        date(*map(int, reversed(query[name].split("/")))) for name in ("dataInicial", "dataFinal")
+    )
+
+
+def test_the_request_has_days_first_and_both_ends():
+    call = only_call("selic", "432", first="2025-02-28", last="2025-03-10")
+    assert call.url == (
+        "http://x/dados/serie/bcdata.sgs.432/dados?formato=json"
+        "&dataInicial=28/02/2025&dataFinal=10/03/2025"
+    )
+    assert call.no_data == (404,)
+    assert call.series == ("selic",)
+
+
+def test_the_dollar_is_asked_for_as_it_is_sold():
+    assert "/bcdata.sgs.1/" in only_call("usd_brl", DOLLAR_SELL).target
+
+
+@pytest.mark.parametrize("code", ["1", "11", "432", "1178", "99999"])
+@pytest.mark.parametrize("first", ["1999-03-05", "2015-01-01", "2016-02-29", "2026-11-20"])
+def test_no_window_of_a_daily_series_is_longer_than_five_years_and_none_leaves_a_gap(code, first):
+    calls = SOURCE.calls([wanted("x", code, first=first, last="2026-11-20")])
+    windows = [window_of(call) for call in calls]
+    assert windows[0][0] == date.fromisoformat(first)
+    assert windows[-1][1] == date(2026, 11, 20)
+    assert all(end - start <= timedelta(days=5 * 365) for start, end in windows)
+    # the first rows of a window go missing at times: the window before has them as well
+    assert all(after[0] <= before[1] - timedelta(days=9) for before, after in pairwise(windows))
+
+
+@pytest.mark.parametrize("code", ["189", "433", "24363", "24364"])
+def test_a_monthly_series_is_asked_for_at_once_from_the_first_of_a_month(code):
+    call = only_call("ipca", code, first="2000-01-15", last="2026-11-20")
+    assert window_of(call) == (date(2000, 1, 1), date(2026, 11, 20))
+
+
+@pytest.mark.parametrize("code", ["1", "433"])
+def test_a_window_that_starts_after_its_end_is_not_asked_for(code):
+    assert SOURCE.calls([wanted("x", code, first="2025-03-11", last="2025-03-10")]) == ()
+
+
+def test_a_context_survives_being_stored():
+    call = only_call()
+    assert json.loads(json.dumps(call.context)) == call.context
+
+
+def test_values_are_texts_with_a_decimal_point(tmp_path):
+    found = parse(tmp_path, sgs({"2025-03-05": "5.7833", "2025-03-06": "5.7568"}))
+    assert values_of(found) == {"2025-03-05": 5.7833, "2025-03-06": 5.7568}
+    assert found.notes == ()
+    assert found.rows["region"].null_count == 2
+
+
+def test_a_month_is_dated_on_its_first_day_and_an_end_of_period_is_left_alone(tmp_path):
+    body = as_json([{"data": "01/02/2025", "datafim": "28/02/2025", "valor": "1.31"}])
+    found = parse(tmp_path, body, series="ipca", code="433", first="2025-02-20")
+    assert values_of(found) == {"2025-02-01": 1.31}
+
+
+def test_the_target_rate_of_coming_days_is_left_out_and_counted(tmp_path):
+    body = sgs({"2025-03-09": "13.25", "2025-03-10": "13.25", "2025-03-11": "14.25"})
+    found = parse(tmp_path, body, series="selic", code="432", last="2025-03-19")
+    assert values_of(found) == {"2025-03-09": 13.25, "2025-03-10": 13.25}
+    assert found.notes == ("1 of 3 values are of days after 2025-03-10",)
+
+
+def test_rows_are_sorted_and_a_day_given_twice_counts_once(tmp_path):
+    given = [("06/03/2025", "5.75"), ("05/03/2025", "5.78"), ("06/03/2025", "5.76")]
+    body = as_json([{"data": day, "valor": value} for day, value in given])
+    found = parse(tmp_path, body)
+    assert list(values_of(found).items()) == [("2025-03-05", 5.78), ("2025-03-06", 5.76)]
+    assert found.notes == ("1 of 3 values are of a day given twice, the last counts",)
+
+
+def test_a_null_or_wrong_value_leaves_its_neighbours(tmp_path):
+    body = as_json([{"data": day, "valor": value} for day, value in
+                    [("05/03/2025", "5.78"), ("06/03/2025", None), ("07/03/2025", ""),
+                     ("08/03/2025", "5.80"), ("31/02/2025", "5.81")]])  # fmt: skip
+    found = parse(tmp_path, body)
+    assert values_of(found) == {"2025-03-05": 5.78, "2025-03-08": 5.8}
+    assert found.notes[0] == "2 of 5 values are null"
+    assert found.notes[1] == "1 of 5 values cannot be read, first: '31/02/2025: 5.81'"
+
+
+@pytest.mark.parametrize("body", [b"[]", SGS_NOT_FOUND], ids=["an empty list", "not found"])
+def test_nothing_in_a_window_is_no_fault(tmp_path, body):
+    assert parse(tmp_path, body).rows.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        *((body, cause) for cause, body in NO_JSON.items()),
+        (SGS_TEN_YEARS, "the service says O sistema aceita uma janela .* 10 anos"),
+        (SGS_TOO_MANY, r"the service says br.gov.bcb.SGSNegocioException: .* 20 \(400\)"),
+        (b'{"x": 1}', "changed format: an object with x"),
+        (b"{}", "changed format: an object with nothing"),
+        (b'[{"date": "05/03/2025", "valor": "1"}]', "changed format: a record without data"),
+        (b'["05/03/2025"]', "changed format: a record without data, valor"),
+        (b'[{"data": "05/03/2025", "valor": "5,7833"}]', "1 of 1 values cannot be read"),
+        (b'[{"data": "2025-03-05", "valor": "5.7833"}]', "1 of 1 values cannot be read"),
+        (b'[{"data": "05/03/2025", "valor": "57833"}]', r"outside \[0.5, 25\]"),
+        (b'[{"data": "05/03/2025", "val', "JSON that breaks off"),
+    ],
+    ids=lambda x: x.split(" [")[0][:40] if isinstance(x, str) else "",
+)
+def test_what_is_no_data_is_one_line_with_source_series_and_cause(tmp_path, body, cause):
+    with pytest.raises(SourceError, match=rf"^bcb_sgs: usd_brl: .*{cause}") as caught:
+        parse(tmp_path, body)
+    assert "\n" not in str(caught.value)
+
+
+def test_over_the_wire_the_address_is_as_it_was_written(server, client):
+    source = BcbSgs(server.base)
+    server.routes["/dados/serie/bcdata.sgs.1/"] = Reply(body=sgs({"2025-03-05": "5.7833"}))
+    (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL)])
+    assert values_of(over_the_wire(source, call, client)) == {"2025-03-05": 5.7833}
+    assert server.targets() == [
+        "/dados/serie/bcdata.sgs.1/dados?formato=json&dataInicial=01/03/2025&dataFinal=10/03/2025"
+    ]
+
+
+def test_over_the_wire_nothing_in_the_window_is_no_fault(server, client):
+    source = BcbSgs(server.base)
+    server.routes["/dados"] = Reply(404, SGS_NOT_FOUND)
+    (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL)])
+    assert client.fetch(call, pause=0.0).outcome == "no_data"
+
+
+def test_over_the_wire_a_window_that_is_too_long_ends_at_once(server, client):
+    source = BcbSgs(server.base)
+    server.routes["/dados"] = Reply(406, SGS_TEN_YEARS)
+    (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL)])
+    with pytest.raises(SourceError, match=r"^bcb_sgs: usd_brl: .*406.*janela"):
+        client.fetch(call, pause=0.0)
+    assert len(server.log) == 1
