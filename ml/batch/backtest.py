@@ -92,8 +92,8 @@ def _folder(plan: PanelPlan, store: ModelStore) -> Path:
 
 def _cum_steps(plan: PanelPlan) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     """Of each backtest item: its own protection interval as far as H reaches, and H."""
-    own = dict(zip(plan.wanted, plan.protection, strict=True))
-    steps = [[min(own.get(item, plan.horizon), plan.horizon), plan.horizon]
+    own = dict(zip(plan.panel.items, plan.protection, strict=True))
+    steps = [[min(own[item], plan.horizon), plan.horizon]
              for item in plan.backtest_items]  # fmt: skip
     return np.asarray(steps, np.int64).reshape(-1, 2)
 

@@ -124,13 +124,14 @@ def make_plans(inputs: RunInputs, options: RunOptions) -> tuple[PanelPlan, ...]:
     _check_items(inputs, options.items)
     plans = []
     for panel in inputs.panels:
-        wanted = tuple(i for i in panel.items if options.items is None or i in set(options.items))
+        asked = set(panel.items if options.items is None else options.items)
+        wanted = tuple(item for item in panel.items if item in asked)
         if not wanted:
             continue
         policies = policies_of(panel, inputs, options.policy)
         longest = options.policy.max_protection_days / panel.frequency.days
         needed = [
-            protection_periods(policies[i], panel.frequency) if policies else 1 for i in wanted
+            protection_periods(policies[i], panel.frequency) if policies else 1 for i in panel.items
         ]
         protection = tuple(steps if steps <= longest else 1 for steps in needed)
         plans.append(

@@ -83,7 +83,9 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}")
-    staged.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False))
+    staged.write_text(
+        json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False), encoding="utf-8"
+    )
     staged.replace(path)
 
 
@@ -91,5 +93,5 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Read JSON; ``None`` where there is no file."""
     if not path.exists():
         return None
-    content: dict[str, Any] = json.loads(path.read_text())
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content

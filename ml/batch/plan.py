@@ -32,7 +32,8 @@ class PanelPlan:
         wanted: Items that are fitted one by one and written.
         horizon: Published steps H.
         reach: Steps predicted: at least H, and the longest protection interval.
-        protection: Steps of each wanted item's own protection interval.
+        protection: Steps of the protection interval of each item of the panel, so that what an
+            item gets does not depend on which others are asked for.
         backtest_items: Items that the backtest runs on.
         origins: Its cutoffs, latest first.
         seed: Of the run.
@@ -95,7 +96,7 @@ def make_plan(
         panel: The usable series.
         wanted: Items to write, a subset of the panel's.
         horizon: Published steps; ``None`` = the frequency's default.
-        protection: Protection interval of each wanted item [periods].
+        protection: Protection interval of each item of the panel [periods].
         backtest_items: Most items that the backtest runs on. Where there are more, those with
             the smallest hash of their id are taken, whatever else is in the file.
         seed: Of the run.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml.artifacts import version as versions
 from ml.batch.backtest import fit_ensembles, read_backtests, read_weights
@@ -178,13 +179,20 @@ def _tasks(
             weights=weights,
             folders=folders,
             policies={item: policies[item] for item in items} if policies else {},
-            stock=inputs.inventory,
+            stock=_stock_of(inputs.inventory, items),
             policy_settings=options.policy,
             provenance=provenance,
             target=work / plan.name / f"{number:06d}",
         )
         for number, items in enumerate(plan.chunks(plan.wanted, plan.reach))
     ]
+
+
+def _stock_of(inventory: pa.Table | None, items: Sequence[str]) -> pa.Table | None:
+    """The rows of these items: what a chunk carries does not grow with the file."""
+    if inventory is None:
+        return None
+    return inventory.filter(pc.is_in(inventory["item_id"], value_set=pa.array(items)))
 
 
 def _refusals(

@@ -79,7 +79,7 @@ class LstmForecaster:
     def load(self, folder: Path, panel: Panel) -> "FittedLstm":
         """See :class:`ml.forecasters.base.Forecaster`."""
         keras = load_keras()
-        plain = json.loads((folder / "model.json").read_text())
+        plain = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         config = LstmForecaster(**plain["config"])
         with without_deprecations():
             network = keras.models.load_model(folder / "network.keras")
@@ -136,7 +136,7 @@ class FittedLstm:
             "buckets": self.buckets.to_json(),
             "scale": {"as_is": self.scale.as_is, "typical": self.scale.typical},
         }
-        (folder / "model.json").write_text(json.dumps(plain))
+        (folder / "model.json").write_text(json.dumps(plain), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
