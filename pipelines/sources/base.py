@@ -75,7 +75,7 @@ class Call:
         base: Scheme and host out of the settings, without a slash at the end.
         target: Path and query exactly as sent, starting with a slash; holds no secret.
         series: Names of what it is about, for messages.
-        media: What a good answer is: ``json``, ``csv`` or ``zip``.
+        media: What a good answer is: ``json``, ``csv``, ``zip`` or ``html``.
         context: Plain JSON values that :meth:`Source.parse` needs beside the answer.
         secret: Query parameter that is appended when sending and never written anywhere.
         form: Fields of a POST; ``None`` = GET.
