@@ -78,5 +78,6 @@ def _studied(plan: PanelPlan, inputs: RunInputs, jobs: int | None) -> PanelPlan:
     tried = tuple(gains(trials))
     frame = frame_at(TrialTask(plan.panel, plan.panel.cutoff, 1, tables, inputs.region),
                      plan.panel.cutoff, 1)  # fmt: skip
-    sentences = (*said(plan.name, used, tried), *frame.statements)
+    offered = list(dict.fromkeys(one.group for one in frame.features if one.driver))
+    sentences = (*said(plan.name, used, tried, offered), *frame.statements)
     return replace(plan, study=Study(tried, tuple(effects), used, drivers, sentences))

@@ -50,6 +50,12 @@ class Drivers:
         """Only the items at these positions."""
         return replace(self, class_of=self.class_of[list(rows)])
 
+    def behind(self, periods: int) -> "Drivers":
+        """The same after so many earlier periods in which nothing is known to contribute."""
+        front = np.zeros((len(self.contribution), periods, self.contribution.shape[2]))
+        longer = np.concatenate([front, self.contribution], axis=1)
+        return replace(self, contribution=longer, last=self.last + periods)
+
     def seen_from(self, rows: Ints, origins: Ints, places: Ints) -> npt.NDArray[np.float32]:
         """Contribution of each group at ``places`` as it is expected at ``origins``.
 

@@ -5,7 +5,7 @@ sees no driver that the day itself could not have known to help.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,7 @@ from ml.frequency import Frequency
 from ml.panel import Panel
 
 MOST_ORIGINS = 24
+MOST_DAYS = 2200.0  # of history that drivers are tried on and fitted to; what is older has changed
 LEAST_DAYS = 365.0  # of history before the first origin
 LEAST_HORIZONS = 3
 
@@ -99,10 +100,18 @@ class StudyTask:
     trials: tuple[Trial, ...]
 
 
+def recent(panel: Panel) -> Panel:
+    """The last six years of a panel, without its drivers."""
+    start = max(0, len(panel.periods) - int(MOST_DAYS / panel.frequency.days))
+    values = panel.values[:, start:].copy()
+    return replace(panel, periods=panel.periods[start:], values=values, drivers=None)
+
+
 def trial_tasks(
     panel: Panel, horizon: int, tables: Mapping[str, pa.Table], region: str
 ) -> list[TrialTask]:
     """The origins that drivers are tried at: one horizon apart, after a year of history."""
+    panel = recent(panel)
     least = max(LEAST_HORIZONS * horizon, int(LEAST_DAYS / panel.frequency.days))
     ends = [len(panel.periods) - horizon * k for k in range(1, MOST_ORIGINS + 1)]
     return [
@@ -114,7 +123,8 @@ def trial_tasks(
 
 def fit_at(task: StudyTask) -> tuple[str, Drivers | None, dict[str, tuple[str, ...]]]:
     """Cutoff, contributions of the chosen groups, and what was chosen by class."""
-    panel = task.panel.until(task.cutoff)
+    whole = task.panel.until(task.cutoff)
+    panel = recent(whole)
     known = over_by(task.trials, task.cutoff, task.horizon, panel.frequency)
     names = ["price"] if not panel.is_demand else sorted(set(class_names(panel)))
     used = chosen_groups(gains(known), names)
@@ -127,11 +137,13 @@ def fit_at(task: StudyTask) -> tuple[str, Drivers | None, dict[str, tuple[str, .
         moved, _ = changes.standard_changes(learned.values)
         effects = changes.fit(design, columns_of(design, set(used["price"])), moved)[None, :]
         every = np.zeros(len(panel.items), np.int64)
-        return str(task.cutoff), contributions(design, effects, every, changes_=True), used
+        found = contributions(design, effects, every, changes_=True)
+        return str(task.cutoff), found.behind(len(whole.periods) - design.length), used
     effects = _class_effects(design, learned, used)
     order = {name: place for place, name in enumerate(used)}
     class_of = np.array([order[name] for name in class_names(panel)], np.int64)
-    return str(task.cutoff), contributions(design, effects, class_of, changes_=False), used
+    found = contributions(design, effects, class_of, changes_=False)
+    return str(task.cutoff), found.behind(len(whole.periods) - design.length), used
 
 
 def _class_effects(
@@ -147,7 +159,7 @@ def _class_effects(
 
 def effects_at(task: StudyTask) -> list[Effect]:
     """Effects of all drivers of a demand panel at a cutoff; none for prices."""
-    panel = task.panel.until(task.cutoff).select(task.learnable)
+    panel = recent(task.panel.until(task.cutoff)).select(task.learnable)
     if not panel.is_demand:
         return []
     as_trial = TrialTask(panel, task.cutoff, task.horizon, task.tables, task.region)
@@ -166,8 +178,20 @@ def effects_at(task: StudyTask) -> list[Effect]:
     return found
 
 
-def said(panel: str, used: Mapping[str, Sequence[str]], tried: Sequence[Gain]) -> tuple[str, ...]:
-    """Sentences on what is used and what is left out."""
+def said(
+    panel: str,
+    used: Mapping[str, Sequence[str]],
+    tried: Sequence[Gain],
+    offered: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """Sentences on what is used, what is left out, and what could not be tried.
+
+    Args:
+        panel: Name of the panel.
+        used: Groups by class.
+        tried: Gains of all groups that were tried.
+        offered: Groups that the tables hold drivers of.
+    """
     groups = list(dict.fromkeys(gain.group for gain in tried))
     if not groups:
         return (f"{panel}: no drivers are used: the history is too short to try them",)
@@ -177,6 +201,11 @@ def said(panel: str, used: Mapping[str, Sequence[str]], tried: Sequence[Gain]) -
         sentences.append(
             f"{panel}, {name}: drivers used: {', '.join(own) or 'none'}; left out, for no gain "
             f"beyond noise: {', '.join(left) or 'none'}"
+        )
+    untried = [group for group in offered if group not in groups]
+    if untried:
+        sentences.append(
+            f"{panel}: not tried, for too little of the history is covered: {', '.join(untried)}"
         )
     return tuple(sentences)
 

@@ -72,6 +72,14 @@ def test_contributions_to_changes_are_summed_from_the_origin_on():
     assert levels[0, :, 0].tolist() == [1.0, 7.0, 3.0]
 
 
+def test_earlier_periods_in_front_move_nothing_that_was_there():
+    found = drivers(np.array([[1.0, 2.0, 0.0]]).T, ahead=[False], persistence=[0.5], lag=[0],
+                    last=1)  # fmt: skip
+    longer = found.behind(3)
+    assert longer.last == 4
+    assert longer.index(0, 1)[:, 0].tolist() == [0.0, 0.0, 0.0, 1.0, 2.0, 1.0]
+
+
 def test_selected_items_keep_their_class():
     two = drivers(np.ones((3, 1)), ahead=[True], persistence=[1], lag=[0], last=1)
     picked = two.rows([2])

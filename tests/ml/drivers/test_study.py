@@ -89,6 +89,12 @@ def test_a_short_history_is_not_tried_and_says_so(world):
     )
 
 
+def test_a_group_that_could_not_be_tried_is_named(world, tried):
+    used = fit_at(study(world, tried))[2]
+    sentences = said("demand_d", used, gains(tried[1]), ["climate", "telecom"])
+    assert sentences[-1].endswith("too little of the history is covered: telecom")
+
+
 def test_what_is_used_and_what_is_left_out_is_said_by_class(world, tried):
     used = fit_at(study(world, tried))[2]
     sentences = said("demand_d", used, gains(tried[1]))
