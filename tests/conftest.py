@@ -1,4 +1,4 @@
-"""Panels that tests share. All synthetic, drawn from fixed seeds."""
+"""Panels that tests share, all synthetic and drawn from fixed seeds; the guard of sockets."""
 
 import os
 
@@ -7,12 +7,30 @@ import pytest
 
 from ml.frequency import Frequency, period_range
 from ml.panel import Panel
+from tests import socket_guard
 
 # Read by TensorFlow when a test first imports it: tests compute as workers do.
 for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
     os.environ[name] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+
+GUARD = socket_guard.install()
+
+
+@pytest.fixture
+def guard():
+    """The guard of this process, with what it refused."""
+    return GUARD
+
+
+@pytest.fixture(autouse=True)
+def _no_other_machine_is_talked_to():
+    """Fails a test that tried to, also where its code took the refusal for an answer."""
+    yield
+    tried = GUARD.seen[:]
+    GUARD.seen.clear()
+    assert not tried
 
 
 def monthly_panel(n_items: int = 8, months: int = 48, seed: int = 1) -> Panel:
