@@ -26,6 +26,7 @@ class Design:
             mean) where they are not known.
         length: T.
         frequency: Of the periods.
+        unknown: (F,) periods before the cutoff for which nothing of a feature was known yet.
     """
 
     features: tuple[Feature, ...]
@@ -33,6 +34,7 @@ class Design:
     values: Floats
     length: int
     frequency: Frequency
+    unknown: npt.NDArray[np.int64]
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -45,9 +47,14 @@ class Design:
         return daily**self.frequency.days
 
     def lags(self) -> npt.NDArray[np.int64]:
-        """Periods until each feature is known, (F,)."""
+        """Periods until each feature is known, (F,): declared, or longer as at the cutoff.
+
+        At every origin the forecast is given what it would be given at the cutoff, also where a
+        source is late, or has not been asked for weeks.
+        """
         days = np.array([feature.behind for feature in self.features], np.float64)
-        return np.ceil(days / self.frequency.days).astype(np.int64)
+        declared = np.ceil(days / self.frequency.days).astype(np.int64)
+        return np.maximum(declared, self.unknown)
 
     def ahead(self) -> npt.NDArray[np.bool_]:
         """Which features are known in advance, (F,)."""
@@ -75,12 +82,14 @@ def make_design(frame: FeatureFrame, periods: Days, ahead: Days, frequency: Freq
         spread = np.nanstd(np.where(known > 0, history, 0.0), axis=0)
     kept = np.flatnonzero((known >= LEAST_KNOWN) & (spread > 1e-9))
     values = (means[:, kept] - np.nanmean(history[:, kept], axis=0)) / spread[kept]
+    unknown = np.argmax(np.isfinite(history[::-1, kept]), axis=0).astype(np.int64)
     return Design(
         features=tuple(frame.features[chosen[place]] for place in kept),
         base=base_terms(every, len(periods), frequency),
         values=np.nan_to_num(values),
         length=len(periods),
         frequency=frequency,
+        unknown=unknown,
     )
 
 
