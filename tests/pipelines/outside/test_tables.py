@@ -1,0 +1,90 @@
+"""Tables that a command shares with others."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.artifacts.lock import results_lock
+from ml.contracts.prices import PRICES
+from ml.settings import settings
+from pipelines.outside.domains import domain
+from pipelines.outside.tables import write_series
+
+
+def users_price(desk, name, values=(1.5, 1.6)):
+    """Prices that the user's own file has given."""
+    days = [f"2026-11-{17 + n}" for n in range(len(values))]
+    path = desk.path("prices")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stamps = pa.array(days).cast(pa.timestamp("us"))
+    rows = pa.table(
+        {
+            "series": [name] * len(days),
+            "region": pa.nulls(len(days), pa.string()),
+            "ref_date": stamps,
+            "available_at": stamps,
+            "value": list(values),
+            "unit": pa.nulls(len(days), pa.string()),
+            "source": ["user_files"] * len(days),
+            "preliminary": [False] * len(days),
+            "currency": pa.nulls(len(days), pa.string()),
+        },
+        schema=PRICES.schema,
+    )
+    pq.write_table(rows, path)
+
+
+def test_prices_of_the_users_files_stay_as_they_are(desk, world):
+    users_price(desk, "COPPER")
+    before = desk.rows("prices", "COPPER")
+    desk.etl("prices")
+    desk.etl("prices", "--reparse")
+    assert desk.rows("prices", "COPPER") == before
+    assert {row["series"] for row in desk.rows("prices")} == {
+        "COPPER", "Brent", "PETR4", "USD/BRL",
+    }  # fmt: skip
+
+
+def test_a_series_that_the_users_files_have_is_left_to_them_and_the_others_go_on(desk, world):
+    users_price(desk, "PETR4")
+    before = desk.rows("prices", "PETR4")
+    done = desk.etl("prices")
+    assert "PETR4: the user's files have this series, it is not collected" in done.stderr
+    assert "yahoo" not in world.asked()
+    assert desk.rows("prices", "PETR4") == before
+    assert desk.rows("prices", "Brent")
+
+
+def test_the_users_files_and_the_collected_prices_do_not_push_each_other_out(desk, world):
+    desk.etl("prices")
+    collected = desk.rows("prices")
+    user = desk.folder / "data" / "raw" / "user"
+    user.mkdir(parents=True)
+    (user / "prices.csv").write_text("date,COPPER\n2026-11-17,1.5\n2026-11-18,1.6\n")
+    desk.run("demand_etl")
+    assert [row for row in desk.rows("prices") if row["source"] != "user_files"] == collected
+    desk.next_day()
+    desk.etl("prices")
+    assert len(desk.rows("prices", "COPPER")) == 2
+
+
+def test_rows_that_the_user_brought_while_a_run_was_fetching_are_not_lost(desk):
+    desk.set()
+    users_price(desk, "PETR4")
+    before = desk.rows("prices")
+    assert write_series(domain("prices", settings()), {}, desk.path("prices").parent) == []
+    assert desk.rows("prices") == before
+
+
+def test_a_table_that_is_no_parquet_file_is_named_with_what_to_do(desk, world):
+    desk.etl("economic", "--series", "selic")
+    desk.path("economic").write_bytes(b"PAR1 no more")
+    done = desk.etl("economic", expect=3)
+    assert "economic.parquet: not a readable Parquet file" in done.stderr
+    assert "economic_etl.py --reparse" in done.stderr
+
+
+def test_a_second_run_at_the_same_time_is_told_to_wait(desk, world):
+    with results_lock(desk.folder / "data" / "raw" / "_runs" / ".economic"):
+        done = desk.etl("economic", expect=5)
+    assert "is held by another run" in done.stderr
+    assert not world.asked()
