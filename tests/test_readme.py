@@ -29,6 +29,7 @@ from ml.contracts.demand import CRITICALITIES, STATUSES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS, METRICS_MEANING
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.features.declarations import FEATURES
 from ml.forecasters.registry import models_of
 from ml.settings import PROJECT, Settings
 from pipelines.intake import IntakeOptions, UserFiles
@@ -54,6 +55,12 @@ COMMANDS = {
     "scripts/deploy_ml_results.py": "### `deploy_ml_results`",
     "scripts/auto_update_ml_results.py": "### `auto_update_ml_results`",
     "pipelines/demand_etl.py": "### `pipelines/demand_etl.py`",
+    "pipelines/climate_etl.py": "### `pipelines/climate_etl.py`",
+    "pipelines/economic_etl.py": "### `pipelines/climate_etl.py`",
+    "pipelines/anatel_5g_etl.py": "### `pipelines/climate_etl.py`",
+    "pipelines/price_etl.py": "### `pipelines/climate_etl.py`",
+    "pipelines/import_history.py": "### `pipelines/import_history.py`",
+    "pipelines/feature_calculation_etl.py": "### `pipelines/feature_calculation_etl.py`",
     "ml/train_prophet.py": "### `ml/train_prophet.py`",
     "ml/train_arima.py": "### `ml/train_prophet.py`",
     "ml/train_lstm.py": "### `ml/train_prophet.py`",
@@ -101,6 +108,17 @@ def test_every_option_of_a_command_is_in_its_section_and_no_other(command, monke
     assert command in text
     listed = {OPTION.findall(row[0])[0] for row in table(text)}
     assert listed == offered
+
+
+def test_every_feature_is_listed_with_what_it_is_and_no_other():
+    expected = [
+        [
+            f"`{one.name}`" + (" *" if one.driver else ""), one.group, one.unit,
+            one.role.replace("_", " "), str(one.lag), one.source, one.description,
+        ]
+        for one in FEATURES
+    ]  # fmt: skip
+    assert table(section("### Features")) == expected
 
 
 def test_every_runnable_file_has_a_section():

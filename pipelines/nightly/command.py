@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ml.logs import logging_to
 from ml.settings import settings
-from pipelines.nightly.steps import run_night, steps
+from pipelines.nightly.steps import Failure, run_night, steps
 
 COMMAND = "auto_update_ml_results"
 LOCK = ".nightly"  # below DATA_DIR
@@ -23,8 +23,13 @@ def night(to: Path | None, results: Path | None) -> tuple[int, str]:
     planned = steps(config, results, to)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     with logging_to(config.log_dir, COMMAND, run_id):
-        failure = run_night(planned, config.data_dir / LOCK)
-    if failure is None:
-        return 0, f"night done: {', '.join(step.name for step in planned)}"
-    said = failure.last_line.removeprefix("error: ")
-    return failure.code, f"error: {failure.step} failed ({failure.code}): {said}"
+        outcome = run_night(planned, config.data_dir / LOCK)
+    if outcome.ended_by is not None:
+        return outcome.ended_by.code, f"error: {_said(outcome.ended_by)}"
+    done = f"night done: {', '.join(step.name for step in planned)}"
+    degraded = "; ".join(_said(failure) for failure in outcome.degraded)
+    return 0, f"{done}; degraded: {degraded}" if degraded else done
+
+
+def _said(failure: Failure) -> str:
+    return f"{failure.step} failed ({failure.code}): {failure.last_line.removeprefix('error: ')}"

@@ -22,15 +22,18 @@ class Step:
     Attributes:
         name: What it is called in messages.
         command: Program file and options.
+        needed: Whether the night ends where it fails. Without last night's weather there is
+            still a forecast to make.
     """
 
     name: str
     command: tuple[str, ...]
+    needed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A command that failed, which ends the night.
+    """A command that failed.
 
     Attributes:
         step: Its name.
@@ -66,7 +69,7 @@ def steps(config: Settings, results: Path | None, to: Path | None) -> list[Step]
     found = []
     if config.enable_external_apis:
         files = [PROJECT / "pipelines" / f"{name}.py" for name in OUTSIDE]
-        found += [Step(path.stem, (str(path),)) for path in files if path.exists()]
+        found += [Step(path.stem, (str(path),), needed=False) for path in files if path.exists()]
     place = ("--results", str(results)) if results else ()
     target = ("--to", str(to)) if to else ()
     scripts = PROJECT / "scripts"
@@ -75,8 +78,21 @@ def steps(config: Settings, results: Path | None, to: Path | None) -> list[Step]
     return [*found, main_job, deploy]
 
 
-def run_night(planned: Sequence[Step], lock_folder: Path) -> Failure | None:
-    """Run the steps until one fails; what they say goes to this process's stderr.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a night went.
+
+    Attributes:
+        ended_by: The needed step that failed; ``None`` = the night came to its end.
+        degraded: Steps that failed and were passed over.
+    """
+
+    ended_by: Failure | None
+    degraded: tuple[Failure, ...]
+
+
+def run_night(planned: Sequence[Step], lock_folder: Path) -> Outcome:
+    """Run the steps until a needed one fails; what they say goes to this process's stderr.
 
     A step that fails leaves the published version as it is: only the last one publishes.
 
@@ -87,14 +103,17 @@ def run_night(planned: Sequence[Step], lock_folder: Path) -> Failure | None:
     Raises:
         PublishError: Another night is still running.
     """
+    degraded: tuple[Failure, ...] = ()
     with results_lock(lock_folder):
         for step in planned:
             logger().info("step_started", step=step.name)
             code, last_line = _run(step)
             logger().info("step_done", step=step.name, code=code, last_line=last_line)
+            if code and step.needed:
+                return Outcome(Failure(step.name, code, last_line), degraded)
             if code:
-                return Failure(step.name, code, last_line)
-    return None
+                degraded = (*degraded, Failure(step.name, code, last_line))
+    return Outcome(None, degraded)
 
 
 def _run(step: Step) -> tuple[int, str]:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pipelines.nightly.steps import Step, run_night
+from pipelines.nightly.steps import Failure, Step, run_night
 from tests.pipelines.job.conftest import Workspace, write_demand
 
 NIGHT = "scripts/auto_update_ml_results.py"
@@ -50,16 +50,30 @@ def test_steps_after_a_failed_one_do_not_run(tmp_path):
     fail.write_text("import sys; print('first'); print('the reason'); print(); sys.exit(4)")
     touch = tmp_path / "touch.py"
     touch.write_text(f"open({str(marker)!r}, 'w').close()")
-    failure = run_night([Step("one", (str(fail),)), Step("two", (str(touch),))], tmp_path / "lock")
-    assert (failure.step, failure.code, failure.last_line) == ("one", 4, "the reason")
+    night = [Step("one", (str(fail),)), Step("two", (str(touch),))]
+    outcome = run_night(night, tmp_path / "lock")
+    assert outcome.ended_by == Failure("one", 4, "the reason")
     assert not marker.exists()
+
+
+def test_outside_data_that_cannot_be_had_is_said_and_does_not_end_the_night(tmp_path):
+    marker = tmp_path / "ran"
+    fail = tmp_path / "fail.py"
+    fail.write_text("import sys; print('error: nobody answers'); sys.exit(3)")
+    touch = tmp_path / "touch.py"
+    touch.write_text(f"open({str(marker)!r}, 'w').close()")
+    night = [Step("weather", (str(fail),), needed=False), Step("two", (str(touch),))]
+    outcome = run_night(night, tmp_path / "lock")
+    assert outcome.ended_by is None
+    assert outcome.degraded == (Failure("weather", 3, "error: nobody answers"),)
+    assert marker.exists()
 
 
 def test_a_step_killed_by_a_signal_gets_the_code_that_a_shell_gives_it(tmp_path):
     path = tmp_path / "killed.py"
     path.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    failure = run_night([Step("killed", (str(path),))], tmp_path / "lock")
-    assert (failure.code, failure.last_line) == (128 + 9, "killed by signal 9")
+    outcome = run_night([Step("killed", (str(path),))], tmp_path / "lock")
+    assert outcome.ended_by == Failure("killed", 128 + 9, "killed by signal 9")
 
 
 def test_incomplete_keys_of_the_store_show_before_the_work(workspace):
