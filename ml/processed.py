@@ -55,15 +55,14 @@ def has_processed(data_dir: Path) -> bool:
 def outside_tables(data_dir: Path) -> dict[str, pa.Table]:
     """The processed outside tables that exist, by name.
 
-    Prices are among them where an API has served some: a user's own file is no outside data.
+    Of prices those that an API has served: a user's own file is no outside data.
     """
     found = {one.name: read_table(data_dir, one) for one in (CLIMATE, ECONOMIC, ANATEL_5G, PRICES)}
     tables = {name: table for name, table in found.items() if table is not None}
     if PRICES.name in tables:
         own = pc.is_in(tables["prices"]["source"], value_set=pa.array([USER, SYNTHETIC]))
-        if pc.all(own).as_py():
-            del tables["prices"]
-    return tables
+        tables["prices"] = tables["prices"].filter(pc.invert(own))
+    return {name: table for name, table in tables.items() if table.num_rows}
 
 
 def known_by(outside: Mapping[str, pa.Table], day: np.datetime64) -> dict[str, pa.Table]:

@@ -5,7 +5,14 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.errors import ConfigError
@@ -21,8 +28,22 @@ def _empty_is_none(value: object) -> object:
     return None if value == "" else value
 
 
+STATES = (
+    "ac", "al", "am", "ap", "ba", "ce", "df", "es", "go", "ma", "mg", "ms", "mt", "pa", "pb", "pe",
+    "pi", "pr", "rj", "rn", "ro", "rr", "rs", "sc", "se", "sp", "to",
+)  # fmt: skip
 ProjectPath = Annotated[Path, BeforeValidator(_below_project)]
 OptionalDay = Annotated[date | None, BeforeValidator(_empty_is_none)]
+
+
+def _region(name: str) -> str:
+    state = name[-2:].lower()
+    if state not in STATES or name not in (name[:-3] + "_" + name[-2:], name[-2:]):
+        raise ValueError("write a city as salvador_ba, with its state, or a state as BA")
+    return name
+
+
+Region = Annotated[str, AfterValidator(_region)]
 
 
 def _or_minio(name: str) -> AliasChoices:
@@ -73,7 +94,7 @@ class Settings(BaseSettings):
     symbols: str = Field(
         default="PETR4=PETR4.SA", description="quoted prices: series=symbol of Yahoo, ..."
     )
-    home_region: str = Field(
+    home_region: Region = Field(
         default="salvador_ba",
         description="city whose weather, and state whose 5G, move demand; its last two letters "
         "are the state",

@@ -86,8 +86,9 @@ def _folder(plan: PanelPlan, store: ModelStore) -> Path:
     shape = fingerprint(
         "ensemble", code_version(), plan.seed, plan.horizon, plan.reach, plan.models,
         plan.backtest_items, [str(day) for day in plan.origins], _cum_steps(plan).tolist(),
+        plan.drivers_key(),
     )  # fmt: skip
-    return store.open(plan.name, "ensemble", shape)
+    return store.open(plan.name, "ensemble", shape, drivers=plan.drivers_key())
 
 
 def _cum_steps(plan: PanelPlan) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

@@ -1,4 +1,4 @@
-"""The drivers stage: every panel's study, made once a dataset and kept beside its models."""
+"""The drivers stage: the study of every panel, before anything is trained."""
 
 import hashlib
 from collections.abc import Sequence
@@ -39,8 +39,6 @@ def content_id(inputs: RunInputs) -> str:
 
 
 def _outside_id(inputs: RunInputs) -> str:
-    if not inputs.outside:
-        return ""
     digest = hashlib.sha256(inputs.region.encode())
     for name, table in sorted(inputs.outside.items()):
         digest.update(name.encode())
@@ -61,14 +59,16 @@ def _studied(plan: PanelPlan, inputs: RunInputs, jobs: int | None) -> PanelPlan:
     if not tables and not calendar_alone(plan.panel.frequency):
         none = f"{plan.name}: no drivers are used: there are no outside tables"
         return replace(plan, study=Study((), (), {}, {}, (none,)))
-    learned = plan.panel.select(plan.learnable) if plan.learnable else plan.panel
-    tasks = trial_tasks(learned, plan.horizon, tables, inputs.region)
+    if not plan.learnable:
+        none = f"{plan.name}: no drivers are used: there is no item to learn from"
+        return replace(plan, study=Study((), (), {}, {}, (none,)))
+    learned = plan.panel.select(plan.learnable)
+    tasks = trial_tasks(learned, tables, inputs.region)
     found = run_tasks(try_origin, tasks, jobs=jobs, label=f"trying drivers, {plan.name}")
     trials = tuple(sorted((trial for part in found for trial in part), key=_place))
     cutoffs = dict.fromkeys((plan.panel.cutoff, *plan.origins))
     studies = [
-        StudyTask(plan.panel, plan.learnable, cutoff, plan.horizon, plan.reach, tables,
-                  inputs.region, trials)
+        StudyTask(plan.panel, plan.learnable, cutoff, plan.reach, tables, inputs.region, trials)
         for cutoff in cutoffs
     ]  # fmt: skip
     fitted = run_tasks(fit_at, studies, jobs=jobs, label=f"fitting drivers, {plan.name}")

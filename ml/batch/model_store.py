@@ -39,23 +39,24 @@ class ModelStore:
         """Folder of one family."""
         return self.root / panel / family
 
-    def open(self, panel: str, family: str, fingerprint: str) -> Path:
+    def open(self, panel: str, family: str, fingerprint: str, *, drivers: str = "") -> Path:
         """The folder of one family, emptied if other code or settings made what is in it."""
         folder = self.folder(panel, family)
         stamp = read_json(folder / STAMP)
         if stamp is None or stamp["fingerprint"] != fingerprint:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            write_json(folder / STAMP, {"fingerprint": fingerprint, "code": code_version()})
+            made_by = {"fingerprint": fingerprint, "code": code_version(), "drivers": drivers}
+            write_json(folder / STAMP, made_by)
         return folder
 
-    def require(self, panel: str, families: tuple[str, ...]) -> None:
-        """Check that families were trained to the end, by the code that is running.
+    def require(self, panel: str, families: tuple[str, ...], *, drivers: str = "") -> None:
+        """Check that families were trained to the end, by this code and with these drivers.
 
         Raises:
             ModelError: Some were not; the message names the commands that train them.
         """
-        missing = [name for name in families if not self._ready(self.folder(panel, name))]
+        missing = [name for name in families if not self._ready(panel, name, drivers)]
         if missing:
             commands = " and ".join(f"python ml/train_{name}.py" for name in missing)
             raise ModelError(
@@ -64,9 +65,11 @@ class ModelStore:
                 f"{', '.join(missing)}. Run {commands} first."
             )
 
-    def _ready(self, folder: Path) -> bool:
-        stamp = read_json(folder / STAMP)
-        return is_done(folder) and stamp is not None and stamp["code"] == code_version()
+    def _ready(self, panel: str, family: str, drivers: str) -> bool:
+        folder = self.folder(panel, family)
+        stamp = read_json(folder / STAMP) or {}
+        made_now = stamp.get("code") == code_version() and stamp.get("drivers", "") == drivers
+        return is_done(folder) and made_now
 
 
 def is_done(folder: Path) -> bool:

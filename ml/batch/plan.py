@@ -68,6 +68,17 @@ class PanelPlan:
         """The panel as it was at a cutoff, with the drivers as they were known then."""
         return replace(self.panel.until(cutoff), drivers=self.drivers_at(cutoff))
 
+    def drivers_key(self) -> str:
+        """Name of all that drivers contribute, at every cutoff; models are made with it."""
+        if self.study is None or not self.study.drivers:
+            return ""
+        digest = hashlib.sha256()
+        for day, drivers in sorted(self.study.drivers.items()):
+            history = drivers.contribution[:, : drivers.last + 1]  # without what a horizon adds
+            digest.update(f"{day}|{drivers.groups}|{drivers.features}|{drivers.lag}".encode())
+            digest.update(np.ascontiguousarray(history).tobytes())
+        return digest.hexdigest()[:12]
+
     @property
     def models(self) -> tuple[str, ...]:
         """All component models."""

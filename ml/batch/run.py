@@ -91,7 +91,7 @@ def run_batch(
         if train:
             train_all(plans, store, options.jobs)
         for plan in plans:
-            store.require(plan.name, (*FAMILIES, "ensemble"))
+            store.require(plan.name, (*FAMILIES, "ensemble"), drivers=plan.drivers_key())
             require_items(plan, store)
         predict_pooled(plans, store, options.jobs)
         return _forecast_and_write(inputs, options, plans, store, parts, reuse)

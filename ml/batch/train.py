@@ -60,7 +60,7 @@ def train_lstm(
 
 def final_task(plan: PanelPlan, store: ModelStore) -> PooledTask:
     """The pooled model that the forecast is made with."""
-    folder = store.open(plan.name, "lstm", pooled_fingerprint(plan))
+    folder = store.open(plan.name, "lstm", pooled_fingerprint(plan), drivers=plan.drivers_key())
     panel, learnable = plan.train_at(plan.panel.cutoff), plan.learnable
     return PooledTask(panel, learnable, plan.reach, plan.seed, folder, folder / PREDICTED)
 
@@ -84,7 +84,9 @@ def trained_task(plan: PanelPlan, store: ModelStore) -> PooledTask:
 
 def origin_task(plan: PanelPlan, store: ModelStore, cutoff: np.datetime64) -> PooledTask:
     """The pooled model as it would have been at one origin of the backtest."""
-    root = store.open(plan.name, "lstm_origins", pooled_fingerprint(plan))
+    root = store.open(
+        plan.name, "lstm_origins", pooled_fingerprint(plan), drivers=plan.drivers_key()
+    )
     folder = root / str(cutoff)
     panel = plan.train_at(cutoff).select(plan.learnable)
     return PooledTask(panel, plan.learnable, plan.reach, plan.seed, folder, folder / PREDICTED)
@@ -109,7 +111,7 @@ def require_items(plan: PanelPlan, store: ModelStore) -> None:
 
 def pooled_fingerprint(plan: PanelPlan) -> str:
     """What shapes the pooled model beside the panel."""
-    return fingerprint("lstm", code_version(), plan.reach, plan.seed)
+    return fingerprint("lstm", code_version(), plan.reach, plan.seed, plan.drivers_key())
 
 
 def _predicted(task: PooledTask) -> bool:
@@ -117,7 +119,8 @@ def _predicted(task: PooledTask) -> bool:
 
 
 def _series_tasks(plan: PanelPlan, store: ModelStore, family: str) -> list[SeriesTask]:
-    folder = store.open(plan.name, family, fingerprint(family, code_version(), plan.seed))
+    shape = fingerprint(family, code_version(), plan.seed, plan.drivers_key())
+    folder = store.open(plan.name, family, shape, drivers=plan.drivers_key())
     known = saved_items(folder)
     items = [item for item in plan.wanted if item not in known]
     size = max(1, min(CHUNK, -(-len(items) // 8)))

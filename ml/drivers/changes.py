@@ -11,13 +11,17 @@ BEFORE = 1  # periods between a driver's value and the change that it may explai
 
 
 def standard_changes(values: Floats) -> tuple[Floats, Floats]:
-    """Changes of each price over its own volatility, (N, T), 0 on holidays; and the volatility."""
+    """Changes of each price over its own volatility; and the volatility, (N,).
+
+    Changes are (N, T), 0 on holidays, NaN up to the first price.
+    """
     filled = filled_forward(values)
     change = np.diff(filled, axis=1, prepend=filled[:, :1])
     known = np.isfinite(change)
-    volatility = np.sqrt(np.nanmean(np.where(known, change, np.nan) ** 2, axis=1))
+    squares = np.where(known, change, 0.0) ** 2
+    volatility = np.sqrt(squares.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
     volatility = np.where(volatility > 0, volatility, 1.0)
-    return np.nan_to_num(change / volatility[:, None]), volatility
+    return change / volatility[:, None], volatility
 
 
 def filled_forward(values: Floats) -> Floats:
@@ -47,7 +51,9 @@ def fit(design: Design, columns: npt.NDArray[np.bool_], changes: Floats) -> Floa
     regressors = lagged(design)[: design.length][:, columns]
     if not columns.any():
         return effects
-    response = changes[:, : design.length].mean(axis=0)
+    live = np.isfinite(changes[:, : design.length])
+    sums = np.where(live, changes[:, : design.length], 0.0).sum(axis=0)
+    response = sums / np.maximum(live.sum(axis=0), 1)
     variance = float(response.var()) or 1.0
     penalty = variance / PRIOR**2
     gram = regressors.T @ regressors + penalty * np.eye(regressors.shape[1])

@@ -70,7 +70,7 @@ class Drivers:
         found = np.zeros((*places.shape, len(self.groups)), np.float32)
         classes = self.class_of[rows][:, None]
         for feature, group in enumerate(self.group_of):
-            known = places
+            known = np.minimum(places, self.contribution.shape[1] - 1)
             if not self.ahead[feature]:
                 known = np.clip(places, 0, np.maximum(origins - self.lag[feature], 0)[:, None])
             fade = self.persistence[feature] ** np.maximum(places - known, 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ml.features.declarations import Feature
+from ml.features.declarations import RELEASE_CARRY, Feature
 from ml.features.frame import FeatureFrame
 from ml.frequency import Days, Frequency, period_start, weekday
 
@@ -83,6 +83,10 @@ def make_design(frame: FeatureFrame, periods: Days, ahead: Days, frequency: Freq
     kept = np.flatnonzero((known >= LEAST_KNOWN) & (spread > 1e-9))
     values = (means[:, kept] - np.nanmean(history[:, kept], axis=0)) / spread[kept]
     unknown = np.argmax(np.isfinite(history[::-1, kept]), axis=0).astype(np.int64)
+    over = frame.days < ahead[0] if len(ahead) else np.ones(len(frame.days), bool)
+    columns = [chosen[place] for place in kept]
+    carried = _carried(frame.values[over][:, columns], [frame.features[c] for c in columns])
+    unknown = np.maximum(unknown, np.ceil(carried / frequency.days).astype(np.int64))
     return Design(
         features=tuple(frame.features[chosen[place]] for place in kept),
         base=base_terms(every, len(periods), frequency),
@@ -91,6 +95,20 @@ def make_design(frame: FeatureFrame, periods: Days, ahead: Days, frequency: Freq
         frequency=frequency,
         unknown=unknown,
     )
+
+
+def _carried(values: Floats, features: list[Feature]) -> Floats:
+    """Days at the end on which quotes only repeat an older value, (F,).
+
+    A quote that is carried looks known. What it says is as old as the day it is from.
+    """
+    days = np.zeros(len(features))
+    for place, feature in enumerate(features):
+        column = values[:, place][np.isfinite(values[:, place])]
+        if feature.missing == "carry" and feature.carry < RELEASE_CARRY and len(column) > 1:
+            repeated = column[::-1] == column[-1]
+            days[place] = min(int(np.argmin(repeated)) - 1, feature.carry)
+    return np.maximum(days, 0.0)
 
 
 def _by_period(values: Floats, days: Days, periods: Days, frequency: Frequency) -> Floats:

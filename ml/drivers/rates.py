@@ -20,6 +20,9 @@ CAP = 2.0  # typical sizes that one period's demand counts for at most
 OVERDISPERSION = 2.0  # of daily totals against Poisson, roughly; scales the prior's weight
 PRIOR = 0.5  # standard deviation of an effect before anything is seen [log of the rate]
 CLASS_PRIOR = 0.15  # and of a class's own deviation from the panel's effect
+DEPENDENT = 1e-3  # share of a regressor that must be its own
+ENDLESS = 12.0  # an effect beyond this has no maximum: nothing was ever asked for on such days
+LEAST_DEMAND = 30.0  # typical sizes: below, no effect can be told from chance
 SILENCE = 1e-3  # an item whose silence is less probable than this has left; it teaches nothing
 
 
@@ -109,20 +112,48 @@ def _ridge(history: Floats, of: Totals, prior: float) -> tuple[Floats, float]:
 def effects_with_errors(design: Design, of: Totals) -> tuple[Floats, Floats]:
     """Effects of all drivers together and their standard errors, (F,) each.
 
+    NaN for a driver that cannot be told apart from seasons or other drivers (in weeks that start
+    on a Monday, Carnival and the days after it are one), or of which nothing can be said.
     Errors are Newey and West's (1987), which allow for storms and strikes that last: lags of two
     weeks, or two periods.
     """
     import statsmodels.api as sm
 
-    seen = of.exposure[: design.length] > 0
-    regressors = np.concatenate([design.base, design.values], axis=1)[: design.length][seen]
-    lags = max(2, int(14 / design.frequency.days))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = sm.GLM(
-            of.demand[seen], regressors, family=sm.families.Poisson(),
-            offset=np.log(of.exposure[seen]),
-        )  # fmt: skip
-        found = model.fit(cov_type="HAC", cov_kwds={"maxlags": lags})
     start = design.base.shape[1]
-    return np.asarray(found.params[start:]), np.asarray(found.bse[start:])
+    effects = np.full(len(design.features), np.nan)
+    errors = effects.copy()
+    seen = of.exposure[: design.length] > 0
+    every = np.concatenate([design.base, design.values], axis=1)[: design.length][seen]
+    kept = _independent(every)
+    lags = max(2, int(14 / design.frequency.days))
+    if of.demand[seen].sum() < LEAST_DEMAND or len(every) <= 2 * len(kept):
+        return effects, errors
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = sm.GLM(
+                of.demand[seen], every[:, kept], family=sm.families.Poisson(),
+                offset=np.log(of.exposure[seen]),
+            )  # fmt: skip
+            found = model.fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+    except (ValueError, np.linalg.LinAlgError):
+        return effects, errors
+    sure = np.isfinite(found.params) & np.isfinite(found.bse) & (np.abs(found.params) < ENDLESS)
+    for place, column in enumerate(kept):
+        if column >= start and sure[place]:
+            effects[column - start], errors[column - start] = found.params[place], found.bse[place]
+    return effects, errors
+
+
+def _independent(regressors: Floats) -> list[int]:
+    """Columns that no combination of the columns before them gives, in their order."""
+    kept: list[int] = []
+    basis = np.zeros((len(regressors), 0))
+    for column in range(regressors.shape[1]):
+        own = regressors[:, column]
+        rest = own - basis @ (basis.T @ own)
+        size = float(np.linalg.norm(rest))
+        if size > DEPENDENT * max(float(np.linalg.norm(own)), 1e-12):
+            basis = np.column_stack([basis, rest / size])
+            kept.append(column)
+    return kept

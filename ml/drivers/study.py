@@ -30,6 +30,11 @@ from ml.frequency import Frequency
 from ml.panel import Panel
 
 MOST_ORIGINS = 24
+# Steps that drivers are tried on, whatever is published: enough origins have to fit into the
+# history, and what is chosen should not depend on an option.
+TRIED_STEPS = {
+    Frequency.DAILY: 30, Frequency.BUSINESS: 30, Frequency.WEEKLY: 8, Frequency.MONTHLY: 3,
+}  # fmt: skip
 MOST_DAYS = 2200.0  # of history that drivers are tried on and fitted to; what is older has changed
 LEAST_DAYS = 365.0  # of history before the first origin
 LEAST_HORIZONS = 3
@@ -83,7 +88,6 @@ class StudyTask:
         panel: All items until ``as_of``.
         learnable: Items that are learned from.
         cutoff: Where the study looks from.
-        horizon: Steps that were scored.
         reach: Steps that contributions must reach.
         tables: Outside tables.
         region: Home region.
@@ -93,7 +97,6 @@ class StudyTask:
     panel: Panel
     learnable: tuple[str, ...]
     cutoff: np.datetime64
-    horizon: int
     reach: int
     tables: Mapping[str, pa.Table]
     region: str
@@ -107,11 +110,10 @@ def recent(panel: Panel) -> Panel:
     return replace(panel, periods=panel.periods[start:], values=values, drivers=None)
 
 
-def trial_tasks(
-    panel: Panel, horizon: int, tables: Mapping[str, pa.Table], region: str
-) -> list[TrialTask]:
-    """The origins that drivers are tried at: one horizon apart, after a year of history."""
+def trial_tasks(panel: Panel, tables: Mapping[str, pa.Table], region: str) -> list[TrialTask]:
+    """The origins that drivers are tried at: ``TRIED_STEPS`` apart, after a year of history."""
     panel = recent(panel)
+    horizon = TRIED_STEPS[panel.frequency]
     least = max(LEAST_HORIZONS * horizon, int(LEAST_DAYS / panel.frequency.days))
     ends = [len(panel.periods) - horizon * k for k in range(1, MOST_ORIGINS + 1)]
     return [
@@ -125,12 +127,13 @@ def fit_at(task: StudyTask) -> tuple[str, Drivers | None, dict[str, tuple[str, .
     """Cutoff, contributions of the chosen groups, and what was chosen by class."""
     whole = task.panel.until(task.cutoff)
     panel = recent(whole)
-    known = over_by(task.trials, task.cutoff, task.horizon, panel.frequency)
+    steps = TRIED_STEPS[panel.frequency]
+    known = over_by(task.trials, task.cutoff, steps, panel.frequency)
     names = ["price"] if not panel.is_demand else sorted(set(class_names(panel)))
     used = chosen_groups(gains(known), names)
     if not any(used.values()):
         return str(task.cutoff), None, used
-    as_trial = TrialTask(panel, task.cutoff, task.horizon, task.tables, task.region)
+    as_trial = TrialTask(panel, task.cutoff, steps, task.tables, task.region)
     design = design_at(frame_at(as_trial, task.cutoff, task.reach), panel, task.cutoff, task.reach)
     learned = panel.select(task.learnable)
     if not panel.is_demand:
@@ -162,7 +165,7 @@ def effects_at(task: StudyTask) -> list[Effect]:
     panel = recent(task.panel.until(task.cutoff)).select(task.learnable)
     if not panel.is_demand:
         return []
-    as_trial = TrialTask(panel, task.cutoff, task.horizon, task.tables, task.region)
+    as_trial = TrialTask(panel, task.cutoff, 1, task.tables, task.region)
     design = design_at(frame_at(as_trial, task.cutoff, 1), panel, task.cutoff, 1)
     if not design.features:
         return []
@@ -171,6 +174,8 @@ def effects_at(task: StudyTask) -> list[Effect]:
     for name, own in class_totals(panel, class_names(panel)).items():
         effects, errors = rates.effects_with_errors(design, own)
         for feature, effect, error in zip(design.features, effects, errors, strict=True):
+            if not np.isfinite(effect):
+                continue
             found.append(
                 Effect(name, feature.name, feature.group, float(effect),
                        float(effect - reach * error), float(effect + reach * error))
@@ -194,7 +199,8 @@ def said(
     """
     groups = list(dict.fromkeys(gain.group for gain in tried))
     if not groups:
-        return (f"{panel}: no drivers are used: the history is too short to try them",)
+        few = "too few origins, or too little of the history covered, to try them"
+        return (f"{panel}: no drivers are used: {few}",)
     sentences = []
     for name, own in used.items():
         left = [group for group in groups if group not in own]

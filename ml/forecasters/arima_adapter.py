@@ -128,7 +128,7 @@ def _driven(values: Series, first: int, panel: Panel) -> tuple[Series, dict[str,
     matrix = matrix - matrix.mean(axis=0)
     unit = float(np.nanmean(values))
     if not panel.is_demand:
-        unit = float(np.nanstd(np.diff(values))) or 1.0
+        unit = float(np.std(np.diff(values[~np.isnan(values)]))) or 1.0
     found = coefficients(values, matrix, unit)
     applied = {group: float(value) for group, value in zip(terms, found, strict=True)}
     return _moved(applied, panel, 0)[first:], applied

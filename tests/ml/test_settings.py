@@ -57,6 +57,17 @@ def test_a_relative_path_is_below_the_project_folder(env_file, tmp_path, monkeyp
     assert getattr(env_file(f"{name}={tmp_path}\n"), name.lower()) == tmp_path
 
 
+@pytest.mark.parametrize("name", ["natal", "salvador", "belem", "recife_xx"])
+def test_a_home_region_without_its_state_is_refused(env_file, name):
+    with pytest.raises(ValidationError, match="salvador_ba"):
+        env_file(f"HOME_REGION={name}\n")
+
+
+@pytest.mark.parametrize("name", ["recife_pe", "BA", "sp"])
+def test_a_home_region_is_a_city_with_its_state_or_a_state(env_file, name):
+    assert env_file(f"HOME_REGION={name}\n").home_region == name
+
+
 def test_an_empty_value_is_the_default(env_file, monkeypatch):
     monkeypatch.setenv("SEED", "")
     assert env_file("TODAY=\nDATA_DIR=\n") == Settings(_env_file=None)

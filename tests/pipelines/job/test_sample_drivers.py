@@ -24,9 +24,9 @@ def sample(tmp_path_factory) -> RunInputs:
 def study(sample) -> StudyTask:
     panel = next(one for one in sample.panels if one.is_demand)
     learned = panel.select(learnable_items(panel))
-    tasks = trial_tasks(learned, 30, sample.outside, sample.region)
+    tasks = trial_tasks(learned, sample.outside, sample.region)
     trials = tuple(trial for task in tasks for trial in try_origin(task))
-    return StudyTask(panel, learned.items, panel.cutoff, 30, 30, sample.outside, sample.region,
+    return StudyTask(panel, learned.items, panel.cutoff, 30, sample.outside, sample.region,
                      trials)  # fmt: skip
 
 
