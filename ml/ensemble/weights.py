@@ -24,12 +24,14 @@ PANEL = "*"  # the key of the weights that serve a class which was not tried
 THINNED = 4  # neighbouring points taken as one: enough for distances between models
 NEVER = ("zero",)  # judged with the others, but no part of a forecast: quiet months would choose it
 SLACK = 0.02  # in units of the item's scale: scores this close to the best are not hopeless
+MOST_FAILURES = 0.05  # a model that fails on more of a class does not belong there
 SMALL = 0.02  # a share below this is not worth a model
 SHRINKAGE = 60.0  # item-origins that the panel counts for within a class
-FALLBACK = {"demand": "empirical", "price": "naive"}
-DEFAULT = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"naive": 1.0}}
+FALLBACK = {"demand": "empirical", "price": "volatility"}
+DEFAULT = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"volatility": 1.0}}
 HOPELESS = 1.25  # a model whose score alone exceeds the best one's so many times is left out
-# Pull to equal shares of the others (demand), to the last close (prices: few series, few origins).
+# Pull to equal shares of the others (demand), to the volatility model around the last close
+# (prices: few series, few origins).
 PULL = {"demand": 0.01, "price": 1.0}
 
 
@@ -62,17 +64,20 @@ def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dic
     near = np.concatenate([table[0] for table in tables])
     between = np.concatenate([table[1] for table in tables])
     classes = np.concatenate([np.asarray(backtest.classes) for backtest in backtests])
+    failed = np.concatenate([np.isnan(one.points).any(axis=(2, 3)) for one in backtests], axis=1).T
     known = np.isfinite(near).all(axis=1)
-    near, between, classes = near[known], between[known], classes[known]
+    near, between, classes, failed = near[known], between[known], classes[known], failed[known]
     if not len(near):
         return {PANEL: dict(DEFAULT[kind])}
     panel = Distances(near.mean(axis=0), between.mean(axis=0), len(near))
-    weights = {PANEL: _named(models, _best(panel, models, kind))}
+    works = failed.mean(axis=0) <= MOST_FAILURES
+    weights = {PANEL: _named(models, _best(panel, models, kind, works))}
     for name in sorted(set(classes)):
         own = classes == name
         part = Distances(near[own].mean(axis=0), between[own].mean(axis=0), int(own.sum()))
         shrunk = _shrink(part, panel)
-        weights[str(name)] = _named(models, _best(shrunk, models, kind))
+        works = failed[own].mean(axis=0) <= MOST_FAILURES
+        weights[str(name)] = _named(models, _best(shrunk, models, kind, works))
     return weights
 
 
@@ -148,10 +153,17 @@ def _shrink(part: Distances, panel: Distances) -> Distances:
     )
 
 
-def _best(distances: Distances, models: Sequence[str], kind: str) -> Floats:
-    """The weights on the simplex with the least score; hopeless models and ``NEVER`` at 0."""
+def _best(
+    distances: Distances, models: Sequence[str], kind: str, works: npt.NDArray[np.bool_]
+) -> Floats:
+    """The weights on the simplex with the least score.
+
+    Models that do not work on the class, hopeless ones and ``NEVER`` are at 0.
+    """
     alone = distances.near - np.diag(distances.between) / 2
-    candidates = np.array([model not in NEVER for model in models])
+    candidates = works & np.array([model not in NEVER for model in models])
+    if not candidates.any():
+        candidates = np.array([model in DEFAULT[kind] for model in models])
     kept = candidates & (alone <= HOPELESS * alone[candidates].min() + SLACK)
     kept |= np.array([model in DEFAULT[kind] for model in models])
     near, between = distances.near[kept], distances.between[np.ix_(kept, kept)]

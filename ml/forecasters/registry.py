@@ -11,13 +11,14 @@ from ml.forecasters.quiet import silence_loggers
 REFERENCES = {
     "demand": (
         "zero", "naive", "seasonal_naive", "empirical", "bootstrap", "tsb", "sba", "adida",
+        "shrunk_seasonal", "theta",
     ),
-    "price": ("naive", "seasonal_naive", "empirical", "bootstrap"),
+    "price": ("naive", "seasonal_naive", "empirical", "bootstrap", "volatility"),
 }  # fmt: skip
 PER_SERIES = ("prophet", "arima")
 POOLED = ("lstm",)
 FAMILIES = (*PER_SERIES, *POOLED)
-FALLBACK_CHAIN = {"demand": ("empirical", "zero"), "price": ("naive", "empirical")}
+FALLBACK_CHAIN = {"demand": ("empirical", "zero"), "price": ("volatility", "naive")}
 
 
 def models_of(kind: str) -> tuple[str, ...]:
@@ -31,7 +32,14 @@ def reference(name: str) -> Forecaster:
     Raises:
         ConfigError: There is no reference of this name.
     """
-    from ml.forecasters.references import naive, resampling, smoothing
+    from ml.forecasters.references import (
+        naive,
+        resampling,
+        seasonal_smoothing,
+        smoothing,
+        theta,
+        volatility,
+    )
     from ml.forecasters.references.adapter import Reference
 
     samplers = {
@@ -43,6 +51,9 @@ def reference(name: str) -> Forecaster:
         "tsb": smoothing.tsb,
         "sba": smoothing.sba,
         "adida": smoothing.adida,
+        "shrunk_seasonal": seasonal_smoothing.shrunk_seasonal,
+        "theta": theta.theta,
+        "volatility": volatility.volatility,
     }
     if name not in samplers:
         raise ConfigError(

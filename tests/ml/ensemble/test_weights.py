@@ -142,14 +142,24 @@ def test_a_failed_model_is_judged_as_the_fallback_that_replaces_it(rng):
     actual = rng.poisson(2.0, (100, 4)).astype(float)
     good = rng.poisson(2.0, (100, 100, 4)).astype(float)
     one = backtest({"empirical": good, "broken": good.copy()}, actual)
-    one.points[1, :50] = np.nan
-    one.cum_points[1, :50] = np.nan
+    one.points[1, :4] = np.nan
+    one.cum_points[1, :4] = np.nan
     weights = fit_weights([one], "demand")[PANEL]
     assert sum(weights.values()) == pytest.approx(1.0, abs=1e-5)
 
 
+def test_a_model_that_fails_on_many_items_gets_no_weight(rng):
+    # Filled with the fallback it would look as good as that, and fail again in the forecast.
+    actual = rng.poisson(2.0, (100, 4)).astype(float)
+    good = rng.poisson(2.0, (100, 100, 4)).astype(float)
+    one = backtest({"empirical": good, "choosy": good.copy()}, actual)
+    one.points[1, :10] = np.nan
+    one.cum_points[1, :10] = np.nan
+    assert fit_weights([one], "demand")[PANEL] == {"empirical": 1.0}
+
+
 def test_without_a_backtest_the_stated_default_serves():
-    assert fit_weights([], "price") == {PANEL: {"naive": 1.0}}
+    assert fit_weights([], "price") == {PANEL: {"volatility": 1.0}}
     assert weights_for(fit_weights([], "demand"), "lumpy") == {"empirical": 0.5, "tsb": 0.5}
 
 
