@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.float64]
 # Where the non-zero values are cut: evenly in the body, finer where stock is decided.
 CUTS = (*np.linspace(0.0, 0.9, 12)[1:], 0.95, 0.98, 0.995)
 POINTS = 64  # values kept a bucket
+WILD = 10.0  # demand beyond so many times the panel's 99.5 % quantile is drawn for no other item
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ def learn_buckets(values: Floats, *, zero: bool) -> Buckets:
     body = values[values > 0] if zero else values
     if not len(body):
         body = np.ones(1)
+    if zero:
+        body = np.minimum(body, WILD * np.quantile(body, CUTS[-1], method="inverted_cdf"))
     inner = np.unique(np.quantile(body, CUTS, method="inverted_cdf"))
     inner = inner[inner < body.max()]
     edges = np.concatenate([[0.0], inner]) if zero else inner
