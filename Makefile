@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help setup setup-spark results test test-all lint types check clean
+.PHONY: help setup setup-spark results test test-all lint types check bench-accuracy clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,15 @@ types: setup  ## Check types
 	$(BIN)/mypy
 
 check: lint types test  ## Lint, types and quick tests
+
+bench-accuracy: setup .venv-peers/ready  ## Score this job and its peers on the same series (DATA=folder, OPTIONS="--items 300")
+	PYTHONPATH=. $(BIN)/python -m benchmarks.accuracy $(if $(DATA),--data $(DATA)) $(OPTIONS)
+
+.venv-peers/ready: requirements_peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r requirements_peers.txt
+	@echo '*' > .venv-peers/.gitignore
+	@touch $@
 
 clean:  ## Remove the environment and caches; data, models and reports stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache *.egg-info

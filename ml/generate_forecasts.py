@@ -7,6 +7,7 @@ import typer
 
 from ml.cli import HELP, exit_on_error, item_list, require_ml_processing
 from ml.cli_training import AsOf, Horizon, Jobs
+from ml.errors import ConfigError
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
 
@@ -18,9 +19,16 @@ def main(
     as_of: AsOf = None,
     results: Annotated[Path | None, typer.Option(help="Folder of the results.")] = None,
     jobs: Jobs = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="ITEM", help="Forecast nothing: say why the newest one is as it is."),
+    ] = None,
 ) -> None:
     """Parse the options and call one function."""
     with exit_on_error():
+        if explain is not None:
+            _explain(explain, results, others=(items, horizon, as_of, jobs))
+            return
         require_ml_processing()
         from ml.batch.commands import Asked, generate_forecasts
 
@@ -28,6 +36,16 @@ def main(
         asked = Asked(item_list(items), horizon, day, jobs, results)
         _, result = generate_forecasts(asked)
         typer.echo(f"version {result.record.version_id}: forecasts written, partial")
+
+
+def _explain(item: str, results: Path | None, *, others: tuple[object, ...]) -> None:
+    if any(option is not None for option in others):
+        raise ConfigError("--explain reads what is saved: of the other options it takes --results.")
+    from ml.batch.explain import explain
+    from ml.settings import settings
+
+    config = settings()
+    typer.echo(explain(item, config, (results or config.ml_results_path).resolve()))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Accuracy of the job against other forecasting libraries, on the same series and cutoffs."""

@@ -1,0 +1,58 @@
+"""Score our job and its peers on the same series, cutoffs and quantiles, in one run.
+
+Usage: make bench-accuracy [DATA=folder] [OPTIONS="--items 300"]
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml.cli import exit_on_error
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with carparts_monthly.parquet, hospital_monthly.parquet."),
+    ] = None,
+    origins: Annotated[int, typer.Option(min=1, help="Cutoffs, one horizon apart.")] = 1,
+    items: Annotated[int | None, typer.Option(min=2, help="Only so many items, by hash.")] = None,
+    peer_items: Annotated[
+        int | None,
+        typer.Option(min=2, help="Peers forecast only so many of them; all are scored on those."),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this dataset, or this peer. Repeatable.")
+    ] = None,
+    version: Annotated[
+        Path | None,
+        typer.Option(help="Score this results folder at the last cutoff instead of running."),
+    ] = None,
+    skip_peers: Annotated[bool, typer.Option("--skip-peers", help="Ours alone.")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    work: Annotated[Path, typer.Option(help="What is made on the way.")] = Path("build/accuracy"),
+    reports: Annotated[Path, typer.Option(help="Where the tables go.")] = Path(
+        "reports/benchmarks"
+    ),
+) -> None:
+    """Write reports/benchmarks/accuracy.csv, .json and .md."""
+    with exit_on_error():
+        from benchmarks.accuracy.bench import Wanted, compare
+        from benchmarks.accuracy.report import write_report
+
+        wanted = Wanted(
+            data=data, origins=origins, items=items, peer_items=peer_items,
+            only=tuple(only or ()), version=version, skip_peers=skip_peers, jobs=jobs,
+            work=work.resolve(),
+        )  # fmt: skip
+        lines, about = compare(wanted)
+        for path in write_report(lines, about, reports):
+            typer.echo(path)
+
+
+if __name__ == "__main__":
+    app()

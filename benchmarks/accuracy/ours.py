@@ -1,0 +1,109 @@
+"""Our job at a cutoff: one command a cutoff, and what its version says."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from benchmarks.accuracy.cases import Case
+from benchmarks.accuracy.predictions import LEVELS, OURS, REFERENCE, SUMS, TAIL, Prediction
+from ml.artifacts.reading import read_dataset
+from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, quantile_name
+from ml.errors import DataError, ModelError, first_few
+from ml.evaluation.metrics import ENSEMBLE
+from ml.forecasters.registry import REFERENCES
+from ml.panel import Floats
+
+
+def run_job(case: Case, jobs: int | None) -> tuple[Path, float]:
+    """Run ``generate_ml_results`` in a workspace of the case; models that are there serve again.
+
+    Returns:
+        The results folder, and the seconds that it took.
+
+    Raises:
+        ModelError: The job failed; what it said is in the message.
+    """
+    home = case.file.parent / str(case.origin)
+    results = home / "results"
+    command = [
+        sys.executable, "-m", "scripts.generate_ml_results", "--demand", str(case.file),
+        "--as-of", str(case.origin), "--results", str(results),
+    ]  # fmt: skip
+    command += ["--jobs", str(jobs)] if jobs else []
+    folders = {name: str(home / name.partition("_")[0].lower())
+               for name in ("DATA_DIR", "MODELS_DIR", "REPORTS_DIR", "LOG_DIR")}  # fmt: skip
+    start = time.perf_counter()
+    done = subprocess.run(
+        command, env=os.environ | folders, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise ModelError(f"generate_ml_results ended with {done.returncode}: {' '.join(last)}")
+    return results, time.perf_counter() - start
+
+
+def read_version(case: Case, results: Path) -> list[Prediction]:
+    """The ensemble and every component model of the newest version.
+
+    Raises:
+        DataError: The version is as of another day, of another horizon, or lacks items.
+    """
+    published = _of_items(read_dataset(results, FORECASTS.name), case)
+    as_of = {str(day)[:10] for day in pc.unique(published["as_of"]).to_pylist()}
+    if as_of - {str(case.origin)}:
+        raise DataError(f"'{results}' is as of {sorted(as_of)}, the cutoff is {case.origin}.")
+    found = [_prediction(ENSEMBLE, OURS, published, case)]
+    parts = _of_items(read_dataset(results, FORECAST_MODELS.name), case)
+    for name in sorted(pc.unique(parts["model"]).to_pylist()):
+        rows = parts.filter(pc.equal(parts["model"], name))
+        kind = REFERENCE if name in REFERENCES["demand"] else OURS
+        found.append(_prediction(name, kind, rows, case, stand_in=found[0]))
+    return found
+
+
+def _of_items(table: pa.Table, case: Case) -> pa.Table:
+    return table.filter(pc.is_in(table["item_id"], value_set=pa.array(case.items)))
+
+
+def _prediction(
+    model: str, kind: str, rows: pa.Table, case: Case, *, stand_in: Prediction | None = None
+) -> Prediction:
+    """Rows as arrays; items that a component failed on are forecast by ``stand_in``, as published.
+
+    Raises:
+        DataError: There are not H rows of every item.
+    """
+    order = [("item_id", "ascending"), ("horizon_step", "ascending")]
+    rows = rows.sort_by(order)
+    known = pc.unique(rows["item_id"]).to_pylist()
+    missing = sorted(set(case.items) - set(known))
+    if rows.num_rows != len(known) * case.horizon or (missing and stand_in is None):
+        raise DataError(
+            f"{model}: {rows.num_rows} rows of {len(known)} items; wanted are {len(case.items)} "
+            f"items with {case.horizon} steps each. First without: {first_few(missing)}."
+        )
+    quantiles = _columns(rows, [quantile_name(level) for level in LEVELS], case.horizon)
+    mean = _columns(rows, ["forecast"], case.horizon)[..., 0]
+    tails = [f"cum_{quantile_name(level)}" for level in TAIL]
+    sums = _columns(rows, tails, case.horizon)[:, [steps - 1 for steps in SUMS]]
+    if not missing or stand_in is None:
+        return Prediction(model, kind, quantiles, mean, sums)
+    own = np.isin(case.items, known)
+    whole = Prediction(model, kind, stand_in.quantiles.copy(), stand_in.mean.copy(),
+                       None if stand_in.sums is None else stand_in.sums.copy())  # fmt: skip
+    whole.quantiles[own], whole.mean[own] = quantiles, mean
+    if whole.sums is not None:
+        whole.sums[own] = sums
+    return whole
+
+
+def _columns(rows: pa.Table, names: list[str], horizon: int) -> Floats:
+    """Columns as (N, H, columns)."""
+    stacked = np.stack([rows[name].to_numpy() for name in names], axis=1)
+    return stacked.reshape(-1, horizon, len(names)).astype(np.float64)

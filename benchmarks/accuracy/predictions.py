@@ -1,0 +1,45 @@
+"""A forecast in the form that all models are scored in."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ml.panel import Floats
+
+LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+TAIL = (0.8, 0.9, 0.95, 0.99)  # of cumulative demand
+SUMS = (3, 6)  # periods that demand is summed over
+OURS, REFERENCE, PEER = "ours", "reference", "peer"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What one model says of N items.
+
+    Attributes:
+        model: Name.
+        kind: ``ours``, ``reference`` or ``peer``.
+        quantiles: (N, H, L) at ``LEVELS``.
+        mean: (N, H).
+        sums: (N, 2, 4) quantiles at ``TAIL`` of the demand of the first 3 and 6 periods;
+            ``None`` where a model says nothing of it.
+        seconds: What it took; ``None`` where nobody stopped the time.
+    """
+
+    model: str
+    kind: str
+    quantiles: Floats
+    mean: Floats
+    sums: Floats | None
+    seconds: float | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every number is there."""
+        known = np.isfinite(self.quantiles).all() and np.isfinite(self.mean).all()
+        return bool(known and (self.sums is None or np.isfinite(self.sums).all()))
+
+    def rows(self, places: list[int]) -> "Prediction":
+        """The items at these positions."""
+        sums = None if self.sums is None else self.sums[places]
+        return replace(self, quantiles=self.quantiles[places], mean=self.mean[places], sums=sums)

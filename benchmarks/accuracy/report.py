@@ -1,0 +1,105 @@
+"""The comparison as CSV, JSON and Markdown."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.accuracy.comparison import SUMMED, WQL, Line
+from benchmarks.accuracy.measures import COVERED
+from benchmarks.accuracy.predictions import REFERENCE, SUMS, TAIL
+
+NAME = "accuracy"
+DIGITS = 5
+HEAD = ("model", "kind", "WQL", "MASE", "bias", *COVERED, "WQL against the best reference")
+
+
+def write_report(lines: Sequence[Line], about: Mapping[str, object], folder: Path) -> list[Path]:
+    """``accuracy.csv``, ``.json`` and ``.md``, each whole or not at all.
+
+    Args:
+        lines: Of all datasets and scopes.
+        about: Plain facts about the run.
+        folder: Where they go.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [_flat(line) for line in lines]
+    texts = {
+        "csv": _csv(rows),
+        "json": json.dumps({**about, "lines": rows}, indent=2, ensure_ascii=False) + "\n",
+        "md": markdown(lines, about),
+    }
+    written = []
+    for suffix, text in texts.items():
+        path = folder / f"{NAME}.{suffix}"
+        staged = path.with_name(f".{path.name}")
+        staged.write_text(text, encoding="utf-8")
+        written.append(staged.replace(path))
+    return written
+
+
+def _flat(line: Line) -> dict[str, object]:
+    row = asdict(line)
+    figures = row.pop("figures")
+    rounded = {n: round(v, DIGITS) if isinstance(v, float) else v for n, v in figures.items()}
+    row["seconds"] = None if line.seconds is None else round(line.seconds, 1)
+    # JSON knows no NaN: what a model says nothing of is null.
+    return row | {n: None if v != v else v for n, v in rounded.items()}  # noqa: PLR0124
+
+
+def _csv(rows: Sequence[Mapping[str, object]]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def markdown(lines: Sequence[Line], about: Mapping[str, object]) -> str:
+    """Tables for people, one of single periods and one of sums for each dataset and scope."""
+    parts = ["# Accuracy against others", "", *(f"- {k}: {v}" for k, v in about.items()), ""]
+    for dataset, scope in dict.fromkeys((line.dataset, line.scope) for line in lines):
+        own = [line for line in lines if (line.dataset, line.scope) == (dataset, scope)]
+        parts += [f"## {dataset}, {scope}: {own[0].items} items", ""]
+        parts += _table(HEAD, [_single(line) for line in own])
+        parts += ["Pinball loss of cumulative demand over that demand:", ""]
+        tails = [f"{steps}: {q:g}" for steps in SUMS for q in TAIL]
+        summed = [line for line in own if line.figures[SUMMED] is not None]
+        summed.sort(key=lambda line: float(line.figures[SUMMED] or 0.0))
+        head = ("model", *tails, "mean against the best window of the own past")
+        parts += _table(head, [_sums(line) for line in summed])
+    return "\n".join(parts) + "\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    ruled = [f"|{'---|' * len(head)}"]
+    return [f"| {' | '.join(head)} |", *ruled, *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def _single(line: Line) -> list[str]:
+    found = line.figures
+    covered = [_number(found[f"covered {name}"], 2) for name in COVERED]
+    bias = found["bias"]
+    return [
+        line.model, line.kind, _number(found["wql"], 4), _number(found["mase"], 3),
+        f"{bias:+.1%}", *covered, _interval(line, f"{WQL} {REFERENCE}"),
+    ]  # fmt: skip
+
+
+def _sums(line: Line) -> list[str]:
+    cells = [_number(line.figures[f"sum {s} at {q:g}"], 4) for s in SUMS for q in TAIL]
+    return [line.model, *cells, _interval(line, SUMMED)]
+
+
+def _interval(line: Line, label: str) -> str:
+    found = line.figures
+    if found[label] is None or found[f"{label}: which"] == line.model:
+        return "the rival itself" if found[label] is not None else ""
+    value, low, high = (found[label + end] for end in ("", " low", " high"))
+    return f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def _number(value: float | str | None, digits: int) -> str:
+    return "" if value is None or value != value else f"{value:.{digits}f}"  # noqa: PLR0124

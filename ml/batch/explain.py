@@ -1,0 +1,224 @@
+"""Why an item's forecast is what it is, out of what a run left behind.
+
+Nothing is trained or forecast here: the newest version, the saved models and the processed tables
+are read, and no model library is loaded.
+"""
+
+from dataclasses import fields, replace
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.artifacts.commit_log import CommitRecord, commits
+from ml.artifacts.manifest import read_manifest
+from ml.artifacts.reading import read_dataset
+from ml.batch.commands import today
+from ml.batch.explain_text import explanation
+from ml.batch.explained import Explained, History, Row, Trial
+from ml.batch.model_store import DONE, ModelStore, read_json
+from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
+from ml.contracts.metrics import METRICS
+from ml.errors import ConfigError, DataError, ModelError, first_few
+from ml.evaluation.demand_class import demand_pattern
+from ml.evaluation.metrics import losses, with_ensemble
+from ml.evaluation.points import BacktestPoints, join
+from ml.forecasters.per_series import PARTS
+from ml.forecasters.registry import PER_SERIES, POOLED
+from ml.processed import has_processed, read_processed
+from ml.settings import Settings
+
+ITEM_AXIS = {"points": 1, "means": 1, "cum_points": 1}  # of BacktestPoints; elsewhere 0
+
+
+def explain(item: str, config: Settings, results: Path) -> str:
+    """The explanation of one item's newest forecast, for people.
+
+    Args:
+        item: Its id.
+        config: Says where models and processed tables are.
+        results: The results folder; of its newest version the forecast is explained.
+
+    Raises:
+        ConfigError: The version knows no such item.
+        DataError: There is no version yet.
+        ModelError: The models that made the version are gone.
+    """
+    rows = _rows(results, FORECASTS.name, item)
+    record = commits(results)[-1]
+    if not rows:
+        return _refusal(item, results, record)
+    first = rows[0]
+    store = ModelStore(config.models_dir, first["dataset_id"])
+    folder = _panel_folder(store, first)
+    weights = read_json(folder / "ensemble" / "weights.json") or {}
+    parts = [row for row in _rows(results, FORECAST_MODELS.name, item) if row["horizon_step"] == 1]
+    history = _history(item, first, config)
+    backtests = _backtests(folder / "ensemble")
+    trial = _trial(item, backtests, first["kind"])
+    return explanation(
+        Explained(
+            item=item,
+            panel=folder.name,
+            version=record.version_id,
+            first=first,
+            history=history,
+            weights=weights,
+            shares={row["model"]: row["weight"] for row in parts},
+            failures=_failures(folder, item, {row["model"] for row in parts}, backtests),
+            trial=trial,
+            tried=len(backtests[0].items) if backtests else 0,
+            metrics=_metrics(results, first["dataset_id"], first["kind"], folder.name),
+        )
+    )
+
+
+def _rows(results: Path, dataset: str, item: str) -> list[dict[str, Any]]:
+    """The item's rows in the newest version, in the order of the key."""
+    table = read_dataset(results, dataset)
+    return table.filter(pc.equal(table["item_id"], item)).to_pylist()
+
+
+def _refusal(item: str, results: Path, record: CommitRecord) -> str:
+    """What is known of an item without a forecast.
+
+    Raises:
+        ConfigError: Nothing is.
+    """
+    refused = _rows(results, REFUSALS.name, item)
+    if refused:
+        (row,) = refused
+        return (
+            f"item {item}: refused a forecast in version {record.version_id}: {row['reason']} "
+            f"({row['n_obs']} observed periods)"
+        )
+    known = pc.unique(read_dataset(results, FORECASTS.name, columns=["item_id"])["item_id"])
+    ids = known.to_pylist()
+    near = get_close_matches(item, ids, n=3, cutoff=0.6) or ids
+    raise ConfigError(
+        f"--explain: '{item}' is none of the {len(ids)} items of version {record.version_id} in "
+        f"'{results}'. Known are for example {first_few(near)}."
+    )
+
+
+def _panel_folder(store: ModelStore, first: Row) -> Path:
+    """The folder of the panel whose models forecast the item.
+
+    Raises:
+        ModelError: There is none.
+    """
+    prefix = f"{first['kind']}_{first['frequency'].lower()}"
+    for folder in sorted(store.root.glob(f"{prefix}*")):
+        if any(_saved(folder / family, first["item_id"]) for family in PER_SERIES):
+            return folder
+    raise ModelError(
+        f"models: none of '{first['item_id']}' are saved in '{store.root}': not trained here, or "
+        f"removed since. Run generate_ml_results, or python ml/train_prophet.py and the other "
+        f"training commands, then explain again."
+    )
+
+
+def _saved(folder: Path, item: str) -> Row | None:
+    """What a family with one model a series has saved of the item."""
+    wanted = pc.field("item_id") == item
+    tables = [pq.read_table(path, filters=wanted) for path in sorted(folder.glob(PARTS))]
+    return next((row for table in tables for row in table.to_pylist()), None)
+
+
+def _history(item: str, first: Row, config: Settings) -> History | str:
+    """What the models saw of the item, or why it cannot be shown."""
+    end: date = first["as_of"].date()
+    elsewhere = "not to be shown: it is not in DATA_DIR/processed; the run read other files"
+    if not has_processed(config.data_dir):
+        return elsewhere
+    try:
+        inputs = read_processed(config.data_dir, as_of=end, today=max(today(config), end))
+    except DataError as error:
+        return f"not to be shown: {error}"
+    panels = [panel for panel in inputs.panels if item in panel.items]
+    if not panels:
+        return elsewhere
+    panel = panels[0].select([item])
+    values = panel.values[0]
+    places = np.flatnonzero(panel.observed()[0])
+    last = panel.periods[places[-1]]
+    same = len(places) == first["n_train"] and str(last) == str(first["train_end"].date())
+    pattern = demand_pattern(values) if panel.is_demand else None
+    return History(panel.periods[places[0] :], values[places[0] :], panel.frequency, pattern, same)
+
+
+def _backtests(folder: Path) -> list[BacktestPoints]:
+    """What the models said at each origin, latest first."""
+    origins = sorted((path for path in folder.glob("*") if path.is_dir()), reverse=True)
+    parts = [[BacktestPoints.load(path) for path in sorted(one.glob("*.npz"))] for one in origins]
+    return [join(part) for part in parts if part]
+
+
+def _trial(item: str, backtests: list[BacktestPoints], kind: str) -> Trial | None:
+    """Scores of the item at the origins; ``None`` if the backtest did not run on it."""
+    if not backtests or item not in backtests[0].items:
+        return None
+    alone = [_alone(one, one.items.index(item)) for one in with_ensemble(backtests, kind)]
+    periods, sums = {}, {}
+    for model in alone[0].models:
+        found = [losses(one, model) for one in alone]
+        scaled = [one.crps / at.scale[:, None] for one, at in zip(found, alone, strict=True)]
+        periods[model] = _mean(np.concatenate(scaled, axis=1))
+        totals = [one.cum_crps / at.scale for one, at in zip(found, alone, strict=True)]
+        sums[model] = _mean(np.concatenate(totals)) if kind == "demand" else None
+    return Trial(tuple(str(one.cutoff) for one in alone), alone[0].classes[0],
+                 int(alone[0].cum_steps[0, 0]), periods, sums)  # fmt: skip
+
+
+def _alone(backtest: BacktestPoints, row: int) -> BacktestPoints:
+    """One item of a backtest."""
+    kept: dict[str, Any] = {}
+    for field in fields(backtest):
+        value = getattr(backtest, field.name)
+        if field.name in ("items", "classes"):
+            kept[field.name] = (value[row],)
+        elif field.name not in ("cutoff", "models"):
+            kept[field.name] = np.take(value, [row], axis=ITEM_AXIS.get(field.name, 0))
+    return replace(backtest, **kept)
+
+
+def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _failures(
+    folder: Path, item: str, present: set[str], backtests: list[BacktestPoints]
+) -> dict[str, str]:
+    """Why models have no forecast of the item, by model."""
+    tried = backtests[0].models if backtests else (*PER_SERIES, *POOLED)
+    reasons = {}
+    for model in tried:
+        if model in present:
+            continue
+        reason = "no forecast that could be used"
+        if model in PER_SERIES:
+            reason = (_saved(folder / model, item) or {}).get("failure") or reason
+        elif model in POOLED:
+            reason = (read_json(folder / model / DONE) or {}).get("failure", reason)
+        reasons[model] = reason
+    return reasons
+
+
+def _metrics(results: Path, dataset_id: str, kind: str, panel: str) -> list[Row]:
+    """Metrics of the panel in the newest version of the same dataset; none where none holds any.
+
+    A version of forecasts alone has none, but those of an earlier one on the same data hold.
+    """
+    for record in reversed(commits(results)):
+        manifest = read_manifest(results, record.version_id, sha256=record.manifest_sha256)
+        same = manifest.run.get("dataset_id") == dataset_id
+        if same and METRICS.name in manifest.datasets:
+            rows = read_dataset(results, METRICS.name, record.version_id).to_pylist()
+            # Version 1 of the table did not name the panel.
+            return [row for row in rows if row["kind"] == kind and row.get("panel", panel) == panel]
+    return []
