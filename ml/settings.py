@@ -79,8 +79,8 @@ class Settings(BaseSettings):
     http_time_limit: float = Field(
         default=210.0,
         gt=0,
-        description="longest that one ETL command waits for outside sources [s]; a download that "
-        "moves does not count",
+        description="longest that one ETL command waits for outside sources [s]; a ZIP that moves "
+        "does not count, for at most 30 minutes",
     )
     sites: str = Field(
         default="salvador_ba:-12.97:-38.51:A401+A456,recife_pe:-8.05:-34.88:A301,"

@@ -185,4 +185,5 @@ def _points(
         scale=scale,
         naive_mae=naive_mae,
         naive_rms=naive_rms,
+        length=len(train.periods),
     )

@@ -7,47 +7,31 @@ The score of a mixture is quadratic in its weights,
 and convex on the simplex, so the best weights are found exactly. CRPS is twice the pinball loss
 averaged over all levels. Items of one panel share storms and strikes, so a few origins say less
 than their number of items: hopeless models are left out, each class is shrunk to the panel, and
-the weights are pulled a little to a default.
+the weights are pulled a little to a default. A mixture that does not beat the best reference model
+at origins that its weights were not fitted on gives way to it: the simpler model wins ties.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
+from ml.ensemble.distances import Distances, Rows, rows_of, shrink
 from ml.evaluation.points import BacktestPoints
+from ml.forecasters.registry import REFERENCES
 
 Floats = npt.NDArray[np.float64]
 PANEL = "*"  # the key of the weights that serve a class which was not tried
-THINNED = 4  # neighbouring points taken as one: enough for distances between models
 NEVER = ("zero",)  # judged with the others, but no part of a forecast: quiet months would choose it
 SLACK = 0.02  # in units of the item's scale: scores this close to the best are not hopeless
 MOST_FAILURES = 0.05  # a model that fails on more of a class does not belong there
 SMALL = 0.02  # a share below this is not worth a model
-SHRINKAGE = 60.0  # item-origins that the panel counts for within a class
-FALLBACK = {"demand": "empirical", "price": "volatility"}
 DEFAULT = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"volatility": 1.0}}
 HOPELESS = 1.25  # a model whose score alone exceeds the best one's so many times is left out
 # Pull to equal shares of the others (demand), to the volatility model around the last close
 # (prices: few series, few origins).
 PULL = {"demand": 0.01, "price": 1.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Distances:
-    """Mean distances that a quadratic score is made of, over so many item-origins.
-
-    Attributes:
-        near: (M,) mean of E|X_m - y| over scale.
-        between: (M, M) mean of E|X_m - X_k| over scale.
-        count: Item-origins behind the means.
-    """
-
-    near: Floats
-    between: Floats
-    count: int
 
 
 def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dict[str, float]]:
@@ -60,25 +44,69 @@ def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dic
     if not backtests:
         return {PANEL: dict(DEFAULT[kind])}
     models = backtests[0].models
-    tables = [_item_distances(_filled(backtest, kind)) for backtest in backtests]
-    near = np.concatenate([table[0] for table in tables])
-    between = np.concatenate([table[1] for table in tables])
-    classes = np.concatenate([np.asarray(backtest.classes) for backtest in backtests])
-    failed = np.concatenate([np.isnan(one.points).any(axis=(2, 3)) for one in backtests], axis=1).T
-    known = np.isfinite(near).all(axis=1)
-    near, between, classes, failed = near[known], between[known], classes[known], failed[known]
-    if not len(near):
+    rows = rows_of(backtests, kind)
+    if not len(rows.near):
         return {PANEL: dict(DEFAULT[kind])}
-    panel = Distances(near.mean(axis=0), between.mean(axis=0), len(near))
-    works = failed.mean(axis=0) <= MOST_FAILURES
-    weights = {PANEL: _named(models, _best(panel, models, kind, works))}
-    for name in sorted(set(classes)):
-        own = classes == name
-        part = Distances(near[own].mean(axis=0), between[own].mean(axis=0), int(own.sum()))
-        shrunk = _shrink(part, panel)
-        works = failed[own].mean(axis=0) <= MOST_FAILURES
-        weights[str(name)] = _named(models, _best(shrunk, models, kind, works))
-    return weights
+    found = _by_class(rows, models, kind)
+    if kind == "demand":
+        found = _against_references(rows, found, models)
+    return {name: _named(models, weights) for name, weights in found.items()}
+
+
+def _by_class(rows: Rows, models: Sequence[str], kind: str) -> dict[str, Floats]:
+    """Best weights of the panel and of each class, (M,) each."""
+    panel = rows.means()
+    works = rows.failed.mean(axis=0) <= MOST_FAILURES
+    found = {PANEL: _best(panel, models, kind, works)}
+    for name in sorted(set(rows.classes)):
+        own = rows.of(rows.classes == name)
+        works = own.failed.mean(axis=0) <= MOST_FAILURES
+        found[str(name)] = _best(shrink(own.means(), panel), models, kind, works)
+    return found
+
+
+def _against_references(
+    rows: Rows, found: Mapping[str, Floats], models: Sequence[str]
+) -> dict[str, Floats]:
+    """The weights, or the best reference alone where mixtures do no better than it.
+
+    Judged at each origin by weights that were fitted on the others; one origin judges nothing.
+    """
+    origins = np.unique(rows.origin)
+    if len(origins) < 2:
+        return dict(found)
+    elsewhere = {
+        int(origin): _by_class(rows.of(rows.origin != origin), models, "demand")
+        for origin in origins
+    }
+    judged = np.stack(
+        [
+            elsewhere[int(origin)].get(str(name), elsewhere[int(origin)][PANEL])
+            for origin, name in zip(rows.origin, rows.classes, strict=True)
+        ]
+    )
+    mixture = rows.scores(judged)
+    decided = {}
+    for name, weights in found.items():
+        own = np.ones(len(rows.classes), bool) if name == PANEL else rows.classes == name
+        best = _best_reference(rows.of(own), models)
+        decided[name] = weights
+        if best is not None:
+            only = np.zeros(len(models))
+            only[best] = 1.0
+            alone = rows.of(own).scores(np.tile(only, (int(own.sum()), 1)))
+            if np.average(mixture[own] - alone, weights=rows.trust[own]) >= 0:
+                decided[name] = only
+    return decided
+
+
+def _best_reference(rows: Rows, models: Sequence[str]) -> int | None:
+    """Position of the reference model with the least score that works on these rows."""
+    works = rows.failed.mean(axis=0) <= MOST_FAILURES
+    usable = works & np.array([m in REFERENCES["demand"] and m not in NEVER for m in models])
+    if not usable.any():
+        return None
+    return int(np.argmin(np.where(usable, rows.means().alone(), np.inf)))
 
 
 def weights_for(
@@ -88,71 +116,6 @@ def weights_for(
     return weights.get(demand_class, weights[PANEL])
 
 
-def _filled(backtest: BacktestPoints, kind: str) -> tuple[BacktestPoints, Floats, Floats]:
-    """Points with the fallback's in place of those of failed models, as the forecast does it."""
-    fallback = backtest.models.index(FALLBACK[kind])
-    points = np.where(np.isnan(backtest.points), backtest.points[fallback], backtest.points)
-    sums = np.where(
-        np.isnan(backtest.cum_points), backtest.cum_points[fallback], backtest.cum_points
-    )
-    return backtest, points, sums
-
-
-def _item_distances(filled: tuple[BacktestPoints, Floats, Floats]) -> tuple[Floats, Floats]:
-    """Per item: (N, M) nearness and (N, M, M) distances, periods and sums in equal parts."""
-    backtest, points, sums = filled
-    near, between = _distances(points, backtest.actual)
-    scale = backtest.scale[:, None]
-    # A price's path is scored by its levels alone: sums of prices mean nothing.
-    if np.isnan(backtest.cum_actual).all() or backtest.classes[0] == "price":
-        return near / scale, between / scale[:, :, None]
-    cum_near, cum_between = _distances(sums, backtest.cum_actual)
-    length = np.sqrt(backtest.cum_steps.mean(axis=1))[:, None]  # a sum of n varies as its root
-    missing = np.isnan(cum_near[:, :1])
-    near = np.where(missing, near, (near + cum_near / length) / 2)
-    between = np.where(
-        missing[:, :, None], between, (between + cum_between / length[:, :, None]) / 2
-    )
-    return near / scale, between / scale[:, :, None]
-
-
-def _distances(points: Floats, actual: Floats) -> tuple[Floats, Floats]:
-    """Means over the observed steps of E|X_m - y| (N, M) and E|X_m - X_k| (N, M, M).
-
-    Both are of the same thinned points, so that a model's own score is never below zero.
-    """
-    count = len(points)
-    seen = ~np.isnan(actual)
-    steps = np.maximum(seen.sum(axis=1), 1)
-    thin = _thinned(points)
-    gaps = np.abs(thin - np.nan_to_num(actual)[None, :, :, None]).mean(axis=-1)
-    near = np.where(seen, gaps, 0.0).sum(axis=2).T / steps[:, None]
-    near[~seen.any(axis=1)] = np.nan
-    between = np.zeros((actual.shape[0], count, count))
-    for m in range(count):
-        for k in range(m, count):
-            apart = np.abs(thin[m][..., :, None] - thin[k][..., None, :]).mean(axis=(-1, -2))
-            between[:, m, k] = np.where(seen, apart, 0.0).sum(axis=1) / steps
-            between[:, k, m] = between[:, m, k]
-    return near, between
-
-
-def _thinned(points: Floats) -> Floats:
-    """The middle of each few neighbouring points, ascending."""
-    ordered = np.sort(points, axis=-1)
-    grouped = ordered.reshape(*points.shape[:-1], -1, THINNED)
-    return np.asarray(grouped[..., THINNED // 2 - 1 : THINNED // 2 + 1].mean(axis=-1))
-
-
-def _shrink(part: Distances, panel: Distances) -> Distances:
-    own = part.count / (part.count + SHRINKAGE)
-    return Distances(
-        own * part.near + (1 - own) * panel.near,
-        own * part.between + (1 - own) * panel.between,
-        part.count,
-    )
-
-
 def _best(
     distances: Distances, models: Sequence[str], kind: str, works: npt.NDArray[np.bool_]
 ) -> Floats:
@@ -160,7 +123,7 @@ def _best(
 
     Models that do not work on the class, hopeless ones and ``NEVER`` are at 0.
     """
-    alone = distances.near - np.diag(distances.between) / 2
+    alone = distances.alone()
     candidates = works & np.array([model not in NEVER for model in models])
     if not candidates.any():
         candidates = np.array([model in DEFAULT[kind] for model in models])

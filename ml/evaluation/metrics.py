@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from ml.contracts.metrics import METRICS
-from ml.ensemble.weights import FALLBACK, fit_weights, weights_for
+from ml.ensemble.distances import FALLBACK
+from ml.ensemble.weights import fit_weights, weights_for
 from ml.evaluation import scores
 from ml.evaluation.points import BacktestPoints
 from ml.panel import Floats

@@ -38,6 +38,7 @@ class BacktestPoints:
             shrunk to the panel's.
         naive_mae: (N,) in-sample mean absolute seasonal difference, the divisor of MASE.
         naive_rms: (N,) in-sample root mean squared difference, the divisor of RMSSE.
+        length: Periods that the models had seen, T.
     """
 
     cutoff: np.datetime64
@@ -53,6 +54,7 @@ class BacktestPoints:
     scale: Floats
     naive_mae: Floats
     naive_rms: Floats
+    length: int = 1
 
     def save(self, path: Path) -> None:
         """Write as NumPy arrays; text is stored as fixed-width unicode, nothing is pickled."""
@@ -68,6 +70,7 @@ class BacktestPoints:
         for name in ("items", "classes", "models"):
             fields[name] = tuple(str(text) for text in fields[name])
         fields["cutoff"] = fields["cutoff"][()]
+        fields["length"] = int(fields["length"])
         return cls(**fields)
 
 
@@ -90,7 +93,7 @@ def join(parts: Sequence[BacktestPoints]) -> BacktestPoints:
     fields = {}
     for name in BacktestPoints.__slots__:
         values = [getattr(part, name) for part in parts]
-        if name in ("cutoff", "models"):
+        if name in ("cutoff", "models", "length"):
             fields[name] = getattr(first, name)
         elif name in ("items", "classes"):
             fields[name] = tuple(text for value in values for text in value)

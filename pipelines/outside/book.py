@@ -111,7 +111,7 @@ def stored_looks(
         look
         for source in domain.sources
         if counts.get(source, 0) > read.get(source, 0)
-        for look in raw.looks(source)[read.get(source, 0) :]
+        for look in raw.looks(source, start=read.get(source, 0))
         if any(series in domain.series for series in look.call.series)
     ]
     return sorted(found, key=lambda look: (look.day, look.retrieved_at))

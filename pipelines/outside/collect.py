@@ -13,8 +13,9 @@ from pipelines.outside.progress import Reporter
 from pipelines.outside.raw_log import records
 from pipelines.outside.raw_store import RawStore
 from pipelines.outside.runs import Looked
+from pipelines.outside.splits import left_in_old_shares, torn
 from pipelines.outside.windows import Asked, concerns, window
-from pipelines.sources.base import Call, Parsed, Source, SourceError, Wanted
+from pipelines.sources.base import OBSERVATIONS, Call, Parsed, Source, SourceError, Wanted
 from pipelines.sources.client import Client, Validators
 
 
@@ -159,7 +160,7 @@ def _ask(
     while calls:
         call = calls.pop(0)
         try:
-            parsed = _answer(adapter, call, asked, outside)
+            parsed = _answer(adapter, call, book, asked, outside)
         except SourceError as error:
             logger().warning("source_failed", url=call.url, reason=str(error))
             failures.append((call, error))
@@ -173,10 +174,13 @@ def _ask(
     return _Round(book, tuple(failures))
 
 
-def _answer(adapter: Source, call: Call, asked: Asked, outside: Outside) -> Parsed | None:
+def _answer(
+    adapter: Source, call: Call, book: Book, asked: Asked, outside: Outside
+) -> Parsed | None:
     """One answer, kept and read; ``None`` where there is nothing new.
 
-    An answer is logged as data only once it has been read: what is refused never counts.
+    An answer is logged as data only once it has been read: what is refused never counts, nor does
+    one that a split has torn from what is stored, which leads to a request for the whole history.
     """
     known = _validators(call, asked, outside)
     fetched = outside.client.fetch(call, pause=adapter.pause, known=known)
@@ -189,8 +193,13 @@ def _answer(adapter: Source, call: Call, asked: Asked, outside: Outside) -> Pars
     except SourceError as error:
         outside.raw.log(call, fetched, asked.day, reason=str(error))
         raise
-    outside.raw.log(call, fetched, asked.day)
-    return parsed
+    tear = torn(book, call, parsed.rows, start=asked.start)
+    if tear is None:
+        outside.raw.log(call, fetched, asked.day)
+        left = left_in_old_shares(book, call, parsed.rows)
+        return replace(parsed, notes=(*parsed.notes, *left))
+    outside.raw.log(call, fetched, asked.day, reason=tear.reason)
+    return Parsed(OBSERVATIONS.empty_table(), (tear.reason,), adapter.calls([tear.wanted]))
 
 
 def _validators(call: Call, asked: Asked, outside: Outside) -> Validators | None:

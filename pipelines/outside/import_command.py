@@ -101,7 +101,7 @@ def _keep(file: Understood, raw: Path, scratch: Path, day: date) -> tuple[str, .
 def _written(name: str, names: Sequence[str], config: Settings) -> tuple[list[str], list[str]]:
     """Bring the tables of a domain up to date with the raw store."""
     place = workplace(name, config)
-    own = tuple(dict.fromkeys(one for one in names if one in place.domain.routes))
+    own = tuple(dict.fromkeys(one for one in names if one in place.domain.series))
     taken = sorted(place.taken & set(names))
     said = [f"{one}: the user's files have this series, it is not imported." for one in taken]
     if not own:

@@ -184,7 +184,12 @@ def _values(
     header: Sequence[str], name: str, hints: Hints, known: Mapping[str, Series]
 ) -> dict[str, tuple[str, ...]]:
     """The series of each value column."""
-    told = {plain(column): (series,) for series, column in hints.columns.items() if series in known}
+    own = _own_names(known)
+    told = {
+        plain(column): own[plain(series)]
+        for series, column in hints.columns.items()
+        if series in known
+    }
     if told:
         return {column: told[plain(column)] for column in header if plain(column) in told}
     prices = [column for column in header if plain(column) in PRICES]
@@ -195,16 +200,26 @@ def _values(
                 f"{name}: --series {hints.series}, but which of {', '.join(header)} is it? Write "
                 f"--column {hints.series}=NAME_IN_THE_FILE."
             )
-        return {only[0]: (hints.series,)}
-    own = {plain(series): (series,) for series in known} | dict(KNOWN)
-    found = {column: own[plain(column)] for column in header if plain(column) in own}
-    return found or {column: (series,) for column in prices[:1] for series in _by_file(name, known)}
+        return {only[0]: own[plain(hints.series)]}
+    names = own | dict(KNOWN)
+    found = {column: names[plain(column)] for column in header if plain(column) in names}
+    of_file = _by_file(name, own)
+    return found or {column: of_file for column in prices[:1] if of_file}
 
 
-def _by_file(name: str, known: Mapping[str, Series]) -> list[str]:
-    """The series whose name a file's name begins with: brent_daily.csv."""
+def _own_names(known: Mapping[str, Series]) -> dict[str, tuple[str, ...]]:
+    """Our series by their plain names; the dollar is in two tables under two spellings of one."""
+    names: dict[str, tuple[str, ...]] = {}
+    for series in known:
+        names[plain(series)] = (*names.get(plain(series), ()), series)
+    return names
+
+
+def _by_file(name: str, own: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The series whose name a file's name begins with, the longest: brent_daily.csv."""
     begins = plain(stem(Path(name)))
-    return [one for one in known if re.match(rf"{re.escape(plain(one))}(_|$)", begins)][:1]
+    fitting = [one for one in own if re.match(rf"{re.escape(one)}(_|$)", begins)]
+    return own[max(fitting, key=len)] if fitting else ()
 
 
 def _expect_places(

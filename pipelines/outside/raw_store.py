@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +97,17 @@ class RawStore:
         with disk_errors(f"logging an answer of {call.source}", _DO), turn(folder):
             append(folder, _record(call, fetched, day, reason))
 
-    def looks(self, source: str) -> list[Look]:
-        """Every look at a source, in order; each body is checked once.
+    def looks(self, source: str, *, start: int = 0) -> list[Look]:
+        """Looks at a source, in order; each body is checked once.
+
+        Args:
+            source: Its name.
+            start: So many looks at the beginning are passed over, their bodies left unopened.
 
         Raises:
             DataError: A body is missing or damaged.
         """
-        return [self._look(record) for record in records(self._root / source)]
+        return [self._look(record) for record in islice(records(self._root / source), start, None)]
 
     def validators(self, call: Call) -> Validators | None:
         """Those of the newest data for the same request, if that is still here."""

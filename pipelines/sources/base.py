@@ -80,7 +80,9 @@ class Call:
         secret: Query parameter that is appended when sending and never written anywhere.
         form: Fields of a POST; ``None`` = GET.
         headers: Headers beyond the client's own.
-        no_data: Statuses that mean "nothing in this window", not a fault.
+        no_data: Statuses that may mean "nothing in this window", not a fault.
+        no_data_says: Regular expression that such an answer has to match to mean it, since a
+            service that is broken may answer with the same status; empty = the status is enough.
         weight: How many requests it counts for against the host's limits.
         conditional: Ask with the ETag of what is stored; 304 = unchanged.
     """
@@ -95,6 +97,7 @@ class Call:
     form: tuple[tuple[str, str], ...] | None = None
     headers: tuple[tuple[str, str], ...] = ()
     no_data: tuple[int, ...] = ()
+    no_data_says: str = ""
     weight: float = 1.0
     conditional: bool = False
 

@@ -18,7 +18,7 @@ from ml.logs import logger
 from pipelines.sources.base import Call, SourceError, UnreachableError
 from pipelines.sources.client_hosts import Host, Hosts
 from pipelines.sources.client_secrets import keep_requests_out_of_logs, redacted
-from pipelines.sources.client_time import Speed, TimeLimit, TimeUpError, within
+from pipelines.sources.client_time import MOST_EXCUSED, Speed, TimeLimit, TimeUpError, within
 from pipelines.sources.download import Fetched, Validators, exchange
 from pipelines.sources.pacing import Pacing
 from pipelines.sources.retries import TRIES, Backoff, TryFailedError, failure, is_passing
@@ -27,6 +27,8 @@ __all__ = ["Client", "Fetched", "Validators", "redacted"]
 
 AGENT = "previsor/0.1 (offline batch forecasts; one request at a time)"
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
+LARGE = ("zip",)
+"""Kinds of answers whose time in coming is excused while they move; all others are small."""
 _THIS_MACHINE = ("127.0.0.1", "[::1]", "localhost")
 
 
@@ -38,8 +40,9 @@ class Client:
 
     Args:
         time_limit: Longest that all calls together wait for servers [s]. Our own pauses between
-            calls and the time in which a body moves do not count.
+            calls do not count, nor does the time in which a ZIP moves, up to ``most_excused``.
         scratch: Folder for bodies; its owner clears it.
+        most_excused: Longest time that is excused in all [s].
         clock: Monotonic [s].
         sleep: Waits so many seconds.
     """
@@ -49,10 +52,11 @@ class Client:
         *,
         time_limit: float,
         scratch: Path,
+        most_excused: float = MOST_EXCUSED,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._time = TimeLimit(time_limit, clock)
+        self._time = TimeLimit(time_limit, clock, most_excused)
         self._scratch = scratch
         self._clock, self._sleep = clock, sleep
         self._hosts, self._pacing = Hosts(), Pacing(clock)
@@ -159,7 +163,8 @@ class Client:
     def _exchange(
         self, call: Call, known: Validators | None, left: Callable[[], float], number: int
     ) -> Fetched:
-        speed = Speed(self._clock, self._time.excuse)
+        excuse = self._time.excuse if call.media in LARGE else _never
+        speed = Speed(self._clock, excuse)
         work = partial(exchange, self._http, call, known, self._scratch, speed)
         try:
             self._http.timeout = _timeout(left(), number)
@@ -170,7 +175,7 @@ class Client:
 
     def _final(self, call: Call, host: Host, error: TryFailedError, seconds: float) -> SourceError:
         """The error that a call ends in; remembers what it says of its host."""
-        if not error.passing:
+        if not error.passing and error.refusal:
             host.answered()
             return SourceError(call.source, call.series, f"{host.name}: {error.cause}")
         cause = f"{error.cause} ({error.tries} of {TRIES} tries)"
@@ -213,6 +218,10 @@ class Client:
         logger().info(
             "http_request", source=call.source, method=method, url=url, outcome=outcome, **facts
         )
+
+
+def _never(_seconds: float) -> None:
+    """Excuse nothing."""
 
 
 def _timeout(left: float, number: int) -> httpx.Timeout:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 FAST = 100 * 1024
 """A body that arrives at least this fast [bytes/s] is no wait."""
+MOST_EXCUSED = 1800.0
+"""Longest time of one command that is excused [s]: a body without an end may be fast as well."""
 _WINDOW = 0.2  # over which the speed is taken [s]
 
 
@@ -22,11 +24,15 @@ class TimeLimit:
     Args:
         seconds: The limit.
         clock: Monotonic [s].
+        most_excused: Longest time that is excused in all [s].
     """
 
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, seconds: float, clock: Callable[[], float], most_excused: float = MOST_EXCUSED
+    ) -> None:
         self.seconds = seconds
         self._clock = clock
+        self._excusable = most_excused
         self._used = 0.0
         self._since: float | None = None
 
@@ -59,8 +65,10 @@ class TimeLimit:
         return min(max(self.left() / 2, self.seconds / 10), self.left())
 
     def excuse(self, seconds: float) -> None:
-        """Take seconds that were counted off the count."""
-        self._used -= seconds
+        """Take seconds that were counted off the count, as long as any may be excused."""
+        excused = min(seconds, self._excusable)
+        self._excusable -= excused
+        self._used -= excused
 
 
 class Speed:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +22,9 @@ from pipelines.sources.retries import TryFailedError, retry_after
 
 MOST_REDIRECTS = 5
 MOST_BYTES = {"zip": 4 << 30}
-"""Longest body that is taken [bytes]; a fast one without an end would never run out of time."""
-MOST_BYTES_OF_TEXT = 256 << 20
+"""Longest body that is taken [bytes], by what a good answer is."""
+MOST_BYTES_OF_TEXT = 32 << 20
+"""That of everything else: forty years of a daily series are a twentieth of it."""
 SHOWN = 200  # characters of an answer that is quoted in a message
 _READ_FOR_MESSAGE = 4096
 _TRY_AGAIN = (408, 429)
@@ -127,14 +129,16 @@ def _followed(request: httpx.Request, following: httpx.Request) -> httpx.Request
 
 def _taken(call: Call, response: httpx.Response, scratch: Path, speed: Speed) -> Fetched:
     status = response.status_code
-    if status in call.no_data:
-        return _without_body("no_data", response)
     if status == httpx.codes.NOT_MODIFIED and _asked_conditionally(response.request):
         return _without_body("unchanged", response)
-    if response.is_success and status != httpx.codes.PARTIAL_CONTENT:
+    may_be_empty = status in call.no_data
+    if response.is_success and status != httpx.codes.PARTIAL_CONTENT and not may_be_empty:
         return _with_body(call, response, scratch, speed)
+    words = _beginning(response)
+    if may_be_empty and re.search(call.no_data_says, words):
+        return _without_body("no_data", response)
     raise TryFailedError(
-        _described(call, response),
+        _described(call, response, words),
         status=status,
         passing=response.is_server_error or status in _TRY_AGAIN,
         retry_after=retry_after(response.headers.get("retry-after"), datetime.now(UTC)),
@@ -180,7 +184,9 @@ def _streamed(
             size += len(piece)
             if size > most:
                 cause = f"a body of more than {most >> 20} MiB"
-                raise TryFailedError(cause, status=response.status_code, passing=False)
+                raise TryFailedError(
+                    cause, status=response.status_code, passing=False, refusal=False
+                )
             sha256.update(piece)
             file.write(piece)
             speed.arrived(response.num_bytes_downloaded)
@@ -197,14 +203,19 @@ def _hide_key(call: Call, path: Path) -> tuple[str, int]:
     return hashlib.sha256(body).hexdigest(), len(body)
 
 
-def _described(call: Call, response: httpx.Response) -> str:
-    """Status and first words of an answer, in one line."""
+def _beginning(response: httpx.Response) -> str:
+    """The first words of an answer that is no data."""
     start = b""
     for piece in response.iter_bytes():
         start += piece
         if len(start) >= _READ_FOR_MESSAGE:
             break
-    text = " ".join(redacted(start.decode(errors="replace"), call).split())[:SHOWN]
+    return start.decode(errors="replace")
+
+
+def _described(call: Call, response: httpx.Response, words: str) -> str:
+    """Status and first words of an answer, in one line."""
+    text = " ".join(redacted(words, call).split())[:SHOWN]
     status = f"{response.status_code} {response.reason_phrase}".strip()
     return f"answered {status}: {text}" if text and text.isprintable() else f"answered {status}"
 

@@ -22,6 +22,8 @@ class TryFailedError(Exception):
         cause: What happened, without a key.
         status: Of the answer; ``None`` = there was none.
         passing: Whether another try may help.
+        refusal: Whether an error that does not pass is the server's word; otherwise it counts
+            against the host like no answer at all.
         retry_after: How long the server wants to be left alone [s].
         tries: How many requests there were so far.
     """
@@ -32,11 +34,12 @@ class TryFailedError(Exception):
         *,
         status: int | None = None,
         passing: bool = True,
+        refusal: bool = True,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(cause)
         self.cause, self.status = cause, status
-        self.passing, self.retry_after = passing, retry_after
+        self.passing, self.refusal, self.retry_after = passing, refusal, retry_after
         self.tries = 1
 
 

@@ -1,5 +1,7 @@
 """Weights: the best mixture is found, and never on the wrong criterion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -146,6 +148,41 @@ def test_a_failed_model_is_judged_as_the_fallback_that_replaces_it(rng):
     one.cum_points[1, :4] = np.nan
     weights = fit_weights([one], "demand")[PANEL]
     assert sum(weights.values()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_an_origin_with_half_of_the_history_counts_an_eighth(rng):
+    # "young" is right at the early origin and "old" at the late one, each as much as the other.
+    actual = rng.poisson(2.0, (200, 4)).astype(float)
+    good = rng.poisson(2.0, (200, 100, 4)).astype(float)
+    bad = good + 1.0
+    worst = good + 3.0
+    early = replace(backtest({"empirical": worst, "young": good, "old": bad}, actual), length=20)
+    late = replace(backtest({"empirical": worst, "young": bad, "old": good}, actual), length=40)
+    weights = fit_weights([late, early], "demand")[PANEL]
+    even = fit_weights([late, replace(early, length=40)], "demand")[PANEL]
+    assert weights["old"] > 0.75
+    assert even["old"] == pytest.approx(even["young"], abs=0.02)
+
+
+def test_a_mixture_that_does_not_beat_the_best_reference_gives_way_to_it(rng):
+    # At each origin another of the two others is lucky: mixtures fitted on one lose on the other.
+    actual = rng.poisson(4.0, (200, 4)).astype(float)
+    true = rng.poisson(4.0, (200, 100, 4)).astype(float)
+    lucky = actual[:, None, :] + rng.normal(0, 1.5, (200, 100, 4))
+    wrong = true + 6.0
+    early = backtest({"empirical": wrong, "tsb": true, "prophet": lucky, "arima": wrong}, actual)
+    late = backtest({"empirical": wrong, "tsb": true, "prophet": wrong, "arima": lucky}, actual)
+    assert fit_weights([late, early], "demand")[PANEL] == {"tsb": 1.0}
+
+
+def test_a_mixture_that_beats_every_reference_at_other_origins_stays(rng):
+    actual = rng.poisson(4.0, (200, 4)).astype(float)
+    low = rng.poisson(3.0, (200, 100, 4)).astype(float)
+    high = rng.poisson(5.2, (200, 100, 4)).astype(float)
+    rows = [backtest({"empirical": low + 3, "tsb": low, "arima": high}, actual) for _ in range(2)]
+    weights = fit_weights(rows, "demand")[PANEL]
+    assert weights["tsb"] > 0.2
+    assert weights["arima"] > 0.2
 
 
 def test_a_model_that_fails_on_many_items_gets_no_weight(rng):

@@ -241,14 +241,24 @@ def test_a_city_that_fails_is_asked_again_from_the_start(desk, world):
     assert starts == {"-12.97": "2026-11-10", "-23.55": "2026-09-01"}
 
 
+NO_ANSWER_AT_ALL = {
+    "refused": Reply(403, b"no"),
+    "a bare 404 of a bad day": Reply(404, b"<html>404 Not Found</html>"),
+    "not found, for years": Reply(404, money.SGS_NOT_FOUND),
+    "an empty list for years": Reply(200, b"[]"),
+}
+
+
+@pytest.mark.parametrize("failure", NO_ANSWER_AT_ALL.values(), ids=NO_ANSWER_AT_ALL)
 @pytest.mark.parametrize("at", [1, 2], ids=["the middle", "the end"])
-def test_a_window_that_fails_leaves_no_hole_and_dates_nothing_late(desk, world, at):
+def test_a_window_that_fails_leaves_no_hole_and_dates_nothing_late(desk, world, at, failure):
     """The other windows are stored; the next night asks from the start."""
     desk.set(HISTORY_START="2014-01-02")
     good = world.servers["bcb_sgs"].routes["/"]
-    answers = [*[good] * at, Reply(403, b"no"), good]
+    answers = [*[good] * at, failure, good]
     world.servers["bcb_sgs"].routes = {"/": answers}
-    desk.etl("economic", "--series", "selic")
+    done = desk.etl("economic", "--series", "selic")
+    assert "degraded: bcb_sgs: selic" in done.stderr
     days = {row["ref_date"].date() for row in desk.rows("economic", "selic")}
     assert (world.day in days) == (at == 1)
     assert len(days) < 4000

@@ -6,6 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml.settings import settings
+from pipelines.intake.names import plain
+from pipelines.outside.imports import Hints, all_series, understand
 from pipelines.outside.raw_store import RawStore
 
 
@@ -40,6 +43,69 @@ def test_a_dollar_is_imported_into_both_tables_and_the_buying_rate_is_left(desk,
     assert "ptax.csv: nothing is read from usd_brl_buy." in done.stderr
     (row,) = desk.rows("prices")
     assert (row["source"], row["currency"], row["unit"]) == ("history_file", "BRL", "BRL/USD")
+
+
+NATIONAL = ("usd_brl", "selic", "selic_daily", "ipca", "igp_m", "ibc_br", "Brent", "USD/BRL",
+            "PETR4", "PETR4/dividend", "PETR4/split")  # fmt: skip
+WEATHER = ("temperature_avg_c", "temperature_max_c", "temperature_min_c", "humidity_percent",
+           "precipitation_mm", "wind_max_kmh")  # fmt: skip
+TELECOM = ("fiveg_accesses", "mobile_accesses", "fiveg_stations")
+SERIES = (*NATIONAL, *WEATHER, *TELECOM)
+PLACES = {None: NATIONAL, "salvador_ba": WEATHER, "BA": TELECOM}
+
+
+@pytest.fixture
+def understood(desk, files):
+    """What the only value column of a file is taken for."""
+
+    def values(of, name, header, **hints):
+        path = files(name, f"date,{header}\n2026-01-02,1\n")
+        (region,) = (place for place, names in PLACES.items() if of in names)
+        found = understand(path, Hints(region=region, **hints), settings())
+        (series,) = found.call.context["values"].values()
+        return series
+
+    return values
+
+
+def test_all_series_are_tried_here(desk):
+    assert sorted(all_series(settings())) == sorted(SERIES)
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_every_series_is_known_by_its_own_name_wherever_that_is_written(understood, series):
+    sharing = [one for one in SERIES if plain(one) == plain(series)]
+    assert understood(series, "x.csv", series) == sharing
+    assert understood(series, "x.csv", plain(series).upper()) == sharing
+    assert understood(series, f"{plain(series)}_history.csv", "Price") == sharing
+    assert understood(series, "x.csv", "Close", series=series) == sharing
+    assert understood(series, "x.csv", "taxa", columns={series: "taxa"}) == sharing
+
+
+def test_only_the_dollar_has_one_plain_name_for_two_series():
+    names = [plain(one) for one in SERIES]
+    assert {one for one in SERIES if names.count(plain(one)) > 1} == {"usd_brl", "USD/BRL"}
+
+
+@pytest.mark.parametrize("region", PLACES)
+def test_every_series_of_a_file_is_in_the_tables_afterwards(desk, files, region):
+    names = PLACES[region]
+    values = {name: 100.0 if name == "ibc_br" else 4.0 for name in names}
+    header = [plain(name) for name in names if name != "USD/BRL"]  # that of usd_brl
+    cells = [f"{value}" for name, value in values.items() if name != "USD/BRL"]
+    path = files("x.csv", f"date,{','.join(header)}\n2026-01-01,{','.join(cells)}\n")
+    done = desk.run("import_history", path, *([] if region is None else ["--region", region]))
+    tables = [path.stem for path in (desk.folder / "data" / "processed").glob("*.parquet")]
+    rows = [row for table in tables for row in desk.rows(table)]
+    assert {row["series"]: row["value"] for row in rows} == values
+    assert {row["region"] for row in rows} == {region}
+    assert all(f"\n{name}  " in done.stdout for name in names)
+
+
+@pytest.mark.parametrize("column", ["usd_brl", "USD/BRL", "usd_brl_sell"])
+def test_every_name_of_the_dollar_fills_both_tables(desk, files, column):
+    desk.run("import_history", files("x.csv", f"date,{column}\n2026-01-02,5.4\n"))
+    assert [len(desk.rows("economic", "usd_brl")), len(desk.rows("prices", "USD/BRL"))] == [1, 1]
 
 
 def test_months_are_known_from_their_declared_day_on(desk, files):

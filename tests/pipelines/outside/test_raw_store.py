@@ -86,6 +86,15 @@ def test_a_line_says_all_there_is_to_know(store, fetched, tmp_path):
     }  # fmt: skip
 
 
+def test_looks_that_were_read_before_are_passed_over_and_their_bodies_left_unopened(store, fetched):
+    old = take(store, CALL, fetched(b"[1]"))
+    take(store, CALL, fetched(b"[2]"))
+    old.body.write_bytes(b"damaged")
+    (look,) = RawStore(store._root).looks("bank", start=1)
+    assert look.answer.read() == b"[2]"
+    assert RawStore(store._root).looks("bank", start=2) == []
+
+
 def test_looks_without_a_body_are_kept_too(store, fetched):
     take(store, CALL, fetched())
     for outcome, status in (("unchanged", 304), ("no_data", 404)):

@@ -76,6 +76,22 @@ def test_a_run_that_died_before_writing_is_made_good_by_the_next(desk, world, do
         assert f"{rows[0]['available_at']:%Y-%m-%d}" == "2026-11-21"  # the day it was seen
 
 
+def test_answers_that_are_in_the_tables_are_not_opened_when_later_ones_are_caught_up(desk, world):
+    desk.etl("economic", "--series", "selic")
+    runs = desk.folder / "data" / "raw" / "_runs" / "economic.jsonl"
+    first_run, first_rows = runs.read_bytes(), desk.stored("economic")
+    (body,) = (desk.folder / "data" / "raw" / "bcb_sgs" / "bodies").iterdir()
+    desk.next_day()
+    desk.etl("economic", "--series", "selic")
+    expected = desk.rows("economic")
+    runs.write_bytes(first_run)  # as if the second run had died after its last answer
+    desk.path("economic").write_bytes(first_rows)
+    body.write_bytes(b"damaged")
+    world.down()
+    desk.etl("economic", "--series", "selic")
+    assert desk.rows("economic") == expected
+
+
 def test_only_the_series_named_are_built_again(desk, world):
     desk.etl("economic")
     before = tables(desk)["economic.parquet"]

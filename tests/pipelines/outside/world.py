@@ -1,6 +1,7 @@
 """A made-up country whose services answer on this machine, as of the day that it has reached."""
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -49,7 +50,8 @@ class World:
 
     Attributes:
         day: Day that the services have reached.
-        revised: Values that services have changed, by series code and ISO date.
+        revised: Values that services have changed, by series code and ISO date; of a ``split`` or
+            an ``unnamed split`` the new shares for an old one.
     """
 
     day: date = date(2026, 11, 20)
@@ -186,13 +188,28 @@ class World:
             date.fromordinal(date(1970, 1, 1).toordinal() + int(request.query[name]) // 86400)
             for name in ("period1", "period2")
         )
+        first = max(first, self.start)  # older quotes it does not have
         out = business(days_between(first, min(last - timedelta(days=1), self.day)))
-        bars = [(money.session_opens(str(day)), self.value("PETR4", 35.0, day)) for day in out]
+        splits = {
+            date.fromisoformat(day): (kind, ratio)
+            for (kind, day), ratio in self.revised.items()
+            if kind in {"split", "unnamed split"} and date.fromisoformat(day) <= self.day
+        }
+        bars = [
+            (money.session_opens(str(day)), self.value("PETR4", 35.0, day)
+             / math.prod(ratio for at, (_, ratio) in splits.items() if day < at))
+            for day in out
+        ]  # fmt: skip
         paid = [
             (money.session_opens(day), 1.25) for code, day in self.revised if code == "dividend"
             and date.fromisoformat(day) in out
         ]  # fmt: skip
-        return Reply(200, money.yahoo(bars, dividends=paid), JSON)
+        cut = [
+            (money.session_opens(str(day)), ratio, 1)
+            for day, (kind, ratio) in splits.items()
+            if kind == "split" and first <= day < last
+        ]
+        return Reply(200, money.yahoo(bars, dividends=paid, splits=cut), JSON)
 
     def _alpha_vantage(self, _request):
         out = business(days_between(self.day - timedelta(days=30), self.day))

@@ -50,6 +50,33 @@ def test_the_request_has_days_first_and_both_ends():
     assert call.series == ("selic",)
 
 
+@pytest.mark.parametrize(
+    ("code", "first", "last", "may_be"),
+    [
+        # Monday 2 March 2026 to Friday 13: ten business days; with Monday 16: eleven
+        pytest.param("432", "2026-03-02", "2026-03-15", True, id="two weeks of a daily series"),
+        pytest.param("432", "2026-03-02", "2026-03-16", False, id="a business day more"),
+        pytest.param("99999", "2021-03-03", "2026-03-02", False, id="years of any other series"),
+        pytest.param("433", "2026-09-01", "2026-11-30", True, id="three months"),
+        pytest.param("433", "2026-08-01", "2026-11-01", False, id="four months"),
+        pytest.param("24363", "2021-11-01", "2026-11-20", False, id="years of months"),
+        pytest.param("433", "2025-12-01", "2026-02-20", True, id="three months of two years"),
+        pytest.param("432", "1994-03-01", "1999-02-26", True, id="before the series begins"),
+        pytest.param("432", "1994-03-06", "1999-03-05", False, id="up to its first day"),
+    ],
+)
+def test_only_a_short_window_may_be_empty(tmp_path, code, first, last, may_be):
+    asked = {"series": "x", "code": code, "first": first, "last": last}
+    call = only_call(**asked)
+    assert call.no_data == ((404,) if may_be else ())
+    for body in (b"[]", SGS_NOT_FOUND):
+        if may_be:
+            assert parse(tmp_path, body, **asked).rows.num_rows == 0
+        else:
+            with pytest.raises(SourceError, match=f"no values from {first} to {last}, which is"):
+                parse(tmp_path, body, **asked)
+
+
 def test_the_dollar_is_asked_for_as_it_is_sold():
     assert "/bcdata.sgs.1/" in only_call("usd_brl", DOLLAR_SELL).target
 
@@ -163,6 +190,27 @@ def test_over_the_wire_nothing_in_the_window_is_no_fault(server, client):
     server.routes["/dados"] = Reply(404, SGS_NOT_FOUND)
     (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL)])
     assert client.fetch(call, pause=0.0).outcome == "no_data"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>404 Not Found</html>", b"Value(s) not found", SGS_TOO_MANY],
+    ids=["nothing", "a page", "a text", "another error"],
+)
+def test_over_the_wire_a_bare_not_found_of_a_bad_day_is_a_fault(server, client, body):
+    source = BcbSgs(server.base)
+    server.routes["/dados"] = Reply(404, body)
+    (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL)])
+    with pytest.raises(SourceError, match=r"^bcb_sgs: usd_brl: .* answered 404"):
+        client.fetch(call, pause=0.0)
+
+
+def test_over_the_wire_nothing_in_five_years_is_a_fault(server, client):
+    source = BcbSgs(server.base)
+    server.routes["/dados"] = Reply(404, SGS_NOT_FOUND)
+    (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL, first="2021-03-01")])
+    with pytest.raises(SourceError, match=r"answered 404 Not Found: .*not found"):
+        client.fetch(call, pause=0.0)
 
 
 def test_over_the_wire_a_window_that_is_too_long_ends_at_once(server, client):

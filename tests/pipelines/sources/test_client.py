@@ -101,6 +101,18 @@ def test_a_status_that_means_no_data_is_no_fault(server, client):
     assert (fetched.outcome, fetched.status, fetched.body) == ("no_data", 404, None)
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>404 Not Found</html>", b'{"detail": "not here"}'], ids=len
+)
+def test_a_status_that_may_mean_no_data_is_a_fault_unless_the_body_says_so(server, client, body):
+    server.routes["/a"] = [Reply(404, body), Reply(404, b'{"detail": "not found"}')]
+    call = call_of(server, no_data=(404,), no_data_says="not found")
+    with pytest.raises(SourceError, match="answered 404 Not Found"):
+        client.fetch(call, pause=0)
+    assert client.fetch(call, pause=0).outcome == "no_data"
+    assert len(server.log) == 2
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 406, 422])
 def test_a_refusal_is_final_and_quoted(server, client, status):
     server.routes["/a"] = Reply(status, b'{"error": "window\n of at most\t10 years"}' + b"x" * 500)
@@ -141,12 +153,35 @@ def test_redirects_without_an_end_are_given_up(server, client):
     assert len(server.log) == 6
 
 
-def test_a_body_without_an_end_is_refused(server, client, monkeypatch, tmp_path):
-    monkeypatch.setattr(download, "MOST_BYTES_OF_TEXT", 3 << 20)
-    server.routes["/a"] = Reply(body=b"x" * (5 << 20))
-    with pytest.raises(SourceError, match="more than 3 MiB"):
-        client.fetch(call_of(server), pause=0)
+@pytest.mark.parametrize("media", ["json", "csv", "html"])
+def test_a_body_of_more_than_32_mebibytes_is_refused(server, client, tmp_path, media):
+    server.routes["/a"] = Reply(body=b"x" * ((32 << 20) + 1))
+    with pytest.raises(SourceError, match="a body of more than 32 MiB"):
+        client.fetch(call_of(server, media=media), pause=0)
+    assert len(server.log) == 1  # it would be as long again
     assert not list((tmp_path / "scratch").iterdir())
+    server.routes["/a"] = Reply(body=b"x" * (32 << 20))
+    assert client.fetch(call_of(server, media=media), pause=0).bytes == 32 << 20
+
+
+def test_a_zip_may_be_larger(server, client):
+    server.routes["/a"] = Reply(body=b"x" * (33 << 20))
+    assert client.fetch(call_of(server, media="zip"), pause=0).bytes == 33 << 20
+
+
+@pytest.mark.parametrize("media", ["json", "zip"])
+def test_a_host_that_sends_bodies_without_an_end_is_not_asked_again(
+    server, client, monkeypatch, media
+):
+    monkeypatch.setattr(download, "MOST_BYTES", {"zip": 1 << 20})
+    monkeypatch.setattr(download, "MOST_BYTES_OF_TEXT", 1 << 20)
+    server.routes["/a"] = Reply(body=b"x" * (2 << 20))
+    for _ in range(3):
+        with pytest.raises(UnreachableError, match="a body of more than 1 MiB"):
+            client.fetch(call_of(server, media=media), pause=0)
+    with pytest.raises(UnreachableError, match="given up for the rest of this run: 3 calls"):
+        client.fetch(call_of(server, media=media), pause=0)
+    assert len(server.log) == 3
 
 
 def test_an_address_that_is_none_names_the_setting(client):

@@ -292,12 +292,29 @@ def test_headers_that_never_end_are_cut_at_the_time_limit(header_dripper, tmp_pa
     assert time.monotonic() - start < 0.8
 
 
-def test_a_large_body_that_moves_is_not_cut(server, tmp_path):
+@pytest.mark.parametrize(
+    ("media", "least", "most"),
+    [("json", 0.0, 0.5), ("csv", 0.0, 0.5), ("html", 0.0, 0.5), ("zip", 1.0, 0.5 + 1.0)],
+)
+def test_a_fast_body_without_an_end_is_cut_at_the_time_limit_and_what_may_be_excused(
+    server, tmp_path, media, least, most
+):
+    server.routes["/a"] = Reply(body=os.urandom(100 * FAST), drip=20 * FAST)  # would take 5 s
+    start = time.monotonic()
+    with Client(time_limit=0.5, scratch=tmp_path, most_excused=1.0) as client:
+        with pytest.raises(UnreachableError, match="no whole answer in time"):
+            client.fetch(call_of(server, media=media), pause=0)
+        with pytest.raises(UnreachableError, match=r"in time|used up|given up"):
+            client.fetch(call_of(server, media=media), pause=0)
+    assert least < time.monotonic() - start < most + 0.4
+
+
+def test_a_large_zip_that_moves_is_not_cut(server, tmp_path):
     size = 40 * FAST  # as long in coming as the whole time limit, twice a host's share of it
     server.routes["/a"] = Reply(body=os.urandom(size), drip=size)
     start = time.monotonic()
     with Client(time_limit=1, scratch=tmp_path) as client:
-        assert client.fetch(call_of(server), pause=0).bytes == size
+        assert client.fetch(call_of(server, media="zip"), pause=0).bytes == size
         assert time.monotonic() - start > 0.9
         server.routes["/b"] = GOOD
         assert client.fetch(call_of(server, "/b"), pause=0).outcome == "data"
@@ -325,6 +342,16 @@ def test_the_time_limit_counts_waiting_less_what_was_excused(clock):
         clock.sleep(1)
     clock.sleep(50)
     assert limit.used() == 2  # 4 - 3 + 1
+
+
+def test_no_more_than_half_an_hour_of_a_command_is_excused(clock):
+    limit = TimeLimit(210, clock)
+    with limit.waiting():
+        for _ in range(4):  # 4 * 600 s of a body that moves, of which 1,800 s are excused
+            clock.sleep(600)
+            limit.excuse(600)
+        assert limit.used() == 600
+    assert limit.is_over()
 
 
 def test_only_windows_in_which_a_body_was_fast_are_excused(clock):
