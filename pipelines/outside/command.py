@@ -132,19 +132,18 @@ def _offline(place: Workplace) -> Result:
     book = Book(place.domain, {}, read_series(place.domain, place.processed))
     asked = Asked(tuple(place.domain.routes), place.day, place.day)
     if not book.tables:
-        raise DataError(_nothing(place, "ENABLE_EXTERNAL_APIS is false"))
+        raise DataError(_nothing(place, "ENABLE_EXTERNAL_APIS is false", "Set it to true and run"))
     line = "ENABLE_EXTERNAL_APIS is false: nothing was fetched; this is what is stored."
     return replace(
         _result(place, asked, Collected(book), ()), lines=(line, *table_lines(book, asked))
     )
 
 
-def _nothing(place: Workplace, why: str) -> str:
+def _nothing(place: Workplace, why: str, remedy: str = "Later run") -> str:
     command = place.domain.command
     return (
-        f"{place.domain.name}: nothing usable is stored, and {why}. Set ENABLE_EXTERNAL_APIS=true "
-        f"and run python pipelines/{command}.py, or bring files: python "
-        "pipelines/import_history.py FILES."
+        f"{place.domain.name}: nothing usable is stored, and {why}. {remedy} python "
+        f"pipelines/{command}.py, or bring files: python pipelines/import_history.py FILES."
     )
 
 
