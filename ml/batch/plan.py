@@ -11,6 +11,7 @@ import numpy as np
 
 from ml.drivers.contributions import Drivers
 from ml.drivers.study import Study
+from ml.ensemble.mixture import ENSEMBLE_PATHS
 from ml.evaluation.origins import cutoffs
 from ml.forecasters.base import N_PATHS
 from ml.forecasters.registry import models_of
@@ -86,7 +87,7 @@ class PanelPlan:
 
     def chunks(self, items: tuple[str, ...], steps: int) -> tuple[tuple[str, ...], ...]:
         """``items`` in portions whose paths fit a worker's memory; results do not depend on it."""
-        per_item = len(self.models) * N_PATHS * steps * 4.0
+        per_item = (len(self.models) * N_PATHS + ENSEMBLE_PATHS) * steps * 4.0
         size = int(np.clip(CHUNK_BYTES / per_item, 2, LARGEST_CHUNK))
         size = max(1, min(size, -(-len(items) // 8)))
         return tuple(items[start : start + size] for start in range(0, len(items), size))
