@@ -181,7 +181,7 @@ def _alone(backtest: BacktestPoints, row: int) -> BacktestPoints:
         value = getattr(backtest, field.name)
         if field.name in ("items", "classes"):
             kept[field.name] = (value[row],)
-        elif field.name not in ("cutoff", "models"):
+        elif field.name not in ("cutoff", "models", "length"):
             kept[field.name] = np.take(value, [row], axis=ITEM_AXIS.get(field.name, 0))
     return replace(backtest, **kept)
 
