@@ -48,4 +48,4 @@ bench-accuracy: setup .venv-peers/ready  ## Score this job and its peers on the 
 	@touch $@
 
 clean:  ## Remove the environment and caches; data, models and reports stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf .venv .venv-peers .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -46,12 +46,21 @@ def item_list(text: str | None) -> tuple[str, ...] | None:
     Raises:
         ConfigError: The option is there but names no item.
     """
+    return name_list(text, "--items", "no item")
+
+
+def name_list(text: str | None, option: str, nothing: str) -> tuple[str, ...] | None:
+    """The names of an option such as ``--series "a,b"``, each once; ``None`` = all.
+
+    Raises:
+        ConfigError: The option is there but names ``nothing``.
+    """
     if text is None:
         return None
-    items = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not items:
-        raise ConfigError('--items names no item; write --items "a,b".')
-    return items
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise ConfigError(f'{option} names {nothing}; write {option} "a,b".')
+    return names
 
 
 def existing(path: Path | None, option: str) -> Path | None:

@@ -111,3 +111,9 @@ def dataset_id(panels: Sequence[Panel], outside: str = "") -> str:
         values = np.where(np.isnan(panel.values), -1e300, panel.values) + 0.0  # no negative zero
         digest.update(values.astype("<f8").tobytes())
     return f"d-{digest.hexdigest()[:12]}"
+
+
+def carried_forward(values: Floats) -> Floats:
+    """Each price carried over days without one; NaN before the first, (N, T)."""
+    places = np.where(np.isnan(values), 0, np.arange(values.shape[1]))
+    return np.asarray(np.take_along_axis(values, np.maximum.accumulate(places, axis=1), axis=1))

@@ -22,6 +22,20 @@ SYNTHETIC = "synthetic_sample"
 USER = "user_files"
 
 
+MADE_BY = {
+    "demand": "demand_etl",
+    "items": "demand_etl",
+    "inventory": "demand_etl",
+    "climate": "climate_etl",
+    "economic": "economic_etl",
+    "anatel_5g": "anatel_5g_etl",
+    "prices": "price_etl",
+    "dividends": "price_etl",
+}
+"""The command, a file of ``pipelines/``, that makes each table. A user's own prices come through
+``demand_etl`` into the same table."""
+
+
 def processed_folder(data_dir: Path) -> Path:
     """Where the processed tables are."""
     return data_dir / "processed"
@@ -41,7 +55,8 @@ def read_table(data_dir: Path, contract: Contract) -> pa.Table | None:
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(
             f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}). "
-            f"Run python pipelines/demand_etl.py again."
+            f"Remove it and run python pipelines/{MADE_BY[contract.name]}.py"
+            f"{'' if MADE_BY[contract.name] == 'demand_etl' else ' --reparse'}."
         ) from None
     return check(table, contract, where=str(path))
 

@@ -8,13 +8,6 @@ import typer
 
 from ml.cli import HELP, exit_on_error
 
-MAKES = {
-    "climate": "climate_etl.py",
-    "economic": "economic_etl.py",
-    "anatel_5g": "anatel_5g_etl.py",
-    "prices": "price_etl.py",
-}
-
 app = typer.Typer(context_settings=HELP, add_completion=False)
 
 
@@ -123,12 +116,16 @@ def _today() -> date:
 
 def _without(tables: dict[str, Any]) -> list[str]:
     """What is not there, and the command that makes it."""
-    missing = [name for name in MAKES if name not in tables]
+    from ml.processed import MADE_BY
+    from pipelines.outside.domains import DOMAINS
+
+    missing = [name for name in DOMAINS if name not in tables]
     lines = [
-        f"no table '{name}': its features are left out. python pipelines/{MAKES[name]} makes it."
+        f"no table '{name}': its features are left out. python pipelines/{MADE_BY[name]}.py "
+        "makes it."
         for name in missing
     ]
-    if len(missing) == len(MAKES):
+    if len(missing) == len(DOMAINS):
         lines.append("there is no outside table at all: the calendar alone was computed.")
     return lines
 

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.drivers.design import Design
+from ml.panel import carried_forward
 
 Floats = npt.NDArray[np.float64]
 PRIOR = 0.05  # standard deviation of an effect [volatilities]: prices hardly follow anything
@@ -15,19 +16,13 @@ def standard_changes(values: Floats) -> tuple[Floats, Floats]:
 
     Changes are (N, T), 0 on holidays, NaN up to the first price.
     """
-    filled = filled_forward(values)
+    filled = carried_forward(values)
     change = np.diff(filled, axis=1, prepend=filled[:, :1])
     known = np.isfinite(change)
     squares = np.where(known, change, 0.0) ** 2
     volatility = np.sqrt(squares.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
     volatility = np.where(volatility > 0, volatility, 1.0)
     return change / volatility[:, None], volatility
-
-
-def filled_forward(values: Floats) -> Floats:
-    """Each price carried over days without one; NaN before the first, (N, T)."""
-    places = np.where(np.isnan(values), 0, np.arange(values.shape[1]))
-    return np.asarray(np.take_along_axis(values, np.maximum.accumulate(places, axis=1), axis=1))
 
 
 def lagged(design: Design) -> Floats:

@@ -15,7 +15,7 @@ from ml.evaluation.points import scales, truth, typical_size
 from ml.features.compute import features_at
 from ml.features.frame import FeatureFrame
 from ml.frequency import period_end, period_range, periods_after
-from ml.panel import Panel
+from ml.panel import Panel, carried_forward
 
 Floats = npt.NDArray[np.float64]
 ALL = "*"
@@ -178,7 +178,7 @@ def _price_trials(
     task: TrialTask, train: Panel, actual: Floats, design: Design, *, foreseen: bool
 ) -> list[Trial]:
     moved, volatility = changes.standard_changes(train.values)
-    last = changes.filled_forward(train.values)[:, -1]
+    last = carried_forward(train.values)[:, -1]
     truth_ = (actual - last[:, None]) / volatility[:, None]
 
     def loss(groups: set[str]) -> Floats:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ml.drivers.contributions import Drivers
 from ml.forecasters.lstm_buckets import Buckets
 from ml.frequency import Frequency, periods_after, weekday
-from ml.panel import Panel
+from ml.panel import Panel, carried_forward
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -192,8 +192,7 @@ def labels(buckets: Buckets, truth: Floats) -> tuple[Ints, npt.NDArray[np.float3
 
 def _filled(levels: Floats) -> Floats:
     """Each price carried forward over days without one; the first one carried back."""
-    places = np.where(np.isnan(levels), 0, np.arange(levels.shape[1]))
-    filled = np.take_along_axis(levels, np.maximum.accumulate(places, axis=1), axis=1)
+    filled = carried_forward(levels)
     first = np.argmax(~np.isnan(levels), axis=1)
     start = levels[np.arange(len(levels)), first]
     return np.where(np.isnan(filled), start[:, None], filled)

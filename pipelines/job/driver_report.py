@@ -10,6 +10,7 @@ from ml.drivers.gains import Gain
 from ml.drivers.study import Effect, Study
 from ml.drivers.trial import ALL
 from pipelines.job.pictures import canvas, saved
+from pipelines.job.texts import write_text
 
 COLUMNS = ("panel", "demand_class", "drivers", "what", "value", "low_90", "high_90", "used")
 Line = dict[str, object]
@@ -41,10 +42,7 @@ def write_drivers(plans: Sequence[PanelPlan], folder: Path) -> list[Path]:
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
-    path = folder / "drivers.csv"
-    staged = path.with_name(f".{path.name}")
-    staged.write_text(stream.getvalue(), encoding="utf-8")
-    staged.replace(path)
+    path = write_text(folder / "drivers.csv", stream.getvalue())
     studies = [(plan.name, plan.study) for plan in plans if plan.study is not None]
     return [path, *(_draw(name, study, folder) for name, study in studies if study.gains)]
 

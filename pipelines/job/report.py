@@ -16,6 +16,7 @@ from ml.evaluation.leaderboard import as_csv, as_json, leaderboard
 from ml.processed import SYNTHETIC
 from pipelines.job.driver_report import statements, write_drivers
 from pipelines.job.pictures import draw_forecasts, draw_leaderboard
+from pipelines.job.texts import write_text
 
 BANNER = "SYNTHETIC SAMPLE DATA: every number below is made up. Put your files into {folder}."
 
@@ -46,8 +47,8 @@ def write_reports(result: RunResult, reports: Path) -> list[Path]:
     lines = leaderboard(result.metrics)
     about = {"version_id": result.record.version_id, "model_version": result.model_version}
     written = [
-        _write(folder / "leaderboard.csv", as_csv(lines)),
-        _write(folder / "leaderboard.json", as_json(lines, **about)),
+        write_text(folder / "leaderboard.csv", as_csv(lines)),
+        write_text(folder / "leaderboard.json", as_json(lines, **about)),
     ]
     written += draw_leaderboard(lines, folder)
     written += write_drivers(result.plans, folder)
@@ -59,13 +60,6 @@ def draw_version(result: RunResult, results: Path, reports: Path) -> list[Path]:
     forecasts = read_dataset(results, "forecasts", result.record.version_id)
     panels = {plan.name: plan.panel for plan in result.plans}
     return draw_forecasts(panels, forecasts, reports / "results", result.record.version_id)
-
-
-def _write(path: Path, text: str) -> Path:
-    staged = path.with_name(f".{path.name}")
-    staged.write_text(text, encoding="utf-8")
-    staged.replace(path)
-    return path
 
 
 def show_inputs(inputs: RunInputs, data_dir: Path) -> None:

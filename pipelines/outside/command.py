@@ -163,20 +163,6 @@ def _result(place: Workplace, asked: Asked, got: Collected, lost: tuple[str, ...
     return Result(table_lines(got.book, asked), warnings, tuple(remarks(got.book)), error)
 
 
-def name_list(text: str | None) -> tuple[str, ...] | None:
-    """The names of a ``--series "a,b"`` option; ``None`` = all.
-
-    Raises:
-        ConfigError: The option is there but names nothing.
-    """
-    if text is None:
-        return None
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not names:
-        raise ConfigError('--series names nothing; write --series "a,b".')
-    return names
-
-
 def say(result: Result, echo: Callable[..., None]) -> None:
     """Put a result on the screen.
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ml.errors import ConfigError
+from ml.processed import MADE_BY
 from ml.settings import Settings
 from pipelines.outside import catalogue
 from pipelines.outside.catalogue import Series
@@ -22,12 +23,8 @@ from pipelines.sources.open_meteo import OpenMeteo
 from pipelines.sources.yahoo_chart import YahooChart
 
 HISTORY_FILE = "history_file"
-COMMANDS = {
-    "climate": "climate_etl",
-    "economic": "economic_etl",
-    "anatel_5g": "anatel_5g_etl",
-    "prices": "price_etl",
-}
+DOMAINS = ("climate", "economic", "anatel_5g", "prices")
+"""What is collected, one command each; the name is also that of the main table."""
 _DOLLAR = (("bcb_ptax", "USD"), ("bcb_sgs", "1"), ("ipeadata", "GM366_ERC366"))
 _ECONOMIC = {
     "usd_brl": _DOLLAR,
@@ -88,7 +85,7 @@ class Domain:
     @property
     def command(self) -> str:
         """Name of its command."""
-        return COMMANDS[self.name]
+        return MADE_BY[self.name]
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from ml.logs import logging_to
 from ml.settings import Settings, settings
 from pipelines.intake.text import read_bytes
 from pipelines.outside.command import Result
-from pipelines.outside.domains import COMMANDS
+from pipelines.outside.domains import DOMAINS
 from pipelines.outside.history_file import HistoryFile
 from pipelines.outside.imports import (
     Hints,
@@ -51,7 +51,7 @@ def run_import(
         if not kept:
             return Result((), tuple(said), error=DataError(_nothing(files)))
         lines: list[str] = []
-        for name in COMMANDS:
+        for name in DOMAINS:
             names = [one for file in kept for one in file.call.series]
             written, warned = _written(name, names, config)
             lines += written

@@ -12,7 +12,7 @@ from pipelines.intake.names import Found, plain
 from pipelines.intake.source import stem
 from pipelines.intake.sources import open_source
 from pipelines.outside.catalogue import Series
-from pipelines.outside.domains import COMMANDS, HISTORY_FILE, domain
+from pipelines.outside.domains import DOMAINS, HISTORY_FILE, domain
 from pipelines.outside.sites import sites, states
 from pipelines.sources.base import Call
 
@@ -67,7 +67,7 @@ class Understood:
 
 def all_series(config: Settings) -> dict[str, Series]:
     """Every series of every domain, by name."""
-    return {name: facts for one in COMMANDS for name, facts in domain(one, config).series.items()}
+    return {name: facts for one in DOMAINS for name, facts in domain(one, config).series.items()}
 
 
 def import_hints(

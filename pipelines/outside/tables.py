@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from ml.artifacts.durable import disk_errors, make_folder, remove, replace
 from ml.contracts.base import check
-from ml.errors import DataError
+from ml.processed import read_table
 from pipelines.outside.as_published import ORDER, TABLES
 from pipelines.outside.domains import Domain
 from pipelines.outside.keys import Key, keys_of, rows_of
@@ -31,7 +31,7 @@ def read_series(domain: Domain, processed: Path) -> dict[Key, pa.Table]:
     """
     found: dict[Key, pa.Table] = {}
     for name in domain.tables:
-        table = _stored(domain, name, processed)
+        table = _stored(name, processed)
         own = table.filter(pc.not_equal(table["source"], USER_FILES))
         found |= {key: rows_of(own, key) for key in keys_of(own) if key[0] in domain.series}
     return found
@@ -41,7 +41,7 @@ def users_series(domain: Domain, processed: Path) -> set[str]:
     """Series of the domain that the user's own files have given."""
     taken: set[str] = set()
     for name in domain.tables:
-        table = _stored(domain, name, processed)
+        table = _stored(name, processed)
         users = table.filter(pc.equal(table["source"], USER_FILES))
         taken |= set(users["series"].unique().to_pylist()) & domain.series.keys()
     return taken
@@ -78,7 +78,7 @@ def write_series(domain: Domain, tables: Tables, processed: Path) -> list[Path]:
 
 def _joined(domain: Domain, name: str, tables: Tables, processed: Path) -> pa.Table | None:
     """A whole table; ``None`` where it would be what is stored."""
-    before = _stored(domain, name, processed)
+    before = _stored(name, processed)
     others = before.filter(
         pc.or_(
             pc.equal(before["source"], USER_FILES),
@@ -106,15 +106,6 @@ def _staged(table: pa.Table, target: Path) -> Path:
     return new
 
 
-def _stored(domain: Domain, name: str, processed: Path) -> pa.Table:
-    path = processed / f"{name}.parquet"
-    if not path.exists():
-        return TABLES[name].schema.empty_table()
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(
-            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}). Remove it and "
-            f"run python pipelines/{domain.command}.py --reparse."
-        ) from None
-    return check(table, TABLES[name], where=str(path)).sort_by(ORDER)
+def _stored(name: str, processed: Path) -> pa.Table:
+    table = read_table(processed.parent, TABLES[name])
+    return TABLES[name].schema.empty_table() if table is None else table.sort_by(ORDER)
