@@ -13,6 +13,7 @@ from benchmarks.accuracy.ours import read_version, run_job
 from benchmarks.accuracy.own_past import own_past
 from benchmarks.accuracy.peer_runs import MODELS, run_peers
 from benchmarks.accuracy.predictions import Prediction
+from benchmarks.accuracy.summed import with_sums
 from ml.batch.plan import code_version
 from ml.errors import ConfigError
 
@@ -91,7 +92,8 @@ def _dataset(dataset: str, cases: list[Case], wanted: Wanted) -> list[Line]:
         if names:
             _say(f"{dataset}, {case.origin}: {len(names)} peers on {len(part)} items")
             small = replace(case, items=part)
-            _score(small, run_peers(small, names, wanted.jobs), peers)
+            found = run_peers(small, names, wanted.jobs)
+            _score(small, [with_sums(small, one) for one in found], peers)
     whole, others = _everywhere(ours, len(cases)), _everywhere(peers, len(cases))
     if len(part) == len(cases[0].items):
         return lines(dataset, EVERY, whole | others)

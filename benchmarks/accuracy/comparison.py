@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.accuracy.measures import ItemLosses, tail_loss, total
 from benchmarks.accuracy.own_past import OWN_PAST
-from benchmarks.accuracy.predictions import PEER, REFERENCE, Prediction
+from benchmarks.accuracy.predictions import PEER, REFERENCE, SUMS, TAIL, Prediction
 from ml.panel import Floats
 from ml.seeds import generator
 
@@ -65,11 +65,42 @@ def lines(
         _against(figures, single, rival, weights, demand, f"{WQL} {kind}")
     own = [name for name in tails if name.startswith(OWN_PAST)]
     _against(figures, tails, _best(tails, own), weights, None, SUMMED)
+    _gains(figures, {name: losses[name] for name in tails}, own, weights)
     return [
         Line(dataset, scope, len(demand), name, kinds[name], figures[name],
              found[name][0].seconds)
         for name in order
     ]  # fmt: skip
+
+
+def _gains(
+    figures: Mapping[str, Figures],
+    losses: Mapping[str, ItemLosses],
+    own: Sequence[str],
+    weights: Floats,
+) -> None:
+    """Share of the loss of the best window of the own past that each model saves, by column.
+
+    The window is the best one for this very column, in hindsight.
+    """
+    columns = [(place, k) for place in range(len(SUMS)) for k in range(len(TAIL))]
+    for place, k in columns:
+        parts = {name: one.sum_pinball[:, place, k] for name, one in losses.items()}
+        rival = _best(parts, own)
+        for name, part in parts.items():
+            if rival is None:
+                continue
+            label = gain_label(SUMS[place], TAIL[k])
+            drawn = 1 - (weights @ part) / (weights @ parts[rival])
+            low, high = np.quantile(drawn, INTERVAL)
+            value = 1 - part.sum() / parts[rival].sum()
+            figures[name] |= {label: float(value), f"{label} low": float(low),
+                              f"{label} high": float(high)}  # fmt: skip
+
+
+def gain_label(steps: int, level: float) -> str:
+    """Name of the figure."""
+    return f"sum {steps} at {level:g} saved"
 
 
 def item_draws(count: int) -> Floats:

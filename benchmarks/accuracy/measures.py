@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import LEVELS, SUMS, TAIL, Prediction
+from benchmarks.accuracy.predictions import LEVELS, SUM_LEVELS, SUMS, TAIL, Prediction
 from ml.evaluation.metrics import DECILES
 from ml.evaluation.scores import pinball
 from ml.panel import Floats
@@ -31,6 +31,8 @@ class ItemLosses:
         covered: (N, 4) expected number of periods inside each range of ``COVERED``.
         sum_demand: (N, 2) demand of the first 3 and 6 periods.
         sum_pinball: (N, 2, 4) pinball loss of their quantiles at ``TAIL``; NaN without any.
+        sum_count: (N, 2) sums that were observed.
+        sum_covered: (N, 2, 4) expected number of sums below each of them; NaN without any.
     """
 
     demand: Floats
@@ -41,6 +43,8 @@ class ItemLosses:
     covered: Floats
     sum_demand: Floats
     sum_pinball: Floats
+    sum_count: Floats
+    sum_covered: Floats
 
     def plus(self, other: "ItemLosses") -> "ItemLosses":
         """Both cutoffs together."""
@@ -73,14 +77,24 @@ def item_losses(case: Case, prediction: Prediction) -> ItemLosses:
         covered=np.stack([(one * seen).sum(axis=1) for one in inside], axis=1),
         sum_demand=np.nan_to_num(totals),
         sum_pinball=_sum_pinball(prediction, totals),
+        sum_count=(~np.isnan(totals)).astype(np.float64),
+        sum_covered=_sum_covered(prediction, totals),
     )
 
 
 def _sum_pinball(prediction: Prediction, totals: Floats) -> Floats:
     if prediction.sums is None:
         return np.full((*totals.shape, len(TAIL)), np.nan)
-    lost = [pinball(totals, prediction.sums[..., k], q) for k, q in enumerate(TAIL)]
+    lost = [pinball(totals, prediction.sums[..., SUM_LEVELS.index(q)], q) for q in TAIL]
     return np.nan_to_num(np.stack(lost, axis=-1))
+
+
+def _sum_covered(prediction: Prediction, totals: Floats) -> Floats:
+    if prediction.sums is None:
+        return np.full((*totals.shape, len(TAIL)), np.nan)
+    known = np.nan_to_num(totals)
+    inside = [expected_inside(prediction.sums, known, 0.0, q, levels=SUM_LEVELS) for q in TAIL]
+    return np.stack(inside, axis=-1) * ~np.isnan(totals)[..., None]
 
 
 def seasonal_error(seen: Floats, season: int) -> Floats:
@@ -90,12 +104,14 @@ def seasonal_error(seen: Floats, season: int) -> Floats:
     return np.where(counts > 0, np.nansum(changes, axis=1) / np.maximum(counts, 1), np.nan)
 
 
-def expected_inside(quantiles: Floats, actual: Floats, low: float, high: float) -> Floats:
+def expected_inside(
+    quantiles: Floats, actual: Floats, low: float, high: float, levels: Sequence[float] = LEVELS
+) -> Floats:
     """Chance that the randomised probability integral transform lies in [low, high), (N, H).
 
     The transform is uniform between F(y-) and F(y) (Czado, Gneiting & Held 2009), so that a
     perfect forecast of counts is inside with the probability high - low; the expectation is taken
-    instead of a draw. F is known at ``LEVELS`` only: between two of them the middle is taken, and
+    instead of a draw. F is known at ``levels`` only: between two of them the middle is taken, and
     below zero it is 0.
 
     Args:
@@ -103,8 +119,9 @@ def expected_inside(quantiles: Floats, actual: Floats, low: float, high: float) 
         actual: (N, H).
         low: Lower end.
         high: Upper end.
+        levels: Of the quantiles.
     """
-    grid = np.array([0.0, *LEVELS, 1.0])
+    grid = np.array([0.0, *levels, 1.0])
     below = (quantiles < actual[..., None]).sum(axis=-1)  # levels whose quantile is below y
     reached = (quantiles <= actual[..., None]).sum(axis=-1)
     tied = reached > below
@@ -129,6 +146,9 @@ def total(losses: ItemLosses) -> dict[str, float]:
     for place, steps in enumerate(SUMS):
         lost = losses.sum_pinball[:, place].sum(axis=0) / losses.sum_demand[:, place].sum()
         figures |= {f"sum {steps} at {q:g}": float(x) for q, x in zip(TAIL, lost, strict=True)}
+        shares = losses.sum_covered[:, place].sum(axis=0) / losses.sum_count[:, place].sum()
+        figures |= {f"sum {steps} covered {q:g}": float(x)
+                    for q, x in zip(TAIL, shares, strict=True)}  # fmt: skip
     return {name: float(value) for name, value in figures.items()}
 
 

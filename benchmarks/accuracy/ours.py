@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import LEVELS, OURS, REFERENCE, SUMS, TAIL, Prediction
+from benchmarks.accuracy.predictions import LEVELS, OURS, REFERENCE, SUM_LEVELS, SUMS, Prediction
 from ml.artifacts.reading import read_dataset
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, quantile_name
 from ml.errors import DataError, ModelError, first_few
@@ -90,7 +90,7 @@ def _prediction(
         )
     quantiles = _columns(rows, [quantile_name(level) for level in LEVELS], case.horizon)
     mean = _columns(rows, ["forecast"], case.horizon)[..., 0]
-    tails = [f"cum_{quantile_name(level)}" for level in TAIL]
+    tails = [f"cum_{quantile_name(level)}" for level in SUM_LEVELS]
     sums = _columns(rows, tails, case.horizon)[:, [steps - 1 for steps in SUMS]]
     if not missing or stand_in is None:
         return Prediction(model, kind, quantiles, mean, sums)

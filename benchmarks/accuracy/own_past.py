@@ -7,7 +7,7 @@ choice could clear on purpose.
 import numpy as np
 
 from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import LEVELS, REFERENCE, SUMS, TAIL, Prediction
+from benchmarks.accuracy.predictions import LEVELS, REFERENCE, SUM_LEVELS, SUMS, Prediction
 from ml.panel import Floats
 from ml.seeds import generator
 
@@ -36,9 +36,9 @@ def _drawn(case: Case, window: int) -> Prediction:
 
 
 def _item(row: Floats, window: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Quantiles (L,) and mean (1,) of a period, quantiles (2, 4) of sums of drawn periods."""
+    """Quantiles (L,) and mean (1,) of a period, quantiles (2, C) of sums of drawn periods."""
     seen = row[~np.isnan(row)][-window:]
     totals = np.cumsum(rng.choice(seen, (PATHS, max(SUMS))), axis=1)
-    sums = [np.quantile(totals[:, steps - 1], TAIL, method="inverted_cdf") for steps in SUMS]
+    sums = [np.quantile(totals[:, steps - 1], SUM_LEVELS, method="inverted_cdf") for steps in SUMS]
     single = np.quantile(seen, LEVELS, method="inverted_cdf")
     return single, seen.mean(keepdims=True), np.stack(sums)

@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ml.contracts.forecasts import CUMULATIVE_QUANTILES, QUANTILES
 from ml.panel import Floats
 
-LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-TAIL = (0.8, 0.9, 0.95, 0.99)  # of cumulative demand
+LEVELS = QUANTILES
+SUM_LEVELS = CUMULATIVE_QUANTILES
+TAIL = (0.8, 0.9, 0.95, 0.99)  # those of cumulative demand that stock depends on
 SUMS = (3, 6)  # periods that demand is summed over
 OURS, REFERENCE, PEER = "ours", "reference", "peer"
 
@@ -21,7 +23,7 @@ class Prediction:
         kind: ``ours``, ``reference`` or ``peer``.
         quantiles: (N, H, L) at ``LEVELS``.
         mean: (N, H).
-        sums: (N, 2, 4) quantiles at ``TAIL`` of the demand of the first 3 and 6 periods;
+        sums: (N, 2, C) quantiles at ``SUM_LEVELS`` of the demand of the first 3 and 6 periods;
             ``None`` where a model says nothing of it.
         seconds: What it took; ``None`` where nobody stopped the time.
     """

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.accuracy.comparison import SUMMED, WQL, Line
+from benchmarks.accuracy.comparison import SUMMED, WQL, Line, gain_label
 from benchmarks.accuracy.measures import COVERED
 from benchmarks.accuracy.predictions import REFERENCE, SUMS, TAIL
 
@@ -51,7 +51,8 @@ def _flat(line: Line) -> dict[str, object]:
 
 def _csv(rows: Sequence[Mapping[str, object]]) -> str:
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()
@@ -70,6 +71,11 @@ def markdown(lines: Sequence[Line], about: Mapping[str, object]) -> str:
         summed.sort(key=lambda line: float(line.figures[SUMMED] or 0.0))
         head = ("model", *tails, "mean against the best window of the own past")
         parts += _table(head, [_sums(line) for line in summed])
+        parts += [("Saved of the loss of the best window of the own past, by column in hindsight "
+                  "(95 % interval over items):"), ""]  # fmt: skip
+        parts += _table(("model", *tails), [_saved(line) for line in summed])
+        parts += ["Share of sums below the quantile:", ""]
+        parts += _table(("model", *tails), [_below(line) for line in summed])
     return "\n".join(parts) + "\n"
 
 
@@ -91,6 +97,18 @@ def _single(line: Line) -> list[str]:
 def _sums(line: Line) -> list[str]:
     cells = [_number(line.figures[f"sum {s} at {q:g}"], 4) for s in SUMS for q in TAIL]
     return [line.model, *cells, _interval(line, SUMMED)]
+
+
+def _saved(line: Line) -> list[str]:
+    labels = [gain_label(steps, q) for steps in SUMS for q in TAIL]
+    ends = [[line.figures.get(label + end) for end in ("", " low", " high")] for label in labels]
+    return [line.model, *("" if None in one else "{:+.1%} ({:+.1%} to {:+.1%})".format(*one)
+                          for one in ends)]  # fmt: skip
+
+
+def _below(line: Line) -> list[str]:
+    cells = [_number(line.figures[f"sum {s} covered {q:g}"], 3) for s in SUMS for q in TAIL]
+    return [line.model, *cells]
 
 
 def _interval(line: Line, label: str) -> str:

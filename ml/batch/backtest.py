@@ -13,6 +13,8 @@ from ml.batch.plan import PanelPlan, code_version, fingerprint
 from ml.batch.pooled import PREDICTED, pooled_forecast
 from ml.batch.train import train_lstm
 from ml.drivers.contributions import Drivers
+from ml.ensemble.fitted import FittedEnsemble
+from ml.ensemble.tried import final_spreads
 from ml.ensemble.weights import fit_weights
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.points import BacktestPoints, join, scales, summarise, truth, typical_size
@@ -22,6 +24,7 @@ from ml.forecasters.registry import POOLED, forecaster
 from ml.panel import Panel
 
 WEIGHTS = "weights.json"
+SPREADS = "spreads.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class BacktestTask:
 
 
 def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
-    """Try all models at the origins of every panel and save the weights that did best."""
+    """Try all models at the origins of every panel; save the best weights and their spreads."""
     train_lstm(plans, store, jobs, origins=True)
     tasks = [task for plan in plans for task in _tasks(plan, store)]
     run_tasks(_backtest_chunk, tasks, jobs=jobs, label="backtest")
@@ -63,12 +66,13 @@ def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
         if not is_done(folder):
             backtests = read_backtests(plan, store)
             write_json(folder / WEIGHTS, fit_weights(backtests, plan.panel.kind))
+            write_json(folder / SPREADS, final_spreads(backtests, plan.panel.kind))
             mark_done(folder, {"items": len(plan.backtest_items), "origins": len(plan.origins)})
 
 
-def read_weights(plan: PanelPlan, store: ModelStore) -> dict[str, dict[str, float]]:
-    """Weights by class that :func:`fit_ensembles` saved."""
-    return read_json(store.folder(plan.name, "ensemble") / WEIGHTS) or {}
+def read_ensemble(folder: Path) -> FittedEnsemble:
+    """What :func:`fit_ensembles` saved in the folder of a panel's ensemble."""
+    return FittedEnsemble(read_json(folder / WEIGHTS) or {}, read_json(folder / SPREADS) or {})
 
 
 def read_backtests(plan: PanelPlan, store: ModelStore) -> list[BacktestPoints]:

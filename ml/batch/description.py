@@ -10,9 +10,10 @@ from ml.batch.inputs import RunInputs, RunOptions
 from ml.batch.plan import PanelPlan, code_version
 from ml.batch.rows import Provenance
 from ml.batch.version_writer import VersionFacts
+from ml.ensemble.fitted import FittedEnsemble
 from ml.forecasters.registry import FAMILIES
 
-Weights = Mapping[str, Mapping[str, Mapping[str, float]]]
+Ensembles = Mapping[str, FittedEnsemble]
 SUMMARISED = (
     "mape", "rmse", "accuracy", "wql", "cum_wql", "scaled_crps", "bias", "coverage_80_interval",
     "fva_naive",
@@ -23,7 +24,7 @@ def version_facts(
     inputs: RunInputs,
     options: RunOptions,
     plans: Sequence[PanelPlan],
-    weights: Weights,
+    ensembles: Ensembles,
     metrics: pa.Table,
     whole_hash: str,
     provenance: Provenance,
@@ -44,7 +45,7 @@ def version_facts(
             model_versions=families,
             quality_flags=inputs.quality_flags,
         ),
-        model_versions=model_versions(inputs, options, plans, weights, metrics, provenance),
+        model_versions=model_versions(inputs, options, plans, ensembles, metrics, provenance),
         run={
             "run_id": options.run_id,
             "dataset_id": provenance.dataset_id,
@@ -61,7 +62,7 @@ def model_versions(
     inputs: RunInputs,
     options: RunOptions,
     plans: Sequence[PanelPlan],
-    weights: Weights,
+    ensembles: Ensembles,
     metrics: pa.Table,
     provenance: Provenance,
 ) -> dict[str, Any]:
@@ -76,7 +77,8 @@ def model_versions(
         "seed": options.policy.seed,
         "models": dict.fromkeys((*FAMILIES, "ensemble"), provenance.model_version),
         "metrics": means,
-        "weights": weights,
+        "weights": {name: one.weights for name, one in ensembles.items()},
+        "spreads": {name: one.spreads for name, one in ensembles.items()},
         "backtest": {
             plan.name: {
                 "items": len(plan.backtest_items),

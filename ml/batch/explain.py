@@ -17,15 +17,17 @@ import pyarrow.parquet as pq
 from ml.artifacts.commit_log import CommitRecord, commits
 from ml.artifacts.manifest import read_manifest
 from ml.artifacts.reading import read_dataset
+from ml.batch.backtest import read_ensemble
 from ml.batch.commands import today
 from ml.batch.explain_text import explanation
 from ml.batch.explained import Explained, History, Row, Trial
 from ml.batch.model_store import DONE, ModelStore, read_json
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
+from ml.ensemble.tried import with_ensemble
 from ml.errors import ConfigError, DataError, ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
-from ml.evaluation.metrics import losses, with_ensemble
+from ml.evaluation.metrics import losses
 from ml.evaluation.points import BacktestPoints, join
 from ml.forecasters.per_series import PARTS
 from ml.forecasters.registry import PER_SERIES, POOLED
@@ -55,7 +57,6 @@ def explain(item: str, config: Settings, results: Path) -> str:
     first = rows[0]
     store = ModelStore(config.models_dir, first["dataset_id"])
     folder = _panel_folder(store, first)
-    weights = read_json(folder / "ensemble" / "weights.json") or {}
     parts = [row for row in _rows(results, FORECAST_MODELS.name, item) if row["horizon_step"] == 1]
     history = _history(item, first, config)
     backtests = _backtests(folder / "ensemble")
@@ -67,7 +68,7 @@ def explain(item: str, config: Settings, results: Path) -> str:
             version=record.version_id,
             first=first,
             history=history,
-            weights=weights,
+            ensemble=read_ensemble(folder / "ensemble"),
             shares={row["model"]: row["weight"] for row in parts},
             failures=_failures(folder, item, {row["model"] for row in parts}, backtests),
             trial=trial,

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ml.batch.explained import Explained, History, Row
+from ml.ensemble.tried import ENSEMBLE
 from ml.ensemble.weights import PANEL
 from ml.evaluation.demand_class import ADI_CUT, CV2_CUT
-from ml.evaluation.metrics import ENSEMBLE
 from ml.frequency import Frequency
 from ml.panel import Floats
 
 BARS = "▁▂▃▄▅▆▇█"
 GAP = "·"  # not observed
 SHOWN = 60  # periods of a sparkline
-LABEL = 10  # width of the first column
+LABEL = 11  # width of the first column
 
 
 def explanation(known: Explained) -> str:
@@ -25,6 +25,7 @@ def explanation(known: Explained) -> str:
         "class": _class(known),
         "made by": _made_by(known),
         "weights": _weights(known),
+        "intervals": _intervals(known),
         "backtest": _backtest(known),
         "drivers": _drivers(known),
     }
@@ -117,14 +118,26 @@ def _made_by(known: Explained) -> list[str]:
 
 
 def _weights(known: Explained) -> list[str]:
-    if not known.weights:
+    if not known.ensemble.weights:
         return ["none are saved"]
     name = known.demand_class
-    key = name if name in known.weights else PANEL
-    lines = [f"of the whole panel: {_shares(known.weights.get(PANEL, {}))}"]
+    key = name if name in known.ensemble.weights else PANEL
+    lines = [f"of the whole panel: {_shares(known.ensemble.weights.get(PANEL, {}))}"]
     if key != PANEL:
-        return [f"of class {name}: {_shares(known.weights[key])}", *lines]
+        return [f"of class {name}: {_shares(known.ensemble.weights[key])}", *lines]
     return [*lines, f"class {name} has none of its own"] if name != "price" and name else lines
+
+
+def _intervals(known: Explained) -> list[str]:
+    """How far they were stretched, in words."""
+    found = known.ensemble.spreads
+    if not found:
+        return ["as the models gave them"]
+    name = known.demand_class if known.demand_class in found else PANEL
+    of = f"class {name}" if name != PANEL else "the whole panel"
+    parts = ", ".join(f"{part} {value:.2f}" for part, value in
+                      zip(("near", "middle", "far"), found[name], strict=True))  # fmt: skip
+    return [f"stretched by what {of} covered at origins: steps {parts} (1 = left alone)"]
 
 
 def _shares(shares: Mapping[str, float]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ml.ensemble.fitted import FittedEnsemble
 from ml.evaluation.demand_class import DemandPattern
 from ml.frequency import Days, Frequency
 from ml.panel import Floats
@@ -59,7 +60,7 @@ class Explained:
         version: Version that holds the forecast.
         first: First row of the forecast.
         history: What the models saw, or why it cannot be shown.
-        weights: Saved weights by class, under ``*`` for the panel.
+        ensemble: How the models of the panel are combined.
         shares: Share of each model in this item's forecast.
         failures: Reasons of the models that have no forecast of it.
         trial: Its backtest, ``None`` if it was not in the sample.
@@ -72,7 +73,7 @@ class Explained:
     version: str
     first: Row
     history: History | str
-    weights: Mapping[str, Mapping[str, float]]
+    ensemble: FittedEnsemble
     shares: Mapping[str, float]
     failures: Mapping[str, str]
     trial: Trial | None

@@ -1,7 +1,7 @@
 """Forecast stage: load the trained models, draw paths, combine, write rows chunk by chunk."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,10 @@ from ml.batch.plan import PanelPlan
 from ml.batch.pooled import PREDICTED, pooled_forecast, train_pooled
 from ml.batch.rows import Provenance, forecast_rows, model_rows
 from ml.batch.train import trained_task
+from ml.ensemble.calibration import steps_of, stretched
+from ml.ensemble.fitted import FittedEnsemble
 from ml.ensemble.mixture import Combined, combine_item, usable
+from ml.ensemble.tried import ENSEMBLE
 from ml.ensemble.weights import weights_for
 from ml.evaluation.demand_class import DemandPattern, demand_pattern
 from ml.forecasters.base import Forecast, is_count
@@ -36,7 +39,7 @@ class ForecastTask:
         panel: The items, until ``as_of``.
         horizon: Published steps.
         reach: Predicted steps.
-        weights: Of the ensemble by class.
+        ensemble: How the models are combined.
         folders: Of the saved models by family.
         policies: Parameters of each item; empty for prices.
         stock: In the INVENTORY contract, ``None`` without a stock file.
@@ -49,7 +52,7 @@ class ForecastTask:
     panel: Panel
     horizon: int
     reach: int
-    weights: Mapping[str, Mapping[str, float]]
+    ensemble: FittedEnsemble
     folders: Mapping[str, Path]
     policies: Mapping[str, ItemPolicy]
     stock: pa.Table | None
@@ -104,10 +107,11 @@ def _forecast(task: ForecastTask) -> ChunkDone:
     components = predict_components(task)
     patterns = [demand_pattern(row) for row in task.panel.values]
     names = [pattern.name if task.panel.is_demand else "price" for pattern in patterns]
-    shares = [weights_for(task.weights, name) for name in names]
+    shares = [weights_for(task.ensemble.weights, name) for name in names]
     chain = FALLBACK_CHAIN[task.panel.kind]
     combined = [
-        combine_item(components, row, shares[row], chain) for row in range(len(task.panel.items))
+        _calibrated(combine_item(components, row, shares[row], chain), item, name, task)
+        for row, (item, name) in enumerate(zip(task.panel.items, names, strict=True))
     ]
     rows = [row for row, one in enumerate(combined) if one.paths is not None]
     refusals = tuple(
@@ -118,6 +122,14 @@ def _forecast(task: ForecastTask) -> ChunkDone:
     if rows:
         _write_rows(task, components, combined, shares, patterns, rows)
     return ChunkDone(task.target, refusals)
+
+
+def _calibrated(combined: Combined, item: str, name: str, task: ForecastTask) -> Combined:
+    """The ensemble with intervals as wide as its class needs; a fallback is left as it is."""
+    if combined.paths is None or combined.model != ENSEMBLE:
+        return combined
+    spread = steps_of(task.ensemble.spreads, name, task.horizon, task.reach)
+    return replace(combined, paths=stretched(combined.paths, spread, item))
 
 
 def predict_components(task: ForecastTask) -> dict[str, Forecast]:

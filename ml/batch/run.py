@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.artifacts import version as versions
-from ml.batch.backtest import fit_ensembles, read_backtests, read_weights
-from ml.batch.description import version_facts
+from ml.batch.backtest import fit_ensembles, read_backtests, read_ensemble
+from ml.batch.description import Ensembles, version_facts
 from ml.batch.drivers import content_id, with_drivers
 from ml.batch.forecast import ChunkDone, ForecastTask, forecast_chunks, predict_pooled
 from ml.batch.inputs import RunInputs, RunOptions, inputs_hash, make_plans, policies_of
@@ -22,9 +22,11 @@ from ml.batch.version_writer import Tables, write_version
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.ensemble.fitted import FittedEnsemble
+from ml.ensemble.tried import with_ensemble
 from ml.errors import DataError, ModelError, first_few
 from ml.evaluation.driver_metrics import driver_metrics
-from ml.evaluation.metrics import metrics_table, with_ensemble
+from ml.evaluation.metrics import metrics_table
 from ml.forecasters.registry import FAMILIES, PER_SERIES
 from ml.inventory.recommendations import insufficient
 from ml.panel_tables import Refusal
@@ -44,7 +46,7 @@ class RunResult:
         chunks: What became of each panel's chunks, by panel name.
         refusals: Items without a forecast.
         metrics: METRICS rows.
-        weights: Of the ensemble, by panel name and class.
+        ensembles: How models were combined, by panel name.
         model_version: Of all models together.
         dataset_id: Of the panels.
     """
@@ -54,7 +56,7 @@ class RunResult:
     chunks: Mapping[str, Sequence[ChunkDone]]
     refusals: tuple[Refusal, ...]
     metrics: pa.Table
-    weights: Mapping[str, Mapping[str, Mapping[str, float]]]
+    ensembles: Ensembles
     model_version: str
     dataset_id: str
 
@@ -126,15 +128,15 @@ def _forecast_and_write(
     model_version = f"m-{fingerprint(store.dataset_id, code_version(), options.policy.seed)}"
     provenance = Provenance(model_version, store.dataset_id, inputs.source, options.started)
     whole_hash = inputs_hash(inputs, store.dataset_id, options)
-    weights = {plan.name: read_weights(plan, store) for plan in plans}
-    work = _work_folder(options.results, fingerprint(whole_hash, code_version(), weights))
+    ensembles = {plan.name: read_ensemble(store.folder(plan.name, "ensemble")) for plan in plans}
+    work = _work_folder(options.results, fingerprint(whole_hash, code_version(), ensembles))
     chunks: dict[str, list[ChunkDone]] = {}
     for plan in plans:
-        tasks = _tasks(plan, inputs, options, store, provenance, weights[plan.name], work)
+        tasks = _tasks(plan, inputs, options, store, provenance, ensembles[plan.name], work)
         chunks[plan.name] = forecast_chunks(tasks, options.jobs)
     refusals = _refusals(inputs, options, plans, chunks)
-    metrics = _metrics(plans, store, weights)
-    facts = version_facts(inputs, options, plans, weights, metrics, whole_hash, provenance)
+    metrics = _metrics(plans, store, ensembles)
+    facts = version_facts(inputs, options, plans, ensembles, metrics, whole_hash, provenance)
     tables = Tables(
         demand=_of_kind(plans, chunks, "demand"),
         prices=_of_kind(plans, chunks, "price"),
@@ -145,7 +147,7 @@ def _forecast_and_write(
     record = write_version(options.results, tables, facts, parts=parts, reuse=reuse)
     shutil.rmtree(options.results / WORK, ignore_errors=True)
     return RunResult(
-        record, plans, chunks, refusals, metrics, weights, model_version, store.dataset_id
+        record, plans, chunks, refusals, metrics, ensembles, model_version, store.dataset_id
     )
 
 
@@ -165,7 +167,7 @@ def _tasks(
     options: RunOptions,
     store: ModelStore,
     provenance: Provenance,
-    weights: Mapping[str, Mapping[str, float]],
+    ensemble: FittedEnsemble,
     work: Path,
 ) -> list[ForecastTask]:
     policies = policies_of(plan.panel, inputs, options.policy)
@@ -176,7 +178,7 @@ def _tasks(
             panel=seen.select(items),
             horizon=plan.horizon,
             reach=plan.reach,
-            weights=weights,
+            ensemble=ensemble,
             folders=folders,
             policies={item: policies[item] for item in items} if policies else {},
             stock=_stock_of(inputs.inventory, items),
@@ -241,13 +243,13 @@ def _of_kind(
 def _metrics(
     plans: Sequence[PanelPlan],
     store: ModelStore,
-    weights: Mapping[str, Mapping[str, Mapping[str, float]]],
+    ensembles: Ensembles,
 ) -> pa.Table:
     tables = []
     for plan in plans:
         kind = plan.panel.kind
         backtests = with_ensemble(read_backtests(plan, store), kind)
-        tables.append(metrics_table(backtests, weights[plan.name], kind, plan.name))
+        tables.append(metrics_table(backtests, ensembles[plan.name], kind, plan.name))
         tables.append(driver_metrics(plan.study, kind, plan.name))
     order = [(name, "ascending") for name in METRICS.key]
     return pa.concat_tables(tables).sort_by(order)

@@ -22,8 +22,11 @@ METRICS_MEANING = {
     "coverage_80": "share of actuals below q80, randomised for counts",
     "coverage_90": "share of actuals below q90, randomised for counts",
     "coverage_95": "share of actuals below q95, randomised for counts",
-    "coverage_80_interval": "share of actuals between q10 and q90, randomised for counts",
+    "coverage_80_interval": "share of actuals between q10 and q90, randomised for counts; with a "
+    "step: from it to the next one named",
     "fva_naive": "forecast value added: 1 - scaled_crps / scaled_crps of naive",
+    "spread": "factor that the ensemble's intervals were stretched by, from horizon_step to the "
+    "next one named",
     "weight": "share of the model in the ensemble",
     "driver_gain": "change of the scaled pinball loss that a group of drivers makes, its values as "
     "known at each origin; below 0 = it helps",

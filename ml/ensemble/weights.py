@@ -8,7 +8,8 @@ and convex on the simplex, so the best weights are found exactly. CRPS is twice 
 averaged over all levels. Items of one panel share storms and strikes, so a few origins say less
 than their number of items: hopeless models are left out, each class is shrunk to the panel, and
 the weights are pulled a little to a default. A mixture that does not beat the best reference model
-at origins that its weights were not fitted on gives way to it: the simpler model wins ties.
+at origins that its weights were not fitted on gives way to it: the simpler model wins ties. Prices
+ask for more: their mixture must pass a test, or the volatility around the last close stands.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ HOPELESS = 1.25  # a model whose score alone exceeds the best one's so many time
 # Pull to equal shares of the others (demand), to the volatility model around the last close
 # (prices: few series, few origins).
 PULL = {"demand": 0.01, "price": 1.0}
+LEAST_ORIGINS = 3  # that can prove anything about prices
+SURE = 0.1  # two-sided: one in twenty mixtures of prices that are no better is taken
 
 
 def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dict[str, float]]:
@@ -43,14 +46,18 @@ def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dic
     """
     if not backtests:
         return {PANEL: dict(DEFAULT[kind])}
-    models = backtests[0].models
-    rows = rows_of(backtests, kind)
+    return weights_of(rows_of(backtests, kind), backtests[0].models, kind)
+
+
+def weights_of(rows: Rows, models: Sequence[str], kind: str) -> dict[str, dict[str, float]]:
+    """The same from the distances of M models, those of some origins for instance."""
     if not len(rows.near):
         return {PANEL: dict(DEFAULT[kind])}
     found = _by_class(rows, models, kind)
-    if kind == "demand":
-        found = _against_references(rows, found, models)
-    return {name: _named(models, weights) for name, weights in found.items()}
+    challenge = _against_references if kind == "demand" else _against_last_close
+    return {
+        name: _named(models, weights) for name, weights in challenge(rows, found, models).items()
+    }
 
 
 def _by_class(rows: Rows, models: Sequence[str], kind: str) -> dict[str, Floats]:
@@ -72,32 +79,77 @@ def _against_references(
 
     Judged at each origin by weights that were fitted on the others; one origin judges nothing.
     """
-    origins = np.unique(rows.origin)
-    if len(origins) < 2:
+    if len(np.unique(rows.origin)) < 2:
         return dict(found)
-    elsewhere = {
-        int(origin): _by_class(rows.of(rows.origin != origin), models, "demand")
-        for origin in origins
-    }
-    judged = np.stack(
-        [
-            elsewhere[int(origin)].get(str(name), elsewhere[int(origin)][PANEL])
-            for origin, name in zip(rows.origin, rows.classes, strict=True)
-        ]
-    )
-    mixture = rows.scores(judged)
+    mixture = _mixture_elsewhere(rows, models, "demand")
     decided = {}
     for name, weights in found.items():
         own = np.ones(len(rows.classes), bool) if name == PANEL else rows.classes == name
         best = _best_reference(rows.of(own), models)
         decided[name] = weights
         if best is not None:
-            only = np.zeros(len(models))
-            only[best] = 1.0
-            alone = rows.of(own).scores(np.tile(only, (int(own.sum()), 1)))
+            only = _only(best, models)
+            alone = _alone(rows.of(own), only)
             if np.average(mixture[own] - alone, weights=rows.trust[own]) >= 0:
                 decided[name] = only
     return decided
+
+
+def _against_last_close(
+    rows: Rows, found: Mapping[str, Floats], models: Sequence[str]
+) -> dict[str, Floats]:
+    """The weights, or the volatility around the last close where they are not surely better.
+
+    A test of Diebold and Mariano on the mean scores of origins, which lie one horizon apart, with
+    the correction of Harvey, Leybourne and Newbold (1997) for few of them.
+    """
+    from statsmodels.tsa.stattools import diebold_mariano_test
+
+    only = _only(models.index(next(iter(DEFAULT["price"]))), models)
+    plain = dict.fromkeys(found, only)
+    origins = np.unique(rows.origin)
+    if len(origins) < LEAST_ORIGINS:
+        return plain
+    mixture, alone = _mixture_elsewhere(rows, models, "price"), _alone(rows, only)
+    scores = np.array([[loss[rows.origin == one].mean() for one in origins]
+                       for loss in (mixture, alone)])  # fmt: skip
+    if np.ptp(scores[0] - scores[1]) == 0:
+        return plain
+    told = diebold_mariano_test(
+        np.zeros(len(origins)), *scores, lags=0, criterion=_as_it_is, harvey_adj=True
+    )
+    better = scores[0].mean() < scores[1].mean() and told.pvalue < SURE
+    return dict(found) if better else plain
+
+
+def _as_it_is(_actual: Floats, loss: Floats) -> Floats:
+    """The test's measure of a forecast that is a loss already."""
+    return loss
+
+
+def _mixture_elsewhere(rows: Rows, models: Sequence[str], kind: str) -> Floats:
+    """Score of each row with the weights that all origins but its own would choose, (R,)."""
+    elsewhere = {
+        int(origin): _by_class(rows.of(rows.origin != origin), models, kind)
+        for origin in np.unique(rows.origin)
+    }
+    judged = [
+        elsewhere[int(origin)].get(str(name), elsewhere[int(origin)][PANEL])
+        for origin, name in zip(rows.origin, rows.classes, strict=True)
+    ]
+    return rows.scores(np.stack(judged))
+
+
+def _only(place: int, models: Sequence[str]) -> Floats:
+    """All weight on one model, (M,)."""
+    only = np.zeros(len(models))
+    only[place] = 1.0
+    return only
+
+
+def _alone(rows: Rows, only: Floats) -> Floats:
+    """Score of one model in each row, (R,)."""
+    return rows.scores(np.tile(only, (len(rows.near), 1)))
 
 
 def _best_reference(rows: Rows, models: Sequence[str]) -> int | None:

@@ -1,20 +1,20 @@
 """The metrics table out of the backtest's points: one long row a number."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from ml.contracts.metrics import METRICS
-from ml.ensemble.distances import FALLBACK
-from ml.ensemble.weights import fit_weights, weights_for
+from ml.ensemble.calibration import PANEL, Spreads, parts_of
+from ml.ensemble.fitted import FittedEnsemble
+from ml.ensemble.tried import ENSEMBLE
 from ml.evaluation import scores
 from ml.evaluation.points import BacktestPoints
 from ml.panel import Floats
 from ml.seeds import generator
 
-ENSEMBLE = "ensemble"
 DECILES = tuple(round(0.1 * k, 1) for k in range(1, 10))
 TAIL = (0.5, 0.8, 0.9, 0.95, 0.99)
 COVERED = {"coverage_80": 0.8, "coverage_90": 0.9, "coverage_95": 0.95}
@@ -42,22 +42,9 @@ class Losses:
     cum_pinball: Floats
 
 
-def with_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[BacktestPoints]:
-    """The same with the ensemble as one more model.
-
-    Its weights at an origin are fitted on the other origins, so that it is not judged on what
-    chose its weights; with one origin there is nothing else to fit them on.
-    """
-    extended = []
-    for place, backtest in enumerate(backtests):
-        others = [*backtests[:place], *backtests[place + 1 :]] or [backtest]
-        extended.append(_mixed(backtest, fit_weights(others, kind), kind))
-    return extended
-
-
 def metrics_table(
     backtests: Sequence[BacktestPoints],
-    weights: Mapping[str, Mapping[str, float]],
+    ensemble: FittedEnsemble,
     kind: str,
     panel: str,
 ) -> pa.Table:
@@ -65,13 +52,14 @@ def metrics_table(
 
     Args:
         backtests: One for each origin, the ensemble among the models.
-        weights: The final weights by class, under ``*`` for the panel.
+        ensemble: The final one.
         kind: ``demand`` or ``price``.
         panel: Name of the panel.
     """
     rows = [row for backtest in backtests for row in _origin_rows(backtest, kind)]
     rows += _item_rows(backtests, kind)
-    rows += _weight_rows(weights, kind, len(backtests[0].items) if backtests else 0)
+    rows += _spread_rows(ensemble.spreads, backtests)
+    rows += _weight_rows(ensemble.weights, kind, len(backtests[0].items) if backtests else 0)
     named = [{**row, "panel": panel} for row in rows]
     table = pa.Table.from_pylist(named, schema=METRICS.schema)
     return table.sort_by([(name, "ascending") for name in METRICS.key])
@@ -139,8 +127,7 @@ def panel_metrics(
     }
     for name, level in COVERED.items():
         values[name] = float((found.transform[known] < level).mean())
-    inside = (found.transform[known] >= 0.1) & (found.transform[known] < 0.9)
-    values["coverage_80_interval"] = float(inside.mean())
+    values["coverage_80_interval"] = float(_inside(found.transform[known]).mean())
     if (found.actual[known] > 0).all():
         values["mape"] = float((found.absolute / found.actual)[known].mean())
         values["accuracy"] = 1 - values["mape"]
@@ -180,31 +167,6 @@ def _mean_pinball(points: Floats, actual: Floats, levels: Sequence[float]) -> Fl
     return np.mean(found, axis=0)
 
 
-def _mixed(
-    backtest: BacktestPoints, weights: Mapping[str, Mapping[str, float]], kind: str
-) -> BacktestPoints:
-    """One origin with the ensemble's points added."""
-    shares = np.zeros((len(backtest.models), len(backtest.items)))
-    for row, name in enumerate(backtest.classes):
-        for model, weight in weights_for(weights, name).items():
-            shares[backtest.models.index(model), row] = weight
-    failed = np.isnan(backtest.points).any(axis=(2, 3))
-    shares[failed] = 0.0
-    alone = shares.sum(axis=0) == 0
-    shares[backtest.models.index(FALLBACK[kind]), alone] = 1.0
-    shares /= shares.sum(axis=0)
-    points = scores.mixture_points(np.nan_to_num(backtest.points), shares)
-    sums = scores.mixture_points(np.nan_to_num(backtest.cum_points), shares)
-    means = np.einsum("mn,mnh->nh", shares, np.nan_to_num(backtest.means))
-    return replace(
-        backtest,
-        models=(*backtest.models, ENSEMBLE),
-        points=np.concatenate([backtest.points, points[None]]).astype(np.float32),
-        means=np.concatenate([backtest.means, means[None]]).astype(np.float32),
-        cum_points=np.concatenate([backtest.cum_points, sums[None]]).astype(np.float32),
-    )
-
-
 def _origin_rows(backtest: BacktestPoints, kind: str) -> Iterator[Row]:
     classes = np.asarray(backtest.classes)
     groups: dict[str | None, Floats] = {None: np.ones(len(classes), bool)}
@@ -222,6 +184,9 @@ def _origin_rows(backtest: BacktestPoints, kind: str) -> Iterator[Row]:
             for metric, (value, count) in panel_metrics(found, naive, backtest, rows).items():
                 yield {**key, "demand_class": name, **_number(metric, value, count)}
         yield from _step_rows(found, key)
+        if model == ENSEMBLE:
+            for name, rows in groups.items():
+                yield from _coverage_rows(found, rows, {**key, "demand_class": name})
 
 
 def _step_rows(found: Losses, key: Row) -> Iterator[Row]:
@@ -232,6 +197,21 @@ def _step_rows(found: Losses, key: Row) -> Iterator[Row]:
         if demand:
             value = 2 * float(found.pinball[here, step].sum() / demand)
             yield {**key, "horizon_step": step + 1, **_number("wql", value, int(here.sum()))}
+
+
+def _coverage_rows(found: Losses, rows: Floats, key: Row) -> Iterator[Row]:
+    """Coverage of the 80 % interval in each part of the horizon, at the part's first step."""
+    for steps in parts_of(found.actual.shape[1]):
+        known = ~np.isnan(found.actual[:, steps]) & rows[:, None]
+        if known.any():
+            inside = _inside(found.transform[:, steps][known])
+            number = _number("coverage_80_interval", float(inside.mean()), int(known.sum()))
+            yield {**key, "horizon_step": steps.start + 1, **number}
+
+
+def _inside(transform: Floats) -> Floats:
+    """Whether actuals lie in the central 80 %."""
+    return np.asarray((transform >= 0.1) & (transform < 0.9))
 
 
 def _item_rows(backtests: Sequence[BacktestPoints], kind: str) -> list[Row]:
@@ -255,6 +235,20 @@ def _item_rows(backtests: Sequence[BacktestPoints], kind: str) -> list[Row]:
             rows.append({**key, **_number("scaled_crps", float(np.nanmean(crps[place])), count)})
             rows.append({**key, **_number("mae", float(np.nanmean(absolute[place])), count)})
     return rows
+
+
+def _spread_rows(spreads: Spreads, backtests: Sequence[BacktestPoints]) -> list[Row]:
+    """Final spreads by class, each at the first step of its part of the horizon."""
+    if not backtests:
+        return []
+    newest = backtests[0]
+    starts = [steps.start for steps in parts_of(newest.actual.shape[1])]
+    return [
+        {"kind": "demand", "demand_class": None if name == PANEL else name, "model": ENSEMBLE,
+         "horizon_step": start + 1, **_number("spread", value, len(newest.items))}
+        for name, values in spreads.items()
+        for start, value in zip(starts, values, strict=True)
+    ]  # fmt: skip
 
 
 def _weight_rows(weights: Mapping[str, Mapping[str, float]], kind: str, count: int) -> list[Row]:

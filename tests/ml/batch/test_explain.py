@@ -8,6 +8,7 @@ import pytest
 
 from ml.batch.explain_text import explanation, sparkline
 from ml.batch.explained import Explained, History, Trial
+from ml.ensemble.fitted import FittedEnsemble
 from ml.evaluation.demand_class import demand_pattern
 from ml.frequency import Frequency
 
@@ -25,7 +26,10 @@ KNOWN = Explained(
     version="20240901T000000Z-0a",
     first=FIRST,
     history=HISTORY,
-    weights={"*": {"tsb": 1.0}, "intermittent": {"lstm": 0.75, "tsb": 0.25}},
+    ensemble=FittedEnsemble(
+        weights={"*": {"tsb": 1.0}, "intermittent": {"lstm": 0.75, "tsb": 0.25}},
+        spreads={"*": [1.0, 1.0, 1.0], "intermittent": [0.98, 1.0, 1.25]},
+    ),
     shares={"lstm": 0.75, "tsb": 0.25, "zero": 0.0},
     failures={},
     trial=None,
@@ -44,7 +48,7 @@ def paragraph(known, label):
     lines = explanation(known).splitlines()
     start = next(row for row, line in enumerate(lines) if line.startswith(label))
     end = next((row for row in range(start + 1, len(lines)) if lines[row][0] != " "), len(lines))
-    return [line[10:] for line in lines[start:end]]
+    return [line[11:] for line in lines[start:end]]
 
 
 @pytest.mark.parametrize(
@@ -118,11 +122,18 @@ def test_weights_of_the_class_come_before_those_of_the_panel():
 
 
 def test_class_that_was_not_tried_is_served_by_the_panel():
-    known = replace(KNOWN, weights={"*": {"tsb": 1.0}})
+    known = replace(KNOWN, ensemble=FittedEnsemble({"*": {"tsb": 1.0}}, {}))
     assert paragraph(known, "weights") == [
         "of the whole panel: tsb 100%",
         "class intermittent has none of its own",
     ]
+
+
+def test_intervals_say_how_far_they_were_stretched():
+    said = "stretched by what class intermittent covered at origins: steps near 0.98, middle 1.00, "
+    assert paragraph(KNOWN, "intervals") == [f"{said}far 1.25 (1 = left alone)"]
+    known = replace(KNOWN, ensemble=FittedEnsemble({"*": {"tsb": 1.0}}, {}))
+    assert paragraph(known, "intervals") == ["as the models gave them"]
 
 
 def test_what_failed_and_what_stood_in_is_said_with_reasons():

@@ -7,32 +7,8 @@ import pytest
 
 from ml.ensemble.weights import PANEL, fit_weights, weights_for
 from ml.evaluation import scores
-from ml.evaluation.points import LEVELS, BacktestPoints, K
-
-
-def backtest(draws: dict[str, np.ndarray], actual: np.ndarray, classes=None) -> BacktestPoints:
-    """Points of models whose draws (N, S, H) are given."""
-    models = tuple(draws)
-    points = np.stack([np.moveaxis(np.quantile(d, LEVELS, axis=1, method="inverted_cdf"), 0, -1)
-                       for d in draws.values()])  # fmt: skip
-    totals = np.stack([np.quantile(d.sum(axis=2), LEVELS, axis=1, method="inverted_cdf").T
-                       for d in draws.values()])  # fmt: skip
-    n, h = actual.shape
-    return BacktestPoints(
-        cutoff=np.datetime64("2025-01-01"),
-        items=tuple(f"i{k}" for k in range(n)),
-        classes=tuple(classes or ["lumpy"] * n),
-        models=models,
-        points=points.astype(np.float32),
-        means=np.stack([d.mean(axis=1) for d in draws.values()]).astype(np.float32),
-        cum_points=np.repeat(totals[:, :, None, :], 2, axis=2).astype(np.float32),
-        cum_steps=np.full((n, 2), h),
-        actual=actual,
-        cum_actual=np.repeat(actual.sum(axis=1)[:, None], 2, axis=1),
-        scale=np.ones(n),
-        naive_mae=np.ones(n),
-        naive_rms=np.ones(n),
-    )
+from ml.evaluation.points import LEVELS, K
+from tests.ml.ensemble.backtests import backtest
 
 
 @pytest.fixture
@@ -207,3 +183,41 @@ def test_an_unknown_class_is_served_by_the_panel():
 
 def test_points_come_in_the_stated_number():
     assert len(LEVELS) == K == 100
+
+
+def price_origins(rng, deviations):
+    """Backtests of one price whose truth is N(100, 1), as are its "good" forecasts, latest first.
+
+    ``volatility`` says N(100, deviation) at each origin.
+    """
+    found = []
+    for number, deviation in enumerate(deviations):
+        draws = {
+            "volatility": rng.normal(100, deviation, (1, 400, 30)),
+            "good": rng.normal(100, 1, (1, 400, 30)),
+        }
+        one = backtest(draws, rng.normal(100, 1, (1, 30)), ["price"])
+        found.append(replace(one, cutoff=np.datetime64("2025-01-01") - 30 * number))
+    return found
+
+
+def test_prices_stay_with_the_last_close_unless_origins_prove_otherwise(rng):
+    proven = fit_weights(price_origins(rng, [3.0] * 6), "price")
+    assert proven[PANEL]["good"] > 0.1  # drawn to the other by PULL
+    assert fit_weights(price_origins(rng, [1.0] * 6), "price")["price"] == {"volatility": 1.0}
+
+
+def test_two_origins_prove_nothing_about_prices(rng):
+    assert fit_weights(price_origins(rng, [3.0] * 2), "price")[PANEL] == {"volatility": 1.0}
+
+
+def test_one_spell_of_luck_does_not_move_prices_from_the_last_close(rng):
+    # Better by far at one origin, level at five: the mean is better, the t statistic is near 1.
+    lucky = price_origins(rng, [8.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    assert fit_weights(lucky, "price")[PANEL] == {"volatility": 1.0}
+
+
+def test_models_of_prices_that_say_the_same_prove_nothing(rng):
+    same = [replace(one, points=np.repeat(one.points[1:], 2, axis=0))
+            for one in price_origins(rng, [1.0] * 4)]  # fmt: skip
+    assert fit_weights(same, "price")[PANEL] == {"volatility": 1.0}

@@ -1,0 +1,97 @@
+"""The ensemble at each origin of the backtest, as it would have been without that origin."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ml.ensemble.calibration import Spreads, distances, fit_spreads, steps_of, stretched_points
+from ml.ensemble.distances import FALLBACK, rows_of
+from ml.ensemble.weights import weights_for, weights_of
+from ml.evaluation.points import BacktestPoints
+from ml.evaluation.scores import mixture_points
+from ml.panel import Floats
+
+ENSEMBLE = "ensemble"
+
+
+def with_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[BacktestPoints]:
+    """The same with the ensemble as one more model, latest first.
+
+    Its weights at an origin are fitted on the other origins and its spreads on older ones, so that
+    it is not judged on what chose them; with one origin there is nothing else to fit weights on.
+    """
+    return _tried(backtests, kind)[0]
+
+
+def final_spreads(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, list[float]]:
+    """Spreads of the forecast: what all origins led to; none of prices.
+
+    A panel holds few prices, whose one shared origin says next to nothing about coverage; their
+    intervals come from each series' own past changes.
+    """
+    return _tried(backtests, kind)[1]
+
+
+def _tried(
+    backtests: Sequence[BacktestPoints], kind: str
+) -> tuple[list[BacktestPoints], dict[str, list[float]]]:
+    extended: list[BacktestPoints] = []
+    spreads: dict[str, list[float]] = {}
+    if not backtests:
+        return extended, spreads
+    rows = rows_of(backtests, kind)
+    for place in range(len(backtests) - 1, -1, -1):
+        backtest = backtests[place]
+        others = rows if len(backtests) == 1 else rows.of(rows.origin != place)
+        mixed, sums, means = _mixture(backtest, weights_of(others, backtest.models, kind), kind)
+        points = _judged(backtest, mixed, spreads)
+        sums = _judged(backtest, sums, spreads, summed=True)
+        moved = points.mean(axis=-1) - mixed.mean(axis=-1)
+        extended.insert(0, _added(backtest, points, sums, means + moved))
+        if kind == "demand":
+            found = distances(mixed, backtest.actual, backtest.items)
+            spreads = fit_spreads(found, backtest.classes, spreads)
+    return extended, spreads
+
+
+def _mixture(
+    backtest: BacktestPoints, weights: Mapping[str, Mapping[str, float]], kind: str
+) -> tuple[Floats, Floats, Floats]:
+    """Points, points of sums and means of the mixture at one origin."""
+    shares = np.zeros((len(backtest.models), len(backtest.items)))
+    for row, name in enumerate(backtest.classes):
+        for model, weight in weights_for(weights, name).items():
+            shares[backtest.models.index(model), row] = weight
+    failed = np.isnan(backtest.points).any(axis=(2, 3))
+    shares[failed] = 0.0
+    alone = shares.sum(axis=0) == 0
+    shares[backtest.models.index(FALLBACK[kind]), alone] = 1.0
+    shares /= shares.sum(axis=0)
+    points = mixture_points(np.nan_to_num(backtest.points), shares)
+    sums = mixture_points(np.nan_to_num(backtest.cum_points), shares)
+    return points, sums, np.einsum("mn,mnh->nh", shares, np.nan_to_num(backtest.means))
+
+
+def _judged(
+    backtest: BacktestPoints, points: Floats, spreads: Spreads, *, summed: bool = False
+) -> Floats:
+    """Points stretched by what older origins led to; sums by the mean of their steps' spreads."""
+    if not spreads:
+        return points
+    horizon = backtest.actual.shape[1]
+    steps = np.stack([steps_of(spreads, name, horizon, horizon) for name in backtest.classes])
+    if summed:
+        whole = np.cumsum(steps, axis=1) / np.arange(1, horizon + 1)
+        steps = np.take_along_axis(whole, backtest.cum_steps - 1, axis=1).round(4)
+    return stretched_points(points, steps)
+
+
+def _added(backtest: BacktestPoints, points: Floats, sums: Floats, means: Floats) -> BacktestPoints:
+    return replace(
+        backtest,
+        models=(*backtest.models, ENSEMBLE),
+        points=np.concatenate([backtest.points, points[None]]).astype(np.float32),
+        means=np.concatenate([backtest.means, means[None]]).astype(np.float32),
+        cum_points=np.concatenate([backtest.cum_points, sums[None]]).astype(np.float32),
+    )

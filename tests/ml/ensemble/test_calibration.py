@@ -1,0 +1,167 @@
+"""Calibration: intervals end up as wide as what came true, and forecasts stay forecasts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ml.ensemble.calibration import (
+    PANEL,
+    distances,
+    fit_spreads,
+    parts_of,
+    steps_of,
+    stretched,
+    stretched_points,
+)
+from ml.ensemble.tried import ENSEMBLE, final_spreads, with_ensemble
+from ml.evaluation.points import LEVELS
+from tests.ml.ensemble.backtests import backtest
+
+ITEMS = [f"i{k}" for k in range(400)]
+STEPS = 6
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def spreads_of(actual, points, classes=None, before=None):
+    found = distances(np.broadcast_to(points, (*actual.shape, len(LEVELS))), actual,
+                      ITEMS[: len(actual)])  # fmt: skip
+    return fit_spreads(found, classes or ["smooth"] * len(actual), before or {})
+
+
+def test_half_of_what_an_origin_says_is_believed(rng):
+    # Points of N(0, 1) for actuals of N(0, 1.44): intervals should be 1.44 times as wide, and the
+    # square root of that is taken.
+    actual = rng.normal(0, 1.44, (400, STEPS))
+    found = spreads_of(actual, stats.norm.ppf(LEVELS))
+    assert found[PANEL] == pytest.approx([1.2] * 3, abs=0.04)
+
+
+def test_intervals_that_cover_what_they_say_are_left_alone(rng):
+    for name, actual, points in (
+        ("normal", rng.normal(0, 1, (400, STEPS)), stats.norm.ppf(LEVELS)),
+        ("counts", rng.poisson(0.7, (400, STEPS)) * 1.0, stats.poisson.ppf(LEVELS, 0.7)),
+    ):
+        assert spreads_of(actual, points)[PANEL] == pytest.approx([1.0] * 3, abs=0.03), name
+
+
+def test_each_part_of_the_horizon_has_its_own_spread(rng):
+    wide = np.repeat([1.44, 1.0, 1 / 1.44], STEPS // 3)
+    found = spreads_of(rng.normal(0, 1, (400, STEPS)) * wide, stats.norm.ppf(LEVELS))
+    assert found[PANEL] == pytest.approx([1.2, 1.0, 1 / 1.2], abs=0.04)
+
+
+def test_a_class_of_few_items_is_drawn_to_its_panel(rng):
+    actual = rng.normal(0, 1, (400, STEPS))
+    actual[:10] *= 2.25
+    classes = ["lumpy"] * 10 + ["smooth"] * 390
+    found = spreads_of(actual, stats.norm.ppf(LEVELS), classes)
+    # 10 items against a prior of 60: a seventh of the way from 1.0 to 1.5.
+    assert found["lumpy"] == pytest.approx([1.5 ** (1 / 7)] * 3, abs=0.04)
+    assert found["smooth"] == pytest.approx([1.0] * 3, abs=0.03)
+
+
+def test_parts_that_an_origin_does_not_reach_keep_what_older_ones_said(rng):
+    actual = rng.normal(0, 1, (400, STEPS))
+    actual[:, 2:] = np.nan
+    found = spreads_of(actual, stats.norm.ppf(LEVELS), before={PANEL: [1.3, 1.2, 1.1]})
+    assert found[PANEL] == pytest.approx([1.0, 1.2, 1.1], abs=0.03)
+
+
+def test_an_origin_without_actuals_says_nothing():
+    actual = np.full((5, STEPS), np.nan)
+    assert spreads_of(actual, stats.norm.ppf(LEVELS))[PANEL] == [1.0, 1.0, 1.0]
+
+
+def test_no_origin_moves_spreads_without_bounds(rng):
+    points = stats.norm.ppf(LEVELS)
+    assert max(spreads_of(rng.normal(0, 50, (400, STEPS)), points)[PANEL]) <= 2.0**0.5
+    assert min(spreads_of(np.zeros((400, STEPS)) + 1e-6, points)[PANEL]) >= 0.5**0.5 - 1e-4
+
+
+def test_stretched_normal_paths_have_the_stretched_deviation(rng):
+    paths = rng.normal(10, 1, (4000, 3)).astype(np.float32)
+    made = stretched(paths, np.array([1.0, 1.2, 0.8]), "a")
+    inner = np.quantile(made, 0.9, axis=0) - np.quantile(made, 0.1, axis=0)
+    assert np.median(made, axis=0) == pytest.approx([10, 10, 10], abs=0.05)
+    assert inner / (2 * stats.norm.ppf(0.9)) == pytest.approx([1.0, 1.2, 0.8], abs=0.04)
+    assert (made[:, 0] == paths[:, 0]).all()
+
+
+def test_stretching_keeps_the_order_of_paths_and_what_they_share(rng):
+    shared = rng.normal(0, 1, (2000, 1))
+    paths = (shared + rng.normal(0, 1, (2000, 2))).astype(np.float32)
+    made = stretched(paths, np.array([1.3, 0.7]), "a")
+    for step in range(2):
+        assert (np.diff(made[np.argsort(paths[:, step]), step]) >= 0).all()
+    after = stats.spearmanr(made[:, 0], made[:, 1]).statistic
+    assert after == pytest.approx(stats.spearmanr(paths[:, 0], paths[:, 1]).statistic, abs=0.02)
+
+
+def test_stretched_counts_are_counts_that_were_drawn(rng):
+    paths = rng.poisson(0.4, (2000, 4)).astype(np.float32)
+    for spread in (0.7, 1.4):
+        made = stretched(paths, np.full(4, spread), "a")
+        assert set(np.unique(made)) <= set(np.unique(paths))
+        assert (made.var() > paths.var()) == (spread > 1)
+        assert (made == stretched(paths, np.full(4, spread), "a")).all()
+
+
+def test_points_are_stretched_like_paths(rng):
+    paths = np.sort(rng.gamma(2, 3, (100, 1)), axis=0).astype(np.float32)
+    points = stretched_points(paths.T[:, None, :].astype(float), np.array([[1.25]]))
+    made = np.sort(stretched(paths, np.array([1.25]), "a"), axis=0)
+    assert points[0, 0] == pytest.approx(made[:, 0])
+
+
+def test_steps_beyond_the_horizon_are_stretched_like_its_far_ones():
+    found = steps_of({PANEL: [1.0, 1.0, 1.0], "lumpy": [1.1, 1.2, 1.3]}, "lumpy", 7, 9)
+    # 7 steps in three parts: round(7/3) = 2, round(14/3) = 5.
+    assert found.tolist() == [1.1, 1.1, 1.2, 1.2, 1.2, 1.3, 1.3, 1.3, 1.3]
+    assert [range(7)[part] for part in parts_of(7)] == [range(2), range(2, 5), range(5, 7)]
+    assert steps_of({}, "lumpy", 7, 9).tolist() == [1.0] * 9
+
+
+def origins(rng, sizes):
+    """Backtests whose models say N(20, 1) though actuals have these deviations, latest first."""
+    found = []
+    for number, size in enumerate(sizes):
+        draws = {
+            name: rng.normal(20, 1, (200, 100, STEPS))
+            for name in ("empirical", "tsb", "naive", "volatility")
+        }
+        one = backtest(draws, rng.normal(20, size, (200, STEPS)), ["smooth"] * 200)
+        cutoff = np.datetime64("2025-01-01") - 180 * number
+        found.append(replace(one, cutoff=cutoff, length=40 - 6 * number))
+    return found
+
+
+def width(one):
+    points = one.points[one.models.index(ENSEMBLE)]
+    return float((np.quantile(points, 0.9, axis=-1) - np.quantile(points, 0.1, axis=-1)).mean())
+
+
+def test_an_origin_is_judged_by_what_older_ones_said_and_not_by_itself(rng):
+    calm, wild = origins(rng, (1.0, 1.0, 1.44)), origins(np.random.default_rng(7), (3.0, 1.0, 1.44))
+    for latest, middle, oldest in (with_ensemble(calm, "demand"), with_ensemble(wild, "demand")):
+        assert width(oldest) == pytest.approx(2 * 1.2816, rel=0.05)
+        assert width(middle) == pytest.approx(1.2 * 2 * 1.2816, rel=0.05)
+        assert width(latest) == pytest.approx(2 * 1.2816, rel=0.05)
+    assert final_spreads(calm, "demand")[PANEL] == pytest.approx([1.0] * 3, abs=0.04)
+    assert final_spreads(wild, "demand")[PANEL] == pytest.approx([2.0**0.5] * 3, abs=0.01)
+
+
+def test_prices_are_left_as_their_models_say(rng):
+    found = origins(rng, (3.0, 3.0))
+    found = [replace(one, classes=("price",) * len(one.items)) for one in found]
+    assert final_spreads(found, "price") == {}
+    assert {round(width(one) / 2.5631, 1) for one in with_ensemble(found, "price")} == {1.0}
+
+
+def test_without_origins_nothing_is_stretched():
+    assert final_spreads([], "demand") == {}
