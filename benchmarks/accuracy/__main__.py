@@ -17,7 +17,10 @@ app = typer.Typer(add_completion=False)
 def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder with carparts_monthly.parquet, hospital_monthly.parquet."),
+        typer.Option(
+            help="Folder with any of carparts_monthly.parquet, hospital_monthly.parquet, "
+            "brent_daily.csv, usd_brl_ptax_close.parquet."
+        ),
     ] = None,
     origins: Annotated[int, typer.Option(min=1, help="Cutoffs, one horizon apart.")] = 1,
     items: Annotated[int | None, typer.Option(min=2, help="Only so many items, by hash.")] = None,
@@ -32,6 +35,7 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
         Path | None,
         typer.Option(help="Score this results folder at the last cutoff instead of running."),
     ] = None,
+    price_origins: Annotated[int, typer.Option(min=2, help="Cutoffs of each price.")] = 200,
     skip_peers: Annotated[bool, typer.Option("--skip-peers", help="Ours alone.")] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
     work: Annotated[Path, typer.Option(help="What is made on the way.")] = Path("build/accuracy"),
@@ -39,9 +43,10 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
         "reports/benchmarks"
     ),
 ) -> None:
-    """Write reports/benchmarks/accuracy.csv, .json and .md."""
+    """Write reports/benchmarks/accuracy.csv, .json and .md, and prices.csv of price files."""
     with exit_on_error():
         from benchmarks.accuracy.bench import Wanted, compare
+        from benchmarks.accuracy.price_files import compare_prices
         from benchmarks.accuracy.report import write_report
 
         wanted = Wanted(
@@ -49,8 +54,9 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
             only=tuple(only or ()), version=version, skip_peers=skip_peers, jobs=jobs,
             work=work.resolve(),
         )  # fmt: skip
+        prices = compare_prices(data, wanted.only, price_origins)
         lines, about = compare(wanted)
-        for path in write_report(lines, about, reports):
+        for path in write_report(lines, prices, about, reports):
             typer.echo(path)
 
 

@@ -13,6 +13,7 @@ from benchmarks.accuracy.ours import read_version, run_job
 from benchmarks.accuracy.own_past import own_past
 from benchmarks.accuracy.peer_runs import MODELS, run_peers
 from benchmarks.accuracy.predictions import Prediction
+from benchmarks.accuracy.price_files import price_files
 from benchmarks.accuracy.summed import with_sums
 from ml.batch.plan import code_version
 from ml.errors import ConfigError
@@ -46,10 +47,14 @@ class Wanted:
         Raises:
             ConfigError: ``--only`` names what is neither a dataset nor a peer.
         """
-        files = dataset_files(self.data, self.work)
-        unknown = [name for name in self.only if name not in (*files, *MODELS)]
+        prices = price_files(self.data)
+        files = dataset_files(self.data, self.work, needed=not prices)
+        known = (*files, *prices, *MODELS)
+        unknown = [name for name in self.only if name not in known]
         if unknown:
-            raise ConfigError(f"--only {unknown[0]}: choose from {', '.join((*files, *MODELS))}.")
+            raise ConfigError(f"--only {unknown[0]}: choose from {', '.join(known)}.")
+        if any(name in prices for name in self.only):
+            return {n: f for n, f in files.items() if n in self.only}
         return {n: f for n, f in files.items() if n in self.only} or files
 
 

@@ -59,16 +59,16 @@ class Case:
         return self.panel.select(self.items).values[:, start : start + self.horizon]
 
 
-def dataset_files(data: Path | None, work: Path) -> dict[str, Path]:
+def dataset_files(data: Path | None, work: Path, *, needed: bool = True) -> dict[str, Path]:
     """Files by name of the dataset: those that the folder holds, else the embedded sample.
 
     Raises:
-        DataError: A folder was named and holds none of them.
+        DataError: A folder was named and holds none of them, though one is ``needed``.
     """
     if data is None:
         return {SAMPLE: ensure_sample(work / SAMPLE).demand}
     found = {name: data / file for name, file in FILES.items() if (data / file).exists()}
-    if not found:
+    if needed and not found:
         raise DataError(f"DATA: '{data}' holds none of {', '.join(FILES.values())}.")
     return found
 

@@ -10,30 +10,41 @@ from pathlib import Path
 from benchmarks.accuracy.comparison import SUMMED, WQL, Line, gain_label
 from benchmarks.accuracy.measures import COVERED
 from benchmarks.accuracy.predictions import REFERENCE, SUMS, TAIL
+from benchmarks.accuracy.price_files import PriceTable
 
 NAME = "accuracy"
 DIGITS = 5
 HEAD = ("model", "kind", "WQL", "MASE", "bias", *COVERED, "WQL against the best reference")
 
 
-def write_report(lines: Sequence[Line], about: Mapping[str, object], folder: Path) -> list[Path]:
-    """``accuracy.csv``, ``.json`` and ``.md``, each whole or not at all.
+def write_report(
+    lines: Sequence[Line], prices: Sequence[PriceTable], about: Mapping[str, object], folder: Path
+) -> list[Path]:
+    """``accuracy.csv``, ``.json``, ``.md`` and, of prices, ``prices.csv``, each whole.
 
     Args:
         lines: Of all datasets and scopes.
+        prices: Of all price files.
         about: Plain facts about the run.
         folder: Where they go.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = [_flat(line) for line in lines]
+    quoted = [{"dataset": one.dataset, "origins": one.count, "first": one.first,
+               "last": one.last, **asdict(line)}
+              for one in prices for line in one.lines]  # fmt: skip
+    whole = {**about, "lines": rows, "prices": quoted}
     texts = {
-        "csv": _csv(rows),
-        "json": json.dumps({**about, "lines": rows}, indent=2, ensure_ascii=False) + "\n",
-        "md": markdown(lines, about),
+        f"{NAME}.csv": _csv(rows),
+        "prices.csv": _csv(quoted),
+        f"{NAME}.json": json.dumps(whole, indent=2, ensure_ascii=False) + "\n",
+        f"{NAME}.md": markdown(lines, about) + price_markdown(prices),
     }
     written = []
-    for suffix, text in texts.items():
-        path = folder / f"{NAME}.{suffix}"
+    for name, text in texts.items():
+        if not text:
+            continue
+        path = folder / name
         staged = path.with_name(f".{path.name}")
         staged.write_text(text, encoding="utf-8")
         written.append(staged.replace(path))
@@ -51,6 +62,8 @@ def _flat(line: Line) -> dict[str, object]:
 
 def _csv(rows: Sequence[Mapping[str, object]]) -> str:
     stream = io.StringIO()
+    if not rows:
+        return ""
     names = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
@@ -77,6 +90,21 @@ def markdown(lines: Sequence[Line], about: Mapping[str, object]) -> str:
         parts += ["Share of sums below the quantile:", ""]
         parts += _table(("model", *tails), [_below(line) for line in summed])
     return "\n".join(parts) + "\n"
+
+
+def price_markdown(prices: Sequence[PriceTable]) -> str:
+    """Tables of prices; CRPS is against the last close with the volatility of 250 days."""
+    parts = []
+    head = ("model", "MAE against the last close", "CRPS ratio", "80 % interval", "ms an origin")
+    for one in prices:
+        parts += [f"## {one.dataset}: {one.count} origins, {one.first} to {one.last}", ""]
+        parts += _table(head, [
+            [line.model, f"{line.mae_change:+.2f} %",
+             f"{line.crps_ratio:.4f} ± {line.crps_error:.4f}",
+             f"{line.coverage:.1f} ± {line.coverage_error:.1f} %", f"{line.ms:.0f}"]
+            for line in one.lines
+        ])  # fmt: skip
+    return "\n".join(parts)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
