@@ -129,7 +129,7 @@ def panel_metrics(
         values[name] = float((found.transform[known] < level).mean())
     values["coverage_80_interval"] = float(_inside(found.transform[known]).mean())
     if (found.actual[known] > 0).all():
-        values["mape"] = float((found.absolute / found.actual)[known].mean())
+        values["mape"] = float((found.absolute[known] / found.actual[known]).mean())
         values["accuracy"] = 1 - values["mape"]
     return {name: (value, count) for name, value in values.items()} | _cumulative(
         found, backtest, rows
@@ -242,12 +242,12 @@ def _spread_rows(spreads: Spreads, backtests: Sequence[BacktestPoints]) -> list[
     if not backtests:
         return []
     newest = backtests[0]
-    starts = [steps.start for steps in parts_of(newest.actual.shape[1])]
+    parts = parts_of(newest.actual.shape[1])
     return [
         {"kind": "demand", "demand_class": None if name == PANEL else name, "model": ENSEMBLE,
-         "horizon_step": start + 1, **_number("spread", value, len(newest.items))}
+         "horizon_step": steps.start + 1, **_number("spread", value, len(newest.items))}
         for name, values in spreads.items()
-        for start, value in zip(starts, values, strict=True)
+        for steps, value in zip(parts, values, strict=True) if steps.start < steps.stop
     ]  # fmt: skip
 
 
