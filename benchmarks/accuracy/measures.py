@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.accuracy.cases import Case
 from benchmarks.accuracy.predictions import LEVELS, SUM_LEVELS, SUMS, TAIL, Prediction
-from ml.evaluation.metrics import DECILES
+from ml.evaluation.losses import DECILES
 from ml.evaluation.scores import pinball
 from ml.panel import Floats
 

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from ml.ensemble.least_score import PANEL
 from ml.ensemble.mixture import mixed
-from ml.ensemble.weights import PANEL, fit_weights
+from ml.ensemble.weights import fit_weights
 from ml.errors import DataError
 from ml.evaluation import scores
 from ml.evaluation.points import BacktestPoints, scales, summarise, truth, typical_size

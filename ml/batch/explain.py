@@ -27,7 +27,7 @@ from ml.contracts.metrics import METRICS
 from ml.ensemble.tried import with_ensemble
 from ml.errors import ConfigError, DataError, ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
-from ml.evaluation.metrics import losses
+from ml.evaluation.losses import losses
 from ml.evaluation.points import BacktestPoints, join
 from ml.forecasters.per_series import PARTS
 from ml.forecasters.registry import PER_SERIES, POOLED

@@ -25,6 +25,10 @@ METRICS_MEANING = {
     "coverage_80_interval": "share of actuals between q10 and q90, randomised for counts; with a "
     "step: from it to the next one named",
     "fva_naive": "forecast value added: 1 - scaled_crps / scaled_crps of naive",
+    "vs_reference": "scaled_crps less that of the best reference of the class, all origins; "
+    "below 0 = better",
+    "vs_reference_low": "lower end of its 95 % interval over items",
+    "vs_reference_high": "upper end",
     "spread": "factor that the ensemble's intervals were stretched by, from horizon_step to the "
     "next one named",
     "weight": "share of the model in the ensemble",

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
+from ml.ensemble.least_score import PANEL
 from ml.evaluation.scores import transform
 from ml.forecasters.base import Paths
 from ml.seeds import generator
@@ -25,7 +26,7 @@ from ml.seeds import generator
 Floats = npt.NDArray[np.float64]
 Spreads = Mapping[str, Sequence[float]]
 """By class, and under ``*`` for the panel: spread of the near, middle and far steps."""
-PANEL = "*"
+
 PARTS = 3  # of the horizon
 LEVEL = 0.8  # central interval whose coverage is put right
 BELIEVED = 0.5  # share of the newest origin's correction, on the log scale

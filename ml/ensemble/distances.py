@@ -51,6 +51,7 @@ class Rows:
         failed: (R, M) whether the model had no forecast, and the fallback stands in for it.
         trust: (R,) what the origin counts.
         origin: (R,) its position.
+        item: (R,) id.
     """
 
     near: Floats
@@ -59,11 +60,12 @@ class Rows:
     failed: Bools
     trust: Floats
     origin: npt.NDArray[np.int64]
+    item: npt.NDArray[np.str_]
 
     def of(self, rows: Bools) -> "Rows":
         """Only these rows."""
         return Rows(self.near[rows], self.between[rows], self.classes[rows], self.failed[rows],
-                    self.trust[rows], self.origin[rows])  # fmt: skip
+                    self.trust[rows], self.origin[rows], self.item[rows])  # fmt: skip
 
     def means(self) -> Distances:
         """Means, weighted by trust."""
@@ -92,6 +94,7 @@ def rows_of(backtests: Sequence[BacktestPoints], kind: str) -> Rows:
         failed=np.concatenate(failed),
         trust=np.concatenate(trust),
         origin=np.repeat(np.arange(len(backtests)), [len(one.items) for one in backtests]),
+        item=np.concatenate([np.asarray(one.items) for one in backtests]),
     )
     return rows.of(np.asarray(np.isfinite(rows.near).all(axis=1)))
 

@@ -14,6 +14,8 @@ COLUMNS = (
     "scaled_crps", "cum_scaled_crps", "wql", "cum_wql", "bias", "coverage_80_interval",
     "coverage_95", "fva_naive", "mase", "rmsse", "mae",
 )  # fmt: skip
+# Of all origins together: the difference to the best reference, and its 95 % interval.
+PAIRED = ("vs_reference", "vs_reference_low", "vs_reference_high")
 
 
 def leaderboard(metrics: pa.Table) -> list[dict[str, Any]]:
@@ -25,7 +27,9 @@ def leaderboard(metrics: pa.Table) -> list[dict[str, Any]]:
     wanted = [
         row
         for row in metrics.to_pylist()
-        if row["item_id"] is None and row["horizon_step"] is None and row["cutoff"] is not None
+        if row["item_id"] is None
+        and row["horizon_step"] is None
+        and (row["cutoff"] is not None or row["metric"] in PAIRED)
     ]
     sums: dict[Key, dict[str, list[tuple[float, int]]]] = {}
     for row in wanted:
@@ -46,6 +50,8 @@ def _line(key: Key, found: dict[str, list[tuple[float, int]]]) -> dict[str, Any]
         total = sum(count for _, count in pairs)
         mean = sum(value * count for value, count in pairs) / total if total else None
         line[name] = None if mean is None else round(mean, 6)
+    for name in PAIRED:
+        line[name] = round(found[name][0][0], 6) if name in found else None
     line["n_obs"] = sum(count for _, count in found.get("scaled_crps", []))
     line["origins"] = len(found.get("scaled_crps", []))
     return line
@@ -54,7 +60,7 @@ def _line(key: Key, found: dict[str, list[tuple[float, int]]]) -> dict[str, Any]
 def as_csv(lines: Sequence[dict[str, Any]]) -> str:
     """The leaderboard as CSV text."""
     stream = io.StringIO()
-    names = [*NAMES, *COLUMNS, "n_obs", "origins"]
+    names = [*NAMES, *COLUMNS, *PAIRED, "n_obs", "origins"]
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)

@@ -1,45 +1,22 @@
 """The metrics table out of the backtest's points: one long row a number."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from ml.contracts.metrics import METRICS
-from ml.ensemble.calibration import PANEL, Spreads, parts_of
+from ml.ensemble.calibration import Spreads, parts_of
 from ml.ensemble.fitted import FittedEnsemble
+from ml.ensemble.least_score import PANEL
 from ml.ensemble.tried import ENSEMBLE
-from ml.evaluation import scores
+from ml.evaluation.losses import Losses, losses
+from ml.evaluation.paired import differences
 from ml.evaluation.points import BacktestPoints
 from ml.panel import Floats
-from ml.seeds import generator
 
-DECILES = tuple(round(0.1 * k, 1) for k in range(1, 10))
-TAIL = (0.5, 0.8, 0.9, 0.95, 0.99)
 COVERED = {"coverage_80": 0.8, "coverage_90": 0.9, "coverage_95": 0.95}
 Row = dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """Everything that the metrics of one model at one origin are sums of.
-
-    All arrays are (N, H), NaN where there is no actual or the model failed, except the last
-    three, (N,): ``cum_crps`` is of the demand over the item's protection interval (as far as H
-    reaches), ``cum_pinball`` and ``cum_actual`` are of steps 1 to H.
-    """
-
-    actual: Floats
-    absolute: Floats
-    squared: Floats
-    signed: Floats
-    pinball: Floats
-    crps: Floats
-    transform: Floats
-    cum_actual: Floats
-    cum_crps: Floats
-    cum_pinball: Floats
 
 
 def metrics_table(
@@ -58,38 +35,12 @@ def metrics_table(
     """
     rows = [row for backtest in backtests for row in _origin_rows(backtest, kind)]
     rows += _item_rows(backtests, kind)
+    rows += _paired_rows(backtests, kind)
     rows += _spread_rows(ensemble.spreads, backtests)
     rows += _weight_rows(ensemble.weights, kind, len(backtests[0].items) if backtests else 0)
     named = [{**row, "panel": panel} for row in rows]
     table = pa.Table.from_pylist(named, schema=METRICS.schema)
     return table.sort_by([(name, "ascending") for name in METRICS.key])
-
-
-def losses(backtest: BacktestPoints, model: str) -> Losses:
-    """Losses of one model at one origin."""
-    place = backtest.models.index(model)
-    points = np.sort(backtest.points[place].astype(np.float64), axis=-1)
-    own, sums = np.sort(backtest.cum_points[place].astype(np.float64), axis=-1).swapaxes(0, 1)
-    actual = np.where(np.isnan(points[..., 0]), np.nan, backtest.actual)
-    total = np.where(np.isnan(sums[..., 0]), np.nan, backtest.cum_actual[:, 1])
-    median = scores.quantile_of(points, 0.5)
-    mean = backtest.means[place]
-    uniforms = np.stack(
-        [generator(0, "coverage", item).random(actual.shape[1]) for item in backtest.items]
-    )
-    transform = scores.transform(points, actual, uniforms)
-    return Losses(
-        actual=actual,
-        absolute=np.abs(actual - median),
-        squared=(actual - mean) ** 2,
-        signed=mean - actual,
-        pinball=_mean_pinball(points, actual, DECILES),
-        crps=scores.crps(points, actual),
-        transform=np.where(np.isnan(actual), np.nan, transform),
-        cum_actual=total,
-        cum_crps=scores.crps(own, backtest.cum_actual[:, 0]),
-        cum_pinball=_mean_pinball(sums, total, TAIL),
-    )
 
 
 def panel_metrics(
@@ -162,11 +113,6 @@ def _over_items(loss: Floats, known: Floats, divisor: Floats) -> float:
     return float((means[usable] / divisor[usable]).mean()) if usable.any() else np.nan
 
 
-def _mean_pinball(points: Floats, actual: Floats, levels: Sequence[float]) -> Floats:
-    found = [scores.pinball(actual, scores.quantile_of(points, q), q) for q in levels]
-    return np.mean(found, axis=0)
-
-
 def _origin_rows(backtest: BacktestPoints, kind: str) -> Iterator[Row]:
     classes = np.asarray(backtest.classes)
     groups: dict[str | None, Floats] = {None: np.ones(len(classes), bool)}
@@ -235,6 +181,14 @@ def _item_rows(backtests: Sequence[BacktestPoints], kind: str) -> list[Row]:
             rows.append({**key, **_number("scaled_crps", float(np.nanmean(crps[place])), count)})
             rows.append({**key, **_number("mae", float(np.nanmean(absolute[place])), count)})
     return rows
+
+
+def _paired_rows(backtests: Sequence[BacktestPoints], kind: str) -> list[Row]:
+    return [
+        {"kind": kind, "demand_class": name, "model": model, **_number(metric, value, count)}
+        for name, model, figures, count in differences(backtests, kind)
+        for metric, value in figures.items()
+    ]
 
 
 def _spread_rows(spreads: Spreads, backtests: Sequence[BacktestPoints]) -> list[Row]:

@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 from ml.ensemble.calibration import (
-    PANEL,
     distances,
     fit_spreads,
     parts_of,
@@ -15,6 +14,7 @@ from ml.ensemble.calibration import (
     stretched,
     stretched_points,
 )
+from ml.ensemble.least_score import PANEL
 from ml.ensemble.tried import ENSEMBLE, final_spreads, with_ensemble
 from ml.evaluation.points import LEVELS
 from tests.ml.ensemble.backtests import backtest

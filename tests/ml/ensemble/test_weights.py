@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml.ensemble.weights import PANEL, fit_weights, weights_for
+from ml.ensemble.least_score import PANEL
+from ml.ensemble.weights import fit_weights, weights_for
 from ml.evaluation import scores
 from ml.evaluation.points import LEVELS, K
 from tests.ml.ensemble.backtests import backtest
@@ -221,3 +222,28 @@ def test_models_of_prices_that_say_the_same_prove_nothing(rng):
     same = [replace(one, points=np.repeat(one.points[1:], 2, axis=0))
             for one in price_origins(rng, [1.0] * 4)]  # fmt: skip
     assert fit_weights(same, "price")[PANEL] == {"volatility": 1.0}
+
+
+def two_origins(rng, shift, count=200):
+    """The truth is Poisson(4); ``good`` says so, the reference says it shifted."""
+    found = []
+    for _ in range(2):
+        good = rng.poisson(4.0, (count, 200, 4)).astype(float)
+        draws = {"empirical": good + shift, "good": good}
+        actual = rng.poisson(4.0, (count, 4)).astype(float)
+        found.append(backtest(draws, actual, ["smooth"] * (count - 5) + ["lumpy"] * 5))
+    return found
+
+
+def test_a_mixture_that_is_level_with_the_best_reference_gives_way_to_it(rng):
+    assert fit_weights(two_origins(rng, 0.0), "demand")["smooth"] == {"empirical": 1.0}
+
+
+def test_a_mixture_that_is_surely_better_than_the_best_reference_stays(rng):
+    assert fit_weights(two_origins(rng, 2.0), "demand")["smooth"]["good"] > 0.5
+
+
+@pytest.mark.parametrize(("shift", "stays"), [(0.0, False), (2.0, True)])
+def test_a_class_of_five_items_goes_the_way_of_its_panel(rng, shift, stays):
+    found = fit_weights(two_origins(rng, shift), "demand")
+    assert ("good" in found["lumpy"]) == ("good" in found[PANEL]) == stays
