@@ -12,6 +12,7 @@ from benchmarks.accuracy.predictions import PEER, REFERENCE, SUMS, TAIL, Predict
 from ml.panel import Floats
 from ml.seeds import generator
 
+MOSTLY = 0.95  # a model that others stand in for on more items is no rival
 DRAWS = 2000  # of the bootstrap over items
 INTERVAL = (0.025, 0.975)
 WQL, SUMMED = "wql against", "sums against own past"
@@ -28,6 +29,7 @@ class Line:
         items: How many.
         model: Name.
         kind: ``ours``, ``reference`` or ``peer``.
+        own: Share of the items that it forecast itself, at the latest cutoff.
         figures: By name.
         seconds: Time that it took, all cutoffs together.
     """
@@ -37,6 +39,7 @@ class Line:
     items: int
     model: str
     kind: str
+    own: float
     figures: Mapping[str, Any]
     seconds: float | None
 
@@ -61,13 +64,14 @@ def lines(
     tails = {name: tail_loss(one) for name, one in losses.items()}
     tails = {name: one for name, one in tails.items() if np.isfinite(one).all()}
     for kind in (REFERENCE, PEER):
-        rival = _best(single, [name for name in single if kinds[name] == kind])
+        rivals = [name for name in single if kinds[name] == kind and found[name][0].own > MOSTLY]
+        rival = _best(single, rivals)
         _against(figures, single, rival, weights, demand, f"{WQL} {kind}")
     own = [name for name in tails if name.startswith(OWN_PAST)]
     _against(figures, tails, _best(tails, own), weights, None, SUMMED)
     _gains(figures, {name: losses[name] for name in tails}, own, weights)
     return [
-        Line(dataset, scope, len(demand), name, kinds[name], figures[name],
+        Line(dataset, scope, len(demand), name, kinds[name], found[name][0].own, figures[name],
              found[name][0].seconds)
         for name in order
     ]  # fmt: skip

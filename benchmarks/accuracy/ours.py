@@ -96,7 +96,8 @@ def _prediction(
         return Prediction(model, kind, quantiles, mean, sums)
     own = np.isin(case.items, known)
     whole = Prediction(model, kind, stand_in.quantiles.copy(), stand_in.mean.copy(),
-                       None if stand_in.sums is None else stand_in.sums.copy())  # fmt: skip
+                       None if stand_in.sums is None else stand_in.sums.copy(),
+                       own=float(own.mean()))  # fmt: skip
     whole.quantiles[own], whole.mean[own] = quantiles, mean
     if whole.sums is not None:
         whole.sums[own] = sums

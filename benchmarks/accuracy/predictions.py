@@ -26,6 +26,7 @@ class Prediction:
         sums: (N, 2, C) quantiles at ``SUM_LEVELS`` of the demand of the first 3 and 6 periods;
             ``None`` where a model says nothing of it.
         seconds: What it took; ``None`` where nobody stopped the time.
+        own: Share of the items that the model itself forecast; another one stood in for the rest.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Prediction:
     mean: Floats
     sums: Floats | None
     seconds: float | None = None
+    own: float = 1.0
 
     @property
     def complete(self) -> bool:

@@ -112,31 +112,37 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(head)} |", *ruled, *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
+def _named(line: Line) -> str:
+    """The model, and on how many items it is not it that speaks but the ensemble."""
+    share = 1 - line.own
+    return line.model if share == 0 else f"{line.model} (the ensemble on {share:.0%} of the items)"
+
+
 def _single(line: Line) -> list[str]:
     found = line.figures
     covered = [_number(found[f"covered {name}"], 2) for name in COVERED]
     bias = found["bias"]
     return [
-        line.model, line.kind, _number(found["wql"], 4), _number(found["mase"], 3),
+        _named(line), line.kind, _number(found["wql"], 4), _number(found["mase"], 3),
         f"{bias:+.1%}", *covered, _interval(line, f"{WQL} {REFERENCE}"),
     ]  # fmt: skip
 
 
 def _sums(line: Line) -> list[str]:
     cells = [_number(line.figures[f"sum {s} at {q:g}"], 4) for s in SUMS for q in TAIL]
-    return [line.model, *cells, _interval(line, SUMMED)]
+    return [_named(line), *cells, _interval(line, SUMMED)]
 
 
 def _saved(line: Line) -> list[str]:
     labels = [gain_label(steps, q) for steps in SUMS for q in TAIL]
     ends = [[line.figures.get(label + end) for end in ("", " low", " high")] for label in labels]
-    return [line.model, *("" if None in one else "{:+.1%} ({:+.1%} to {:+.1%})".format(*one)
+    return [_named(line), *("" if None in one else "{:+.1%} ({:+.1%} to {:+.1%})".format(*one)
                           for one in ends)]  # fmt: skip
 
 
 def _below(line: Line) -> list[str]:
     cells = [_number(line.figures[f"sum {s} covered {q:g}"], 3) for s in SUMS for q in TAIL]
-    return [line.model, *cells]
+    return [_named(line), *cells]
 
 
 def _interval(line: Line, label: str) -> str:
