@@ -15,9 +15,9 @@ AsOf = Annotated[
 ]
 Horizon = Annotated[
     int | None,
-    typer.Option(help="Periods ahead, of each panel.  [default: 30 days, 13 weeks, 12 months]"),
+    typer.Option(help="Periods ahead, of each panel.", show_default="30 days, 13 weeks, 12 months"),
 ]
-Jobs = Annotated[int | None, typer.Option(help="Worker processes.  [default: one a core]")]
+Jobs = Annotated[int | None, typer.Option(help="Worker processes.", show_default="one a core")]
 
 
 def run_training(family: str, about: str) -> None:

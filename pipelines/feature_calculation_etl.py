@@ -17,7 +17,8 @@ def feature_calculation_etl(
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d"],
-            help="Nothing that became available after this day is used.  [default: TODAY]",
+            help="Nothing that became available after this day is used.",
+            show_default="TODAY",
         ),
     ] = None,
     ahead: Annotated[
@@ -25,7 +26,7 @@ def feature_calculation_etl(
     ] = 90,
     region: Annotated[
         str | None,
-        typer.Option(help="City whose weather counts, its state's 5G.  [default: HOME_REGION]"),
+        typer.Option(help="City whose weather counts, its state's 5G.", show_default="HOME_REGION"),
     ] = None,
     sample: Annotated[
         bool,

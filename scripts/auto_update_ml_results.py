@@ -16,7 +16,7 @@ def run(
         Path | None, typer.Option(metavar="FOLDER", help="Publish to a folder, not to S3.")
     ] = None,
     results: Annotated[
-        Path | None, typer.Option(help="Folder of the results.  [default: ML_RESULTS_PATH]")
+        Path | None, typer.Option(help="Folder of the results.", show_default="ML_RESULTS_PATH")
     ] = None,
 ) -> None:
     """Bring the data up to date, forecast, recommend and publish: one night's work.

@@ -31,7 +31,7 @@ def run(
     results: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the results.  [default: ML_RESULTS_PATH]", rich_help_panel=WHERE
+            help="Folder of the results.", show_default="ML_RESULTS_PATH", rich_help_panel=WHERE
         ),
     ] = None,
     list_: Annotated[bool, _flag("--list", "Show the log, newest first.", ACTIONS)] = False,
@@ -45,7 +45,8 @@ def run(
         int | None,
         typer.Option(
             min=1,
-            help="With --rollback: the number in --list.  [default: the version before]",
+            help="With --rollback: the number in --list.",
+            show_default="the version before",
             rich_help_panel=ACTIONS,
         ),
     ] = None,

@@ -51,7 +51,7 @@ def run(
     frequency: Annotated[
         str | None,
         typer.Option(
-            help="D, B, W or MS: sum demand to it.  [default: inferred]", rich_help_panel=SHAPE
+            help="D, B, W or MS: sum demand to it.", show_default="inferred", rich_help_panel=SHAPE
         ),
     ] = None,
     no_drivers: Annotated[
@@ -88,7 +88,7 @@ def run(
     results: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the results.  [default: ML_RESULTS_PATH]", rich_help_panel=OUTPUT
+            help="Folder of the results.", show_default="ML_RESULTS_PATH", rich_help_panel=OUTPUT
         ),
     ] = None,
     jobs: Jobs = None,

@@ -54,6 +54,7 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
             only=tuple(only or ()), version=version, skip_peers=skip_peers, jobs=jobs,
             work=work.resolve(),
         )  # fmt: skip
+        wanted.datasets()  # a name that is unknown stops it before anything is done
         prices = compare_prices(data, wanted.only, price_origins)
         lines, about = compare(wanted)
         for path in write_report(lines, prices, about, reports):

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks.accuracy.prices import PriceLine, origins, price_lines, read_panel
+from ml.errors import DataError
 from ml.forecasters.registry import REFERENCES
 from ml.frequency import Frequency
 from ml.panel import Panel
@@ -48,6 +49,8 @@ def price_files(data: Path | None) -> dict[str, Path]:
 def compare_prices(data: Path | None, only: Sequence[str], count: int) -> list[PriceTable]:
     """Every wanted price file; with ``only``, those that it names.
 
+    Times that the file has no room for are left out aloud.
+
     Raises:
         DataError: A file cannot be used.
     """
@@ -58,8 +61,12 @@ def compare_prices(data: Path | None, only: Sequence[str], count: int) -> list[P
         if only and name not in named:
             continue
         panel = read_panel(file, COLUMNS.get(name))
-        found += [_table(name, panel, count, *window)
-                  for window in WINDOWS.get(name, ((None, None),))]  # fmt: skip
+        for window in WINDOWS.get(name, ((None, None),)):
+            try:
+                found.append(_table(name, panel, count, *window))
+            except DataError as error:
+                times = " to ".join(str(end or "...") for end in window)
+                print(f"{name}, {times}: left out: {error}", file=sys.stderr, flush=True)
     return found
 
 

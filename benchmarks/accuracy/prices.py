@@ -94,8 +94,8 @@ def origins(panel: Panel, *, first: date | None, last: date | None, count: int, 
     seen = seen[(seen >= max(begin, LEAST_HISTORY)) & (seen + horizon < end)]
     if len(seen) < 2:
         raise DataError(
-            "no room for two origins: choose an earlier --first, a later --last, or a shorter "
-            "--horizon."
+            f"{panel.items[0]}: no room for two origins with {LEAST_HISTORY} periods before and "
+            f"{horizon} after them."
         )
     return seen[np.unique(np.linspace(0, len(seen) - 1, count).astype(np.int64))]
 

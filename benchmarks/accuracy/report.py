@@ -42,9 +42,10 @@ def write_report(
     }
     written = []
     for name, text in texts.items():
-        if not text:
-            continue
         path = folder / name
+        if not text:
+            path.unlink(missing_ok=True)  # that of an earlier comparison
+            continue
         staged = path.with_name(f".{path.name}")
         staged.write_text(text, encoding="utf-8")
         written.append(staged.replace(path))

@@ -131,7 +131,7 @@ def _weights(known: Explained) -> list[str]:
 def _intervals(known: Explained) -> list[str]:
     """How far they were stretched, in words."""
     found = known.ensemble.spreads
-    if not found:
+    if not found or known.first["model_used"] != ENSEMBLE:
         return ["as the models gave them"]
     name = known.demand_class if known.demand_class in found else PANEL
     of = f"class {name}" if name != PANEL else "the whole panel"

@@ -18,8 +18,10 @@ ENSEMBLE = "ensemble"
 def with_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[BacktestPoints]:
     """The same with the ensemble as one more model, latest first.
 
-    Its weights at an origin are fitted on the other origins and its spreads on older ones, so that
-    it is not judged on what chose them; with one origin there is nothing else to fit weights on.
+    Its weights at an origin are fitted on the other origins, and its spreads are those that older
+    origins led to by then, so that it is not judged on what chose them. With one origin there is
+    nothing else to fit weights on, and of origins less than a horizon apart the weights share what
+    came true in both.
     """
     return _tried(backtests, kind)[0]
 
@@ -38,8 +40,9 @@ def _tried(
 ) -> tuple[list[BacktestPoints], dict[str, list[float]]]:
     extended: list[BacktestPoints] = []
     spreads: dict[str, list[float]] = {}
+    final: dict[str, list[float]] = {}
     if not backtests:
-        return extended, spreads
+        return extended, final
     rows = rows_of(backtests, kind)
     for place in range(len(backtests) - 1, -1, -1):
         backtest = backtests[place]
@@ -47,12 +50,23 @@ def _tried(
         mixed, sums, means = _mixture(backtest, weights_of(others, backtest.models, kind), kind)
         points = _judged(backtest, mixed, spreads)
         sums = _judged(backtest, sums, spreads, summed=True)
-        moved = points.mean(axis=-1) - mixed.mean(axis=-1)
-        extended.insert(0, _added(backtest, points, sums, means + moved))
         if kind == "demand":
-            found = distances(mixed, backtest.actual, backtest.items)
+            means = np.maximum(means + points.mean(axis=-1) - mixed.mean(axis=-1), 0.0)
+            found = _told(backtest, mixed)
+            final = fit_spreads(found, backtest.classes, spreads)
+            if place:
+                found[:, backtests[place - 1].length - backtest.length :] = np.nan
+            # The next origin is judged by what had come true when it was made.
             spreads = fit_spreads(found, backtest.classes, spreads)
-    return extended, spreads
+        extended.insert(0, _added(backtest, points, sums, means))
+    return extended, final
+
+
+def _told(backtest: BacktestPoints, mixed: Floats) -> Floats:
+    """Distances of the actuals, (N, H); NaN of items that no model had a forecast of."""
+    found = distances(mixed, backtest.actual, backtest.items)
+    found[np.isnan(backtest.points).any(axis=(2, 3)).all(axis=0)] = np.nan
+    return found
 
 
 def _mixture(

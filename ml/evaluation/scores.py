@@ -58,7 +58,11 @@ def covered(points: Floats, actual: Floats, level: float, uniforms: Floats) -> F
 
 
 def transform(points: Floats, actual: Floats, uniforms: Floats) -> Floats:
-    """Randomised probability integral transform, uniform for a perfect forecast."""
+    """Randomised probability integral transform, uniform for a perfect forecast.
+
+    Points may have been kept as 32-bit numbers: all are compared as such, or 0.1 is not 0.1.
+    """
+    points, actual = points.astype(np.float32), actual.astype(np.float32)
     below = (points < actual[..., None]).mean(axis=-1)
     at = (points == actual[..., None]).mean(axis=-1)
     return below + uniforms * at

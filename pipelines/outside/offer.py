@@ -12,8 +12,8 @@ Since = Annotated[
     typer.Option(
         formats=["%Y-%m-%d"],
         metavar="DATE",
-        help="Ask for everything from this day on, whatever is stored.  "
-        "[default: HISTORY_START, then only what is new]",
+        help="Ask for everything from this day on, whatever is stored.",
+        show_default="HISTORY_START, then only what is new",
     ),
 ]
 Reparse = Annotated[

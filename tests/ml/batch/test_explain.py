@@ -136,6 +136,11 @@ def test_intervals_say_how_far_they_were_stretched():
     assert paragraph(known, "intervals") == ["as the models gave them"]
 
 
+def test_intervals_of_a_fallback_are_not_stretched():
+    known = replace(KNOWN, first={**FIRST, "model_used": "empirical", "is_fallback": True})
+    assert paragraph(known, "intervals") == ["as the models gave them"]
+
+
 def test_what_failed_and_what_stood_in_is_said_with_reasons():
     fell = {**FIRST, "is_fallback": True, "fallback_reason": "lstm: too short"}
     known = replace(KNOWN, first=fell, shares={"tsb": 1.0}, failures={"lstm": "too short"})

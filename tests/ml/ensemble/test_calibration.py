@@ -165,3 +165,47 @@ def test_prices_are_left_as_their_models_say(rng):
 
 def test_without_origins_nothing_is_stretched():
     assert final_spreads([], "demand") == {}
+
+
+def test_items_that_no_model_could_forecast_say_nothing_of_the_spread(rng):
+    found = origins(rng, (1.0, 1.0))
+    points = found[0].points.copy()
+    points[:, :60] = np.nan  # launched since: every model failed on them
+    assert final_spreads([replace(found[0], points=points), found[1]], "demand")[PANEL] == (
+        pytest.approx([1.0] * 3, abs=0.05)
+    )
+
+
+def test_an_origin_is_judged_only_by_what_had_come_true_when_it_was_made(rng):
+    # The newest origin lies half a horizon after the older one: three of its six steps were known.
+    def judged(later):
+        newest, oldest = origins(np.random.default_rng(7), (1.0, 1.0))
+        actual = oldest.actual.copy()
+        actual[:, 3:] = 20 + later * (actual[:, 3:] - 20)
+        pair = [replace(newest, length=40), replace(oldest, length=37, actual=actual)]
+        return width(with_ensemble(pair, "demand")[0]), final_spreads(pair, "demand")[PANEL]
+
+    # Weights do know what came true in both; with noise five times as large they move by little.
+    assert judged(1.0)[0] == pytest.approx(judged(5.0)[0], rel=0.01)
+    assert judged(1.0)[1] == pytest.approx(judged(5.0)[1], rel=0.01)
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.25, 0.1, 0.3, 2.2])
+def test_demand_in_any_unit_is_covered_as_it_says(rng, unit):
+    actual = rng.poisson(0.7, (400, STEPS)) * unit
+    points = (stats.poisson.ppf(LEVELS, 0.7) * unit).astype(np.float32).astype(float)
+    assert spreads_of(actual, points)[PANEL] == pytest.approx([1.0] * 3, abs=0.03)
+
+
+def test_stretching_rare_demand_leaves_no_mean_below_zero(rng):
+    def rare(size):
+        draws = np.zeros((200, 2000, STEPS))
+        draws[:, :12] = size
+        return draws
+
+    found = origins(rng, (1.0, 1.0, 1.0))
+    few = [backtest({"empirical": rare(10.0), "tsb": rare(10.0)}, np.zeros((200, STEPS)))
+           for _ in found]  # fmt: skip
+    few = [replace(one, length=40 - 6 * k) for k, one in enumerate(few)]
+    for one in with_ensemble(few, "demand"):
+        assert (one.means[one.models.index(ENSEMBLE)] >= 0).all()
