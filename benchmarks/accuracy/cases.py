@@ -53,6 +53,18 @@ class Case:
         return self.panel.until(self.origin).select(self.items).values
 
     @property
+    def weights(self) -> Floats:
+        """What a unit of each item counts, (N,).
+
+        The sample's items are counted in metres, litres and pieces: there each counts by the root
+        mean square of its demand. Elsewhere a unit is a unit, as in published figures.
+        """
+        if self.dataset != SAMPLE:
+            return np.ones(len(self.items))
+        size = np.sqrt(np.nanmean(np.square(self.seen), axis=1))
+        return np.asarray(1 / np.where(size > 0, size, 1.0))
+
+    @property
     def actual(self) -> Floats:
         """Demand of the H periods after it, (N, H), NaN = not observed."""
         start = int(np.searchsorted(self.panel.periods, self.origin, side="right"))

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.accuracy.measures import ItemLosses, tail_loss, total
 from benchmarks.accuracy.own_past import OWN_PAST
-from benchmarks.accuracy.predictions import PEER, REFERENCE, SUMS, TAIL, Prediction
+from benchmarks.accuracy.predictions import PEER, REFERENCE, SUMS, TAIL, Prediction, summed_periods
 from ml.panel import Floats
 from ml.seeds import generator
 
@@ -31,6 +31,7 @@ class Line:
         kind: ``ours``, ``reference`` or ``peer``.
         own: Share of the items that it forecast itself, at the latest cutoff.
         figures: By name.
+        sums: Periods of the first and second sum.
         seconds: Time that it took, all cutoffs together.
     """
 
@@ -41,6 +42,7 @@ class Line:
     kind: str
     own: float
     figures: Mapping[str, Any]
+    sums: tuple[int, int]
     seconds: float | None
 
 
@@ -72,6 +74,7 @@ def lines(
     _gains(figures, {name: losses[name] for name in tails}, own, weights)
     return [
         Line(dataset, scope, len(demand), name, kinds[name], found[name][0].own, figures[name],
+             summed_periods(found[name][0].quantiles.shape[1]),
              found[name][0].seconds)
         for name in order
     ]  # fmt: skip
@@ -102,9 +105,9 @@ def _gains(
                               f"{label} high": float(high)}  # fmt: skip
 
 
-def gain_label(steps: int, level: float) -> str:
+def gain_label(which: str, level: float) -> str:
     """Name of the figure."""
-    return f"sum {steps} at {level:g} saved"
+    return f"{which} at {level:g} saved"
 
 
 def item_draws(count: int) -> Floats:

@@ -9,7 +9,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import LEVELS, SUM_LEVELS, SUMS, TAIL, Prediction
+from benchmarks.accuracy.predictions import (
+    LEVELS,
+    SUM_LEVELS,
+    SUMS,
+    TAIL,
+    Prediction,
+    summed_periods,
+)
 from ml.evaluation.losses import DECILES
 from ml.evaluation.scores import pinball
 from ml.panel import Floats
@@ -22,14 +29,14 @@ class ItemLosses:
     """What one model lost on N items; the parts of several cutoffs add up.
 
     Attributes:
-        demand: (N,) sum of actuals.
+        demand: (N,) sum of actuals; like all losses in the weights of the case.
         count: (N,) observed periods.
         pinball: (N,) twice the mean pinball loss at .1 to .9, summed over periods.
         error: (N,) mean over cutoffs of the absolute error of the median over the in-sample error
             of the seasonal naive forecast; NaN where that is zero.
         surplus: (N,) sum of mean forecast - actual.
         covered: (N, 4) expected number of periods inside each range of ``COVERED``.
-        sum_demand: (N, 2) demand of the first 3 and 6 periods.
+        sum_demand: (N, 2) demand of ``summed_periods``.
         sum_pinball: (N, 2, 4) pinball loss of their quantiles at ``TAIL``; NaN without any.
         sum_count: (N, 2) sums that were observed.
         sum_covered: (N, 2, 4) expected number of sums below each of them; NaN without any.
@@ -67,16 +74,16 @@ def item_losses(case: Case, prediction: Prediction) -> ItemLosses:
     absolute = (np.abs(known - median) * seen).sum(axis=1) / np.maximum(count, 1)
     naive = seasonal_error(case.seen, case.season)
     inside = [expected_inside(prediction.quantiles, actual, *ends) for ends in COVERED.values()]
-    totals = np.cumsum(actual, axis=1)[:, [steps - 1 for steps in SUMS]]
+    totals = np.cumsum(actual, axis=1)[:, [steps - 1 for steps in summed_periods(case.horizon)]]
     return ItemLosses(
-        demand=known.sum(axis=1),
+        demand=known.sum(axis=1) * case.weights,
         count=count.astype(np.float64),
-        pinball=2 * (np.mean(single, axis=0) * seen).sum(axis=1),
+        pinball=2 * (np.mean(single, axis=0) * seen).sum(axis=1) * case.weights,
         error=np.where(naive > 0, absolute / np.where(naive > 0, naive, 1.0), np.nan),
-        surplus=((prediction.mean - known) * seen).sum(axis=1),
+        surplus=((prediction.mean - known) * seen).sum(axis=1) * case.weights,
         covered=np.stack([(one * seen).sum(axis=1) for one in inside], axis=1),
-        sum_demand=np.nan_to_num(totals),
-        sum_pinball=_sum_pinball(prediction, totals),
+        sum_demand=np.nan_to_num(totals) * case.weights[:, None],
+        sum_pinball=_sum_pinball(prediction, totals) * case.weights[:, None, None],
         sum_count=(~np.isnan(totals)).astype(np.float64),
         sum_covered=_sum_covered(prediction, totals),
     )
@@ -143,11 +150,11 @@ def total(losses: ItemLosses) -> dict[str, float]:
     }
     shares = losses.covered.sum(axis=0) / count
     figures |= {f"covered {name}": float(s) for name, s in zip(COVERED, shares, strict=True)}
-    for place, steps in enumerate(SUMS):
+    for place, which in enumerate(SUMS):
         lost = losses.sum_pinball[:, place].sum(axis=0) / losses.sum_demand[:, place].sum()
-        figures |= {f"sum {steps} at {q:g}": float(x) for q, x in zip(TAIL, lost, strict=True)}
+        figures |= {f"{which} at {q:g}": float(x) for q, x in zip(TAIL, lost, strict=True)}
         shares = losses.sum_covered[:, place].sum(axis=0) / losses.sum_count[:, place].sum()
-        figures |= {f"sum {steps} covered {q:g}": float(x)
+        figures |= {f"{which} covered {q:g}": float(x)
                     for q, x in zip(TAIL, shares, strict=True)}  # fmt: skip
     return {name: float(value) for name, value in figures.items()}
 

@@ -11,7 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import LEVELS, OURS, REFERENCE, SUM_LEVELS, SUMS, Prediction
+from benchmarks.accuracy.predictions import (
+    LEVELS,
+    OURS,
+    REFERENCE,
+    SUM_LEVELS,
+    Prediction,
+    summed_periods,
+)
 from ml.artifacts.reading import read_dataset
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, quantile_name
 from ml.errors import DataError, ModelError, first_few
@@ -91,7 +98,9 @@ def _prediction(
     quantiles = _columns(rows, [quantile_name(level) for level in LEVELS], case.horizon)
     mean = _columns(rows, ["forecast"], case.horizon)[..., 0]
     tails = [f"cum_{quantile_name(level)}" for level in SUM_LEVELS]
-    sums = _columns(rows, tails, case.horizon)[:, [steps - 1 for steps in SUMS]]
+    sums = _columns(rows, tails, case.horizon)[
+        :, [steps - 1 for steps in summed_periods(case.horizon)]
+    ]
     if not missing or stand_in is None:
         return Prediction(model, kind, quantiles, mean, sums)
     own = np.isin(case.items, known)

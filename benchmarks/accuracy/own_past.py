@@ -7,7 +7,13 @@ choice could clear on purpose.
 import numpy as np
 
 from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import LEVELS, REFERENCE, SUM_LEVELS, SUMS, Prediction
+from benchmarks.accuracy.predictions import (
+    LEVELS,
+    REFERENCE,
+    SUM_LEVELS,
+    Prediction,
+    summed_periods,
+)
 from ml.panel import Floats
 from ml.seeds import generator
 
@@ -25,7 +31,7 @@ def own_past(case: Case) -> list[Prediction]:
 
 def _drawn(case: Case, window: int) -> Prediction:
     found = [
-        _item(row, window, generator(0, "own past", item))
+        _item(row, window, summed_periods(case.horizon), generator(0, "own past", item))
         for item, row in zip(case.items, case.seen, strict=True)
     ]
     single, means, sums = (np.stack(part) for part in zip(*found, strict=True))
@@ -35,10 +41,14 @@ def _drawn(case: Case, window: int) -> Prediction:
     return Prediction(OWN_PAST + name, REFERENCE, every, means * steps[..., 0], sums)
 
 
-def _item(row: Floats, window: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def _item(
+    row: Floats, window: int, periods: tuple[int, int], rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
     """Quantiles (L,) and mean (1,) of a period, quantiles (2, C) of sums of drawn periods."""
     seen = row[~np.isnan(row)][-window:]
-    totals = np.cumsum(rng.choice(seen, (PATHS, max(SUMS))), axis=1)
-    sums = [np.quantile(totals[:, steps - 1], SUM_LEVELS, method="inverted_cdf") for steps in SUMS]
+    totals = np.cumsum(rng.choice(seen, (PATHS, max(periods))), axis=1)
+    sums = [
+        np.quantile(totals[:, steps - 1], SUM_LEVELS, method="inverted_cdf") for steps in periods
+    ]
     single = np.quantile(seen, LEVELS, method="inverted_cdf")
     return single, seen.mean(keepdims=True), np.stack(sums)

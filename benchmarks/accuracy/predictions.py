@@ -10,8 +10,13 @@ from ml.panel import Floats
 LEVELS = QUANTILES
 SUM_LEVELS = CUMULATIVE_QUANTILES
 TAIL = (0.8, 0.9, 0.95, 0.99)  # those of cumulative demand that stock depends on
-SUMS = (3, 6)  # periods that demand is summed over
+SUMS = ("first sum", "second sum")  # of cumulative demand, over so many periods as follow
 OURS, REFERENCE, PEER = "ours", "reference", "peer"
+
+
+def summed_periods(horizon: int) -> tuple[int, int]:
+    """Periods that demand is summed over: 3 and 6 months, 4 and 13 weeks, 14 and 30 days."""
+    return {12: (3, 6), 13: (4, 13), 30: (14, 30)}[horizon]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,7 @@ class Prediction:
         kind: ``ours``, ``reference`` or ``peer``.
         quantiles: (N, H, L) at ``LEVELS``.
         mean: (N, H).
-        sums: (N, 2, C) quantiles at ``SUM_LEVELS`` of the demand of the first 3 and 6 periods;
+        sums: (N, 2, C) quantiles at ``SUM_LEVELS`` of the demand of ``summed_periods``;
             ``None`` where a model says nothing of it.
         seconds: What it took; ``None`` where nobody stopped the time.
         own: Share of the items that the model itself forecast; another one stood in for the rest.

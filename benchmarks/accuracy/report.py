@@ -80,7 +80,7 @@ def markdown(lines: Sequence[Line], about: Mapping[str, object]) -> str:
         parts += [f"## {dataset}, {scope}: {own[0].items} items", ""]
         parts += _table(HEAD, [_single(line) for line in own])
         parts += ["Pinball loss of cumulative demand over that demand:", ""]
-        tails = [f"{steps}: {q:g}" for steps in SUMS for q in TAIL]
+        tails = [f"{steps}: {q:g}" for steps in own[0].sums for q in TAIL]
         summed = [line for line in own if line.figures[SUMMED] is not None]
         summed.sort(key=lambda line: float(line.figures[SUMMED] or 0.0))
         head = ("model", *tails, "mean against the best window of the own past")
@@ -130,19 +130,19 @@ def _single(line: Line) -> list[str]:
 
 
 def _sums(line: Line) -> list[str]:
-    cells = [_number(line.figures[f"sum {s} at {q:g}"], 4) for s in SUMS for q in TAIL]
+    cells = [_number(line.figures[f"{s} at {q:g}"], 4) for s in SUMS for q in TAIL]
     return [_named(line), *cells, _interval(line, SUMMED)]
 
 
 def _saved(line: Line) -> list[str]:
-    labels = [gain_label(steps, q) for steps in SUMS for q in TAIL]
+    labels = [gain_label(which, q) for which in SUMS for q in TAIL]
     ends = [[line.figures.get(label + end) for end in ("", " low", " high")] for label in labels]
     return [_named(line), *("" if None in one else "{:+.1%} ({:+.1%} to {:+.1%})".format(*one)
                           for one in ends)]  # fmt: skip
 
 
 def _below(line: Line) -> list[str]:
-    cells = [_number(line.figures[f"sum {s} covered {q:g}"], 3) for s in SUMS for q in TAIL]
+    cells = [_number(line.figures[f"{s} covered {q:g}"], 3) for s in SUMS for q in TAIL]
     return [_named(line), *cells]
 
 

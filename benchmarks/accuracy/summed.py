@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.accuracy.cases import Case
 from benchmarks.accuracy.measures import item_losses, tail_loss
-from benchmarks.accuracy.predictions import LEVELS, SUM_LEVELS, SUMS, Prediction
+from benchmarks.accuracy.predictions import LEVELS, SUM_LEVELS, Prediction, summed_periods
 from ml.panel import Floats
 from ml.seeds import generator
 
@@ -30,7 +30,8 @@ def together(prediction: Prediction) -> Floats:
     """Quantiles (N, 2, C) of sums whose periods are all at the same level."""
     places = [LEVELS.index(level) for level in SUM_LEVELS]
     sums = np.cumsum(prediction.quantiles[:, :, places], axis=1)
-    return np.asarray(sums[:, [steps - 1 for steps in SUMS]])
+    periods = summed_periods(prediction.quantiles.shape[1])
+    return np.asarray(sums[:, [steps - 1 for steps in periods]])
 
 
 def independent(prediction: Prediction) -> Floats:
@@ -39,11 +40,12 @@ def independent(prediction: Prediction) -> Floats:
     Between its quantiles a period's distribution is taken to be even; beyond the outermost ones it
     ends there.
     """
-    count = max(SUMS)
+    periods = summed_periods(prediction.quantiles.shape[1])
+    count = max(periods)
     found = []
     for number, item in enumerate(prediction.quantiles[:, :count]):
         levels = generator(0, "sums", prediction.model, str(number)).random((DRAWS, count))
         drawn = [np.interp(levels[:, step], LEVELS, item[step]) for step in range(count)]
-        totals = np.cumsum(np.stack(drawn, axis=1), axis=1)[:, [steps - 1 for steps in SUMS]]
+        totals = np.cumsum(np.stack(drawn, axis=1), axis=1)[:, [steps - 1 for steps in periods]]
         found.append(np.quantile(totals, SUM_LEVELS, axis=0).T)
     return np.stack(found)

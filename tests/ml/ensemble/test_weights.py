@@ -247,3 +247,34 @@ def test_a_mixture_that_is_surely_better_than_the_best_reference_stays(rng):
 def test_a_class_of_five_items_goes_the_way_of_its_panel(rng, shift, stays):
     found = fit_weights(two_origins(rng, shift), "demand")
     assert ("good" in found["lumpy"]) == ("good" in found[PANEL]) == stays
+
+
+def test_references_are_mixed_where_other_models_add_nothing(rng):
+    # Half of the demand is Poisson(1), half Poisson(9): each reference knows one half, and the
+    # other model says what the first reference says.
+    found = []
+    for _ in range(3):
+        low = rng.poisson(1.0, (200, 200, 4)).astype(float)
+        draws = {
+            "empirical": low,
+            "tsb": rng.poisson(9.0, (200, 200, 4)).astype(float),
+            "lstm": low,
+        }
+        halves = np.where(rng.random((200, 4)) < 0.5, 1.0, 9.0)
+        found.append(backtest(draws, rng.poisson(halves).astype(float), ["lumpy"] * 200))
+    weights = fit_weights(found, "demand")["lumpy"]
+    assert set(weights) == {"empirical", "tsb"}
+    assert weights["tsb"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_best_reference_alone_stands_where_mixing_references_costs(rng):
+    # Which of two references is better changes from origin to origin, by chance of two cutoffs
+    # only: what one origin would mix, the other one punishes.
+    found = []
+    for level in (1.0, 9.0):
+        draws = {
+            "empirical": rng.poisson(5.0, (200, 200, 4)).astype(float),
+            "tsb": rng.poisson(level, (200, 200, 4)).astype(float),
+        }
+        found.append(backtest(draws, rng.poisson(5.0, (200, 4)).astype(float), ["lumpy"] * 200))
+    assert fit_weights(found, "demand")["lumpy"] == {"empirical": 1.0}
