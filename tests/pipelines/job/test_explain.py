@@ -30,7 +30,9 @@ def with_tables(company, tmp_path_factory) -> Workspace:
 def test_an_item_is_explained_from_history_to_weights(with_tables, item):
     said = explained(with_tables, item)
     labels = [line.split("  ")[0] for line in said.splitlines() if line[0] != " "]
-    assert labels == ["item", "history", "class", "made by", "weights", "backtest", "drivers"]
+    assert labels == [
+        "item", "history", "class", "made by", "weights", "intervals", "backtest", "drivers",
+    ]  # fmt: skip
     assert f"{item}: monthly demand, units, panel demand_ms" in said
     assert f"{len(MONTHS)} of {len(MONTHS)} periods observed" in said
     assert with_tables.pointer()["version_id"] in said
