@@ -11,6 +11,7 @@ from benchmarks.accuracy.comparison import SUMMED, WQL, Line, gain_label
 from benchmarks.accuracy.measures import COVERED
 from benchmarks.accuracy.predictions import REFERENCE, SUMS, TAIL
 from benchmarks.accuracy.price_files import PriceTable
+from pipelines.job.texts import write_text
 
 NAME = "accuracy"
 DIGITS = 5
@@ -46,9 +47,7 @@ def write_report(
         if not text:
             path.unlink(missing_ok=True)  # that of an earlier comparison
             continue
-        staged = path.with_name(f".{path.name}")
-        staged.write_text(text, encoding="utf-8")
-        written.append(staged.replace(path))
+        written.append(write_text(path, text))
     return written
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
+from ml.ensemble.distances import SHRINKAGE
 from ml.ensemble.least_score import PANEL
 from ml.evaluation.scores import transform
 from ml.forecasters.base import Paths
@@ -32,7 +33,6 @@ LEVEL = 0.8  # central interval whose coverage is put right
 BELIEVED = 0.5  # share of the newest origin's correction, on the log scale
 BOUNDS = (0.5, 2.0)  # an origin does not call for more
 LEAST_ACTUALS = 20  # in a part of the horizon, to say anything about it
-PRIOR = 60.0  # item-origins that the panel counts for within a class, as for weights
 
 
 def distances(points: Floats, actual: Floats, items: Sequence[str]) -> Floats:
@@ -83,7 +83,7 @@ def _spreads(
         wanted = _conformal_quantile(known) / ndtri((1 + LEVEL) / 2)
         log = BELIEVED * float(np.log(np.clip(wanted, *BOUNDS)))
         if prior is not None:
-            own = rows.sum() / (rows.sum() + PRIOR)
+            own = rows.sum() / (rows.sum() + SHRINKAGE)
             log = own * log + (1 - own) * float(np.log(prior[part]))
         spreads.append(round(float(np.exp(log)), 4))
     return spreads

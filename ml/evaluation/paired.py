@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from ml.ensemble.least_score import NEVER
 from ml.evaluation.losses import losses
 from ml.evaluation.points import BacktestPoints
 from ml.forecasters.registry import REFERENCES
@@ -12,7 +13,6 @@ from ml.seeds import generator
 
 DRAWS = 1000  # of the bootstrap over items
 INTERVAL = (0.025, 0.975)
-NEVER = "zero"  # its absolute error flatters it; it is no rival
 Difference = tuple[str | None, str, dict[str, float], int]
 """Class (``None`` = all), model, the figures by name, and the number of actuals behind them."""
 
@@ -48,7 +48,7 @@ def _against_best(
     found: Mapping[str, tuple[Floats, Floats]], kind: str
 ) -> dict[str, tuple[dict[str, float], int]]:
     usable = {model: one for model, one in found.items() if one[1].sum()}
-    rivals = [model for model in usable if model in REFERENCES[kind] and model != NEVER]
+    rivals = [model for model in usable if model in REFERENCES[kind] and model not in NEVER]
     most = max((usable[model][1].sum() for model in rivals), default=0.0)
     # A reference that failed on some items was judged on the others only.
     rivals = [model for model in rivals if usable[model][1].sum() == most]
