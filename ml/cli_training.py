@@ -33,7 +33,7 @@ def run_training(family: str, about: str) -> None:
     def train(horizon: Horizon = None, as_of: AsOf = None, jobs: Jobs = None) -> None:
         with exit_on_error():
             require_ml_processing()
-            from ml.batch.commands import Asked, train_family
+            from ml.run.commands import Asked, train_family
 
             day = as_of.date() if as_of else None
             asked = Asked(horizon=horizon, as_of=day, jobs=jobs)

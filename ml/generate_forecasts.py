@@ -30,7 +30,7 @@ def main(
             _explain(explain, results, others=(items, horizon, as_of, jobs))
             return
         require_ml_processing()
-        from ml.batch.commands import Asked, generate_forecasts
+        from ml.run.commands import Asked, generate_forecasts
 
         day = as_of.date() if as_of else None
         asked = Asked(item_list(items), horizon, day, jobs, results)
@@ -41,7 +41,7 @@ def main(
 def _explain(item: str, results: Path | None, *, others: tuple[object, ...]) -> None:
     if any(option is not None for option in others):
         raise ConfigError("--explain reads what is saved: of the other options it takes --results.")
-    from ml.batch.explain import explain
+    from ml.run.explain import explain
     from ml.settings import settings
 
     config = settings()

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.batch.inputs import RunInputs, gather
 from ml.contracts.base import Contract, check
 from ml.contracts.demand import DEMAND, INVENTORY, ITEMS
 from ml.contracts.prices import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
 from ml.errors import DataError
 from ml.frequency import period_end
 from ml.panel_tables import Prepared, demand_panel, price_panels
+from ml.run.inputs import RunInputs, gather
 
 SYNTHETIC = "synthetic_sample"
 USER = "user_files"

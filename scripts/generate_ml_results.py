@@ -100,7 +100,7 @@ def run(
     """
     with exit_on_error():
         require_ml_processing()
-        from ml.batch.commands import Asked
+        from ml.run.commands import Asked
         from pipelines.intake.command import column_mapping
         from pipelines.job.main_job import generate
         from pipelines.job.sources import Named

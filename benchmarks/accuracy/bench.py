@@ -15,8 +15,8 @@ from benchmarks.accuracy.peer_runs import MODELS, run_peers
 from benchmarks.accuracy.predictions import Prediction
 from benchmarks.accuracy.price_files import price_files
 from benchmarks.accuracy.summed import with_sums
-from ml.batch.plan import code_version
 from ml.errors import ConfigError
+from ml.run.plan import code_version
 
 EVERY, PEERS = "all items", "items of the peers"
 Scored = dict[str, list[tuple[Prediction, ItemLosses]]]

@@ -22,9 +22,9 @@ from benchmarks.accuracy.predictions import (
 from ml.artifacts.reading import read_dataset
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, quantile_name
 from ml.errors import DataError, ModelError, first_few
-from ml.evaluation.metrics import ENSEMBLE
 from ml.forecasters.registry import REFERENCES
 from ml.panel import Floats
+from ml.reporting.metrics import ENSEMBLE
 
 
 def run_job(case: Case, jobs: int | None) -> tuple[Path, float]:

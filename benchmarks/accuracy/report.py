@@ -11,7 +11,7 @@ from benchmarks.accuracy.comparison import SUMMED, WQL, Line, gain_label
 from benchmarks.accuracy.measures import COVERED
 from benchmarks.accuracy.predictions import REFERENCE, SUMS, TAIL
 from benchmarks.accuracy.price_files import PriceTable
-from pipelines.job.texts import write_text
+from ml.durable import write_file
 
 NAME = "accuracy"
 DIGITS = 5
@@ -47,7 +47,7 @@ def write_report(
         if not text:
             path.unlink(missing_ok=True)  # that of an earlier comparison
             continue
-        written.append(write_text(path, text))
+        written.append(write_file(path, text))
     return written
 
 

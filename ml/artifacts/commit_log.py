@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from ml.artifacts.documents import FORMAT, from_bytes, read_bytes, to_bytes
-from ml.artifacts.durable import create_once, make_folder, write_new
 from ml.artifacts.keys import (
     MANIFEST,
     POINTER,
@@ -23,6 +22,7 @@ from ml.artifacts.keys import (
 )
 from ml.artifacts.manifest import Manifest
 from ml.artifacts.staging import scratch_path
+from ml.durable import create_once, make_folder, write_new
 from ml.errors import PublishError
 
 

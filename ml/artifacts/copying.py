@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ml.artifacts import keys
-from ml.artifacts.durable import copy_new, disk_errors, make_folder
 from ml.artifacts.manifest import Manifest, ManifestFile, read_manifest
 from ml.artifacts.staging import Staged
+from ml.durable import copy_new, disk_errors, make_folder
 from ml.errors import DataError, PublishError
 
 MODEL_VERSIONS = "model_versions"

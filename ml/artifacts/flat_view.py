@@ -9,7 +9,10 @@ from pathlib import Path
 from ml.artifacts import keys
 from ml.artifacts.commit_log import CommitRecord, newest_commit, read_record
 from ml.artifacts.documents import read_bytes
-from ml.artifacts.durable import (
+from ml.artifacts.lock import view_lock
+from ml.artifacts.manifest import ManifestFile, read_manifest
+from ml.artifacts.staging import scratch_path
+from ml.durable import (
     copy_new,
     disk_errors,
     make_folder,
@@ -18,9 +21,6 @@ from ml.artifacts.durable import (
     sha256_of,
     write_new,
 )
-from ml.artifacts.lock import view_lock
-from ml.artifacts.manifest import ManifestFile, read_manifest
-from ml.artifacts.staging import scratch_path
 from ml.errors import PublishError
 
 LAGGING = (

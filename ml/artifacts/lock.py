@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ml.artifacts.durable import disk_errors, make_folder
+from ml.durable import disk_errors, make_folder
 from ml.errors import PublishError
 
 LOCK = ".lock"

@@ -8,9 +8,9 @@ from typing import Any
 
 from ml.artifacts.dataset_file import DatasetFile
 from ml.artifacts.documents import FORMAT, checked_day, from_bytes, read_bytes, to_bytes
-from ml.artifacts.durable import disk_errors, sha256_of, write_new
 from ml.artifacts.keys import MANIFEST, checked_key, is_version_id, version_key
 from ml.artifacts.staging import Staged
+from ml.durable import disk_errors, sha256_of, write_new
 from ml.errors import PublishError, first_few
 
 METADATA = "metadata"  # dataset of the JSON documents

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from ml.artifacts.content import ContentHash, content_sha256, schema_sha256
 from ml.artifacts.dataset_file import DatasetFile
-from ml.artifacts.durable import BLOCK, NewFile, disk_errors, make_folder, sync_folder
 from ml.artifacts.tally import Tally
 from ml.contracts.base import Contract, check
+from ml.durable import BLOCK, NewFile, disk_errors, make_folder, sync_folder
 
 __all__ = ["ROW_GROUP_ROWS", "DatasetFile", "DatasetWriter", "content_sha256", "footer"]
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.artifacts.commit_log import CommitRecord, newest_commit, read_record
-from ml.artifacts.durable import disk_errors, sha256_of
 from ml.artifacts.manifest import Manifest, ManifestFile, read_manifest
+from ml.durable import disk_errors, sha256_of
 from ml.errors import DataError, PublishError
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.artifacts import keys
-from ml.artifacts.durable import disk_errors, make_folder, remove_all
+from ml.durable import disk_errors, make_folder, remove_all
 from ml.errors import PublishError
 
 STAGING = ".staging"

@@ -12,7 +12,6 @@ from ml.artifacts.commit_log import CommitRecord, commits, newest_commit, newest
 from ml.artifacts.copying import copy_dataset
 from ml.artifacts.description import Provenance, write_metadata, write_model_versions
 from ml.artifacts.documents import read_bytes
-from ml.artifacts.durable import disk_errors, move_folder, sync_tree
 from ml.artifacts.flat_view import repair_flat_view
 from ml.artifacts.keys import MANIFEST, version_id, version_key
 from ml.artifacts.lock import results_lock
@@ -25,6 +24,7 @@ from ml.artifacts.manifest import (
     write_manifest,
 )
 from ml.artifacts.staging import STAGING, Staged, discard_stale_staging, stage_version
+from ml.durable import disk_errors, move_folder, sync_tree
 from ml.errors import PublishError, first_few
 
 __all__ = [

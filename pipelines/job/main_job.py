@@ -2,11 +2,11 @@
 
 import time
 
-from ml.batch.commands import Asked, run_options, today
-from ml.batch.run import ALL_PARTS, FORECAST_PARTS, RunResult, run_batch
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.errors import ConfigError
 from ml.logs import logger, logging_to
+from ml.run.commands import Asked, run_options, today
+from ml.run.run import ALL_PARTS, FORECAST_PARTS, RunResult, run_batch
 from ml.settings import settings
 from pipelines.job.report import draw_version, show_inputs, show_result, spent, write_reports
 from pipelines.job.sources import Named, Occasion, find_inputs

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from ml.artifacts.reading import read_dataset
-from ml.batch.inputs import RunInputs
-from ml.batch.parallel import worker_peaks
-from ml.batch.run import RunResult
-from ml.evaluation.leaderboard import as_csv, as_json, leaderboard
+from ml.durable import write_file
 from ml.processed import SYNTHETIC
-from pipelines.job.driver_report import statements, write_drivers
-from pipelines.job.pictures import draw_forecasts, draw_leaderboard
-from pipelines.job.texts import write_text
+from ml.reporting.driver_report import statements, write_drivers
+from ml.reporting.leaderboard import as_csv, as_json, leaderboard
+from ml.reporting.pictures import draw_forecasts, draw_leaderboard
+from ml.run.inputs import RunInputs
+from ml.run.parallel import worker_peaks
+from ml.run.run import RunResult
 
 BANNER = "SYNTHETIC SAMPLE DATA: every number below is made up. Put your files into {folder}."
 
@@ -47,8 +47,8 @@ def write_reports(result: RunResult, reports: Path) -> list[Path]:
     lines = leaderboard(result.metrics)
     about = {"version_id": result.record.version_id, "model_version": result.model_version}
     written = [
-        write_text(folder / "leaderboard.csv", as_csv(lines)),
-        write_text(folder / "leaderboard.json", as_json(lines, **about)),
+        write_file(folder / "leaderboard.csv", as_csv(lines)),
+        write_file(folder / "leaderboard.json", as_json(lines, **about)),
     ]
     written += draw_leaderboard(lines, folder)
     written += write_drivers(result.plans, folder)

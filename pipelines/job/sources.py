@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.batch.inputs import RunInputs
 from ml.errors import ConfigError
 from ml.logs import logger
 from ml.processed import (
@@ -18,6 +17,7 @@ from ml.processed import (
     outside_tables,
     read_processed,
 )
+from ml.run.inputs import RunInputs
 from pipelines.intake import (
     Intake,
     IntakeError,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ml.artifacts.durable import make_folder, sync_folder
+from ml.durable import make_folder, sync_folder
 from ml.logs import logger
 
 LOG = "log.jsonl"

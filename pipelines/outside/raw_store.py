@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ml.artifacts.durable import BLOCK, NewFile, copy_new, disk_errors, make_folder, remove, replace
+from ml.durable import BLOCK, NewFile, copy_new, disk_errors, make_folder, remove, replace
 from ml.errors import DataError
 from pipelines.outside.raw_log import append, records, turn
 from pipelines.sources.base import Answer, Call

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ml.artifacts.durable import disk_errors, make_folder, sync_folder
+from ml.durable import disk_errors, make_folder, sync_folder
 from ml.errors import DataError
 from pipelines.outside.keys import Key
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.artifacts.durable import disk_errors, make_folder, remove, replace
 from ml.contracts.base import check
+from ml.durable import disk_errors, make_folder, remove, replace
 from ml.processed import read_table
 from pipelines.outside.as_published import ORDER, TABLES
 from pipelines.outside.domains import Domain

@@ -12,10 +12,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ml.artifacts.commit_log import CommitRecord
-from ml.artifacts.durable import NewFile
 from ml.artifacts.keys import DATASET_FOLDERS, date_of, metadata_name, version_key
 from ml.artifacts.keys import data_name as table_name
 from ml.artifacts.manifest import Manifest, ManifestFile
+from ml.durable import NewFile
 from pipelines.publish import log
 from pipelines.publish.errors import VerificationError
 from pipelines.publish.local_version import LocalVersion, still_holds

@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.artifacts.durable import (
+from ml.artifacts.staging import STAGING, scratch_path
+from ml.durable import (
     NewFile,
     create_once,
     make_folder,
@@ -16,7 +17,6 @@ from ml.artifacts.durable import (
     replace,
     sha256_of,
 )
-from ml.artifacts.staging import STAGING, scratch_path
 from ml.errors import ConfigError
 from pipelines.publish.errors import (
     DeniedError,

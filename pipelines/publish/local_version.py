@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.artifacts.commit_log import CommitRecord, newest_whole_version
-from ml.artifacts.durable import sha256_of
 from ml.artifacts.keys import MANIFEST, version_key
 from ml.artifacts.manifest import Manifest, ManifestFile, folder_problems, read_manifest
+from ml.durable import sha256_of
 from ml.errors import first_few
 from pipelines.publish.errors import VerificationError, damage_named
 from pipelines.publish.store import Body

@@ -12,7 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.artifacts.commit_log import CommitRecord
-from ml.artifacts.durable import (
+from ml.artifacts.keys import MANIFEST, version_key
+from ml.artifacts.manifest import MAX_BYTES, Manifest, ManifestFile, folder_problems
+from ml.artifacts.staging import scratch_path
+from ml.durable import (
     disk_errors,
     make_folder,
     move_folder,
@@ -20,9 +23,6 @@ from ml.artifacts.durable import (
     sync_tree,
     write_new,
 )
-from ml.artifacts.keys import MANIFEST, version_key
-from ml.artifacts.manifest import MAX_BYTES, Manifest, ManifestFile, folder_problems
-from ml.artifacts.staging import scratch_path
 from ml.errors import DataError
 from pipelines.publish import log
 from pipelines.publish.errors import ConflictError, VerificationError

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from ml.artifacts.durable import disk_errors
+from ml.durable import disk_errors
 from ml.logs import logger
 from pipelines.sources.base import Call
 from pipelines.sources.client_secrets import redacted, redacted_bytes, sent_url

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ml.artifacts import durable, version
+from ml import durable
+from ml.artifacts import version
 from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.contracts.forecasts import REFUSALS
 

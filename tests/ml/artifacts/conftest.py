@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from ml.artifacts import durable
+from ml import durable
 from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.artifacts.version import (
     Provenance,

@@ -10,7 +10,7 @@ from ml.contracts.metrics import METRICS
 from ml.ensemble.fitted import FittedEnsemble
 from ml.ensemble.tried import ENSEMBLE, final_spreads, with_ensemble
 from ml.ensemble.weights import fit_weights
-from ml.evaluation.metrics import metrics_table
+from ml.reporting.metrics import metrics_table
 from tests.ml.ensemble.backtests import backtest
 
 

@@ -4,11 +4,11 @@ from datetime import date
 
 import pytest
 
-from ml.batch.inputs import RunInputs
 from ml.drivers.gains import gains
 from ml.drivers.study import StudyTask, effects_at, fit_at, trial_tasks
 from ml.drivers.trial import ALL, try_origin
 from ml.panel import learnable_items
+from ml.run.inputs import RunInputs
 from pipelines.job.sources import Named, Occasion, find_inputs
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-from ml.artifacts import durable
+from ml import durable
 from ml.settings import settings
 from pipelines.publish.folder_store import FolderStore
 from pipelines.publish.store import Body

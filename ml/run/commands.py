@@ -7,18 +7,18 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ml.artifacts.version import results_lock
-from ml.batch.backtest import fit_ensembles
-from ml.batch.drivers import content_id, with_drivers
-from ml.batch.inputs import RunInputs, RunOptions, make_plans
-from ml.batch.model_store import ModelStore
-from ml.batch.plan import PanelPlan
-from ml.batch.run import FORECAST_PARTS, RunResult, run_batch
-from ml.batch.train import train_lstm, train_series
 from ml.errors import ConfigError
 from ml.forecasters.registry import FAMILIES
 from ml.inventory.policies import PolicySettings
 from ml.logs import logging_to, timed
 from ml.processed import read_processed
+from ml.run.backtest import fit_ensembles
+from ml.run.drivers import content_id, with_drivers
+from ml.run.inputs import RunInputs, RunOptions, make_plans
+from ml.run.model_store import ModelStore
+from ml.run.plan import PanelPlan
+from ml.run.run import FORECAST_PARTS, RunResult, run_batch
+from ml.run.train import train_lstm, train_series
 from ml.seeds import number
 from ml.settings import Settings, settings
 

@@ -9,27 +9,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.artifacts import version as versions
-from ml.batch.backtest import fit_ensembles, read_backtests, read_ensemble
-from ml.batch.description import Ensembles, version_facts
-from ml.batch.drivers import content_id, with_drivers
-from ml.batch.forecast import ChunkDone, ForecastTask, forecast_chunks, predict_pooled
-from ml.batch.inputs import RunInputs, RunOptions, inputs_hash, make_plans, policies_of
-from ml.batch.model_store import ModelStore
-from ml.batch.plan import PanelPlan, code_version, fingerprint
-from ml.batch.rows import Provenance
-from ml.batch.train import require_items, train_series
-from ml.batch.version_writer import Tables, write_version
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.fitted import FittedEnsemble
 from ml.ensemble.tried import with_ensemble
 from ml.errors import DataError, ModelError, first_few
-from ml.evaluation.driver_metrics import driver_metrics
-from ml.evaluation.metrics import metrics_table
 from ml.forecasters.registry import FAMILIES, PER_SERIES
 from ml.inventory.recommendations import insufficient
 from ml.panel_tables import Refusal
+from ml.reporting.driver_metrics import driver_metrics
+from ml.reporting.metrics import metrics_table
+from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
+from ml.run.description import Ensembles, version_facts
+from ml.run.drivers import content_id, with_drivers
+from ml.run.forecast import ChunkDone, ForecastTask, forecast_chunks, predict_pooled
+from ml.run.inputs import RunInputs, RunOptions, inputs_hash, make_plans, policies_of
+from ml.run.model_store import ModelStore
+from ml.run.plan import PanelPlan, code_version, fingerprint
+from ml.run.rows import Provenance
+from ml.run.train import require_items, train_series
+from ml.run.version_writer import Tables, write_version
 
 WORK = ".work"
 FORECAST_PARTS = (FORECASTS.name, FORECAST_MODELS.name, REFUSALS.name)

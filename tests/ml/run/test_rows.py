@@ -11,14 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from ml.batch.rows import (
-    DIGITS,
-    Provenance,
-    distribution_columns,
-    forecast_rows,
-    model_rows,
-    significant,
-)
 from ml.contracts.base import check
 from ml.contracts.forecasts import (
     CUMULATIVE_QUANTILES,
@@ -28,6 +20,14 @@ from ml.contracts.forecasts import (
     quantile_name,
 )
 from ml.frequency import periods_after
+from ml.run.rows import (
+    DIGITS,
+    Provenance,
+    distribution_columns,
+    forecast_rows,
+    model_rows,
+    significant,
+)
 from tests.conftest import daily_panel, monthly_panel, price_panel
 
 NAMES = [quantile_name(level) for level in QUANTILES]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ml.batch.model_store import DONE, is_done, mark_done, read_json
 from ml.errors import ModelError
 from ml.forecasters.base import N_PATHS, Forecast
 from ml.forecasters.lstm_buckets import Buckets
 from ml.forecasters.lstm_sampling import sample_items
 from ml.forecasters.registry import forecaster
 from ml.panel import Floats, Panel
+from ml.run.model_store import DONE, is_done, mark_done, read_json
 
 PREDICTED = "predicted.npz"
 

@@ -6,9 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ml.batch.inputs import RunInputs
-from ml.batch.parallel import run_tasks
-from ml.batch.plan import PanelPlan
 from ml.contracts.prices import AS_PUBLISHED_KEY
 from ml.drivers.gains import gains
 from ml.drivers.study import (
@@ -24,6 +21,9 @@ from ml.drivers.trial import Trial, TrialTask, frame_at, try_origin
 from ml.frequency import period_end
 from ml.panel import dataset_id
 from ml.processed import known_by
+from ml.run.inputs import RunInputs
+from ml.run.parallel import run_tasks
+from ml.run.plan import PanelPlan
 
 
 def with_drivers(

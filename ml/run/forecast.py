@@ -8,12 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.batch.model_store import ModelStore, read_json, write_json
-from ml.batch.parallel import run_tasks
-from ml.batch.plan import PanelPlan
-from ml.batch.pooled import PREDICTED, pooled_forecast, train_pooled
-from ml.batch.rows import Provenance, forecast_rows, model_rows
-from ml.batch.train import trained_task
 from ml.ensemble.calibration import steps_of, stretched
 from ml.ensemble.fitted import FittedEnsemble
 from ml.ensemble.mixture import Combined, combine_item, usable
@@ -27,6 +21,12 @@ from ml.inventory.policies import ItemPolicy, PolicySettings
 from ml.inventory.recommendations import recommend
 from ml.panel import Panel
 from ml.panel_tables import Refusal
+from ml.run.model_store import ModelStore, read_json, write_json
+from ml.run.parallel import run_tasks
+from ml.run.plan import PanelPlan
+from ml.run.pooled import PREDICTED, pooled_forecast, train_pooled
+from ml.run.rows import Provenance, forecast_rows, model_rows
+from ml.run.train import trained_task
 
 ABSURD_GROWTH = 1e4  # a path beyond so many times the largest observation is no forecast
 

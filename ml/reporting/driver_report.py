@@ -5,12 +5,12 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.batch.plan import PanelPlan
 from ml.drivers.gains import Gain
 from ml.drivers.study import Effect, Study
 from ml.drivers.trial import ALL
-from pipelines.job.pictures import canvas, saved
-from pipelines.job.texts import write_text
+from ml.durable import write_file
+from ml.reporting.pictures import canvas, saved
+from ml.run.plan import PanelPlan
 
 COLUMNS = ("panel", "demand_class", "drivers", "what", "value", "low_90", "high_90", "used")
 Line = dict[str, object]
@@ -42,7 +42,7 @@ def write_drivers(plans: Sequence[PanelPlan], folder: Path) -> list[Path]:
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
-    path = write_text(folder / "drivers.csv", stream.getvalue())
+    path = write_file(folder / "drivers.csv", stream.getvalue())
     studies = [(plan.name, plan.study) for plan in plans if plan.study is not None]
     return [path, *(_draw(name, study, folder) for name, study in studies if study.gains)]
 

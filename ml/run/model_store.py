@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml.batch.plan import code_version
 from ml.errors import ModelError
+from ml.run.plan import code_version
 
 COMPANY = "nova_corrente"
 STAMP = "made_by.json"

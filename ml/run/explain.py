@@ -17,11 +17,6 @@ import pyarrow.parquet as pq
 from ml.artifacts.commit_log import CommitRecord, commits
 from ml.artifacts.manifest import read_manifest
 from ml.artifacts.reading import read_dataset
-from ml.batch.backtest import read_ensemble
-from ml.batch.commands import today
-from ml.batch.explain_text import explanation
-from ml.batch.explained import Explained, History, Row, Trial
-from ml.batch.model_store import DONE, ModelStore, read_json
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
 from ml.ensemble.tried import with_ensemble
@@ -32,6 +27,11 @@ from ml.evaluation.points import BacktestPoints, join
 from ml.forecasters.per_series import PARTS
 from ml.forecasters.registry import PER_SERIES, POOLED
 from ml.processed import has_processed, read_processed
+from ml.reporting.explain_text import explanation
+from ml.reporting.explained import Explained, History, Row, Trial
+from ml.run.backtest import read_ensemble
+from ml.run.commands import today
+from ml.run.model_store import DONE, ModelStore, read_json
 from ml.settings import Settings
 
 ITEM_AXIS = {"points": 1, "means": 1, "cum_points": 1}  # of BacktestPoints; elsewhere 0

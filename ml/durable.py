@@ -1,15 +1,18 @@
-"""The only functions that change the results folder, each done or not done and then on the disk.
+"""Durable writing: every change of a file that is trusted later is made here, whole or not at all.
 
-A crash between any two of the calls to ``os`` here must leave readers a whole version; a test
-replaces ``os`` in this module to try all of them. Files get the permissions of the umask.
+What is written is flushed to the disk before it gets its name, and the folder after it, so that a
+power cut leaves the old file or the new one. A crash between any two of the calls to ``os`` must
+leave readers a whole version; a test replaces ``os`` in this module to try all of them. Files get
+the permissions of the umask.
 """
 
 import errno
 import hashlib
 import io
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,6 +107,53 @@ def write_new(path: Path, data: bytes) -> None:
     """Write a file that must not exist."""
     with NewFile(path) as file:
         file.write(data)
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` to write a file to; at the end it is flushed and takes its place.
+
+    If the body raises, what it wrote is removed and ``path`` stays as it was. The name keeps the
+    suffix, by which some libraries choose the format, and is hidden from globs by its dot.
+    """
+    make_folder(path.parent)
+    beside = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield beside
+        _sync(beside, os.O_RDONLY)
+        replace(beside, path)
+    except BaseException:
+        remove(beside)
+        raise
+
+
+def write_file(path: Path, content: bytes | str) -> Path:
+    """Write a file, text as UTF-8, whole or not at all; what stood there is replaced."""
+    with staged(path) as beside:
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def write_sealed(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a JSON object together with the checksum that :func:`read_sealed` asks for."""
+    body = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    sealed = {"sha256": hashlib.sha256(body.encode()).hexdigest(), "content": json.loads(body)}
+    return write_file(path, json.dumps(sealed, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """A JSON object that :func:`write_sealed` wrote; ``None`` where it is missing or damaged.
+
+    Damaged means that the work has to be done again, exactly as if the file were not there.
+    """
+    try:
+        sealed = json.loads(path.read_bytes())
+        content: dict[str, Any] = sealed["content"]
+        body = json.dumps(content, sort_keys=True, ensure_ascii=False)
+        whole = sealed["sha256"] == hashlib.sha256(body.encode()).hexdigest()
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return None
+    return content if whole else None
 
 
 def copy_new(source: Path, target: Path) -> tuple[int, str]:

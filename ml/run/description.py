@@ -6,12 +6,12 @@ from typing import Any
 import pyarrow as pa
 
 from ml.artifacts import version as versions
-from ml.batch.inputs import RunInputs, RunOptions
-from ml.batch.plan import PanelPlan, code_version
-from ml.batch.rows import Provenance
-from ml.batch.version_writer import VersionFacts
 from ml.ensemble.fitted import FittedEnsemble
 from ml.forecasters.registry import FAMILIES
+from ml.run.inputs import RunInputs, RunOptions
+from ml.run.plan import PanelPlan, code_version
+from ml.run.rows import Provenance
+from ml.run.version_writer import VersionFacts
 
 Ensembles = Mapping[str, FittedEnsemble]
 SUMMARISED = (

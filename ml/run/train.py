@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ml.batch.model_store import DONE, ModelStore, is_done, mark_done, read_json
-from ml.batch.parallel import run_tasks
-from ml.batch.plan import PanelPlan, code_version, fingerprint
-from ml.batch.pooled import PREDICTED, PooledTask, train_pooled
 from ml.errors import ModelError, first_few
 from ml.forecasters.per_series import saved_items
 from ml.forecasters.registry import PER_SERIES, forecaster
 from ml.panel import Panel
+from ml.run.model_store import DONE, ModelStore, is_done, mark_done, read_json
+from ml.run.parallel import run_tasks
+from ml.run.plan import PanelPlan, code_version, fingerprint
+from ml.run.pooled import PREDICTED, PooledTask, train_pooled
 
 CHUNK = 64  # series fitted by one task
 

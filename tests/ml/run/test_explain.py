@@ -6,11 +6,11 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from ml.batch.explain_text import explanation, sparkline
-from ml.batch.explained import Explained, History, Trial
 from ml.ensemble.fitted import FittedEnsemble
 from ml.evaluation.demand_class import demand_pattern
 from ml.frequency import Frequency
+from ml.reporting.explain_text import explanation, sparkline
+from ml.reporting.explained import Explained, History, Trial
 
 MONTHS = np.arange("2024-01", "2024-09", dtype="datetime64[M]").astype("datetime64[D]")
 VALUES = np.array([0.0, 2.0, 0.0, np.nan, 4.0, 0.0, 3.0, 0.0])

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ml.batch.explained import Explained, History, Row
 from ml.ensemble.least_score import PANEL
 from ml.ensemble.tried import ENSEMBLE
 from ml.evaluation.demand_class import ADI_CUT, CV2_CUT
 from ml.frequency import Frequency
 from ml.panel import Floats
+from ml.reporting.explained import Explained, History, Row
 
 BARS = "▁▂▃▄▅▆▇█"
 GAP = "·"  # not observed

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ml.batch.plan import PanelPlan, fingerprint, make_plan
 from ml.errors import ConfigError, DataError, first_few
 from ml.inventory.lead_times import protection_periods
 from ml.inventory.policies import ItemPolicy, PolicySettings, resolve_policies
 from ml.panel import Panel
 from ml.panel_tables import Prepared, Refusal
+from ml.run.plan import PanelPlan, fingerprint, make_plan
 
 
 @dataclass(frozen=True, slots=True)

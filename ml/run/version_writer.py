@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 from ml.artifacts import version as versions
 from ml.artifacts.parquet_file import DatasetFile, DatasetWriter, footer
 from ml.artifacts.publisher import publisher
-from ml.batch.forecast import ChunkDone, part
 from ml.contracts.base import Contract
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.inventory.recommendations import rank
 from ml.panel_tables import Refusal
+from ml.run.forecast import ChunkDone, part
 
 MODEL_VERSIONS = "model_versions"
 

@@ -6,12 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ml.batch.forecast import checked
-from ml.batch.model_store import ModelStore, is_done, mark_done, read_json, write_json
-from ml.batch.parallel import run_tasks
-from ml.batch.plan import PanelPlan, code_version, fingerprint
-from ml.batch.pooled import PREDICTED, pooled_forecast
-from ml.batch.train import train_lstm
 from ml.drivers.contributions import Drivers
 from ml.ensemble.fitted import FittedEnsemble
 from ml.ensemble.tried import final_spreads
@@ -22,6 +16,12 @@ from ml.forecasters.base import Forecast
 from ml.forecasters.per_series import FittedSeries
 from ml.forecasters.registry import POOLED, forecaster
 from ml.panel import Panel
+from ml.run.forecast import checked
+from ml.run.model_store import ModelStore, is_done, mark_done, read_json, write_json
+from ml.run.parallel import run_tasks
+from ml.run.plan import PanelPlan, code_version, fingerprint
+from ml.run.pooled import PREDICTED, pooled_forecast
+from ml.run.train import train_lstm
 
 WEIGHTS = "weights.json"
 SPREADS = "spreads.json"

@@ -1,0 +1,1 @@
+"""What is told about a run: metrics, leaderboard, explanation, pictures."""
