@@ -12,7 +12,6 @@ import pyarrow as pa
 from scipy import stats
 
 from ml.drivers import changes, rates
-from ml.drivers.contributions import Drivers
 from ml.drivers.design import Design
 from ml.drivers.gains import CONFIDENCE, Gain, chosen_groups, gains, over_by
 from ml.drivers.trial import (
@@ -27,7 +26,7 @@ from ml.drivers.trial import (
     frame_at,
 )
 from ml.frequency import Frequency
-from ml.panel import Panel
+from ml.panel import Drivers, Panel
 
 MOST_ORIGINS = 24
 # Steps that drivers are tried on, whatever is published: enough origins have to fit into the

@@ -8,14 +8,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ml.drivers import changes, losses, rates
-from ml.drivers.contributions import Drivers
 from ml.drivers.design import Design, make_design
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.points import scales, truth, typical_size
 from ml.features.compute import features_at
 from ml.features.frame import FeatureFrame
 from ml.frequency import period_end, period_range, periods_after
-from ml.panel import Panel, carried_forward
+from ml.panel import Drivers, Panel, carried_forward
 
 Floats = npt.NDArray[np.float64]
 ALL = "*"

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ml.drivers.contributions import Drivers
 from ml.forecasters.lstm_buckets import Buckets
 from ml.frequency import Frequency, periods_after, weekday
-from ml.panel import Panel, carried_forward
+from ml.panel import Drivers, Panel, carried_forward
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

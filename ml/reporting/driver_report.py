@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ml.drivers.gains import Gain
@@ -10,32 +10,25 @@ from ml.drivers.study import Effect, Study
 from ml.drivers.trial import ALL
 from ml.durable import write_file
 from ml.reporting.pictures import canvas, saved
-from ml.run.plan import PanelPlan
 
 COLUMNS = ("panel", "demand_class", "drivers", "what", "value", "low_90", "high_90", "used")
 Line = dict[str, object]
 
 
-def driver_lines(plans: Sequence[PanelPlan]) -> list[Line]:
-    """Gains of groups and effects of single drivers, one line each."""
+def driver_lines(studies: Mapping[str, Study]) -> list[Line]:
+    """Gains of groups and effects of single drivers, one line each; studies are by panel."""
     return [
-        {"panel": plan.name, **line}
-        for plan in plans
-        if plan.study is not None
-        for line in (*_gains(plan.study), *_effects(plan.study))
+        {"panel": panel, **line}
+        for panel, study in studies.items()
+        for line in (*_gains(study), *_effects(study))
     ]
 
 
-def statements(plans: Sequence[PanelPlan]) -> list[str]:
-    """Which drivers each class uses, in sentences."""
-    return [text for plan in plans if plan.study is not None for text in plan.study.statements]
-
-
-def write_drivers(plans: Sequence[PanelPlan], folder: Path) -> list[Path]:
+def write_drivers(studies: Mapping[str, Study], folder: Path) -> list[Path]:
     """``drivers.csv`` and one picture for each panel with drivers; stale ones are removed."""
     for old in (folder / "drivers.csv", *folder.glob("drivers_*.png")):
         old.unlink(missing_ok=True)
-    lines = driver_lines(plans)
+    lines = driver_lines(studies)
     if not lines:
         return []
     stream = io.StringIO()
@@ -43,8 +36,7 @@ def write_drivers(plans: Sequence[PanelPlan], folder: Path) -> list[Path]:
     writer.writeheader()
     writer.writerows(lines)
     path = write_file(folder / "drivers.csv", stream.getvalue())
-    studies = [(plan.name, plan.study) for plan in plans if plan.study is not None]
-    return [path, *(_draw(name, study, folder) for name, study in studies if study.gains)]
+    return [path, *(_draw(name, study, folder) for name, study in studies.items() if study.gains)]
 
 
 def _gains(study: Study) -> list[Line]:

@@ -11,9 +11,9 @@ from ml.ensemble.fitted import FittedEnsemble
 from ml.ensemble.least_score import PANEL
 from ml.ensemble.tried import ENSEMBLE
 from ml.evaluation.losses import Losses, losses
-from ml.evaluation.paired import differences
 from ml.evaluation.points import BacktestPoints
 from ml.panel import Floats
+from ml.reporting.paired import differences
 
 COVERED = {"coverage_80": 0.8, "coverage_90": 0.9, "coverage_95": 0.95}
 Row = dict[str, object]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ml.drivers.contributions import Drivers
 from ml.ensemble.fitted import FittedEnsemble
 from ml.ensemble.tried import final_spreads
 from ml.ensemble.weights import fit_weights
@@ -15,7 +14,7 @@ from ml.evaluation.points import BacktestPoints, join, scales, summarise, truth,
 from ml.forecasters.base import Forecast
 from ml.forecasters.per_series import FittedSeries
 from ml.forecasters.registry import POOLED, forecaster
-from ml.panel import Panel
+from ml.panel import Drivers, Panel
 from ml.run.forecast import checked
 from ml.run.model_store import ModelStore, is_done, mark_done, read_json, write_json
 from ml.run.parallel import run_tasks

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ml.drivers.contributions import Drivers
 from ml.drivers.study import Study
 from ml.ensemble.mixture import ENSEMBLE_PATHS
 from ml.evaluation.origins import cutoffs
 from ml.forecasters.base import N_PATHS
 from ml.forecasters.registry import models_of
 from ml.frequency import Frequency, weekday
-from ml.panel import Panel, learnable_items
+from ml.panel import Drivers, Panel, learnable_items
 from ml.seeds import number
 
 CHUNK_BYTES = 48e6  # sample paths of one chunk in one worker

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ml.artifacts.reading import read_dataset
+from ml.drivers.study import Study
 from ml.durable import write_file
 from ml.processed import SYNTHETIC
-from ml.reporting.driver_report import statements, write_drivers
+from ml.reporting.driver_report import write_drivers
 from ml.reporting.leaderboard import as_csv, as_json, leaderboard
 from ml.reporting.pictures import draw_forecasts, draw_leaderboard
 from ml.run.inputs import RunInputs
@@ -51,7 +52,7 @@ def write_reports(result: RunResult, reports: Path) -> list[Path]:
         write_file(folder / "leaderboard.json", as_json(lines, **about)),
     ]
     written += draw_leaderboard(lines, folder)
-    written += write_drivers(result.plans, folder)
+    written += write_drivers(_studies(result), folder)
     return written
 
 
@@ -91,13 +92,17 @@ def show_result(result: RunResult, cost: Spent, results: Path, reports: Path) ->
             str(counts.get((kind, plan.panel.frequency.value), 0)), str(refused), shown,
         )  # fmt: skip
     console.print(table)
-    for text in statements(result.plans):
+    for text in (text for study in _studies(result).values() for text in study.statements):
         console.print(f"- {text}", markup=False, soft_wrap=True)
     console.print(f"results: {results / 'versions' / result.record.version_id}", soft_wrap=True)
     console.print(f"reports: {reports / 'results'}", soft_wrap=True)
     parts = " + ".join(f"{part:.0f}" for part in cost.peak_mib)
     total = sum(cost.peak_mib)
     console.print(f"{cost.seconds:.0f} s, peak memory at most {total:.0f} MiB ({parts})")
+
+
+def _studies(result: RunResult) -> dict[str, Study]:
+    return {plan.name: plan.study for plan in result.plans if plan.study is not None}
 
 
 def _counts(result: RunResult, results: Path) -> dict[tuple[str, str], int]:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.drivers.contributions import Drivers
+from ml.panel import Drivers
 
 
 def drivers(contribution, *, ahead, persistence, lag, last, changes=False):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.evaluation.paired import differences
+from ml.reporting.paired import differences
 from tests.ml.ensemble.backtests import backtest
 
 
