@@ -8,8 +8,9 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from ml.frequency import Frequency
-from ml.inventory.policies import ItemPolicy, PolicySettings
+from ml.inventory.policies import ItemPolicy
 from ml.panel import Floats
+from ml.settings import PolicySettings
 
 LEAD_TIME_LEVEL = 0.99  # of the lead time that the forecast has to reach
 _ROUNDING = 1e-9  # periods: (7.0 + 1.4) / 1.4 is 6.000000000000001 and not seven periods

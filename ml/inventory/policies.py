@@ -8,29 +8,10 @@ import pyarrow as pa
 
 from ml.contracts.demand import INVENTORY, ITEMS
 from ml.frequency import Frequency
+from ml.settings import PolicySettings
 
 _PARAMETERS = tuple(name for name in INVENTORY.names if name in ITEMS.names)
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PolicySettings:
-    """What holds for an item that says nothing else.
-
-    Attributes:
-        service_level: Cycle service level: the chance that no unit is short in a protection
-            interval, in (0, 1).
-        lead_time_days: Mean lead time [days].
-        lead_time_cv: Standard deviation of the lead time over its mean.
-        max_protection_days: Longest protection interval that forecasts are made for [days].
-        seed: Seed of all draws, together with the item's id.
-    """
-
-    service_level: float = 0.95
-    lead_time_days: float = 30.0
-    lead_time_cv: float = 0.3
-    max_protection_days: float = 180.0
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from ml.inventory import rows
 from ml.inventory.decisions import Decision
 from ml.inventory.facts import DemandFacts
 from ml.inventory.item_rows import ItemCase, recommend_item
-from ml.inventory.policies import ItemPolicy, PolicySettings
+from ml.inventory.policies import ItemPolicy
 from ml.inventory.stock import WHOLE_COMPANY, read_stock
+from ml.settings import PolicySettings
 
 
 def recommend(

@@ -9,7 +9,6 @@ from pathlib import Path
 from ml.artifacts.version import results_lock
 from ml.errors import ConfigError
 from ml.forecasters.registry import FAMILIES
-from ml.inventory.policies import PolicySettings
 from ml.logs import logging_to, timed
 from ml.processed import read_processed
 from ml.run.backtest import fit_ensembles
@@ -65,13 +64,7 @@ def run_options(config: Settings, asked: Asked, command: str) -> RunOptions:
         reports=config.reports_dir,
         started=now,
         run_id=f"{now:%Y%m%dT%H%M%SZ}-{number(0, command, now.isoformat(), bits=32):08x}",
-        policy=PolicySettings(
-            service_level=config.service_level,
-            lead_time_days=config.lead_time_days,
-            lead_time_cv=config.lead_time_cv,
-            max_protection_days=config.max_protection_days,
-            seed=config.seed,
-        ),
+        policy=config.policy,
         backtest_items=config.backtest_items,
         items=asked.items,
         horizon=asked.horizon,

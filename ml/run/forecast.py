@@ -17,7 +17,7 @@ from ml.evaluation.demand_class import DemandPattern, demand_pattern
 from ml.forecasters.base import Forecast, is_count
 from ml.forecasters.registry import FALLBACK_CHAIN, PER_SERIES, POOLED, forecaster, reference
 from ml.inventory.facts import DemandFacts
-from ml.inventory.policies import ItemPolicy, PolicySettings
+from ml.inventory.policies import ItemPolicy
 from ml.inventory.recommendations import recommend
 from ml.panel import Panel
 from ml.panel_tables import Refusal
@@ -27,6 +27,7 @@ from ml.run.plan import PanelPlan
 from ml.run.pooled import PREDICTED, pooled_forecast, train_pooled
 from ml.run.rows import Provenance, forecast_rows, model_rows
 from ml.run.train import trained_task
+from ml.settings import PolicySettings
 
 ABSURD_GROWTH = 1e4  # a path beyond so many times the largest observation is no forecast
 

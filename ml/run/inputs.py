@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from ml.errors import ConfigError, DataError, first_few
 from ml.inventory.lead_times import protection_periods
-from ml.inventory.policies import ItemPolicy, PolicySettings, resolve_policies
+from ml.inventory.policies import ItemPolicy, resolve_policies
 from ml.panel import Panel
 from ml.panel_tables import Prepared, Refusal
 from ml.run.plan import PanelPlan, fingerprint, make_plan
+from ml.settings import PolicySettings
 
 
 @dataclass(frozen=True, slots=True)

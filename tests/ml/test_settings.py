@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from ml.errors import ConfigError
-from ml.settings import PROJECT, Settings, settings
+from ml.settings import GROUPS, PROJECT, Settings, settings
 
 EXAMPLE = PROJECT / ".env.ml.example"
 COMMENTED = re.compile(r"^#\s?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
@@ -66,6 +66,22 @@ def test_a_home_region_without_its_state_is_refused(env_file, name):
 @pytest.mark.parametrize("name", ["recife_pe", "BA", "sp"])
 def test_a_home_region_is_a_city_with_its_state_or_a_state(env_file, name):
     assert env_file(f"HOME_REGION={name}\n").home_region == name
+
+
+def test_a_city_is_written_as_the_tables_write_it(env_file):
+    assert env_file("HOME_REGION=Salvador_BA\n").home_region == "salvador_ba"
+
+
+def test_every_setting_is_in_one_group_of_the_documentation():
+    grouped = [name.upper() for group in GROUPS for name in group.model_fields]
+    assert sorted(grouped) == NAMES
+    assert all(group.__doc__ for group in GROUPS)
+
+
+def test_a_group_is_handed_on_with_the_values_read_and_without_the_others(env_file):
+    policy = env_file("SERVICE_LEVEL=0.9\nS3_SECRET_KEY=hidden\n").policy
+    assert (policy.service_level, policy.seed) == (0.9, 0)
+    assert "hidden" not in str(vars(policy))
 
 
 def test_an_empty_value_is_the_default(env_file, monkeypatch):

@@ -8,8 +8,9 @@ import pytest
 
 from ml.frequency import Frequency, period_end
 from ml.inventory.facts import DemandFacts
-from ml.inventory.policies import ItemPolicy, PolicySettings
+from ml.inventory.policies import ItemPolicy
 from ml.inventory.recommendations import recommend
+from ml.settings import PolicySettings
 
 AS_OF = {
     Frequency.DAILY: np.datetime64("2024-03-31"),

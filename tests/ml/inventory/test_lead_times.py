@@ -3,7 +3,7 @@ import pytest
 
 from ml.frequency import Frequency
 from ml.inventory.lead_times import draw_lead_times, longest_protection, protection_periods
-from ml.inventory.policies import PolicySettings
+from ml.settings import PolicySettings
 
 
 def test_draws_have_the_distribution_of_a_gamma_with_this_mean_and_spread(make_policy):

@@ -6,7 +6,8 @@ import pytest
 from ml.contracts.base import check
 from ml.contracts.demand import INVENTORY
 from ml.frequency import Frequency
-from ml.inventory.policies import PolicySettings, resolve_policies
+from ml.inventory.policies import resolve_policies
+from ml.settings import PolicySettings
 
 SETTINGS = PolicySettings(service_level=0.9, lead_time_days=20.0, lead_time_cv=0.25)
 

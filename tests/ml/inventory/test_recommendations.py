@@ -5,8 +5,8 @@ from scipy import stats
 
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.frequency import Frequency
-from ml.inventory.policies import PolicySettings
 from ml.inventory.recommendations import insufficient, rank, recommend
+from ml.settings import PolicySettings
 
 SETTINGS = PolicySettings(seed=3)
 NEEDS_STOCK = (
