@@ -23,6 +23,7 @@ BLOCK = 1 << 20
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 # Some network and container file systems cannot flush a folder; they order renames themselves.
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
+_CHANGE, _PUT, _REMOVE = ".change", "put", "remove"
 UNPUBLISHED = "Nothing was published and the last version stays; correct that and run again."
 
 
@@ -134,6 +135,68 @@ def write_file(path: Path, content: bytes | str) -> Path:
     return path
 
 
+class ChangeSet:
+    """Files of a folder that are about to change as one, see :func:`change_together`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, name: str) -> Path:
+        """Where to write the new content of a file; ``name`` is its path below the folder."""
+        path = self._folder / _PUT / name
+        make_folder(path.parent)
+        return path
+
+    def remove(self, name: str) -> None:
+        """Let a file be gone, which may not exist."""
+        mark = self._folder / _REMOVE / name
+        make_folder(mark.parent)
+        mark.touch()
+
+
+@contextmanager
+def change_together(folder: Path) -> Iterator[ChangeSet]:
+    """Change several files of a folder as one: all of them or, if the body raises, none.
+
+    The new files are written and flushed aside. One rename then decides; what it decided is
+    carried out here, or after a crash by the next :func:`finish_change`, which writers and
+    readers of the folder call first. Whoever changes it holds a lock.
+    """
+    finish_change(folder)
+    make_folder(folder)
+    new = folder / f"{_CHANGE}.new"
+    remove_all(new)
+    make_folder(new)
+    try:
+        yield ChangeSet(new)
+        sync_tree(new)
+        move_folder(new, folder / _CHANGE)
+    except BaseException:
+        remove_all(new)
+        raise
+    finish_change(folder)
+
+
+def finish_change(folder: Path) -> bool:
+    """Carry out a change that was decided and interrupted; whether there was one."""
+    decided = folder / _CHANGE
+    if not decided.is_dir():
+        return False
+    for new in _files(decided / _PUT):
+        target = folder / new.relative_to(decided / _PUT)
+        make_folder(target.parent)
+        replace(new, target)
+    for mark in _files(decided / _REMOVE):
+        remove(folder / mark.relative_to(decided / _REMOVE))
+    sync_folder(folder)
+    remove_all(decided)
+    return True
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
 def write_sealed(path: Path, content: Mapping[str, Any]) -> Path:
     """Write a JSON object together with the checksum that :func:`read_sealed` asks for."""
     body = json.dumps(content, sort_keys=True, ensure_ascii=False)
@@ -214,7 +277,7 @@ def remove(path: Path) -> None:
 
 
 def remove_all(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it."""
+    """Remove a file, or a folder with all that is in it; it may be gone already."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

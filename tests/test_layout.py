@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "pipelines": {"ml", "pipelines"},
     "scripts": {"ml", "pipelines", "scripts"},
 }
-MOST_LINES = 300
+MOST_LINES = 400
 HEAVY = {"tensorflow", "keras", "prophet", "pmdarima", "statsmodels", "pandas", "pyarrow"}
 PICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "shelve", "marshal"}
 PICKLING = {"joblib.dump", "joblib.load"}

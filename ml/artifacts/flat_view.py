@@ -9,7 +9,6 @@ from pathlib import Path
 from ml.artifacts import keys
 from ml.artifacts.commit_log import CommitRecord, newest_commit, read_record
 from ml.artifacts.documents import read_bytes
-from ml.artifacts.lock import view_lock
 from ml.artifacts.manifest import ManifestFile, read_manifest
 from ml.artifacts.staging import scratch_path
 from ml.durable import (
@@ -22,11 +21,13 @@ from ml.durable import (
     write_new,
 )
 from ml.errors import PublishError
+from ml.locks import hold
 
 LAGGING = (
     "The version is committed and whole, but pointer or flat view lag behind it; correct that, "
     "the next run mends them."
 )
+VIEW_LOCK = ".view.lock"
 _DATED = re.compile(r"(.+)_([0-9]{4}-[0-9]{2}-[0-9]{2})(_metadata\.json|\.parquet)")
 
 
@@ -39,7 +40,10 @@ def repair_flat_view(results: Path) -> list[str]:
     Raises:
         PublishError: A file of the version is damaged, or the disk refused.
     """
-    with disk_errors(f"refreshing the flat view of '{results}'", LAGGING), view_lock(results):
+    with (
+        disk_errors(f"refreshing the flat view of '{results}'", LAGGING),
+        hold(results, name=VIEW_LOCK, wait=True),
+    ):
         newest = newest_commit(results)
         if newest is None:
             return []
