@@ -3,7 +3,6 @@
 import ast
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -31,7 +30,6 @@ PICKLING_METHODS = {"to_pickle", "read_pickle"}
 NETWORK = {"socketserver", "ftplib", "smtplib", "requests", "httpx", "aiohttp", "urllib3",
            "urllib.request", "http.client", "minio", "boto3"}  # fmt: skip
 PERSONAL_PATH = re.compile(r"(?<![\w.~-])/(?:home|Users|root|work)/[\w.]|[A-Z]:\\Users\\")
-HELP_CPU_SECONDS = 0.5
 
 
 def short(path):
@@ -176,22 +174,6 @@ def test_help_answers_from_any_folder_and_loads_no_heavy_library(path, tmp_path)
     assert "typer" in loaded  # else nothing of importtime was understood
     assert not tops(loaded) & HEAVY
     assert not list(tmp_path.iterdir())
-
-
-def cpu_seconds(path, folder):
-    """CPU time of the operating system and the program that one ``--help`` takes."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, path, "--help"], cwd=folder, check=True, stdout=subprocess.DEVNULL
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-@pytest.mark.slow
-@every_command
-def test_help_answers_at_once(path, tmp_path):
-    assert min(cpu_seconds(path, tmp_path) for _ in range(3)) < HELP_CPU_SECONDS
 
 
 def test_ci_runs_the_documented_test_command_and_stops_at_the_first_failure():
