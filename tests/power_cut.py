@@ -169,11 +169,10 @@ class _Watch:
     @staticmethod
     def _name(path, folder):
         if isinstance(path, int):
-            return os.readlink(f"/proc/self/fd/{path}")
-        base = os.readlink(f"/proc/self/fd/{folder}") if folder not in (-1, None) else "."
-        return os.path.realpath(os.path.dirname(os.path.join(base, os.fsdecode(path)))) + (
-            f"/{os.path.basename(os.fsdecode(path))}"
-        )
+            return str(Path(f"/proc/self/fd/{path}").readlink())
+        base = Path("." if folder in (-1, None) else f"/proc/self/fd/{folder}")
+        whole = base / os.fsdecode(path)
+        return str(whole.parent.resolve() / whole.name)
 
     def end(self, code, error=""):
         """Say what happened, and be gone without any cleaning up."""

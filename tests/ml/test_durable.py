@@ -63,9 +63,14 @@ def test_files_changed_together_are_all_new_or_all_old(place):
 
 def test_a_change_that_fails_changes_nothing(place):
     (place / "demand.csv").write_text("old\n")
-    with pytest.raises(RuntimeError, match="half way"), change_together(place) as changes:
-        changes.path("demand.csv").write_text("new\n")
-        raise RuntimeError("half way")
+
+    def change_half():
+        with change_together(place) as changes:
+            changes.path("demand.csv").write_text("new\n")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        change_half()
     assert files(place) == {"demand.csv": "old\n"}
     assert not finish_change(place)
 
