@@ -1,6 +1,11 @@
-"""The tables below ``DATA_DIR/processed/``: what the ETL left for the models."""
+"""The tables below ``DATA_DIR/processed/``: what the ETL left for the models.
 
-from collections.abc import Iterable, Mapping
+They change as a set, under one lock: who reads several of them sees all of a change, or nothing.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,14 +18,17 @@ import pyarrow.parquet as pq
 from ml.contracts.base import Contract, check
 from ml.contracts.demand import DEMAND, INVENTORY, ITEMS
 from ml.contracts.prices import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
+from ml.durable import change_together, disk_errors, finish_change
 from ml.errors import DataError
 from ml.frequency import period_end
+from ml.locks import hold
 from ml.panel_tables import Prepared, demand_panel, price_panels
 from ml.run.inputs import RunInputs, gather
 
 SYNTHETIC = "synthetic_sample"
 USER = "user_files"
-
+UNCHANGED = "What is stored stays; correct that and run again."
+LOCK = ".processed.lock"
 
 MADE_BY = {
     "demand": "demand_etl",
@@ -39,6 +47,56 @@ MADE_BY = {
 def processed_folder(data_dir: Path) -> Path:
     """Where the processed tables are."""
     return data_dir / "processed"
+
+
+@contextmanager
+def changing(data_dir: Path) -> Iterator[None]:
+    """Hold the processed tables, to write them as they are read; waits for its turn.
+
+    Never inside of itself or of :func:`reading`: a process would wait for itself.
+
+    Raises:
+        PublishError: The disk refuses.
+    """
+    folder = processed_folder(data_dir)
+    with hold(data_dir, name=LOCK, wait=True), disk_errors(f"writing '{folder}'", UNCHANGED):
+        finish_change(folder)
+        yield
+
+
+@contextmanager
+def reading(data_dir: Path) -> Iterator[None]:
+    """Hold the processed tables against changes while several of them are read.
+
+    Whoever may not write here reads without holding anything.
+    """
+    if processed_folder(data_dir).exists() and os.access(data_dir, os.W_OK):
+        with changing(data_dir):
+            yield
+    else:
+        yield
+
+
+def write_tables(data_dir: Path, tables: Mapping[str, pa.Table | None]) -> None:
+    """Write tables, or remove them (``None``): all or none. Only inside of :func:`changing`."""
+    with change_together(processed_folder(data_dir)) as change:
+        for name, table in tables.items():
+            if table is None:
+                change.remove(f"{name}.parquet")
+            else:
+                write_parquet(table, change.path(f"{name}.parquet"))
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Write one table as all processed ones are written; makes no promise about a crash."""
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=3,
+        row_group_size=122_880,
+        coerce_timestamps="us",
+    )
 
 
 def read_table(data_dir: Path, contract: Contract) -> pa.Table | None:
