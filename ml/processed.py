@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ml.contracts.base import Contract, check
 from ml.contracts.demand import DEMAND, INVENTORY, ITEMS
-from ml.contracts.prices import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
+from ml.contracts.outside import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
 from ml.durable import change_together, disk_errors, finish_change
 from ml.errors import DataError
 from ml.frequency import period_end

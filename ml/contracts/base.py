@@ -1,7 +1,7 @@
 """What a contract is, and the check that every table passes at every edge."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -25,7 +25,7 @@ class Column:
         lower: Smallest plausible value.
         upper: Largest plausible value.
         nullable: Whether null (unknown) is allowed.
-        allowed: The closed vocabulary of a text column; empty = free text.
+        vocabulary: The closed list of a text column's values with their meanings; empty = free.
     """
 
     name: str
@@ -35,7 +35,55 @@ class Column:
     lower: float = -math.inf
     upper: float = math.inf
     nullable: bool = False
-    allowed: tuple[str, ...] = ()
+    vocabulary: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The values that are allowed, in order; empty = any."""
+        return tuple(self.vocabulary)
+
+
+def text(
+    name: str,
+    description: str,
+    vocabulary: Mapping[str, str] | None = None,
+    *,
+    nullable: bool = False,
+) -> Column:
+    """A column of texts, free or out of a closed list."""
+    return Column(
+        name, pa.string(), description=description, nullable=nullable, vocabulary=vocabulary or {}
+    )
+
+
+def number(
+    name: str,
+    unit: str,
+    description: str,
+    lower: float = -math.inf,
+    upper: float = math.inf,
+    *,
+    nullable: bool = True,
+) -> Column:
+    """A column of numbers that may be unknown, unless said otherwise."""
+    return Column(name, pa.float64(), unit, description, lower, upper, nullable)
+
+
+def count(
+    name: str, unit: str, description: str, lower: int = 0, *, nullable: bool = False
+) -> Column:
+    """A column of whole numbers from ``lower`` on."""
+    return Column(name, pa.int64(), unit, description, lower, nullable=nullable)
+
+
+def day(name: str, description: str, *, nullable: bool = False) -> Column:
+    """A column of days, without time zone."""
+    return Column(name, pa.timestamp("us"), "day", description, nullable=nullable)
+
+
+def flag(name: str, description: str, *, nullable: bool = False) -> Column:
+    """A column of yes and no."""
+    return Column(name, pa.bool_(), description=description, nullable=nullable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +112,10 @@ class Contract:
     @property
     def schema(self) -> pa.Schema:
         """Arrow schema with unit and description of each column in its field metadata."""
-        return pa.schema([_arrow_field(column) for column in self.columns])
-
-
-def _arrow_field(column: Column) -> pa.Field:
-    notes = {"unit": column.unit, "description": column.description}
-    return pa.field(column.name, column.dtype, column.nullable, notes)
+        return pa.schema(
+            pa.field(c.name, c.dtype, c.nullable, {"unit": c.unit, "description": c.description})
+            for c in self.columns
+        )
 
 
 def check(table: pa.Table, contract: Contract, *, where: str = "") -> pa.Table:
@@ -78,7 +124,7 @@ def check(table: pa.Table, contract: Contract, *, where: str = "") -> pa.Table:
     Args:
         table: Any Arrow table.
         contract: What it has to be.
-        where: File or stage to name in the error; the table's name when empty.
+        where: File or stage to name in the error; else the table's name.
 
     Returns:
         The same rows, columns in contract order, with the contract's schema.
@@ -90,7 +136,7 @@ def check(table: pa.Table, contract: Contract, *, where: str = "") -> pa.Table:
     """
     place = where or contract.name
     _check_columns(table, contract, place)
-    arrays = [_checked_column(table, column, contract, place) for column in contract.columns]
+    arrays = [_check_column(table, column, contract, place) for column in contract.columns]
     checked = pa.Table.from_arrays(arrays, schema=contract.schema)
     _check_key(checked, contract, place)
     return checked
@@ -107,42 +153,51 @@ def _check_columns(table: pa.Table, contract: Contract, place: str) -> None:
         )
 
 
-def _checked_column(
+def _check_column(
     table: pa.Table, column: Column, contract: Contract, place: str
 ) -> pa.ChunkedArray:
     values = table[column.name]
     if values.type != column.dtype:
-        values = _converted(values, column, contract, place)
-    for what, bad in _problems(values, column):
-        _refuse(table, bad, column, contract, (place, what))
+        values = _convert(values, column, contract, place)
+    for problem, bad in _find_problems(values, column):
+        if not (wrong := pc.sum(bad).as_py()):
+            continue
+        shown = table.filter(pc.fill_null(bad, fill_value=False)).slice(0, SHOWN)
+        shown = shown.select([*dict.fromkeys([*contract.key, column.name])])
+        raise ContractError(
+            f"{place}: table '{contract.name}': {wrong} of {table.num_rows} values of "
+            f"'{column.name}' {problem}. First: {shown.to_pylist()}"
+        )
     return values
 
 
-def _problems(values: pa.ChunkedArray, column: Column) -> Iterator[tuple[str, pa.ChunkedArray]]:
+def _find_problems(
+    values: pa.ChunkedArray, column: Column
+) -> Iterator[tuple[str, pa.ChunkedArray]]:
     """What can be wrong with the values of a column, and where it is."""
     if not column.nullable:
         yield "is null", pc.is_null(values)
     if pa.types.is_floating(column.dtype):
         yield "is not finite", pc.invert(pc.is_finite(values))
+    limits = f"is outside [{column.lower:g}, {column.upper:g}] {column.unit}"
     outside = []
     if column.lower > -math.inf:
         outside.append(pc.less(values, pa.scalar(column.lower).cast(column.dtype)))
     if column.upper < math.inf:
         outside.append(pc.greater(values, pa.scalar(column.upper).cast(column.dtype)))
     if outside:
-        limits = f"is outside [{column.lower:g}, {column.upper:g}] {column.unit}"
         yield limits, reduce(pc.or_, outside)
-    if column.allowed:
-        known = pc.is_in(values, value_set=pa.array([*column.allowed, None], column.dtype))
+    if column.vocabulary:
+        known = pc.is_in(values, value_set=pa.array([*column.vocabulary, None], column.dtype))
         yield f"is not one of {column.allowed}", pc.invert(known)
 
 
-def _converted(
+def _convert(
     values: pa.ChunkedArray, column: Column, contract: Contract, place: str
 ) -> pa.ChunkedArray:
     """The same values in another width or encoding; never another kind of value."""
     reason = ""
-    if _same_kind(values.type, column.dtype):
+    if _is_same_kind(values.type, column.dtype):
         try:
             return values.cast(column.dtype)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -153,47 +208,22 @@ def _converted(
     )
 
 
-def _same_kind(found: pa.DataType, wanted: pa.DataType) -> bool:
+def _is_same_kind(found: pa.DataType, wanted: pa.DataType) -> bool:
     """Whether values of one type are values of the other, written differently."""
-    if pa.types.is_dictionary(found):
+    kind = pa.types
+    if kind.is_dictionary(found):
         found = found.value_type
-    if pa.types.is_null(found):
+    if kind.is_null(found):
         return True
-    kinds = (
-        ((pa.string(),), (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)),
-        ((pa.float64(),), (pa.types.is_floating, pa.types.is_integer)),
-        ((pa.int64(),), (pa.types.is_integer,)),
-        ((pa.timestamp("us"), pa.date32()), (pa.types.is_date, _is_naive)),
-        ((pa.timestamp("us", tz="UTC"),), (_is_instant,)),
-    )
-    return any(wanted in types and any(test(found) for test in tests) for types, tests in kinds)
-
-
-def _is_naive(found: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(found)) and found.tz is None
-
-
-def _is_instant(found: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(found)) and found.tz is not None
-
-
-def _refuse(
-    table: pa.Table,
-    bad: pa.ChunkedArray,
-    column: Column,
-    contract: Contract,
-    problem: tuple[str, str],
-) -> None:
-    count = pc.sum(bad).as_py() or 0
-    if not count:
-        return
-    place, what = problem
-    shown = table.filter(pc.fill_null(bad, fill_value=False)).slice(0, SHOWN)
-    shown = shown.select([*dict.fromkeys([*contract.key, column.name])])
-    raise ContractError(
-        f"{place}: table '{contract.name}': {count} of {table.num_rows} values of "
-        f"'{column.name}' {what}. First: {shown.to_pylist()}"
-    )
+    if kind.is_timestamp(wanted) and wanted.tz is not None:
+        return kind.is_timestamp(found) and found.tz is not None
+    if kind.is_temporal(wanted):
+        return kind.is_date(found) or (kind.is_timestamp(found) and found.tz is None)
+    if kind.is_string(wanted):
+        return kind.is_string(found) or kind.is_large_string(found) or kind.is_string_view(found)
+    if kind.is_floating(wanted):
+        return kind.is_floating(found) or kind.is_integer(found)
+    return kind.is_integer(wanted) and kind.is_integer(found)
 
 
 def _check_key(table: pa.Table, contract: Contract, place: str) -> None:

@@ -2,12 +2,12 @@
 
 import pyarrow as pa
 
-from ml.contracts.base import Column, Contract
+from ml.contracts.base import Column, Contract, count, day, flag, number, text
 from ml.contracts.demand import DS, FREQUENCY, ITEM_ID
 
 QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 CUMULATIVE_QUANTILES = (0.1, 0.5, 0.8, 0.9, 0.95, 0.99)
-KINDS = ("demand", "price")
+KINDS = {"demand": "units asked for, never below 0", "price": "a quoted level, of any sign"}
 
 
 def quantile_name(level: float) -> str:
@@ -19,14 +19,15 @@ def quantile_name(level: float) -> str:
     return f"q{round(level * 100):02d}"
 
 
-KIND = Column("kind", pa.string(), description="demand or price", allowed=KINDS)
-AS_OF = Column("as_of", pa.timestamp("us"), "day", "start of the last period that the panel saw")
-_UNIT = Column("unit", pa.string(), description="unit of the values", nullable=True)
-_STEP = Column("horizon_step", pa.int64(), "periods", "periods after as_of, 1 to H", lower=1)
+KIND = text("kind", "demand or price", KINDS)
+AS_OF = day("as_of", "start of the last period that the panel saw")
+_UNIT = text("unit", "unit of the values", nullable=True)
+_STEP = count("horizon_step", "periods", "periods after as_of, 1 to H", 1)
+_N_OBS = count("n_obs", "periods", "observed periods of the item")
 
 
 def _value(name: str, description: str, *, nullable: bool = False) -> Column:
-    return Column(name, pa.float64(), "see unit", description, nullable=nullable)
+    return number(name, "see unit", description, nullable=nullable)
 
 
 _MARGINAL = (
@@ -47,14 +48,14 @@ _CUMULATIVE = (
     ),
 )
 _PROVENANCE = (
-    Column("model_used", pa.string(), description="model that made the row"),
-    Column("is_fallback", pa.bool_(), description="not every model that was asked for succeeded"),
-    Column("fallback_reason", pa.string(), description="why, if so", nullable=True),
-    Column("n_train", pa.int64(), "periods", "observed periods of the item", lower=0),
-    Column("train_end", pa.timestamp("us"), "day", "last observed period of the item"),
-    Column("model_version", pa.string(), description="derived from data, settings and code"),
-    Column("dataset_id", pa.string(), description="derived from the content of the inputs"),
-    Column("source", pa.string(), description="synthetic_sample, user_files or the APIs"),
+    text("model_used", "model that made the row"),
+    flag("is_fallback", "not every model that was asked for succeeded"),
+    text("fallback_reason", "why, if so", nullable=True),
+    count("n_train", "periods", "observed periods of the item"),
+    day("train_end", "last observed period of the item"),
+    text("model_version", "derived from data, settings and code"),
+    text("dataset_id", "derived from the content of the inputs"),
+    text("source", "synthetic_sample, user_files or the APIs"),
     Column("generated_at", pa.timestamp("us", tz="UTC"), "instant", "when the run started"),
 )
 
@@ -62,13 +63,7 @@ FORECASTS = Contract(
     "forecasts",
     key=("item_id", "ds"),
     columns=(
-        ITEM_ID,
-        DS,
-        FREQUENCY,
-        AS_OF,
-        _STEP,
-        KIND,
-        _UNIT,
+        *(ITEM_ID, DS, FREQUENCY, AS_OF, _STEP, KIND, _UNIT),
         *_MARGINAL,
         *_CUMULATIVE,
         *_PROVENANCE,
@@ -78,12 +73,7 @@ FORECASTS = Contract(
 REFUSALS = Contract(
     "refusals",
     key=("item_id",),
-    columns=(
-        ITEM_ID,
-        KIND,
-        Column("reason", pa.string(), description="why there is no forecast"),
-        Column("n_obs", pa.int64(), "periods", "observed periods of the item", lower=0),
-    ),
+    columns=(ITEM_ID, KIND, text("reason", "why there is no forecast"), _N_OBS),
 )
 
 FORECAST_MODELS = Contract(
@@ -92,10 +82,10 @@ FORECAST_MODELS = Contract(
     columns=(
         ITEM_ID,
         DS,
-        Column("model", pa.string(), description="component model"),
+        text("model", "component model"),
         _STEP,
         KIND,
-        Column("weight", pa.float64(), "1", "share in the ensemble", lower=0.0, upper=1.0),
+        number("weight", "1", "share in the ensemble", 0.0, 1.0, nullable=False),
         *_MARGINAL,
         *_CUMULATIVE,
     ),

@@ -1,8 +1,6 @@
 """The metrics table: long, one row a number, with the closed list of metric names."""
 
-import pyarrow as pa
-
-from ml.contracts.base import Column, Contract
+from ml.contracts.base import Contract, count, day, number, text
 from ml.contracts.forecasts import KIND
 
 METRICS_MEANING = {
@@ -51,24 +49,15 @@ METRICS = Contract(
     version=2,
     columns=(
         KIND,
-        Column("item_id", pa.string(), description="item; null = all items", nullable=True),
-        Column("demand_class", pa.string(), description="class; null = all", nullable=True),
-        Column(
-            "model", pa.string(),
-            description="model; drivers:<group> and driver:<name> for what is outside",
-        ),
-        Column(
-            "cutoff", pa.timestamp("us"), "day", "origin; null = all origins", nullable=True
-        ),
-        Column(
-            "horizon_step", pa.int64(), "periods", "step; null = all steps", nullable=True, lower=1
-        ),
-        Column("metric", pa.string(), description="name", allowed=tuple(METRICS_MEANING)),
-        Column("value", pa.float64(), "see metric", "the number", nullable=True),
-        Column("n_obs", pa.int64(), "1", "how many actuals it is from", lower=0),
-        Column(
-            "panel", pa.string(), nullable=True,
-            description="kind and frequency, as in demand_ms; weeks with their first day",
-        ),
+        text("item_id", "item; null = all items", nullable=True),
+        text("demand_class", "class; null = all", nullable=True),
+        text("model", "model; drivers:<group> and driver:<name> for what is outside"),
+        day("cutoff", "origin; null = all origins", nullable=True),
+        count("horizon_step", "periods", "step; null = all steps", 1, nullable=True),
+        text("metric", "name", METRICS_MEANING),
+        number("value", "see metric", "the number"),
+        count("n_obs", "1", "how many actuals it is from"),
+        text("panel", "kind and frequency, as in demand_ms; weeks with their first day",
+             nullable=True),
     ),
 )  # fmt: skip

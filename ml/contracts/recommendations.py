@@ -1,50 +1,89 @@
 """The replenishment recommendations: one row an item, with its closed vocabularies."""
 
 from collections.abc import Iterable
+from functools import partial
 
-import pyarrow as pa
-
-from ml.contracts.base import Column, Contract
+from ml.contracts.base import Column, Contract, count, day, flag, number, text
 from ml.contracts.demand import CRITICALITIES, FREQUENCY, ITEM_ID, STATUSES
 from ml.contracts.forecasts import AS_OF
 
-MODES = ("full", "policy_only", "insufficient")
-ACTIONS = (
-    "order_now",
-    "order_soon",
-    "expedite",
-    "hold",
-    "reduce_or_cancel_po",
-    "review_excess",
-    "review",
-    "set_parameters",
-    "none",
-)
-REASONS = (
-    "ip_below_rop",
-    "rop_crossed_before_next_review",
-    "stockout_risk_before_receipt",
-    "po_exceeds_need",
-    "cover_above_limit",
-    "stock_sufficient",
-    "no_demand_expected",
-    "not_stocked",
-    "phase_out_above_need",
-    "on_order_unknown",
-    "order_limits_conflict",
-    "new_item",
-    "parameter_missing",
-    "stale_inventory",
-    "horizon_too_short",
-    "no_forecast",
-)
-CONSTRAINTS = ("none", "moq", "multiple", "max_order")
-POLICIES = ("RS", "RsS", "base_stock", "do_not_stock")
-SLOB_CLASSES = ("ok", "slow", "excess", "no_demand", "insurance")
-CONFIDENCES = ("high", "medium", "low")
-ALERT_LEVELS = ("normal", "medium", "high", "critical")
-TARGET_SOURCES = ("item", "segment", "default")
-MODEL_ROLES = ("champion", "fallback", "naive")
+MODES = {
+    "full": "usable stock: levels, quantities and risks",
+    "policy_only": "no usable stock: levels, no quantities",
+    "insufficient": "the forecast is missing or too short: no numbers",
+}
+ACTIONS = {
+    "order_now": "order order_qty",
+    "order_soon": "the reorder point is expected to be reached before the next review",
+    "expedite": "an order placed now arrives too late: speed it up",
+    "hold": "nothing to do",
+    "reduce_or_cancel_po": "more is on order than needed",
+    "review_excess": "more is in stock than needed",
+    "review": "a person has to decide",
+    "set_parameters": "stock or its day is missing",
+    "none": "nothing to do, and nothing expected",
+}
+REASONS = {
+    "ip_below_rop": "the inventory position is at or below the reorder point",
+    "rop_crossed_before_next_review": "the reorder point is reached within a review period",
+    "stockout_risk_before_receipt": "more likely than not short before an order can arrive",
+    "po_exceeds_need": "the position is above every need, with some of it on order",
+    "cover_above_limit": "the position is above every need",
+    "stock_sufficient": "the position is above the reorder point",
+    "no_demand_expected": "no path has any demand in the protection interval",
+    "not_stocked": "the status says so",
+    "phase_out_above_need": "the smallest order of a phased-out item is more than its need",
+    "on_order_unknown": "it may be on order already",
+    "order_limits_conflict": "the smallest order is above the largest",
+    "new_item": "too little history to judge",
+    "parameter_missing": "no counted stock with its day",
+    "stale_inventory": "the stock was counted too long ago",
+    "horizon_too_short": "the forecast ends before the protection interval does",
+    "no_forecast": "the item was refused a forecast",
+}
+CONSTRAINTS = {
+    "none": "the need itself",
+    "moq": "the smallest order",
+    "multiple": "rounded up to a multiple",
+    "max_order": "the largest order",
+}
+POLICIES = {
+    "RS": "at each review up to order_up_to",
+    "RsS": "at a review at or below the reorder point, in lots, up to order_up_to",
+    "base_stock": "RS for slow movers: what was used is ordered",
+    "do_not_stock": "no orders for stock",
+}
+SLOB_CLASSES = {
+    "ok": "none of the others",
+    "slow": "demand comes less than once a quarter",
+    "excess": "above every need",
+    "no_demand": "none within two years",
+    "insurance": "kept for the worst case",
+}
+CONFIDENCES = {
+    "high": "tested, nothing assumed",
+    "medium": "an input was assumed, or nothing was tested",
+    "low": "the forecast is weak or missing",
+}
+ALERT_LEVELS = {
+    "normal": "30 days or more",
+    "medium": "below 30 days",
+    "high": "below 14 days",
+    "critical": "below 7 days",
+}
+TARGET_SOURCES = {
+    "item": "the item's own row",
+    "segment": "its segment; not used yet",
+    "default": "the setting",
+}
+MODEL_ROLES = {
+    "champion": "the model chosen for the item",
+    "fallback": "the one that stood in",
+    "naive": "the last resort",
+}
+SERVICE_METRICS = {"csl": "cycle service level: no unit short in the protection interval"}
+SCORE_BASES = {"risk_x_criticality": "p_stockout_no_order times the weight of the criticality"}
+LTD_METHODS = {"sample_paths": "added up along sample paths of the forecast"}
 REASON_TEXT_LENGTH = 160
 FLAGS = {
     "inventory_absent": "no usable stock of the item: policy only, no quantities",
@@ -83,91 +122,87 @@ def join_flags(flags: Iterable[str]) -> str:
     return ";".join(unique)
 
 
-def _number(
-    name: str,
-    unit: str,
-    description: str,
-    lower: float = -float("inf"),
-    upper: float = float("inf"),
-) -> Column:
-    return Column(name, pa.float64(), unit, description, lower=lower, upper=upper, nullable=True)
+_text = partial(text, nullable=True)
+_day = partial(day, nullable=True)
+_count = partial(count, nullable=True)
 
 
 def _quantity(name: str, description: str) -> Column:
-    return _number(name, "units", description, lower=0.0)
+    return number(name, "units", description, 0.0)
 
 
 def _share(name: str, description: str) -> Column:
-    return _number(name, "1", description, lower=0.0, upper=1.0)
+    return number(name, "1", description, 0.0, 1.0)
 
 
-def _count(name: str, unit: str, description: str) -> Column:
-    return Column(name, pa.int64(), unit, description, lower=0, nullable=True)
-
-
-def _day(name: str, description: str) -> Column:
-    return Column(name, pa.timestamp("us"), "day", description, nullable=True)
-
-
-def _text(
-    name: str, description: str, allowed: tuple[str, ...] = (), *, nullable: bool = True
-) -> Column:
-    return Column(name, pa.string(), "1", description, nullable=nullable, allowed=allowed)
+def _days(name: str, description: str) -> Column:
+    return number(name, "days", description, 0.0)
 
 
 _IDENTITY = (
-    _text("run_id", "run that made the row", nullable=False),
+    text("run_id", "run that made the row"),
     ITEM_ID,
-    _text("location_id", "'ALL': stock is summed over locations", nullable=False),
+    text("location_id", "'ALL': stock is summed over locations"),
     AS_OF,
-    Column("data_cutoff", pa.timestamp("us"), "day", "last day of as_of; days count from its end"),
+    day("data_cutoff", "last day of as_of; days count from its end"),
     _day("inventory_snapshot_at", "when the stock was counted"),
     FREQUENCY,
-    _text("mode", "what could be computed", MODES, nullable=False),
+    text("mode", "what could be computed", MODES),
 )
 _ACTION = (
-    _text("action", "what to do, one a row", ACTIONS, nullable=False),
-    _text("reason_code", "why, for machines", REASONS, nullable=False),
-    _text("reason_text", "why, in numbers, at most 160 characters", nullable=False),
+    text("action", "what to do, one a row", ACTIONS),
+    text("reason_code", "why, for machines", REASONS),
+    text("reason_text", "why, in numbers, at most 160 characters"),
     _quantity("order_qty", "after moq, multiple and max_order_qty; null unless mode is full"),
     _quantity("net_requirement_qty", "need before those constraints; null unless mode is full"),
-    _text("binding_constraint", "what set order_qty apart from the need", CONSTRAINTS),
+    text(
+        "binding_constraint", "what set order_qty apart from the need", CONSTRAINTS, nullable=True
+    ),
     _day("order_by_date", "day on which the median path reaches the reorder point"),
-    _day("expected_receipt_date", "when an order placed now arrives on average; null = no order"),
-    _number("order_value", "currency", "order_qty x unit cost", lower=0.0),
+    day(
+        "expected_receipt_date",
+        "when an order placed now arrives on average; null = no order",
+        nullable=True,
+    ),
+    number("order_value", "currency", "order_qty x unit cost", 0.0),
     _text("currency", "ISO 4217 code of order_value and excess_value"),
-    Column("priority_rank", pa.int64(), "1", "1 = first; null without score", 1, nullable=True),
-    _number("priority_score", "1", "criticality weight x p_stockout_no_order", lower=0.0),
-    _text("score_basis", "how the score is made", ("risk_x_criticality",)),
+    _count("priority_rank", "1", "1 = first; null without score", 1),
+    number("priority_score", "1", "criticality weight x p_stockout_no_order", 0.0),
+    _text("score_basis", "how the score is made", SCORE_BASES),
 )
 _POLICY = (
     _text("policy", "rule that the levels belong to", POLICIES),
     _quantity("order_lot", "smallest order that moq and multiple allow; 0 = any"),
-    _number("review_period_days", "days", "time between two reviews", lower=0.0),
-    _number("lead_time_days_mean", "days", "mean time from order to receipt", lower=0.0),
-    _number("lead_time_days_std", "days", "standard deviation of the lead time", lower=0.0),
-    _number("protection_days", "days", "review period + mean lead time", lower=0.0),
-    _text("service_metric", "csl: chance that no unit is short in the interval", ("csl",)),
+    _days("review_period_days", "time between two reviews"),
+    _days("lead_time_days_mean", "mean time from order to receipt"),
+    _days("lead_time_days_std", "standard deviation of the lead time"),
+    _days("protection_days", "review period + mean lead time"),
+    text(
+        "service_metric",
+        "csl: chance that no unit is short in the interval",
+        SERVICE_METRICS,
+        nullable=True,
+    ),
     _share("service_target", "wanted value of service_metric"),
     _text("target_source", "where the target comes from", TARGET_SOURCES),
     _share("tau_nominal", "quantile of the demand over the protection interval that was taken"),
     _quantity("reorder_point", "order when the inventory position is here or below"),
     _quantity("order_up_to", "level that an order fills up to"),
-    _number("safety_stock", "units", "reorder_point - ltd_mean, for display; may be below 0"),
+    number("safety_stock", "units", "reorder_point - ltd_mean, for display; may be below 0"),
 )
 _POSITION = (
     _quantity("on_hand", "units in stock"),
     _quantity("on_order", "units ordered, not yet received; 0 by assumption where flagged"),
     _quantity("backorders", "units owed to customers"),
     _quantity("reserved", "units promised, still in stock"),
-    _number("inventory_position", "units", "on_hand + on_order - backorders - reserved"),
+    number("inventory_position", "units", "on_hand + on_order - backorders - reserved"),
 )
 _DEMAND = (
     _quantity("ltd_mean", "mean demand over the random protection interval"),
     _quantity("ltd_std", "standard deviation of that demand"),
     *(_quantity(f"ltd_p{q}", f"{q} % quantile of that demand") for q in (50, 80, 90, 95, 99)),
     _share("ltd_p_zero", "chance that the interval has no demand"),
-    _text("ltd_method", "how that demand was found", ("sample_paths",)),
+    _text("ltd_method", "how that demand was found", LTD_METHODS),
     _quantity("demand_next_30d_mean", "mean demand of the next 30 days; null beyond the horizon"),
     _quantity("demand_next_90d_mean", "mean demand of the next 90 days; null beyond the horizon"),
 )
@@ -177,22 +212,26 @@ _RISK = (
     _share("p_stockout_with_order", "the same with order_qty ordered now"),
     _quantity("expected_backorder_units", "mean units owed at the interval's end, no order"),
     _share("expected_fill_rate_with_order", "share of the interval's demand served from stock"),
-    _number("days_of_cover_p50", "days", "median days until short, no order; capped at horizon", 0),
-    _number("days_of_cover_p10", "days", "10 % quantile of the same", 0),
+    _days("days_of_cover_p50", "median days until short, no order; capped at horizon"),
+    _days("days_of_cover_p10", "10 % quantile of the same"),
     _day("stockout_date_p50", "day of days_of_cover_p50; null beyond the horizon"),
     _day("stockout_date_p10", "day of days_of_cover_p10; null beyond the horizon"),
-    Column("cover_censored", pa.bool_(), "1", "days_of_cover_p50 is the horizon", nullable=True),
-    _number("days_to_rupture", "days", "equal to days_of_cover_p50; null without stock", 0),
+    flag("cover_censored", "days_of_cover_p50 is the horizon", nullable=True),
+    _days("days_to_rupture", "equal to days_of_cover_p50; null without stock"),
     _text("alert_level", "days_to_rupture below 7, 14, 30", ALERT_LEVELS),
     _quantity("excess_qty", "position above order_up_to and above the P95 of 180 days' demand"),
-    _number("excess_value", "currency", "excess_qty x unit cost", lower=0.0),
-    _number("months_since_demand", "months", "since the last period with demand; null = none", 0),
+    number("excess_value", "currency", "excess_qty x unit cost", 0.0),
+    number("months_since_demand", "months", "since the last period with demand; null = none", 0.0),
     _text("slob_class", "slow, excess or obsolete", SLOB_CLASSES),
 )
 _TRUST = (
-    _text("demand_class", "smooth, erratic, intermittent, lumpy, ...: the class of the history"),
-    _number("adi", "periods", "mean interval between periods with demand", lower=0.0),
-    _number("cv2", "1", "squared coefficient of variation of the sizes", lower=0.0),
+    text(
+        "demand_class",
+        "smooth, erratic, intermittent, lumpy, ...: the class of the history",
+        nullable=True,
+    ),
+    number("adi", "periods", "mean interval between periods with demand", 0.0),
+    number("cv2", "1", "squared coefficient of variation of the sizes", 0.0),
     _text("criticality", "as given", CRITICALITIES),
     _text("item_status", "life cycle", STATUSES),
     _text("model_id", "model of the sample paths"),
@@ -201,8 +240,8 @@ _TRUST = (
     _count("n_nonzero", "periods", "observed periods with demand"),
     _share("backtest_csl", "service achieved in the backtest at tau_nominal"),
     _count("backtest_n", "1", "intervals that backtest_csl is from"),
-    _text("confidence", "may the row be accepted unseen?", CONFIDENCES, nullable=False),
-    _text("quality_flags", "closed vocabulary, joined by ';'; empty = none", nullable=False),
+    text("confidence", "may the row be accepted unseen?", CONFIDENCES),
+    text("quality_flags", "closed vocabulary, joined by ';'; empty = none"),
 )
 
 RECOMMENDATIONS = Contract(

@@ -17,8 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-GROUPS = ("calendar", "climate", "economy", "telecom", "prices")
-ROLES = ("static", "past_only", "future_known")
 MISSING = ("carry", "zero", "none")
 QUOTE_CARRY = 10  # days: a week until Brent comes out, and a weekend
 RELEASE_CARRY = 62  # days: one monthly release may be left out

@@ -10,12 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.contracts.features import FEATURES_TABLE
-from ml.contracts.prices import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
+from ml.contracts.outside import FEATURES_TABLE, OUTSIDE
 from ml.errors import ConfigError
 from ml.processed import read_table
 
-OUTSIDE = (CLIMATE, ECONOMIC, ANATEL_5G, PRICES)
 ROW_GROUP = 122_880
 COMPRESSION_LEVEL = 3
 

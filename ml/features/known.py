@@ -80,7 +80,7 @@ def known_at(
     """What ``table`` had said of ``region`` by the end of the day ``cutoff``.
 
     Args:
-        table: Rows as published, see :data:`ml.contracts.prices.AS_PUBLISHED`.
+        table: Rows as published, see :data:`ml.contracts.outside.AS_PUBLISHED`.
         cutoff: Last day that is seen.
         name: Of the table, for statements.
         region: The region wanted; ``None`` = national.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ml.features.declarations import GROUPS
+from ml.contracts.outside import GROUPS
 from ml.features.frame import FeatureFrame
 
 COLUMNS = 2

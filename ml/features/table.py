@@ -7,8 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ml.contracts.base import check
-from ml.contracts.features import FEATURES_TABLE
-from ml.features.declarations import GROUPS
+from ml.contracts.outside import FEATURES_TABLE, GROUPS
 from ml.features.frame import FeatureFrame
 
 Floats = npt.NDArray[np.float64]

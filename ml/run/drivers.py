@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ml.contracts.prices import AS_PUBLISHED_KEY
+from ml.contracts.outside import AS_PUBLISHED_KEY
 from ml.drivers.gains import gains
 from ml.drivers.study import (
     Study,

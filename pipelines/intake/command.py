@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.contracts.base import check
-from ml.contracts.prices import PRICES
+from ml.contracts.outside import PRICES
 from ml.errors import ConfigError, DataError
 from ml.settings import Settings
 from pipelines.intake.demand import read_demand

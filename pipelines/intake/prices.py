@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ml.contracts.prices import PRICES
+from ml.contracts.outside import PRICES
 from pipelines.intake.grid import checked_by_items, dense, id_column, on_periods, timestamps
 from pipelines.intake.inference import infer
 from pipelines.intake.interface import Intake, IntakeOptions

@@ -14,8 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.contracts.dividends import DIVIDENDS
-from ml.contracts.prices import ANATEL_5G, AS_PUBLISHED_KEY, CLIMATE, ECONOMIC, PRICES
+from ml.contracts.outside import ANATEL_5G, AS_PUBLISHED_KEY, CLIMATE, DIVIDENDS, ECONOMIC, PRICES
 from ml.frequency import Days
 from pipelines.outside.catalogue import Series
 from pipelines.outside.looks import Looks

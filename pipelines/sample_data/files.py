@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.contracts.base import check
-from ml.contracts.prices import exogenous
+from ml.contracts.outside import OUTSIDE
 from ml.errors import DataError
 from pipelines.sample_data.sample import Sample, generate
 from pipelines.sample_data.truth_files import write_truth
@@ -94,9 +94,10 @@ def write_sample(sample: Sample, files: SampleFiles) -> None:
         (files.prices, sample.prices),
     ):
         frame.to_csv(path, index=False, lineterminator="\n")
-    for name, frame in sample.outside.items():
-        table = check(pa.Table.from_pandas(frame, preserve_index=False), exogenous(name))
-        pq.write_table(table, files.outside / f"{name}.parquet", compression="zstd")
+    for contract in OUTSIDE[:3]:
+        frame = sample.outside[contract.name]
+        table = check(pa.Table.from_pandas(frame, preserve_index=False), contract)
+        pq.write_table(table, files.outside / f"{contract.name}.parquet", compression="zstd")
     write_truth(sample, files.truth)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ml.contracts.prices import AS_PUBLISHED_KEY
+from ml.contracts.outside import AS_PUBLISHED_KEY
 from pipelines.sample_data.economy import ipca_changes, selic_target
 from pipelines.sample_data.rollout import state_accesses
 from pipelines.sample_data.streams import Days, Floats, stream

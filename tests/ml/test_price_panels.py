@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.contracts.base import check
-from ml.contracts.prices import PRICES
+from ml.contracts.outside import PRICES
 from ml.frequency import Frequency
 from ml.panel import dataset_id
 from ml.panel_tables import infer_frequency, price_panels

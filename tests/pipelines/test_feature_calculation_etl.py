@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.contracts.base import check
-from ml.contracts.features import FEATURES_TABLE
+from ml.contracts.outside import FEATURES_TABLE
 from ml.features.compute import features_at
 from pipelines.sample_data import ensure_sample
 from tests.ml.features.outside_tables import world

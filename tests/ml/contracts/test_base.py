@@ -1,14 +1,12 @@
 """The check of a table, and what every contract of the project has in common."""
 
-import pkgutil
 import re
 from datetime import datetime
-from importlib import import_module
 
 import pyarrow as pa
 import pytest
 
-from ml import contracts
+from ml.contracts import PROCESSED, PUBLISHED
 from ml.contracts.base import Column, Contract, check
 from ml.contracts.forecasts import (
     CUMULATIVE_QUANTILES,
@@ -18,6 +16,7 @@ from ml.contracts.forecasts import (
     REFUSALS,
     quantile_name,
 )
+from ml.contracts.recommendations import FLAGS, RECOMMENDATIONS, join_flags
 from ml.errors import ContractError
 
 STOCK = Contract(
@@ -28,7 +27,9 @@ STOCK = Contract(
         Column("place", pa.string(), nullable=True),
         Column("units", pa.int64(), "units", lower=0, upper=1000),
         Column("cost", pa.float64(), "BRL", lower=0.0, nullable=True),
-        Column("status", pa.string(), allowed=("active", "obsolete"), nullable=True),
+        Column(
+            "status", pa.string(), vocabulary={"active": "in use", "obsolete": "not"}, nullable=True
+        ),
         Column("counted", pa.timestamp("us")),
     ),
 )
@@ -50,16 +51,7 @@ def stock(**columns):
     return pa.table({name: values for name, values in plain.items() if values is not None})
 
 
-def found_contracts():
-    """Every contract that a module of ml.contracts defines, by name."""
-    found = {}
-    for module in pkgutil.iter_modules(contracts.__path__):
-        values = vars(import_module(f"ml.contracts.{module.name}")).values()
-        found |= {value.name: value for value in values if isinstance(value, Contract)}
-    return found
-
-
-ALL = found_contracts()
+ALL = {contract.name: contract for contract in (*PUBLISHED, *PROCESSED)}
 
 
 def test_a_table_that_keeps_its_contract_comes_back_with_the_contracts_schema():
@@ -221,40 +213,28 @@ def test_a_file_name_may_hold_a_bar():
 
 
 def test_every_table_of_the_design_has_a_contract():
-    assert set(ALL) >= {
+    assert [contract.name for contract in PUBLISHED] == [
+        *("forecasts", "refusals", "forecast_models", "recommendations", "metrics")
+    ]
+    assert {contract.name for contract in PROCESSED} == {
         *("demand", "items", "inventory", "prices", "climate", "economic", "anatel_5g"),
-        *("forecasts", "refusals", "forecast_models", "recommendations", "metrics"),
+        *("dividends", "features"),
     }
 
 
 @pytest.mark.parametrize("contract", ALL.values(), ids=ALL)
-def test_the_key_of_a_contract_is_made_of_its_columns(contract):
+def test_a_contract_is_sound_data(contract):
     assert contract.key
     assert set(contract.key) <= set(contract.names)
     assert len(set(contract.names)) == len(contract.names)
-
-
-@pytest.mark.parametrize("contract", ALL.values(), ids=ALL)
-def test_what_a_content_hash_leaves_out_is_never_part_of_the_key(contract):
     assert not set(contract.volatile) & set(contract.key)
-
-
-@pytest.mark.parametrize("contract", ALL.values(), ids=ALL)
-def test_every_column_has_a_plain_name_a_unit_and_a_meaning(contract):
-    columns = contract.columns
-    assert not [c.name for c in columns if not re.fullmatch(r"[a-z][a-z0-9_]*", c.name)]
-    assert not [c.name for c in columns if not c.unit.strip() or not c.description.strip()]
-
-
-@pytest.mark.parametrize("contract", ALL.values(), ids=ALL)
-def test_every_column_has_a_type_that_all_readers_know_and_bounds_in_order(contract):
-    assert not [c.name for c in contract.columns if c.dtype not in TYPES]
-    assert not [c.name for c in contract.columns if c.lower > c.upper]
-
-
-@pytest.mark.parametrize("contract", ALL.values(), ids=ALL)
-def test_the_arrow_schema_carries_unit_meaning_and_whether_null_is_allowed(contract):
     for column, field in zip(contract.columns, contract.schema, strict=True):
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", column.name)
+        assert column.unit.strip(), column.name
+        assert column.description.strip(), column.name
+        assert all(meaning.strip() for meaning in column.vocabulary.values()), column.name
+        assert column.dtype in TYPES, column.name
+        assert column.lower <= column.upper, column.name
         about = {b"unit": column.unit.encode(), b"description": column.description.encode()}
         assert (field.name, field.type, field.nullable, field.metadata) == (
             *(column.name, column.dtype, column.nullable),
@@ -285,3 +265,23 @@ def test_the_published_columns_are_those_that_readers_were_promised():
         "model_version dataset_id source generated_at"
     )
     assert FORECASTS.names == promised.split()
+
+
+def test_flags_become_one_sorted_text_without_repeats():
+    assert join_flags(["stale_inventory", "few_demands", "stale_inventory"]) == (
+        "few_demands;stale_inventory"
+    )
+    assert join_flags([]) == ""
+    assert not [flag for flag in FLAGS if ";" in flag]
+    with pytest.raises(ValueError, match=r"unknown quality flags \['made_up'\]"):
+        join_flags(["few_demands", "made_up"])
+
+
+def test_a_recommendation_is_one_row_an_item_and_place_of_which_little_is_always_known():
+    assert RECOMMENDATIONS.key == ("item_id", "location_id")
+    assert RECOMMENDATIONS.volatile == ("run_id",)
+    always = {column.name for column in RECOMMENDATIONS.columns if not column.nullable}
+    assert always == {
+        *("run_id", "item_id", "location_id", "as_of", "data_cutoff", "frequency", "mode"),
+        *("action", "reason_code", "reason_text", "confidence", "quality_flags"),
+    }

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.contracts.prices import CLIMATE
+from ml.contracts.outside import CLIMATE
 from ml.frequency import Frequency, period_range
 from ml.panel import Panel
 

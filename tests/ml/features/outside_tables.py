@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.contracts.base import check
-from ml.contracts.prices import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
+from ml.contracts.outside import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
 
 CONTRACTS = {one.name: one for one in (CLIMATE, ECONOMIC, ANATEL_5G, PRICES)}
 CITIES, STATES = ("salvador_ba", "recife_pe"), ("BA", "PE")

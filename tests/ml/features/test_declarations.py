@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
+from ml.contracts.outside import GROUPS, ROLES
 from ml.features.compute import TABLES
-from ml.features.declarations import BY_NAME, FEATURES, GROUPS, MISSING, ROLES
+from ml.features.declarations import BY_NAME, FEATURES, MISSING
 from ml.features.frame import FeatureFrame
 from tests.ml.features.outside_tables import world
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml.contracts.base import check
-from ml.contracts.features import FEATURES_TABLE
+from ml.contracts.outside import FEATURES_TABLE
 from ml.features.compute import features_at
 from ml.features.declarations import BY_NAME
 from ml.features.frame import FeatureFrame

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.contracts.prices import PRICES
+from ml.contracts.outside import PRICES
 from ml.errors import ConfigError, DataError
 from pipelines.intake import IntakeError, IntakeOptions, UserFiles
 from pipelines.intake.command import column_mapping, run

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.contracts.prices import PRICES
+from ml.contracts.outside import PRICES
 from ml.errors import DataError
 from ml.frequency import Frequency
 from pipelines.intake import IntakeError, read_prices

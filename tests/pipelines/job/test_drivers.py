@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from ml.contracts.prices import CLIMATE
+from ml.contracts.outside import CLIMATE
 from tests.pipelines.job.conftest import Workspace, write_demand
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.artifacts.lock import results_lock
-from ml.contracts.prices import PRICES
+from ml.contracts.outside import PRICES
 from ml.settings import settings
 from pipelines.outside.domains import domain
 from pipelines.outside.tables import write_series

@@ -4,15 +4,15 @@ import pyarrow as pa
 import pytest
 
 from ml.contracts.base import check
-from ml.contracts.prices import exogenous
+from ml.contracts.outside import ANATEL_5G, CLIMATE, ECONOMIC
 from pipelines.sample_data.business_calendar import carnival_days, holiday_days
 from pipelines.sample_data.weather import humidity_load, storm_series
 
 
-@pytest.mark.parametrize("name", ["climate", "economic", "anatel_5g"])
-def test_outside_tables_keep_their_contract_and_say_that_they_are_synthetic(sample, name):
-    table = sample.outside[name]
-    check(pa.Table.from_pandas(table, preserve_index=False), exogenous(name))
+@pytest.mark.parametrize("contract", [CLIMATE, ECONOMIC, ANATEL_5G], ids=lambda one: one.name)
+def test_outside_tables_keep_their_contract_and_say_that_they_are_synthetic(sample, contract):
+    table = sample.outside[contract.name]
+    check(pa.Table.from_pandas(table, preserve_index=False), contract)
     assert set(table["source"]) == {"synthetic_sample"}
     assert (table["available_at"] >= table["ref_date"]).all()
     assert table["available_at"].max() <= pd.Timestamp("2026-10-31")
