@@ -17,8 +17,7 @@ from benchmarks.accuracy.predictions import (
     Prediction,
     summed_periods,
 )
-from ml.evaluation.losses import DECILES
-from ml.evaluation.scores import pinball
+from ml.evaluation.scores import DECILES, pinball
 from ml.panel import Floats
 
 COVERED = {"q80": (0.0, 0.8), "q90": (0.0, 0.9), "q95": (0.0, 0.95), "80 % interval": (0.1, 0.9)}

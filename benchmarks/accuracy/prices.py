@@ -16,12 +16,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from ml.ensemble.least_score import PANEL
-from ml.ensemble.mixture import mixed
+from ml.ensemble.mixture import mix_paths
+from ml.ensemble.mixture_score import PANEL
 from ml.ensemble.weights import fit_weights
 from ml.errors import DataError
 from ml.evaluation import scores
-from ml.evaluation.points import BacktestPoints, scales, summarise, truth, typical_size
+from ml.evaluation.origins import (
+    BacktestPoints,
+    actual_values,
+    scales,
+    summarise_paths,
+    typical_size,
+)
 from ml.forecasters.base import Forecast
 from ml.forecasters.registry import REFERENCES, reference
 from ml.panel import Panel
@@ -157,7 +163,7 @@ def ensembles(
                 chosen.append(earlier)
         weights = fit_weights([tried[one] for one in chosen[:MOST_ORIGINS]], "price")
         parts = {name: one[number] for name, one in found.items()}
-        paths = mixed(parts, 0, weights.get("price", weights[PANEL]))
+        paths = mix_paths(parts, 0, weights.get("price", weights[PANEL]))
         made.append(Forecast(panel.items, paths[None], {}))
     return made
 
@@ -167,8 +173,8 @@ def _tried(
 ) -> BacktestPoints:
     train = panel.until(panel.periods[place])
     steps = np.full((1, 2), horizon)
-    actual = truth(panel, train, horizon)
-    parts = [summarise(one, steps) for one in forecasts.values()]
+    actual = actual_values(panel, train, horizon)
+    parts = [summarise_paths(one.paths, steps) for one in forecasts.values()]
     scale, naive_mae, naive_rms = scales(train, typical_size(train))
     return BacktestPoints(
         cutoff=panel.periods[place], items=panel.items, classes=("price",),

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ml.drivers import changes, losses, rates
 from ml.drivers.design import Design, make_design
 from ml.evaluation.demand_class import demand_pattern
-from ml.evaluation.points import scales, truth, typical_size
+from ml.evaluation.origins import actual_values, scales, typical_size
 from ml.features.compute import features_at
 from ml.features.frame import FeatureFrame
 from ml.frequency import period_end, period_range, periods_after
@@ -84,7 +84,7 @@ def design_at(frame: FeatureFrame, panel: Panel, cutoff: np.datetime64, steps: i
 def try_origin(task: TrialTask) -> list[Trial]:
     """Losses of the steps after one origin, for every class and group."""
     train = task.panel.until(task.origin)
-    actual = truth(task.panel, train, task.horizon)
+    actual = actual_values(task.panel, train, task.horizon)
     steps = task.horizon
     known = design_at(frame_at(task, task.origin, steps), train, task.origin, steps)
     later = frame_at(task, task.panel.cutoff, steps)

@@ -11,22 +11,18 @@ Adaptive: the newest origin alone speaks, for intervals grow wider or narrower a
 It is one draw of what all items share, so half of what it says is believed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from ml.ensemble.distances import SHRINKAGE
-from ml.ensemble.least_score import PANEL
-from ml.evaluation.scores import transform
+from ml.ensemble.mixture import Spreads
+from ml.ensemble.mixture_score import PANEL, SHRINKAGE
+from ml.evaluation.scores import draw_uniforms, transform
 from ml.forecasters.base import Paths
+from ml.panel import Floats, Ints
 from ml.seeds import generator
-
-Floats = npt.NDArray[np.float64]
-Spreads = Mapping[str, Sequence[float]]
-"""By class, and under ``*`` for the panel: spread of the near, middle and far steps."""
 
 PARTS = 3  # of the horizon
 LEVEL = 0.8  # central interval whose coverage is put right
@@ -35,7 +31,7 @@ BOUNDS = (0.5, 2.0)  # an origin does not call for more
 LEAST_ACTUALS = 20  # in a part of the horizon, to say anything about it
 
 
-def distances(points: Floats, actual: Floats, items: Sequence[str]) -> Floats:
+def measure_deviations(points: Floats, actual: Floats, items: Sequence[str]) -> Floats:
     """How far actuals lie from the medians of their forecasts, (N, H) |z|; NaN without actual.
 
     Args:
@@ -43,7 +39,7 @@ def distances(points: Floats, actual: Floats, items: Sequence[str]) -> Floats:
         actual: (N, H) what came true, NaN = not observed.
         items: N ids; ties of counts are broken by numbers that belong to them.
     """
-    uniforms = np.stack([generator(0, "calibration", one).random(actual.shape[1]) for one in items])
+    uniforms = draw_uniforms("calibration", items, actual.shape[1])
     count = points.shape[-1]
     # Beyond all points lies no more than half a point's share.
     found = np.clip(transform(points, actual, uniforms), 0.5 / count, 1 - 0.5 / count)
@@ -54,28 +50,25 @@ def fit_spreads(found: Floats, classes: Sequence[str], before: Spreads) -> dict[
     """Spreads after one more origin.
 
     Args:
-        found: (N, H) of :func:`distances` at the origin, of the uncalibrated ensemble.
+        found: (N, H) of :func:`measure_deviations` at the origin, of the uncalibrated ensemble.
         classes: N demand classes.
         before: Spreads that older origins led to; they serve parts of the horizon that this
             origin does not reach. Empty at the first one.
     """
     names = np.asarray(classes)
-    whole = np.ones(len(names), bool)
-    old = list(before.get(PANEL, [1.0] * PARTS))
-    panel = _spreads(found, whole, old, prior=None)
-    spreads = {PANEL: panel}
-    for name in sorted(set(names)):
-        spreads[str(name)] = _spreads(found, names == name, panel, prior=panel)
-    return spreads
+    panel = _fit_parts(found, before.get(PANEL, [1.0] * PARTS), prior=None)
+    return {PANEL: panel} | {
+        str(name): _fit_parts(found[names == name], panel, prior=panel)
+        for name in sorted(set(names))
+    }
 
 
-def _spreads(
-    found: Floats, rows: npt.NDArray[np.bool_], otherwise: Sequence[float],
-    prior: Sequence[float] | None,
-) -> list[float]:  # fmt: skip
+def _fit_parts(
+    found: Floats, otherwise: Sequence[float], prior: Sequence[float] | None
+) -> list[float]:
     spreads = []
-    for part, steps in enumerate(parts_of(found.shape[1])):
-        cells = found[rows][:, steps]
+    for part, steps in enumerate(split_horizon(found.shape[1])):
+        cells = found[:, steps]
         known = cells[~np.isnan(cells)]
         if len(known) < LEAST_ACTUALS:
             spreads.append(float(otherwise[part]))
@@ -83,7 +76,7 @@ def _spreads(
         wanted = _conformal_quantile(known) / ndtri((1 + LEVEL) / 2)
         log = BELIEVED * float(np.log(np.clip(wanted, *BOUNDS)))
         if prior is not None:
-            own = rows.sum() / (rows.sum() + SHRINKAGE)
+            own = len(found) / (len(found) + SHRINKAGE)
             log = own * log + (1 - own) * float(np.log(prior[part]))
         spreads.append(round(float(np.exp(log)), 4))
     return spreads
@@ -95,22 +88,22 @@ def _conformal_quantile(values: Floats) -> float:
     return float(np.partition(values, place - 1)[place - 1])
 
 
-def parts_of(horizon: int) -> list[slice]:
+def split_horizon(horizon: int) -> list[slice]:
     """The near, middle and far steps."""
     ends = [round(horizon * part / PARTS) for part in range(PARTS + 1)]
     return [slice(start, end) for start, end in pairwise(ends)]
 
 
-def steps_of(spreads: Spreads, demand_class: str, horizon: int, reach: int) -> Floats:
+def spread_by_step(spreads: Spreads, demand_class: str, horizon: int, reach: int) -> Floats:
     """Spread of each of ``reach`` steps; those beyond the horizon are as its far ones."""
     chosen = spreads.get(demand_class, spreads.get(PANEL, [1.0] * PARTS))
     found = np.full(reach, float(chosen[-1]))
-    for value, steps in zip(chosen, parts_of(horizon), strict=True):
+    for value, steps in zip(chosen, split_horizon(horizon), strict=True):
         found[steps] = value
     return found
 
 
-def stretched(paths: Paths, spread: Floats, name: str) -> Paths:
+def stretch_paths(paths: Paths, spread: Floats, name: str) -> Paths:
     """Paths (S, H) whose every step is stretched by its spread (H,); who is above whom stays.
 
     Args:
@@ -123,19 +116,19 @@ def stretched(paths: Paths, spread: Floats, name: str) -> Paths:
     for step in np.flatnonzero(spread != 1.0):
         shuffled = rng.permutation(len(made))
         order = shuffled[np.argsort(made[shuffled, step], kind="stable")]
-        made[order, step] = made[order, step][places(len(made), float(spread[step]))]
+        made[order, step] = made[order, step][stretch_ranks(len(made), float(spread[step]))]
     return made
 
 
-def stretched_points(points: Floats, spread: Floats) -> Floats:
+def stretch_points(points: Floats, spread: Floats) -> Floats:
     """The same of ascending quantile points (N, H, K), with spreads (N, H)."""
     count = points.shape[-1]
-    picked = {s: places(count, s) for s in np.unique(spread).tolist()}
+    picked = {s: stretch_ranks(count, s) for s in np.unique(spread).tolist()}
     chosen = np.stack([picked[s] for s in spread.ravel().tolist()])
     return np.take_along_axis(points, chosen.reshape(*spread.shape, count), axis=-1)
 
 
-def places(count: int, spread: float) -> npt.NDArray[np.int64]:
+def stretch_ranks(count: int, spread: float) -> Ints:
     """Which of so many ordered draws stands at each rank once stretched."""
     levels = ndtr(spread * ndtri((np.arange(count) + 0.5) / count))
     return np.minimum((levels * count).astype(np.int64), count - 1)

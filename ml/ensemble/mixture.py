@@ -4,18 +4,36 @@ Mixing probabilities keeps whole paths, so sums over steps stay right, and it sc
 averaging quantiles in every comparison that was made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ml.forecasters.base import Forecast, Paths
 
+ENSEMBLE = "ensemble"
 ENSEMBLE_PATHS = 2000  # 1,000 cost .0005 of the WQL on car parts, 4,000 gain as much again
 
 
+Spreads = Mapping[str, Sequence[float]]
+"""By class, and under ``*`` for the panel: spread of the near, middle and far steps."""
+
+
 @dataclass(frozen=True, slots=True)
-class Combined:
+class FittedEnsemble:
+    """How the models of a panel are combined, as the backtest found it.
+
+    Attributes:
+        weights: Share of each model by class, under ``*`` for the panel.
+        spreads: How far the mixture's intervals are stretched by class; empty for prices.
+    """
+
+    weights: Mapping[str, Mapping[str, float]]
+    spreads: Spreads
+
+
+@dataclass(frozen=True, slots=True)
+class CombinedItem:
     """The ensemble's paths of one item, and how they came about.
 
     Attributes:
@@ -34,7 +52,7 @@ def combine_item(
     row: int,
     weights: Mapping[str, float],
     chain: tuple[str, ...],
-) -> Combined:
+) -> CombinedItem:
     """Combine the components of one item.
 
     A component that failed hands its share to the others; when all wanted ones failed, the first
@@ -47,25 +65,25 @@ def combine_item(
         chain: Fallbacks in order.
     """
     item = next(iter(components.values())).items[row]
-    alive = {m: w for m, w in weights.items() if w > 0 and usable(components[m].paths[row])}
-    failed = {
-        m: _reason(components[m], item) for m, w in weights.items() if w > 0 and m not in alive
-    }
+    wanted = {model: weight for model, weight in weights.items() if weight > 0}
+    alive = {m: w for m, w in wanted.items() if is_usable(components[m].paths[row])}
+    failed = {m: components[m].failures.get(item, "forecast not finite") for m in wanted
+              if m not in alive}  # fmt: skip
     reason = "; ".join(f"{model}: {why}" for model, why in failed.items()) or None
     if alive:
-        return Combined(mixed(components, row, alive), "ensemble", reason)
+        return CombinedItem(mix_paths(components, row, alive), ENSEMBLE, reason)
     for model in chain:
-        if usable(components[model].paths[row]):
-            return Combined(mixed(components, row, {model: 1.0}), model, reason)
-    return Combined(None, "none", reason)
+        if is_usable(components[model].paths[row]):
+            return CombinedItem(mix_paths(components, row, {model: 1.0}), model, reason)
+    return CombinedItem(None, "none", reason)
 
 
-def usable(paths: Paths) -> bool:
+def is_usable(paths: Paths) -> bool:
     """Whether an item's paths hold a forecast at all."""
     return bool(np.isfinite(paths).all())
 
 
-def mixed(components: Mapping[str, Forecast], row: int, weights: Mapping[str, float]) -> Paths:
+def mix_paths(components: Mapping[str, Forecast], row: int, weights: Mapping[str, float]) -> Paths:
     """Paths of a mixture, (ENSEMBLE_PATHS, H).
 
     From each component paths are taken evenly along the order of their totals, so that the
@@ -94,7 +112,3 @@ def shares_to_counts(weights: Mapping[str, float], total: int) -> dict[str, int]
     for model in by_rest[: total - sum(counts.values())]:
         counts[model] += 1
     return {model: count for model, count in counts.items() if count}
-
-
-def _reason(forecast: Forecast, item: str) -> str:
-    return forecast.failures.get(item, "forecast not finite")

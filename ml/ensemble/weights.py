@@ -1,19 +1,32 @@
 """Weights of the ensemble: the mixture with the least score, where it is proven to be better.
 
-See :mod:`ml.ensemble.least_score` for the score, :mod:`ml.ensemble.challenge` for the proof.
+Proven at each origin by what the others would have chosen. A mixture of demand must beat a mixture
+of the references, and the best of them, by a paired test over items, one of prices the volatility
+around the last close by a test over origins: the simpler model wins ties.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from ml.ensemble.challenge import against_last_close, against_references
-from ml.ensemble.distances import Rows, rows_of
-from ml.ensemble.least_score import DEFAULT, PANEL, best_weights
-from ml.evaluation.points import BacktestPoints
+from ml.ensemble.mixture_score import (
+    DEFAULT,
+    NEVER,
+    PANEL,
+    SHRINKAGE,
+    ItemDistances,
+    best_weights,
+    measure_distances,
+)
+from ml.evaluation.origins import BacktestPoints
+from ml.forecasters.registry import REFERENCES
+from ml.panel import Bools, Floats
 
-Floats = npt.NDArray[np.float64]
+FULL, REFERENCES_MIXED, BEST_REFERENCE = "all models", "references", "best reference"
+PROVEN = 1.645  # standard errors over items that a mixture must be ahead: one-sided 5 %
+LEAST_ORIGINS = 3  # that can prove anything about prices
+SURE = 0.1  # two-sided: one in twenty mixtures of prices that are no better is taken
 
 
 def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dict[str, float]]:
@@ -25,17 +38,20 @@ def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dic
     """
     if not backtests:
         return {PANEL: dict(DEFAULT[kind])}
-    return weights_of(rows_of(backtests, kind), backtests[0].models, kind)
+    return choose_weights(measure_distances(backtests, kind), backtests[0].models, kind)
 
 
-def weights_of(rows: Rows, models: Sequence[str], kind: str) -> dict[str, dict[str, float]]:
+def choose_weights(
+    rows: ItemDistances, models: Sequence[str], kind: str
+) -> dict[str, dict[str, float]]:
     """The same from the distances of M models, those of some origins for instance."""
     if not len(rows.near):
         return {PANEL: dict(DEFAULT[kind])}
-    found = best_weights(rows, models, kind)
-    challenge = against_references if kind == "demand" else against_last_close
+    prove = prove_demand if kind == "demand" else prove_prices
+    chosen = prove(rows, best_weights(rows, models, kind), models)
     return {
-        name: _named(models, weights) for name, weights in challenge(rows, found, models).items()
+        name: {m: round(float(w), 6) for m, w in zip(models, weights, strict=True) if w > 0}
+        for name, weights in chosen.items()
     }
 
 
@@ -46,9 +62,130 @@ def weights_for(
     return weights.get(demand_class, weights[PANEL])
 
 
-def _named(models: Sequence[str], weights: Floats) -> dict[str, float]:
-    return {
-        model: round(float(weight), 6)
-        for model, weight in zip(models, weights, strict=True)
-        if weight > 0
+def prove_demand(
+    rows: ItemDistances, found: Mapping[str, Floats], models: Sequence[str]
+) -> dict[str, Floats]:
+    """The weights of all models where they are surely better than plainer ones, else the latter.
+
+    The plainer ones are a mixture of the references or the best of them alone, whichever does
+    better at origins that did not choose it. One origin proves nothing. A class with less to go by
+    than its panel counts for goes the panel's way.
+    """
+    references = np.array([m in REFERENCES["demand"] and m not in NEVER for m in models])
+    if len(np.unique(rows.origin)) < 2 or not (rows.working() & references).any():
+        return dict(found)
+    fewer, names = _select_models(rows, models, references)
+    scores = {
+        FULL: score_elsewhere(rows, models, "demand"),
+        REFERENCES_MIXED: score_elsewhere(fewer, names, "demand"),
+        BEST_REFERENCE: _score_reference_elsewhere(rows, references),
     }
+    mixed = {name: np.zeros(len(models)) for name in found}
+    for name, weights in best_weights(fewer, names, "demand").items():
+        mixed[name][references] = weights
+    panel = _pick_winner(rows, scores)
+    chosen = {}
+    for name, weights in found.items():
+        own = np.ones(len(rows.classes), bool) if name == PANEL else rows.classes == name
+        of_own = rows.of(own)
+        enough = own.sum() >= SHRINKAGE
+        winner = _pick_winner(of_own, {k: v[own] for k, v in scores.items()}) if enough else panel
+        best = _best_reference(of_own if enough else rows, references)
+        candidates = {FULL: weights, REFERENCES_MIXED: mixed[name],
+                      BEST_REFERENCE: np.eye(len(models))[best]}  # fmt: skip
+        chosen[name] = candidates[winner]
+    return chosen
+
+
+def _pick_winner(rows: ItemDistances, scores: Mapping[str, Floats]) -> str:
+    """Which of the three stands, by their scores (R,) at origins that did not choose them."""
+    means = {name: np.average(score, weights=rows.trust) for name, score in scores.items()}
+    plain = min((BEST_REFERENCE, REFERENCES_MIXED), key=lambda name: means[name])
+    return FULL if _is_surely_less(rows, scores[FULL], scores[plain]) else plain
+
+
+def _is_surely_less(rows: ItemDistances, one: Floats, other: Floats) -> bool:
+    """Whether a score (R,) is below another one by a paired test over items."""
+    apart = one - other
+    _, places = np.unique(rows.item, return_inverse=True)
+    trust = np.bincount(places, rows.trust)
+    mean = float(np.average(apart, weights=rows.trust))
+    # Origins of one item are drawn together: its errors resemble each other.
+    beyond = np.bincount(places, rows.trust * (apart - mean))
+    error = float(np.sqrt(np.square(beyond).sum()) / trust.sum())
+    return mean < -PROVEN * error
+
+
+def _select_models(
+    rows: ItemDistances, models: Sequence[str], kept: Bools
+) -> tuple[ItemDistances, tuple[str, ...]]:
+    """The rows as if there were no other models, and the names of those."""
+    fewer = replace(rows, near=rows.near[:, kept], between=rows.between[:, kept][:, :, kept],
+                    failed=rows.failed[:, kept])  # fmt: skip
+    return fewer, tuple(model for model, keep in zip(models, kept, strict=True) if keep)
+
+
+def _score_reference_elsewhere(rows: ItemDistances, references: Bools) -> Floats:
+    """Score of each row with the reference that all origins but its own would choose, (R,)."""
+    scores = np.empty(len(rows.near))
+    for origin in np.unique(rows.origin):
+        others = rows.of(rows.origin != origin)
+        for name in set(rows.classes[rows.origin == origin]):
+            same = others.classes == name
+            enough = same.sum() >= SHRINKAGE
+            best = _best_reference(others.of(same) if enough else others, references)
+            here = (rows.origin == origin) & (rows.classes == name)
+            own = rows.of(here)
+            scores[here] = own.near[:, best] - own.between[:, best, best] / 2
+    return scores
+
+
+def _best_reference(rows: ItemDistances, references: Bools) -> int:
+    """Position of the reference with the least score on these rows, if one works, that works."""
+    works = rows.working() & references
+    usable = works if works.any() else references
+    return int(np.argmin(np.where(usable, rows.means().alone(), np.inf)))
+
+
+def prove_prices(
+    rows: ItemDistances, found: Mapping[str, Floats], models: Sequence[str]
+) -> dict[str, Floats]:
+    """The weights, or the volatility around the last close where they are not surely better.
+
+    A test of Diebold and Mariano on the mean scores of origins, which lie one horizon apart, with
+    the correction of Harvey, Leybourne and Newbold (1997) for few of them.
+    """
+    from statsmodels.tsa.stattools import diebold_mariano_test
+
+    plain = np.array([DEFAULT["price"].get(model, 0.0) for model in models])
+    origins = np.unique(rows.origin)
+    if len(origins) < LEAST_ORIGINS:
+        return dict.fromkeys(found, plain)
+    alone = rows.scores(np.tile(plain, (len(rows.near), 1)))
+    scores = np.array([[loss[rows.origin == one].mean() for one in origins]
+                       for loss in (score_elsewhere(rows, models, "price"), alone)])  # fmt: skip
+    if np.ptp(scores[0] - scores[1]) == 0:
+        return dict.fromkeys(found, plain)
+    test = diebold_mariano_test(
+        np.zeros(len(origins)), *scores, lags=0, criterion=_take_loss, harvey_adj=True
+    )
+    better = scores[0].mean() < scores[1].mean() and test.pvalue < SURE
+    return dict(found) if better else dict.fromkeys(found, plain)
+
+
+def _take_loss(_actual: Floats, loss: Floats) -> Floats:
+    """The test's measure of a forecast that is a loss already."""
+    return loss
+
+
+def score_elsewhere(rows: ItemDistances, models: Sequence[str], kind: str) -> Floats:
+    """Score of each row with the weights that all origins but its own would choose, (R,)."""
+    elsewhere = {
+        origin: best_weights(rows.of(rows.origin != origin), models, kind)
+        for origin in np.unique(rows.origin).tolist()
+    }
+    weights = [
+        elsewhere[origin].get(name, elsewhere[origin][PANEL])
+        for origin, name in zip(rows.origin.tolist(), rows.classes.tolist(), strict=True)
+    ]
+    return rows.scores(np.stack(weights))

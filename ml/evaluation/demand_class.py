@@ -7,10 +7,10 @@ cut-offs 1.32 for the mean interval (ADI) and 0.49 for the squared variation of 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from ml.panel import Floats
 
 ADI_CUT, CV2_CUT = 1.32, 0.49
-CLASSES = ("smooth", "erratic", "intermittent", "lumpy", "too_few", "no_demand")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class DemandPattern:
     """What a class is made of.
 
     Attributes:
-        name: One of ``CLASSES``.
+        name: smooth, erratic, intermittent, lumpy, too_few or no_demand.
         adi: Observed periods per period with demand; null without demand.
         cv2: Squared coefficient of variation of the non-zero demands; null below two demands.
         n_obs: Observed periods.
@@ -32,7 +32,7 @@ class DemandPattern:
     n_nonzero: int
 
 
-def demand_pattern(values: npt.NDArray[np.float64]) -> DemandPattern:
+def demand_pattern(values: Floats) -> DemandPattern:
     """The pattern of one series (T,), NaN = not observed.
 
     >>> demand_pattern(np.array([0.0, 2.0, 0.0, 2.0])).name  # every second period, one size

@@ -1,19 +1,33 @@
-"""Rolling origins: the cutoffs at which models are tried before they are trusted.
+"""Rolling origins: where models are tried before they are trusted, and what is kept of each trial.
 
 |----------- train -----------|-- H --|
 |------- train -------|-- H --|
 |--- train ---|-- H --|
+
+Forecasts are boiled down to what scores need: a distribution is kept as K points that carry 1/K
+each, so mixtures, CRPS and pinball losses of any weights can be computed without the paths.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
-from ml.panel import Panel
+from ml.panel import Bools, Floats, Ints, Panel
 
-MOST = {"demand": 3, "price": 6}
+MOST_CUTOFFS = {"demand": 3, "price": 6}
 LEAST_TRAIN = 8
+K = 100
+LEVELS = (np.arange(K) + 0.5) / K
+Float32s = npt.NDArray[np.float32]
+ALIKE = ("cutoff", "models", "length")  # fields that all items of an origin share
+ITEM_AXIS = {"points": 1, "means": 1, "cum_points": 1}  # of the other fields it is the first
 
 
-def cutoffs(panel: Panel, horizon: int) -> tuple[np.datetime64, ...]:
+def choose_cutoffs(panel: Panel, horizon: int) -> tuple[np.datetime64, ...]:
     """Cutoffs of the backtest, latest first; none where the history is too short for any.
 
     Origins lie one horizon apart as long as two horizons of history are left to learn from. A
@@ -21,7 +35,7 @@ def cutoffs(panel: Panel, horizon: int) -> tuple[np.datetime64, ...]:
     is too short for any at a quarter of its length.
     """
     length = len(panel.periods)
-    ends = [length - horizon * k for k in range(1, MOST[panel.kind] + 1)]
+    ends = [length - horizon * k for k in range(1, MOST_CUTOFFS[panel.kind] + 1)]
     kept = [end for end in ends if end >= max(2 * horizon, LEAST_TRAIN)]
     if len(kept) < 2:
         kept += [end for end in (length - max(horizon // 2, 1),) if end >= 2 * horizon]
@@ -29,3 +43,145 @@ def cutoffs(panel: Panel, horizon: int) -> tuple[np.datetime64, ...]:
         kept = [length - max(length // 4, 1)]
     unique = sorted({end for end in kept if LEAST_TRAIN <= end < length}, reverse=True)
     return tuple(panel.periods[end - 1] for end in unique)
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestPoints:
+    """What M models said of N items at one cutoff, and what came true.
+
+    Attributes:
+        cutoff: Last period that the models saw.
+        items: N ids.
+        classes: N demand classes (``price`` for prices).
+        models: M names.
+        points: (M, N, H, K) quantile points of each period; NaN where a model failed.
+        means: (M, N, H) means.
+        cum_points: (M, N, 2, K) of the sums of steps 1 to ``cum_steps`` and 1 to H.
+        cum_steps: (N, 2) those steps.
+        actual: (N, H) what came true, NaN = not observed.
+        cum_actual: (N, 2) sums; NaN unless every period was observed.
+        scale: (N,) root mean square of what was seen until the cutoff, demand or price changes,
+            shrunk to the panel's.
+        naive_mae: (N,) in-sample mean absolute seasonal difference, the divisor of MASE.
+        naive_rms: (N,) in-sample root mean squared difference, the divisor of RMSSE.
+        length: Periods that the models had seen, T.
+    """
+
+    cutoff: np.datetime64
+    items: tuple[str, ...]
+    classes: tuple[str, ...]
+    models: tuple[str, ...]
+    points: Float32s
+    means: Float32s
+    cum_points: Float32s
+    cum_steps: Ints
+    actual: Floats
+    cum_actual: Floats
+    scale: Floats
+    naive_mae: Floats
+    naive_rms: Floats
+    length: int = 1
+
+    def failed(self) -> Bools:
+        """Which models have no forecast of which items, (M, N)."""
+        return np.asarray(np.isnan(self.points).any(axis=(2, 3)))
+
+    def save(self, path: Path) -> None:
+        """Write as NumPy arrays; text is stored as fixed-width unicode, nothing is pickled."""
+        fields = {name: np.asarray(getattr(self, name)) for name in self.__slots__}
+        with path.open("wb") as stream:
+            np.savez_compressed(stream, allow_pickle=False, **fields)
+
+    @classmethod
+    def load(cls, path: Path) -> "BacktestPoints":
+        """What :meth:`save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            fields = {name: stored[name] for name in cls.__slots__}
+        for name in ("items", "classes", "models"):
+            fields[name] = tuple(str(text) for text in fields[name])
+        fields["cutoff"] = fields["cutoff"][()]
+        fields["length"] = int(fields["length"])
+        return cls(**fields)
+
+
+def summarise_paths(paths: Float32s, cum_steps: Ints) -> tuple[Floats, Floats, Floats]:
+    """Points (N, H, K), means (N, H) and cumulative points (N, 2, K) of paths (N, S, H)."""
+    points = np.moveaxis(np.quantile(paths, LEVELS, axis=1, method="inverted_cdf"), 0, -1)
+    sums = np.cumsum(paths, axis=2, dtype=np.float64)
+    picked = np.take_along_axis(sums, cum_steps[:, None, :] - 1, axis=2)
+    cumulative = np.quantile(picked, LEVELS, axis=1, method="inverted_cdf")
+    means = paths.mean(axis=1, dtype=np.float64)
+    return points.astype(np.float64), means, np.moveaxis(cumulative, 0, -1)
+
+
+def join_chunks(parts: Sequence[BacktestPoints]) -> BacktestPoints:
+    """Chunks of items at one cutoff as one; the models must be the same."""
+    return _map_items(
+        parts[0],
+        lambda name: np.concatenate(
+            [getattr(part, name) for part in parts], axis=ITEM_AXIS.get(name, 0)
+        ),
+    )
+
+
+def pick_item(backtest: BacktestPoints, row: int) -> BacktestPoints:
+    """One item of a backtest, alone."""
+    return _map_items(
+        backtest, lambda name: np.take(getattr(backtest, name), [row], axis=ITEM_AXIS.get(name, 0))
+    )
+
+
+def _map_items(backtest: BacktestPoints, change: Callable[[str], Any]) -> BacktestPoints:
+    """The same with every field that belongs to items replaced."""
+    fields = {name: change(name) for name in BacktestPoints.__slots__ if name not in ALIKE}
+    for name in ("items", "classes"):
+        fields[name] = tuple(fields[name].tolist())
+    return replace(backtest, **fields)
+
+
+def actual_values(full: Panel, train: Panel, horizon: int) -> Floats:
+    """What came true in the ``horizon`` periods after the end of ``train``, (N, H)."""
+    start = len(train.periods)
+    actual = np.full((len(full.items), horizon), np.nan)
+    known = full.values[:, start : start + horizon]
+    actual[:, : known.shape[1]] = known
+    return actual
+
+
+def scales(train: Panel, prior: float, weight: float = 6.0) -> tuple[Floats, Floats, Floats]:
+    """Divisors of scores by item: scale, seasonal naive error, naive root mean square.
+
+    Losses over a mean explode on parts that were hardly ever asked for; the root mean square
+    keeps one such part from outweighing the rest.
+
+    Args:
+        train: What was seen.
+        prior: Root mean square of a typical item, which short histories are shrunk to.
+        weight: Observations that the prior counts for.
+    """
+    squares = np.square(_sizes(train))
+    counts = np.sum(~np.isnan(squares), axis=1)
+    scale = np.sqrt((np.nansum(squares, axis=1) + weight * prior**2) / (counts + weight))
+    season = train.frequency.season_length if train.is_demand else 1
+    lag = season if train.values.shape[1] > season else 1
+    values = train.values
+    return scale, _mean_change(values, lag, 1), _mean_change(values, 1, 2)
+
+
+def typical_size(train: Panel) -> float:
+    """Median over items of the root mean square of demand, or of price changes."""
+    squares = np.square(_sizes(train))
+    counts = np.maximum(np.sum(~np.isnan(squares), axis=1), 1)
+    sizes = np.sqrt(np.nansum(squares, axis=1) / counts)
+    return float(np.median(sizes[sizes > 0])) if (sizes > 0).any() else 1.0
+
+
+def _sizes(train: Panel) -> Floats:
+    return train.values if train.is_demand else np.diff(train.values, axis=1)
+
+
+def _mean_change(values: Floats, lag: int, power: int) -> Floats:
+    changes = np.abs(values[:, lag:] - values[:, :-lag]) ** power
+    counts = np.sum(~np.isnan(changes), axis=1)
+    mean = np.nansum(changes, axis=1) / np.maximum(counts, 1)
+    return np.where(counts > 0, mean ** (1 / power), np.nan)

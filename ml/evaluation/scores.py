@@ -1,12 +1,19 @@
-"""Pure accuracy functions on arrays; no tables, no files.
+"""Accuracy of forecasts: scores of single distributions, and the losses of a model at an origin.
 
-All take quantile points: K values a distribution, ascending, that carry 1/K each.
+Scores take quantile points: K values a distribution, ascending, that carry 1/K each.
 """
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-Floats = npt.NDArray[np.float64]
+import numpy as np
+
+from ml.evaluation.origins import BacktestPoints
+from ml.panel import Floats, Ints
+from ml.seeds import generator
+
+DECILES = tuple(round(0.1 * k, 1) for k in range(1, 10))
+TAIL = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
 def pinball(actual: Floats, quantile: Floats, level: float) -> Floats:
@@ -41,31 +48,27 @@ def crps(points: Floats, actual: Floats) -> Floats:
     return near - spread / 2
 
 
-def covered(points: Floats, actual: Floats, level: float, uniforms: Floats) -> Floats:
-    """Whether an actual lies below the quantile, randomised on ties, elementwise 0 or 1.
+def transform(points: Floats, actual: Floats, uniforms: Floats) -> Floats:
+    """Randomised probability integral transform, uniform in [0, 1) for a perfect forecast.
 
-    For counts P(y <= q) exceeds the level even of a perfect quantile. So the probability
-    integral transform is randomised, u in F(y-) + v P(y), v uniform (Czado, Gneiting & Held
-    2009), and compared with the level.
+    For counts P(y <= q) exceeds the level even of a perfect quantile. So the transform is
+    randomised, u in F(y-) + v P(y), v uniform (Czado, Gneiting & Held 2009). Points may have been
+    kept as 32-bit numbers: all are compared as such, or 0.1 is not 0.1.
 
     Args:
         points: (..., K).
         actual: (...).
-        level: In (0, 1).
         uniforms: (...) uniform numbers v.
-    """
-    return (transform(points, actual, uniforms) < level).astype(float)
-
-
-def transform(points: Floats, actual: Floats, uniforms: Floats) -> Floats:
-    """Randomised probability integral transform, uniform for a perfect forecast.
-
-    Points may have been kept as 32-bit numbers: all are compared as such, or 0.1 is not 0.1.
     """
     points, actual = points.astype(np.float32), actual.astype(np.float32)
     below = (points < actual[..., None]).mean(axis=-1)
     at = (points == actual[..., None]).mean(axis=-1)
     return below + uniforms * at
+
+
+def draw_uniforms(purpose: str, items: Sequence[str], steps: int) -> Floats:
+    """Uniform numbers (N, steps) that break ties; each item's belong to its name."""
+    return np.stack([generator(0, purpose, item).random(steps) for item in items])
 
 
 def mixture_points(points: Floats, weights: Floats) -> Floats:
@@ -93,7 +96,7 @@ def mixture_points(points: Floats, weights: Floats) -> Floats:
     return np.take_along_axis(ordered, places, axis=-1)
 
 
-def _first_reaching(cumulative: Floats, levels: Floats) -> npt.NDArray[np.int64]:
+def _first_reaching(cumulative: Floats, levels: Floats) -> Ints:
     """Index of the first cumulative share that reaches each level, row by row."""
     rows = cumulative.reshape(-1, cumulative.shape[-1])
     # Rows are laid end to end at distances of 2, so that one search serves them all.
@@ -102,3 +105,54 @@ def _first_reaching(cumulative: Floats, levels: Floats) -> npt.NDArray[np.int64]
     found = found.reshape(len(rows), -1) - np.arange(len(rows))[:, None] * rows.shape[1]
     places = np.minimum(found, rows.shape[1] - 1)
     return places.reshape(*cumulative.shape[:-1], len(levels))
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Everything that the metrics of one model at one origin are sums of.
+
+    All arrays are (N, H), NaN where there is no actual or the model failed, except the last
+    three, (N,): ``cum_scaled_crps`` is of the demand over the item's protection interval (as far
+    as H reaches), ``cum_pinball`` and ``cum_actual`` are of steps 1 to H. The scaled ones are
+    over the item's scale.
+    """
+
+    actual: Floats
+    absolute: Floats
+    squared: Floats
+    signed: Floats
+    pinball: Floats
+    scaled_crps: Floats
+    transform: Floats
+    cum_actual: Floats
+    cum_scaled_crps: Floats
+    cum_pinball: Floats
+
+
+def measure_losses(backtest: BacktestPoints, model: str) -> Losses:
+    """Losses of one model at one origin."""
+    place = backtest.models.index(model)
+    points = np.sort(backtest.points[place].astype(np.float64), axis=-1)
+    own, sums = np.sort(backtest.cum_points[place].astype(np.float64), axis=-1).swapaxes(0, 1)
+    actual = np.where(np.isnan(points[..., 0]), np.nan, backtest.actual)
+    total = np.where(np.isnan(sums[..., 0]), np.nan, backtest.cum_actual[:, 1])
+    median = quantile_of(points, 0.5)
+    mean = backtest.means[place]
+    uniforms = draw_uniforms("coverage", backtest.items, actual.shape[1])
+    return Losses(
+        actual=actual,
+        absolute=np.abs(actual - median),
+        squared=(actual - mean) ** 2,
+        signed=mean - actual,
+        pinball=_mean_pinball(points, actual, DECILES),
+        scaled_crps=crps(points, actual) / backtest.scale[:, None],
+        transform=np.where(np.isnan(actual), np.nan, transform(points, actual, uniforms)),
+        cum_actual=total,
+        cum_scaled_crps=crps(own, backtest.cum_actual[:, 0]) / backtest.scale,
+        cum_pinball=_mean_pinball(sums, total, TAIL),
+    )
+
+
+def _mean_pinball(points: Floats, actual: Floats, levels: Sequence[float]) -> Floats:
+    found = [pinball(actual, quantile_of(points, q), q) for q in levels]
+    return np.mean(found, axis=0)

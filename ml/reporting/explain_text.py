@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ml.ensemble.least_score import PANEL
-from ml.ensemble.tried import ENSEMBLE
+from ml.ensemble.mixture import ENSEMBLE
+from ml.ensemble.mixture_score import PANEL
 from ml.evaluation.demand_class import ADI_CUT, CV2_CUT
 from ml.frequency import Frequency
 from ml.panel import Floats

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml.ensemble.fitted import FittedEnsemble
+from ml.ensemble.mixture import FittedEnsemble
 from ml.evaluation.demand_class import DemandPattern
 from ml.frequency import Days, Frequency
 from ml.panel import Floats

@@ -6,24 +6,27 @@ import numpy as np
 import pyarrow as pa
 
 from ml.contracts.metrics import METRICS
-from ml.ensemble.calibration import Spreads, parts_of
-from ml.ensemble.fitted import FittedEnsemble
-from ml.ensemble.least_score import PANEL
-from ml.ensemble.tried import ENSEMBLE
-from ml.evaluation.losses import Losses, losses
-from ml.evaluation.points import BacktestPoints
-from ml.panel import Floats
-from ml.reporting.paired import differences
+from ml.ensemble.calibration import split_horizon
+from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
+from ml.ensemble.mixture_score import NEVER, PANEL
+from ml.evaluation.origins import BacktestPoints
+from ml.evaluation.scores import Losses, measure_losses
+from ml.forecasters.registry import REFERENCES
+from ml.panel import Bools, Floats
+from ml.seeds import generator
 
 COVERED = {"coverage_80": 0.8, "coverage_90": 0.9, "coverage_95": 0.95}
+DRAWS = 1000  # of the bootstrap over items
+INTERVAL = (0.025, 0.975)
 Row = dict[str, object]
+Number = tuple[float, int]  # a value, and the actuals behind it
+Sums = tuple[Floats, Floats]  # of scaled CRPS and of actuals by item, (N,) each
+Difference = tuple[str | None, str, dict[str, float], int]
+"""Class (``None`` = all), model, the figures by name, and the number of actuals behind them."""
 
 
 def metrics_table(
-    backtests: Sequence[BacktestPoints],
-    ensemble: FittedEnsemble,
-    kind: str,
-    panel: str,
+    backtests: Sequence[BacktestPoints], ensemble: FittedEnsemble, kind: str, panel: str
 ) -> pa.Table:
     """Rows of the METRICS contract, sorted by key.
 
@@ -33,79 +36,166 @@ def metrics_table(
         kind: ``demand`` or ``price``.
         panel: Name of the panel.
     """
-    rows = [row for backtest in backtests for row in _origin_rows(backtest, kind)]
-    rows += _item_rows(backtests, kind)
-    rows += _paired_rows(backtests, kind)
-    rows += _spread_rows(ensemble.spreads, backtests)
-    rows += _weight_rows(ensemble.weights, kind, len(backtests[0].items) if backtests else 0)
-    named = [{**row, "panel": panel} for row in rows]
-    table = pa.Table.from_pylist(named, schema=METRICS.schema)
+    rows = _weight_rows(ensemble, len(backtests[0].items) if backtests else 0)
+    if backtests:
+        losses = {
+            model: [measure_losses(one, model) for one in backtests]
+            for model in backtests[0].models
+        }
+        for place, backtest in enumerate(backtests):
+            rows += _origin_rows(
+                backtest, {model: found[place] for model, found in losses.items()}, kind
+            )
+        rows += _item_rows(backtests[0].items, losses)
+        rows += _comparison_rows(compare_with_reference(backtests[0], losses, kind))
+        rows += _spread_rows(ensemble, backtests[0])
+    whole = [{**row, "kind": kind, "panel": panel} for row in rows]
+    table = pa.Table.from_pylist(whole, schema=METRICS.schema)
     return table.sort_by([(name, "ascending") for name in METRICS.key])
 
 
-def panel_metrics(
-    found: Losses, naive: Losses, backtest: BacktestPoints, rows: Floats
-) -> dict[str, tuple[float, int]]:
-    """Metrics of one model over some items, each with the number of actuals behind it.
+def compare_with_reference(
+    newest: BacktestPoints, losses: Mapping[str, Sequence[Losses]], kind: str
+) -> Iterator[Difference]:
+    """Scaled CRPS of each model less that of the best reference of the class, all origins.
+
+    Figures are ``vs_reference`` and the ends of its 95 % interval, by a bootstrap that draws items
+    with all their origins. What items share at one origin widens it no further: few origins say
+    little about that.
 
     Args:
-        found: Losses of the model.
-        naive: Losses of the naive model.
-        backtest: The origin.
-        rows: (N,) bool, which items.
+        newest: The newest origin; its classes count.
+        losses: Of each model at all origins.
+        kind: ``demand`` or ``price``.
     """
+    sums = {}
+    for model, found in losses.items():
+        whole = np.concatenate([one.scaled_crps for one in found], axis=1)
+        sums[model] = (
+            np.nansum(whole, axis=1),
+            (~np.isnan(whole)).sum(axis=1).astype(np.float64),
+        )
+    for name, rows in _groups(newest, kind).items():
+        of_group = {model: (loss[rows], count[rows]) for model, (loss, count) in sums.items()}
+        for model, (figures, count) in _compare_with_best(of_group, kind).items():
+            yield name, model, figures, count
+
+
+def _groups(backtest: BacktestPoints, kind: str) -> dict[str | None, Bools]:
+    """Which items each class holds, and under ``None`` all of them."""
+    classes = np.asarray(backtest.classes)
+    groups: dict[str | None, Bools] = {None: np.ones(len(classes), bool)}
+    if kind == "demand":
+        groups |= {str(name): classes == name for name in sorted(set(classes))}
+    return groups
+
+
+def _compare_with_best(
+    sums: Mapping[str, Sums], kind: str
+) -> dict[str, tuple[dict[str, float], int]]:
+    usable = {model: one for model, one in sums.items() if one[1].sum()}
+    rivals = [model for model in usable if model in REFERENCES[kind] and model not in NEVER]
+    most = max((usable[model][1].sum() for model in rivals), default=0.0)
+    # A reference that failed on some items was judged on the others only.
+    rivals = [model for model in rivals if usable[model][1].sum() == most]
+    if not rivals:
+        return {}
+    best = usable[min(rivals, key=lambda model: (_overall_mean(*usable[model]), model))]
+    items = len(best[0])
+    rng = generator(0, "paired", str(items))
+    draws = rng.multinomial(items, np.full(items, 1 / items), DRAWS).astype(np.float64)
+    result = {}
+    for model, (loss, count) in usable.items():
+        both = (count > 0) & (best[1] > 0)
+        if not both.any():
+            continue
+        apart = _mean_by_draw(draws[:, both], loss[both], count[both])
+        apart -= _mean_by_draw(draws[:, both], best[0][both], best[1][both])
+        known = apart[np.isfinite(apart)]
+        low, high = np.quantile(known, INTERVAL) if len(known) else (np.nan, np.nan)
+        value = _overall_mean(loss[both], count[both]) - _overall_mean(best[0][both], best[1][both])
+        figures = {"vs_reference": value, "vs_reference_low": float(low),
+                   "vs_reference_high": float(high)}  # fmt: skip
+        result[model] = (figures, int(count[both].sum()))
+    return result
+
+
+def _mean_by_draw(draws: Floats, loss: Floats, count: Floats) -> Floats:
+    """Mean loss of each draw of items; NaN where it took none."""
+    drawn = draws @ count
+    return np.where(drawn > 0, draws @ loss, np.nan) / np.where(drawn > 0, drawn, 1.0)
+
+
+def _overall_mean(loss: Floats, count: Floats) -> float:
+    return float(loss.sum() / count.sum())
+
+
+def _origin_rows(
+    backtest: BacktestPoints, losses: Mapping[str, Losses], kind: str
+) -> Iterator[Row]:
+    """Metrics of all models at one origin, by class and by step."""
+    cutoff = backtest.cutoff.astype("datetime64[us]").astype(object)
+    groups = _groups(backtest, kind)
+    for model, found in losses.items():
+        key = {"model": model, "cutoff": cutoff}
+        for name, rows in groups.items():
+            for metric, number in _measure(found, losses["naive"], backtest, rows).items():
+                yield {**key, "demand_class": name, **_cells(metric, *number)}
+        yield from _step_rows(found, key)
+        if model == ENSEMBLE:
+            for name, rows in groups.items():
+                yield from _coverage_rows(found, rows, {**key, "demand_class": name})
+
+
+def _measure(
+    found: Losses, naive: Losses, backtest: BacktestPoints, rows: Bools
+) -> dict[str, Number]:
+    """Metrics of one model over some items (N,), next to those of the naive model."""
     known = ~np.isnan(found.actual) & rows[:, None]
     count = int(known.sum())
     if not count:
         return {}
     scale = np.broadcast_to(backtest.scale[:, None], found.actual.shape)
     demand = float(np.abs(found.actual[known]).sum())
-    error = _over_items(found.absolute, known, backtest.naive_mae)
-    root = _over_items(found.squared, known, backtest.naive_rms**2)
-    mine = float((found.crps / scale)[known].mean())
-    both = known & ~np.isnan(naive.crps)
-    theirs = float((naive.crps / scale)[both].mean()) if both.any() else np.nan
+    mine = float(found.scaled_crps[known].mean())
+    both = known & ~np.isnan(naive.scaled_crps)
+    theirs = float(naive.scaled_crps[both].mean()) if both.any() else np.nan
     values = {
         "mae": float(found.absolute[known].mean()),
         "rmse": float(np.sqrt(found.squared[known].mean())),
-        "mase": error,
-        "rmsse": float(np.sqrt(root)),
+        "mase": _mean_over_items(found.absolute, known, backtest.naive_mae),
+        "rmsse": float(np.sqrt(_mean_over_items(found.squared, known, backtest.naive_rms**2))),
         "bias": float(found.signed[known].sum() / demand) if demand else np.nan,
         "wql": 2 * float(found.pinball[known].sum()) / demand if demand else np.nan,
         "scaled_pinball": float((found.pinball / scale)[known].mean()),
         "scaled_crps": mine,
         "fva_naive": 1 - mine / theirs if theirs else np.nan,
+        **{name: float((found.transform[known] < q).mean()) for name, q in COVERED.items()},
+        "coverage_80_interval": float(_is_inside(found.transform[known]).mean()),
     }
-    for name, level in COVERED.items():
-        values[name] = float((found.transform[known] < level).mean())
-    values["coverage_80_interval"] = float(_inside(found.transform[known]).mean())
     if (found.actual[known] > 0).all():
         values["mape"] = float((found.absolute[known] / found.actual[known]).mean())
         values["accuracy"] = 1 - values["mape"]
-    return {name: (value, count) for name, value in values.items()} | _cumulative(
-        found, backtest, rows
-    )
+    numbers = {name: (value, count) for name, value in values.items()}
+    return numbers if backtest.classes[0] == "price" else numbers | _measure_sums(found, rows)
 
 
-def _cumulative(
-    found: Losses, backtest: BacktestPoints, rows: Floats
-) -> dict[str, tuple[float, int]]:
-    if backtest.classes[0] == "price":
-        return {}
+def _measure_sums(found: Losses, rows: Bools) -> dict[str, Number]:
+    """Metrics of demand summed over steps."""
     values = {}
     known = ~np.isnan(found.cum_actual) & rows
     demand = float(np.abs(found.cum_actual[known]).sum())
     if demand:
         loss = 2 * float(found.cum_pinball[known].sum()) / demand
         values["cum_wql"] = (loss, int(known.sum()))
-    judged = ~np.isnan(found.cum_crps) & rows
-    if judged.any():
-        scaled = float((found.cum_crps / backtest.scale)[judged].mean())
-        values["cum_scaled_crps"] = (scaled, int(judged.sum()))
+    known = ~np.isnan(found.cum_scaled_crps) & rows
+    if known.any():
+        scaled = float(found.cum_scaled_crps[known].mean())
+        values["cum_scaled_crps"] = (scaled, int(known.sum()))
     return values
 
 
-def _over_items(loss: Floats, known: Floats, divisor: Floats) -> float:
+def _mean_over_items(loss: Floats, known: Bools, divisor: Floats) -> float:
     """Mean over items of an item's mean loss over its divisor; items without one are left out."""
     counts = known.sum(axis=1)
     means = np.where(known, loss, 0.0).sum(axis=1) / np.maximum(counts, 1)
@@ -113,26 +203,9 @@ def _over_items(loss: Floats, known: Floats, divisor: Floats) -> float:
     return float((means[usable] / divisor[usable]).mean()) if usable.any() else np.nan
 
 
-def _origin_rows(backtest: BacktestPoints, kind: str) -> Iterator[Row]:
-    classes = np.asarray(backtest.classes)
-    groups: dict[str | None, Floats] = {None: np.ones(len(classes), bool)}
-    if kind == "demand":
-        groups |= {str(name): classes == name for name in sorted(set(classes))}
-    naive = losses(backtest, "naive")
-    for model in backtest.models:
-        found = losses(backtest, model)
-        key = {
-            "kind": kind,
-            "model": model,
-            "cutoff": backtest.cutoff.astype("datetime64[us]").astype(object),
-        }
-        for name, rows in groups.items():
-            for metric, (value, count) in panel_metrics(found, naive, backtest, rows).items():
-                yield {**key, "demand_class": name, **_number(metric, value, count)}
-        yield from _step_rows(found, key)
-        if model == ENSEMBLE:
-            for name, rows in groups.items():
-                yield from _coverage_rows(found, rows, {**key, "demand_class": name})
+def _is_inside(transform: Floats) -> Bools:
+    """Whether actuals lie in the central 80 %."""
+    return np.asarray((transform >= 0.1) & (transform < 0.9))
 
 
 def _step_rows(found: Losses, key: Row) -> Iterator[Row]:
@@ -142,77 +215,60 @@ def _step_rows(found: Losses, key: Row) -> Iterator[Row]:
         demand = np.abs(found.actual[here, step]).sum()
         if demand:
             value = 2 * float(found.pinball[here, step].sum() / demand)
-            yield {**key, "horizon_step": step + 1, **_number("wql", value, int(here.sum()))}
+            yield {**key, "horizon_step": step + 1, **_cells("wql", value, int(here.sum()))}
 
 
-def _coverage_rows(found: Losses, rows: Floats, key: Row) -> Iterator[Row]:
+def _coverage_rows(found: Losses, rows: Bools, key: Row) -> Iterator[Row]:
     """Coverage of the 80 % interval in each part of the horizon, at the part's first step."""
-    for steps in parts_of(found.actual.shape[1]):
+    for steps in split_horizon(found.actual.shape[1]):
         known = ~np.isnan(found.actual[:, steps]) & rows[:, None]
         if known.any():
-            inside = _inside(found.transform[:, steps][known])
-            number = _number("coverage_80_interval", float(inside.mean()), int(known.sum()))
-            yield {**key, "horizon_step": steps.start + 1, **number}
+            inside = _is_inside(found.transform[:, steps][known])
+            cells = _cells("coverage_80_interval", float(inside.mean()), int(known.sum()))
+            yield {**key, "horizon_step": steps.start + 1, **cells}
 
 
-def _inside(transform: Floats) -> Floats:
-    """Whether actuals lie in the central 80 %."""
-    return np.asarray((transform >= 0.1) & (transform < 0.9))
-
-
-def _item_rows(backtests: Sequence[BacktestPoints], kind: str) -> list[Row]:
-    rows: list[Row] = []
-    if not backtests:
-        return rows
-    for model in backtests[0].models:
-        found = [losses(backtest, model) for backtest in backtests]
-        crps = np.concatenate(
-            [
-                one.crps / backtest.scale[:, None]
-                for one, backtest in zip(found, backtests, strict=True)
-            ],
-            axis=1,
-        )
+def _item_rows(items: Sequence[str], losses: Mapping[str, Sequence[Losses]]) -> Iterator[Row]:
+    """Scores of single items over all origins."""
+    for model, found in losses.items():
+        crps = np.concatenate([one.scaled_crps for one in found], axis=1)
         absolute = np.concatenate([one.absolute for one in found], axis=1)
         counts = (~np.isnan(crps)).sum(axis=1)
-        for place in np.flatnonzero(counts):
-            key = {"kind": kind, "item_id": backtests[0].items[place], "model": model}
+        for place in np.flatnonzero(counts).tolist():
+            key = {"item_id": items[place], "model": model}
             count = int(counts[place])
-            rows.append({**key, **_number("scaled_crps", float(np.nanmean(crps[place])), count)})
-            rows.append({**key, **_number("mae", float(np.nanmean(absolute[place])), count)})
-    return rows
+            yield {**key, **_cells("scaled_crps", float(np.nanmean(crps[place])), count)}
+            yield {**key, **_cells("mae", float(np.nanmean(absolute[place])), count)}
 
 
-def _paired_rows(backtests: Sequence[BacktestPoints], kind: str) -> list[Row]:
+def _comparison_rows(differences: Iterator[Difference]) -> list[Row]:
     return [
-        {"kind": kind, "demand_class": name, "model": model, **_number(metric, value, count)}
-        for name, model, figures, count in differences(backtests, kind)
+        {"demand_class": name, "model": model, **_cells(metric, value, count)}
+        for name, model, figures, count in differences
         for metric, value in figures.items()
     ]
 
 
-def _spread_rows(spreads: Spreads, backtests: Sequence[BacktestPoints]) -> list[Row]:
+def _spread_rows(ensemble: FittedEnsemble, newest: BacktestPoints) -> list[Row]:
     """Final spreads by class, each at the first step of its part of the horizon."""
-    if not backtests:
-        return []
-    newest = backtests[0]
-    parts = parts_of(newest.actual.shape[1])
+    parts = split_horizon(newest.actual.shape[1])
     return [
-        {"kind": "demand", "demand_class": None if name == PANEL else name, "model": ENSEMBLE,
-         "horizon_step": steps.start + 1, **_number("spread", value, len(newest.items))}
-        for name, values in spreads.items()
+        {"demand_class": None if name == PANEL else name, "model": ENSEMBLE,
+         "horizon_step": steps.start + 1, **_cells("spread", value, len(newest.items))}
+        for name, values in ensemble.spreads.items()
         for steps, value in zip(parts, values, strict=True) if steps.start < steps.stop
     ]  # fmt: skip
 
 
-def _weight_rows(weights: Mapping[str, Mapping[str, float]], kind: str, count: int) -> list[Row]:
+def _weight_rows(ensemble: FittedEnsemble, count: int) -> list[Row]:
+    """Final weights by class; of prices, which form one class, those of the panel."""
     return [
-        {"kind": kind, "demand_class": None if name in ("*", "price") else name, "model": model,
-         **_number("weight", value, count)}
-        for name, shares in weights.items() if name != "price"
+        {"demand_class": None if name == PANEL else name, "model": model,
+         **_cells("weight", value, count)}
+        for name, shares in ensemble.weights.items() if name != "price"
         for model, value in shares.items()
     ]  # fmt: skip
 
 
-def _number(metric: str, value: float, count: int) -> Row:
+def _cells(metric: str, value: float, count: int) -> Row:
     return {"metric": metric, "value": value if np.isfinite(value) else None, "n_obs": count}

@@ -6,11 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ml.ensemble.fitted import FittedEnsemble
-from ml.ensemble.tried import final_spreads
+from ml.ensemble.leave_one_out import final_spreads
+from ml.ensemble.mixture import FittedEnsemble
 from ml.ensemble.weights import fit_weights
 from ml.evaluation.demand_class import demand_pattern
-from ml.evaluation.points import BacktestPoints, join, scales, summarise, truth, typical_size
+from ml.evaluation.origins import (
+    BacktestPoints,
+    actual_values,
+    join_chunks,
+    scales,
+    summarise_paths,
+    typical_size,
+)
 from ml.forecasters.base import Forecast
 from ml.forecasters.per_series import FittedSeries
 from ml.forecasters.registry import POOLED, forecaster
@@ -81,7 +88,7 @@ def read_backtests(plan: PanelPlan, store: ModelStore) -> list[BacktestPoints]:
     for cutoff in plan.origins:
         parts = sorted((folder / str(cutoff)).glob("*.npz"))
         if parts:
-            found.append(join([BacktestPoints.load(path) for path in parts]))
+            found.append(join_chunks([BacktestPoints.load(path) for path in parts]))
     return found
 
 
@@ -169,8 +176,8 @@ def _forecast(
 def _points(
     task: BacktestTask, train: Panel, forecasts: dict[str, Forecast], place: int
 ) -> BacktestPoints:
-    actual = truth(task.panel, train, task.horizon)
-    parts = [summarise(forecasts[model], task.cum_steps) for model in task.models]
+    actual = actual_values(task.panel, train, task.horizon)
+    parts = [summarise_paths(forecasts[model].paths, task.cum_steps) for model in task.models]
     scale, naive_mae, naive_rms = scales(train, task.priors[place])
     sums = np.cumsum(actual, axis=1)
     patterns = [demand_pattern(row).name if train.is_demand else "price" for row in train.values]

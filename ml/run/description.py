@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from ml.artifacts import version as versions
-from ml.ensemble.fitted import FittedEnsemble
+from ml.ensemble.mixture import FittedEnsemble
 from ml.forecasters.registry import FAMILIES
 from ml.run.inputs import RunInputs, RunOptions
 from ml.run.plan import PanelPlan, code_version

@@ -4,7 +4,6 @@ Nothing is trained or forecast here: the newest version, the saved models and th
 are read, and no model library is loaded.
 """
 
-from dataclasses import fields, replace
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,11 +18,11 @@ from ml.artifacts.manifest import read_manifest
 from ml.artifacts.reading import read_dataset
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
-from ml.ensemble.tried import with_ensemble
+from ml.ensemble.leave_one_out import add_ensemble
 from ml.errors import ConfigError, DataError, ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
-from ml.evaluation.losses import losses
-from ml.evaluation.points import BacktestPoints, join
+from ml.evaluation.origins import BacktestPoints, join_chunks, pick_item
+from ml.evaluation.scores import measure_losses
 from ml.forecasters.per_series import PARTS
 from ml.forecasters.registry import PER_SERIES, POOLED
 from ml.processed import has_processed, read_processed
@@ -33,8 +32,6 @@ from ml.run.backtest import read_ensemble
 from ml.run.commands import today
 from ml.run.model_store import DONE, ModelStore, read_json
 from ml.settings import Settings
-
-ITEM_AXIS = {"points": 1, "means": 1, "cum_points": 1}  # of BacktestPoints; elsewhere 0
 
 
 def explain(item: str, config: Settings, results: Path) -> str:
@@ -156,35 +153,22 @@ def _backtests(folder: Path) -> list[BacktestPoints]:
     """What the models said at each origin, latest first."""
     origins = sorted((path for path in folder.glob("*") if path.is_dir()), reverse=True)
     parts = [[BacktestPoints.load(path) for path in sorted(one.glob("*.npz"))] for one in origins]
-    return [join(part) for part in parts if part]
+    return [join_chunks(part) for part in parts if part]
 
 
 def _trial(item: str, backtests: list[BacktestPoints], kind: str) -> Trial | None:
     """Scores of the item at the origins; ``None`` if the backtest did not run on it."""
     if not backtests or item not in backtests[0].items:
         return None
-    alone = [_alone(one, one.items.index(item)) for one in with_ensemble(backtests, kind)]
+    alone = [pick_item(one, one.items.index(item)) for one in add_ensemble(backtests, kind)]
     periods, sums = {}, {}
     for model in alone[0].models:
-        found = [losses(one, model) for one in alone]
-        scaled = [one.crps / at.scale[:, None] for one, at in zip(found, alone, strict=True)]
-        periods[model] = _mean(np.concatenate(scaled, axis=1))
-        totals = [one.cum_crps / at.scale for one, at in zip(found, alone, strict=True)]
-        sums[model] = _mean(np.concatenate(totals)) if kind == "demand" else None
+        found = [measure_losses(one, model) for one in alone]
+        periods[model] = _mean(np.concatenate([one.scaled_crps for one in found], axis=1))
+        totals = np.concatenate([one.cum_scaled_crps for one in found])
+        sums[model] = _mean(totals) if kind == "demand" else None
     return Trial(tuple(str(one.cutoff) for one in alone), alone[0].classes[0],
                  int(alone[0].cum_steps[0, 0]), periods, sums)  # fmt: skip
-
-
-def _alone(backtest: BacktestPoints, row: int) -> BacktestPoints:
-    """One item of a backtest."""
-    kept: dict[str, Any] = {}
-    for field in fields(backtest):
-        value = getattr(backtest, field.name)
-        if field.name in ("items", "classes"):
-            kept[field.name] = (value[row],)
-        elif field.name not in ("cutoff", "models", "length"):
-            kept[field.name] = np.take(value, [row], axis=ITEM_AXIS.get(field.name, 0))
-    return replace(backtest, **kept)
 
 
 def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float | None:

@@ -8,10 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.ensemble.calibration import steps_of, stretched
-from ml.ensemble.fitted import FittedEnsemble
-from ml.ensemble.mixture import Combined, combine_item, usable
-from ml.ensemble.tried import ENSEMBLE
+from ml.ensemble.calibration import spread_by_step, stretch_paths
+from ml.ensemble.mixture import ENSEMBLE, CombinedItem, FittedEnsemble, combine_item, is_usable
 from ml.ensemble.weights import weights_for
 from ml.evaluation.demand_class import DemandPattern, demand_pattern
 from ml.forecasters.base import Forecast, is_count
@@ -125,12 +123,12 @@ def _forecast(task: ForecastTask) -> ChunkDone:
     return ChunkDone(task.target, refusals)
 
 
-def _calibrated(combined: Combined, item: str, name: str, task: ForecastTask) -> Combined:
+def _calibrated(combined: CombinedItem, item: str, name: str, task: ForecastTask) -> CombinedItem:
     """The ensemble with intervals as wide as its class needs; a fallback is left as it is."""
     if combined.paths is None or combined.model != ENSEMBLE:
         return combined
-    spread = steps_of(task.ensemble.spreads, name, task.horizon, task.reach)
-    return replace(combined, paths=stretched(combined.paths, spread, item))
+    spread = spread_by_step(task.ensemble.spreads, name, task.horizon, task.reach)
+    return replace(combined, paths=stretch_paths(combined.paths, spread, item))
 
 
 def predict_components(task: ForecastTask) -> dict[str, Forecast]:
@@ -169,7 +167,7 @@ def checked(forecast: Forecast, panel: Panel) -> Forecast:
 def _write_rows(
     task: ForecastTask,
     components: Mapping[str, Forecast],
-    combined: Sequence[Combined],
+    combined: Sequence[CombinedItem],
     shares: Sequence[Mapping[str, float]],
     patterns: Sequence[DemandPattern],
     rows: Sequence[int],
@@ -182,7 +180,7 @@ def _write_rows(
     _save(forecast_rows(panel, published, models, reasons, task.provenance), task, "forecasts")
     parts = {}
     for model, forecast in components.items():
-        alive = [row for row in range(len(forecast.items)) if usable(forecast.paths[row])]
+        alive = [row for row in range(len(forecast.items)) if is_usable(forecast.paths[row])]
         parts[model] = (alive, forecast.paths[alive][:, :, : task.horizon])
     _save(model_rows(task.panel, parts, shares), task, "forecast_models")
     if task.panel.is_demand:
@@ -194,7 +192,7 @@ def _write_rows(
         _save(table, task, "recommendations")
 
 
-def _facts(panel: Panel, row: int, pattern: DemandPattern, combined: Combined) -> DemandFacts:
+def _facts(panel: Panel, row: int, pattern: DemandPattern, combined: CombinedItem) -> DemandFacts:
     values = panel.values[row]
     demanded = np.flatnonzero(np.nan_to_num(values) > 0)
     return DemandFacts(

@@ -11,7 +11,7 @@ import numpy as np
 
 from ml.drivers.study import Study
 from ml.ensemble.mixture import ENSEMBLE_PATHS
-from ml.evaluation.origins import cutoffs
+from ml.evaluation.origins import choose_cutoffs
 from ml.forecasters.base import N_PATHS
 from ml.forecasters.registry import models_of
 from ml.frequency import Frequency, weekday
@@ -124,7 +124,7 @@ def make_plan(
         reach=max((steps, *protection)),
         protection=protection,
         backtest_items=tuple(sorted(sample)),
-        origins=cutoffs(learned, steps) if learnable else (),
+        origins=choose_cutoffs(learned, steps) if learnable else (),
         seed=seed,
     )
 

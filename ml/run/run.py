@@ -12,8 +12,8 @@ from ml.artifacts import version as versions
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
-from ml.ensemble.fitted import FittedEnsemble
-from ml.ensemble.tried import with_ensemble
+from ml.ensemble.leave_one_out import add_ensemble
+from ml.ensemble.mixture import FittedEnsemble
 from ml.errors import DataError, ModelError, first_few
 from ml.forecasters.registry import FAMILIES, PER_SERIES
 from ml.inventory.recommendations import insufficient
@@ -248,7 +248,7 @@ def _metrics(
     tables = []
     for plan in plans:
         kind = plan.panel.kind
-        backtests = with_ensemble(read_backtests(plan, store), kind)
+        backtests = add_ensemble(read_backtests(plan, store), kind)
         tables.append(metrics_table(backtests, ensembles[plan.name], kind, plan.name))
         tables.append(driver_metrics(plan.study, kind, plan.name))
     order = [(name, "ascending") for name in METRICS.key]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ml.evaluation.points import LEVELS, BacktestPoints
+from ml.evaluation.origins import LEVELS, BacktestPoints
 
 
 def backtest(draws: dict[str, np.ndarray], actual: np.ndarray, classes=None) -> BacktestPoints:

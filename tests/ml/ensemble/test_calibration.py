@@ -7,16 +7,17 @@ import pytest
 from scipy import stats
 
 from ml.ensemble.calibration import (
-    distances,
     fit_spreads,
-    parts_of,
-    steps_of,
-    stretched,
-    stretched_points,
+    measure_deviations,
+    split_horizon,
+    spread_by_step,
+    stretch_paths,
+    stretch_points,
 )
-from ml.ensemble.least_score import PANEL
-from ml.ensemble.tried import ENSEMBLE, final_spreads, with_ensemble
-from ml.evaluation.points import LEVELS
+from ml.ensemble.leave_one_out import add_ensemble, final_spreads
+from ml.ensemble.mixture import ENSEMBLE
+from ml.ensemble.mixture_score import PANEL
+from ml.evaluation.origins import LEVELS
 from tests.ml.ensemble.backtests import backtest
 
 ITEMS = [f"i{k}" for k in range(400)]
@@ -29,7 +30,7 @@ def rng():
 
 
 def spreads_of(actual, points, classes=None, before=None):
-    found = distances(np.broadcast_to(points, (*actual.shape, len(LEVELS))), actual,
+    found = measure_deviations(np.broadcast_to(points, (*actual.shape, len(LEVELS))), actual,
                       ITEMS[: len(actual)])  # fmt: skip
     return fit_spreads(found, classes or ["smooth"] * len(actual), before or {})
 
@@ -86,7 +87,7 @@ def test_no_origin_moves_spreads_without_bounds(rng):
 
 def test_stretched_normal_paths_have_the_stretched_deviation(rng):
     paths = rng.normal(10, 1, (4000, 3)).astype(np.float32)
-    made = stretched(paths, np.array([1.0, 1.2, 0.8]), "a")
+    made = stretch_paths(paths, np.array([1.0, 1.2, 0.8]), "a")
     inner = np.quantile(made, 0.9, axis=0) - np.quantile(made, 0.1, axis=0)
     assert np.median(made, axis=0) == pytest.approx([10, 10, 10], abs=0.05)
     assert inner / (2 * stats.norm.ppf(0.9)) == pytest.approx([1.0, 1.2, 0.8], abs=0.04)
@@ -96,7 +97,7 @@ def test_stretched_normal_paths_have_the_stretched_deviation(rng):
 def test_stretching_keeps_the_order_of_paths_and_what_they_share(rng):
     shared = rng.normal(0, 1, (2000, 1))
     paths = (shared + rng.normal(0, 1, (2000, 2))).astype(np.float32)
-    made = stretched(paths, np.array([1.3, 0.7]), "a")
+    made = stretch_paths(paths, np.array([1.3, 0.7]), "a")
     for step in range(2):
         assert (np.diff(made[np.argsort(paths[:, step]), step]) >= 0).all()
     after = stats.spearmanr(made[:, 0], made[:, 1]).statistic
@@ -106,25 +107,25 @@ def test_stretching_keeps_the_order_of_paths_and_what_they_share(rng):
 def test_stretched_counts_are_counts_that_were_drawn(rng):
     paths = rng.poisson(0.4, (2000, 4)).astype(np.float32)
     for spread in (0.7, 1.4):
-        made = stretched(paths, np.full(4, spread), "a")
+        made = stretch_paths(paths, np.full(4, spread), "a")
         assert set(np.unique(made)) <= set(np.unique(paths))
         assert (made.var() > paths.var()) == (spread > 1)
-        assert (made == stretched(paths, np.full(4, spread), "a")).all()
+        assert (made == stretch_paths(paths, np.full(4, spread), "a")).all()
 
 
 def test_points_are_stretched_like_paths(rng):
     paths = np.sort(rng.gamma(2, 3, (100, 1)), axis=0).astype(np.float32)
-    points = stretched_points(paths.T[:, None, :].astype(float), np.array([[1.25]]))
-    made = np.sort(stretched(paths, np.array([1.25]), "a"), axis=0)
+    points = stretch_points(paths.T[:, None, :].astype(float), np.array([[1.25]]))
+    made = np.sort(stretch_paths(paths, np.array([1.25]), "a"), axis=0)
     assert points[0, 0] == pytest.approx(made[:, 0])
 
 
 def test_steps_beyond_the_horizon_are_stretched_like_its_far_ones():
-    found = steps_of({PANEL: [1.0, 1.0, 1.0], "lumpy": [1.1, 1.2, 1.3]}, "lumpy", 7, 9)
+    found = spread_by_step({PANEL: [1.0, 1.0, 1.0], "lumpy": [1.1, 1.2, 1.3]}, "lumpy", 7, 9)
     # 7 steps in three parts: round(7/3) = 2, round(14/3) = 5.
     assert found.tolist() == [1.1, 1.1, 1.2, 1.2, 1.2, 1.3, 1.3, 1.3, 1.3]
-    assert [range(7)[part] for part in parts_of(7)] == [range(2), range(2, 5), range(5, 7)]
-    assert steps_of({}, "lumpy", 7, 9).tolist() == [1.0] * 9
+    assert [range(7)[part] for part in split_horizon(7)] == [range(2), range(2, 5), range(5, 7)]
+    assert spread_by_step({}, "lumpy", 7, 9).tolist() == [1.0] * 9
 
 
 def origins(rng, sizes):
@@ -148,7 +149,7 @@ def width(one):
 
 def test_an_origin_is_judged_by_what_older_ones_said_and_not_by_itself(rng):
     calm, wild = origins(rng, (1.0, 1.0, 1.44)), origins(np.random.default_rng(7), (3.0, 1.0, 1.44))
-    for latest, middle, oldest in (with_ensemble(calm, "demand"), with_ensemble(wild, "demand")):
+    for latest, middle, oldest in (add_ensemble(calm, "demand"), add_ensemble(wild, "demand")):
         assert width(oldest) == pytest.approx(2 * 1.2816, rel=0.05)
         assert width(middle) == pytest.approx(1.2 * 2 * 1.2816, rel=0.05)
         assert width(latest) == pytest.approx(2 * 1.2816, rel=0.05)
@@ -160,7 +161,7 @@ def test_prices_are_left_as_their_models_say(rng):
     found = origins(rng, (3.0, 3.0))
     found = [replace(one, classes=("price",) * len(one.items)) for one in found]
     assert final_spreads(found, "price") == {}
-    assert {round(width(one) / 2.5631, 1) for one in with_ensemble(found, "price")} == {1.0}
+    assert {round(width(one) / 2.5631, 1) for one in add_ensemble(found, "price")} == {1.0}
 
 
 def test_without_origins_nothing_is_stretched():
@@ -183,7 +184,7 @@ def test_an_origin_is_judged_only_by_what_had_come_true_when_it_was_made(rng):
         actual = oldest.actual.copy()
         actual[:, 3:] = 20 + later * (actual[:, 3:] - 20)
         pair = [replace(newest, length=40), replace(oldest, length=37, actual=actual)]
-        return width(with_ensemble(pair, "demand")[0]), final_spreads(pair, "demand")[PANEL]
+        return width(add_ensemble(pair, "demand")[0]), final_spreads(pair, "demand")[PANEL]
 
     # Weights do know what came true in both; with noise five times as large they move by little.
     assert judged(1.0)[0] == pytest.approx(judged(5.0)[0], rel=0.01)
@@ -207,5 +208,5 @@ def test_stretching_rare_demand_leaves_no_mean_below_zero(rng):
     few = [backtest({"empirical": rare(10.0), "tsb": rare(10.0)}, np.zeros((200, STEPS)))
            for _ in found]  # fmt: skip
     few = [replace(one, length=40 - 6 * k) for k, one in enumerate(few)]
-    for one in with_ensemble(few, "demand"):
+    for one in add_ensemble(few, "demand"):
         assert (one.means[one.models.index(ENSEMBLE)] >= 0).all()

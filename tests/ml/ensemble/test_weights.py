@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml.ensemble.least_score import PANEL
+from ml.ensemble.mixture_score import PANEL
 from ml.ensemble.weights import fit_weights, weights_for
 from ml.evaluation import scores
-from ml.evaluation.points import LEVELS, K
+from ml.evaluation.origins import LEVELS, K
 from tests.ml.ensemble.backtests import backtest
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from ml.contracts.base import check
 from ml.contracts.metrics import METRICS
-from ml.ensemble.fitted import FittedEnsemble
-from ml.ensemble.tried import ENSEMBLE, final_spreads, with_ensemble
+from ml.ensemble.leave_one_out import add_ensemble, final_spreads
+from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.ensemble.weights import fit_weights
 from ml.reporting.metrics import metrics_table
 from tests.ml.ensemble.backtests import backtest
@@ -25,7 +25,7 @@ def table_of(horizon, *, items=40, origins=2):
         cutoff = np.datetime64("2025-01-01") - 60 * number
         found.append(replace(one, cutoff=cutoff, length=40 - 6 * number))
     ensemble = FittedEnsemble(fit_weights(found, "demand"), final_spreads(found, "demand"))
-    return metrics_table(with_ensemble(found, "demand"), ensemble, "demand", "demand_ms")
+    return metrics_table(add_ensemble(found, "demand"), ensemble, "demand", "demand_ms")
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 3, 7])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ml.evaluation.origins import cutoffs
+from ml.evaluation.origins import choose_cutoffs
 from tests.conftest import daily_panel, monthly_panel, price_panel
 
 
@@ -16,15 +16,15 @@ from tests.conftest import daily_panel, monthly_panel, price_panel
 )
 def test_monthly_origins_leave_two_horizons_to_learn_from(months, ends):
     panel = monthly_panel(3, months)
-    assert list(cutoffs(panel, 12)) == [panel.periods[end - 1] for end in ends]
+    assert list(choose_cutoffs(panel, 12)) == [panel.periods[end - 1] for end in ends]
 
 
 def test_daily_origins_lie_one_horizon_apart_latest_first():
     panel = daily_panel(2, 240)
-    found = np.array(cutoffs(panel, 30))
+    found = np.array(choose_cutoffs(panel, 30))
     np.testing.assert_array_equal(np.diff(found).astype(int), [-30, -30])
     assert (panel.cutoff - found[0]).astype(int) == 30
 
 
 def test_prices_are_tried_at_six_origins():
-    assert len(cutoffs(price_panel(), 30)) == 6
+    assert len(choose_cutoffs(price_panel(), 30)) == 6

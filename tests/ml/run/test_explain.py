@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from ml.ensemble.fitted import FittedEnsemble
+from ml.ensemble.mixture import FittedEnsemble
 from ml.evaluation.demand_class import demand_pattern
 from ml.frequency import Frequency
 from ml.reporting.explain_text import explanation, sparkline

@@ -5,17 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from ml.ensemble.calibration import Spreads, distances, fit_spreads, steps_of, stretched_points
-from ml.ensemble.distances import FALLBACK, rows_of
-from ml.ensemble.weights import weights_for, weights_of
-from ml.evaluation.points import BacktestPoints
+from ml.ensemble.calibration import (
+    fit_spreads,
+    measure_deviations,
+    spread_by_step,
+    stretch_points,
+)
+from ml.ensemble.mixture import ENSEMBLE, Spreads
+from ml.ensemble.mixture_score import FALLBACK, measure_distances
+from ml.ensemble.weights import choose_weights, weights_for
+from ml.evaluation.origins import BacktestPoints
 from ml.evaluation.scores import mixture_points
 from ml.panel import Floats
 
-ENSEMBLE = "ensemble"
 
-
-def with_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[BacktestPoints]:
+def add_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[BacktestPoints]:
     """The same with the ensemble as one more model, latest first.
 
     Its weights at an origin are fitted on the other origins, and its spreads are those that older
@@ -23,7 +27,7 @@ def with_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[Backte
     nothing else to fit weights on, and of origins less than a horizon apart the weights share what
     came true in both.
     """
-    return _tried(backtests, kind)[0]
+    return _walk_origins(backtests, kind)[0]
 
 
 def final_spreads(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, list[float]]:
@@ -32,10 +36,10 @@ def final_spreads(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, l
     A panel holds few prices, whose one shared origin says next to nothing about coverage; their
     intervals come from each series' own past changes.
     """
-    return _tried(backtests, kind)[1]
+    return _walk_origins(backtests, kind)[1]
 
 
-def _tried(
+def _walk_origins(
     backtests: Sequence[BacktestPoints], kind: str
 ) -> tuple[list[BacktestPoints], dict[str, list[float]]]:
     extended: list[BacktestPoints] = []
@@ -43,33 +47,33 @@ def _tried(
     final: dict[str, list[float]] = {}
     if not backtests:
         return extended, final
-    rows = rows_of(backtests, kind)
+    rows = measure_distances(backtests, kind)
     for place in range(len(backtests) - 1, -1, -1):
         backtest = backtests[place]
         others = rows if len(backtests) == 1 else rows.of(rows.origin != place)
-        mixed, sums, means = _mixture(backtest, weights_of(others, backtest.models, kind), kind)
-        points = _judged(backtest, mixed, spreads)
-        sums = _judged(backtest, sums, spreads, summed=True)
+        mixed, sums, means = _mix(backtest, choose_weights(others, backtest.models, kind), kind)
+        points = _stretch(backtest, mixed, spreads)
+        sums = _stretch(backtest, sums, spreads, summed=True)
         if kind == "demand":
             means = np.maximum(means + points.mean(axis=-1) - mixed.mean(axis=-1), 0.0)
-            found = _told(backtest, mixed)
+            found = _deviations(backtest, mixed)
             final = fit_spreads(found, backtest.classes, spreads)
             if place:
                 found[:, backtests[place - 1].length - backtest.length :] = np.nan
             # The next origin is judged by what had come true when it was made.
             spreads = fit_spreads(found, backtest.classes, spreads)
-        extended.insert(0, _added(backtest, points, sums, means))
+        extended.insert(0, _append_model(backtest, points, sums, means))
     return extended, final
 
 
-def _told(backtest: BacktestPoints, mixed: Floats) -> Floats:
+def _deviations(backtest: BacktestPoints, mixed: Floats) -> Floats:
     """Distances of the actuals, (N, H); NaN of items that no model had a forecast of."""
-    found = distances(mixed, backtest.actual, backtest.items)
-    found[np.isnan(backtest.points).any(axis=(2, 3)).all(axis=0)] = np.nan
+    found = measure_deviations(mixed, backtest.actual, backtest.items)
+    found[backtest.failed().all(axis=0)] = np.nan
     return found
 
 
-def _mixture(
+def _mix(
     backtest: BacktestPoints, weights: Mapping[str, Mapping[str, float]], kind: str
 ) -> tuple[Floats, Floats, Floats]:
     """Points, points of sums and means of the mixture at one origin."""
@@ -77,8 +81,7 @@ def _mixture(
     for row, name in enumerate(backtest.classes):
         for model, weight in weights_for(weights, name).items():
             shares[backtest.models.index(model), row] = weight
-    failed = np.isnan(backtest.points).any(axis=(2, 3))
-    shares[failed] = 0.0
+    shares[backtest.failed()] = 0.0
     alone = shares.sum(axis=0) == 0
     shares[backtest.models.index(FALLBACK[kind]), alone] = 1.0
     shares /= shares.sum(axis=0)
@@ -87,21 +90,23 @@ def _mixture(
     return points, sums, np.einsum("mn,mnh->nh", shares, np.nan_to_num(backtest.means))
 
 
-def _judged(
+def _stretch(
     backtest: BacktestPoints, points: Floats, spreads: Spreads, *, summed: bool = False
 ) -> Floats:
     """Points stretched by what older origins led to; sums by the mean of their steps' spreads."""
     if not spreads:
         return points
     horizon = backtest.actual.shape[1]
-    steps = np.stack([steps_of(spreads, name, horizon, horizon) for name in backtest.classes])
+    steps = np.stack([spread_by_step(spreads, name, horizon, horizon) for name in backtest.classes])
     if summed:
         whole = np.cumsum(steps, axis=1) / np.arange(1, horizon + 1)
         steps = np.take_along_axis(whole, backtest.cum_steps - 1, axis=1).round(4)
-    return stretched_points(points, steps)
+    return stretch_points(points, steps)
 
 
-def _added(backtest: BacktestPoints, points: Floats, sums: Floats, means: Floats) -> BacktestPoints:
+def _append_model(
+    backtest: BacktestPoints, points: Floats, sums: Floats, means: Floats
+) -> BacktestPoints:
     return replace(
         backtest,
         models=(*backtest.models, ENSEMBLE),

@@ -1,0 +1,243 @@
+"""The mixture with the least CRPS on a backtest, for the panel and for each class.
+
+The score of a mixture is quadratic in its weights,
+
+    CRPS(sum w_m F_m, y) = sum_m w_m E|X_m - y| - 1/2 sum_mk w_m w_k E|X_m - X_k|,
+
+and convex on the simplex, so the best weights are found exactly. CRPS is twice the pinball loss
+averaged over all levels. Items of one panel share storms and strikes, so a few origins say less
+than their number of items: hopeless models are left out, each class is shrunk to the panel, and
+the weights are pulled a little to a default.
+
+The distances in it are over the item's scale, of periods and of sums over the protection interval
+in equal parts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from ml.evaluation.origins import BacktestPoints
+from ml.panel import Bools, Floats, Ints
+
+PANEL = "*"  # the key of the weights that serve a class which was not tried
+NEVER = ("zero",)  # judged with the others, but no part of a forecast: quiet months would choose it
+FALLBACK = {"demand": "empirical", "price": "volatility"}
+DEFAULT = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"volatility": 1.0}}
+MOST_FAILURES = 0.05  # a model that fails on more of a class does not belong there
+HOPELESS = 1.25  # a model whose score alone exceeds the best one's so many times is left out
+SLACK = 0.02  # in units of the item's scale: scores this close to the best are not hopeless
+SMALL = 0.02  # a share below this is not worth a model
+# Pull to equal shares of the others (demand), to the volatility model around the last close
+# (prices: few series, few origins).
+PULL = {"demand": 0.01, "price": 1.0}
+SHRINKAGE = 60.0  # item-origins that the panel counts for within a class
+THINNED = 4  # neighbouring points taken as one: enough for distances between models
+# What an origin counts falls with the cube of its history: how models do on half of the history
+# says little of how they do now, and models that need seasons are wronged by it.
+GROWTH = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeanDistances:
+    """Mean distances over so many item-origins.
+
+    Attributes:
+        near: (M,) mean of E|X_m - y| over scale.
+        between: (M, M) mean of E|X_m - X_k| over scale.
+        count: Item-origins behind the means.
+    """
+
+    near: Floats
+    between: Floats
+    count: int
+
+    def alone(self) -> Floats:
+        """Score of each model on its own, (M,)."""
+        return np.asarray(self.near - np.diag(self.between) / 2)
+
+    def shrink_to(self, panel: "MeanDistances") -> "MeanDistances":
+        """A class drawn towards its panel."""
+        own = self.count / (self.count + SHRINKAGE)
+        return MeanDistances(
+            own * self.near + (1 - own) * panel.near,
+            own * self.between + (1 - own) * panel.between,
+            self.count,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDistances:
+    """Distances of every item at every origin, R rows.
+
+    Attributes:
+        near: (R, M).
+        between: (R, M, M).
+        classes: (R,) demand class.
+        failed: (R, M) whether the model had no forecast, and the fallback stands in for it.
+        trust: (R,) what the origin counts.
+        origin: (R,) its position.
+        item: (R,) id.
+    """
+
+    near: Floats
+    between: Floats
+    classes: npt.NDArray[np.str_]
+    failed: Bools
+    trust: Floats
+    origin: Ints
+    item: npt.NDArray[np.str_]
+
+    def of(self, rows: Bools) -> "ItemDistances":
+        """Only these rows."""
+        return ItemDistances(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def means(self) -> MeanDistances:
+        """Means, weighted by trust."""
+        return MeanDistances(
+            np.average(self.near, axis=0, weights=self.trust),
+            np.average(self.between, axis=0, weights=self.trust),
+            len(self.near),
+        )
+
+    def working(self) -> Bools:
+        """Models that fail seldom enough on these rows, (M,)."""
+        return np.asarray(self.failed.mean(axis=0) <= MOST_FAILURES)
+
+    def scores(self, weights: Floats) -> Floats:
+        """CRPS of the mixture with weights (R, M) in each row, (R,)."""
+        spread = np.einsum("rm,rmk,rk->r", weights, self.between, weights)
+        return np.asarray(np.einsum("rm,rm->r", weights, self.near) - spread / 2)
+
+
+def best_weights(rows: ItemDistances, models: Sequence[str], kind: str) -> dict[str, Floats]:
+    """Best weights of the panel and of each class, (M,) each.
+
+    Args:
+        rows: Distances of the models.
+        models: M names.
+        kind: ``demand`` or ``price``.
+    """
+    panel = rows.means()
+    found = {PANEL: _best(panel, models, kind, rows.working())}
+    for name in sorted(set(rows.classes)):
+        own = rows.of(rows.classes == name)
+        found[str(name)] = _best(own.means().shrink_to(panel), models, kind, own.working())
+    return found
+
+
+def _best(distances: MeanDistances, models: Sequence[str], kind: str, works: Bools) -> Floats:
+    """The weights on the simplex with the least score.
+
+    Models that do not work on the class, hopeless ones and ``NEVER`` are at 0.
+    """
+    alone = distances.alone()
+    usual = np.array([model in DEFAULT[kind] for model in models])
+    candidates = works & np.array([model not in NEVER for model in models])
+    if not candidates.any():
+        candidates = usual
+    kept = usual | (candidates & (alone <= HOPELESS * alone[candidates].min() + SLACK))
+    near, between = distances.near[kept], distances.between[np.ix_(kept, kept)]
+    anchor = np.full(len(near), 1 / len(near))
+    if kind == "price":
+        anchor = np.array([DEFAULT[kind].get(model, 0.0) for model in models])[kept]
+    found = _minimise(near, between, anchor, PULL[kind])
+    weights = np.zeros(len(models))
+    weights[kept] = np.where(found < SMALL, 0.0, found)
+    return weights / weights.sum()
+
+
+def _minimise(near: Floats, between: Floats, anchor: Floats, pull: float) -> Floats:
+    size = len(near)
+    unit = float(near.min()) or 1.0
+
+    def score(w: Floats) -> float:
+        quadratic = w @ between @ w / 2
+        return float((near @ w - quadratic) / unit + pull * np.sum((w - anchor) ** 2))
+
+    def slope(w: Floats) -> Floats:
+        return (near - between @ w) / unit + 2 * pull * (w - anchor)
+
+    found = minimize(
+        score,
+        np.full(size, 1 / size),
+        jac=slope,
+        bounds=[(0.0, 1.0)] * size,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
+        method="SLSQP",
+        options={"maxiter": 300, "ftol": 1e-12},
+    )
+    return np.asarray(found.x, np.float64)
+
+
+def measure_distances(backtests: Sequence[BacktestPoints], kind: str) -> ItemDistances:
+    """Rows of all origins; those that nothing is known of are left out."""
+    parts = [_item_distances(backtest, kind) for backtest in backtests]
+    longest = max(backtest.length for backtest in backtests)
+    trust = [np.full(len(one.items), (one.length / longest) ** GROWTH) for one in backtests]
+    rows = ItemDistances(
+        near=np.concatenate([near for near, _ in parts]),
+        between=np.concatenate([between for _, between in parts]),
+        classes=np.concatenate([one.classes for one in backtests]),
+        failed=np.concatenate([one.failed().T for one in backtests]),
+        trust=np.concatenate(trust),
+        origin=np.repeat(np.arange(len(backtests)), [len(one.items) for one in backtests]),
+        item=np.concatenate([one.items for one in backtests]),
+    )
+    return rows.of(np.asarray(np.isfinite(rows.near).all(axis=1)))
+
+
+def _item_distances(backtest: BacktestPoints, kind: str) -> tuple[Floats, Floats]:
+    """Per item: (N, M) nearness and (N, M, M) distances, periods and sums in equal parts.
+
+    The fallback's points take the place of those of failed models, as in the forecast.
+    """
+    fallback = backtest.models.index(FALLBACK[kind])
+    points, sums = (
+        np.where(np.isnan(values), values[fallback], values)
+        for values in (backtest.points, backtest.cum_points)
+    )
+    near, between = _distances(points, backtest.actual)
+    scale = backtest.scale[:, None]
+    # A price's path is scored by its levels alone: sums of prices mean nothing.
+    if np.isnan(backtest.cum_actual).all() or backtest.classes[0] == "price":
+        return near / scale, between / scale[:, :, None]
+    cum_near, cum_between = _distances(sums, backtest.cum_actual)
+    length = np.sqrt(backtest.cum_steps.mean(axis=1))[:, None]  # a sum of n varies as its root
+    missing = np.isnan(cum_near[:, :1])
+    near = np.where(missing, near, (near + cum_near / length) / 2)
+    between = np.where(
+        missing[:, :, None], between, (between + cum_between / length[:, :, None]) / 2
+    )
+    return near / scale, between / scale[:, :, None]
+
+
+def _distances(points: Floats, actual: Floats) -> tuple[Floats, Floats]:
+    """Means over the observed steps of E|X_m - y| (N, M) and E|X_m - X_k| (N, M, M).
+
+    Both are of the same thinned points, so that a model's own score is never below zero.
+    """
+    count = len(points)
+    seen = ~np.isnan(actual)
+    steps = np.maximum(seen.sum(axis=1), 1)
+    thin = _thin(points)
+    gaps = np.abs(thin - np.nan_to_num(actual)[None, :, :, None]).mean(axis=-1)
+    near = np.where(seen, gaps, 0.0).sum(axis=2).T / steps[:, None]
+    near[~seen.any(axis=1)] = np.nan
+    between = np.zeros((actual.shape[0], count, count))
+    for m in range(count):
+        for k in range(m, count):
+            apart = np.abs(thin[m][..., :, None] - thin[k][..., None, :]).mean(axis=(-1, -2))
+            between[:, m, k] = np.where(seen, apart, 0.0).sum(axis=1) / steps
+            between[:, k, m] = between[:, m, k]
+    return near, between
+
+
+def _thin(points: Floats) -> Floats:
+    """The middle of each few neighbouring points, ascending."""
+    ordered = np.sort(points, axis=-1)
+    grouped = ordered.reshape(*points.shape[:-1], -1, THINNED)
+    return np.asarray(grouped[..., THINNED // 2 - 1 : THINNED // 2 + 1].mean(axis=-1))
