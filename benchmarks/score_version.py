@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from ml.artifacts.reading import read_dataset
 from ml.evaluation.scores import pinball
-from pipelines.intake import IntakeOptions, read_demand
+from pipelines.intake.read_tables import read_tables
+from pipelines.intake.request import ReadingRequest
 
 DECILES = [round(0.1 * k, 1) for k in range(1, 10)]
 
@@ -40,7 +41,8 @@ def score(rows: pa.Table) -> tuple[float, float]:
 
 def main(results: Path, file: Path) -> None:
     """Print one line a model, best first."""
-    demand = read_demand(file, IntakeOptions(today=datetime.now(UTC).date())).table
+    request = ReadingRequest(files={"demand": file}, today=datetime.now(UTC).date())
+    demand = read_tables(request).tables["demand"]
     kept = complete_items(demand)
     demand = demand.filter(pc.is_in(demand["item_id"], value_set=kept)).select(
         ["item_id", "ds", "y"]

@@ -99,18 +99,19 @@ def _sample_tables(folder: Path) -> dict[str, Any]:
 
     from ml.processed import SYNTHETIC
     from ml.settings import settings
-    from pipelines.intake import IntakeOptions, read_prices
+    from pipelines.intake.read_tables import read_tables
+    from pipelines.intake.request import ReadingRequest
     from pipelines.sample_data import ensure_sample
 
     files = ensure_sample(folder, seed=settings().seed)
     tables = {path.stem: pq.read_table(path) for path in sorted(files.outside.glob("*.parquet"))}
-    options = IntakeOptions(today=_today(), source=SYNTHETIC)
-    return {**tables, "prices": read_prices(files.prices, options).table}
+    request = ReadingRequest(files={"prices": files.prices}, today=_today(), source=SYNTHETIC)
+    return {**tables, **read_tables(request).tables}
 
 
 def _today() -> date:
     from ml.settings import settings
-    from pipelines.intake.command import day_of_run
+    from pipelines.intake.request import day_of_run
 
     return day_of_run(settings())
 

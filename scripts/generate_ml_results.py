@@ -5,55 +5,35 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, existing, exit_on_error, item_list, require_ml_processing
+from ml.cli import HELP, exit_on_error, item_list, require_ml_processing
 from ml.cli_training import AsOf, Horizon, Jobs
+from pipelines.intake.options import (
+    SHAPE,
+    Column,
+    Demand,
+    Duplicates,
+    Gaps,
+    Inventory,
+    ItemsFile,
+    Prices,
+    SummedTo,
+    existing_files,
+)
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
-FILES, SHAPE, OUTPUT = "Input files", "How to read them", "What to do"
+OUTPUT = "What to do"
 
 
 @app.command()
 def run(
-    demand: Annotated[
-        Path | None,
-        typer.Option(help="Demand: a file or folder of CSV or Parquet.", rich_help_panel=FILES),
-    ] = None,
-    prices: Annotated[
-        Path | None, typer.Option(help="Price series: a file or folder.", rich_help_panel=FILES)
-    ] = None,
-    items_file: Annotated[
-        Path | None, typer.Option(help="Items: lead times, costs, lots.", rich_help_panel=FILES)
-    ] = None,
-    inventory: Annotated[
-        Path | None,
-        typer.Option(
-            help="Stock; without it there are no order quantities.", rich_help_panel=FILES
-        ),
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A column under a name of your own: item_id=Código. Repeatable.",
-            rich_help_panel=SHAPE,
-        ),
-    ] = None,
-    gaps: Annotated[
-        str,
-        typer.Option(
-            help="A period without a row: missing, zero or auto (zero in lists of movements).",
-            rich_help_panel=SHAPE,
-        ),
-    ] = "auto",
-    duplicates: Annotated[
-        str,
-        typer.Option(help="Rows of one item, site and day: sum or error.", rich_help_panel=SHAPE),
-    ] = "sum",
-    frequency: Annotated[
-        str | None,
-        typer.Option(
-            help="D, B, W or MS: sum demand to it.", show_default="inferred", rich_help_panel=SHAPE
-        ),
-    ] = None,
+    demand: Demand = None,
+    prices: Prices = None,
+    items_file: ItemsFile = None,
+    inventory: Inventory = None,
+    column: Column = None,
+    gaps: Gaps = "auto",
+    duplicates: Duplicates = "sum",
+    frequency: SummedTo = None,
     no_drivers: Annotated[
         bool,
         typer.Option(
@@ -101,20 +81,18 @@ def run(
     with exit_on_error():
         require_ml_processing()
         from ml.run.commands import Asked
-        from pipelines.intake.command import column_mapping
+        from pipelines.intake.request import column_mapping
         from pipelines.job.main_job import generate
         from pipelines.job.sources import Named
 
+        files = existing_files(demand, prices, items_file, inventory)
         named = Named(
-            existing(demand, "--demand"),
-            existing(prices, "--prices"),
-            existing(items_file, "--items-file"),
-            existing(inventory, "--inventory"),
-            column_mapping(column or []),
-            gaps,
-            duplicates,
-            frequency,
-            not no_drivers,
+            **files,
+            columns=column_mapping(column or []),
+            gaps=gaps,
+            duplicates=duplicates,
+            frequency=frequency,
+            drivers=not no_drivers,
         )
         asked = Asked(item_list(items), horizon, as_of.date() if as_of else None, jobs, results)
         generate(

@@ -32,12 +32,12 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.features.declarations import FEATURES
 from ml.forecasters.registry import models_of
 from ml.settings import PROJECT, Settings
-from pipelines.intake import IntakeOptions, UserFiles
 from pipelines.intake import names as intake_names
-from pipelines.intake.command import run as run_etl
 from pipelines.intake.files import PREFIXES, READABLE
 from pipelines.intake.quarantine import SCHEMA as QUARANTINE
 from pipelines.intake.quarantine import Reason
+from pipelines.intake.read_tables import process_files
+from pipelines.intake.request import ReadingRequest
 from pipelines.publish import errors as store_errors
 from pipelines.publish.policies import policies
 
@@ -206,8 +206,8 @@ def example(tmp_path_factory):
     """The worked example, read: its folder and what was said."""
     folder = tmp_path_factory.mktemp("example")
     (folder / "consumo.csv").write_text(block("example: consumo.csv") + "\n", encoding="utf-8")
-    options = IntakeOptions(today=date(2025, 7, 1))
-    said = run_etl(UserFiles(demand=folder / "consumo.csv"), options, folder / "data")
+    files = {"demand": folder / "consumo.csv"}
+    said = process_files(ReadingRequest(files=files, today=date(2025, 7, 1)), folder / "data")
     return folder, said
 
 

@@ -14,7 +14,8 @@ from ml.errors import DataError
 from ml.panel import Floats, Panel
 from ml.panel_tables import demand_panel
 from ml.seeds import number
-from pipelines.intake import IntakeOptions, read_demand
+from pipelines.intake.read_tables import read_tables
+from pipelines.intake.request import ReadingRequest
 from pipelines.sample_data import ensure_sample
 
 FILES = {"carparts": "carparts_monthly.parquet", "hospital": "hospital_monthly.parquet"}
@@ -101,7 +102,7 @@ def make_cases(
         DataError: The history is too short for so many cutoffs, or no item can be scored.
     """
     today = datetime.now(UTC).date()
-    table = read_demand(file, IntakeOptions(today=today)).table
+    table = read_tables(ReadingRequest(files={"demand": file}, today=today)).tables["demand"]
     panel = demand_panel(table, as_of=None, today=today).panel
     if panel is None:
         raise DataError(f"{file}: no usable series.")

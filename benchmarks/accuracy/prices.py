@@ -32,7 +32,8 @@ from ml.forecasters.base import Forecast
 from ml.forecasters.registry import REFERENCES, reference
 from ml.panel import Panel
 from ml.panel_tables import price_panels
-from pipelines.intake import IntakeOptions, read_prices
+from pipelines.intake.read_tables import read_tables
+from pipelines.intake.request import ReadingRequest
 
 Floats = npt.NDArray[np.float64]
 BASE = "gaussian_250"
@@ -81,7 +82,9 @@ class Scores:
 def read_panel(file: Path, column: str | None) -> Panel:
     """The one price series of a file."""
     columns = {} if column is None else {"value": column}
-    table = read_prices(file, IntakeOptions(today=datetime.now(UTC).date(), columns=columns)).table
+    today = datetime.now(UTC).date()
+    request = ReadingRequest(files={"prices": file}, today=today, columns=columns)
+    table = read_tables(request).tables["prices"]
     today = datetime.now(UTC).date()
     panels = [made.panel for made in price_panels(table, as_of=None, today=today)]
     if len(panels) != 1 or panels[0] is None or len(panels[0].items) != 1:

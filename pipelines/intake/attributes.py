@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from ml.contracts.base import Column, Contract
 from pipelines.intake.dates import parse_days
 from pipelines.intake.decimals import NOTHING, parse_numbers
-from pipelines.intake.interface import IntakeOptions
 from pipelines.intake.parsed import Parsed, faults_of, is_one_of
 from pipelines.intake.quarantine import Reason, combined
 from pipelines.intake.reading import (
@@ -26,6 +25,7 @@ from pipelines.intake.reading import (
     refuse_nothing_left,
     taken,
 )
+from pipelines.intake.request import ReadingRequest
 from pipelines.intake.series import unified
 from pipelines.intake.source import Mask, Source, TextColumn
 from pipelines.intake.words import parse_criticality, parse_status
@@ -57,7 +57,7 @@ class Records:
     quarantine: pa.Table
 
 
-def read_records(files: Files, contract: Contract, options: IntakeOptions) -> Records:
+def read_records(files: Files, contract: Contract, options: ReadingRequest) -> Records:
     """Read the columns of a contract from opened files; only rows without an id are left out.
 
     Raises:
@@ -136,7 +136,7 @@ def _stacked(
     }
 
 
-def _parse(source: Source, column: Column, options: IntakeOptions) -> Parsed:
+def _parse(source: Source, column: Column, options: ReadingRequest) -> Parsed:
     """What the distinct texts of a column mean; what has a fault counts as not given."""
     text = source.columns[column.name]
     where = f"{source.name}, {text.name}"
@@ -147,7 +147,7 @@ def _parse(source: Source, column: Column, options: IntakeOptions) -> Parsed:
     elif _is_text(column):
         return _free_text(text, upper=column.name == "currency")
     elif pa.types.is_timestamp(column.dtype):
-        parsed = _optional_days(text, options.last_day, where)
+        parsed = _optional_days(text, np.datetime64(options.today), where)
     else:
         parsed = _in_range(column, _numbers(text, where), where)
     missing = nothing(column, len(text.texts))

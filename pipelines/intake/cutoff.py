@@ -4,25 +4,25 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.frequency import Days, Frequency, period_end, period_start
-from pipelines.intake.interface import IntakeOptions
+from pipelines.intake.request import ReadingRequest
 
 Mask = npt.NDArray[np.bool_]
 
 
-def seen_by(days: Days, options: IntakeOptions) -> Mask:
+def seen_by(days: Days, options: ReadingRequest) -> Mask:
     """Which rows the run may see, (rows,).
 
-    The period that starts on or before ``options.until`` counts as complete. Rows are dated by
+    The period that starts on or before ``options.as_of`` counts as complete. Rows are dated by
     any day of their period where demand is summed to a coarser frequency, and by the last day
     of their month where all rows are.
 
     Args:
         days: (rows,) days; NaT rows are seen, for they are faulty in their own right.
-        options: ``until`` and the frequency asked for.
+        options: ``as_of`` and the frequency asked for.
     """
-    if options.until is None:
+    if options.as_of is None:
         return np.ones(len(days), bool)
-    limit: np.datetime64 = np.datetime64(options.until, "D")
+    limit: np.datetime64 = np.datetime64(options.as_of, "D")
     before = days[days <= limit]
     if options.forced is not None:
         start = period_start(np.array([limit]), options.forced)[0]
@@ -37,9 +37,9 @@ def _is_month_end(days: Days) -> Mask:
     return (days + 1).astype("datetime64[M]") != months
 
 
-def on_later_rows(name: str, seen: Mask, options: IntakeOptions) -> list[str]:
+def on_later_rows(name: str, seen: Mask, options: ReadingRequest) -> list[str]:
     """A sentence on the rows that were left out, if any were."""
     later = int((~seen).sum())
     if not later:
         return []
-    return [f"{name}: {later:,} of {len(seen):,} rows are after {options.until} and were left out."]
+    return [f"{name}: {later:,} of {len(seen):,} rows are after {options.as_of} and were left out."]

@@ -11,9 +11,10 @@ from ml.frequency import Frequency, weekday
 from pipelines.intake.gaps import fill_gaps, gap_rule, gap_statement
 from pipelines.intake.grid import checked_by_items, dense, id_column, on_periods, timestamps
 from pipelines.intake.inference import MONDAY, Inferred, infer
-from pipelines.intake.interface import Intake, IntakeOptions
+from pipelines.intake.interface import Intake
 from pipelines.intake.movements import Movements, read_movements
 from pipelines.intake.repeats import refuse_repeated, repeated_rows
+from pipelines.intake.request import ReadingRequest
 from pipelines.intake.series import Rows, summed
 from pipelines.intake.wording import counted
 from pipelines.intake.words import UNKNOWN
@@ -28,7 +29,7 @@ class _Periods:
     statements: tuple[str, ...]
 
 
-def read_demand(path: Path, options: IntakeOptions) -> Intake:
+def read_demand(path: Path, options: ReadingRequest) -> Intake:
     """Read demand from a file or a folder of files.
 
     Rows of an item and a period are added up over sites and repeated lines, returns (negative
@@ -62,7 +63,7 @@ def read_demand(path: Path, options: IntakeOptions) -> Intake:
     return Intake(table, frequency, statements, movements.quarantine)
 
 
-def _settle_repeats(movements: Movements, options: IntakeOptions) -> list[str]:
+def _settle_repeats(movements: Movements, options: ReadingRequest) -> list[str]:
     """Count, or refuse, rows that repeat the item, site and day of another."""
     rows, sites = movements.usable_rows, movements.sites[movements.is_usable]
     repeated = repeated_rows(rows, sites)
@@ -79,7 +80,7 @@ def _settle_repeats(movements: Movements, options: IntakeOptions) -> list[str]:
     return [statement]
 
 
-def _on_periods(movements: Movements, options: IntakeOptions) -> _Periods:
+def _on_periods(movements: Movements, options: ReadingRequest) -> _Periods:
     """Sum to items and periods, and net the returns."""
     inferred = _frequency(movements, options)
     starts = on_periods(movements.rows.days, inferred.frequency, inferred.anchor)
@@ -100,7 +101,7 @@ def _on_periods(movements: Movements, options: IntakeOptions) -> _Periods:
     )
 
 
-def _frequency(movements: Movements, options: IntakeOptions) -> Inferred:
+def _frequency(movements: Movements, options: ReadingRequest) -> Inferred:
     days, where = movements.usable_days, movements.where
     if options.forced is None:
         return infer(

@@ -1,10 +1,10 @@
 """Where the user's files are: the data files of a path, and the tables below ``data/raw/user``."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ml.errors import DataError, first_few
 from pipelines.intake.names import plain
+from pipelines.intake.request import TABLES
 
 READABLE = (".csv", ".txt", ".csv.gz", ".parquet")
 SPREADSHEETS = (".xlsx", ".xls", ".xlsb", ".ods")
@@ -14,16 +14,6 @@ PREFIXES = {
     "inventory": ("inventory", "inventario", "stock", "estoque"),
     "prices": ("price", "preco"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class UserFiles:
-    """The tables that a folder of the user holds; each a file or a folder of files."""
-
-    demand: Path | None = None
-    items: Path | None = None
-    inventory: Path | None = None
-    prices: Path | None = None
 
 
 def data_files(path: Path) -> list[Path]:
@@ -44,22 +34,19 @@ def data_files(path: Path) -> list[Path]:
     return found
 
 
-def collect_user_files(folder: Path) -> UserFiles | None:
+def collect_user_files(folder: Path) -> dict[str, Path]:
     """Find the tables in a folder by the names of its files and subfolders.
 
     Returns:
-        The tables found; ``None`` where the folder is missing or holds no data file.
+        A file or a folder of files for each table found; nothing where the folder is missing.
 
     Raises:
         DataError: A data file of unknown name, a spreadsheet, or two files for one table.
     """
     if not folder.is_dir():
-        return None
-    entries = sorted(child for child in folder.iterdir() if _holds_data(child))
-    if not entries:
-        return None
+        return {}
     tables: dict[str, list[Path]] = {}
-    for entry in entries:
+    for entry in sorted(child for child in folder.iterdir() if _holds_data(child)):
         tables.setdefault(_table_of(entry), []).append(entry)
     _refuse_unknown(folder, tables.pop("", []))
     for table, paths in tables.items():
@@ -69,7 +56,7 @@ def collect_user_files(folder: Path) -> UserFiles | None:
                 f"{first_few([path.name for path in paths])}. Put its files into one subfolder "
                 f"'{table}/'."
             )
-    return UserFiles(**{table: paths[0] for table, paths in tables.items()})
+    return {table: tables[table][0] for table in TABLES if table in tables}
 
 
 def _refuse_unknown(folder: Path, unknown: list[Path]) -> None:

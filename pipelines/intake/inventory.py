@@ -12,9 +12,10 @@ from ml.contracts.base import check
 from ml.contracts.demand import INVENTORY
 from ml.errors import DataError
 from pipelines.intake.attributes import Records, as_array, is_given, nothing, read_records
-from pipelines.intake.interface import Intake, IntakeOptions
+from pipelines.intake.interface import Intake
 from pipelines.intake.names import INVENTORY_NAMES
 from pipelines.intake.reading import by_usual_names, on_rows, open_files
+from pipelines.intake.request import ReadingRequest
 from pipelines.intake.source import Mask
 from pipelines.intake.wording import counted, named
 
@@ -24,7 +25,7 @@ KNOWN_IN_SOME = ("backorders", "reserved")  # not given means none
 Ints = npt.NDArray[np.int64]
 
 
-def read_inventory(path: Path, options: IntakeOptions) -> Intake:
+def read_inventory(path: Path, options: ReadingRequest) -> Intake:
     """Read stock from a file or a folder of files.
 
     Of each item and location the rows of the newest count are kept. Quantities are summed over

@@ -10,14 +10,15 @@ from ml.contracts.base import check
 from ml.contracts.demand import ITEMS
 from ml.errors import DataError
 from pipelines.intake.attributes import Records, as_array, nothing, read_records
-from pipelines.intake.interface import Intake, IntakeOptions
+from pipelines.intake.interface import Intake
 from pipelines.intake.names import ITEM_NAMES
 from pipelines.intake.quarantine import Reason, combined, fault_code, listed
 from pipelines.intake.reading import Files, by_usual_names, on_rows, open_files
+from pipelines.intake.request import ReadingRequest
 from pipelines.intake.wording import counted, named
 
 
-def read_items(path: Path, options: IntakeOptions) -> Intake:
+def read_items(path: Path, options: ReadingRequest) -> Intake:
     """Read items from a file or a folder of files.
 
     The first row of an item counts; later ones that say something else go to quarantine, or,

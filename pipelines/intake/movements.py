@@ -13,7 +13,7 @@ from ml.frequency import Days
 from pipelines.intake.cutoff import on_later_rows, seen_by
 from pipelines.intake.dates import parse_days
 from pipelines.intake.decimals import parse_numbers
-from pipelines.intake.interface import IntakeError, IntakeOptions
+from pipelines.intake.interface import IntakeError
 from pipelines.intake.names import DEMAND_NAMES
 from pipelines.intake.quarantine import combined
 from pipelines.intake.reading import (
@@ -28,6 +28,7 @@ from pipelines.intake.reading import (
     refuse_nothing_left,
     taken,
 )
+from pipelines.intake.request import ReadingRequest
 from pipelines.intake.series import Floats, Ints, Rows, summed, unified, usable_items
 from pipelines.intake.source import Mask, Source, TextColumn
 from pipelines.intake.wording import counted, named
@@ -84,7 +85,7 @@ class _FileRows:
     remarks: tuple[str, ...]
 
 
-def read_movements(path: Path, options: IntakeOptions) -> Movements:
+def read_movements(path: Path, options: ReadingRequest) -> Movements:
     """Read demand rows; unusable items have no say in how the others are read.
 
     Raises:
@@ -106,7 +107,7 @@ def read_movements(path: Path, options: IntakeOptions) -> Movements:
     return movements
 
 
-def _read(files: Files, options: IntakeOptions, *, excluded: pa.Array) -> Movements:
+def _read(files: Files, options: ReadingRequest, *, excluded: pa.Array) -> Movements:
     parts = [_read_file(source, options, excluded) for source in files.sources]
     quarantine = combined([*files.broken, *(part.quarantine for part in parts)])
     sound = [part.sound for part in parts]
@@ -138,13 +139,13 @@ def _read(files: Files, options: IntakeOptions, *, excluded: pa.Array) -> Moveme
     )
 
 
-def _read_file(source: Source, options: IntakeOptions, excluded: pa.Array) -> _FileRows:
+def _read_file(source: Source, options: ReadingRequest, excluded: pa.Array) -> _FileRows:
     """Parse the columns; what is decided for a column is decided by the sound rows only."""
     item, ds, y = (source.columns[name] for name in NEEDED)
     ids = empty_ids(item)
     counts = is_sound(item, ids) & ~excluded_rows(item, excluded)
     where = f"{source.name}, {ds.name}"
-    days = parse_days(ds.texts, ds.weights(counts), today=options.last_day, where=where)
+    days = parse_days(ds.texts, ds.weights(counts), today=np.datetime64(options.today), where=where)
     seen = seen_by(taken(ds, days), options)
     counts &= is_sound(ds, days) & seen
     where = f"{source.name}, {y.name}"

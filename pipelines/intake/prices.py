@@ -8,13 +8,14 @@ import pyarrow as pa
 from ml.contracts.outside import PRICES
 from pipelines.intake.grid import checked_by_items, dense, id_column, on_periods, timestamps
 from pipelines.intake.inference import infer
-from pipelines.intake.interface import Intake, IntakeOptions
+from pipelines.intake.interface import Intake
 from pipelines.intake.quotes import Quotes, read_quotes
+from pipelines.intake.request import ReadingRequest
 from pipelines.intake.series import Rows
 from pipelines.intake.wording import counted
 
 
-def read_prices(path: Path, options: IntakeOptions) -> Intake:
+def read_prices(path: Path, options: ReadingRequest) -> Intake:
     """Read prices from a file or a folder of files.
 
     ``options.gaps`` and ``options.frequency`` are for demand: a gap between prices stays missing,

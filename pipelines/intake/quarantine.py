@@ -1,7 +1,5 @@
 """Cells that could not be used: why, and the file that lists them."""
 
-import os
-import tempfile
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
+
+from ml.durable import remove, staged
 
 SCHEMA = pa.schema(
     [
@@ -126,39 +126,18 @@ def first_cell(quarantine: pa.Table) -> str:
     )
 
 
-class Quarantined(Protocol):
-    """An ``Intake`` or an ``IntakeError``: what carries the cells that were set aside."""
-
-    @property
-    def quarantine(self) -> pa.Table:
-        """Rows of :data:`SCHEMA`."""
-        ...
-
-
-def write_quarantine(intake: Quarantined, folder: Path, stem: str) -> Path | None:
-    """Write what an intake set aside as ``<folder>/<stem>.csv``, whole or not at all.
-
-    Args:
-        intake: What was read, or the error that ended the reading.
-        folder: Made where missing.
-        stem: File name without its ending.
+def write_quarantine(cells: pa.Table, folder: Path, stem: str) -> Path | None:
+    """Write the cells that an intake set aside as ``<folder>/<stem>.csv``, whole or not at all.
 
     Returns:
-        The file; ``None`` when nothing was quarantined: a file of an earlier run is removed.
+        The file; ``None`` when nothing was set aside: a file of an earlier run is removed.
     """
     target = folder / f"{stem}.csv"
-    if not intake.quarantine.num_rows:
-        target.unlink(missing_ok=True)
+    if not cells.num_rows:
+        remove(target)
         return None
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{stem}-", suffix=".csv")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        pa_csv.write_csv(intake.quarantine, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staged(target) as beside:
+        pa_csv.write_csv(cells, beside)
     return target
 
 

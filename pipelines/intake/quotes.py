@@ -10,7 +10,7 @@ from ml.contracts.demand import ABSURD
 from pipelines.intake.cutoff import on_later_rows, seen_by
 from pipelines.intake.dates import parse_days
 from pipelines.intake.decimals import parse_numbers
-from pipelines.intake.interface import IntakeError, IntakeOptions
+from pipelines.intake.interface import IntakeError
 from pipelines.intake.parsed import Parsed
 from pipelines.intake.price_columns import choose_price_columns, series_name, value_columns
 from pipelines.intake.quarantine import Reason, combined, fault_code, listed
@@ -26,6 +26,7 @@ from pipelines.intake.reading import (
     taken,
 )
 from pipelines.intake.repeats import contradicting_rows, one_of_each, refuse_repeated, repeated_rows
+from pipelines.intake.request import ReadingRequest
 from pipelines.intake.series import Rows, unified, usable_items
 from pipelines.intake.source import Mask, Source, TextColumn
 from pipelines.intake.wording import counted, named
@@ -67,7 +68,7 @@ class _Block:
     rows: Rows
 
 
-def read_quotes(path: Path, options: IntakeOptions) -> Quotes:
+def read_quotes(path: Path, options: ReadingRequest) -> Quotes:
     """Read price rows; unusable series have no say in how the others are read.
 
     Raises:
@@ -88,7 +89,7 @@ def read_quotes(path: Path, options: IntakeOptions) -> Quotes:
     return quotes
 
 
-def _read(files: Files, options: IntakeOptions, *, excluded: pa.Array) -> Quotes:
+def _read(files: Files, options: ReadingRequest, *, excluded: pa.Array) -> Quotes:
     blocks: list[_Block] = []
     aside, remarks = list(files.broken), []
     for source in files.sources:
@@ -118,7 +119,7 @@ def _read(files: Files, options: IntakeOptions, *, excluded: pa.Array) -> Quotes
 
 
 def _read_file(
-    source: Source, options: IntakeOptions, excluded: pa.Array
+    source: Source, options: ReadingRequest, excluded: pa.Array
 ) -> tuple[list[_Block], list[pa.Table], list[str]]:
     """The value columns of a file, its faulty cells, and what was decided in reading it."""
     ds, series = source.columns["ds"], source.columns.get("series")
@@ -130,7 +131,7 @@ def _read_file(
         counts = sound & ~excluded_rows(series, excluded)
         cells.append(cell_faults(source, "series", ids, items=series))
     where = f"{source.name}, {ds.name}"
-    days = parse_days(ds.texts, ds.weights(counts), today=options.last_day, where=where)
+    days = parse_days(ds.texts, ds.weights(counts), today=np.datetime64(options.today), where=where)
     cells.append(cell_faults(source, "ds", days, items=series))
     seen = seen_by(taken(ds, days), options)
     sound = sound & is_sound(ds, days) & seen
@@ -190,7 +191,7 @@ def _joined(blocks: list[_Block]) -> tuple[pa.Array, Rows]:
 
 
 def _settled(
-    blocks: list[_Block], options: IntakeOptions, where: str
+    blocks: list[_Block], options: ReadingRequest, where: str
 ) -> tuple[list[_Block], list[pa.Table], list[str]]:
     """Set aside rows of one series and day that disagree; those that agree count once."""
     ids, rows = _joined(blocks)

@@ -1,6 +1,6 @@
 """Where a run's data comes from: files named, the user's folder, processed tables, the sample."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.errors import ConfigError
-from ml.logs import logger
 from ml.processed import (
     SYNTHETIC,
     has_processed,
@@ -18,23 +17,12 @@ from ml.processed import (
     read_processed,
 )
 from ml.run.inputs import RunInputs
-from pipelines.intake import (
-    Intake,
-    IntakeError,
-    IntakeOptions,
-    UserFiles,
-    collect_user_files,
-    read_demand,
-    read_inventory,
-    read_items,
-    read_prices,
-    write_quarantine,
-)
-from pipelines.intake.command import run as run_etl
+from pipelines.intake.files import collect_user_files
+from pipelines.intake.read_tables import USER_FILES, process_files, read_tables
+from pipelines.intake.request import ReadingRequest
 from pipelines.sample_data import ensure_sample
 
 SAMPLE_REGION = "salvador_ba"
-USER_FILES = Path("raw") / "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +90,8 @@ def find_inputs(named: Named, occasion: Occasion) -> RunInputs:
         return _from_files(named, occasion, "user_files", outside_tables(occasion.data_dir))
     if named.items is not None or named.inventory is not None:
         raise ConfigError("--items-file and --inventory go with --demand: name the demand as well.")
-    if collect_user_files(occasion.data_dir / USER_FILES) is not None:
-        statements = run_etl(
-            UserFiles(), _options(named, occasion, "user_files"), occasion.data_dir
-        )
+    if collect_user_files(occasion.data_dir / USER_FILES):
+        statements = process_files(_request(named, occasion, "user_files"), occasion.data_dir)
         inputs = _from_processed(named, occasion)
         return replace(inputs, statements=(*statements, *inputs.statements))
     if has_processed(occasion.data_dir):
@@ -127,57 +113,24 @@ def _from_sample(named: Named, occasion: Occasion) -> RunInputs:
     return _from_files(own, replace(occasion, region=SAMPLE_REGION), SYNTHETIC, outside)
 
 
-def _options(named: Named, occasion: Occasion, source: str) -> IntakeOptions:
-    return IntakeOptions(
+def _request(named: Named, occasion: Occasion, source: str) -> ReadingRequest:
+    paths = {"demand": named.demand, "prices": named.prices, "items": named.items,
+             "inventory": named.inventory}  # fmt: skip
+    return ReadingRequest(
+        files={table: path for table, path in paths.items() if path is not None},
         today=occasion.today, columns=named.columns, gaps=named.gaps,
         duplicates=named.duplicates, frequency=named.frequency, source=source,
-        until=occasion.as_of,
+        as_of=occasion.as_of,
     )  # fmt: skip
 
 
 def _from_files(
     named: Named, occasion: Occasion, source: str, outside: Mapping[str, pa.Table]
 ) -> RunInputs:
-    options = _options(named, occasion, source)
-    readers: dict[str, tuple[Path | None, Callable[[Path, IntakeOptions], Intake]]] = {
-        "demand": (named.demand, read_demand),
-        "prices": (named.prices, read_prices),
-        "items": (named.items, read_items),
-        "inventory": (named.inventory, read_inventory),
-    }
-    tables: dict[str, pa.Table | None] = dict.fromkeys(readers)
-    statements: tuple[str, ...] = ()
-    flags = []
-    for name, (path, reader) in readers.items():
-        if path is None:
-            continue
-        found = _read(reader, path, options, occasion.data_dir / "quarantine", name)
-        tables[name] = found.table
-        statements = (*statements, *found.statements)
-        if found.quarantine.num_rows:
-            flags.append(f"quarantined_{name}_cells={found.quarantine.num_rows}")
+    read = read_tables(_request(named, occasion, source), occasion.data_dir / "quarantine")
     inputs = inputs_of(
-        tables, as_of=occasion.as_of, today=occasion.today, region=occasion.region,
-        outside=outside if named.drivers else {}, statements=statements,
-        quality_flags=tuple(flags),
+        read.tables, as_of=occasion.as_of, today=occasion.today, region=occasion.region,
+        outside=outside if named.drivers else {}, statements=read.statements,
+        quality_flags=read.quality_flags,
     )  # fmt: skip
     return inputs if named.drivers else replace(inputs, drivers=False)
-
-
-def _read(
-    reader: Callable[[Path, IntakeOptions], Intake],
-    path: Path,
-    options: IntakeOptions,
-    quarantine: Path,
-    name: str,
-) -> Intake:
-    """Read one file; what could not be used is written down even when nothing else is left."""
-    try:
-        found = reader(path, options)
-    except IntakeError as error:
-        write_quarantine(error, quarantine, name)
-        raise
-    written = write_quarantine(found, quarantine, name)
-    logger().info("file_read", table=name, path=str(path), rows=found.table.num_rows,
-                  quarantined=found.quarantine.num_rows, quarantine=str(written))  # fmt: skip
-    return found

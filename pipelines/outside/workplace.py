@@ -10,7 +10,7 @@ from ml.artifacts.lock import results_lock
 from ml.errors import ConfigError
 from ml.logs import logger
 from ml.settings import Settings
-from pipelines.intake.command import day_of_run
+from pipelines.intake.request import day_of_run
 from pipelines.outside.book import Book, look_counts, read_again, stored_looks
 from pipelines.outside.domains import Domain, adapters, domain
 from pipelines.outside.history_file import HistoryFile

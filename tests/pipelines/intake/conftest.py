@@ -1,13 +1,14 @@
 """Small files as a user would bring them."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipelines.intake import IntakeOptions
+from pipelines.intake.request import ReadingRequest
 
-TODAY = np.datetime64("2024-06-30")
+TODAY = date(2024, 6, 30)
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def options():
     """Options of a run on 30 June 2024; keywords change them."""
 
     def make(**choices):
-        return IntakeOptions(**{"today": TODAY, **choices})
+        return ReadingRequest(**{"today": TODAY, **choices})
 
     return make
 

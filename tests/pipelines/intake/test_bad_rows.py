@@ -6,8 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.intake import IntakeError, csv_source, read_demand, write_quarantine
-from pipelines.intake.quarantine import SCHEMA, Reason
+from pipelines.intake import csv_source
+from pipelines.intake.demand import read_demand
+from pipelines.intake.interface import IntakeError
+from pipelines.intake.quarantine import SCHEMA, Reason, write_quarantine
 
 GOOD = ["A,2024-01-01,1", "A,2024-01-02,2", "B,2024-01-01,3", "B,2024-01-02,4"]
 BAD = [
@@ -121,13 +123,13 @@ def test_a_word_that_is_no_flag_costs_the_flag_only(csv, options):
 
 def test_the_quarantine_is_written_as_csv_and_removed_when_empty(csv, options, tmp_path):
     read = read_demand(csv(*GOOD, '"a ""b""\nc",soon,1'), options())
-    path = write_quarantine(read, tmp_path / "quarantine", "demand")
+    path = write_quarantine(read.quarantine, tmp_path / "quarantine", "demand")
     with path.open(newline="") as handle:
         rows = list(csv_module.DictReader(handle))
     assert list(rows[0]) == SCHEMA.names
     assert rows[0]["item_id"] == 'a "b"\nc'
     clean = read_demand(csv(*GOOD), options())
-    assert write_quarantine(clean, tmp_path / "quarantine", "demand") is None
+    assert write_quarantine(clean.quarantine, tmp_path / "quarantine", "demand") is None
     assert list((tmp_path / "quarantine").iterdir()) == []
 
 

@@ -1,5 +1,7 @@
 """What becomes of sound demand rows: sums, returns, sites, gaps."""
 
+from datetime import date
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.errors import ConfigError, DataError
-from pipelines.intake import IntakeOptions, read_demand
+from pipelines.intake.demand import read_demand
+from pipelines.intake.request import ReadingRequest
 
 DENSE = ["A,2024-01-01,0", "A,2024-01-02,2", "A,2024-01-03,0"]
 
@@ -152,7 +155,7 @@ def test_the_order_of_rows_never_changes_the_table(tmp_path_factory, rows, order
     for name, lines in (("a.csv", rows), ("b.csv", shuffled)):
         text = "\n".join(",".join(line) for line in [("item_id", "ds", "y", "site_id"), *lines])
         (folder / name).write_text(text)
-        options = IntakeOptions(today=np.datetime64("2024-06-30"))
+        options = ReadingRequest(today=date(2024, 6, 30))
         tables.append(read_demand(folder / name, options).table)
     assert tables[0].equals(tables[1])
 

@@ -11,8 +11,9 @@ import pytest
 
 from ml.contracts.outside import PRICES
 from ml.errors import ConfigError, DataError
-from pipelines.intake import IntakeError, IntakeOptions, UserFiles
-from pipelines.intake.command import column_mapping, run
+from pipelines.intake.interface import IntakeError
+from pipelines.intake.read_tables import process_files
+from pipelines.intake.request import ReadingRequest, column_mapping
 
 SCRIPT = Path(__file__).parents[3] / "pipelines" / "demand_etl.py"
 GOOD = ["A,2024-01-01,1", "A,2024-01-02,0"]
@@ -66,28 +67,28 @@ def test_help_loads_no_heavy_library(tmp_path):
 
 
 @pytest.fixture
-def today(options):
-    return options()
+def process(options, tmp_path):
+    return lambda **files: process_files(options(files=files), tmp_path)
 
 
-def test_nothing_is_written_where_one_table_is_bad(csv, today, tmp_path):
-    files = UserFiles(demand=csv(*GOOD), items=csv(",x", header="sku,name", name="items.csv"))
+def test_nothing_is_written_where_one_table_is_bad(csv, process, tmp_path):
+    items = csv(",x", header="sku,name", name="items.csv")
     with pytest.raises(IntakeError, match="none of 1 row"):
-        run(files, today, tmp_path)
+        process(demand=csv(*GOOD), items=items)
     assert not (tmp_path / "processed").exists()
     assert "empty_id" in (tmp_path / "quarantine" / "items.csv").read_text()
 
 
-def test_a_later_clean_run_removes_the_quarantine(csv, today, tmp_path):
-    run(UserFiles(demand=csv(*GOOD, "A,soon,1")), today, tmp_path)
+def test_a_later_clean_run_removes_the_quarantine(csv, process, tmp_path):
+    process(demand=csv(*GOOD, "A,soon,1"))
     assert (tmp_path / "quarantine" / "demand.csv").exists()
-    run(UserFiles(demand=csv(*GOOD)), today, tmp_path)
+    process(demand=csv(*GOOD))
     assert not (tmp_path / "quarantine" / "demand.csv").exists()
 
 
-def test_a_folder_without_files_is_refused(today, tmp_path):
+def test_a_folder_without_files_is_refused(process, tmp_path):
     with pytest.raises(DataError, match=r"raw/user: there are no data files.*--demand"):
-        run(UserFiles(), today, tmp_path)
+        process()
 
 
 def published(series, source):
@@ -97,36 +98,36 @@ def published(series, source):
     return pa.table({**row, **rest}).select(PRICES.names).cast(PRICES.schema)
 
 
-def test_prices_of_other_sources_are_kept(csv, today, tmp_path):
+def test_prices_of_other_sources_are_kept(csv, process, tmp_path):
     (tmp_path / "processed").mkdir()
     before = pa.concat_tables([published("usd", "bcb"), published("old", "user_files")])
     pq.write_table(before, tmp_path / "processed" / "prices.parquet")
-    run(UserFiles(prices=csv("2024-01-01,80", header="Date,Brent")), today, tmp_path)
+    process(prices=csv("2024-01-01,80", header="Date,Brent"))
     table = processed(tmp_path, "prices")
     assert table["series"].to_pylist() == ["Brent", "usd"]
     assert table["source"].to_pylist() == ["user_files", "bcb"]
 
 
-def test_a_series_of_another_source_is_not_overwritten(csv, today, tmp_path):
+def test_a_series_of_another_source_is_not_overwritten(csv, process, tmp_path):
     (tmp_path / "processed").mkdir()
     pq.write_table(published("Brent", "eia"), tmp_path / "processed" / "prices.parquet")
     with pytest.raises(DataError, match="'Brent'"):
-        run(UserFiles(prices=csv("2024-01-01,80", header="Date,Brent")), today, tmp_path)
+        process(prices=csv("2024-01-01,80", header="Date,Brent"))
     assert processed(tmp_path, "prices")["source"].to_pylist() == ["eia"]
 
 
-def test_an_id_in_demand_and_prices_is_refused(csv, today, tmp_path):
+def test_an_id_in_demand_and_prices_is_refused(csv, process, tmp_path):
     prices = csv("2024-01-01,80", header="Date,A", name="prices.csv")
     with pytest.raises(DataError, match="1 id in both demand and prices: 'A'"):
-        run(UserFiles(demand=csv(*GOOD), prices=prices), today, tmp_path)
+        process(demand=csv(*GOOD), prices=prices)
 
 
-def test_files_are_written_as_the_design_says(csv, today, tmp_path):
-    run(UserFiles(demand=csv(*GOOD)), today, tmp_path)
+def test_files_are_written_as_the_design_says(csv, process, tmp_path):
+    process(demand=csv(*GOOD))
     file = pq.ParquetFile(tmp_path / "processed" / "demand.parquet")
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
     assert file.schema_arrow.field("ds").type == pa.timestamp("us")
-    assert [path.name for path in (tmp_path / "processed").iterdir()] == ["demand.parquet"]
+    assert [path.name for path in (tmp_path / "processed").glob("[!.]*")] == ["demand.parquet"]
 
 
 def test_column_options_become_a_mapping():
@@ -144,4 +145,4 @@ def test_a_column_option_without_both_sides_is_refused(pair):
 
 def test_today_is_required():
     with pytest.raises(TypeError, match="today"):
-        IntakeOptions()
+        ReadingRequest()

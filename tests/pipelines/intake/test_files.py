@@ -3,7 +3,7 @@
 import pytest
 
 from ml.errors import DataError
-from pipelines.intake import UserFiles, collect_user_files
+from pipelines.intake.files import collect_user_files
 
 
 def put(folder, *names):
@@ -32,14 +32,14 @@ def put(folder, *names):
 )
 def test_a_table_is_found_by_its_name(tmp_path, name, table):
     put(tmp_path, name)
-    assert collect_user_files(tmp_path) == UserFiles(**{table: tmp_path / name.split("/")[0]})
+    assert collect_user_files(tmp_path) == {table: tmp_path / name.split("/")[0]}
 
 
 def test_a_missing_or_empty_folder_holds_no_files(tmp_path):
     (tmp_path / "demand").mkdir()
     put(tmp_path, "README.md", ".hidden.csv", "_SUCCESS")
-    assert collect_user_files(tmp_path) is None
-    assert collect_user_files(tmp_path / "nowhere") is None
+    assert collect_user_files(tmp_path) == {}
+    assert collect_user_files(tmp_path / "nowhere") == {}
 
 
 @pytest.mark.parametrize("name", ["sales.csv", "more/part.parquet"])

@@ -3,6 +3,7 @@
 import csv as csv_module
 import gzip
 import io
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from ml.contracts.demand import DEMAND
 from ml.errors import ConfigError, DataError
-from pipelines.intake import IntakeOptions, read_demand
+from pipelines.intake.demand import read_demand
+from pipelines.intake.request import ReadingRequest
 
 ROWS = [
     ('Conexão, 5"', "2024-01-01", 1.5),
@@ -239,7 +241,7 @@ def test_hostile_ids_come_back_exactly(tmp_path_factory, ids, parquet):
         with path.open("w", newline="", encoding="utf-8") as handle:
             writer = csv_module.writer(handle)
             writer.writerows([("item_id", "ds", "y"), *((item, "2024-01-01", 1) for item in ids)])
-    read = read_demand(path, IntakeOptions(today=np.datetime64("2024-06-30")))
+    read = read_demand(path, ReadingRequest(today=date(2024, 6, 30)))
     assert read.table["item_id"].to_pylist() == sorted(ids)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from ml.errors import DataError
 from ml.frequency import Frequency, weekday
-from pipelines.intake import read_demand
+from pipelines.intake.demand import read_demand
 
 MONTHS = [f"2023-{month:02d}-01" for month in range(1, 9)]
 MONTH_ENDS = ["2023-01-31", "2023-02-28", "2023-03-31", "2023-04-30", "2023-05-31", "2023-06-30"]

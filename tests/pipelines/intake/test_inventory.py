@@ -4,7 +4,7 @@ import pytest
 
 from ml.contracts.demand import INVENTORY
 from ml.errors import DataError
-from pipelines.intake import read_inventory
+from pipelines.intake.inventory import read_inventory
 
 HEADER = "item_id,location,date,current_stock,on_order,backorders,lead_time"
 

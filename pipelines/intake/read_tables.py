@@ -1,0 +1,198 @@
+"""The user's files to tables: read in one place, and kept in ``DATA_DIR/processed`` if wanted."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.contracts.base import check
+from ml.contracts.outside import PRICES
+from ml.errors import DataError
+from ml.logs import logger
+from ml.processed import changing, processed_folder, read_table, write_tables
+from pipelines.intake.demand import read_demand
+from pipelines.intake.files import collect_user_files
+from pipelines.intake.interface import Intake, IntakeError
+from pipelines.intake.inventory import read_inventory
+from pipelines.intake.items import read_items
+from pipelines.intake.prices import read_prices
+from pipelines.intake.quarantine import write_quarantine
+from pipelines.intake.request import ReadingRequest
+from pipelines.intake.wording import counted, named
+
+_READERS: Mapping[str, Callable[[Path, ReadingRequest], Intake]] = {
+    "demand": read_demand,
+    "items": read_items,
+    "inventory": read_inventory,
+    "prices": read_prices,
+}
+_KEYS = {"demand": ("item_id", "ds"), "prices": ("series", "ref_date")}
+USER_FILES = Path("raw", "user")
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What was read.
+
+    Attributes:
+        intakes: Each table with its frequency, statements and quarantine, by name.
+        quarantined: The file that lists what was set aside; ``None`` where nothing was.
+        source: Name of the origin in every row of a series.
+    """
+
+    intakes: Mapping[str, Intake]
+    quarantined: Mapping[str, Path | None]
+    source: str
+
+    @property
+    def tables(self) -> dict[str, pa.Table]:
+        """The tables in their contracts, by name."""
+        return {name: intake.table for name, intake in self.intakes.items()}
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """Plain sentences on what was found and done."""
+        return tuple(said for intake in self.intakes.values() for said in intake.statements)
+
+    @property
+    def quality_flags(self) -> tuple[str, ...]:
+        """How many cells of each table were set aside, where any were."""
+        return tuple(
+            f"quarantined_{name}_cells={intake.quarantine.num_rows}"
+            for name, intake in self.intakes.items()
+            if intake.quarantine.num_rows
+        )
+
+
+def process_files(request: ReadingRequest, data_dir: Path) -> list[str]:
+    """Read the files of a request into ``DATA_DIR/processed``: all of its tables, or none.
+
+    Args:
+        request: The files; with none named, what ``data/raw/user`` holds is the whole truth.
+        data_dir: Holds ``raw/user``, ``processed`` and ``quarantine``.
+
+    Returns:
+        Lines to show: what was found and done, and one line a table written.
+
+    Raises:
+        DataError: No files, files that cannot be used, or names that clash.
+        PublishError: The disk is full, or refuses.
+    """
+    files = request.files or collect_user_files(data_dir / USER_FILES)
+    if not files:
+        raise DataError(
+            f"{data_dir / USER_FILES}: there are no data files. Put demand.csv there, or name it: "
+            "--demand PATH."
+        )
+    read = read_tables(replace(request, files=files), data_dir / "quarantine")
+    return keep_tables(read, data_dir, whole=not request.files)
+
+
+def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tables:
+    """Read the files of a request, each table to its contract.
+
+    Args:
+        request: The files, and how they are to be read.
+        quarantine: Folder for the lists of cells set aside, written even when nothing else is
+            left of a file; ``None`` = they are not written.
+
+    Raises:
+        DataError: Files that cannot be used.
+    """
+    intakes, quarantined = {}, {}
+    for table, path in request.files.items():
+        try:
+            found = _READERS[table](path, request)
+        except IntakeError as error:
+            if quarantine is not None:
+                write_quarantine(error.quarantine, quarantine, table)
+            raise
+        written = quarantine and write_quarantine(found.quarantine, quarantine, table)
+        logger().info("file_read", table=table, path=str(path), rows=found.table.num_rows,
+                      quarantined=found.quarantine.num_rows, quarantine=str(written))  # fmt: skip
+        intakes[table], quarantined[table] = found, written
+    return Tables(intakes, quarantined, request.source)
+
+
+def keep_tables(read: Tables, data_dir: Path, *, whole: bool) -> list[str]:
+    """Write the tables to ``DATA_DIR/processed``: all of them, or none.
+
+    Args:
+        read: What was read.
+        data_dir: Holds ``processed``.
+        whole: The user has no other tables: those of earlier readings are removed. Otherwise a
+            table that was not read stays.
+
+    Returns:
+        Lines to show: what was found and done, and one line a table written.
+
+    Raises:
+        DataError: An id in demand and prices, or a series that another source serves too.
+        PublishError: The disk is full, or refuses.
+    """
+    _refuse_shared_ids(read.tables)
+    tables: dict[str, pa.Table | None] = dict(read.tables)
+    folder = processed_folder(data_dir)
+    lines: list[str] = []
+    for table, intake in read.intakes.items():
+        lines += [*intake.statements, *_on_quarantine(read.quarantined[table])]
+        lines.append(_on_table(table, intake, folder))
+    with changing(data_dir):
+        if "prices" in read.tables:
+            tables["prices"] = _beside_others(read.tables["prices"], data_dir, read.source)
+        for table in ("demand", "items", "inventory"):
+            if whole and table not in tables and (folder / f"{table}.parquet").exists():
+                tables[table] = None
+                lines.append(f"{table}.parquet: removed, there is no file of {table} any more.")
+        write_tables(data_dir, tables)
+    return lines
+
+
+def _refuse_shared_ids(tables: Mapping[str, pa.Table]) -> None:
+    if not _KEYS.keys() <= tables.keys():
+        return
+    items, series = (tables[table][key].unique() for table, (key, _) in _KEYS.items())
+    shared = items.filter(pc.is_in(items, value_set=series)).to_pylist()
+    if shared:
+        raise DataError(
+            f"{counted(len(shared), 'id')} in both demand and prices: {named(shared)}. "
+            "Rename them in one of the two."
+        )
+
+
+def _beside_others(prices: pa.Table, data_dir: Path, source: str) -> pa.Table:
+    """The prices read, beside those that other sources have written before."""
+    before = read_table(data_dir, PRICES)
+    if before is None:
+        return prices
+    others = before.filter(pc.not_equal(before["source"], source))
+    shared = others.filter(pc.is_in(others["series"], value_set=prices["series"].unique()))
+    if shared.num_rows:
+        names, sources = (shared[name].unique().to_pylist() for name in ("series", "source"))
+        raise DataError(
+            f"prices.parquet: {counted(len(names), 'series', 'series')} of the user's files come "
+            f"from {named(sources)} too: {named(names)}. Rename them in the file."
+        )
+    joined = pa.concat_tables([others, prices])
+    ordered = joined.sort_by([(key, "ascending") for key in PRICES.key])
+    return check(ordered, PRICES, where="prices.parquet")
+
+
+def _on_quarantine(path: Path | None) -> list[str]:
+    return [] if path is None else [f"{path.name}: cells set aside are listed in {path}."]
+
+
+def _on_table(table: str, intake: Intake, folder: Path) -> str:
+    """The line of one table: rows, items, days and frequency."""
+    rows = intake.table
+    key, day = _KEYS.get(table, ("item_id", None))
+    line = (
+        f"{folder / table}.parquet: {counted(rows.num_rows, 'row')}, "
+        f"{counted(pc.count_distinct(rows[key]).as_py(), 'item')}"
+    )
+    if day is None:
+        return f"{line}."
+    ends = pc.min_max(rows[day]).as_py()
+    return f"{line}, {ends['min']:%Y-%m-%d} to {ends['max']:%Y-%m-%d}, {intake.frequency}."

@@ -1,0 +1,82 @@
+"""What is asked of the intake: which files are read, and how."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from ml.errors import ConfigError
+from ml.frequency import Frequency
+from ml.settings import Settings
+from pipelines.intake.names import refuse_unknown_names
+
+TABLES = ("demand", "prices", "items", "inventory")
+GAPS = ("auto", "missing", "zero")
+DUPLICATES = ("sum", "error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingRequest:
+    """Which files of the user are to be read, and how.
+
+    Attributes:
+        files: A file or a folder of files for each table, by the table's name.
+        today: Last day that a row may be of.
+        as_of: Day that the run is as of: rows of later periods are left out before anything is
+            decided from them; ``None`` = all rows are seen.
+        columns: Wanted column name to its name in the file, for files with names of their own.
+        gaps: What a period without a row means: ``missing``, ``zero`` or ``auto``.
+        duplicates: ``sum`` adds rows of one item, site and day; ``error`` refuses them.
+        frequency: D, B, W or MS; ``None`` infers it. A finer demand is summed to it.
+        source: Name of the origin, written to every row.
+
+    Raises:
+        ConfigError: An option has a value that it cannot have.
+    """
+
+    today: date
+    files: Mapping[str, Path] = field(default_factory=dict)
+    as_of: date | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    gaps: str = "auto"
+    duplicates: str = "sum"
+    frequency: str | None = None
+    source: str = "user_files"
+
+    def __post_init__(self) -> None:
+        """Refuse values outside the closed lists."""
+        _one_of("gaps", self.gaps, GAPS)
+        _one_of("duplicates", self.duplicates, DUPLICATES)
+        if self.frequency is not None:
+            _one_of("frequency", self.frequency, tuple(Frequency))
+
+    @property
+    def forced(self) -> Frequency | None:
+        """The frequency asked for, ``None`` = infer."""
+        return None if self.frequency is None else Frequency(self.frequency)
+
+
+def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"--{option} {value!r}: choose one of: {', '.join(allowed)}.")
+
+
+def column_mapping(pairs: Sequence[str]) -> dict[str, str]:
+    """The mapping that ``--column NAME=FILE_NAME`` options say.
+
+    Raises:
+        ConfigError: An option without ``=``, or a name that no table has.
+    """
+    mapping = {}
+    for pair in pairs:
+        wanted, equals, name = pair.partition("=")
+        if not (equals and wanted.strip() and name.strip()):
+            raise ConfigError(f"--column {pair!r}: write --column item_id=NAME_IN_THE_FILE.")
+        mapping[wanted.strip()] = name.strip()
+    refuse_unknown_names(mapping)
+    return mapping
+
+
+def day_of_run(settings: Settings) -> date:
+    """``TODAY`` of the settings, else the day of the UTC clock."""
+    return settings.today or datetime.now(UTC).date()
