@@ -1,13 +1,15 @@
-"""From the numbers of an item to one action, its reason, and the reason in words."""
+"""From the numbers of an item to one action: the order rules, each a function, first one wins.
 
-from collections.abc import Iterator
+A rule looks at a :class:`Situation` and returns a :class:`Decision`, or ``None`` where it does not
+apply. A new rule is a function here and its place in :data:`RULES`.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ml.inventory.facts import DemandFacts
+from ml.inventory.items import DemandSummary, ItemPolicy, Stock
 from ml.inventory.ordering import Levels, Order
-from ml.inventory.policies import ItemPolicy
 from ml.inventory.risk import Risk
-from ml.inventory.stock import Stock
 
 EXPEDITE_ABOVE = 0.5
 
@@ -18,7 +20,7 @@ class Situation:
 
     Attributes:
         policy: Its parameters.
-        facts: Of its demand.
+        history: Its demand so far.
         stock: Usable stock.
         levels: Reorder point and order-up-to level.
         order: Need and order.
@@ -29,7 +31,7 @@ class Situation:
     """
 
     policy: ItemPolicy
-    facts: DemandFacts
+    history: DemandSummary
     stock: Stock
     levels: Levels
     order: Order
@@ -38,10 +40,16 @@ class Situation:
     reorder_in_days: float | None
     expected_demand: float
 
+    @property
+    def position_text(self) -> str:
+        """Inventory position and reorder point in words."""
+        point = amount(self.levels.reorder_point)
+        return f"Position {amount(self.stock.position)}, reorder point {point}"
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One action, why for machines, and why for people."""
+    """One action, why for machines, and why for people; fields are columns."""
 
     action: str
     reason_code: str
@@ -49,35 +57,14 @@ class Decision:
 
 
 def decide(case: Situation) -> Decision:
-    """The first action that applies: expedite, order, cut, look, leave alone.
-
-    Orders that a person has to see first become ``review``: where what is on order is not known,
-    where the last stock of a phased-out item would be more than its need, where no quantity
-    satisfies the limits. Excess of critical and insurance items is only ever reviewed.
-    """
-    return next(_candidates(case))
+    """The decision of the first rule that applies."""
+    return next(decision for rule in RULES if (decision := rule(case)) is not None)
 
 
-def _candidates(case: Situation) -> Iterator[Decision]:
-    if not case.policy.is_stocked:
-        yield _not_stocked(case)
-    if case.order.net_requirement > 0.0:
-        yield from _objections(case)
-    if case.risk.before_receipt > EXPEDITE_ABOVE:
-        chance = f"{case.risk.before_receipt:.0%} chance to be short before an order can arrive"
-        yield Decision("expedite", "stockout_risk_before_receipt", f"{chance}. {_position(case)}.")
-    if case.order.quantity > 0.0:
-        text = f"{_position(case)}; order {amount(case.order.quantity)}."
-        yield Decision("order_now", "ip_below_rop", text)
-    soon = case.reorder_in_days
-    if soon is not None and soon <= case.policy.review_period_days:
-        text = f"{_position(case)}; expected to be reached in {soon:.0f} days."
-        yield Decision("order_soon", "rop_crossed_before_next_review", text)
-    yield from _too_much(case)
-    yield _nothing_to_do(case)
-
-
-def _not_stocked(case: Situation) -> Decision:
+def leave_unstocked(case: Situation) -> Decision | None:
+    """What is not stocked is never ordered; what is left of it may be too much."""
+    if case.policy.is_stocked:
+        return None
     text = f"Status {case.policy.status}: no orders; position {amount(case.stock.position)}"
     if case.excess > 0.0:
         action = "review" if case.policy.is_critical else "review_excess"
@@ -85,43 +72,105 @@ def _not_stocked(case: Situation) -> Decision:
     return Decision("none", "not_stocked", f"{text}.")
 
 
-def _objections(case: Situation) -> Iterator[Decision]:
-    need, quantity = case.order.net_requirement, case.order.quantity
-    if quantity == 0.0:
-        limit = amount(case.policy.max_order_qty)
-        text = f"Need {amount(need)}, but the largest order {limit} is below the smallest "
-        yield Decision("review", "order_limits_conflict", f"{text}{amount(case.levels.lot)}.")
-    if case.stock.on_order is None:
-        text = f"{_position(case)}; order {amount(quantity)} unless some is on order already."
-        yield Decision("review", "on_order_unknown", text)
-    if case.policy.status == "phase_out" and quantity > need:
-        text = f"Phased out: need {amount(need)}, smallest order {amount(quantity)}."
-        yield Decision("review", "phase_out_above_need", text)
+def review_limits(case: Situation) -> Decision | None:
+    """No quantity satisfies the limits of the order."""
+    if case.order.net_requirement_qty <= 0.0 or case.order.order_qty > 0.0:
+        return None
+    need, limit = amount(case.order.net_requirement_qty), amount(case.policy.max_order_qty)
+    text = f"Need {need}, but the largest order {limit} is below the smallest "
+    return Decision("review", "order_limits_conflict", f"{text}{amount(case.levels.order_lot)}.")
 
 
-def _too_much(case: Situation) -> Iterator[Decision]:
+def review_unknown_on_order(case: Situation) -> Decision | None:
+    """Whether the need is on order already is not known."""
+    if case.order.net_requirement_qty <= 0.0 or case.stock.on_order is not None:
+        return None
+    quantity = amount(case.order.order_qty)
+    text = f"{case.position_text}; order {quantity} unless some is on order already."
+    return Decision("review", "on_order_unknown", text)
+
+
+def review_last_order(case: Situation) -> Decision | None:
+    """The last order of a phased-out item would be more than its need."""
+    need, quantity = case.order.net_requirement_qty, case.order.order_qty
+    if need <= 0.0 or case.policy.status != "phase_out" or quantity <= need:
+        return None
+    text = f"Phased out: need {amount(need)}, smallest order {amount(quantity)}."
+    return Decision("review", "phase_out_above_need", text)
+
+
+def expedite(case: Situation) -> Decision | None:
+    """An order placed now more likely than not comes too late."""
+    chance = case.risk.p_stockout_before_receipt
+    if chance <= EXPEDITE_ABOVE:
+        return None
+    text = f"{chance:.0%} chance to be short before an order can arrive. {case.position_text}."
+    return Decision("expedite", "stockout_risk_before_receipt", text)
+
+
+def order_now(case: Situation) -> Decision | None:
+    """There is a need, and a quantity for it."""
+    if case.order.order_qty <= 0.0:
+        return None
+    text = f"{case.position_text}; order {amount(case.order.order_qty)}."
+    return Decision("order_now", "ip_below_rop", text)
+
+
+def order_soon(case: Situation) -> Decision | None:
+    """The reorder point is expected to be reached before the next review."""
+    days = case.reorder_in_days
+    if days is None or days > case.policy.review_period_days:
+        return None
+    text = f"{case.position_text}; expected to be reached in {days:.0f} days."
+    return Decision("order_soon", "rop_crossed_before_next_review", text)
+
+
+def reduce_excess(case: Situation) -> Decision | None:
+    """There is too much; of critical and insurance items that is only ever reviewed."""
     if case.excess <= 0.0:
-        return
-    on_order = case.stock.arriving
-    reason = "po_exceeds_need" if on_order > 0.0 else "cover_above_limit"
-    action = "reduce_or_cancel_po" if on_order > 0.0 else "review_excess"
+        return None
     text = f"Position {amount(case.stock.position)} is {amount(case.excess)} above need"
-    text += f", {amount(on_order)} of it on order." if on_order > 0.0 else "."
-    yield Decision("review" if case.policy.is_critical else action, reason, text)
+    action, reason = "review_excess", "cover_above_limit"
+    if case.stock.arriving > 0.0:
+        action, reason = "reduce_or_cancel_po", "po_exceeds_need"
+        text = f"{text}, {amount(case.stock.arriving)} of it on order"
+    return Decision("review" if case.policy.is_critical else action, reason, f"{text}.")
 
 
-def _nothing_to_do(case: Situation) -> Decision:
-    if case.facts.demand_class == "new":
-        text = f"New item: {case.facts.n_nonzero} demands in {case.facts.n_obs} periods."
-        return Decision("review", "new_item", text)
-    if case.expected_demand == 0.0:
-        return Decision("none", "no_demand_expected", "No demand expected and none owed.")
-    return Decision("hold", "stock_sufficient", f"{_position(case)}.")
+def review_new(case: Situation) -> Decision | None:
+    """The history is too short to leave the item alone."""
+    if case.history.demand_class != "new":
+        return None
+    text = f"New item: {case.history.n_nonzero} demands in {case.history.n_obs} periods."
+    return Decision("review", "new_item", text)
 
 
-def _position(case: Situation) -> str:
-    point = amount(case.levels.reorder_point)
-    return f"Position {amount(case.stock.position)}, reorder point {point}"
+def expect_nothing(case: Situation) -> Decision | None:
+    """Nobody will ask for it."""
+    if case.expected_demand != 0.0:
+        return None
+    return Decision("none", "no_demand_expected", "No demand expected and none owed.")
+
+
+def hold(case: Situation) -> Decision:
+    """There is enough."""
+    return Decision("hold", "stock_sufficient", f"{case.position_text}.")
+
+
+RULES: tuple[Callable[[Situation], Decision | None], ...] = (
+    leave_unstocked,
+    review_limits,
+    review_unknown_on_order,
+    review_last_order,
+    expedite,
+    order_now,
+    order_soon,
+    reduce_excess,
+    review_new,
+    expect_nothing,
+    hold,
+)
+"""In their order: what is not stocked, what a person has to see first, order, cut, leave alone."""
 
 
 def amount(value: float) -> str:

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ml.inventory.facts import DemandFacts
-from ml.inventory.policies import ItemPolicy
+from ml.inventory.items import DemandSummary, ItemPolicy
 
 ALERT_DAYS = (("critical", 7.0), ("high", 14.0), ("medium", 30.0))
 FEW_DEMANDS = 5
@@ -44,24 +43,24 @@ def alert_level(days_to_rupture: float, *, is_capped: bool) -> str | None:
     return next((level for level, days in ALERT_DAYS if days_to_rupture < days), "normal")
 
 
-def trust_flags(facts: DemandFacts, policy: ItemPolicy) -> list[str]:
+def trust_flags(history: DemandSummary, policy: ItemPolicy) -> list[str]:
     """Quality flags of the forecast behind a row."""
     flags = []
-    if facts.n_nonzero < FEW_DEMANDS:
+    if history.n_nonzero < FEW_DEMANDS:
         flags.append("few_demands")
-    if facts.model_role != "champion":
+    if history.model_role != "champion":
         flags.append("model_fallback")
-    achieved = facts.backtest_csl
+    achieved = history.backtest_csl
     if achieved is not None and policy.service_target - achieved > BACKTEST_GAP:
         flags.append("backtest_gap")
     return flags
 
 
-def confidence(facts: DemandFacts, flags: set[str], mode: str) -> str:
+def confidence(history: DemandSummary, flags: set[str], mode: str) -> str:
     """Low where the forecast is weak, medium where an input was assumed or nothing was tested."""
     if mode == "insufficient" or flags & {"few_demands", "model_fallback", "backtest_gap"}:
         return "low"
-    return "medium" if flags & _ASSUMPTIONS or facts.backtest_csl is None else "high"
+    return "medium" if flags & _ASSUMPTIONS or history.backtest_csl is None else "high"
 
 
 def months_between(start: np.datetime64 | None, end: np.datetime64) -> float | None:
@@ -73,13 +72,18 @@ def months_between(start: np.datetime64 | None, end: np.datetime64) -> float | N
 
 
 def slob_class(
-    policy: ItemPolicy, facts: DemandFacts, *, excess: float, idle_months: float | None, days: float
+    policy: ItemPolicy,
+    history: DemandSummary,
+    *,
+    excess: float,
+    idle_months: float | None,
+    days: float,
 ) -> str:
     """Slow is said by the frequency of demand, excess by quantity; the one is not the other.
 
     Args:
         policy: The item's parameters.
-        facts: Of its demand.
+        history: Of its demand.
         excess: Units above every need.
         idle_months: Months since the last demand; ``None`` = never any.
         days: Length of a period [days].
@@ -90,7 +94,7 @@ def slob_class(
         return "no_demand"
     if excess > 0.0:
         return "excess"
-    return "slow" if facts.adi is not None and facts.adi * days > SLOW_DAYS else "ok"
+    return "slow" if history.adi is not None and history.adi * days > SLOW_DAYS else "ok"
 
 
 def priority_score(policy: ItemPolicy, p_stockout_no_order: float) -> float:

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from ml.inventory.cumulative import sample_quantile
-from ml.inventory.policies import ItemPolicy
+from ml.inventory.items import ItemPolicy
+from ml.inventory.lead_time_demand import sample_quantile
 from ml.panel import Floats
 
 SLOW_CLASSES = frozenset({"intermittent", "lumpy", "no_demand", "too_few", "new"})
@@ -13,7 +13,7 @@ _ROUNDING = 1e-9  # orders: 3 packs of 0.1 are 0.30000000000000004
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """What a policy compares the inventory position with [units].
+    """What a policy compares the inventory position with [units]; fields are columns.
 
     Attributes:
         policy: ``RsS`` where orders come in lots, ``base_stock`` for slow movers, ``RS`` for the
@@ -21,26 +21,26 @@ class Levels:
         reorder_point: s: a position at or below it calls for an order.
         order_up_to: S: what the order fills up to.
         safety_stock: s less the mean demand; ``None`` where nothing is stocked.
-        lot: Smallest order.
+        order_lot: Smallest order.
     """
 
     policy: str
     reorder_point: float
     order_up_to: float
     safety_stock: float | None
-    lot: float
+    order_lot: float
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to order now [units], before and after the constraints, and which of them decided."""
 
-    net_requirement: float
-    quantity: float
-    constraint: str = "none"
+    net_requirement_qty: float
+    order_qty: float
+    binding_constraint: str = "none"
 
 
-def order_lot(policy: ItemPolicy, *, whole_units: bool) -> float:
+def smallest_order(policy: ItemPolicy, *, whole_units: bool) -> float:
     """Smallest order that ``moq`` and ``order_multiple`` allow [units]; 0 = any quantity."""
     step = _order_step(policy, whole_units=whole_units)
     return _round_up(max(policy.moq, step), step)
@@ -62,7 +62,7 @@ def policy_levels(
         demand_class: Class of the history; decides the policy's name alone.
         whole_units: Whether to round the levels up to whole units.
     """
-    lot = order_lot(policy, whole_units=whole_units)
+    lot = smallest_order(policy, whole_units=whole_units)
     if not policy.is_stocked:
         return Levels("do_not_stock", 0.0, 0.0, None, lot)
     reorder_point = sample_quantile(ordered, policy.service_target)
@@ -75,13 +75,13 @@ def policy_levels(
         reorder_point=reorder_point,
         order_up_to=reorder_point + lot if in_lots else reorder_point,
         safety_stock=reorder_point - float(ordered.mean()),
-        lot=lot,
+        order_lot=lot,
     )
 
 
 def limits_conflict(levels: Levels, policy: ItemPolicy) -> bool:
     """Whether not even the smallest order is within ``max_order_qty``."""
-    return levels.lot > policy.max_order_qty
+    return levels.order_lot > policy.max_order_qty
 
 
 def size_order(levels: Levels, policy: ItemPolicy, position: float, *, whole_units: bool) -> Order:

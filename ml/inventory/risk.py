@@ -4,46 +4,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.inventory.cumulative import ItemPaths, sample_quantile, time_to_exceed
-from ml.inventory.stock import Stock
-from ml.panel import Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Demand of each path over its own lead time and protection interval, all (S,).
-
-    Attributes:
-        lead_periods: Drawn lead times [periods].
-        until_receipt: Demand until an order placed now arrives [units].
-        protected: Demand over review period plus lead time [units].
-        ordered: The same, ascending.
-    """
-
-    lead_periods: Floats
-    until_receipt: Floats
-    protected: Floats
-    ordered: Floats
+from ml.inventory.items import Stock
+from ml.inventory.lead_time_demand import (
+    ItemPaths,
+    LeadTimeDemand,
+    sample_quantile,
+    time_to_exceed,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """Chances of running short, and what it would cost in units.
+    """Chances of running short, and what it would cost in units; fields are columns.
 
     Attributes:
-        before_receipt: Chance to be short before an order placed now arrives.
-        no_order: Chance to be short in the protection interval without an order.
-        with_order: The same with the recommended order.
-        backorder_units: Mean units owed at the interval's end without an order.
-        fill_rate: Share of the interval's demand that is served from stock, with the order;
-            ``None`` where no demand is expected.
+        p_stockout_before_receipt: Chance to be short before an order placed now arrives.
+        p_stockout_no_order: Chance to be short in the protection interval without an order.
+        p_stockout_with_order: The same with the recommended order.
+        expected_backorder_units: Mean units owed at the interval's end without an order.
+        expected_fill_rate_with_order: Share of the interval's demand that is served from stock,
+            with the order; ``None`` where no demand is expected.
     """
 
-    before_receipt: float
-    no_order: float
-    with_order: float
-    backorder_units: float
-    fill_rate: float | None
+    p_stockout_before_receipt: float
+    p_stockout_no_order: float
+    p_stockout_with_order: float
+    expected_backorder_units: float
+    expected_fill_rate_with_order: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +50,7 @@ class Cover:
     low_reached: bool
 
 
-def stockout_risk(interval: Interval, stock: Stock, quantity: float) -> Risk:
+def stockout_risk(demand: LeadTimeDemand, stock: Stock, quantity: float) -> Risk:
     """Risks of one item.
 
     What is on order arrives together with an order placed now, one drawn lead time from today:
@@ -73,41 +60,41 @@ def stockout_risk(interval: Interval, stock: Stock, quantity: float) -> Risk:
     The same paths and lead times are used with and without the order.
 
     Args:
-        interval: Demand until receipt and over the interval.
+        demand: Until receipt until receipt and over the demand.
         stock: Usable stock.
         quantity: The recommended order [units].
     """
-    early = interval.until_receipt > stock.available
-    late = interval.protected > stock.position
-    late_with_order = interval.protected > stock.position + quantity
+    early = demand.until_receipt > stock.available
+    late = demand.protected > stock.position
+    late_with_order = demand.protected > stock.position + quantity
     return Risk(
-        before_receipt=float(early.mean()),
-        no_order=float((early | late).mean()),
-        with_order=float((early | late_with_order).mean()),
-        backorder_units=float(np.maximum(interval.protected - stock.position, 0.0).mean()),
-        fill_rate=_fill_rate(interval, stock, quantity),
+        p_stockout_before_receipt=float(early.mean()),
+        p_stockout_no_order=float((early | late).mean()),
+        p_stockout_with_order=float((early | late_with_order).mean()),
+        expected_backorder_units=float(np.maximum(demand.protected - stock.position, 0.0).mean()),
+        expected_fill_rate_with_order=_fill_rate(demand, stock, quantity),
     )
 
 
-def _fill_rate(interval: Interval, stock: Stock, quantity: float) -> float | None:
+def _fill_rate(demand: LeadTimeDemand, stock: Stock, quantity: float) -> float | None:
     """One less the units not served at once, before and after the receipt, over the demand."""
-    total = float(interval.protected.mean())
+    total = float(demand.protected.mean())
     if total == 0.0:
         return None
-    afterwards = interval.protected - interval.until_receipt
-    short = np.clip(interval.until_receipt - stock.available, 0.0, interval.until_receipt)
-    short += np.clip(interval.protected - stock.position - quantity, 0.0, afterwards)
+    afterwards = demand.protected - demand.until_receipt
+    short = np.clip(demand.until_receipt - stock.available, 0.0, demand.until_receipt)
+    short += np.clip(demand.protected - stock.position - quantity, 0.0, afterwards)
     return min(max(1.0 - float(short.mean()) / total, 0.0), 1.0)
 
 
 def days_of_cover(
-    paths: ItemPaths, interval: Interval, stock: Stock, days_a_period: float
+    paths: ItemPaths, demand: LeadTimeDemand, stock: Stock, days_a_period: float
 ) -> Cover:
     """Walk each path until the stock is short, what is on order arriving after the lead time."""
     first = time_to_exceed(paths, stock.available)
     if stock.arriving > 0.0:
         second = time_to_exceed(paths, stock.position)
-        first = np.where(first < interval.lead_periods, first, second)
+        first = np.where(first < demand.lead_periods, first, second)
     ordered = np.sort(first) * days_a_period
     median, low = sample_quantile(ordered, 0.5), sample_quantile(ordered, 0.1)
     end = paths.horizon * days_a_period

@@ -14,8 +14,7 @@ from ml.ensemble.weights import weights_for
 from ml.evaluation.demand_class import DemandPattern, demand_pattern
 from ml.forecasters.base import Forecast, is_count
 from ml.forecasters.registry import FALLBACK_CHAIN, PER_SERIES, POOLED, forecaster, reference
-from ml.inventory.facts import DemandFacts
-from ml.inventory.policies import ItemPolicy
+from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.recommendations import recommend
 from ml.panel import Panel
 from ml.panel_tables import Refusal
@@ -192,10 +191,10 @@ def _write_rows(
         _save(table, task, "recommendations")
 
 
-def _facts(panel: Panel, row: int, pattern: DemandPattern, combined: CombinedItem) -> DemandFacts:
+def _facts(panel: Panel, row: int, pattern: DemandPattern, combined: CombinedItem) -> DemandSummary:
     values = panel.values[row]
     demanded = np.flatnonzero(np.nan_to_num(values) > 0)
-    return DemandFacts(
+    return DemandSummary(
         item_id=panel.items[row],
         demand_class=pattern.name,
         adi=pattern.adi,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from ml.errors import ConfigError, DataError, first_few
-from ml.inventory.lead_times import protection_periods
-from ml.inventory.policies import ItemPolicy, resolve_policies
+from ml.inventory.items import ItemPolicy, resolve_policies
+from ml.inventory.lead_time_demand import protection_periods
 from ml.panel import Panel
 from ml.panel_tables import Prepared, Refusal
 from ml.run.plan import PanelPlan, fingerprint, make_plan

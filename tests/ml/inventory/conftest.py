@@ -7,8 +7,7 @@ import pyarrow as pa
 import pytest
 
 from ml.frequency import Frequency, period_end
-from ml.inventory.facts import DemandFacts
-from ml.inventory.policies import ItemPolicy
+from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.recommendations import recommend
 from ml.settings import PolicySettings
 
@@ -42,7 +41,7 @@ def build_facts(item_id="A", **changes):
         "backtest_csl": 0.95,
         "backtest_n": 40,
     }
-    return DemandFacts(item_id, **(base | changes))
+    return DemandSummary(item_id, **(base | changes))
 
 
 def build_stock(items=("A",), *, age_days=0, **columns):

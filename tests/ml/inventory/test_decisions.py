@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from ml.contracts.recommendations import ACTIONS, REASONS
 from ml.inventory.decisions import Situation, decide
+from ml.inventory.items import Stock
 from ml.inventory.ordering import Levels, Order
 from ml.inventory.risk import Risk
-from ml.inventory.stock import Stock
 
 CALM = Risk(0.0, 0.1, 0.1, 0.0, 1.0)
 URGENT = Risk(0.51, 0.8, 0.6, 3.0, 0.5)
@@ -25,7 +25,7 @@ def situation(make_policy, make_facts):
         on_order = changes.pop("on_order", 0.0)
         base = {
             "policy": policy,
-            "facts": make_facts(demand_class=changes.pop("demand_class", "smooth")),
+            "history": make_facts(demand_class=changes.pop("demand_class", "smooth")),
             "stock": Stock(on_hand=10.0, on_order=on_order, is_usable=True),
             "levels": Levels("RS", 8.0, 8.0, 2.0, 1.0),
             "order": NO_ORDER,
@@ -53,7 +53,7 @@ def situation(make_policy, make_facts):
             "stockout_risk_before_receipt", id="too much, but too late",
         ),
         pytest.param(
-            {"risk": dataclasses.replace(URGENT, before_receipt=0.5), "order": ORDER},
+            {"risk": dataclasses.replace(URGENT, p_stockout_before_receipt=0.5), "order": ORDER},
             "order_now", "ip_below_rop", id="even odds are not urgent",
         ),
         pytest.param(

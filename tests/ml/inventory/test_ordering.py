@@ -9,9 +9,9 @@ from ml.inventory.ordering import (
     Levels,
     excess_over_need,
     limits_conflict,
-    order_lot,
     policy_levels,
     size_order,
+    smallest_order,
 )
 
 SAMPLE = np.arange(1.0, 101.0)  # its 95 % quantile is 95, its mean 50.5
@@ -33,12 +33,12 @@ def levels_of(policy, **options):
     ],
 )
 def test_lot_is_the_smallest_order(make_policy, moq, multiple, lot):
-    assert order_lot(make_policy(moq=moq, order_multiple=multiple), whole_units=True) == lot
+    assert smallest_order(make_policy(moq=moq, order_multiple=multiple), whole_units=True) == lot
 
 
 def test_divisible_units_can_be_ordered_in_any_amount(make_policy):
-    assert order_lot(make_policy(), whole_units=False) == 0.0
-    assert order_lot(make_policy(moq=2.5), whole_units=False) == 2.5
+    assert smallest_order(make_policy(), whole_units=False) == 0.0
+    assert smallest_order(make_policy(moq=2.5), whole_units=False) == 2.5
 
 
 def test_without_lots_the_order_fills_up_to_the_quantile(make_policy):
@@ -65,7 +65,7 @@ def test_what_is_not_stocked_is_not_ordered(make_policy, status):
     policy = make_policy(status=status)
     levels = levels_of(policy)
     assert (levels.policy, levels.order_up_to, levels.safety_stock) == ("do_not_stock", 0.0, None)
-    assert size_order(levels, policy, -5.0, whole_units=True).quantity == 0.0
+    assert size_order(levels, policy, -5.0, whole_units=True).order_qty == 0.0
 
 
 def test_levels_of_whole_units_are_rounded_up(make_policy):
@@ -110,8 +110,8 @@ def test_safety_stock_may_be_below_zero(make_policy):
 def test_order_by_hand(make_policy, limits, position, net, quantity, constraint):
     policy = make_policy(**limits)
     order = size_order(levels_of(policy), policy, position, whole_units=True)
-    assert (order.net_requirement, order.quantity) == (net, quantity)
-    assert order.constraint == constraint
+    assert (order.net_requirement_qty, order.order_qty) == (net, quantity)
+    assert order.binding_constraint == constraint
 
 
 def test_limits_conflict_where_the_smallest_order_is_above_the_largest(make_policy):
@@ -125,7 +125,7 @@ def test_packs_that_are_no_binary_fractions_are_not_rounded_twice(make_policy):
     policy = make_policy(order_multiple=0.1, service_target=0.3)
     levels = Levels("RS", 0.3, 0.3, 0.0, 0.1)
     order = size_order(levels, policy, 0.0, whole_units=False)
-    assert order.quantity == pytest.approx(0.3)
+    assert order.order_qty == pytest.approx(0.3)
 
 
 constraints = st.fixed_dictionaries(
@@ -143,13 +143,15 @@ def test_every_order_keeps_its_limits_and_meets_the_need(make_policy, limits, po
     levels = levels_of(policy)
     order = size_order(levels, policy, position, whole_units=True)
     if position >= levels.order_up_to:
-        assert order.quantity == 0.0
-    if order.quantity > 0.0:
-        assert order.quantity >= limits["moq"]
-        assert order.quantity <= limits["max_order_qty"]
-        assert limits["order_multiple"] == 0.0 or order.quantity % limits["order_multiple"] == 0.0
-        assert order.quantity >= order.net_requirement or order.constraint == "max_order"
-    elif order.net_requirement > 0.0:
+        assert order.order_qty == 0.0
+    if order.order_qty > 0.0:
+        assert order.order_qty >= limits["moq"]
+        assert order.order_qty <= limits["max_order_qty"]
+        assert limits["order_multiple"] == 0.0 or order.order_qty % limits["order_multiple"] == 0.0
+        assert (
+            order.order_qty >= order.net_requirement_qty or order.binding_constraint == "max_order"
+        )
+    elif order.net_requirement_qty > 0.0:
         assert limits_conflict(levels, policy)
 
 
@@ -160,8 +162,8 @@ def test_more_stock_never_asks_for_a_larger_order(make_policy, limits, position,
         size_order(levels_of(policy), policy, at, whole_units=True)
         for at in (position, position + more)
     ]
-    assert orders[1].quantity <= orders[0].quantity
-    assert orders[1].net_requirement <= orders[0].net_requirement
+    assert orders[1].order_qty <= orders[0].order_qty
+    assert orders[1].net_requirement_qty <= orders[0].net_requirement_qty
 
 
 def test_excess_is_above_both_the_level_and_a_high_demand():

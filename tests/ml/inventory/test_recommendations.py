@@ -409,7 +409,7 @@ def test_paths_that_do_not_fit_the_facts_are_refused(many, run):
 
 def test_an_item_named_twice_is_refused(many, run):
     paths, facts, policies, stock = many
-    with pytest.raises(ValueError, match="each item once: 10 facts, 9"):
+    with pytest.raises(ValueError, match="each item once: 10 histories of 9 items"):
         run(paths, [*facts[:9], facts[0]], policies, stock)
 
 

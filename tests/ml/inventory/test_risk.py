@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.inventory.cumulative import item_paths
-from ml.inventory.risk import Interval, days_of_cover, days_to_reorder, stockout_risk
-from ml.inventory.stock import Stock
+from ml.inventory.items import Stock
+from ml.inventory.lead_time_demand import LeadTimeDemand, prepare_paths
+from ml.inventory.risk import days_of_cover, days_to_reorder, stockout_risk
 
 
 def stock_of(on_hand=0.0, on_order=0.0, backorders=0.0):
@@ -14,7 +14,7 @@ def stock_of(on_hand=0.0, on_order=0.0, backorders=0.0):
 
 def interval_of(until_receipt, protected, lead_periods=1.0):
     first, whole = (np.asarray(x, dtype=float) for x in (until_receipt, protected))
-    return Interval(np.full(len(first), lead_periods), first, whole, np.sort(whole))
+    return LeadTimeDemand(np.full(len(first), lead_periods), first, whole, np.sort(whole))
 
 
 def walked(demand, lead, stock, quantity):
@@ -54,12 +54,12 @@ def test_risks_equal_a_walk_day_by_day(stock, quantity):
     risk = stockout_risk(interval, stock, quantity)
     with_order = [walked(path, lead, stock, quantity) for path in demand]
     without = [walked(path, lead, stock, 0.0) for path in demand]
-    assert risk.before_receipt == pytest.approx(np.mean([w[0] for w in with_order]))
-    assert risk.with_order == pytest.approx(np.mean([w[1] for w in with_order]))
-    assert risk.no_order == pytest.approx(np.mean([w[1] for w in without]))
-    assert risk.backorder_units == pytest.approx(np.mean([w[3] for w in without]))
+    assert risk.p_stockout_before_receipt == pytest.approx(np.mean([w[0] for w in with_order]))
+    assert risk.p_stockout_with_order == pytest.approx(np.mean([w[1] for w in with_order]))
+    assert risk.p_stockout_no_order == pytest.approx(np.mean([w[1] for w in without]))
+    assert risk.expected_backorder_units == pytest.approx(np.mean([w[3] for w in without]))
     late = np.sum([w[2] for w in with_order]) / demand.sum()
-    assert risk.fill_rate == pytest.approx(1.0 - late)
+    assert risk.expected_fill_rate_with_order == pytest.approx(1.0 - late)
 
 
 amounts = st.integers(0, 20).map(float)
@@ -73,16 +73,28 @@ def test_an_order_never_raises_the_risk(demand, on_hand, on_order, backorders, q
     first = [a for a, _ in demand]
     interval = interval_of(first, [a + b for a, b in demand])
     risk = stockout_risk(interval, stock_of(on_hand, on_order, backorders), quantity)
-    assert 0.0 <= risk.before_receipt <= risk.with_order <= risk.no_order <= 1.0
-    assert risk.fill_rate is None or 0.0 <= risk.fill_rate <= 1.0
+    assert (
+        0.0
+        <= risk.p_stockout_before_receipt
+        <= risk.p_stockout_with_order
+        <= risk.p_stockout_no_order
+        <= 1.0
+    )
+    assert (
+        risk.expected_fill_rate_with_order is None
+        or 0.0 <= risk.expected_fill_rate_with_order <= 1.0
+    )
 
 
 def test_the_fill_rate_of_no_demand_is_unknown():
-    assert stockout_risk(interval_of([0, 0], [0, 0]), stock_of(1.0), 0.0).fill_rate is None
+    assert (
+        stockout_risk(interval_of([0, 0], [0, 0]), stock_of(1.0), 0.0).expected_fill_rate_with_order
+        is None
+    )
 
 
 def cover_of(demand, stock, *, lead_periods=1.0, days=7.0):
-    paths = item_paths(np.asarray(demand), np.random.default_rng(0))
+    paths = prepare_paths(np.asarray(demand), np.random.default_rng(0))
     interval = interval_of(np.zeros(len(demand)), np.zeros(len(demand)), lead_periods)
     return days_of_cover(paths, interval, stock, days)
 
@@ -109,13 +121,13 @@ def test_what_is_on_order_helps_only_from_its_receipt_on():
 
 
 def test_days_until_the_slack_is_used_up():
-    paths = item_paths(np.array([[2, 0, 2]]), np.random.default_rng(0))
+    paths = prepare_paths(np.array([[2, 0, 2]]), np.random.default_rng(0))
     assert days_to_reorder(paths, 1.0, 7.0, at_level=False) == 3.5
     assert days_to_reorder(paths, 4.0, 7.0, at_level=False) is None
 
 
 def test_at_a_reorder_point_of_lots_the_last_unit_of_slack_counts():
-    paths = item_paths(np.array([[2, 0, 2]]), np.random.default_rng(0))
+    paths = prepare_paths(np.array([[2, 0, 2]]), np.random.default_rng(0))
     assert days_to_reorder(paths, 2.0, 7.0, at_level=True) == pytest.approx(7.0)
     assert days_to_reorder(paths, 2.0, 7.0, at_level=False) == 14.0
     assert days_to_reorder(paths, 0.0, 7.0, at_level=True) == 0.0

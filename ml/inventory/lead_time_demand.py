@@ -1,14 +1,20 @@
-"""Cumulative demand along sample paths: over a time, and until a level is passed."""
+"""Demand along sample paths until a random lead time is over, and until a level is passed."""
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+from scipy.special import gammaincinv
 
+from ml.frequency import Frequency
+from ml.inventory.items import ItemPolicy
 from ml.panel import Floats
 
+LEAD_TIME_LEVEL = 0.99  # of the lead time that the forecast has to reach
+_ROUNDING = 1e-9  # periods: (7.0 + 1.4) / 1.4 is 6.000000000000001 and not seven periods
 _THINNABLE = 1e6  # units a period: above it the binomial noise is below 0.1 % and is left out
 
 
@@ -35,7 +41,24 @@ class ItemPaths:
         return self.demand.shape[1]
 
 
-def item_paths(demand: npt.NDArray[np.generic], rng: np.random.Generator) -> ItemPaths:
+@dataclass(frozen=True, slots=True)
+class LeadTimeDemand:
+    """Demand of each path over its own lead time and protection interval, all (S,).
+
+    Attributes:
+        lead_periods: Drawn lead times [periods].
+        until_receipt: Demand until an order placed now arrives [units].
+        protected: Demand over review period plus lead time [units].
+        ordered: The same, ascending.
+    """
+
+    lead_periods: Floats
+    until_receipt: Floats
+    protected: Floats
+    ordered: Floats
+
+
+def prepare_paths(demand: npt.NDArray[np.generic], rng: np.random.Generator) -> ItemPaths:
     """Prepare the (S, H) paths of one item."""
     paths = np.asarray(demand, dtype=np.float64)
     cumulative = np.zeros((paths.shape[0], paths.shape[1] + 1))
@@ -107,3 +130,69 @@ def sample_quantile(ordered: Floats, level: float) -> float:
     """
     # The subtraction keeps 0.55 * 100 = 55.00000000000001 from asking for the 56th value.
     return float(ordered[max(math.ceil(level * len(ordered) - 1e-9), 1) - 1])
+
+
+def lead_time_quantile(policy: ItemPolicy, level: float) -> float:
+    """Quantile of the lead time [days]: gamma of the policy's mean and std, constant at std 0."""
+    mean, std = policy.lead_time_days_mean, policy.lead_time_days_std
+    if std == 0.0:
+        return mean
+    shape = (mean / std) ** 2
+    return float(gammaincinv(shape, level)) * mean / shape
+
+
+def protection_periods(policy: ItemPolicy, frequency: Frequency) -> int:
+    """Periods of forecast that the policy needs: review period plus 99 % quantile of lead time.
+
+    >>> fixed = ItemPolicy("A", 14, 0, 7, 0.95)
+    >>> protection_periods(fixed, Frequency.WEEKLY), protection_periods(fixed, Frequency.DAILY)
+    (3, 21)
+    """
+    days = policy.review_period_days + lead_time_quantile(policy, LEAD_TIME_LEVEL)
+    return max(1, math.ceil(days / frequency.days - _ROUNDING))
+
+
+def draw_lead_times(
+    policy: ItemPolicy, n_paths: int, rng: np.random.Generator, *, longest: float
+) -> Floats:
+    """One lead time a path, shape (n_paths,) [days].
+
+    The draws are the mid-quantiles of ``n_paths`` equal strata in random order: the distribution
+    is met almost exactly however few the paths, and equal seeds give the same ranks to every
+    mean, so that a longer lead time is longer on each path.
+
+    Args:
+        policy: Mean and standard deviation; std 0 = constant.
+        n_paths: S, number of paths.
+        rng: Source of the order.
+        longest: Draws are clipped here [days], the end of the forecast. By the choice of
+            :func:`protection_periods` that touches no more than the last 1 % of them.
+    """
+    order = rng.permutation(n_paths)  # drawn in any case, so that later draws stay the same
+    mean, std = policy.lead_time_days_mean, policy.lead_time_days_std
+    if std == 0.0:
+        return np.full(n_paths, min(mean, longest))
+    return np.minimum(_strata((mean / std) ** 2, n_paths)[order] * mean, longest)
+
+
+@lru_cache(maxsize=256)
+def _strata(shape: float, n_paths: int) -> Floats:
+    levels = (np.arange(n_paths) + 0.5) / n_paths
+    return gammaincinv(shape, levels) / shape
+
+
+def demand_over_lead_time(
+    paths: ItemPaths, policy: ItemPolicy, lead_periods: Floats, frequency: Frequency
+) -> LeadTimeDemand:
+    """Demand of each path until its receipt and over its protection interval.
+
+    Args:
+        paths: The item's paths.
+        policy: Its review period counts.
+        lead_periods: (S,) lead times [periods].
+        frequency: Of the periods.
+    """
+    review = policy.review_period_days / frequency.days
+    protected = demand_over(paths, np.minimum(lead_periods + review, paths.horizon))
+    until_receipt = demand_over(paths, lead_periods)
+    return LeadTimeDemand(lead_periods, until_receipt, protected, np.sort(protected))

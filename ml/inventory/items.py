@@ -1,16 +1,21 @@
-"""The parameters of each item's policy, resolved from stock file, item file and settings."""
+"""What is known of an item before anything is computed: its policy, its demand, its stock."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from ml.contracts.demand import INVENTORY, ITEMS
 from ml.frequency import Frequency
 from ml.settings import PolicySettings
 
+WHOLE_COMPANY = "ALL"
+SHORTEST_AGEING_DAYS = 7.0  # a daily review does not make Monday's stock unusable on Wednesday
 _PARAMETERS = tuple(name for name in INVENTORY.names if name in ITEMS.names)
+_STOCK = ("location_id", "snapshot_at", "on_hand", "on_order", "backorders", "reserved")
 Row = Mapping[str, Any]
 
 
@@ -66,6 +71,79 @@ class ItemPolicy:
         return self.criticality in {"A", "insurance"}
 
 
+@dataclass(frozen=True, slots=True)
+class DemandSummary:
+    """The history of an item's demand, and the model behind its sample paths.
+
+    Attributes:
+        item_id: The item.
+        demand_class: smooth, erratic, intermittent, lumpy, no_demand, new, ...
+        adi: Mean interval between periods with demand [periods]; not finite = not known.
+        cv2: Squared coefficient of variation of the sizes.
+        n_obs: Observed periods.
+        n_nonzero: Observed periods with demand.
+        last_demand: Start of the last period with demand; ``None`` = none.
+        model_id: Model of the sample paths.
+        model_role: champion, fallback or naive.
+        backtest_csl: Service achieved in a backtest at the service target.
+        backtest_n: Intervals that it is from.
+        whole_units: Whether the item comes in whole units; ``None`` = whether its paths do.
+    """
+
+    item_id: str
+    demand_class: str | None = None
+    adi: float | None = None
+    cv2: float | None = None
+    n_obs: int = 0
+    n_nonzero: int = 0
+    last_demand: np.datetime64 | None = None
+    model_id: str | None = None
+    model_role: str = "champion"
+    backtest_csl: float | None = None
+    backtest_n: int = 0
+    whole_units: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """Stock of one item [units].
+
+    Attributes:
+        location_id: Where; ``ALL`` = summed over locations.
+        snapshot_at: When it was counted.
+        on_hand: In stock; ``None`` = not known.
+        on_order: Ordered, not yet received; ``None`` = not known.
+        backorders: Owed to customers.
+        reserved: Promised, still in stock.
+        is_usable: Whether quantities may be computed from it.
+        flags: Quality flags.
+    """
+
+    location_id: str = WHOLE_COMPANY
+    snapshot_at: datetime | None = None
+    on_hand: float | None = None
+    on_order: float | None = None
+    backorders: float = 0.0
+    reserved: float = 0.0
+    is_usable: bool = False
+    flags: tuple[str, ...] = ("inventory_absent",)
+
+    @property
+    def available(self) -> float:
+        """What can be handed out: on hand less what is owed or promised; below 0 = owing."""
+        return (self.on_hand or 0.0) - self.backorders - self.reserved
+
+    @property
+    def arriving(self) -> float:
+        """On order, 0 where not known."""
+        return self.on_order or 0.0
+
+    @property
+    def position(self) -> float:
+        """Inventory position: on hand + on order - backorders - reserved."""
+        return self.available + self.arriving
+
+
 def resolve_policies(
     items: Sequence[str],
     items_table: pa.Table | None,
@@ -86,14 +164,14 @@ def resolve_policies(
     Returns:
         One policy an item, in the order of ``items``.
     """
-    stock_rows, item_rows = parameter_rows(inventory_table), parameter_rows(items_table)
+    stock_rows, item_rows = _rows_by_item(inventory_table), _rows_by_item(items_table)
     return {
         item: _resolve(item, stock_rows.get(item, {}), item_rows.get(item, {}), frequency, settings)
         for item in items
     }
 
 
-def parameter_rows(table: pa.Table | None, columns: Iterable[str] = _PARAMETERS) -> dict[str, Row]:
+def _rows_by_item(table: pa.Table | None, columns: Iterable[str] = _PARAMETERS) -> dict[str, Row]:
     """Rows of a table by item, only these columns; a column that it lacks is left out."""
     if table is None:
         return {}
@@ -148,3 +226,54 @@ def _target(rows: tuple[Row, ...], settings: PolicySettings, flags: list[str]) -
         flags.append("service_target_invalid")
         return settings.service_level, "default"
     return target, "item"
+
+
+def read_stock(
+    table: pa.Table | None, policies: Sequence[ItemPolicy], decided_on: np.datetime64
+) -> dict[str, Stock]:
+    """Stock of each item, judged by its age.
+
+    Args:
+        table: Table in the ``inventory`` contract; ``None`` = there is none.
+        policies: Of the wanted items; their review periods set the limits of age.
+        decided_on: Last day that the forecast has seen.
+    """
+    rows = _rows_by_item(table, _STOCK)
+    return {one.item_id: _judge(rows.get(one.item_id), one, decided_on) for one in policies}
+
+
+def _judge(row: Row | None, policy: ItemPolicy, decided_on: np.datetime64) -> Stock:
+    if row is None:
+        return Stock()
+    on_hand, snapshot_at = row.get("on_hand"), row.get("snapshot_at")
+    flags = []
+    if on_hand is None:
+        flags += ["inventory_absent", "on_hand_missing"]
+    if snapshot_at is None:
+        flags += ["inventory_absent", "snapshot_missing"]
+    else:
+        flags += _age_flags(snapshot_at, policy, decided_on)
+    if row.get("on_order") is None:
+        flags.append("on_order_assumed_zero")
+    elif row["on_order"] > 0:
+        flags.append("on_order_eta_assumed")
+    return Stock(
+        location_id=row.get("location_id") or WHOLE_COMPANY,
+        snapshot_at=snapshot_at,
+        on_hand=on_hand,
+        on_order=row.get("on_order"),
+        backorders=row.get("backorders") or 0.0,
+        reserved=row.get("reserved") or 0.0,
+        is_usable=not {"inventory_absent", "stale_inventory_error"} & set(flags),
+        flags=tuple(flags),
+    )
+
+
+def _age_flags(snapshot_at: datetime, policy: ItemPolicy, decided_on: np.datetime64) -> list[str]:
+    age = float((decided_on - np.datetime64(snapshot_at, "D")).astype(np.int64))
+    limit = max(policy.review_period_days, SHORTEST_AGEING_DAYS)
+    if age > 2 * limit:
+        return ["stale_inventory_error"]
+    if age > limit:
+        return ["stale_inventory"]
+    return ["snapshot_after_cutoff"] if age < -limit else []
