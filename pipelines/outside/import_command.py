@@ -26,7 +26,7 @@ from pipelines.outside.report import remarks, table_lines
 from pipelines.outside.windows import Asked
 from pipelines.outside.workplace import catch_up, finish, held, workplace
 from pipelines.sources.base import SourceError
-from pipelines.sources.download import Fetched
+from pipelines.sources.exchange import Fetched
 
 COMMAND = "import_history"
 

@@ -21,8 +21,7 @@ from ml.durable import BLOCK, NewFile, copy_new, disk_errors, make_folder, remov
 from ml.errors import DataError
 from pipelines.outside.raw_log import append, records, turn
 from pipelines.sources.base import Answer, Call
-from pipelines.sources.client_secrets import redacted
-from pipelines.sources.download import Fetched, Validators
+from pipelines.sources.exchange import Fetched, Validators
 
 BODIES = "bodies"
 _PART = ".part"
@@ -198,7 +197,7 @@ def _record(call: Call, fetched: Fetched, day: date, reason: str | None) -> dict
         "sha256": fetched.sha256,
         "bytes": fetched.bytes,
         "file": _file(call, fetched.sha256) if fetched.sha256 else None,
-        "reason": None if reason is None else redacted(reason, call),
+        "reason": None if reason is None else call.redact(reason),
     }
 
 

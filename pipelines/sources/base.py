@@ -5,11 +5,13 @@ It opens no socket and knows no files, so what was fetched once can be read agai
 """
 
 import gzip
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
+from urllib.parse import quote, quote_plus
 
 import pyarrow as pa
 from pydantic import SecretStr
@@ -26,6 +28,10 @@ OBSERVATIONS = pa.schema(
     ]
 )
 """What an adapter gives: units, sources and days of publication are added by its caller."""
+
+
+HIDDEN = "***"
+"""What stands in the place of a key wherever something is written."""
 
 
 class SourceError(DataError):
@@ -105,6 +111,34 @@ class Call:
     def url(self) -> str:
         """The public address without secrets."""
         return f"{self.base}{self.target}"
+
+    @property
+    def url_with_key(self) -> str:
+        """The address to send a request to; never to be written anywhere."""
+        if self.secret is None:
+            return self.url
+        name, value = self.secret
+        joint = "&" if "?" in self.target else "?"
+        key = quote(value.get_secret_value(), safe="")
+        return f"{self.url}{joint}{quote(name, safe='')}={key}"
+
+    def redact(self, text: str) -> str:
+        """A text without the key, however it is spelled."""
+        for spelling in self._spellings():
+            text = text.replace(spelling, HIDDEN)
+        return text
+
+    def redact_bytes(self, body: bytes) -> bytes:
+        """A body without the key, however it is spelled."""
+        for spelling in self._spellings():
+            body = body.replace(spelling.encode(), HIDDEN.encode())
+        return body
+
+    def _spellings(self) -> list[str]:
+        """The key as it is, as an address has it and as JSON has it, the longest first."""
+        key = self.secret[1].get_secret_value() if self.secret else ""
+        spellings = {key, quote(key), quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]}
+        return sorted(spellings - {""}, key=len, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.sources.base import OBSERVATIONS, Answer, Call, Parsed, SourceError, Wanted
-from pipelines.sources.client_secrets import redacted
 
 Row = tuple[str, str | None, date, float, bool]
 """Series, region, start of the period, value, preliminary: a row of OBSERVATIONS."""
@@ -61,7 +60,7 @@ def refused(call: Call, cause: str) -> SourceError:
 
 def without_key(call: Call, text: str) -> str:
     """A foreign text without the key of its call, nor what looks like one in an old answer."""
-    return _ECHOED_KEY.sub(r"\1***", redacted(text, call))
+    return _ECHOED_KEY.sub(r"\1***", call.redact(text))
 
 
 def shown(call: Call, text: str) -> str:

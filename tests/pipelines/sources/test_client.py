@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from ml.logs import logging_to
-from pipelines.sources import download
+from pipelines.sources import exchange
 from pipelines.sources.base import Call, SourceError, UnreachableError
 from pipelines.sources.client import AGENT, Client, Validators
 from tests.pipelines.sources.replay import NO_ANSWER, Replay, Reply
@@ -173,8 +173,8 @@ def test_a_zip_may_be_larger(server, client):
 def test_a_host_that_sends_bodies_without_an_end_is_not_asked_again(
     server, client, monkeypatch, media
 ):
-    monkeypatch.setattr(download, "MOST_BYTES", {"zip": 1 << 20})
-    monkeypatch.setattr(download, "MOST_BYTES_OF_TEXT", 1 << 20)
+    monkeypatch.setattr(exchange, "MOST_BYTES", {"zip": 1 << 20})
+    monkeypatch.setattr(exchange, "MOST_BYTES_OF_TEXT", 1 << 20)
     server.routes["/a"] = Reply(body=b"x" * (2 << 20))
     for _ in range(3):
         with pytest.raises(UnreachableError, match="a body of more than 1 MiB"):

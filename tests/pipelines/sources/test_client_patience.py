@@ -12,12 +12,10 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
+from pipelines.sources import client as client_module
 from pipelines.sources.base import Call, SourceError, UnreachableError
-from pipelines.sources.client import Client
-from pipelines.sources.client_time import FAST, Speed, TimeLimit
-from pipelines.sources.download import _followed
-from pipelines.sources.pacing import Pacing
-from pipelines.sources.retries import TryFailedError, retry_after
+from pipelines.sources.client import Client, Deadline
+from pipelines.sources.exchange import FAST, RefusedError, _follow, excuse_fast, retry_after
 from tests.pipelines.sources.replay import NO_ANSWER, Replay, Reply
 
 GOOD = Reply(body=b"{}")
@@ -125,15 +123,15 @@ def test_a_whole_compressed_body_is_given_uncompressed(server, patient):
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
-        (None, None),
+        (None, 0.0),
         ("0", 0.0),
         (" 120 ", 120.0),
         ("Fri, 20 Nov 2026 12:01:30 GMT", 90.0),
         ("Fri, 20 Nov 2026 12:01:30 -0000", 90.0),
         ("Fri, 20 Nov 2026 11:00:00 GMT", 0.0),  # over
-        ("soon", None),
-        ("-5", None),
-        ("", None),
+        ("soon", 0.0),
+        ("-5", 0.0),
+        ("", 0.0),
     ],
 )
 def test_a_server_says_in_two_forms_when_to_come_back(header, seconds):
@@ -297,11 +295,12 @@ def test_headers_that_never_end_are_cut_at_the_time_limit(header_dripper, tmp_pa
     [("json", 0.0, 0.5), ("csv", 0.0, 0.5), ("html", 0.0, 0.5), ("zip", 1.0, 0.5 + 1.0)],
 )
 def test_a_fast_body_without_an_end_is_cut_at_the_time_limit_and_what_may_be_excused(
-    server, tmp_path, media, least, most
+    server, tmp_path, monkeypatch, media, least, most
 ):
+    monkeypatch.setattr(client_module, "MOST_EXCUSED", 1.0)
     server.routes["/a"] = Reply(body=os.urandom(100 * FAST), drip=20 * FAST)  # would take 5 s
     start = time.monotonic()
-    with Client(time_limit=0.5, scratch=tmp_path, most_excused=1.0) as client:
+    with Client(time_limit=0.5, scratch=tmp_path) as client:
         with pytest.raises(UnreachableError, match="no whole answer in time"):
             client.fetch(call_of(server, media=media), pause=0)
         with pytest.raises(UnreachableError, match=r"in time|used up|given up"):
@@ -333,7 +332,7 @@ def test_a_connection_that_got_stuck_is_left_and_the_cookie_is_kept(server, tmp_
 
 
 def test_the_time_limit_counts_waiting_less_what_was_excused(clock):
-    limit = TimeLimit(10, clock)
+    limit = Deadline(10, clock)
     clock.sleep(5)
     with limit.waiting():
         clock.sleep(4)
@@ -345,7 +344,7 @@ def test_the_time_limit_counts_waiting_less_what_was_excused(clock):
 
 
 def test_no_more_than_half_an_hour_of_a_command_is_excused(clock):
-    limit = TimeLimit(210, clock)
+    limit = Deadline(210, clock)
     with limit.waiting():
         for _ in range(4):  # 4 * 600 s of a body that moves, of which 1,800 s are excused
             clock.sleep(600)
@@ -354,18 +353,16 @@ def test_no_more_than_half_an_hour_of_a_command_is_excused(clock):
     assert limit.is_over()
 
 
-def test_only_windows_in_which_a_body_was_fast_are_excused(clock):
+def test_only_windows_in_which_a_body_was_fast_are_excused():
+    def body():
+        for size in (FAST // 2, 10, FAST, 10):
+            time.sleep(0.21)  # longer than a window
+            yield b"x" * size
+
     excused = []
-    speed = Speed(clock, excused.append)
-    clock.sleep(1)
-    speed.arrived(FAST)
-    clock.sleep(1)
-    speed.arrived(FAST + FAST // 2)
-    clock.sleep(0.125)
-    speed.arrived(2 * FAST)  # within a window
-    clock.sleep(0.125)
-    speed.arrived(3 * FAST, last=True)
-    assert excused == [1.0, 0.25]
+    response = httpx.Response(200, content=body())
+    assert sum(map(len, excuse_fast(response, excused.append))) == FAST // 2 + FAST + 20
+    assert excused == [pytest.approx(0.21, abs=0.05)] * 2
 
 
 def test_requests_to_a_host_start_apart_whichever_source_and_try_they_are_of(
@@ -392,17 +389,15 @@ def test_pauses_are_real(server, tmp_path):
     assert server.log[-1].at - start >= 0.04
 
 
-def test_a_request_keeps_the_distance_of_the_dearer_neighbour(clock):
-    pacing = Pacing(clock)
-    assert pacing.due("host", 5.0) == 0
-    pacing.started("host", 2.0)
-    assert pacing.due("host", 5.0) == 5
-    assert pacing.due("host", 1.0) == 2
-    assert pacing.due("other", 5.0) == 0
-    clock.sleep(1.5)
-    assert pacing.due("host", 1.0) == 0.5
+def test_a_request_keeps_the_distance_of_the_dearer_neighbour(server, patient, clock):
+    server.routes["/"] = GOOD
+    with Replay({"/": GOOD}) as other:
+        for to, pause in ((server, 2.0), (server, 5.0), (server, 1.0), (other, 5.0)):
+            patient.fetch(call_of(to), pause=pause)
+    assert clock.slept == [5.0, 5.0]
     clock.sleep(60)
-    assert pacing.due("host", 1.0) == 0
+    patient.fetch(call_of(server), pause=5.0)
+    assert clock.slept == [5.0, 5.0, 60]
 
 
 def test_our_own_pauses_do_not_use_up_the_time_limit(server, patient, clock):
@@ -425,7 +420,7 @@ def test_our_own_pauses_do_not_use_up_the_time_limit(server, patient, clock):
 def test_a_redirect_stays_on_its_host_and_never_becomes_less_safe(old, new, followed):
     requests = httpx.Request("GET", old), httpx.Request("GET", new)
     if followed:
-        assert _followed(*requests) is requests[1]
+        assert _follow(*requests) is requests[1]
     else:
-        with pytest.raises(TryFailedError, match=r"another place, https?://(www\.)?a\.br"):
-            _followed(*requests)
+        with pytest.raises(RefusedError, match=r"another place, https?://(www\.)?a\.br"):
+            _follow(*requests)
