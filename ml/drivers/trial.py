@@ -19,8 +19,7 @@ from ml.drivers.design import Design, make_design
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.origins import actual_values, scales, typical_size
 from ml.evaluation.scores import pinball
-from ml.features.compute import features_at
-from ml.features.frame import FeatureFrame
+from ml.features.compute import FeatureFrame, features_at
 from ml.frequency import period_end, period_range, periods_after
 from ml.panel import Bools, Drivers, Floats, Ints, Panel, carried_forward
 

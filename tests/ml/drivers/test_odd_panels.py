@@ -7,8 +7,8 @@ from ml.drivers.design import make_design
 from ml.drivers.effects import count_typical_sizes, estimate_effects, sum_counts
 from ml.drivers.study import StudyTask, average_gains, effects_at, fit_at, trial_tasks
 from ml.drivers.trial import design_at, frame_at, try_origin
+from ml.features.compute import FeatureFrame
 from ml.features.declarations import BY_NAME
-from ml.features.frame import FeatureFrame
 from ml.frequency import Frequency, period_range
 from ml.panel import Panel, learnable_items
 
