@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ml.artifacts.commit_log import CommitRecord, commits
 from ml.artifacts.manifest import read_manifest
@@ -22,10 +21,10 @@ from ml.contracts.metrics import METRICS
 from ml.ensemble.leave_one_out import add_ensemble
 from ml.errors import ConfigError, DataError, ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
-from ml.evaluation.origins import BacktestPoints, join_chunks, pick_item
+from ml.evaluation.origins import BacktestPoints, pick_item
 from ml.evaluation.scores import measure_losses
-from ml.forecasters.per_series import PARTS
-from ml.forecasters.registry import PER_SERIES, POOLED
+from ml.forecasters.base import saved_items
+from ml.forecasters.registry import FAMILIES
 from ml.panel import Floats
 from ml.processed import has_processed, read_processed
 from ml.reporting.explanation import (
@@ -35,9 +34,9 @@ from ml.reporting.explanation import (
     Row,
     explain_forecast,
 )
-from ml.run.backtest import read_ensemble
+from ml.run.backtest import read_backtests, read_ensemble
 from ml.run.commands import today
-from ml.run.model_store import DONE, ModelStore, read_json
+from ml.run.model_store import ModelStore
 from ml.settings import Settings
 
 
@@ -60,7 +59,7 @@ def explain(item: str, config: Settings, results: Path) -> str:
         return _explain_refusal(item, results, record)
     first = rows[0]
     folder = _panel_folder(ModelStore(config.models_dir, first["dataset_id"]), first)
-    backtests = _backtests(folder / "ensemble")
+    backtests = read_backtests(folder / "ensemble")
     shares = {row["model"]: row["weight"] for row in _rows(results, FORECAST_MODELS.name, item)
               if row["horizon_step"] == 1}  # fmt: skip
     return explain_forecast(
@@ -72,7 +71,7 @@ def explain(item: str, config: Settings, results: Path) -> str:
             history=_read_history(item, first, config),
             ensemble=read_ensemble(folder / "ensemble"),
             shares=shares,
-            failures=_failures(folder, item, set(shares), backtests),
+            failures=_failures(_saved(folder, first), set(shares), backtests),
             backtest=_score_item(item, backtests, first["kind"]),
             tried=len(backtests[0].items) if backtests else 0,
             metrics=_read_metrics(results, first["dataset_id"], first["kind"], folder.name),
@@ -116,7 +115,7 @@ def _panel_folder(store: ModelStore, first: Row) -> Path:
     """
     prefix = f"{first['kind']}_{first['frequency'].lower()}"
     for folder in sorted(store.root.glob(f"{prefix}*")):
-        if any(_saved(folder / family, first["item_id"]) for family in PER_SERIES):
+        if _saved(folder, first):
             return folder
     raise ModelError(
         f"models: none of '{first['item_id']}' are saved in '{store.root}': not trained here, or "
@@ -125,11 +124,11 @@ def _panel_folder(store: ModelStore, first: Row) -> Path:
     )
 
 
-def _saved(folder: Path, item: str) -> Row | None:
-    """What a family with one model a series has saved of the item."""
-    wanted = pc.field("item_id") == item
-    tables = [pq.read_table(path, filters=wanted) for path in sorted(folder.glob(PARTS))]
-    return next((row for table in tables for row in table.to_pylist()), None)
+def _saved(panel: Path, first: Row) -> dict[str, Row]:
+    """What each family has saved of the item, by name."""
+    cutoff = str(first["as_of"].date())
+    rows = {name: saved_items(panel / name / cutoff, [first["item_id"]]) for name in FAMILIES}
+    return {name: found[0] for name, found in rows.items() if found}
 
 
 def _read_history(item: str, first: Row, config: Settings) -> ItemHistory | str:
@@ -153,13 +152,6 @@ def _read_history(item: str, first: Row, config: Settings) -> ItemHistory | str:
     return ItemHistory(panel.periods[places[0] :], values[places[0] :], pattern, same)
 
 
-def _backtests(folder: Path) -> list[BacktestPoints]:
-    """What the models said at each origin, latest first."""
-    origins = sorted((path for path in folder.glob("*") if path.is_dir()), reverse=True)
-    parts = [[BacktestPoints.load(path) for path in sorted(one.glob("*.npz"))] for one in origins]
-    return [join_chunks(part) for part in parts if part]
-
-
 def _score_item(item: str, backtests: list[BacktestPoints], kind: str) -> ItemBacktest | None:
     """Scores of the item at the origins; ``None`` if the backtest did not run on it."""
     if not backtests or item not in backtests[0].items:
@@ -181,21 +173,15 @@ def _mean(scores: Sequence[Floats]) -> float | None:
 
 
 def _failures(
-    folder: Path, item: str, present: set[str], backtests: list[BacktestPoints]
+    saved: dict[str, Row], present: set[str], backtests: list[BacktestPoints]
 ) -> dict[str, str]:
     """Why models have no forecast of the item, by model."""
-    tried = backtests[0].models if backtests else (*PER_SERIES, *POOLED)
-    reasons = {}
-    for model in tried:
-        if model in present:
-            continue
-        reason = "no forecast that could be used"
-        if model in PER_SERIES:
-            reason = (_saved(folder / model, item) or {}).get("failure") or reason
-        elif model in POOLED:
-            reason = (read_json(folder / model / DONE) or {}).get("failure", reason)
-        reasons[model] = reason
-    return reasons
+    tried = backtests[0].models if backtests else FAMILIES
+    return {
+        model: saved.get(model, {}).get("failure") or "no forecast that could be used"
+        for model in tried
+        if model not in present
+    }
 
 
 def _read_metrics(results: Path, dataset_id: str, kind: str, panel: str) -> list[Row]:
