@@ -1,12 +1,8 @@
 """Collect the weather of the cities of ``SITES`` into ``DATA_DIR/processed``."""
 
-from pipelines.outside.offer import outside_etl
+from pipelines.outside.cli import etl_app
 
-app = outside_etl(
-    "climate",
-    "Collect the daily weather of the cities of SITES.",
-    "precipitation_mm,humidity_percent",
-)
+app = etl_app("climate")
 
 if __name__ == "__main__":
     app()

@@ -1,8 +1,8 @@
 """Collect the dollar, interest and inflation into ``DATA_DIR/processed``."""
 
-from pipelines.outside.offer import outside_etl
+from pipelines.outside.cli import etl_app
 
-app = outside_etl("economic", "Collect the dollar, Selic, IPCA, IGP-M and IBC-Br.", "usd_brl,ipca")
+app = etl_app("economic")
 
 if __name__ == "__main__":
     app()

@@ -56,7 +56,9 @@ def _run(
 
     from ml.features.compute import features_at
     from ml.features.files import cutoff_day, first_day, last_day, write_features
-    from ml.features.output import draw_features, features_table, outlier_days, summary
+    from ml.features.outliers import outlier_days
+    from ml.features.pictures import draw_features
+    from ml.features.table import features_table, summary
     from ml.settings import settings
 
     config = settings()
@@ -117,7 +119,7 @@ def _today() -> date:
 def _without(tables: dict[str, Any]) -> list[str]:
     """What is not there, and the command that makes it."""
     from ml.processed import MADE_BY
-    from pipelines.outside.domains import DOMAINS
+    from pipelines.outside.domain_sources import DOMAINS
 
     missing = [name for name in DOMAINS if name not in tables]
     lines = [

@@ -34,10 +34,10 @@ def import_history(
     called brent. Values count as known from the day on which they were normally published.
     """
     with exit_on_error():
-        from pipelines.outside.command import say
-        from pipelines.outside.import_command import run_import
+        from pipelines.outside.etl import show_result
+        from pipelines.outside.import_files import run_import
 
-        say(run_import(files, column or [], series, region), typer.echo)
+        show_result(run_import(files, column or [], series, region), typer.echo)
 
 
 if __name__ == "__main__":

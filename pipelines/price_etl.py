@@ -1,10 +1,8 @@
 """Collect Brent, quoted prices and the dollar into ``DATA_DIR/processed``."""
 
-from pipelines.outside.offer import outside_etl
+from pipelines.outside.cli import etl_app
 
-app = outside_etl(
-    "prices", "Collect Brent, the dollar, and the quotes and dividends of SYMBOLS.", "Brent,PETR4"
-)
+app = etl_app("prices")
 
 if __name__ == "__main__":
     app()

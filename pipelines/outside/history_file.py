@@ -13,7 +13,7 @@ from pipelines.intake.decimals import parse_numbers
 from pipelines.intake.names import Found
 from pipelines.intake.source import Source, TextColumn
 from pipelines.intake.sources import open_source
-from pipelines.outside.domains import HISTORY_FILE
+from pipelines.outside.domain_sources import HISTORY_FILE
 from pipelines.sources.base import Answer, Call, Parsed, Wanted
 from pipelines.sources.checks import Row, plausible, refused, rows_table
 

@@ -1,51 +1,56 @@
-"""What was fetched, byte for byte, and when: ``DATA_DIR/raw/<source>/``.
+"""What was fetched, byte for byte: ``DATA_DIR/raw/<source>/bodies/<sha256>.json.gz``.
 
-    log.jsonl                     every look at the source, in order
-    bodies/<sha256>.json.gz       an answer, named by its content; zip files as they are
-
-Everything that was ever processed can be processed again from here, without a network.
+A file is named by its content, and zip files are kept as they are. The ledger says what each one
+answers; all that was ever processed can be processed again from here, without a network.
 """
 
 import gzip
 import hashlib
+import json
 import shutil
+import sqlite3
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ml.durable import BLOCK, NewFile, copy_new, disk_errors, make_folder, remove, replace
+from pydantic import TypeAdapter
+
+from ml.durable import disk_errors, remove, staged
 from ml.errors import DataError
-from pipelines.outside.raw_log import append, records, turn
+from pipelines.outside.ledger import JSON, insert_answer, ledger
 from pipelines.sources.base import Answer, Call
 from pipelines.sources.exchange import Fetched, Validators
 
-BODIES = "bodies"
-_PART = ".part"
-_DO = "Correct that and run again."
+_CALL = TypeAdapter(Call)
+_OF_CALL = ("source", "base", "target", "series", "media", "context", "form", "conditional")
+_OF_FETCHED = ("status", "etag", "last_modified", "content_type", "sha256", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One look at a source.
+class LoggedAnswer:
+    """One answer of a source, as the ledger has it.
 
     Attributes:
+        number: Of the answer, in the order of arrival.
         call: What was asked, less what only sending needs (key, headers, weight, ``no_data``).
         day: Day of the run.
-        retrieved_at: UTC.
         outcome: ``data``, ``unchanged``, ``no_data`` or ``rejected``.
-        answer: What came; ``None`` where nothing did, or where a rejected body was cleared away.
+        body: Where the bytes are; ``None`` where nothing came.
+        sha256: Of the bytes as they came.
+        content_type: Of the response.
         reason: Why it was rejected.
     """
 
+    number: int
     call: Call
     day: date
-    retrieved_at: datetime
     outcome: str
-    answer: Answer | None
+    body: Path | None
+    sha256: str | None
+    content_type: str
     reason: str | None
 
 
@@ -56,10 +61,14 @@ class RawStore:
 
     Args:
         root: ``DATA_DIR/raw``.
+
+    Attributes:
+        logged: Numbers of the answers that were logged here.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
+        self.logged: list[int] = []
         self._whole: set[Path] = set()
 
     def keep(self, call: Call, fetched: Fetched, day: date) -> Answer:
@@ -71,9 +80,8 @@ class RawStore:
         """
         if fetched.body is None or fetched.sha256 is None:
             raise ValueError(f"an answer that is '{fetched.outcome}' has no body to keep")
-        path = self._root / _file(call, fetched.sha256)
-        with disk_errors(f"keeping an answer of {call.source}", _DO), turn(path.parent.parent):
-            make_folder(path.parent)
+        path = self.root / _file(call, fetched.sha256)
+        with disk_errors(f"keeping an answer of {call.source}", "Correct that and run again."):
             if not (path.exists() and _content_sha256(path) == fetched.sha256):
                 _write(fetched.body, path)
             remove(fetched.body)
@@ -81,7 +89,7 @@ class RawStore:
         return Answer(path, day, fetched.content_type)
 
     def log(self, call: Call, fetched: Fetched, day: date, *, reason: str | None = None) -> None:
-        """Write a look into the log.
+        """Write an answer into the ledger.
 
         Args:
             call: What was asked.
@@ -92,53 +100,77 @@ class RawStore:
         Raises:
             PublishError: The disk does not take it.
         """
-        folder = self._root / call.source
-        with disk_errors(f"logging an answer of {call.source}", _DO), turn(folder):
-            append(folder, _record(call, fetched, day, reason))
+        with ledger(self.root) as db:
+            self.logged.append(insert_answer(db, _columns(call, fetched, day, reason)))
 
-    def looks(self, source: str, *, start: int = 0) -> list[Look]:
-        """Looks at a source, in order; each body is checked once.
+    def answers(self, sources: Iterable[str], *, not_in: str | None = None) -> list[LoggedAnswer]:
+        """Answers of some sources, in the order in which they came.
 
         Args:
-            source: Its name.
-            start: So many looks at the beginning are passed over, their bodies left unopened.
+            sources: Names of the sources.
+            not_in: Leave out what the tables of this domain hold.
+        """
+        query = (
+            "SELECT * FROM answers WHERE source IN (SELECT value FROM json_each(?)) AND id NOT IN "
+            "(SELECT answer FROM in_tables WHERE domain = ?) ORDER BY day, retrieved_at, id"
+        )
+        with ledger(self.root) as db:
+            rows = db.execute(query, [json.dumps([*sources]), not_in]).fetchall()
+        return [self._logged(row) for row in rows]
+
+    def body(self, logged: LoggedAnswer) -> Answer:
+        """The bytes of an answer, checked once.
 
         Raises:
-            DataError: A body is missing or damaged.
+            ValueError: There are none.
+            DataError: They are missing or damaged.
         """
-        return [self._look(record) for record in islice(records(self._root / source), start, None)]
+        path = logged.body
+        if path is None:
+            raise ValueError(f"an answer that is '{logged.outcome}' has no body to read")
+        if path not in self._whole:
+            if not path.exists():
+                raise DataError(f"raw store: '{path}' is missing. {_lost(path)}")
+            if _content_sha256(path) != logged.sha256:
+                what = "does not hold what its name says"
+                raise DataError(f"raw store: '{path}' {what}. {_lost(path)}")
+            self._whole.add(path)
+        return Answer(path, logged.day, logged.content_type)
 
     def validators(self, call: Call) -> Validators | None:
-        """Those of the newest data for the same request, if that is still here."""
-        found: dict[str, Any] | None = None
-        for record in records(self._root / call.source, naming=call.target):
-            if record["outcome"] == "data" and _asks(record) == _asks_of(call):
-                found = record
-        if found is None or not (self._root / found["file"]).exists():
+        """With what to ask for "only if it has changed": only if the stored one was read for this.
+
+        The same file serves several series, tables and regions: what was read for others, or from
+        a later day on, is fetched once more.
+        """
+        query = (
+            "SELECT * FROM answers WHERE source = ? AND base = ? AND target = ? AND form = ? "
+            "AND outcome = 'data' ORDER BY id DESC LIMIT 1"
+        )
+        request = [call.source, call.base, call.target, json.dumps(call.form)]
+        with ledger(self.root) as db:
+            row = db.execute(query, request).fetchone()
+        if row is None or not (self.root / row["file"]).exists():
             return None
-        validators = Validators(found["etag"], found["last_modified"])
-        return validators if validators != Validators(None, None) else None
+        before, now = json.loads(row["context"]), dict(call.context)
+        if before.pop("first", "") > now.pop("first", ""):
+            return None
+        before.pop("last", None), now.pop("last", None)
+        found = Validators(row["etag"], row["last_modified"])
+        return found if before == now and found != Validators(None, None) else None
 
-    def _look(self, record: Mapping[str, Any]) -> Look:
-        day, outcome = date.fromisoformat(record["day"]), record["outcome"]
-        answer = None
-        if record["file"] is not None:
-            path = self._root / record["file"]
-            if outcome == "data":
-                self._check(path, record["sha256"])
-            if path.exists():
-                answer = Answer(path, day, record["content_type"])
-        at = datetime.fromisoformat(record["retrieved_at"])
-        return Look(_call(record), day, at, outcome, answer, record["reason"])
-
-    def _check(self, path: Path, sha256: str) -> None:
-        if path in self._whole:
-            return
-        if not path.exists():
-            raise DataError(f"raw store: '{path}' is missing. {_lost(path)}")
-        if _content_sha256(path) != sha256:
-            raise DataError(f"raw store: '{path}' does not hold what its name says. {_lost(path)}")
-        self._whole.add(path)
+    def _logged(self, row: sqlite3.Row) -> LoggedAnswer:
+        of_call = {n: json.loads(row[n]) if n in JSON else row[n] for n in _OF_CALL}
+        return LoggedAnswer(
+            row["id"],
+            _CALL.validate_python(of_call),
+            date.fromisoformat(row["day"]),
+            row["outcome"],
+            None if row["file"] is None else self.root / row["file"],
+            row["sha256"],
+            row["content_type"],
+            row["reason"],
+        )
 
 
 def _lost(path: Path) -> str:
@@ -150,23 +182,17 @@ def _lost(path: Path) -> str:
 
 def _file(call: Call, sha256: str) -> str:
     suffix = call.media if call.media == "zip" else f"{call.media}.gz"
-    return f"{call.source}/{BODIES}/{sha256}.{suffix}"
+    return f"{call.source}/bodies/{sha256}.{suffix}"
 
 
 def _write(body: Path, path: Path) -> None:
     """Write a body under its name: whole or not at all, the same bytes for the same body."""
-    part = path.with_name(f"{path.name}{_PART}")
-    remove(part)  # of a run that died
-    if path.suffix == ".gz":
-        with (
-            body.open("rb") as reader,
-            NewFile(part) as file,
-            gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as writer,
-        ):
-            shutil.copyfileobj(reader, writer, BLOCK)
-    else:
-        copy_new(body, part)
-    replace(part, path)
+    with staged(path) as beside, body.open("rb") as reader, beside.open("wb") as file:
+        if path.suffix == ".gz":
+            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as writer:
+                shutil.copyfileobj(reader, writer)
+        else:
+            shutil.copyfileobj(reader, file)
 
 
 def _content_sha256(path: Path) -> str | None:
@@ -178,48 +204,13 @@ def _content_sha256(path: Path) -> str | None:
         return None
 
 
-def _record(call: Call, fetched: Fetched, day: date, reason: str | None) -> dict[str, Any]:
+def _columns(call: Call, fetched: Fetched, day: date, reason: str | None) -> dict[str, Any]:
     return {
-        "url": call.url,
-        **_asks_of(call),
-        "series": list(call.series),
-        "media": call.media,
-        "context": dict(call.context),
-        "conditional": call.conditional,
-        "source": call.source,
+        **{name: getattr(call, name) for name in _OF_CALL},
+        **{name: getattr(fetched, name) for name in _OF_FETCHED},
         "day": day.isoformat(),
         "retrieved_at": datetime.now(UTC).isoformat(timespec="microseconds"),
         "outcome": fetched.outcome if reason is None else "rejected",
-        "status": fetched.status,
-        "etag": fetched.etag,
-        "last_modified": fetched.last_modified,
-        "content_type": fetched.content_type,
-        "sha256": fetched.sha256,
-        "bytes": fetched.bytes,
         "file": _file(call, fetched.sha256) if fetched.sha256 else None,
         "reason": None if reason is None else call.redact(reason),
     }
-
-
-def _asks_of(call: Call) -> dict[str, Any]:
-    """What makes two requests the same."""
-    form = None if call.form is None else [list(pair) for pair in call.form]
-    return {"base": call.base, "target": call.target, "form": form}
-
-
-def _asks(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: record[name] for name in ("base", "target", "form")}
-
-
-def _call(record: Mapping[str, Any]) -> Call:
-    form = record["form"]
-    return Call(
-        record["source"],
-        record["base"],
-        record["target"],
-        tuple(record["series"]),
-        record["media"],
-        context=record["context"],
-        form=None if form is None else tuple((name, value) for name, value in form),
-        conditional=record["conditional"],
-    )

@@ -1,18 +1,19 @@
-"""What a run of an ETL command says: a table of its series, and what went wrong."""
+"""What a run says: how far it is, a table of its series, and what went wrong."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ml.errors import first_few
-from pipelines.outside.as_published import ORDER
-from pipelines.outside.book import Book
-from pipelines.outside.collect import Collected
-from pipelines.outside.keys import named
-from pipelines.outside.windows import Asked
+from pipelines.outside.domain_rows import DomainRows
+from pipelines.outside.tables import ORDER, Key, named
 from pipelines.sources.base import SourceError
 
 MOST_REMARKS = 8
@@ -20,44 +21,81 @@ _HEAD = ("series", "regions", "rows", "new", "revised", "last", "source", "lag")
 _TO_THE_RIGHT = ("regions", "rows", "new", "revised", "lag")
 
 
-def table_lines(book: Book, asked: Asked) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Where progress is said.
+
+    Attributes:
+        start: Begin a piece of work: its name, and how many steps it has.
+        step: One of them is done, and so many more have turned up.
+    """
+
+    start: Callable[[str, int], object] = lambda _name, _total: None
+    step: Callable[[int], object] = lambda _more: None
+
+
+@contextmanager
+def reporting() -> Iterator[Reporter]:
+    """Say progress on stderr: a bar on a terminal, plain lines where a cron job writes a file."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Reporter(start=lambda name, total: console.print(
+            f"{name} ({total})", markup=False, highlight=False, soft_wrap=True
+        ))  # fmt: skip
+        return
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+
+        def step(more: int) -> None:
+            task = bars.tasks[-1]
+            bars.update(task.id, advance=1, total=(task.total or 0) + more)
+
+        yield Reporter(lambda name, total: bars.add_task(name, total=total), step)
+
+
+def table_lines(rows: DomainRows, series: Sequence[str], day: date) -> tuple[str, ...]:
     """A line a series: regions, rows, what is new, the last period, who served, days since."""
-    rows = [_cells(book, name, asked.day) for name in asked.series]
-    widths = [max(len(row[place]) for row in [_HEAD, *rows]) for place in range(len(_HEAD))]
+    lines = [_HEAD, *(_cells(rows, name, day) for name in series)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return tuple(
         "  ".join(
             cell.rjust(width) if head in _TO_THE_RIGHT else cell.ljust(width)
-            for cell, width, head in zip(row, widths, _HEAD, strict=True)
+            for cell, width, head in zip(line, widths, _HEAD, strict=True)
         ).rstrip()
-        for row in [_HEAD, *rows]
+        for line in lines
     )
 
 
-def degraded(got: Collected) -> Iterator[str]:
+def degraded(
+    rows: DomainRows,
+    failures: Iterable[SourceError],
+    unserved: Iterable[Key],
+    checks: Iterable[SourceError],
+) -> Iterator[str]:
     """A line a cause of failure, and one a day up to which what nobody served is stored."""
-    for error in _merged(got.failures):
+    for error in _merged(failures):
         yield f"degraded: {error}"
     missing: dict[date | None, list[str]] = {}
-    for key in got.unserved:
-        missing.setdefault(got.book.newest(key), []).append(named(key))
+    for key in unserved:
+        missing.setdefault(rows.newest(key), []).append(named(key))
     for newest, names in missing.items():
         until = f"what is stored reaches {newest}" if newest else "nothing is stored"
         yield f"degraded: no source served {first_few(names)}; {until}."
-    for error in _merged(got.checks):
+    for error in _merged(checks):
         yield f"not compared: {error}"
 
 
-def stale(book: Book, asked: Asked) -> Iterator[str]:
+def stale(rows: DomainRows, series: Sequence[str], day: date) -> Iterator[str]:
     """A line for each series whose last value is older than it may be."""
-    for name in asked.series:
-        facts = book.domain.series[name]
+    for name in series:
+        facts = rows.domain.series[name]
         old = []
-        for key in book.tables:
-            newest = book.newest(key) if key[0] == name else None
+        for key in rows.tables:
+            newest = rows.newest(key) if key[0] == name else None
             if newest is None or facts.stale_after is None:
                 continue
             end = facts.period_ends(np.array([newest], "datetime64[D]"))[0].astype(date)
-            if (asked.day - end).days > facts.stale_after:
+            if (day - end).days > facts.stale_after:
                 old.append((newest, key))
         if old:
             newest, key = min(old, key=lambda pair: pair[0])
@@ -68,33 +106,24 @@ def stale(book: Book, asked: Asked) -> Iterator[str]:
             )
 
 
-def remarks(book: Book) -> Iterator[str]:
+def remarks(rows: DomainRows) -> Iterator[str]:
     """What was left out, each kind once; the log has all of it."""
-    distinct = list(dict.fromkeys(book.notes))
+    distinct = list(dict.fromkeys(rows.notes))
     yield from distinct[:MOST_REMARKS]
     if len(distinct) > MOST_REMARKS:
         yield f"{len(distinct) - MOST_REMARKS} more remarks of this kind are in the log."
 
 
-def _cells(book: Book, name: str, day: date) -> tuple[str, ...]:
-    tables = [table for key, table in book.tables.items() if key[0] == name]
+def _cells(rows: DomainRows, name: str, day: date) -> tuple[str, ...]:
+    tables = [table for key, table in rows.tables.items() if key[0] == name]
     if not tables:
         return (name, "0", "0", "0", "0", "-", "-", "-")
     table = pa.concat_tables(tables)
     last = pc.max(table["ref_date"]).as_py().date()
-    ordered = table.sort_by([ORDER[2], ORDER[3]])
-    source = "+".join(book.served.get(name, ())) or ordered["source"][-1].as_py()
-    lag = (day - last).days
-    return (
-        name,
-        f"{len(tables)}",
-        f"{table.num_rows}",
-        f"{book.new.get(name, 0)}",
-        f"{book.revised.get(name, 0)}",
-        f"{last}",
-        source,
-        f"{lag} d",
-    )
+    newest = table.sort_by([ORDER[2], ORDER[3]])["source"][-1].as_py()
+    source = "+".join(rows.served.get(name, ())) or newest
+    counts = (len(tables), table.num_rows, rows.new[name], rows.revised[name])
+    return (name, *map(str, counts), f"{last}", source, f"{(day - last).days} d")
 
 
 def _merged(errors: Iterable[SourceError]) -> Iterator[SourceError]:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ml.settings import settings
-from pipelines.outside.domains import adapters
+from pipelines.outside.domain_sources import adapters
 from tests.pipelines.outside.world import ADDRESSES, World
 
 ETL = {"climate": "climate_etl", "economic": "economic_etl", "anatel_5g": "anatel_5g_etl",

@@ -8,7 +8,7 @@ import pytest
 
 from ml.settings import settings
 from pipelines.intake.names import plain
-from pipelines.outside.imports import Hints, all_series, understand
+from pipelines.outside.history_columns import Hints, all_series, understand
 from pipelines.outside.raw_store import RawStore
 
 
@@ -147,8 +147,9 @@ def test_a_price_takes_its_name_from_the_file_and_parquet_is_read_too(desk, file
 def test_packed_files_are_kept_unpacked_and_read(desk, files):
     path = files("brent.csv.gz", gzip.compress(b"Date,Price\n2026-01-02,80.5\n"))
     desk.run("import_history", path)
-    (look,) = RawStore(desk.folder / "data" / "raw").looks("history_file")
-    assert look.answer.read() == b"Date,Price\n2026-01-02,80.5\n"
+    raw = RawStore(desk.folder / "data" / "raw")
+    (kept,) = raw.answers(["history_file"])
+    assert raw.body(kept).read() == b"Date,Price\n2026-01-02,80.5\n"
     desk.etl("prices", "--reparse")
     assert len(desk.rows("prices")) == 1
 

@@ -2,20 +2,18 @@
 
 import gzip
 import hashlib
-import json
+import sqlite3
 import subprocess
 import sys
-import threading
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from ml.errors import DataError, PublishError
-from ml.logs import logging_to
-from pipelines.outside.raw_log import turn
-from pipelines.outside.raw_store import Look, RawStore
+from pipelines.outside.ledger import FILE, add_run, ledger
+from pipelines.outside.raw_store import LoggedAnswer, RawStore
 from pipelines.sources.base import Call
 from pipelines.sources.client import Fetched, Validators
 
@@ -56,74 +54,80 @@ def take(store, call, fetched, day=DAY, reason=None):
     return answer
 
 
-def lines(tmp_path):
-    return (tmp_path / "raw" / "bank" / "log.jsonl").read_text().splitlines()
+def read(store):
+    """The bytes of all answers in order."""
+    return [store.body(one).read() for one in store.answers(["bank"])]
 
 
-def test_a_look_gives_back_what_came_and_what_was_asked(store, fetched):
-    before = datetime.now(UTC)
-    answer = take(store, CALL, fetched(b"[1, 2]"))
-    (look,) = RawStore(store._root).looks("bank")
-    assert look == Look(CALL, DAY, look.retrieved_at, "data", answer, None)
-    assert before <= look.retrieved_at <= datetime.now(UTC)
-    assert look.retrieved_at.utcoffset() == timedelta(0)
-    assert look.answer.read() == b"[1, 2]"
-    assert (look.answer.day, look.answer.content_type) == (DAY, "application/json")
-
-
-def test_a_line_says_all_there_is_to_know(store, fetched, tmp_path):
-    body = b"[1]"
-    take(store, CALL, fetched(body))
-    line = json.loads(lines(tmp_path)[0])
+def test_an_answer_gives_back_what_came_and_what_was_asked(store, fetched):
+    body = b"[1, 2]"
     sha256 = hashlib.sha256(body).hexdigest()
-    assert datetime.fromisoformat(line.pop("retrieved_at")).utcoffset() == timedelta(0)
-    assert line == {
-        "url": "http://bank/dados?x='ção'", "base": "http://bank", "target": "/dados?x='ção'",
-        "form": None, "series": ["ipca"], "media": "json", "context": {"code": 433},
-        "conditional": False, "source": "bank", "day": "2026-11-20", "outcome": "data",
-        "status": 200, "etag": '"v1"', "last_modified": None, "content_type": "application/json",
-        "sha256": sha256, "bytes": 3, "file": f"bank/bodies/{sha256}.json.gz", "reason": None,
+    answer = take(store, CALL, fetched(body))
+    (one,) = RawStore(store.root).answers(["bank"])
+    assert one == LoggedAnswer(
+        1, CALL, DAY, "data", answer.body, sha256, "application/json", None
+    )  # fmt: skip
+    assert RawStore(store.root).body(one) == answer
+    assert answer.read() == body
+    assert (answer.day, answer.content_type) == (DAY, "application/json")
+    assert answer.body == store.root / "bank" / "bodies" / f"{sha256}.json.gz"
+
+
+def test_the_ledger_says_all_there_is_to_know_for_any_reader_of_sqlite(store, fetched):
+    take(store, CALL, fetched(b"[1]"))
+    db = sqlite3.connect(store.root / FILE)
+    db.row_factory = sqlite3.Row
+    (row,) = map(dict, db.execute("SELECT * FROM answers"))
+    db.close()
+    sha256 = hashlib.sha256(b"[1]").hexdigest()
+    assert datetime.fromisoformat(row.pop("retrieved_at")).utcoffset() == timedelta(0)
+    assert row == {
+        "id": 1, "base": "http://bank", "target": "/dados?x='ção'", "form": "null",
+        "series": '["ipca"]', "media": "json", "context": '{"code": 433}', "conditional": 0,
+        "source": "bank", "day": "2026-11-20", "outcome": "data", "status": 200, "etag": '"v1"',
+        "last_modified": None, "content_type": "application/json", "sha256": sha256, "bytes": 3,
+        "file": f"bank/bodies/{sha256}.json.gz", "reason": None,
     }  # fmt: skip
 
 
-def test_looks_that_were_read_before_are_passed_over_and_their_bodies_left_unopened(store, fetched):
-    old = take(store, CALL, fetched(b"[1]"))
+def test_answers_that_are_in_the_tables_of_a_domain_are_passed_over_for_it(store, fetched):
+    take(store, CALL, fetched(b"[1]"))
     take(store, CALL, fetched(b"[2]"))
-    old.body.write_bytes(b"damaged")
-    (look,) = RawStore(store._root).looks("bank", start=1)
-    assert look.answer.read() == b"[2]"
-    assert RawStore(store._root).looks("bank", start=2) == []
+    add_run(store.root, "economic", DAY, answers=[1], asked=[])
+    (one,) = store.answers(["bank"], not_in="economic")
+    assert store.body(one).read() == b"[2]"
+    assert [one.number for one in store.answers(["bank"], not_in="prices")] == [1, 2]
+    assert [one.number for one in store.answers(["bank"])] == store.logged == [1, 2]
+    assert store.answers(["post"]) == []
 
 
-def test_looks_without_a_body_are_kept_too(store, fetched):
+def test_answers_without_a_body_are_kept_too(store, fetched):
     take(store, CALL, fetched())
     for outcome, status in (("unchanged", 304), ("no_data", 404)):
         store.log(CALL, nothing(outcome, status), DAY)
-    assert [(look.outcome, look.answer is None) for look in store.looks("bank")] == [
+    assert [(one.outcome, one.body is None) for one in store.answers(["bank"])] == [
         ("data", False), ("unchanged", True), ("no_data", True),
     ]  # fmt: skip
 
 
-def test_a_rejected_answer_is_kept_with_its_reason(store, fetched, tmp_path):
+def test_a_rejected_answer_is_kept_with_its_reason(store, fetched):
     take(store, CALL, fetched(b"<html>"), reason="bank: ipca: an HTML page")
-    (look,) = store.looks("bank")
-    assert (look.outcome, look.reason) == ("rejected", "bank: ipca: an HTML page")
-    assert look.answer.read() == b"<html>"
-    look.answer.body.unlink()  # nobody needs it
-    assert store.looks("bank")[0].answer is None
+    (one,) = store.answers(["bank"])
+    assert (one.outcome, one.reason) == ("rejected", "bank: ipca: an HTML page")
+    assert store.body(one).read() == b"<html>"
 
 
 def test_a_post_is_remembered_with_its_form(store, fetched):
     call = Call("bank", "http://bank", "/export", ("a",), "json", form=(("uf", "BA"), ("n", "1")))
     take(store, call, fetched())
-    assert store.looks("bank")[0].call == call
+    assert store.answers(["bank"])[0].call == call
 
 
-def test_a_key_is_neither_in_the_log_nor_in_the_reason(store, fetched, tmp_path):
+def test_a_key_is_neither_in_the_ledger_nor_in_the_reason(store, fetched):
     call = Call("bank", "http://bank", "/q", ("a",), "json", secret=("key", SecretStr("S3CRET")))
     take(store, call, fetched(), reason="your key S3CRET is wrong")
-    assert "S3CRET" not in lines(tmp_path)[0]
-    assert store.looks("bank")[0].reason == "your key *** is wrong"
+    assert b"S3CRET" not in (store.root / FILE).read_bytes()
+    assert store.answers(["bank"])[0].reason == "your key *** is wrong"
 
 
 def test_the_same_body_is_one_file_with_the_same_bytes(store, fetched, tmp_path):
@@ -136,7 +140,7 @@ def test_the_same_body_is_one_file_with_the_same_bytes(store, fetched, tmp_path)
     assert take(other, CALL, fetched(b"[1]")).body.read_bytes() == stored
     assert gzip.decompress(stored) == b"[1]"
     assert stored[4:8] == b"\0\0\0\0"  # no time of writing (RFC 1952, MTIME)
-    assert [look.day for look in store.looks("bank")] == [DAY, DAY + timedelta(days=1)]
+    assert [one.day for one in store.answers(["bank"])] == [DAY, DAY + timedelta(days=1)]
 
 
 def test_a_zip_is_kept_as_it_came(store, fetched):
@@ -157,7 +161,7 @@ def test_an_answer_without_a_body_cannot_be_kept(store):
 
 
 def test_nothing_is_known_of_a_source_that_was_never_asked(store):
-    assert store.looks("bank") == []
+    assert store.answers(["bank"]) == []
     assert store.validators(CALL) is None
 
 
@@ -185,7 +189,7 @@ def test_a_missing_body_is_named(store, fetched):
     answer = take(store, CALL, fetched())
     answer.body.unlink()
     with pytest.raises(DataError, match=rf"'{answer.body}' is missing\. Put it back .* or remove"):
-        RawStore(store._root).looks("bank")
+        read(RawStore(store.root))
 
 
 STORED = gzip.compress(b"[1]", mtime=0)
@@ -203,42 +207,43 @@ def test_a_damaged_body_is_named_and_healed_by_fetching_it_again(store, fetched,
     answer = take(store, CALL, fetched())
     answer.body.write_bytes(damaged)
     with pytest.raises(DataError, match=rf"'{answer.body}' does not hold what its name says"):
-        RawStore(store._root).looks("bank")
-    again = RawStore(store._root)
+        read(RawStore(store.root))
+    again = RawStore(store.root)
     take(again, CALL, fetched())
-    assert [look.answer.read() for look in again.looks("bank")] == [b"[1]", b"[1]"]
+    assert read(again) == [b"[1]", b"[1]"]
 
 
-def test_a_torn_line_is_passed_over_and_the_next_one_starts_anew(store, fetched, tmp_path):
-    take(store, CALL, fetched(b"[1]"))
-    log = tmp_path / "raw" / "bank" / "log.jsonl"
-    whole = log.read_bytes()
-    take(store, CALL, fetched(b"[2]"))
-    second = log.read_bytes()[len(whole) :]
-    for length in range(1, len(second) - 1, 50):
-        log.write_bytes(whole + second[:length])
-        assert len(store.looks("bank")) == 1
-        take(store, CALL, fetched(b"[3]"))
-        assert [look.answer.read() for look in store.looks("bank")] == [b"[1]", b"[3]"]
+LEDGERS = {"no database": b"PAR1 no more", "a damaged page": None}
 
 
-def test_a_torn_line_is_told_to_the_log_of_the_run(store, fetched, tmp_path):
+@pytest.mark.parametrize("content", LEDGERS.values(), ids=LEDGERS)
+def test_a_damaged_ledger_is_one_line_that_says_what_to_do(store, fetched, content):
     take(store, CALL, fetched())
-    log = tmp_path / "raw" / "bank" / "log.jsonl"
-    log.write_bytes(log.read_bytes() + b'{"url": "http:\xc3')
-    with logging_to(tmp_path / "logs", "test", "run") as run_log:
-        store.looks("bank")
-    told = json.loads(run_log.read_text())
-    assert (told["event"], told["line"]) == ("raw_log_line_is_torn", 2)
+    path = store.root / FILE
+    whole = path.read_bytes()
+    path.write_bytes(content or whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(
+        DataError, match=r"ledger.sqlite: is damaged \(.*\)\. Put it back from a copy"
+    ):
+        store.answers(["bank"])
+    path.unlink()
+    take(store, CALL, fetched())
+    assert read(store) == [b"[1]"]
 
 
-def test_what_a_crash_left_half_written_is_written_again(store, fetched):
-    answer = take(store, CALL, fetched())
-    part = answer.body.with_name(answer.body.name + ".part")
-    answer.body.rename(part)
-    part.write_bytes(b"half")
-    assert take(store, CALL, fetched()).read() == b"[1]"
-    assert list(answer.body.parent.iterdir()) == [answer.body]
+def test_a_ledger_of_newer_code_is_left_alone(store, fetched):
+    take(store, CALL, fetched())
+    with ledger(store.root) as db:
+        db.execute("PRAGMA user_version = 9")
+    with pytest.raises(DataError, match="was written by newer code"):
+        store.answers(["bank"])
+
+
+def test_a_change_of_the_ledger_that_fails_is_taken_back(store, fetched):
+    take(store, CALL, fetched())
+    with pytest.raises(AttributeError):
+        add_run(store.root, "economic", DAY, answers=[1], asked=[(("ipca", None), "no day")])
+    assert len(store.answers(["bank"], not_in="economic")) == 1
 
 
 def test_a_disk_that_takes_nothing_is_one_line(store, fetched, tmp_path):
@@ -250,7 +255,7 @@ def test_a_disk_that_takes_nothing_is_one_line(store, fetched, tmp_path):
 def look_often(root, scratch, name):
     """What each of two commands does in a process of its own."""
     store = RawStore(root)
-    for number in range(20):
+    for number in range(10):
         body = f"[{number}]".encode()
         path = scratch / f"{name}.body"
         path.write_bytes(body)
@@ -268,20 +273,6 @@ def test_commands_at_the_same_time_take_turns(store, tmp_path):
         subprocess.Popen([sys.executable, "-c", code, tmp_path, name], cwd=ROOT) for name in "ab"
     ]
     assert [process.wait(60) for process in both] == [0, 0]
-    looks = store.looks("bank")
-    assert len(looks) == len(lines(tmp_path)) == 40
-    assert {look.answer.read() for look in looks} == {f"[{n}]".encode() for n in range(20)}
-
-
-@pytest.mark.parametrize("writing", ["keep", "log"])
-def test_a_writer_waits_for_its_turn(store, fetched, tmp_path, writing):
-    taken = fetched()
-    work = threading.Thread(target=getattr(store, writing), args=(CALL, taken, DAY))
-    with turn(tmp_path / "raw" / "bank"):
-        work.start()
-        work.join(0.05)
-        assert work.is_alive()
-        assert not list((tmp_path / "raw" / "bank").glob("[!.]*"))
-    work.join(10)
-    assert not work.is_alive()
-    assert list((tmp_path / "raw" / "bank").glob("[!.]*"))
+    answers = store.answers(["bank"])
+    assert [one.number for one in answers] == [*range(1, 21)]
+    assert {*read(store)} == {f"[{n}]".encode() for n in range(10)}

@@ -1,10 +1,9 @@
 """The tables built again from what was kept: the same rows, and no network."""
 
-import json
-
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.outside.ledger import ledger
 from pipelines.outside.raw_store import RawStore
 from tests.pipelines.sources.replay import Reply
 
@@ -14,6 +13,24 @@ DOMAINS = ("climate", "economic", "anatel_5g", "prices")
 def tables(desk):
     folder = desk.folder / "data" / "processed"
     return {path.name: pq.read_table(path) for path in sorted(folder.glob("*.parquet"))}
+
+
+def before_the_end(desk):
+    """The tables, to be put back later."""
+    return {path: path.read_bytes() for path in desk.path("x").parent.glob("*.parquet")}
+
+
+def die_after_the_last_answer(desk, before):
+    """Make it look as if the last run had died before it wrote its tables."""
+    for path, content in before.items():
+        path.write_bytes(content)
+    with ledger(desk.folder / "data" / "raw") as db:
+        (run,) = db.execute("SELECT max(id) FROM runs").fetchone()
+        (day,) = db.execute("SELECT day FROM runs WHERE id = ?", [run]).fetchone()
+        db.execute("DELETE FROM runs WHERE id = ?", [run])
+        db.execute("DELETE FROM windows WHERE run = ?", [run])
+        ids = "SELECT id FROM answers WHERE day = ?"
+        db.execute(f"DELETE FROM in_tables WHERE answer IN ({ids})", [day])
 
 
 def eventful_days(desk, world, domain):
@@ -58,14 +75,11 @@ def test_tables_that_are_gone_are_built_again_by_the_next_run(desk, world):
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_a_run_that_died_before_writing_is_made_good_by_the_next(desk, world, domain):
     desk.etl(domain)
-    runs = desk.folder / "data" / "raw" / "_runs" / f"{domain}.jsonl"
-    before = {path: path.read_bytes() for path in (*runs.parent.glob("*.jsonl"),
-              *(desk.folder / "data" / "processed").glob("*.parquet"))}  # fmt: skip
+    before = before_the_end(desk)
     world.revised["ptax", "2026-11-12"] = 9.0
     desk.next_day()
     desk.etl(domain)
-    for path, content in before.items():  # as if the last run had died after its last answer
-        path.write_bytes(content)
+    die_after_the_last_answer(desk, before)
     desk.next_day()
     desk.etl(domain)
     after = tables(desk)
@@ -78,14 +92,12 @@ def test_a_run_that_died_before_writing_is_made_good_by_the_next(desk, world, do
 
 def test_answers_that_are_in_the_tables_are_not_opened_when_later_ones_are_caught_up(desk, world):
     desk.etl("economic", "--series", "selic")
-    runs = desk.folder / "data" / "raw" / "_runs" / "economic.jsonl"
-    first_run, first_rows = runs.read_bytes(), desk.stored("economic")
+    before = before_the_end(desk)
     (body,) = (desk.folder / "data" / "raw" / "bcb_sgs" / "bodies").iterdir()
     desk.next_day()
     desk.etl("economic", "--series", "selic")
     expected = desk.rows("economic")
-    runs.write_bytes(first_run)  # as if the second run had died after its last answer
-    desk.path("economic").write_bytes(first_rows)
+    die_after_the_last_answer(desk, before)
     body.write_bytes(b"damaged")
     world.down()
     desk.etl("economic", "--series", "selic")
@@ -122,8 +134,8 @@ def test_refused_answers_are_kept_with_their_reason_and_never_read_again(desk, w
     world.down("bcb_sgs", reply=Reply(200, b'[{"data":"05/11/2026","valor":"abc"}]'))
     desk.next_day()
     desk.etl("economic", "--series", "selic")
-    look = RawStore(desk.folder / "data" / "raw").looks("bcb_sgs")[-1]
-    assert (look.outcome, "1 of 1 values cannot be read" in look.reason) == ("rejected", True)
+    last = RawStore(desk.folder / "data" / "raw").answers(["bcb_sgs"])[-1]
+    assert (last.outcome, "1 of 1 values cannot be read" in last.reason) == ("rejected", True)
     desk.etl("economic", "--reparse")
     assert tables(desk) == before
 
@@ -149,22 +161,3 @@ def test_without_external_apis_and_with_nothing_stored_it_says_what_to_do(desk, 
     assert "ENABLE_EXTERNAL_APIS is false. Set it to true" in done.stderr
     assert not world.asked()
     assert not (desk.folder / "data").exists()
-
-
-def test_the_runs_of_a_domain_survive_a_line_that_a_crash_cut_off(desk, world):
-    desk.etl("economic", "--series", "selic")
-    runs = desk.folder / "data" / "raw" / "_runs" / "economic.jsonl"
-    with runs.open("a") as file:
-        file.write('{"day": "2026-11-2')
-    desk.next_day()
-    desk.etl("economic", "--series", "selic")
-    days = [json.loads(line)["day"] for line in runs.read_text().splitlines()]
-    assert days == ["2026-11-20", "2026-11-21"]
-
-
-def test_a_damaged_list_of_runs_is_named_with_its_line(desk, world):
-    desk.etl("economic", "--series", "selic")
-    runs = desk.folder / "data" / "raw" / "_runs" / "economic.jsonl"
-    runs.write_text("{}\n" + runs.read_text())
-    done = desk.etl("economic", expect=3)
-    assert "economic.jsonl: line 1 of 2 cannot be read" in done.stderr

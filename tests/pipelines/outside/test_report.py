@@ -7,17 +7,17 @@ import pytest
 
 from ml.frequency import Frequency
 from ml.settings import settings
-from pipelines.outside import catalogue
-from pipelines.outside.book import Book
-from pipelines.outside.domains import domain
+from pipelines.outside import known_series
+from pipelines.outside.domain_rows import DomainRows
+from pipelines.outside.domain_sources import domain
 from pipelines.outside.report import stale
-from pipelines.outside.windows import Asked
-from tests.pipelines.outside.test_as_published import told
+from tests.pipelines.outside.test_vintages import told
 
 SERIES = {
     one.name: one
-    for one in (*catalogue.WEATHER, *catalogue.ECONOMY, *catalogue.TELECOM, catalogue.BRENT,
-                catalogue.quoted("PETR4", "BRL"), catalogue.dollar("USD/BRL", "prices"))
+    for one in (*known_series.WEATHER, *known_series.ECONOMY, *known_series.TELECOM,
+                known_series.BRENT, known_series.quoted("PETR4", "BRL")[0],
+                known_series.dollar("USD/BRL", "prices"))
 }  # fmt: skip
 
 
@@ -25,8 +25,8 @@ def said_of(table, series, last, day):
     """What is said on a day of a series whose last value is of the period that starts then."""
     economy = domain(table, settings())
     rows, _ = told(None, {last: 1.0}, day, facts=economy.series[series])
-    asked = Asked((series,), date.fromisoformat(day), date(2026, 1, 1))
-    return list(stale(Book(economy, {}, {(series, None): rows}), asked))
+    known = DomainRows(economy, {}, {(series, None): rows})
+    return list(stale(known, [series], date.fromisoformat(day)))
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_the_answer_that_showed_the_split_is_kept_with_the_reason_why_it_was_not
     world.revised["split", str(SPLIT)] = 2
     desk.next_day(4)
     quotes(desk)
-    looks = RawStore(desk.folder / "data" / "raw").looks("yahoo")
+    looks = RawStore(desk.folder / "data" / "raw").answers(["yahoo"])
     assert [look.outcome for look in looks] == ["data", "rejected", "data"]
     assert looks[1].reason == (
         "a split of 2026-11-23, 2 new shares for an old one: asked again from 2026-09-01 on, so "

@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.artifacts.lock import results_lock
 from ml.contracts.outside import PRICES
+from ml.locks import hold
 from ml.settings import settings
-from pipelines.outside.domains import domain
+from pipelines.outside.domain_sources import domain
 from pipelines.outside.tables import write_series
 
 
@@ -71,7 +71,7 @@ def test_rows_that_the_user_brought_while_a_run_was_fetching_are_not_lost(desk):
     desk.set()
     users_price(desk, "PETR4")
     before = desk.rows("prices")
-    assert write_series(domain("prices", settings()), {}, desk.path("prices").parent) == []
+    assert write_series(domain("prices", settings()), {}, desk.folder / "data") == []
     assert desk.rows("prices") == before
 
 
@@ -84,7 +84,7 @@ def test_a_table_that_is_no_parquet_file_is_named_with_what_to_do(desk, world):
 
 
 def test_a_second_run_at_the_same_time_is_told_to_wait(desk, world):
-    with results_lock(desk.folder / "data" / "raw" / "_runs" / ".economic"):
+    with hold(desk.folder / "data" / "raw" / "_runs" / ".economic"):
         done = desk.etl("economic", expect=5)
     assert "is held by another run" in done.stderr
     assert not world.asked()

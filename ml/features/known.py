@@ -1,0 +1,166 @@
+"""What one outside table had said by a cutoff: the only door through which features see data.
+
+A row counts if it was available by the end of the cutoff's day; of each day's versions the newest
+counts, and one that is null withdraws the day. Regions are never joined: a feature is of one
+region, or of the stated mean where the table lacks that region.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.frequency import Days
+
+Floats = npt.NDArray[np.float64]
+MEAN = "mean"
+ONE_DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One series of one region as it was known.
+
+    Attributes:
+        days: (n,) days that the values are of, ascending.
+        values: (n,) newest version of each.
+        since: (n,) days on which any version of them was first known.
+    """
+
+    days: Days
+    values: Floats
+    since: Days
+
+
+NOTHING = Observed(np.empty(0, "datetime64[D]"), np.empty(0), np.empty(0, "datetime64[D]"))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a table had said by the cutoff about one region.
+
+    Attributes:
+        days: (K,) from its first day to the cutoff, without gaps; empty if it said nothing.
+        series: What is known of each series.
+        region: The region's name; ``mean`` where others stand in; ``None`` = national.
+        publishers: Who published it, joined by ``+``; ``None`` = nobody.
+        statements: What stands in for what.
+    """
+
+    days: Days
+    series: Mapping[str, Observed]
+    region: str | None
+    publishers: str | None
+    statements: tuple[str, ...] = ()
+
+    def of(self, name: str) -> Observed:
+        """A series; one that is not known is empty."""
+        return self.series.get(name, NOTHING)
+
+    def daily(self, name: str) -> Floats:
+        """A series on every day, shape (K,), NaN where there is no value of that very day."""
+        values = np.full(len(self.days), np.nan)
+        observed = self.of(name)
+        if len(observed.days):
+            values[(observed.days - self.days[0]).astype(np.int64)] = observed.values
+        return values
+
+
+def known_at(
+    table: pa.Table,
+    cutoff: np.datetime64,
+    *,
+    name: str,
+    region: str | None,
+    least_share: float,
+) -> Known:
+    """What ``table`` had said of ``region`` by the end of the day ``cutoff``.
+
+    Args:
+        table: Rows as published, see :data:`ml.contracts.outside.AS_PUBLISHED`.
+        cutoff: Last day that is seen.
+        name: Of the table, for statements.
+        region: The region wanted; ``None`` = national.
+        least_share: Where regions stand in: share of them that a day's mean needs.
+    """
+    end = pa.scalar((cutoff + ONE_DAY).astype("datetime64[us]"), pa.timestamp("us"))
+    early = pc.and_(pc.less(table["available_at"], end), pc.less(table["ref_date"], end))
+    rows = table.filter(early)
+    if not rows.num_rows:
+        said = f"{name}: nothing was known by {cutoff}; its features are missing."
+        return Known(np.empty(0, "datetime64[D]"), {}, region, None, (said,))
+    by_region = {one: rows.filter(_is_region(rows, one)) for one in _regions(rows)}
+    if region in by_region:
+        series = _series(by_region[region])
+        return Known(_days(series, cutoff), series, region, _publishers(by_region[region]))
+    series = _means([_series(own) for own in by_region.values()], least_share)
+    said = (
+        f"{name}: nothing of '{region or 'the nation'}' by {cutoff}; the mean of "
+        f"{len(by_region)} regions stands in."
+    )
+    return Known(_days(series, cutoff), series, MEAN, _publishers(rows), (said,))
+
+
+def _publishers(rows: pa.Table) -> str:
+    return "+".join(sorted(pc.unique(rows["source"]).to_pylist()))
+
+
+def _regions(rows: pa.Table) -> list[str | None]:
+    """The regions of a table in an order that does not depend on that of its rows."""
+    found: list[str | None] = pc.unique(rows["region"]).to_pylist()
+    return sorted(found, key=lambda one: one or "")
+
+
+def _is_region(rows: pa.Table, region: str | None) -> pa.ChunkedArray:
+    if region is None:
+        return pc.is_null(rows["region"])
+    return pc.fill_null(pc.equal(rows["region"], region), fill_value=False)
+
+
+def _series(rows: pa.Table) -> dict[str, Observed]:
+    """Newest versions of each series of one region."""
+    names = rows["series"].combine_chunks().dictionary_encode()
+    codes = names.indices.to_numpy()
+    days = rows["ref_date"].to_numpy().astype("datetime64[D]")
+    available = rows["available_at"].to_numpy()
+    values = rows["value"].to_numpy().astype(np.float64)
+    order = np.lexsort((available, days, codes))
+    codes, days, available, values = codes[order], days[order], available[order], values[order]
+    new = np.ones(len(codes), np.bool_)
+    new[1:] = (codes[1:] != codes[:-1]) | (days[1:] != days[:-1])
+    starts = np.flatnonzero(new)
+    newest = np.append(starts[1:], len(codes)) - 1
+    known = Observed(days[starts], values[newest], available[starts].astype("datetime64[D]"))
+    return {
+        name: _where(known, (codes[starts] == code) & ~np.isnan(known.values))
+        for code, name in enumerate(names.dictionary.to_pylist())
+    }
+
+
+def _where(observed: Observed, keep: npt.NDArray[np.bool_]) -> Observed:
+    return Observed(observed.days[keep], observed.values[keep], observed.since[keep])
+
+
+def _means(parts: Sequence[Mapping[str, Observed]], least_share: float) -> dict[str, Observed]:
+    """The mean over regions of each series, of days that enough of them have."""
+    names = sorted({name for part in parts for name in part})
+    return {name: _mean([p[name] for p in parts if name in p], least_share) for name in names}
+
+
+def _mean(parts: Sequence[Observed], least_share: float) -> Observed:
+    """The mean of one series; a day is known since the last region that is in it."""
+    days, at = np.unique(np.concatenate([part.days for part in parts]), return_inverse=True)
+    count = np.bincount(at, minlength=len(days))
+    total = np.bincount(at, np.concatenate([part.values for part in parts]), len(days))
+    since = np.full(len(days), np.datetime64("0001-01-01"))
+    np.maximum.at(since, at, np.concatenate([part.since for part in parts]))
+    enough = count >= least_share * len(parts)
+    return _where(Observed(days, total / np.maximum(count, 1), since), enough)
+
+
+def _days(series: Mapping[str, Observed], cutoff: np.datetime64) -> Days:
+    first = [observed.days[0] for observed in series.values() if len(observed.days)]
+    return np.arange(min(first), cutoff + ONE_DAY) if first else np.empty(0, "datetime64[D]")

@@ -1,0 +1,288 @@
+"""The work of the four ETL commands: bring the tables of a domain up to date, and say what is."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from ml.errors import ConfigError, DataError, PipelineError, first_few
+from ml.locks import hold
+from ml.logs import logger, logging_to
+from ml.settings import Settings, settings
+from pipelines.intake.request import day_of_run
+from pipelines.outside.domain_rows import DomainRows, read_again
+from pipelines.outside.domain_sources import Domain, adapters, domain
+from pipelines.outside.fetch_series import SeriesFetcher
+from pipelines.outside.history_file import HistoryFile
+from pipelines.outside.ledger import add_run, last_run, windows_asked
+from pipelines.outside.raw_store import RawStore
+from pipelines.outside.report import Reporter, degraded, remarks, reporting, stale, table_lines
+from pipelines.outside.request_windows import EtlRequest
+from pipelines.outside.tables import read_series, users_series, write_series
+from pipelines.sources.base import Source, Wanted
+from pipelines.sources.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class EtlOptions:
+    """Options of a command.
+
+    Attributes:
+        since: Ask for everything from this day on; ``None`` = only for what is missing.
+        series: Only these; ``None`` = all of the domain.
+        reparse: Build the tables again from the raw store, without a network.
+    """
+
+    since: date | None = None
+    series: tuple[str, ...] | None = None
+    reparse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EtlResult:
+    """What a command has to say.
+
+    Attributes:
+        lines: The answer, for stdout.
+        warnings: For stderr.
+        notes: What was left out, for stderr as well.
+        error: Why it fails in the end; ``None`` = it does not.
+    """
+
+    lines: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: PipelineError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A domain, where it is kept, and the day of the run.
+
+    Attributes:
+        domain: Without the series that the user's files give.
+        config: Settings.
+        day: Day of the run.
+        taken: Series that the user's files give.
+    """
+
+    domain: Domain
+    config: Settings
+    day: date
+    taken: frozenset[str]
+
+    @property
+    def raw(self) -> Path:
+        """Folder of the raw store."""
+        return self.config.data_dir / "raw"
+
+    def sources(self) -> Mapping[str, Source]:
+        """All adapters by name, imported files among them."""
+        return {**adapters(self.config), HistoryFile.name: HistoryFile()}
+
+
+def workspace(name: str, config: Settings) -> Workspace:
+    """The domain as this run sees it.
+
+    Raises:
+        ConfigError: Places or symbols of the settings cannot be read.
+        DataError: A table is damaged.
+    """
+    whole = domain(name, config)
+    taken = users_series(whole, config.data_dir)
+    series = {key: facts for key, facts in whole.series.items() if key not in taken}
+    routes = {key: ways for key, ways in whole.routes.items() if key not in taken}
+    return Workspace(
+        replace(whole, series=series, routes=routes), config, day_of_run(config), taken
+    )
+
+
+@contextmanager
+def hold_domain(space: Workspace) -> Iterator[None]:
+    """Hold a domain for a run.
+
+    Raises:
+        PublishError: Another run holds it.
+        ConfigError: The day of the run lies before that of an earlier one.
+    """
+    with hold(space.raw / "_runs" / f".{space.domain.name}"):
+        last = last_run(space.raw, space.domain.name)
+        if last is not None and space.day < last:
+            raise ConfigError(
+                f"TODAY is {space.day}, but {space.domain.name} has a run of {last}: what was "
+                "known when would get mixed up. Correct TODAY, or use a DATA_DIR of its own."
+            )
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """A domain's rows with all that its raw store holds.
+
+    Attributes:
+        rows: The rows.
+        raw: The raw store.
+        answers: Numbers of the answers that were not in the tables.
+        lost: A line for each answer that cannot be read any more.
+    """
+
+    rows: DomainRows
+    raw: RawStore
+    answers: tuple[int, ...]
+    lost: tuple[str, ...]
+
+
+def catch_up(space: Workspace, reporter: Reporter, *, from_nothing: bool = False) -> CaughtUp:
+    """The rows, with the answers that a run left behind that died before it wrote its tables.
+
+    Where the tables are gone they are built from the raw store.
+    """
+    own, raw = space.domain, RawStore(space.raw)
+    stored = {} if from_nothing else read_series(own, space.config.data_dir)
+    logged = raw.answers(own.sources, not_in=own.name if stored else None)
+    unread = [
+        one for one in logged
+        if one.outcome == "data" and not own.series.keys().isdisjoint(one.call.series)
+    ]  # fmt: skip
+    if unread:
+        reporter.start("reading stored answers", len(unread))
+    rows = DomainRows(own, windows_asked(space.raw, own.name), stored)
+    rows, lost = read_again(rows, unread, raw, space.sources(), reporter.step)
+    return CaughtUp(rows, raw, tuple(one.number for one in logged), lost)
+
+
+def finish(space: Workspace, rows: DomainRows, known: CaughtUp, asked: list[Wanted]) -> None:
+    """Write the tables, then that they hold what has been read."""
+    changed = write_series(space.domain, rows.tables, space.config.data_dir)
+    windows = [((one.series, one.region), one.first) for one in asked]
+    answers = (*known.answers, *known.raw.logged)
+    add_run(space.raw, space.domain.name, space.day, answers=answers, asked=windows)
+    logger().info("tables_written", tables=changed)
+
+
+def run_etl(name: str, options: EtlOptions) -> EtlResult:
+    """Collect one domain: fetch what is new, keep it, write the tables.
+
+    Raises:
+        ConfigError: A setting or an option cannot be used.
+        DataError: A stored file is damaged, or nothing usable is there.
+        PublishError: The disk refuses, or another run holds the domain.
+    """
+    config = settings()
+    space = workspace(name, config)
+    request = _request(space, options)
+    if not (config.enable_external_apis or options.reparse):
+        return _say_what_is_stored(space)
+    run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    with logging_to(config.log_dir, space.domain.command, run_id), hold_domain(space):
+        return (_read_all_again if options.reparse else _fetch)(space, request)
+
+
+def _request(space: Workspace, options: EtlOptions) -> EtlRequest:
+    known = [*space.domain.routes, *sorted(space.taken)]
+    unknown = [name for name in options.series or () if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"--series: {len(unknown)} of {len(options.series or ())} are not known: "
+            f"{first_few(unknown)}. Choose among {', '.join(known)}."
+        )
+    if options.since and options.since > space.day:
+        raise ConfigError(f"--since {options.since} is after {space.day}, the day of the run.")
+    if options.since and options.reparse:
+        raise ConfigError("--since asks sources and --reparse asks none: leave one of them out.")
+    names = tuple(name for name in options.series or known if name not in space.taken)
+    start = options.since or space.config.history_start
+    return EtlRequest(names, space.day, min(start, space.day), again=options.since is not None)
+
+
+def _fetch(space: Workspace, request: EtlRequest) -> EtlResult:
+    limit = space.config.http_time_limit
+    with (
+        reporting() as reporter,
+        tempfile.TemporaryDirectory(dir=space.raw, prefix=".fetching-") as scratch,
+    ):
+        known = catch_up(space, reporter)
+        with Client(time_limit=limit, scratch=Path(scratch)) as client:
+            fetcher = SeriesFetcher(known.rows, request, client, known.raw, space.sources(),
+                                    reporter)  # fmt: skip
+            fetcher.fetch()
+    rows = fetcher.rows
+    finish(space, rows, known, fetcher.asked)
+    failed = degraded(rows, fetcher.failures, fetcher.unserved, fetcher.checks)
+    return _result(space, request.series, rows, (*failed, *known.lost))
+
+
+def _read_all_again(space: Workspace, request: EtlRequest) -> EtlResult:
+    before = read_series(space.domain, space.config.data_dir)
+    with reporting() as reporter:
+        known = catch_up(space, reporter, from_nothing=True)
+    if not known.answers:
+        raise DataError(_nothing(space, "the raw store has no answers to read again"))
+    tables = known.rows.tables
+    fewer = [
+        f"{key[0]}: {rows.num_rows - len(tables.get(key, ()))} rows fewer than before"
+        for key, rows in before.items()
+        if len(tables.get(key, ())) < rows.num_rows
+    ]
+    chosen = {key: rows for key, rows in tables.items() if _is_of(key[0], request.series)}
+    others = {key: rows for key, rows in before.items() if not _is_of(key[0], request.series)}
+    rows = replace(known.rows, tables={**others, **chosen})
+    finish(space, rows, known, [])
+    return _result(space, request.series, rows, (*known.lost, *fewer))
+
+
+def _is_of(series: str, asked: tuple[str, ...]) -> bool:
+    return series in asked or series.partition("/")[0] in asked
+
+
+def _say_what_is_stored(space: Workspace) -> EtlResult:
+    rows = DomainRows(space.domain, {}, read_series(space.domain, space.config.data_dir))
+    if not rows.tables:
+        raise DataError(_nothing(space, "ENABLE_EXTERNAL_APIS is false", "Set it to true and run"))
+    line = "ENABLE_EXTERNAL_APIS is false: nothing was fetched; this is what is stored."
+    result = _result(space, tuple(space.domain.routes), rows, ())
+    return replace(result, lines=(line, *result.lines))
+
+
+def _nothing(space: Workspace, why: str, remedy: str = "Later run") -> str:
+    command = space.domain.command
+    return (
+        f"{space.domain.name}: nothing usable is stored, and {why}. {remedy} python "
+        f"pipelines/{command}.py, or bring files: python pipelines/import_history.py FILES."
+    )
+
+
+def _result(
+    space: Workspace, series: tuple[str, ...], rows: DomainRows, failures: tuple[str, ...]
+) -> EtlResult:
+    taken = (
+        f"{name}: the user's files have this series, it is not collected. Rename it there."
+        for name in sorted(space.taken)
+    )
+    warnings = (*taken, *failures, *stale(rows, series, space.day))
+    for line in warnings:
+        logger().warning("said", line=line)
+    for note in rows.notes:
+        logger().info("left_out", note=note)
+    error = None
+    if series and not any(_is_of(key[0], series) for key in rows.tables):
+        error = DataError(_nothing(space, "no source served anything, see above"))
+    return EtlResult(table_lines(rows, series, space.day), warnings, tuple(remarks(rows)), error)
+
+
+def show_result(result: EtlResult, echo: Callable[..., None]) -> None:
+    """Put a result on the screen.
+
+    Raises:
+        PipelineError: The command fails after all.
+    """
+    for line in result.warnings:
+        echo(f"warning: {line}", err=True)
+    for line in result.notes:
+        echo(f"note: {line}", err=True)
+    if result.error is not None:
+        raise result.error
+    for line in result.lines:
+        echo(line)

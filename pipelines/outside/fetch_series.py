@@ -1,0 +1,158 @@
+"""Asking the sources of a domain, in their order, and adding what they say to its rows."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ml.logs import logger
+from pipelines.outside.domain_rows import DomainRows, add_answer
+from pipelines.outside.domain_sources import Place, Route
+from pipelines.outside.raw_store import RawStore
+from pipelines.outside.report import Reporter
+from pipelines.outside.request_windows import EtlRequest, concerns, request_window
+from pipelines.outside.splits import find_split, left_in_old_shares
+from pipelines.outside.tables import Key
+from pipelines.sources.base import OBSERVATIONS, Call, Parsed, Source, SourceError, Wanted
+from pipelines.sources.client import Client
+
+_Group = list[tuple[str, Place, Route]]
+_Failures = list[tuple[Call | None, SourceError]]
+
+
+class SeriesFetcher:
+    """Asks for what is new and for what may have been revised, each series from its best source.
+
+    Args:
+        known: The rows of the domain.
+        request: What to ask for.
+        client: Fetches.
+        raw: Keeps what came.
+        sources: Adapters by name.
+        reporter: Says how far the run is.
+
+    Attributes:
+        rows: The rows, those of this run among them.
+        asked: Windows that were asked for without a failure.
+        unserved: Series and regions that no source served.
+        failures: What failed on the way; another source may have served instead.
+        checks: Comparisons that could not be made.
+    """
+
+    def __init__(
+        self,
+        known: DomainRows,
+        request: EtlRequest,
+        client: Client,
+        raw: RawStore,
+        sources: Mapping[str, Source],
+        reporter: Reporter,
+    ) -> None:
+        self.rows = known
+        self.asked: list[Wanted] = []
+        self.unserved: tuple[Key, ...] = ()
+        self.failures: list[SourceError] = []
+        self.checks: list[SourceError] = []
+        self._request, self._client, self._raw = request, client, raw
+        self._sources, self._reporter = sources, reporter
+
+    def fetch(self) -> None:
+        """Ask for all of it, then the sources that check others.
+
+        The next source of a series is asked for the regions in which one fails, and only these.
+        """
+        domain = self.rows.domain
+        every = [(name, place) for name in self._request.series for place in domain.places]
+        routes = {name: domain.routes[name] for name in self._request.series}
+        left: list[tuple[str, Place]] = every
+        for rank in range(max(map(len, routes.values()), default=0)):
+            groups: dict[str, _Group] = {}
+            for name, place in left:
+                if rank < len(routes[name]):
+                    route = routes[name][rank]
+                    groups.setdefault(route.source, []).append((name, place, route))
+            left = [one for source, group in groups.items() for one in self._serve(source, group)]
+        served = {(one.series, one.region) for one in self.asked}
+        keys = ((name, place.region) for name, place in every)
+        self.unserved = tuple(key for key in keys if key not in served)
+        for name, ways in routes.items():
+            for route in ways:
+                if route.checks and all(error.source != route.source for error in self.failures):
+                    self._compare([(name, place, route) for place in domain.places], route.source)
+
+    def _serve(self, source: str, group: _Group) -> list[tuple[str, Place]]:
+        """Ask one source; what it left is for the next.
+
+        A source that stands in and has nothing new leaves it to the next as well: it may be late.
+        """
+        before = self.rows
+        wanted = self._windows(source, group)
+        failures = self._ask(self._sources[source], wanted)
+        self.failures += [error for _, error in failures]
+        left = []
+        for one, (name, place, _) in zip(wanted, group, strict=True):
+            key = (name, place.region)
+            newest, stands_in = self.rows.newest(key), source != before.domain.preferred(name)[0]
+            failed = newest is None or any(c is None or concerns(c, one) for c, _ in failures)
+            if failed or (stands_in and newest == before.newest(key)):
+                left.append((name, place))
+            if not failed:
+                self.asked.append(one)
+        return left
+
+    def _compare(self, group: _Group, source: str) -> None:
+        """Ask a source that checks another one: it fills gaps, disagrees, and revises nothing."""
+        failures = self._ask(self._sources[source], self._windows(source, group))
+        self.checks += [error for _, error in failures]
+
+    def _windows(self, source: str, group: _Group) -> list[Wanted]:
+        adapter = self._sources[source]
+        return [request_window(self.rows, adapter, *one, self._request) for one in group]
+
+    def _ask(self, adapter: Source, wanted: Iterable[Wanted]) -> _Failures:
+        """Fetch all that a source is asked for; one call that fails leaves the others alone."""
+        try:
+            calls = list(adapter.calls([*wanted]))
+        except SourceError as error:
+            return [(None, error)]
+        self._reporter.start(f"asking {adapter.name}", len(calls))
+        failures: _Failures = []
+        while calls:
+            call, parsed = calls.pop(0), None
+            try:
+                parsed = self._answer(adapter, call)
+            except SourceError as error:
+                logger().warning("source_failed", url=call.url, reason=str(error))
+                failures.append((call, error))
+            if parsed is not None:
+                calls = [*parsed.then, *calls]
+                rows = add_answer(self.rows, parsed, adapter.name, self._request.day)
+                about = f"{adapter.name}: {', '.join(call.series)}"
+                notes = (f"{about}: {note}" for note in parsed.notes)
+                self.rows = replace(rows, notes=(*rows.notes, *notes))
+            self._reporter.step(len(parsed.then) if parsed else 0)
+        return failures
+
+    def _answer(self, adapter: Source, call: Call) -> Parsed | None:
+        """One answer, kept and read; ``None`` where there is nothing new.
+
+        It is logged as data only once it has been read: what is refused never counts, nor does one
+        that a split has torn from what is stored, which leads to a request for the whole history.
+        """
+        is_conditional = call.conditional and not self._request.again
+        known = self._raw.validators(call) if is_conditional else None
+        fetched, day = self._client.fetch(call, pause=adapter.pause, known=known), self._request.day
+        if fetched.outcome != "data":
+            self._raw.log(call, fetched, day)
+            return None
+        answer = self._raw.keep(call, fetched, day)
+        try:
+            parsed = adapter.parse(call, answer)
+        except SourceError as error:
+            self._raw.log(call, fetched, day, reason=str(error))
+            raise
+        split = find_split(self.rows, call, parsed.rows, start=self._request.start)
+        self._raw.log(call, fetched, day, reason=None if split is None else split.reason)
+        if split is not None:
+            again = adapter.calls([split.wanted])
+            return Parsed(OBSERVATIONS.empty_table(), (split.reason,), again)
+        left = left_in_old_shares(self.rows, call, parsed.rows)
+        return replace(parsed, notes=(*parsed.notes, *left))

@@ -1,0 +1,172 @@
+"""From what sources say to what was known when: rows are added, never changed or taken away.
+
+What is new is dated as late as it can be justified: not before the day on which such a value is
+normally out, and not before the day after the last request that would have shown it. So a later
+run never changes what was known on the day of an earlier one.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.frequency import Days
+from pipelines.outside.known_series import Series
+from pipelines.outside.ledger import Window
+from pipelines.outside.tables import ORDER, TABLES
+
+SAME = 1e-6
+"""Relative difference between two sources that is rounding: one writes 35.2, one 35.20000076."""
+CLOSE = 0.005
+"""Relative difference between two sources that needs no remark."""
+Mask = npt.NDArray[np.bool_]
+_DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who says it, and on which day.
+
+    Attributes:
+        source: Name of the source.
+        preferred: Sources of the series, best first; all others come after them.
+        day: Day of the run.
+        windows: What earlier runs have asked for of the series without a failure.
+    """
+
+    source: str
+    preferred: tuple[str, ...]
+    day: date
+    windows: Sequence[Window] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A table with what an answer added to it.
+
+    Attributes:
+        table: One series and region in its contract; the one given where nothing was added.
+        new: Periods that had no value before.
+        revised: Periods that got another value, or the same one as final.
+        notes: What was left out, and where sources disagree.
+    """
+
+    table: pa.Table
+    new: int
+    revised: int
+    notes: tuple[str, ...]
+
+
+def add_vintages(
+    known: pa.Table | None, observations: pa.Table, facts: Series, origin: Origin
+) -> Update:
+    """Add to the known rows of one series and region what an answer has beyond them.
+
+    - A period without a value gets one, ``available_at`` = the later of its declared day and the
+      day after the last request that covered it, but not after the day of the run.
+    - The same value adds nothing, unless it was preliminary and is final now.
+    - Another value is a revision: a row of the day of the run. A row of that day is replaced,
+      since a day is as fine as the key is.
+    - Only the source that a row is from, or a preferred one, can revise it; the others fill gaps.
+    - What an answer lacks stays.
+
+    Args:
+        known: Rows in their contract, ordered by key; ``None`` = none.
+        observations: OBSERVATIONS of the same series and region.
+        facts: Of the series.
+        origin: Who says it, and when.
+
+    Raises:
+        ValueError: Rows were published after the day of the run: days must go forward.
+    """
+    before = TABLES[facts.table].schema.empty_table() if known is None else known
+    day = np.datetime64(origin.day, "D")
+    asked, notes = _up_to(observations, day)
+    if not asked.num_rows:
+        return Update(before, 0, 0, notes)
+    periods, available = _days(before["ref_date"]), _days(before["available_at"])
+    if (available > day).any():
+        raise ValueError(f"{facts.name} has rows published after {day}")
+    newest = np.flatnonzero(np.append(periods[1:] != periods[:-1], True)[: len(periods)])
+    refs = _days(asked["ref_date"])
+    found = np.isin(refs, periods)
+    known_at = newest[np.searchsorted(periods[newest], refs[found])]
+    revised = np.zeros(len(refs), bool)
+    revised[found], remark = _revisions(asked.filter(found), before.take(known_at), origin)
+    notes = (*notes, remark) if remark else notes
+    is_added = ~found | revised
+    if not is_added.any():
+        return Update(before, 0, 0, notes)
+    replaced = known_at[revised[found]]
+    kept = np.ones(len(periods), bool)
+    kept[replaced[available[replaced] == day]] = False
+    rows = _rows(asked.filter(is_added), _available(refs, revised, facts, origin)[is_added],
+                 facts, origin.source)  # fmt: skip
+    table = pa.concat_tables([before.filter(kept), rows]).sort_by(ORDER)
+    return Update(table, int((~found).sum()), int(revised.sum()), notes)
+
+
+def last_covering(windows: Iterable[Window], refs: Days, *, before: date) -> Days:
+    """Of each day the newest request before a day that would have shown its value; NaT = none."""
+    earlier = sorted(window for window in windows if window[1] < before)
+    firsts, days = np.array(earlier, "datetime64[D]").reshape(-1, 2).T
+    newest = np.append(np.maximum.accumulate(days), np.datetime64("NaT", "D"))
+    return newest[np.searchsorted(firsts, refs, side="right") - 1]  # -1 = none = the NaT at the end
+
+
+def _revisions(asked: pa.Table, known: pa.Table, origin: Origin) -> tuple[Mask, str]:
+    """Which rows revise the known ones beside them, and a remark on sources that disagree."""
+    values, before = asked["value"].to_numpy(), known["value"].to_numpy()
+    sources = np.array(known["source"].to_pylist(), object)
+    final = np.array(pc.and_not(known["preliminary"], asked["preliminary"]).to_pylist(), bool)
+    rank = {name: place for place, name in enumerate(origin.preferred)}
+    ranks = np.array([rank.get(name, len(rank)) for name in sources], int)
+    is_own, is_better = sources == origin.source, rank.get(origin.source, len(rank)) < ranks
+    gap = np.abs(values - before) / np.maximum(np.maximum(np.abs(values), np.abs(before)), 1e-12)
+    differs = np.where(is_own, values != before, gap > SAME)
+    apart = np.flatnonzero(~is_own & ~is_better & (gap > CLOSE))
+    remark = ""
+    if len(apart):
+        last = int(apart[-1])
+        remark = (
+            f"{len(apart)} of {len(values)} values of {origin.source} differ by more than "
+            f"{CLOSE:.1%} from those stored, last: {values[last]:g}, not {before[last]:g}, "
+            f"on {asked['ref_date'][last].as_py():%Y-%m-%d}"
+        )
+    return (is_own | is_better) & (differs | final), remark
+
+
+def _available(refs: Days, revised: Mask, facts: Series, origin: Origin) -> Days:
+    """When each value could first be known."""
+    day = np.datetime64(origin.day, "D")
+    after = last_covering(origin.windows, refs, before=origin.day) + _DAY
+    first = np.minimum(day, np.fmax(facts.declared_days(refs), after))  # fmax: NaT = no request
+    return np.where(revised, day, np.maximum(refs, first))
+
+
+def _rows(asked: pa.Table, available: Days, facts: Series, source: str) -> pa.Table:
+    """Observations as rows of their table."""
+    same = {"unit": facts.unit, "source": source, "currency": facts.currency}
+    columns = {
+        **{name: asked[name] for name in asked.column_names},
+        **{name: pa.array([text] * asked.num_rows, pa.string()) for name, text in same.items()},
+        "available_at": pa.array(available.astype("datetime64[us]")),
+    }
+    schema = TABLES[facts.table].schema
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _up_to(observations: pa.Table, day: np.datetime64) -> tuple[pa.Table, tuple[str, ...]]:
+    """Observations up to the day of the run; what is later cannot have been observed."""
+    past = observations.filter(_days(observations["ref_date"]) <= day)
+    later = observations.num_rows - past.num_rows
+    note = f"{later} of {observations.num_rows} values are of days after {day}"
+    return past, (note,) if later else ()
+
+
+def _days(column: pa.ChunkedArray) -> Days:
+    return column.to_numpy().astype("datetime64[D]")

@@ -1,0 +1,96 @@
+"""Data that the code before the ledger has left: the new code goes on from there.
+
+What is expected is what that code itself made of it; ``tests/fixtures/README.md`` says how.
+"""
+
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "outside_before_ledger.tar.gz"
+DOMAINS = ("climate", "economic", "anatel_5g", "prices")
+TABLES = (*DOMAINS, "dividends")
+
+
+@pytest.fixture
+def expected(desk, world, tmp_path):
+    """The data in place, with the services at their addresses; gives the folder of expectations."""
+    with tarfile.open(FIXTURE) as tar:
+        tar.extractall(tmp_path / "before", filter="data")
+    shutil.move(tmp_path / "before" / "data", desk.folder / "data")
+    for log in (desk.folder / "data").glob("raw/*/log.jsonl"):
+        text = log.read_text()
+        for name, server in world.servers.items():
+            text = text.replace(f"http://{name}.example", server.base)
+        log.write_text(text)
+    folder = tmp_path / "before" / "expected"
+    later = json.loads((folder / "later.json").read_text())
+    world.revised |= {tuple(key): value for key, value in later["revised"]}
+    return folder
+
+
+def stored(folder):
+    return {name: pq.read_table(folder / f"{name}.parquet") for name in TABLES}
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("[!.]*") if path.is_file()}
+
+
+def test_reading_all_answers_again_gives_the_same_rows(desk, world, expected):
+    world.day = world.day.replace(day=24)
+    desk.set(ENABLE_EXTERNAL_APIS="false")
+    for domain in DOMAINS:
+        done = desk.etl(domain, "--reparse")
+        assert "fewer than before" not in done.stderr
+    assert stored(desk.folder / "data" / "processed") == stored(expected / "reparsed")
+    assert not world.asked()
+
+
+def test_a_further_run_adds_what_is_new_and_asks_for_no_more_than_before(desk, world, expected):
+    """The weather, the accesses and the prices of the next days, and a domain that had died."""
+    before = contents(desk.folder / "data" / "raw")
+    world.day = world.day.replace(day=26)
+    said = {domain: desk.etl(domain).stdout for domain in DOMAINS}
+    later = json.loads((expected / "later.json").read_text())
+    assert stored(desk.folder / "data" / "processed") == stored(expected / "later")
+    assert said == later["stdout"]
+    for name, server in world.servers.items():
+        requests = [
+            {"method": one.method, "target": one.target, "known": one.headers.get("if-none-match")}
+            for one in server.log
+        ]
+        assert requests == later["requests"][name], name
+    after = contents(desk.folder / "data" / "raw")
+    assert before.items() <= after.items()  # the older lists stay as they were
+
+
+def test_a_run_that_changes_nothing_leaves_nothing_to_read_again(desk, world, expected):
+    world.day = world.day.replace(day=26)
+    for domain in DOMAINS:
+        desk.etl(domain)
+        done = desk.etl(domain)
+        assert "reading stored answers" not in done.stderr
+
+
+def test_a_list_of_runs_that_is_damaged_is_named_with_its_line(desk, world, expected):
+    runs = desk.folder / "data" / "raw" / "_runs" / "economic.jsonl"
+    runs.write_text("{}\n" + runs.read_text())
+    world.day = world.day.replace(day=26)
+    done = desk.etl("economic", expect=3)
+    assert "economic.jsonl: line 1 of 5 cannot be read" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_last_line_that_a_crash_cut_off_is_left_out(desk, world, expected):
+    runs = desk.folder / "data" / "raw" / "_runs" / "economic.jsonl"
+    whole = runs.read_text()
+    runs.write_text(f'{whole}{{"day": "2026-11-2')
+    world.day = world.day.replace(day=26)
+    desk.etl("economic")
+    expected_rows = pq.read_table(expected / "later" / "economic.parquet")
+    assert pq.read_table(desk.path("economic")) == expected_rows
