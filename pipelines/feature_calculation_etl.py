@@ -56,9 +56,7 @@ def _run(
 
     from ml.features.compute import features_at
     from ml.features.files import cutoff_day, first_day, last_day, write_features
-    from ml.features.outliers import outlier_days
-    from ml.features.pictures import draw_features
-    from ml.features.table import features_table, summary
+    from ml.features.output import draw_features, features_table, outlier_days, summary
     from ml.settings import settings
 
     config = settings()

@@ -29,7 +29,7 @@ from ml.evaluation.origins import (
     typical_size,
 )
 from ml.forecasters.base import Forecast
-from ml.forecasters.registry import REFERENCES, reference
+from ml.forecasters.registry import REFERENCES, forecaster
 from ml.panel import Panel
 from ml.panel_tables import price_panels
 from pipelines.intake.read_tables import read_tables
@@ -135,7 +135,7 @@ def forecast_all(
     for name in models:
         start = time.perf_counter()
         found[name] = [
-            reference(name)
+            forecaster(name)
             .fit(panel.until(panel.periods[place]))
             .predict(panel.items, horizon, seed=SEED)
             for place in cutoffs
@@ -207,7 +207,8 @@ def _scores(rows: Sequence[list[float]], seconds: float) -> Scores:
 
 
 def _score_origin(forecast: Forecast, actual: Floats) -> list[float]:
-    low, median, high = forecast.quantiles((0.1, 0.5, 0.9))[0].T
+    cuts = np.quantile(forecast.paths[0], (0.1, 0.5, 0.9), axis=0, method="inverted_cdf")
+    low, median, high = cuts
     points = forecast.paths[0].T.astype(np.float64)
     inside = np.where(np.isnan(actual), np.nan, (low < actual) & (actual <= high))
     found = (np.abs(actual - median), scores.crps(points, actual), inside)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ml.features.compute import FeatureFrame
 from ml.features.declarations import RELEASE_CARRY, Feature
-from ml.features.frame import FeatureFrame
 from ml.frequency import Days, Frequency, period_start, weekday
 
 Floats = npt.NDArray[np.float64]

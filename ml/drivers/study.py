@@ -4,30 +4,30 @@ What is chosen for a cutoff rests on origins whose outcomes were known by then, 
 sees no driver that the day itself could not have known to help.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from scipy import stats
 
-from ml.drivers import changes, rates
+from ml.drivers import effects
 from ml.drivers.design import Design
-from ml.drivers.gains import CONFIDENCE, Gain, chosen_groups, gains, over_by
 from ml.drivers.trial import (
     ALL,
     Trial,
     TrialTask,
     class_names,
     class_totals,
-    columns_of,
-    contributions,
     design_at,
     frame_at,
+    make_drivers,
 )
-from ml.frequency import Frequency
-from ml.panel import Drivers, Panel
+from ml.frequency import Frequency, periods_after
+from ml.panel import Drivers, Floats, Panel
 
+CONFIDENCE = 0.9
+LEAST_ORIGINS = 6  # that say anything about a gain
 MOST_ORIGINS = 24
 # Steps that drivers are tried on, whatever is published: enough origins have to fit into the
 # history, and what is chosen should not depend on an option.
@@ -37,6 +37,33 @@ TRIED_STEPS = {
 MOST_DAYS = 2200.0  # of history that drivers are tried on and fitted to; what is older has changed
 LEAST_DAYS = 365.0  # of history before the first origin
 LEAST_HORIZONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Change of the scaled pinball loss that a group of drivers makes; below 0 = it helps.
+
+    Attributes:
+        demand_class: Class, ``*`` = all.
+        group: Drivers.
+        foreseen: With the drivers' later values given (what they explain), or as known then.
+        change: Mean over origins.
+        low: Lower end of the 90 % interval over origins (Student).
+        high: Upper end.
+        without: Mean loss without the group.
+        origins: Origins behind it.
+        count: Item-steps behind it.
+    """
+
+    demand_class: str
+    group: str
+    foreseen: bool
+    change: float
+    low: float
+    high: float
+    without: float
+    origins: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +128,15 @@ class StudyTask:
     region: str
     trials: tuple[Trial, ...]
 
-
-def recent(panel: Panel) -> Panel:
-    """The last six years of a panel, without its drivers."""
-    start = max(0, len(panel.periods) - int(MOST_DAYS / panel.frequency.days))
-    values = panel.values[:, start:].copy()
-    return replace(panel, periods=panel.periods[start:], values=values, drivers=None)
+    def design(self, panel: Panel, steps: int) -> Design:
+        """Regressors of a panel at the cutoff, and so many steps after it."""
+        frame = frame_at(panel, self.tables, self.region, self.cutoff, steps)
+        return design_at(frame, panel, self.cutoff, steps)
 
 
 def trial_tasks(panel: Panel, tables: Mapping[str, pa.Table], region: str) -> list[TrialTask]:
     """The origins that drivers are tried at: ``TRIED_STEPS`` apart, after a year of history."""
-    panel = recent(panel)
+    panel = select_recent(panel)
     horizon = TRIED_STEPS[panel.frequency]
     least = max(LEAST_HORIZONS * horizon, int(LEAST_DAYS / panel.frequency.days))
     ends = [len(panel.periods) - horizon * k for k in range(1, MOST_ORIGINS + 1)]
@@ -122,67 +147,119 @@ def trial_tasks(panel: Panel, tables: Mapping[str, pa.Table], region: str) -> li
     ]
 
 
+def select_recent(panel: Panel) -> Panel:
+    """The last six years of a panel, without its drivers."""
+    start = max(0, len(panel.periods) - int(MOST_DAYS / panel.frequency.days))
+    values = panel.values[:, start:].copy()
+    return replace(panel, periods=panel.periods[start:], values=values, drivers=None)
+
+
+def average_gains(trials: Iterable[Trial]) -> list[Gain]:
+    """Gains by class, group and knowledge; those tried at too few origins are left out."""
+    found: dict[tuple[str, str, bool], list[Trial]] = {}
+    for trial in trials:
+        key = (trial.demand_class, trial.group, trial.foreseen)
+        found.setdefault(key, []).append(trial)
+    return [_average(key, own) for key, own in sorted(found.items()) if len(own) >= LEAST_ORIGINS]
+
+
+def _average(key: tuple[str, str, bool], trials: Sequence[Trial]) -> Gain:
+    changes = np.array([trial.change for trial in trials])
+    error = changes.std(ddof=1) / np.sqrt(len(changes))
+    reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(changes) - 1) * error)
+    mean = float(changes.mean())
+    return Gain(
+        *key,
+        change=mean,
+        low=mean - reach,
+        high=mean + reach,
+        without=float(np.mean([trial.without for trial in trials])),
+        origins=len(trials),
+        count=sum(trial.count for trial in trials),
+    )
+
+
+def select_known(
+    trials: Iterable[Trial], cutoff: np.datetime64, horizon: int, frequency: Frequency
+) -> list[Trial]:
+    """Trials of which every outcome was known at ``cutoff``."""
+    return [
+        trial for trial in trials if periods_after(trial.origin, horizon, frequency)[-1] <= cutoff
+    ]
+
+
+def choose_groups(found: Sequence[Gain], classes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Groups that each class uses: those that help beyond noise, as known at the time.
+
+    A class uses a group if its own interval lies below 0; or if that of the panel does, and the
+    class's own mean does not speak against it.
+    """
+    known = {(gain.demand_class, gain.group): gain for gain in found if not gain.foreseen}
+    groups = dict.fromkeys(gain.group for gain in found)
+    return {
+        name: tuple(group for group in groups if _helps(known, name, group)) for name in classes
+    }
+
+
+def _helps(known: dict[tuple[str, str], Gain], name: str, group: str) -> bool:
+    own, panel = known.get((name, group)), known.get((ALL, group))
+    if own is not None and own.high < 0:
+        return True
+    speaks_against = own is not None and own.change >= 0
+    return panel is not None and panel.high < 0 and not speaks_against
+
+
 def fit_at(task: StudyTask) -> tuple[str, Drivers | None, dict[str, tuple[str, ...]]]:
     """Cutoff, contributions of the chosen groups, and what was chosen by class."""
     whole = task.panel.until(task.cutoff)
-    panel = recent(whole)
-    steps = TRIED_STEPS[panel.frequency]
-    known = over_by(task.trials, task.cutoff, steps, panel.frequency)
-    names = ["price"] if not panel.is_demand else sorted(set(class_names(panel)))
-    used = chosen_groups(gains(known), names)
+    panel = select_recent(whole)
+    known = select_known(task.trials, task.cutoff, TRIED_STEPS[panel.frequency], panel.frequency)
+    classes = class_names(panel)
+    used = choose_groups(average_gains(known), sorted(set(classes.tolist())))
     if not any(used.values()):
         return str(task.cutoff), None, used
-    as_trial = TrialTask(panel, task.cutoff, steps, task.tables, task.region)
-    design = design_at(frame_at(as_trial, task.cutoff, task.reach), panel, task.cutoff, task.reach)
-    learned = panel.select(task.learnable)
-    if not panel.is_demand:
-        moved, _ = changes.standard_changes(learned.values)
-        effects = changes.fit(design, columns_of(design, set(used["price"])), moved)[None, :]
-        every = np.zeros(len(panel.items), np.int64)
-        found = contributions(design, effects, every, changes_=True)
-        return str(task.cutoff), found.behind(len(whole.periods) - design.length), used
-    effects = _class_effects(design, learned, used)
-    order = {name: place for place, name in enumerate(used)}
-    class_of = np.array([order[name] for name in class_names(panel)], np.int64)
-    found = contributions(design, effects, class_of, changes_=False)
-    return str(task.cutoff), found.behind(len(whole.periods) - design.length), used
+    design = task.design(panel, task.reach)
+    found = _fit_classes(design, panel.select(task.learnable), used)
+    order = list(used)
+    class_of = np.array([order.index(name) for name in classes], np.int64)
+    drivers = make_drivers(design, found, class_of, changes=not panel.is_demand)
+    return str(task.cutoff), drivers.behind(len(whole.periods) - design.length), used
 
 
-def _class_effects(
-    design: Design, learned: Panel, used: Mapping[str, tuple[str, ...]]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    summed = class_totals(learned, class_names(learned))
-    rows = []
-    for name, groups in used.items():
-        own = summed.get(name, summed[ALL])
-        rows.append(rates.fit(design, columns_of(design, set(groups)), summed[ALL], own)[0])
-    return np.stack(rows)
+def _fit_classes(design: Design, learned: Panel, used: Mapping[str, tuple[str, ...]]) -> Floats:
+    """Effects of the groups that each class uses, (C, F)."""
+    columns = [np.array([one.group in own for one in design.features], bool)
+               for own in used.values()]  # fmt: skip
+    if not learned.is_demand:
+        changes, _ = effects.standardise_changes(learned.values)
+        return np.stack([effects.fit_changes(design, own, changes) for own in columns])
+    totals = class_totals(learned, class_names(learned))
+    return np.stack([
+        effects.fit_rates(design, own, totals[ALL], totals.get(name, totals[ALL]))[0]
+        for name, own in zip(used, columns, strict=True)
+    ])  # fmt: skip
 
 
 def effects_at(task: StudyTask) -> list[Effect]:
     """Effects of all drivers of a demand panel at a cutoff; none for prices."""
-    panel = recent(task.panel.until(task.cutoff)).select(task.learnable)
+    panel = select_recent(task.panel.until(task.cutoff)).select(task.learnable)
     if not panel.is_demand:
         return []
-    as_trial = TrialTask(panel, task.cutoff, 1, task.tables, task.region)
-    design = design_at(frame_at(as_trial, task.cutoff, 1), panel, task.cutoff, 1)
+    design = task.design(panel, 1)
     if not design.features:
         return []
     reach = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
     found = []
     for name, own in class_totals(panel, class_names(panel)).items():
-        effects, errors = rates.effects_with_errors(design, own)
-        for feature, effect, error in zip(design.features, effects, errors, strict=True):
-            if not np.isfinite(effect):
-                continue
-            found.append(
-                Effect(name, feature.name, feature.group, float(effect),
-                       float(effect - reach * error), float(effect + reach * error))
-            )  # fmt: skip
+        estimates, errors = effects.estimate_effects(design, own)
+        for feature, effect, error in zip(design.features, estimates, errors, strict=True):
+            if np.isfinite(effect):
+                low, high = float(effect - reach * error), float(effect + reach * error)
+                found.append(Effect(name, feature.name, feature.group, float(effect), low, high))
     return found
 
 
-def said(
+def describe_choice(
     panel: str,
     used: Mapping[str, Sequence[str]],
     tried: Sequence[Gain],
@@ -213,8 +290,3 @@ def said(
             f"{panel}: not tried, for too little of the history is covered: {', '.join(untried)}"
         )
     return tuple(sentences)
-
-
-def calendar_alone(frequency: Frequency) -> bool:
-    """Whether the calendar alone is worth trying: days and weeks; months average it away."""
-    return frequency is not Frequency.MONTHLY

@@ -1,25 +1,37 @@
-"""One origin of the trial of the drivers: losses with and without each group, after a cutoff."""
+"""One origin of the trial of the drivers: losses with and without each group, after a cutoff.
 
-from collections.abc import Mapping
+The losses are pinball losses of a simple forecast, not of a model of the job: an item's level times
+the factor that the drivers expect, with a negative binomial around it. What it lacks is the same
+with and without, so differences are fair.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from scipy import stats
 
-from ml.drivers import changes, losses, rates
+from ml.drivers import effects
 from ml.drivers.design import Design, make_design
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.origins import actual_values, scales, typical_size
-from ml.features.compute import features_at
-from ml.features.frame import FeatureFrame
+from ml.evaluation.scores import pinball
+from ml.features.compute import FeatureFrame, features_at
 from ml.frequency import period_end, period_range, periods_after
-from ml.panel import Drivers, Panel, carried_forward
+from ml.panel import Bools, Drivers, Floats, Ints, Panel, carried_forward
 
-Floats = npt.NDArray[np.float64]
 ALL = "*"
+ONE_CLASS = np.zeros(1, np.int64)  # the class of an item where there is but one
 MOST_FACTOR = 6.0  # drivers never multiply a rate by more, or divide it by more
 LEAST_EVENTS = 60  # periods with demand that a class must have to be judged on its own
+DEMAND_LEVELS = (0.5, 0.8, 0.95)  # of the quantiles that are scored
+PRICE_LEVELS = (0.1, 0.5, 0.9)
+GRID = np.geomspace(0.02, 12.0, 56)  # factors at which quantiles are tabled
+HALF_LIFE = 180.0  # of the level's memory [days]
+LEAST_DISPERSION = 1.05  # variance over mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,144 +77,203 @@ class Trial:
     count: int
 
 
-def frame_at(task: TrialTask, cutoff: np.datetime64, steps: int) -> FeatureFrame:
+def try_origin(task: TrialTask) -> list[Trial]:
+    """Losses of the steps after one origin, for every class and group."""
+    train = task.panel.until(task.origin)
+    actual = actual_values(task.panel, train, task.horizon)
+    measure = _demand_losses if train.is_demand else _price_losses
+    found = []
+    for foreseen, known_at in ((False, task.origin), (True, task.panel.cutoff)):
+        frame = frame_at(train, task.tables, task.region, known_at, task.horizon)
+        design = design_at(frame, train, task.origin, task.horizon)
+        for name, loss in measure(train, actual, design, foreseen=foreseen).items():
+            found += _compare(loss, design, task.origin, name, foreseen=foreseen)
+    return found
+
+
+def frame_at(
+    panel: Panel, tables: Mapping[str, pa.Table], region: str, cutoff: np.datetime64, steps: int
+) -> FeatureFrame:
     """Features as known at the end of the period ``cutoff``, reaching ``steps`` beyond it."""
-    frequency = task.panel.frequency
-    ahead = periods_after(cutoff, steps, frequency)
-    last = period_end(ahead[-1], frequency)
-    known = period_end(cutoff, frequency)
-    return features_at(task.tables, known, task.panel.periods[0], last, region=task.region)
+    last = period_end(periods_after(cutoff, steps, panel.frequency)[-1], panel.frequency)
+    known = period_end(cutoff, panel.frequency)
+    return features_at(tables, known, panel.periods[0], last, region=region)
 
 
 def design_at(frame: FeatureFrame, panel: Panel, cutoff: np.datetime64, steps: int) -> Design:
     """Regressors of a panel at a cutoff."""
     periods = period_range(panel.periods[0], cutoff, panel.frequency)
-    return make_design(frame, periods, periods_after(cutoff, steps, panel.frequency),
-                       panel.frequency)  # fmt: skip
+    ahead = periods_after(cutoff, steps, panel.frequency)
+    return make_design(frame, periods, ahead, panel.frequency)
 
 
-def try_origin(task: TrialTask) -> list[Trial]:
-    """Losses of the steps after one origin, for every class and group."""
-    train = task.panel.until(task.origin)
-    actual = actual_values(task.panel, train, task.horizon)
-    steps = task.horizon
-    known = design_at(frame_at(task, task.origin, steps), train, task.origin, steps)
-    later = frame_at(task, task.panel.cutoff, steps)
-    foreseen = design_at(later, train, task.origin, steps)
-    judge = _demand_trials if train.is_demand else _price_trials
-    found = judge(task, train, actual, known, foreseen=False)
-    return found + judge(task, train, actual, foreseen, foreseen=True)
-
-
-def factors(design: Design, effects: Floats, seasons: Floats, *, foreseen: bool) -> Floats:
-    """Factor of the rate in every period of a design, (T + R,)."""
-    drivers = contributions(design, effects[None, :], np.zeros(1, np.int64), changes_=False)
-    places = np.arange(len(design.values))[None, :]
-    if foreseen:
-        total = drivers.contribution[0].sum(axis=1)
-    else:
-        seen = drivers.seen_from(np.zeros(1, np.int64), np.array([drivers.last]), places)
-        total = seen[0].sum(axis=1, dtype=np.float64)
-    limit = np.log(MOST_FACTOR)
-    return np.asarray(np.exp(seasons + np.clip(total, -limit, limit)))
-
-
-def contributions(
-    design: Design, effects: Floats, class_of: npt.NDArray[np.int64], *, changes_: bool
-) -> Drivers:
-    """Drivers out of effects by class (C, F)."""
-    values = changes.lagged(design) if changes_ else design.values
-    lag = design.lags() - (changes.BEFORE if changes_ else 0)
+def make_drivers(design: Design, found: Floats, class_of: Ints, *, changes: bool) -> Drivers:
+    """Drivers out of effects by class (C, F), on levels of demand or on changes of prices."""
+    values = effects.lag_values(design) if changes else design.values
     return Drivers(
         groups=design.groups,
         features=tuple(feature.name for feature in design.features),
-        contribution=values[None, :, :] * effects[:, None, :],
+        contribution=values[None, :, :] * found[:, None, :],
         group_of=np.array([design.groups.index(one.group) for one in design.features], np.int64),
         ahead=design.ahead(),
         persistence=design.persistence(),
-        lag=lag,
+        lag=design.lags() - (effects.BEFORE if changes else 0),
         last=design.length - 1,
         class_of=class_of,
-        changes=changes_,
+        changes=changes,
     )
 
 
-def columns_of(design: Design, groups: set[str]) -> npt.NDArray[np.bool_]:
-    """Which features of a design belong to some groups, (F,)."""
-    return np.array([feature.group in groups for feature in design.features], bool)
-
-
 def class_names(panel: Panel) -> npt.NDArray[np.str_]:
-    """Demand class of each item, (N,)."""
+    """Demand class of each item, (N,); prices form one class."""
+    if not panel.is_demand:
+        return np.full(len(panel.items), "price")
     return np.array([demand_pattern(row).name for row in panel.values], dtype=np.str_)
 
 
-def class_totals(panel: Panel, classes: npt.NDArray[np.str_]) -> dict[str, rates.Totals]:
+def class_totals(panel: Panel, classes: npt.NDArray[np.str_]) -> dict[str, effects.ClassTotals]:
     """Totals of all items that are still asked for, under ``*``, and of each class."""
-    counts = rates.typical_counts(panel.values)
-    learned = rates.alive(panel.values)
-    found = {ALL: rates.totals(counts[learned])}
+    counts = effects.count_typical_sizes(panel.values)
+    learned = effects.find_active(panel.values)
+    found = {ALL: effects.sum_counts(counts[learned])}
     for name in sorted(set(classes)):
         own = learned & (classes == name)
         if (np.nan_to_num(counts[own]) > 0).sum() >= LEAST_EVENTS:
-            found[str(name)] = rates.totals(counts[own])
+            found[str(name)] = effects.sum_counts(counts[own])
     return found
 
 
-def _demand_trials(
-    task: TrialTask, train: Panel, actual: Floats, design: Design, *, foreseen: bool
-) -> list[Trial]:
+def _demand_losses(
+    train: Panel, actual: Floats, design: Design, *, foreseen: bool
+) -> dict[str, Callable[[Bools], Floats]]:
+    """By class: scaled losses of its items and steps, given the drivers that take part."""
     classes = class_names(train)
-    found = []
-    summed = class_totals(train, classes)
-    spread = losses.dispersion(train.values)
+    totals = class_totals(train, classes)
+    spread = measure_dispersion(train.values)
     scale = scales(train, typical_size(train))[0]
-    for name, own in summed.items():
-        rows = losses.members(classes, name)
 
-        def loss(groups: set[str], own: rates.Totals = own,
-                 rows: npt.NDArray[np.bool_] = rows) -> Floats:  # fmt: skip
-            effects, seasons = rates.fit(design, columns_of(design, groups), summed[ALL], own)
-            factor = factors(design, effects, seasons, foreseen=foreseen)
-            values = train.values[rows]
-            level = losses.levels(values, factor[: design.length], design.frequency.days)
-            tables = losses.quantile_tables(level, spread[rows])
-            return losses.demand_losses(tables, factor[design.length :], actual[rows], scale[rows])
+    def measure(name: str, columns: Bools) -> Floats:
+        rows = np.ones(len(classes), bool) if name == ALL else np.asarray(classes == name)
+        found, seasons = effects.fit_rates(design, columns, totals[ALL], totals[name])
+        factor = rate_factors(design, found, seasons, foreseen=foreseen)
+        values = train.values[rows]
+        level = fit_levels(values, factor[: design.length], design.frequency.days)
+        tables = tabulate_quantiles(level, spread[rows])
+        return demand_losses(tables, factor[design.length :], actual[rows], scale[rows])
 
-        found += _compared(loss, design, task, name, foreseen=foreseen)
-    return found
+    return {name: partial(measure, name) for name in totals}
 
 
-def _price_trials(
-    task: TrialTask, train: Panel, actual: Floats, design: Design, *, foreseen: bool
-) -> list[Trial]:
-    moved, volatility = changes.standard_changes(train.values)
+def _price_losses(
+    train: Panel, actual: Floats, design: Design, *, foreseen: bool
+) -> dict[str, Callable[[Bools], Floats]]:
+    """The same of all prices, in units of daily volatility."""
+    changes, volatility = effects.standardise_changes(train.values)
     last = carried_forward(train.values)[:, -1]
-    truth_ = (actual - last[:, None]) / volatility[:, None]
+    moved = (actual - last[:, None]) / volatility[:, None]
 
-    def loss(groups: set[str]) -> Floats:
-        effects = changes.fit(design, columns_of(design, groups), moved)
-        zero = np.zeros(1, np.int64)
-        drivers = contributions(design, effects[None, :], zero, changes_=True)
+    def measure(columns: Bools) -> Floats:
+        found = effects.fit_changes(design, columns, changes)
+        drivers = make_drivers(design, found[None, :], ONE_CLASS, changes=True)
         places = np.arange(design.length, design.length + actual.shape[1])[None, :]
         seen = drivers.contribution[0][places] if foreseen else drivers.seen_from(
-            zero, np.array([drivers.last]), places)  # fmt: skip
-        return losses.price_losses(np.cumsum(seen[0].sum(axis=1)), truth_)
+            ONE_CLASS, np.array([drivers.last]), places)  # fmt: skip
+        return price_losses(np.cumsum(seen[0].sum(axis=1)), moved)
 
-    return _compared(loss, design, task, ALL, foreseen=foreseen)
+    return {ALL: measure}
 
 
-def _compared(loss, design, task, name, *, foreseen: bool) -> list[Trial]:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    plain = loss(set())
+def rate_factors(design: Design, found: Floats, seasons: Floats, *, foreseen: bool) -> Floats:
+    """Factor of the rate in every period of a design, (T + R,)."""
+    drivers = make_drivers(design, found[None, :], ONE_CLASS, changes=False)
+    places = np.arange(len(design.values))[None, :]
+    seen = drivers.contribution[0] if foreseen else drivers.seen_from(
+        ONE_CLASS, np.array([drivers.last]), places)[0]  # fmt: skip
+    limit = np.log(MOST_FACTOR)
+    total = seen.sum(axis=1, dtype=np.float64)
+    return np.asarray(np.exp(seasons + np.clip(total, -limit, limit)))
+
+
+def _compare(
+    loss: Callable[[Bools], Floats], design: Design, origin: np.datetime64, name: str, *,
+    foreseen: bool,
+) -> list[Trial]:  # fmt: skip
+    """Trials of every group, each with the drivers of that group alone."""
+    groups = np.array([feature.group for feature in design.features], dtype=np.str_)
+    plain = loss(np.zeros(len(groups), bool))
     seen = np.isfinite(plain)
     if not seen.any():
         return []
-    found = []
-    for group in design.groups:
-        other = loss({group})
-        change = float((other - plain)[seen].mean())
-        found.append(
-            Trial(task.origin, name, group, foreseen, change, float(plain[seen].mean()),
-                  int(seen.sum()))
-        )  # fmt: skip
-    return found
+    without, count = float(plain[seen].mean()), int(seen.sum())
+    return [
+        Trial(origin, name, group, foreseen, float((loss(groups == group) - plain)[seen].mean()),
+              without, count)
+        for group in design.groups
+    ]  # fmt: skip
+
+
+def fit_levels(values: Floats, factor: Floats, days: float) -> Floats:
+    """Level of each item: recent demand over what the factors had expected of a level of 1, (N,).
+
+    Args:
+        values: (N, T) demand.
+        factor: (T,) the drivers' factor of each period.
+        days: Mean length of a period [days].
+    """
+    age = np.arange(values.shape[1])[::-1] * days
+    weight = 0.5 ** (age / HALF_LIFE)
+    seen = ~np.isnan(values)
+    demand = np.nan_to_num(values) @ weight
+    return np.asarray(demand / np.maximum((seen * factor) @ weight, 1e-12))
+
+
+def measure_dispersion(values: Floats) -> Floats:
+    """Variance over mean of each item, shrunk to the median of all, (N,)."""
+    count = (~np.isnan(values)).sum(axis=1)
+    mean = np.nansum(values, axis=1) / np.maximum(count, 1)
+    square = np.nansum(values**2, axis=1) / np.maximum(count, 1) - mean**2
+    ratio = square / np.maximum(mean, 1e-12)
+    events = (np.nan_to_num(values) > 0).sum(axis=1)
+    typical = float(np.median(ratio[events > 1])) if (events > 1).any() else LEAST_DISPERSION
+    shrunk = (ratio * events + typical * 6) / (events + 6)
+    return np.maximum(shrunk, LEAST_DISPERSION)
+
+
+def tabulate_quantiles(level: Floats, spread: Floats) -> Floats:
+    """Negative binomial quantiles of each item on the grid of factors, (N, len(GRID), Q)."""
+    mean = np.maximum(level[:, None] * GRID, 1e-9)[..., None]
+    size = mean / (spread[:, None, None] - 1)
+    probability = 1 / spread[:, None, None]
+    return np.asarray(stats.nbinom.ppf(np.asarray(DEMAND_LEVELS), size, probability), np.float64)
+
+
+def demand_losses(tables: Floats, factor: Floats, actual: Floats, scale: Floats) -> Floats:
+    """Mean scaled pinball loss of each item and step, (N, H), NaN where not observed.
+
+    Args:
+        tables: Of :func:`tabulate_quantiles`.
+        factor: (H,) factor over the item's level.
+        actual: (N, H).
+        scale: (N,) divisor.
+    """
+    place = np.interp(np.log(factor), np.log(GRID), np.arange(len(GRID)))
+    low = np.minimum(place.astype(int), len(GRID) - 2)
+    share = (place - low)[None, :, None]
+    cuts = tables[:, low] * (1 - share) + tables[:, low + 1] * share
+    losses = [pinball(actual, cuts[..., k], level) for k, level in enumerate(DEMAND_LEVELS)]
+    return np.asarray(np.mean(losses, axis=0) / scale[:, None])
+
+
+def price_losses(mean: Floats, actual: Floats) -> Floats:
+    """Mean pinball loss of levels in units of daily volatility, (N, H).
+
+    Args:
+        mean: (H,) expected change since the origin.
+        actual: (N, H) what came true, as change since the origin.
+    """
+    width = np.sqrt(np.arange(1, actual.shape[1] + 1))
+    losses = [
+        pinball(actual, np.broadcast_to(mean + stats.norm.ppf(level) * width, actual.shape), level)
+        for level in PRICE_LEVELS
+    ]
+    return np.asarray(np.mean(losses, axis=0) / width)

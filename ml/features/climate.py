@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.features.declarations import BY_NAME
-from ml.features.known import Known
+from ml.features.point_in_time import KnownTable
 from ml.features.windows import any_of, exceeds, fading_sum, falls_below, rolling_mean
 
 Floats = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ RAIN_DAYS = 30
 STULL_HUMIDITY = (5.0, 99.0)  # [%] range that the formula was fitted to
 
 
-def climate_features(known: Known) -> Mapping[str, Floats]:
+def climate_features(known: KnownTable) -> Mapping[str, Floats]:
     """All features of the weather on ``known.days``, each of shape (K,)."""
     measured = {name: known.daily(name) for name in MEASURED}
     rain, humid = measured["precipitation_mm"], measured["humidity_percent"]

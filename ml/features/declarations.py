@@ -14,7 +14,8 @@ cities (2021 to 2025), PTAX (2015 to 2025) and Brent; a level that is not pulled
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 MISSING = ("carry", "zero", "none")
@@ -29,31 +30,38 @@ class Feature:
 
     Attributes:
         name: ``[a-z][a-z0-9_]*``.
-        group: ``calendar``, ``climate``, ``economy``, ``telecom`` or ``prices``.
+        series: The series that it is made of, joined by ``, ``; empty = computed.
+        persistence: Share of the distance to its mean that is left after a day, in [0, 1]: how
+            a forecast carries a past-only value ahead.
+        description: What it means.
         unit: Of the values, ``1`` where they have none.
-        role: ``static``, ``past_only`` or ``future_known``.
+        driver: Whether models may use it.
         lag: Days after its day (of a month: after its first) on which it is normally known.
-        source: Table and series, or ``computed``.
         missing: What a gap becomes: ``carry`` the last value, ``zero`` (a month before the
             first 5G access counts 0; later gaps are carried), ``none`` (NaN stays).
         carry: Most days that a value is carried past the day from which it stands.
-        persistence: Share of the distance to its mean that is left after a day, in [0, 1]: how
-            a forecast carries a past-only value ahead.
-        driver: Whether models may use it.
-        description: What it means.
+        group: One of :data:`ml.contracts.outside.GROUPS`.
+        table: The table that the series are in.
+        role: One of :data:`ml.contracts.outside.ROLES`.
     """
 
     name: str
-    group: str
-    unit: str
-    role: str
-    lag: int
-    source: str
-    missing: str
-    carry: int
+    series: str
     persistence: float
-    driver: bool
     description: str
+    unit: str = "1"
+    driver: bool = False
+    lag: int = 0
+    missing: str = "none"
+    carry: int = 0
+    group: str = field(kw_only=True)
+    table: str = field(kw_only=True)
+    role: str = field(kw_only=True)
+
+    @property
+    def source(self) -> str:
+        """Table and series, or ``computed``."""
+        return f"{self.table}: {self.series}" if self.series else "computed"
 
     @property
     def behind(self) -> int:
@@ -65,65 +73,22 @@ class Feature:
 
 
 def _calendar(name: str, description: str, *, unit: str = "1", driver: bool = False) -> Feature:
-    return Feature(name, "calendar", unit, "future_known", 0, "computed", "none", 0, 1.0, driver,
-                   description)  # fmt: skip
+    return Feature(name, "", 1.0, description, unit, driver,
+                   group="calendar", table="", role="future_known")  # fmt: skip
 
 
-def _climate(
-    name: str,
-    series: str,
-    persistence: float,
-    description: str,
-    *,
-    unit: str = "1",
-    driver: bool = False,
-) -> Feature:
-    return Feature(name, "climate", unit, "past_only", 1, f"climate: {series}", "none", 0,
-                   persistence, driver, description)  # fmt: skip
-
-
-def _economy(
-    name: str,
-    series: str,
-    persistence: float,
-    description: str,
-    *,
-    unit: str = "1",
-    lag: int = 0,
-    driver: bool = False,
-) -> Feature:
-    carry = RELEASE_CARRY if lag else QUOTE_CARRY
-    return Feature(name, "economy", unit, "past_only", lag, f"economic: {series}", "carry", carry,
-                   persistence, driver, description)  # fmt: skip
-
-
-def _telecom(
-    name: str,
-    series: str,
-    persistence: float,
-    description: str,
-    *,
-    unit: str = "1",
-    lag: int = 92,
-    missing: str = "zero",
-    driver: bool = False,
-) -> Feature:
-    return Feature(name, "telecom", unit, "past_only", lag, f"anatel_5g: {series}", missing,
-                   TELECOM_CARRY, persistence, driver, description)  # fmt: skip
-
-
-def _price(
-    name: str,
-    series: str,
-    persistence: float,
-    description: str,
-    *,
-    lag: int = 0,
-    driver: bool = False,
-) -> Feature:
-    return Feature(name, "prices", "1", "past_only", lag, f"prices: {series}", "carry", QUOTE_CARRY,
-                   persistence, driver, description)  # fmt: skip
-
+_climate = partial(Feature, group="climate", table="climate", role="past_only", lag=1)
+_economy = partial(
+    Feature, group="economy", table="economic", role="past_only", missing="carry", carry=QUOTE_CARRY
+)
+_monthly = partial(_economy, carry=RELEASE_CARRY)
+_telecom = partial(
+    Feature, group="telecom", table="anatel_5g", role="past_only", lag=92, missing="zero",
+    carry=TELECOM_CARRY,
+)  # fmt: skip
+_price = partial(
+    Feature, group="prices", table="prices", role="past_only", missing="carry", carry=QUOTE_CARRY
+)
 
 _RAIN, _TEMP, _HUMID, _WIND = (
     "precipitation_mm",
@@ -172,14 +137,14 @@ _ECONOMY = (
              driver=True),
     _economy("usd_brl_volatility_30d", "usd_brl", 0.98,
              "standard deviation of the log changes between quotes of 30 days"),
-    _economy("ipca", "ipca", 0.98, "consumer prices, change of the newest month out",
+    _monthly("ipca", "ipca", 0.98, "consumer prices, change of the newest month out",
              unit="% a month", lag=41),
-    _economy("ipca_12m", "ipca", 1.0, "consumer prices, compounded over its 12 months",
+    _monthly("ipca_12m", "ipca", 1.0, "consumer prices, compounded over its 12 months",
              unit="% a year", lag=41),
     _economy("selic", "selic", 1.0, "policy rate", unit="% a year"),
     _economy("selic_change_90d", "selic", 0.99, "policy rate, difference over 90 days",
              unit="percentage points"),
-    _economy("ibc_br_change_12m", "ibc_br", 0.99, "economic activity, log change over 12 months",
+    _monthly("ibc_br_change_12m", "ibc_br", 0.99, "economic activity, log change over 12 months",
              lag=76),
 )  # fmt: skip
 _TELECOM = (

@@ -1,4 +1,7 @@
-"""The national economy: dollar, policy rate, inflation and activity, as far as published."""
+"""The national economy as far as published, and quoted prices by session.
+
+Prices give returns and volatility. A price may be negative (WTI once was).
+"""
 
 from collections.abc import Mapping
 
@@ -6,21 +9,31 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.features.declarations import BY_NAME
-from ml.features.known import Known, Observed
-from ml.features.months import by_month, compounded, log_growth
-from ml.features.windows import carried, change, rolling_deviation
+from ml.features.point_in_time import KnownSeries, KnownTable
+from ml.features.windows import (
+    by_month,
+    carry,
+    change,
+    compound,
+    log_growth,
+    rolling_deviation,
+)
 
 Floats = npt.NDArray[np.float64]
 LEAST_QUOTES = 15  # of the 20 to 22 in 30 days
 YEAR = 12
+RETURN_SESSIONS, VOLATILITY_SESSIONS = 20, 60
+LEAST_RETURNS = 48  # of 60
+LONGEST = 2.0  # days a session, on average, of what still counts as daily quotes
+QUOTES = {"brent": "Brent", "petr4": "PETR4", "usd_brl": "USD/BRL"}
 
 
-def economy_features(known: Known) -> Mapping[str, Floats]:
+def economy_features(known: KnownTable) -> Mapping[str, Floats]:
     """All features of the economy on ``known.days``, each of shape (K,)."""
     days = known.days
-    dollar = carried(known.daily("usd_brl"), BY_NAME["usd_brl"].carry)
+    dollar = carry(known.daily("usd_brl"), BY_NAME["usd_brl"].carry)
     log_dollar = np.log(np.where(dollar > 0, dollar, np.nan))
-    selic = carried(known.daily("selic"), BY_NAME["selic"].carry)
+    selic = carry(known.daily("selic"), BY_NAME["selic"].carry)
     ipca = by_month(known.of("ipca"), BY_NAME["ipca"].lag)
     activity = by_month(known.of("ibc_br"), BY_NAME["ibc_br_change_12m"].lag)
     release = BY_NAME["ipca"].carry
@@ -30,24 +43,61 @@ def economy_features(known: Known) -> Mapping[str, Floats]:
         "usd_brl_change_60d": change(log_dollar, 60),
         "usd_brl_volatility_30d": _volatility(known, log_dollar),
         "ipca": ipca.stand(ipca.values, days, release),
-        "ipca_12m": ipca.stand(compounded(ipca.values, YEAR), days, release),
+        "ipca_12m": ipca.stand(compound(ipca.values, YEAR), days, release),
         "selic": selic,
         "selic_change_90d": change(selic, 90),
         "ibc_br_change_12m": activity.stand(log_growth(activity.values, YEAR), days, release),
     }
 
 
-def _volatility(known: Known, log_dollar: Floats) -> Floats:
+def _volatility(known: KnownTable, log_dollar: Floats) -> Floats:
     """Deviation of the changes from quote to quote within 30 days, as long as quotes come."""
-    deviation = rolling_deviation(_changes(known.of("usd_brl"), known), 30, LEAST_QUOTES)
-    return np.where(np.isnan(log_dollar), np.nan, deviation)
-
-
-def _changes(quotes: Observed, known: Known) -> Floats:
-    """Log change since the quote before, on the days of the quotes, shape (K,)."""
-    changes = np.full(len(known.days), np.nan)
+    quotes = known.of("usd_brl")
     positive = quotes.values > 0
     days, values = quotes.days[positive], quotes.values[positive]
-    if len(days):
-        changes[(days[1:] - known.days[0]).astype(np.int64)] = np.diff(np.log(values))
-    return changes
+    changes = known.on_days(days[1:], np.diff(np.log(values)))
+    return np.where(np.isnan(log_dollar), np.nan, rolling_deviation(changes, 30, LEAST_QUOTES))
+
+
+def price_features(known: KnownTable) -> Mapping[str, Floats]:
+    """All features of prices on ``known.days``, each of shape (K,)."""
+    features = {}
+    for prefix, series in QUOTES.items():
+        quotes = _quotes(known, series)
+        daily = returns(quotes, 1)
+        for name, values in (
+            (f"{prefix}_return_{RETURN_SESSIONS}d", returns(quotes, RETURN_SESSIONS)),
+            (
+                f"{prefix}_volatility_{VOLATILITY_SESSIONS}d",
+                rolling_deviation(daily, VOLATILITY_SESSIONS, LEAST_RETURNS),
+            ),
+        ):
+            if name in BY_NAME:
+                features[name] = carry(known.on_days(quotes.days, values), BY_NAME[name].carry)
+    return features
+
+
+def returns(quotes: KnownSeries, sessions: int) -> Floats:
+    """Return over so many sessions on each day of a quote, shape (n,).
+
+    The log of the ratio where both prices are positive; else the difference over the median
+    size of all known prices, which a log return resembles near that size. NaN where the
+    sessions span more than ``LONGEST`` days each: a hole, or prices by the week or month.
+    """
+    found = np.full(len(quotes.values), np.nan)
+    now, before = quotes.values[sessions:], quotes.values[:-sessions]
+    if not len(now):
+        return found
+    positive = (now > 0) & (before > 0)
+    ratio = np.divide(now, before, out=np.ones_like(now), where=positive)
+    scale = float(np.median(np.abs(quotes.values))) or 1.0
+    found[sessions:] = np.where(positive, np.log(ratio), (now - before) / scale)
+    span = (quotes.days[sessions:] - quotes.days[:-sessions]).astype(np.float64)
+    found[sessions:][span > max(LONGEST * sessions, 7.0)] = np.nan
+    return found
+
+
+def _quotes(known: KnownTable, series: str) -> KnownSeries:
+    """A series by its name, in another case where the user's file writes it so."""
+    same = [name for name in sorted(known.series) if name.casefold() == series.casefold()]
+    return known.of(series if series in same or not same else same[0])

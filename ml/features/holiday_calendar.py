@@ -51,27 +51,6 @@ def calendar_features(days: Days, state: str | None) -> Mapping[str, Floats]:
     }
 
 
-def easter(year: int) -> np.datetime64:
-    """Easter Sunday of the Gregorian calendar.
-
-    Source:
-        The anonymous algorithm that Meeus gives in *Astronomical Algorithms*, chapter 8: the full
-        moon of the church from the year's place in the 19-year cycle, then the Sunday after it.
-
-    >>> easter(2025)
-    np.datetime64('2025-04-20')
-    """
-    century, of_century = divmod(year, 100)
-    golden = year % 19
-    leap_centuries, rest = divmod(century, 4)
-    moon_shift = (century - (century + 8) // 25 + 1) // 3
-    moon = (19 * golden + century - leap_centuries - moon_shift + 15) % 30
-    to_sunday = (32 + 2 * rest + 2 * (of_century // 4) - moon - of_century % 4) % 7
-    late = (golden + 11 * moon + 22 * to_sunday) // 451
-    month, day = divmod(moon + to_sunday - 7 * late + 114, 31)
-    return np.datetime64(f"{year:04d}-{month:02d}-{day + 1:02d}", "D")
-
-
 def good_fridays(days: Days) -> Days:
     """Good Friday of every year that ``days`` touches."""
     return _easters(days) - GOOD_FRIDAY_BEFORE_EASTER
@@ -141,6 +120,8 @@ def _carnival_mondays(days: Days) -> Days:
 
 
 def _easters(days: Days) -> Days:
+    from dateutil.easter import easter
+
     return np.array([easter(year) for year in _years(days)], dtype="datetime64[D]")
 
 

@@ -6,15 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.features.declarations import BY_NAME, TELECOM_CARRY
-from ml.features.known import Known, Observed
-from ml.features.months import Monthly, by_month, log_growth, stands_since
-from ml.features.windows import standing
+from ml.features.point_in_time import KnownSeries, KnownTable
+from ml.features.windows import Monthly, by_month, log_growth, stand, stands_since
 
 Floats = npt.NDArray[np.float64]
 GROWTH_MONTHS = 3
 
 
-def telecom_features(known: Known) -> Mapping[str, Floats]:
+def telecom_features(known: KnownTable) -> Mapping[str, Floats]:
     """All features of the roll-out on ``known.days``, each of shape (K,)."""
     lag = BY_NAME["fiveg_accesses"].lag
     everyone = by_month(known.of("mobile_accesses"), lag)
@@ -27,8 +26,9 @@ def telecom_features(known: Known) -> Mapping[str, Floats]:
         "fiveg_share": _share(fiveg, everyone),
         "fiveg_adoption": adoption(fiveg.values),
     }
-    stand = {name: fiveg.stand(x, known.days, TELECOM_CARRY) for name, x in monthly.items()}
-    return stand | {"fiveg_stations": standing(stations.values, since, known.days, TELECOM_CARRY)}
+    features = {name: fiveg.stand(x, known.days, TELECOM_CARRY) for name, x in monthly.items()}
+    features["fiveg_stations"] = stand(stations.values, since, known.days, TELECOM_CARRY)
+    return features
 
 
 def adoption(accesses: Floats) -> Floats:
@@ -42,13 +42,13 @@ def adoption(accesses: Floats) -> Floats:
     return np.where(np.isnan(accesses), np.nan, share)
 
 
-def _from_zero(known: Known) -> Observed:
+def _from_zero(known: KnownTable) -> KnownSeries:
     """5G accesses, 0 in the months before their first of which the total of all is known."""
     fiveg, everyone = known.of("fiveg_accesses"), known.of("mobile_accesses")
     if not len(fiveg.days):
         return fiveg
     early = everyone.days < fiveg.days[0]
-    return Observed(
+    return KnownSeries(
         np.concatenate([everyone.days[early], fiveg.days]),
         np.concatenate([np.zeros(early.sum()), fiveg.values]),
         np.concatenate([everyone.since[early], fiveg.since]),

@@ -1,8 +1,14 @@
-"""Sums, means and flags over days with gaps; a window says how much of it has to be known."""
+"""Sums, means and flags over days with gaps, and monthly figures from their release on.
+
+A window says how much of it has to be known.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ml.features.point_in_time import KnownSeries
 from ml.frequency import Days
 
 Floats = npt.NDArray[np.float64]
@@ -85,7 +91,7 @@ def any_of(flags: list[Floats]) -> Floats:
     return np.where(some, 1.0, np.where(none, 0.0, np.nan))
 
 
-def carried(values: Floats, most: int) -> Floats:
+def carry(values: Floats, most: int) -> Floats:
     """Each gap filled with the value before it, for at most ``most`` positions, shape (T,)."""
     position = np.arange(len(values))
     last = np.maximum.accumulate(np.where(np.isnan(values), -1, position))
@@ -99,7 +105,7 @@ def change(values: Floats, days: int) -> Floats:
     return values - before[: len(values)]
 
 
-def standing(values: Floats, since: Days, days: Days, most: int) -> Floats:
+def stand(values: Floats, since: Days, days: Days, most: int) -> Floats:
     """Values that stand from the day on which they came out until a newer one does.
 
     Args:
@@ -120,3 +126,60 @@ def standing(values: Floats, since: Days, days: Days, most: int) -> Floats:
             stands[max(start, 0) :] = np.nan
             stands[max(start, 0) : max(start + most + 1, 0)] = value
     return stands
+
+
+@dataclass(frozen=True, slots=True)
+class Monthly:
+    """A series by the month.
+
+    Attributes:
+        months: (M,) consecutive months, datetime64[M].
+        values: (M,), NaN = none.
+        since: (M,) days from which they stand; the month's own first where there is no value.
+    """
+
+    months: npt.NDArray[np.datetime64]
+    values: Floats
+    since: Days
+
+    def stand(self, values: Floats, days: Days, carry: int) -> Floats:
+        """Figures of these months, (M,), on the days on which they were the newest, (K,)."""
+        return stand(values, self.since, days, carry)
+
+
+def stands_since(observed: KnownSeries, lag: int) -> Days:
+    """Day from which each value stands: when it came out, but at most ``lag`` days after its own.
+
+    History that was first fetched years later thus stands where it would have stood.
+    """
+    return np.minimum(observed.since, observed.days + lag)
+
+
+def by_month(observed: KnownSeries, lag: int) -> Monthly:
+    """A series on consecutive months; of several values in a month the last one counts."""
+    at = observed.days.astype("datetime64[M]")
+    months = np.arange(at[0], at[-1] + 1) if len(at) else at
+    values = np.full(len(months), np.nan)
+    since = months.astype("datetime64[D]")
+    position = (at - months[:1]).astype(np.int64) if len(at) else np.empty(0, np.int64)
+    values[position] = observed.values
+    since[position] = stands_since(observed, lag)
+    return Monthly(months, values, since)
+
+
+def log_growth(values: Floats, months: int) -> Floats:
+    """Log of each value over the one so many months before; NaN unless both are positive."""
+    growth = np.full(len(values), np.nan)
+    now, before = values[months:], values[:-months]
+    both = (now > 0) & (before > 0)  # NaN compares false
+    growth[months:][both] = np.log(now[both] / before[both])
+    return growth
+
+
+def compound(percent: Floats, months: int) -> Floats:
+    """Monthly changes [%] compounded over the last so many months [%]; NaN if one is missing."""
+    total = np.full(len(percent), np.nan)
+    if len(percent) >= months:
+        windows = np.lib.stride_tricks.sliding_window_view(percent, months)
+        total[months - 1 :] = 100 * (np.prod(1 + windows / 100, axis=1) - 1)
+    return total

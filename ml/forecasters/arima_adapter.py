@@ -1,9 +1,7 @@
 """ARIMA: orders chosen by pmdarima within bounds, fitted by statsmodels, errors resampled."""
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,9 +9,13 @@ import pmdarima
 from statsmodels.tsa.arima_process import arma2ma
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
-from ml.forecasters.driver_terms import coefficients, group_terms
-from ml.forecasters.per_series import FittedSeries, Series, fit_each, load_each
-from ml.forecasters.seasonal_terms import fourier_terms, seasonal_coefficients
+from ml.forecasters.base import Series
+from ml.forecasters.regressors import (
+    coefficients,
+    fourier_terms,
+    group_terms,
+    seasonal_coefficients,
+)
 from ml.panel import Panel
 
 MIN_OBSERVATIONS = 8
@@ -21,7 +23,7 @@ BURN_IN = 3  # first residuals are those of the filter's start, not of the model
 
 
 @dataclass(frozen=True, slots=True)
-class ArimaForecaster:
+class ArimaModel:
     """Settings of ARIMA. Season enters as Fourier terms, which cost nothing at any length.
 
     Attributes:
@@ -37,32 +39,27 @@ class ArimaForecaster:
     window: int = 730
     name: ClassVar[str] = "arima"
 
-    def fit(self, panel: Panel, starts: Mapping[str, str] | None = None) -> FittedSeries:
-        """See :class:`ml.forecasters.base.Forecaster`."""
-        return fit_each(self, panel, starts)
-
-    def load(self, folder: Path, panel: Panel) -> FittedSeries:
-        """See :class:`ml.forecasters.base.Forecaster`."""
-        return load_each(self, folder, panel)
-
-    def fit_one(self, row: Series, panel: Panel, start: Any) -> dict[str, Any]:
+    def fit_one(self, panel: Panel, start: dict[str, Any] | None) -> dict[str, Any]:
         """See :class:`ml.forecasters.per_series.SeriesModel`; ``start`` lends its order."""
-        values, first = _window(row, self.window)
+        values, first = _window(panel.values[0], self.window)
         seen = int(np.sum(~np.isnan(values)))
         if seen < MIN_OBSERVATIONS:
             raise ValueError(f"arima needs {MIN_OBSERVATIONS} observations, there are {seen}")
         if np.nanmin(values) == np.nanmax(values):
             return {"constant": float(np.nanmin(values))}
-        moved, applied = _driven(values, first, panel)
-        values = values - moved
+        driven, applied = _fit_drivers(values, first, panel)
+        values = values - driven
         season = seasonal_coefficients(values, first, panel.frequency)
-        rest = values - fourier_terms(np.arange(first, len(row)), panel.frequency) @ season
+        steps = np.arange(first, len(panel.periods))
+        rest = values - fourier_terms(steps, panel.frequency) @ season
         scale = float(np.nanstd(rest)) or 1.0
         rest = rest / scale
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # convergence: a poor fit shows in the backtest
-            order, trend = self._order(rest) if start is None or "order" not in start else (
-                tuple(start["order"]), start["trend"])  # fmt: skip
+            if start is not None and "order" in start:
+                order, trend = tuple(start["order"]), start["trend"]
+            else:
+                order, trend = self._search_order(rest)
             model = SARIMAX(rest, order=order, trend=trend)
             params = model.fit(disp=False, maxiter=self.iterations, method="lbfgs").params
         return {
@@ -74,7 +71,7 @@ class ArimaForecaster:
             "drivers": applied,
         }
 
-    def _order(self, values: Series) -> tuple[tuple[int, int, int], str | None]:
+    def _search_order(self, values: Series) -> tuple[tuple[int, int, int], str | None]:
         filled = np.where(np.isnan(values), np.nanmean(values), values)
         best = pmdarima.auto_arima(
             filled,
@@ -92,34 +89,29 @@ class ArimaForecaster:
         return tuple(best.order), "c" if best.with_intercept else None
 
     def sample_one(
-        self, model: dict[str, Any], row: Series, panel: Panel, shape: tuple[int, int], seed: int
+        self, model: dict[str, Any], panel: Panel, shape: tuple[int, int], seed: int
     ) -> Series:
         """See :class:`ml.forecasters.per_series.SeriesModel`."""
-        n_paths, horizon = shape
         if "constant" in model:
             return np.full(shape, model["constant"])
-        values, first = _window(row, self.window)
-        season = np.asarray(model["season"])
-        moved = _moved(model["drivers"], panel, horizon)
-        rest = (
-            values
-            - moved[first : len(row)]
-            - fourier_terms(np.arange(first, len(row)), panel.frequency) @ season
-        )
+        end, horizon = len(panel.periods), shape[1]
+        values, first = _window(panel.values[0], self.window)
+        season = fourier_terms(np.arange(first, end), panel.frequency) @ model["season"]
+        driven = _sum_drivers(model["drivers"], panel, horizon)
+        rest = values - driven[first:end] - season
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             state = SARIMAX(rest / model["scale"], order=model["order"], trend=model["trend"])
             filtered = state.filter(model["params"])
             mean = np.asarray(filtered.forecast(horizon))
         errors = _residuals(np.asarray(filtered.resid), sum(model["order"]))
-        rng = np.random.default_rng(seed)
-        steps = rng.choice(errors, (n_paths, horizon))
+        steps = np.random.default_rng(seed).choice(errors, shape)
         paths = mean + _accumulate(steps, filtered.polynomial_ar, filtered.polynomial_ma, model)
-        ahead = fourier_terms(np.arange(len(row), len(row) + horizon), panel.frequency)
-        return paths * model["scale"] + ahead @ season + moved[len(row) :]
+        ahead = fourier_terms(np.arange(end, end + horizon), panel.frequency) @ model["season"]
+        return paths * model["scale"] + ahead + driven[end:]
 
 
-def _driven(values: Series, first: int, panel: Panel) -> tuple[Series, dict[str, float]]:
+def _fit_drivers(values: Series, first: int, panel: Panel) -> tuple[Series, dict[str, float]]:
     """What the drivers add to each value of a window, and how much of each group applies."""
     terms = group_terms(panel, 0)
     if not terms:
@@ -131,16 +123,16 @@ def _driven(values: Series, first: int, panel: Panel) -> tuple[Series, dict[str,
         unit = float(np.std(np.diff(values[~np.isnan(values)]))) or 1.0
     found = coefficients(values, matrix, unit)
     applied = {group: float(value) for group, value in zip(terms, found, strict=True)}
-    return _moved(applied, panel, 0)[first:], applied
+    return _sum_drivers(applied, panel, 0)[first:], applied
 
 
-def _moved(applied: dict[str, float], panel: Panel, horizon: int) -> Series:
+def _sum_drivers(applied: dict[str, float], panel: Panel, horizon: int) -> Series:
     """Sum of the drivers' terms over history and horizon, (T + H,)."""
     terms = group_terms(panel, horizon) if applied else {}
-    moved = np.zeros(len(panel.periods) + horizon)
+    driven = np.zeros(len(panel.periods) + horizon)
     for group, value in applied.items():
-        moved += value * terms[group]
-    return moved
+        driven += value * terms[group]
+    return driven
 
 
 def _window(row: Series, window: int) -> tuple[Series, int]:

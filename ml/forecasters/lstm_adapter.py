@@ -1,26 +1,28 @@
-"""One global Keras LSTM a panel, which predicts a probability for every bucket and step."""
+"""One global Keras LSTM a panel, which predicts a probability for every bucket and step.
 
-import json
-from collections.abc import Sequence
+The network predicts all items of its panel as soon as it is trained, so TensorFlow lives in the
+process that trains. Whoever draws paths later needs the file of probabilities only.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from ml.errors import ModelError
+from ml.durable import staged
 from ml.forecasters import lstm_windows as windows
-from ml.forecasters.base import N_PATHS, Forecast
-from ml.forecasters.lstm_buckets import Buckets, learn_buckets
-from ml.forecasters.lstm_sampling import sample_items
-from ml.forecasters.quiet import without_deprecations, without_stderr
-from ml.panel import Panel
-from ml.seeds import number
+from ml.forecasters.base import N_PATHS, Fitted, Forecast, sample_each, save_items, saved_items
+from ml.forecasters.lstm_distribution import Buckets, Distributions, learn_buckets
+from ml.forecasters.silence import without_deprecations, without_stderr
+from ml.panel import Floats, Panel
+from ml.seeds import generator, number
 
-Floats = npt.NDArray[np.float64]
 MIN_WINDOWS = 32
 PREDICT_BATCH = 1024
+NETWORK = "network.keras"
+PREDICTED = "predicted.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +48,25 @@ class LstmForecaster:
     seed: int = 0
     name: ClassVar[str] = "lstm"
 
-    def fit(self, panel: Panel) -> "FittedLstm":
+    def fit(
+        self,
+        panel: Panel,
+        *,
+        learn_from: Sequence[str] | None = None,
+        start: Fitted | None = None,  # noqa: ARG002 - nothing is searched for
+    ) -> "FittedLstm":
         """See :class:`ml.forecasters.base.Forecaster`.
 
-        Raises:
-            ModelError: The panel has fewer than ``MIN_WINDOWS`` windows to learn from.
+        A panel of fewer than ``MIN_WINDOWS`` windows to learn from is a failure of all its items.
         """
-        keras = load_keras()
-        scale = windows.learn_scale(panel)
-        table = windows.scaled(panel, self.horizon, scale.of(panel))
+        learned = panel if learn_from is None else panel.select(learn_from)
+        scale = windows.learn_scale(learned)
+        table = windows.scaled(learned, self.horizon, scale.of(learned))
         rng = np.random.default_rng(number(self.seed, "lstm", panel.kind))
         rows, origins = windows.learnable_origins(table, len(panel.periods))
         if len(rows) < MIN_WINDOWS:
-            raise ModelError(f"lstm needs {MIN_WINDOWS} windows to learn from, has {len(rows)}")
+            reason = f"lstm needs {MIN_WINDOWS} windows to learn from, has {len(rows)}"
+            return FittedLstm(panel, dict.fromkeys(panel.items, reason))
         if len(rows) > self.most_windows:
             chosen = np.sort(rng.choice(len(rows), self.most_windows, replace=False))
             rows, origins = rows[chosen], origins[chosen]
@@ -67,103 +75,126 @@ class LstmForecaster:
         truth = windows.targets(table, rows, origins, steps, spread)
         buckets = learn_buckets(truth[~np.isnan(truth)], zero=panel.is_demand)
         ahead = windows.target_features(table, rows, origins, steps, self.horizon)
+        network = self._train(seen, ahead, buckets, truth)
+        # Learned items first, in batches that only they fill: others cannot change them.
+        others = panel.select(tuple(set(panel.items) - set(learned.items)))
+        parts = [part for part in (learned, others) if part.items]
+        predicted = [self._predict(network, part, scale) for part in parts]
+        place = {item: row for row, item in enumerate(x for part in parts for x in part.items)}
+        rows = np.asarray([place[item] for item in panel.items])
+        probabilities, spreads = (
+            np.concatenate(arrays)[rows] for arrays in zip(*predicted, strict=True)
+        )
+        return FittedLstm(panel, {}, Distributions(buckets, probabilities, spreads), network)
+
+    def load(self, folder: Path, panel: Panel) -> "FittedLstm":
+        """See :class:`ml.forecasters.base.Forecaster`; needs no TensorFlow."""
+        saved = saved_items(folder, columns=["item_id", "failure"])
+        failures = {one["item_id"]: one["failure"] for one in saved if one["failure"]}
+        if not (folder / PREDICTED).exists():
+            untrained = dict.fromkeys(panel.items, "not trained")
+            return FittedLstm(panel, {**untrained, **failures})
+        place = {one["item_id"]: row for row, one in enumerate(saved)}
+        rows = [place[item] for item in panel.items]
+        with np.load(folder / PREDICTED, allow_pickle=False) as stored:
+            buckets = Buckets(stored["edges"], stored["points"])
+            known = Distributions(buckets, stored["probabilities"][rows], stored["spreads"][rows])
+        return FittedLstm(panel, failures, known)
+
+    def _train(self, seen: Any, ahead: Any, buckets: Buckets, truth: Floats) -> Any:
+        """State of the past plus features of the target step, through two layers, to buckets."""
+        keras = load_keras()
         keras.utils.set_random_seed(number(self.seed, "lstm", bits=32))
-        network = _network(self, seen.shape[1:], ahead.shape[2], buckets.count)
+        layers = keras.layers
+        past = keras.Input(seen.shape[1:])
+        future = keras.Input((None, ahead.shape[2]))
+        state = layers.LSTM(self.units)(past)
+        mixed = layers.Add()(
+            [
+                layers.Reshape((1, self.units))(layers.Dense(self.units)(state)),
+                layers.Dense(self.units)(future),
+            ]
+        )
+        hidden = layers.Dense(self.units, activation="relu")(layers.Activation("relu")(mixed))
+        network = keras.Model([past, future], layers.Dense(buckets.count)(hidden))
+        network.compile(
+            optimizer=keras.optimizers.Adam(self.learning_rate),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
         label, weight = windows.labels(buckets, truth)
         network.fit(
             [seen, ahead], label, sample_weight=weight, batch_size=self.batch,
             epochs=self.epochs, verbose=0, shuffle=True,
         )  # fmt: skip
-        return FittedLstm(self, panel, network, buckets, scale)
+        return network
 
-    def load(self, folder: Path, panel: Panel) -> "FittedLstm":
-        """See :class:`ml.forecasters.base.Forecaster`."""
-        keras = load_keras()
-        plain = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        config = LstmForecaster(**plain["config"])
-        with without_deprecations():
-            network = keras.models.load_model(folder / "network.keras")
-        buckets = Buckets.from_json(plain["buckets"])
-        return FittedLstm(config, panel, network, buckets, windows.Scale(**plain["scale"]))
+    def _predict(self, network: Any, panel: Panel, scale: windows.Scale) -> tuple[Any, Floats]:
+        """Bucket probabilities (N, H, B) of every item after the panel's end, and spreads (N,)."""
+        scales = scale.of(panel)
+        table = windows.scaled(panel, self.horizon, scales)
+        rows = np.arange(len(panel.items))
+        origins = np.full(len(rows), len(panel.periods) - 1)
+        seen, spread = windows.inputs(table, rows, origins)
+        steps = np.tile(np.arange(1, self.horizon + 1), (len(rows), 1))
+        ahead = windows.target_features(table, rows, origins, steps, self.horizon)
+        logits = network.predict([seen, ahead], batch_size=PREDICT_BATCH, verbose=0)
+        odds = np.exp(logits - logits.max(axis=2, keepdims=True))
+        probabilities = odds / odds.sum(axis=2, keepdims=True)
+        return probabilities.astype(np.float32), scales * spread
 
 
 @dataclass(frozen=True, slots=True)
 class FittedLstm:
-    """A trained network with the panel that it was trained on."""
-
-    config: LstmForecaster
-    panel: Panel
-    network: Any
-    buckets: Buckets
-    scale: windows.Scale
-
-    def distribution(self, panel: Panel) -> "LstmDistribution":
-        """Bucket probabilities of every item of ``panel`` after its end.
-
-        Args:
-            panel: Any items over the time span that was fitted on.
-        """
-        scales = self.scale.of(panel)
-        table = windows.scaled(panel, self.config.horizon, scales)
-        rows = np.arange(len(panel.items))
-        origins = np.full(len(rows), len(panel.periods) - 1)
-        seen, spread = windows.inputs(table, rows, origins)
-        steps = np.tile(np.arange(1, self.config.horizon + 1), (len(rows), 1))
-        ahead = windows.target_features(table, rows, origins, steps, self.config.horizon)
-        logits = self.network.predict([seen, ahead], batch_size=PREDICT_BATCH, verbose=0)
-        odds = np.exp(logits - logits.max(axis=2, keepdims=True))
-        probabilities = odds / odds.sum(axis=2, keepdims=True)
-        return LstmDistribution(
-            panel, self.buckets, probabilities.astype(np.float32), scales * spread
-        )
-
-    def predict(
-        self, items: Sequence[str], horizon: int, *, seed: int, n_paths: int = N_PATHS
-    ) -> Forecast:
-        """See :class:`ml.forecasters.base.Fitted`."""
-        return self.distribution(self.panel.select(items)).predict(
-            items, horizon, seed=seed, n_paths=n_paths
-        )
-
-    def save(self, folder: Path) -> None:
-        """See :class:`ml.forecasters.base.Fitted`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with without_deprecations():
-            self.network.save(folder / "network.keras")
-        config = {name: getattr(self.config, name) for name in self.config.__slots__}
-        plain = {
-            "config": config,
-            "buckets": self.buckets.to_json(),
-            "scale": {"as_is": self.scale.as_is, "typical": self.scale.typical},
-        }
-        (folder / "model.json").write_text(json.dumps(plain), encoding="utf-8")
-
-
-@dataclass(frozen=True, slots=True)
-class LstmDistribution:
-    """What a trained network says of each item; needs no TensorFlow to draw from.
+    """What a trained network predicts of each item of a panel.
 
     Attributes:
         panel: The items, with their history.
-        buckets: Ranges of values.
-        probabilities: (N, H, B).
-        spreads: (N,) unit of the bucket values: the item's scale, or the window's volatility.
+        failures: Items without a prediction, with reasons.
+        predicted: Of the items in the panel's order; ``None`` where nothing was learned.
+        network: The Keras model, kept for people to look at; ``None`` once loaded.
     """
 
     panel: Panel
-    buckets: Buckets
-    probabilities: npt.NDArray[np.float32]
-    spreads: Floats
+    failures: Mapping[str, str]
+    predicted: Distributions | None = None
+    network: Any = None
 
     def predict(
         self, items: Sequence[str], horizon: int, *, seed: int, n_paths: int = N_PATHS
     ) -> Forecast:
+        """See :class:`ml.forecasters.base.Fitted`.
+
+        Raises:
+            ValueError: The network learned fewer steps.
+        """
+        known = self.predicted
+        if known is not None and horizon > known.probabilities.shape[1]:
+            learned = known.probabilities.shape[1]
+            raise ValueError(f"the network learned {learned} steps, not {horizon}")
+        place = {item: row for row, item in enumerate(self.panel.items)}
+
+        def draw(alone: Panel) -> Floats:
+            if known is None:
+                raise ValueError("not trained")
+            (item,) = alone.items
+            rng = generator(seed, LstmForecaster.name, item)
+            return known.paths(place[item], alone, (n_paths, horizon), rng)
+
+        return sample_each(self.panel.select(items), (n_paths, horizon), draw, self.failures)
+
+    def save(self, folder: Path) -> None:
         """See :class:`ml.forecasters.base.Fitted`."""
-        if horizon > self.probabilities.shape[1]:
-            raise ValueError(
-                f"the network learned {self.probabilities.shape[1]} steps, not {horizon}"
-            )
-        return sample_items(self, items, horizon, seed=seed, n_paths=n_paths)
+        save_items(folder, self.panel.items, self.failures, {})
+        if self.network is not None:
+            with staged(folder / NETWORK) as path, without_deprecations():
+                self.network.save(path)
+        if self.predicted is not None:
+            buckets = self.predicted.buckets
+            with staged(folder / PREDICTED) as path:
+                np.savez(
+                    path, probabilities=self.predicted.probabilities,
+                    spreads=self.predicted.spreads, edges=buckets.edges, points=buckets.points,
+                )  # fmt: skip
 
 
 def load_keras() -> Any:
@@ -175,25 +206,3 @@ def load_keras() -> Any:
         tf.config.list_physical_devices("GPU")
         tf.get_logger().setLevel("ERROR")  # it warns of each new model that it compiles
     return keras
-
-
-def _network(config: LstmForecaster, seen: tuple[int, ...], ahead: int, count: int) -> Any:
-    """State of the past plus features of the target step, through two layers, to the buckets."""
-    keras = load_keras()
-    layers = keras.layers
-    past = keras.Input(seen)
-    future = keras.Input((None, ahead))
-    state = layers.LSTM(config.units)(past)
-    mixed = layers.Add()(
-        [
-            layers.Reshape((1, config.units))(layers.Dense(config.units)(state)),
-            layers.Dense(config.units)(future),
-        ]
-    )
-    hidden = layers.Dense(config.units, activation="relu")(layers.Activation("relu")(mixed))
-    network = keras.Model([past, future], layers.Dense(count)(hidden))
-    network.compile(
-        optimizer=keras.optimizers.Adam(config.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    return network

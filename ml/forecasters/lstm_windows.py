@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ml.forecasters.lstm_buckets import Buckets
+from ml.forecasters.lstm_distribution import Buckets
 from ml.frequency import Frequency, periods_after, weekday
 from ml.panel import Drivers, Panel, carried_forward
 

@@ -1,10 +1,9 @@
 """Prophet: one additive model a series, fitted by L-BFGS, sampled for paths."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,9 +11,9 @@ import pandas as pd
 from prophet import Prophet
 from prophet.serialize import model_from_dict, model_to_dict
 
-from ml.forecasters.driver_terms import group_terms
-from ml.forecasters.per_series import FittedSeries, Series, fit_each, load_each
-from ml.forecasters.quiet import without_deprecations
+from ml.forecasters.base import Series
+from ml.forecasters.regressors import group_terms
+from ml.forecasters.silence import without_deprecations
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel
 
@@ -24,7 +23,7 @@ KEPT_ROWS = 2  # prediction asks for a history, and reads nothing of it
 
 
 @dataclass(frozen=True, slots=True)
-class ProphetForecaster:
+class ProphetModel:
     """Settings of Prophet.
 
     Attributes:
@@ -36,18 +35,12 @@ class ProphetForecaster:
     timeout: float = 60.0
     name: ClassVar[str] = "prophet"
 
-    def fit(self, panel: Panel, starts: Mapping[str, str] | None = None) -> FittedSeries:
-        """See :class:`ml.forecasters.base.Forecaster`."""
-        return fit_each(self, panel, starts)
-
-    def load(self, folder: Path, panel: Panel) -> FittedSeries:
-        """See :class:`ml.forecasters.base.Forecaster`."""
-        return load_each(self, folder, panel)
-
-    def fit_one(self, row: Series, panel: Panel, start: Any) -> dict[str, Any]:  # noqa: ARG002
-        """See :class:`ml.forecasters.per_series.SeriesModel`; nothing is searched for."""
+    def fit_one(self, panel: Panel, start: dict[str, Any] | None) -> dict[str, Any]:
+        """See :class:`ml.forecasters.per_series.SeriesModel`."""
+        del start  # nothing is searched for
         terms = group_terms(panel, 0)
-        columns = {"ds": panel.periods.astype("datetime64[us]"), "y": row, **terms}
+        (values,) = panel.values  # noqa: PD011 - a panel, no frame
+        columns = {"ds": panel.periods.astype("datetime64[us]"), "y": values, **terms}
         history = pd.DataFrame(columns).dropna()
         if len(history) < MIN_OBSERVATIONS:
             raise ValueError(
@@ -74,10 +67,9 @@ class ProphetForecaster:
             return json.loads(json.dumps(model_to_dict(model)))
 
     def sample_one(
-        self, model: dict[str, Any], row: Series, panel: Panel, shape: tuple[int, int], seed: int
+        self, model: dict[str, Any], panel: Panel, shape: tuple[int, int], seed: int
     ) -> Series:
         """See :class:`ml.forecasters.per_series.SeriesModel`."""
-        del row  # the parameters hold all that is needed
         n_paths, horizon = shape
         days = periods_after(panel.cutoff, horizon, panel.frequency)
         terms = group_terms(panel, horizon)

@@ -6,7 +6,7 @@ imported, and a model library is loaded only when its model is asked for.
 
 from ml.errors import ConfigError
 from ml.forecasters.base import Forecaster
-from ml.forecasters.quiet import silence_loggers
+from ml.forecasters.silence import silence_loggers
 
 REFERENCES = {
     "demand": (
@@ -15,55 +15,19 @@ REFERENCES = {
     ),
     "price": ("naive", "seasonal_naive", "empirical", "bootstrap", "volatility"),
 }  # fmt: skip
-PER_SERIES = ("prophet", "arima")
-POOLED = ("lstm",)
+PER_SERIES = ("prophet", "arima")  # one model a series, fitted in chunks of series
+POOLED = ("lstm",)  # one model a panel and cutoff, trained in a process of its own
 FAMILIES = (*PER_SERIES, *POOLED)
 FALLBACK_CHAIN = {"demand": ("empirical", "zero"), "price": ("volatility", "naive")}
 
 
 def models_of(kind: str) -> tuple[str, ...]:
     """All models that are tried on a panel of this kind, the references first."""
-    return (*REFERENCES[kind], *PER_SERIES, *POOLED)
+    return (*REFERENCES[kind], *FAMILIES)
 
 
-def reference(name: str) -> Forecaster:
-    """A model without training.
-
-    Raises:
-        ConfigError: There is no reference of this name.
-    """
-    from ml.forecasters.references import (
-        naive,
-        resampling,
-        seasonal_smoothing,
-        smoothing,
-        theta,
-        volatility,
-    )
-    from ml.forecasters.references.adapter import Reference
-
-    samplers = {
-        "zero": naive.zero,
-        "naive": naive.naive,
-        "seasonal_naive": naive.seasonal_naive,
-        "empirical": resampling.empirical,
-        "bootstrap": resampling.bootstrap,
-        "tsb": smoothing.tsb,
-        "sba": smoothing.sba,
-        "adida": smoothing.adida,
-        "shrunk_seasonal": seasonal_smoothing.shrunk_seasonal,
-        "theta": theta.theta,
-        "volatility": volatility.volatility,
-    }
-    if name not in samplers:
-        raise ConfigError(
-            f"Unknown reference model '{name}'. Choose one of: {', '.join(samplers)}."
-        )
-    return Reference(name, samplers[name])
-
-
-def forecaster(name: str, *, horizon: int, seed: int) -> Forecaster:
-    """A model family by name.
+def forecaster(name: str, *, horizon: int = 1, seed: int = 0) -> Forecaster:
+    """A model by name.
 
     Args:
         name: One of ``models_of``.
@@ -76,16 +40,46 @@ def forecaster(name: str, *, horizon: int, seed: int) -> Forecaster:
     match name:
         case "prophet":
             silence_loggers()
-            from ml.forecasters.prophet_adapter import ProphetForecaster
+            from ml.forecasters.per_series import PerSeries
+            from ml.forecasters.prophet_adapter import ProphetModel
 
-            return ProphetForecaster()
+            return PerSeries(ProphetModel())
         case "arima":
-            from ml.forecasters.arima_adapter import ArimaForecaster
+            from ml.forecasters.arima_adapter import ArimaModel
+            from ml.forecasters.per_series import PerSeries
 
-            return ArimaForecaster()
+            return PerSeries(ArimaModel())
         case "lstm":
             from ml.forecasters.lstm_adapter import LstmForecaster
 
             return LstmForecaster(horizon=horizon, seed=seed)
         case _:
-            return reference(name)
+            return _reference(name)
+
+
+def _reference(name: str) -> Forecaster:
+    from ml.forecasters.references import (
+        intermittent,
+        resampling,
+        seasonal_smoothing,
+        volatility,
+    )
+    from ml.forecasters.references.sampling import Reference
+
+    samplers = {
+        "zero": resampling.zero,
+        "naive": resampling.naive,
+        "seasonal_naive": resampling.seasonal_naive,
+        "empirical": resampling.empirical,
+        "bootstrap": resampling.bootstrap,
+        "tsb": intermittent.tsb,
+        "sba": intermittent.sba,
+        "adida": intermittent.adida,
+        "shrunk_seasonal": seasonal_smoothing.shrunk_seasonal,
+        "theta": seasonal_smoothing.theta,
+        "volatility": volatility.volatility,
+    }
+    if name not in samplers:
+        known = ", ".join((*samplers, *FAMILIES))
+        raise ConfigError(f"Unknown model '{name}'. Choose one of: {known}.")
+    return Reference(name, samplers[name])

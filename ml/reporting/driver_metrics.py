@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.contracts.metrics import METRICS
-from ml.drivers.gains import Gain
-from ml.drivers.study import Effect, Study
+from ml.drivers.study import Effect, Gain, Study
 from ml.drivers.trial import ALL
 
 Row = dict[str, object]

@@ -5,8 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ml.drivers.gains import Gain
-from ml.drivers.study import Effect, Study
+from ml.drivers.study import Effect, Gain, Study
 from ml.drivers.trial import ALL
 from ml.durable import write_file
 from ml.reporting.pictures import canvas, saved

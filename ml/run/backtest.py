@@ -1,14 +1,16 @@
 """Backtest stage: all models at rolling origins on a sample of items, then the weights."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ml.durable import read_sealed, staged, write_sealed
 from ml.ensemble.leave_one_out import final_spreads
-from ml.ensemble.mixture import FittedEnsemble
+from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.ensemble.weights import fit_weights
+from ml.errors import ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.origins import (
     BacktestPoints,
@@ -18,19 +20,15 @@ from ml.evaluation.origins import (
     summarise_paths,
     typical_size,
 )
-from ml.forecasters.base import Forecast
-from ml.forecasters.per_series import FittedSeries
-from ml.forecasters.registry import POOLED, forecaster
-from ml.panel import Drivers, Panel
-from ml.run.forecast import checked
-from ml.run.model_store import ModelStore, is_done, mark_done, read_json, write_json
+from ml.forecasters.base import Fitted, Forecast, mark_failed_items, saved_items
+from ml.forecasters.registry import FAMILIES, POOLED, forecaster
+from ml.panel import Ints, Panel
+from ml.run.model_store import DONE, ModelStore, finish_part, start_part
 from ml.run.parallel import run_tasks
-from ml.run.plan import PanelPlan, code_version, fingerprint
-from ml.run.pooled import PREDICTED, pooled_forecast
-from ml.run.train import train_lstm
+from ml.run.plan import PanelPlan
+from ml.run.train import train_families
 
-WEIGHTS = "weights.json"
-SPREADS = "spreads.json"
+FITTED = "ensemble.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,156 +37,164 @@ class BacktestTask:
 
     Attributes:
         panel: The items, until ``as_of``.
-        drivers: Of these items at each origin; ``None`` where none are used.
+        trains: The same at each origin, latest first, with the drivers as known there.
+        priors: Root mean square of a typical item at each origin.
         cum_steps: (N, 2) steps of which sums are scored.
         models: Names.
-        origins: Cutoffs, latest first.
-        priors: Root mean square of a typical item at each origin.
-        lstm: Folder of the pooled models of the origins.
+        pooled: Folders of the pooled models, which are trained already, by name.
         horizon: Steps H.
         seed: Of the run.
-        files: Where the points of each origin go.
+        folder: Of the part that holds the points of each origin.
     """
 
     panel: Panel
-    drivers: tuple[Drivers | None, ...]
-    cum_steps: np.ndarray[tuple[int, int], np.dtype[np.int64]]
-    models: tuple[str, ...]
-    origins: tuple[np.datetime64, ...]
+    trains: tuple[Panel, ...]
     priors: tuple[float, ...]
-    lstm: Path
+    cum_steps: Ints
+    models: tuple[str, ...]
+    pooled: Mapping[str, Path]
     horizon: int
     seed: int
-    files: tuple[Path, ...]
+    folder: Path
 
 
 def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
     """Try all models at the origins of every panel; save the best weights and their spreads."""
-    train_lstm(plans, store, jobs, origins=True)
-    tasks = [task for plan in plans for task in _tasks(plan, store)]
-    run_tasks(_backtest_chunk, tasks, jobs=jobs, label="backtest")
-    for plan in plans:
-        folder = _folder(plan, store)
-        if not is_done(folder):
-            backtests = read_backtests(plan, store)
-            write_json(folder / WEIGHTS, fit_weights(backtests, plan.panel.kind))
-            write_json(folder / SPREADS, final_spreads(backtests, plan.panel.kind))
-            mark_done(folder, {"items": len(plan.backtest_items), "origins": len(plan.origins)})
+    train_families(plans, store, POOLED, jobs, origins=True)
+    tasks = [_backtest_tasks(plan, store) for plan in plans]
+    open_tasks = [one for part in tasks for one in part if not one.folder.exists()]
+    run_tasks(_backtest_chunk, open_tasks, jobs=jobs, label="backtest")
+    for plan, parts in zip(plans, tasks, strict=True):
+        folder = store.folder(plan.name, ENSEMBLE)
+        if read_sealed(folder / FITTED) is None:
+            backtests = read_backtests(folder)
+            fitted = {
+                "weights": fit_weights(backtests, plan.panel.kind),
+                "spreads": final_spreads(backtests, plan.panel.kind),
+                "parts": len(parts),
+            }
+            write_sealed(folder / FITTED, fitted)
 
 
 def read_ensemble(folder: Path) -> FittedEnsemble:
     """What :func:`fit_ensembles` saved in the folder of a panel's ensemble."""
-    return FittedEnsemble(read_json(folder / WEIGHTS) or {}, read_json(folder / SPREADS) or {})
+    fitted = read_sealed(folder / FITTED) or {}
+    return FittedEnsemble(fitted.get("weights", {}), fitted.get("spreads", {}))
 
 
-def read_backtests(plan: PanelPlan, store: ModelStore) -> list[BacktestPoints]:
-    """What the models said at each origin, latest first."""
-    folder = store.folder(plan.name, "ensemble")
-    found = []
-    for cutoff in plan.origins:
-        parts = sorted((folder / str(cutoff)).glob("*.npz"))
-        if parts:
-            found.append(join_chunks([BacktestPoints.load(path) for path in parts]))
-    return found
+def read_backtests(folder: Path) -> list[BacktestPoints]:
+    """What the models said at each origin, latest first, from the folder of an ensemble."""
+    chunks: dict[str, list[BacktestPoints]] = {}
+    for path in sorted(folder.glob("*/*.npz")):
+        chunks.setdefault(path.stem, []).append(BacktestPoints.load(path))
+    return [join_chunks(parts) for _, parts in sorted(chunks.items(), reverse=True)]
 
 
-def _folder(plan: PanelPlan, store: ModelStore) -> Path:
-    shape = fingerprint(
-        "ensemble", code_version(), plan.seed, plan.horizon, plan.reach, plan.models,
-        plan.backtest_items, [str(day) for day in plan.origins], _cum_steps(plan).tolist(),
-        plan.drivers_key(),
-    )  # fmt: skip
-    return store.open(plan.name, "ensemble", shape, drivers=plan.drivers_key())
+def require_trained(plan: PanelPlan, store: ModelStore) -> None:
+    """Check that this code trained all that forecasts need, on the wanted items, for all steps.
+
+    Raises:
+        ModelError: It did not; the message names the commands that train what is missing.
+    """
+    names = (*FAMILIES, ENSEMBLE)
+    missing = [name for name in names if not store.is_current(plan, name)]
+    folder = store.folder(plan.name, ENSEMBLE)
+    parts = (read_sealed(folder / FITTED) or {}).get("parts")
+    if parts != len(list(folder.glob(f"*/{DONE}"))) and ENSEMBLE not in missing:
+        missing.append(ENSEMBLE)
+    if missing:
+        commands = " and ".join(f"python ml/train_{name}.py" for name in missing)
+        raise ModelError(
+            f"models: {len(missing)} of {len(names)} families of panel '{plan.name}' are not "
+            f"trained on dataset {store.dataset_id} by this version of the code: "
+            f"{', '.join(missing)}. Run {commands} first."
+        )
+    for family in FAMILIES:
+        folder = store.folder(plan.name, family, plan.panel.cutoff)
+        known = {row["item_id"] for row in saved_items(folder, columns=["item_id"])}
+        unknown = [item for item in plan.wanted if item not in known]
+        if unknown:
+            raise ModelError(
+                f"models: {len(unknown)} of {len(plan.wanted)} items of panel '{plan.name}' were "
+                f"never fitted by {family}: {first_few(unknown)}. Run python "
+                f"ml/train_{family}.py first."
+            )
+        reach = (read_sealed(folder / DONE) or {}).get("reach", plan.reach)
+        if reach < plan.reach:
+            raise ModelError(
+                f"models: the {family} of panel '{plan.name}' was trained for {reach} steps, this "
+                f"run needs {plan.reach}. Run python ml/train_{family}.py with the same --horizon "
+                f"first."
+            )
 
 
-def _cum_steps(plan: PanelPlan) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Of each backtest item: its own protection interval as far as H reaches, and H."""
+def _backtest_tasks(plan: PanelPlan, store: ModelStore) -> list[BacktestTask]:
+    """One task for each chunk of backtest items."""
+    # Sums that are scored: to the item's own protection interval as far as H reaches, and to H.
     own = dict(zip(plan.panel.items, plan.protection, strict=True))
-    steps = [[min(own[item], plan.horizon), plan.horizon]
-             for item in plan.backtest_items]  # fmt: skip
-    return np.asarray(steps, np.int64).reshape(-1, 2)
-
-
-def _tasks(plan: PanelPlan, store: ModelStore) -> list[BacktestTask]:
-    if not plan.origins:
-        return []
-    folder = _folder(plan, store)
-    if is_done(folder):
-        return []
-    learned = plan.panel.select(plan.learnable)
-    priors = tuple(typical_size(learned.until(cutoff)) for cutoff in plan.origins)
-    steps = dict(zip(plan.backtest_items, _cum_steps(plan), strict=True))
-    tasks = []
-    for number, items in enumerate(plan.chunks(plan.backtest_items, plan.horizon)):
-        files = tuple(folder / str(cutoff) / f"{number:05d}.npz" for cutoff in plan.origins)
-        if not all(path.exists() for path in files):
-            part = plan.panel.select(items)
-            drivers = tuple(plan.train_at(day).select(items).drivers for day in plan.origins)
-            tasks.append(
-                BacktestTask(
-                    part, drivers, np.stack([steps[item] for item in part.items]), plan.models,
-                    plan.origins, priors, store.folder(plan.name, "lstm_origins"), plan.horizon,
-                    plan.seed, files,
-                )
-            )  # fmt: skip
-    return tasks
+    steps = {item: [min(own[item], plan.horizon), plan.horizon] for item in plan.backtest_items}
+    folder = store.open(
+        plan, ENSEMBLE, plan.horizon, plan.reach, plan.models,
+        [str(day) for day in plan.origins], list(steps.items()),
+    )  # fmt: skip
+    trains = [plan.train_at(cutoff) for cutoff in plan.origins]
+    priors = tuple(typical_size(train.select(plan.learnable)) for train in trains)
+    pooled = {family: store.folder(plan.name, family) for family in POOLED}
+    chunks = plan.chunks(plan.backtest_items, plan.horizon) if plan.origins else ()
+    return [
+        BacktestTask(
+            plan.panel.select(items), tuple(train.select(items) for train in trains), priors,
+            np.asarray([steps[item] for item in items], np.int64), plan.models, pooled,
+            plan.horizon, plan.seed, folder / f"{number:05d}",
+        )
+        for number, items in enumerate(chunks)
+    ]  # fmt: skip
 
 
 def _backtest_chunk(task: BacktestTask) -> None:
-    """All models at all origins, the earliest first: later ones use its orders again."""
-    starts: dict[str, dict[str, str]] = {}
-    order = range(len(task.origins) - 1, -1, -1)
-    for place in order:
-        train = task.panel.until(task.origins[place])
-        train = replace(train, drivers=task.drivers[place])
-        forecasts = {}
-        for model in task.models:
-            drawn = _forecast(task, model, train, task.origins[place], starts)
-            forecasts[model] = checked(drawn, train)  # judged as the forecast stage would use it
-        points = _points(task, train, forecasts, place)
-        path = task.files[place]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{path.name}")
-        points.save(staged)
-        staged.replace(path)
+    """All models at all origins, the earliest first: later ones may start from what it found."""
+    starts: dict[str, Fitted] = {}
+    start_part(task.folder)
+    for train, prior in zip(reversed(task.trains), reversed(task.priors), strict=True):
+        forecasts = [_forecast(task, model, train, starts) for model in task.models]
+        points = _summarise(task, train, prior, forecasts)
+        with staged(task.folder / f"{train.cutoff}.npz") as path:
+            points.save(path)
+    finish_part(task.folder)
 
 
-def _forecast(
-    task: BacktestTask,
-    model: str,
-    train: Panel,
-    cutoff: np.datetime64,
-    starts: dict[str, dict[str, str]],
-) -> Forecast:
-    if model in POOLED:
-        folder = task.lstm / str(cutoff)
-        return pooled_forecast(train, folder, folder / PREDICTED, task.horizon, task.seed)
-    config = forecaster(model, horizon=task.horizon, seed=task.seed)
-    if model == "arima":
-        from ml.forecasters.arima_adapter import ArimaForecaster
-
-        fitted: FittedSeries = ArimaForecaster().fit(train, starts.get(model))
-        starts.setdefault(model, dict(fitted.models))
-        return fitted.predict(train.items, task.horizon, seed=task.seed)
-    return config.fit(train).predict(train.items, task.horizon, seed=task.seed)
+def _forecast(task: BacktestTask, model: str, train: Panel, starts: dict[str, Fitted]) -> Forecast:
+    """What a model says at an origin, judged as the forecast stage would use it."""
+    family = forecaster(model, horizon=task.horizon, seed=task.seed)
+    if model in task.pooled:
+        fitted = family.load(task.pooled[model] / str(train.cutoff), train)
+    else:
+        fitted = family.fit(train, start=starts.get(model))
+        starts.setdefault(model, fitted)
+    return mark_failed_items(fitted.predict(train.items, task.horizon, seed=task.seed), train)
 
 
-def _points(
-    task: BacktestTask, train: Panel, forecasts: dict[str, Forecast], place: int
+def _summarise(
+    task: BacktestTask, train: Panel, prior: float, forecasts: Sequence[Forecast]
 ) -> BacktestPoints:
     actual = actual_values(task.panel, train, task.horizon)
-    parts = [summarise_paths(forecasts[model].paths, task.cum_steps) for model in task.models]
-    scale, naive_mae, naive_rms = scales(train, task.priors[place])
+    points, means, cum_points = (
+        np.stack(parts).astype(np.float32)
+        for parts in zip(
+            *(summarise_paths(one.paths, task.cum_steps) for one in forecasts), strict=True
+        )
+    )
+    scale, naive_mae, naive_rms = scales(train, prior)
     sums = np.cumsum(actual, axis=1)
     patterns = [demand_pattern(row).name if train.is_demand else "price" for row in train.values]
     return BacktestPoints(
-        cutoff=task.origins[place],
+        cutoff=train.cutoff,
         items=train.items,
         classes=tuple(patterns),
         models=task.models,
-        points=np.stack([part[0] for part in parts]).astype(np.float32),
-        means=np.stack([part[1] for part in parts]).astype(np.float32),
-        cum_points=np.stack([part[2] for part in parts]).astype(np.float32),
+        points=points,
+        means=means,
+        cum_points=cum_points,
         cum_steps=task.cum_steps,
         actual=actual,
         cum_actual=np.take_along_axis(sums, task.cum_steps - 1, axis=1),

@@ -17,7 +17,7 @@ from ml.run.inputs import RunInputs, RunOptions, make_plans
 from ml.run.model_store import ModelStore
 from ml.run.plan import PanelPlan
 from ml.run.run import FORECAST_PARTS, RunResult, run_batch
-from ml.run.train import train_lstm, train_series
+from ml.run.train import train_families
 from ml.seeds import number
 from ml.settings import Settings, settings
 
@@ -85,10 +85,8 @@ def train_family(family: str, asked: Asked) -> list[Path]:
         with timed(command):
             if family == "ensemble":
                 fit_ensembles(plans, store, asked.jobs)
-            elif family == "lstm":
-                train_lstm(plans, store, asked.jobs, origins=False)
             elif family in FAMILIES:
-                train_series(plans, store, (family,), asked.jobs)
+                train_families(plans, store, (family,), asked.jobs)
             else:
                 raise ConfigError(f"Unknown family '{family}'. Choose one of: {FAMILIES}.")
         return [store.folder(plan.name, family) for plan in plans]

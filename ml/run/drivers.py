@@ -7,18 +7,17 @@ from dataclasses import replace
 import numpy as np
 
 from ml.contracts.outside import AS_PUBLISHED_KEY
-from ml.drivers.gains import gains
 from ml.drivers.study import (
     Study,
     StudyTask,
-    calendar_alone,
+    average_gains,
+    describe_choice,
     effects_at,
     fit_at,
-    said,
     trial_tasks,
 )
-from ml.drivers.trial import Trial, TrialTask, frame_at, try_origin
-from ml.frequency import period_end
+from ml.drivers.trial import Trial, frame_at, try_origin
+from ml.frequency import Frequency, period_end
 from ml.panel import dataset_id
 from ml.processed import known_by
 from ml.run.inputs import RunInputs
@@ -56,7 +55,7 @@ def _studied(plan: PanelPlan, inputs: RunInputs, jobs: int | None) -> PanelPlan:
     if not inputs.drivers:
         return replace(plan, study=Study((), (), {}, {}, (f"{plan.name}: no drivers, as asked",)))
     tables = known_by(inputs.outside, period_end(plan.panel.cutoff, plan.panel.frequency))
-    if not tables and not calendar_alone(plan.panel.frequency):
+    if not tables and plan.panel.frequency is Frequency.MONTHLY:  # it averages the calendar away
         none = f"{plan.name}: no drivers are used: there are no outside tables"
         return replace(plan, study=Study((), (), {}, {}, (none,)))
     if not plan.learnable:
@@ -75,9 +74,8 @@ def _studied(plan: PanelPlan, inputs: RunInputs, jobs: int | None) -> PanelPlan:
     drivers = {day: one for day, one, _ in fitted if one is not None}
     used = next(groups for day, _, groups in fitted if day == str(plan.panel.cutoff))
     (effects,) = run_tasks(effects_at, studies[:1], jobs=1, label="effects of drivers")
-    tried = tuple(gains(trials))
-    frame = frame_at(TrialTask(plan.panel, plan.panel.cutoff, 1, tables, inputs.region),
-                     plan.panel.cutoff, 1)  # fmt: skip
+    tried = tuple(average_gains(trials))
+    frame = frame_at(plan.panel, tables, inputs.region, plan.panel.cutoff, 1)
     offered = list(dict.fromkeys(one.group for one in frame.features if one.driver))
-    sentences = (*said(plan.name, used, tried, offered), *frame.statements)
+    sentences = (*describe_choice(plan.name, used, tried, offered), *frame.statements)
     return replace(plan, study=Study(tried, tuple(effects), used, drivers, sentences))

@@ -4,6 +4,7 @@ Nothing is trained or forecast here: the newest version, the saved models and th
 are read, and no model library is loaded.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ml.artifacts.commit_log import CommitRecord, commits
 from ml.artifacts.manifest import read_manifest
@@ -21,16 +21,22 @@ from ml.contracts.metrics import METRICS
 from ml.ensemble.leave_one_out import add_ensemble
 from ml.errors import ConfigError, DataError, ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
-from ml.evaluation.origins import BacktestPoints, join_chunks, pick_item
+from ml.evaluation.origins import BacktestPoints, pick_item
 from ml.evaluation.scores import measure_losses
-from ml.forecasters.per_series import PARTS
-from ml.forecasters.registry import PER_SERIES, POOLED
+from ml.forecasters.base import saved_items
+from ml.forecasters.registry import FAMILIES
+from ml.panel import Floats
 from ml.processed import has_processed, read_processed
-from ml.reporting.explain_text import explanation
-from ml.reporting.explained import Explained, History, Row, Trial
-from ml.run.backtest import read_ensemble
+from ml.reporting.explanation import (
+    ItemBacktest,
+    ItemFacts,
+    ItemHistory,
+    Row,
+    explain_forecast,
+)
+from ml.run.backtest import read_backtests, read_ensemble
 from ml.run.commands import today
-from ml.run.model_store import DONE, ModelStore, read_json
+from ml.run.model_store import ModelStore
 from ml.settings import Settings
 
 
@@ -50,27 +56,25 @@ def explain(item: str, config: Settings, results: Path) -> str:
     rows = _rows(results, FORECASTS.name, item)
     record = commits(results)[-1]
     if not rows:
-        return _refusal(item, results, record)
+        return _explain_refusal(item, results, record)
     first = rows[0]
-    store = ModelStore(config.models_dir, first["dataset_id"])
-    folder = _panel_folder(store, first)
-    parts = [row for row in _rows(results, FORECAST_MODELS.name, item) if row["horizon_step"] == 1]
-    history = _history(item, first, config)
-    backtests = _backtests(folder / "ensemble")
-    trial = _trial(item, backtests, first["kind"])
-    return explanation(
-        Explained(
+    folder = _panel_folder(ModelStore(config.models_dir, first["dataset_id"]), first)
+    backtests = read_backtests(folder / "ensemble")
+    shares = {row["model"]: row["weight"] for row in _rows(results, FORECAST_MODELS.name, item)
+              if row["horizon_step"] == 1}  # fmt: skip
+    return explain_forecast(
+        ItemFacts(
             item=item,
             panel=folder.name,
             version=record.version_id,
             first=first,
-            history=history,
+            history=_read_history(item, first, config),
             ensemble=read_ensemble(folder / "ensemble"),
-            shares={row["model"]: row["weight"] for row in parts},
-            failures=_failures(folder, item, {row["model"] for row in parts}, backtests),
-            trial=trial,
+            shares=shares,
+            failures=_failures(_saved(folder, first), set(shares), backtests),
+            backtest=_score_item(item, backtests, first["kind"]),
             tried=len(backtests[0].items) if backtests else 0,
-            metrics=_metrics(results, first["dataset_id"], first["kind"], folder.name),
+            metrics=_read_metrics(results, first["dataset_id"], first["kind"], folder.name),
         )
     )
 
@@ -81,7 +85,7 @@ def _rows(results: Path, dataset: str, item: str) -> list[dict[str, Any]]:
     return table.filter(pc.equal(table["item_id"], item)).to_pylist()
 
 
-def _refusal(item: str, results: Path, record: CommitRecord) -> str:
+def _explain_refusal(item: str, results: Path, record: CommitRecord) -> str:
     """What is known of an item without a forecast.
 
     Raises:
@@ -111,7 +115,7 @@ def _panel_folder(store: ModelStore, first: Row) -> Path:
     """
     prefix = f"{first['kind']}_{first['frequency'].lower()}"
     for folder in sorted(store.root.glob(f"{prefix}*")):
-        if any(_saved(folder / family, first["item_id"]) for family in PER_SERIES):
+        if _saved(folder, first):
             return folder
     raise ModelError(
         f"models: none of '{first['item_id']}' are saved in '{store.root}': not trained here, or "
@@ -120,14 +124,14 @@ def _panel_folder(store: ModelStore, first: Row) -> Path:
     )
 
 
-def _saved(folder: Path, item: str) -> Row | None:
-    """What a family with one model a series has saved of the item."""
-    wanted = pc.field("item_id") == item
-    tables = [pq.read_table(path, filters=wanted) for path in sorted(folder.glob(PARTS))]
-    return next((row for table in tables for row in table.to_pylist()), None)
+def _saved(panel: Path, first: Row) -> dict[str, Row]:
+    """What each family has saved of the item, by name."""
+    cutoff = str(first["as_of"].date())
+    rows = {name: saved_items(panel / name / cutoff, [first["item_id"]]) for name in FAMILIES}
+    return {name: found[0] for name, found in rows.items() if found}
 
 
-def _history(item: str, first: Row, config: Settings) -> History | str:
+def _read_history(item: str, first: Row, config: Settings) -> ItemHistory | str:
     """What the models saw of the item, or why it cannot be shown."""
     end: date = first["as_of"].date()
     elsewhere = "not to be shown: it is not in DATA_DIR/processed; the run read other files"
@@ -137,26 +141,18 @@ def _history(item: str, first: Row, config: Settings) -> History | str:
         inputs = read_processed(config.data_dir, as_of=end, today=max(today(config), end))
     except DataError as error:
         return f"not to be shown: {error}"
-    panels = [panel for panel in inputs.panels if item in panel.items]
-    if not panels:
+    panel = next((one.select([item]) for one in inputs.panels if item in one.items), None)
+    if panel is None:
         return elsewhere
-    panel = panels[0].select([item])
     values = panel.values[0]
     places = np.flatnonzero(panel.observed()[0])
-    last = panel.periods[places[-1]]
-    same = len(places) == first["n_train"] and str(last) == str(first["train_end"].date())
+    end_seen = str(panel.periods[places[-1]])
+    same = len(places) == first["n_train"] and end_seen == str(first["train_end"].date())
     pattern = demand_pattern(values) if panel.is_demand else None
-    return History(panel.periods[places[0] :], values[places[0] :], panel.frequency, pattern, same)
+    return ItemHistory(panel.periods[places[0] :], values[places[0] :], pattern, same)
 
 
-def _backtests(folder: Path) -> list[BacktestPoints]:
-    """What the models said at each origin, latest first."""
-    origins = sorted((path for path in folder.glob("*") if path.is_dir()), reverse=True)
-    parts = [[BacktestPoints.load(path) for path in sorted(one.glob("*.npz"))] for one in origins]
-    return [join_chunks(part) for part in parts if part]
-
-
-def _trial(item: str, backtests: list[BacktestPoints], kind: str) -> Trial | None:
+def _score_item(item: str, backtests: list[BacktestPoints], kind: str) -> ItemBacktest | None:
     """Scores of the item at the origins; ``None`` if the backtest did not run on it."""
     if not backtests or item not in backtests[0].items:
         return None
@@ -164,37 +160,31 @@ def _trial(item: str, backtests: list[BacktestPoints], kind: str) -> Trial | Non
     periods, sums = {}, {}
     for model in alone[0].models:
         found = [measure_losses(one, model) for one in alone]
-        periods[model] = _mean(np.concatenate([one.scaled_crps for one in found], axis=1))
-        totals = np.concatenate([one.cum_scaled_crps for one in found])
-        sums[model] = _mean(totals) if kind == "demand" else None
-    return Trial(tuple(str(one.cutoff) for one in alone), alone[0].classes[0],
-                 int(alone[0].cum_steps[0, 0]), periods, sums)  # fmt: skip
+        periods[model] = _mean([one.scaled_crps for one in found])
+        sums[model] = _mean([one.cum_scaled_crps for one in found]) if kind == "demand" else None
+    return ItemBacktest(tuple(str(one.cutoff) for one in alone), alone[0].classes[0],
+                        int(alone[0].cum_steps[0, 0]), periods, sums)  # fmt: skip
 
 
-def _mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float | None:
-    known = values[~np.isnan(values)]
+def _mean(scores: Sequence[Floats]) -> float | None:
+    every = np.concatenate([one.ravel() for one in scores])
+    known = every[~np.isnan(every)]
     return float(known.mean()) if len(known) else None
 
 
 def _failures(
-    folder: Path, item: str, present: set[str], backtests: list[BacktestPoints]
+    saved: dict[str, Row], present: set[str], backtests: list[BacktestPoints]
 ) -> dict[str, str]:
     """Why models have no forecast of the item, by model."""
-    tried = backtests[0].models if backtests else (*PER_SERIES, *POOLED)
-    reasons = {}
-    for model in tried:
-        if model in present:
-            continue
-        reason = "no forecast that could be used"
-        if model in PER_SERIES:
-            reason = (_saved(folder / model, item) or {}).get("failure") or reason
-        elif model in POOLED:
-            reason = (read_json(folder / model / DONE) or {}).get("failure", reason)
-        reasons[model] = reason
-    return reasons
+    tried = backtests[0].models if backtests else FAMILIES
+    return {
+        model: saved.get(model, {}).get("failure") or "no forecast that could be used"
+        for model in tried
+        if model not in present
+    }
 
 
-def _metrics(results: Path, dataset_id: str, kind: str, panel: str) -> list[Row]:
+def _read_metrics(results: Path, dataset_id: str, kind: str, panel: str) -> list[Row]:
     """Metrics of the panel in the newest version of the same dataset; none where none holds any.
 
     A version of forecasts alone has none, but those of an earlier one on the same data hold.

@@ -8,25 +8,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.durable import staged
 from ml.ensemble.calibration import spread_by_step, stretch_paths
 from ml.ensemble.mixture import ENSEMBLE, CombinedItem, FittedEnsemble, combine_item, is_usable
 from ml.ensemble.weights import weights_for
 from ml.evaluation.demand_class import DemandPattern, demand_pattern
-from ml.forecasters.base import Forecast, is_count
-from ml.forecasters.registry import FALLBACK_CHAIN, PER_SERIES, POOLED, forecaster, reference
+from ml.forecasters.base import Forecast, is_count, mark_failed_items
+from ml.forecasters.registry import FALLBACK_CHAIN, forecaster
 from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.recommendations import recommend
 from ml.panel import Panel
 from ml.panel_tables import Refusal
-from ml.run.model_store import ModelStore, read_json, write_json
+from ml.run.model_store import finish_part, read_part, start_part
 from ml.run.parallel import run_tasks
-from ml.run.plan import PanelPlan
-from ml.run.pooled import PREDICTED, pooled_forecast, train_pooled
 from ml.run.rows import Provenance, forecast_rows, model_rows
-from ml.run.train import trained_task
 from ml.settings import PolicySettings
-
-ABSURD_GROWTH = 1e4  # a path beyond so many times the largest observation is no forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +70,7 @@ class ChunkDone:
 
 def part(target: Path, dataset: str) -> Path:
     """File of a chunk's rows of one dataset."""
-    return target.with_name(f"{target.name}_{dataset}.parquet")
+    return target / f"{dataset}.parquet"
 
 
 def forecast_chunks(tasks: Sequence[ForecastTask], jobs: int | None) -> list[ChunkDone]:
@@ -83,26 +79,19 @@ def forecast_chunks(tasks: Sequence[ForecastTask], jobs: int | None) -> list[Chu
     return sorted(done, key=lambda chunk: chunk.target)
 
 
-def predict_pooled(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
-    """Let the trained pooled models say what they think of each item, where they have not."""
-    tasks = [trained_task(plan, store) for plan in plans]
-    open_tasks = [task for task in tasks if task.predicted and not task.predicted.exists()]
-    run_tasks(train_pooled, open_tasks, jobs=jobs, label="predicting lstm")
-
-
 def forecast_chunk(task: ForecastTask) -> ChunkDone:
     """Forecast one chunk and write its rows, unless a run that died had done so already."""
-    note = task.target.with_name(f"{task.target.name}_done.json")
-    known = read_json(note)
+    known = read_part(task.target)
     if known is None:
+        start_part(task.target)
         done = _forecast(task)
-        write_json(note, {"refusals": [asdict(one) for one in done.refusals]})
+        finish_part(task.target, refusals=[asdict(one) for one in done.refusals])
         return done
     return ChunkDone(task.target, tuple(Refusal(**one) for one in known["refusals"]))
 
 
 def _forecast(task: ForecastTask) -> ChunkDone:
-    components = predict_components(task)
+    components = predict_components(task.panel, task.folders, task.reach, task.policy_settings.seed)
     patterns = [demand_pattern(row) for row in task.panel.values]
     names = [pattern.name if task.panel.is_demand else "price" for pattern in patterns]
     shares = [weights_for(task.ensemble.weights, name) for name in names]
@@ -130,37 +119,15 @@ def _calibrated(combined: CombinedItem, item: str, name: str, task: ForecastTask
     return replace(combined, paths=stretch_paths(combined.paths, spread, item))
 
 
-def predict_components(task: ForecastTask) -> dict[str, Forecast]:
-    """Checked paths of every model for all items of the chunk."""
-    panel, seed = task.panel, task.policy_settings.seed
+def predict_components(
+    panel: Panel, folders: Mapping[str, Path], reach: int, seed: int
+) -> dict[str, Forecast]:
+    """Paths of every model for all items of a chunk; those that are no forecast are failures."""
     found = {}
-    for model, folder in task.folders.items():
-        if model in POOLED:
-            forecast = pooled_forecast(panel, folder, folder / PREDICTED, task.reach, seed)
-        elif model in PER_SERIES:
-            fitted = forecaster(model, horizon=task.reach, seed=seed).load(folder, panel)
-            forecast = fitted.predict(panel.items, task.reach, seed=seed)
-        else:
-            forecast = reference(model).fit(panel).predict(panel.items, task.reach, seed=seed)
-        found[model] = checked(forecast, panel)
+    for model, folder in folders.items():
+        fitted = forecaster(model, horizon=reach, seed=seed).load(folder, panel)
+        found[model] = mark_failed_items(fitted.predict(panel.items, reach, seed=seed), panel)
     return found
-
-
-def checked(forecast: Forecast, panel: Panel) -> Forecast:
-    """The forecast with items marked as failed whose paths are not finite or absurdly large."""
-    failures = dict(forecast.failures)
-    largest = np.nanmax(np.abs(panel.values), axis=1, initial=0.0)
-    paths = forecast.paths
-    for row, item in enumerate(forecast.items):
-        if item in failures:
-            continue
-        top = np.abs(paths[row]).max()
-        if not np.isfinite(top):
-            failures[item] = "forecast not finite"
-        elif top > ABSURD_GROWTH * max(largest[row], 1.0):
-            failures[item] = f"forecast of {top:.3g} after values up to {largest[row]:.3g}"
-            paths[row] = np.nan
-    return Forecast(forecast.items, paths, failures)
 
 
 def _write_rows(
@@ -209,8 +176,5 @@ def _facts(panel: Panel, row: int, pattern: DemandPattern, combined: CombinedIte
 
 
 def _save(table: pa.Table, task: ForecastTask, dataset: str) -> None:
-    path = part(task.target, dataset)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}")
-    pq.write_table(table, staged, compression="zstd")
-    staged.replace(path)
+    with staged(part(task.target, dataset)) as path:
+        pq.write_table(table, path, compression="zstd")

@@ -1,20 +1,23 @@
 """Where trained models live: ``MODELS_DIR/nova_corrente/<dataset_id>/<panel>/<family>/``.
 
-A folder belongs to the code and settings that made it; made by others, it is emptied. What is in
-it is written file by file, each whole, so that a run that died goes on where it was.
+A family's folder belongs to the code and settings that made it; made by others, it is emptied.
+What is in it is made in parts, each a folder of its own whose ``done.json`` names the checksum of
+every file. A part without it, or with a file that is not as it says, is made again.
 """
 
-import json
+import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml.errors import ModelError
-from ml.run.plan import code_version
+from ml.durable import make_folder, read_sealed, remove_all, sha256_of, write_sealed
+from ml.logs import logger
+from ml.run.plan import PanelPlan, code_version, fingerprint
 
 COMPANY = "nova_corrente"
-STAMP = "made_by.json"
+MADE_BY = "made_by.json"
 DONE = "done.json"
 
 
@@ -35,66 +38,83 @@ class ModelStore:
         """Folder of the dataset."""
         return self.models_dir / COMPANY / self.dataset_id
 
-    def folder(self, panel: str, family: str) -> Path:
-        """Folder of one family."""
-        return self.root / panel / family
+    def folder(self, panel: str, family: str, cutoff: object = "") -> Path:
+        """Folder of one family, or of its models of one cutoff."""
+        return self.root / panel / family / str(cutoff)
 
-    def open(self, panel: str, family: str, fingerprint: str, *, drivers: str = "") -> Path:
-        """The folder of one family, emptied if other code or settings made what is in it."""
-        folder = self.folder(panel, family)
-        stamp = read_json(folder / STAMP)
-        if stamp is None or stamp["fingerprint"] != fingerprint:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            made_by = {"fingerprint": fingerprint, "code": code_version(), "drivers": drivers}
-            write_json(folder / STAMP, made_by)
+    def open(self, plan: PanelPlan, family: str, *settings: object) -> Path:
+        """The folder of one family, rid of parts that are damaged or were never finished.
+
+        It is emptied if other code or settings made what is in it.
+
+        Args:
+            plan: Of the panel.
+            family: Name of the folder.
+            settings: All beside code, drivers and seed that shapes what is made there.
+        """
+        folder, drivers = self.folder(plan.name, family), plan.drivers_key()
+        made_by = {
+            "fingerprint": fingerprint(family, code_version(), plan.seed, drivers, *settings),
+            "code": code_version(),
+            "drivers": drivers,
+        }
+        if read_sealed(folder / MADE_BY) != made_by:
+            if folder.exists():
+                _say(f"{plan.name}: the saved {family} is of other code or settings; made again")
+            remove_all(folder)
+            write_sealed(folder / MADE_BY, made_by)
+        discard_unfinished(folder)
         return folder
 
-    def require(self, panel: str, families: tuple[str, ...], *, drivers: str = "") -> None:
-        """Check that families were trained to the end, by this code and with these drivers.
+    def folders(self, plan: PanelPlan) -> dict[str, Path]:
+        """Where the models of a panel are that a forecast is made with, by name."""
+        return {one: self.folder(plan.name, one, plan.panel.cutoff) for one in plan.models}
 
-        Raises:
-            ModelError: Some were not; the message names the commands that train them.
-        """
-        missing = [name for name in families if not self._ready(panel, name, drivers)]
-        if missing:
-            commands = " and ".join(f"python ml/train_{name}.py" for name in missing)
-            raise ModelError(
-                f"models: {len(missing)} of {len(families)} families of panel '{panel}' are not "
-                f"trained on dataset {self.dataset_id} by this version of the code: "
-                f"{', '.join(missing)}. Run {commands} first."
-            )
-
-    def _ready(self, panel: str, family: str, drivers: str) -> bool:
-        folder = self.folder(panel, family)
-        stamp = read_json(folder / STAMP) or {}
-        made_now = stamp.get("code") == code_version() and stamp.get("drivers", "") == drivers
-        return is_done(folder) and made_now
+    def is_current(self, plan: PanelPlan, family: str) -> bool:
+        """Whether this code made a family's folder, with these drivers; damaged parts go."""
+        folder = self.folder(plan.name, family)
+        made_by = read_sealed(folder / MADE_BY) or {}
+        discard_unfinished(folder)
+        here = {"code": code_version(), "drivers": plan.drivers_key()}
+        return here.items() <= made_by.items()
 
 
-def is_done(folder: Path) -> bool:
-    """Whether a family's training came to its end."""
-    return (folder / DONE).exists()
+def start_part(folder: Path) -> Path:
+    """An empty folder for a part."""
+    remove_all(folder)
+    make_folder(folder)
+    return folder
 
 
-def mark_done(folder: Path, facts: dict[str, Any]) -> None:
-    """Say that a family's training came to its end."""
-    write_json(folder / DONE, facts)
+def finish_part(folder: Path, **facts: Any) -> None:
+    """Vouch for every file of a part, each of which is on the disk already."""
+    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    write_sealed(folder / DONE, {**facts, "files": files})
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}")
-    staged.write_text(
-        json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False), encoding="utf-8"
-    )
-    staged.replace(path)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Read JSON; ``None`` where there is no file."""
-    if not path.exists():
+def read_part(folder: Path) -> dict[str, Any] | None:
+    """The facts of a finished part; ``None`` where it is missing, unfinished or damaged."""
+    facts = read_sealed(folder / DONE)
+    if facts is None:
         return None
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+    try:
+        whole = all(sha256_of(folder / name) == own for name, own in facts["files"].items())
+    except FileNotFoundError:
+        return None
+    return facts if whole else None
+
+
+def discard_unfinished(folder: Path) -> None:
+    """Remove the parts below a folder that are damaged or were not finished."""
+    for path, _, names in os.walk(folder):
+        part = Path(path)
+        if part == folder or not names or read_part(part) is not None:
+            continue
+        if DONE in names:
+            _say(f"'{part}' is damaged; it is made again")
+        shutil.rmtree(part)
+
+
+def _say(line: str) -> None:
+    logger().warning("models", line=line)
+    print(f"models: {line}", file=sys.stderr, flush=True)  # noqa: T201 - a remark, as progress is

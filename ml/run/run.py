@@ -13,22 +13,22 @@ from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.leave_one_out import add_ensemble
-from ml.ensemble.mixture import FittedEnsemble
+from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.errors import DataError, ModelError, first_few
-from ml.forecasters.registry import FAMILIES, PER_SERIES
+from ml.forecasters.registry import PER_SERIES
 from ml.inventory.recommendations import insufficient
 from ml.panel_tables import Refusal
 from ml.reporting.driver_metrics import driver_metrics
 from ml.reporting.metrics import metrics_table
-from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
+from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble, require_trained
 from ml.run.description import Ensembles, version_facts
 from ml.run.drivers import content_id, with_drivers
-from ml.run.forecast import ChunkDone, ForecastTask, forecast_chunks, predict_pooled
+from ml.run.forecast import ChunkDone, ForecastTask, forecast_chunks
 from ml.run.inputs import RunInputs, RunOptions, inputs_hash, make_plans, policies_of
 from ml.run.model_store import ModelStore
 from ml.run.plan import PanelPlan, code_version, fingerprint
 from ml.run.rows import Provenance
-from ml.run.train import require_items, train_series
+from ml.run.train import train_families
 from ml.run.version_writer import Tables, write_version
 
 WORK = ".work"
@@ -64,7 +64,7 @@ class RunResult:
 def train_all(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
     """Train every family and fit the ensemble; what is trained already is kept."""
     fit_ensembles(plans, store, jobs)
-    train_series(plans, store, PER_SERIES, jobs)
+    train_families(plans, store, PER_SERIES, jobs)
 
 
 def run_batch(
@@ -93,9 +93,7 @@ def run_batch(
         if train:
             train_all(plans, store, options.jobs)
         for plan in plans:
-            store.require(plan.name, (*FAMILIES, "ensemble"), drivers=plan.drivers_key())
-            require_items(plan, store)
-        predict_pooled(plans, store, options.jobs)
+            require_trained(plan, store)
         return _forecast_and_write(inputs, options, plans, store, parts, reuse)
 
 
@@ -128,7 +126,7 @@ def _forecast_and_write(
     model_version = f"m-{fingerprint(store.dataset_id, code_version(), options.policy.seed)}"
     provenance = Provenance(model_version, store.dataset_id, inputs.source, options.started)
     whole_hash = inputs_hash(inputs, store.dataset_id, options)
-    ensembles = {plan.name: read_ensemble(store.folder(plan.name, "ensemble")) for plan in plans}
+    ensembles = {plan.name: read_ensemble(store.folder(plan.name, ENSEMBLE)) for plan in plans}
     work = _work_folder(options.results, fingerprint(whole_hash, code_version(), ensembles))
     chunks: dict[str, list[ChunkDone]] = {}
     for plan in plans:
@@ -172,7 +170,7 @@ def _tasks(
 ) -> list[ForecastTask]:
     policies = policies_of(plan.panel, inputs, options.policy)
     seen = plan.train_at(plan.panel.cutoff)
-    folders = {model: store.folder(plan.name, model) for model in plan.models}
+    folders = store.folders(plan)
     return [
         ForecastTask(
             panel=seen.select(items),
@@ -248,7 +246,7 @@ def _metrics(
     tables = []
     for plan in plans:
         kind = plan.panel.kind
-        backtests = add_ensemble(read_backtests(plan, store), kind)
+        backtests = add_ensemble(read_backtests(store.folder(plan.name, ENSEMBLE)), kind)
         tables.append(metrics_table(backtests, ensembles[plan.name], kind, plan.name))
         tables.append(driver_metrics(plan.study, kind, plan.name))
     order = [(name, "ascending") for name in METRICS.key]

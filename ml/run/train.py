@@ -1,134 +1,98 @@
 """Training stage: every family of every panel, saved where the forecast stage finds it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from ml.errors import ModelError, first_few
-from ml.forecasters.per_series import saved_items
-from ml.forecasters.registry import PER_SERIES, forecaster
+from ml.forecasters.base import saved_items
+from ml.forecasters.registry import POOLED, forecaster
 from ml.panel import Panel
-from ml.run.model_store import DONE, ModelStore, is_done, mark_done, read_json
+from ml.run.model_store import ModelStore, finish_part, start_part
 from ml.run.parallel import run_tasks
-from ml.run.plan import PanelPlan, code_version, fingerprint
-from ml.run.pooled import PREDICTED, PooledTask, train_pooled
+from ml.run.plan import PanelPlan
+from ml.seeds import number
 
 CHUNK = 64  # series fitted by one task
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesTask:
-    """Some series to fit with one family."""
+class TrainTask:
+    """A part of a family's models.
+
+    Attributes:
+        family: Its name.
+        panel: All items that are fitted or predicted, until the cutoff.
+        learnable: Those that a pooled model learns from.
+        reach: Longest step.
+        seed: Of training.
+        folder: Of the part.
+    """
 
     family: str
     panel: Panel
+    learnable: tuple[str, ...]
+    reach: int
     seed: int
     folder: Path
 
 
-def train_series(
-    plans: Sequence[PanelPlan], store: ModelStore, families: Sequence[str], jobs: int | None
+def train_families(
+    plans: Sequence[PanelPlan],
+    store: ModelStore,
+    families: Sequence[str],
+    jobs: int | None,
+    *,
+    origins: bool = False,
 ) -> None:
-    """Fit the wanted items of every panel with families that have one model a series."""
-    tasks = [
-        task for plan in plans for family in families for task in _series_tasks(plan, store, family)
-    ]
-    run_tasks(_fit_series, tasks, jobs=jobs, label=f"training {', '.join(families)}")
+    """Train families on every panel; parts that are trained already are kept.
+
+    Args:
+        plans: Of the panels.
+        store: Where the models go.
+        families: Names.
+        jobs: Worker processes.
+        origins: Train pooled models for the backtest's origins too. They are made in the same go,
+            for they keep all cores busy.
+    """
+    tasks: list[TrainTask] = []
     for plan in plans:
         for family in families:
-            mark_done(store.folder(plan.name, family), {"items": len(plan.wanted)})
-
-
-def train_lstm(
-    plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None, *, origins: bool
-) -> None:
-    """Train the pooled model of every panel, and those of the backtest's origins if asked.
-
-    The origins' models are made in the same go, for they keep all cores busy.
-    """
-    tasks = []
-    for plan in plans:
-        if origins:
-            tasks += [origin_task(plan, store, cutoff) for cutoff in plan.origins]
-        tasks.append(final_task(plan, store))
-    tasks = [task for task in tasks if not (is_done(task.folder) and _predicted(task))]
+            if family in POOLED:
+                tasks += _pooled_tasks(plan, store, family, origins=origins)
+            else:
+                tasks += _series_tasks(plan, store, family)
     largest_first = sorted(tasks, key=lambda task: -task.panel.values.size)
-    run_tasks(train_pooled, largest_first, jobs=jobs, label="training lstm")
+    run_tasks(_train_part, largest_first, jobs=jobs, label=f"training {', '.join(families)}")
 
 
-def final_task(plan: PanelPlan, store: ModelStore) -> PooledTask:
-    """The pooled model that the forecast is made with."""
-    folder = store.open(plan.name, "lstm", pooled_fingerprint(plan), drivers=plan.drivers_key())
-    panel, learnable = plan.train_at(plan.panel.cutoff), plan.learnable
-    return PooledTask(panel, learnable, plan.reach, plan.seed, folder, folder / PREDICTED)
-
-
-def trained_task(plan: PanelPlan, store: ModelStore) -> PooledTask:
-    """The pooled model that was trained before, for predicting only.
-
-    Raises:
-        ModelError: It was trained for fewer steps than this run needs.
-    """
-    folder = store.folder(plan.name, "lstm")
-    reach = int((read_json(folder / DONE) or {}).get("reach", 0))
-    if reach < plan.reach:
-        raise ModelError(
-            f"models: the lstm of panel '{plan.name}' was trained for {reach} steps, this run "
-            f"needs {plan.reach}. Run python ml/train_lstm.py with the same --horizon first."
-        )
+def _series_tasks(plan: PanelPlan, store: ModelStore, family: str) -> Iterator[TrainTask]:
     panel = plan.train_at(plan.panel.cutoff)
-    return PooledTask(panel, plan.learnable, reach, plan.seed, folder, folder / PREDICTED)
-
-
-def origin_task(plan: PanelPlan, store: ModelStore, cutoff: np.datetime64) -> PooledTask:
-    """The pooled model as it would have been at one origin of the backtest."""
-    root = store.open(
-        plan.name, "lstm_origins", pooled_fingerprint(plan), drivers=plan.drivers_key()
-    )
-    folder = root / str(cutoff)
-    panel = plan.train_at(cutoff).select(plan.learnable)
-    return PooledTask(panel, plan.learnable, plan.reach, plan.seed, folder, folder / PREDICTED)
-
-
-def require_items(plan: PanelPlan, store: ModelStore) -> None:
-    """Check that the wanted items were all fitted by the families with a model a series.
-
-    Raises:
-        ModelError: Some were not, for instance because only a few were trained with ``--items``.
-    """
-    for family in PER_SERIES:
-        known = saved_items(store.folder(plan.name, family))
-        missing = [item for item in plan.wanted if item not in known]
-        if missing:
-            raise ModelError(
-                f"models: {len(missing)} of {len(plan.wanted)} items of panel '{plan.name}' were "
-                f"never fitted by {family}: {first_few(missing)}. Run python "
-                f"ml/train_{family}.py first."
-            )
-
-
-def pooled_fingerprint(plan: PanelPlan) -> str:
-    """What shapes the pooled model beside the panel."""
-    return fingerprint("lstm", code_version(), plan.reach, plan.seed, plan.drivers_key())
-
-
-def _predicted(task: PooledTask) -> bool:
-    return task.predicted is None or task.predicted.exists()
-
-
-def _series_tasks(plan: PanelPlan, store: ModelStore, family: str) -> list[SeriesTask]:
-    shape = fingerprint(family, code_version(), plan.seed, plan.drivers_key())
-    folder = store.open(plan.name, family, shape, drivers=plan.drivers_key())
-    known = saved_items(folder)
+    folder = store.open(plan, family) / str(panel.cutoff)
+    known = {row["item_id"] for row in saved_items(folder, columns=["item_id"])}
     items = [item for item in plan.wanted if item not in known]
     size = max(1, min(CHUNK, -(-len(items) // 8)))
-    parts = [items[start : start + size] for start in range(0, len(items), size)]
-    panel = plan.train_at(plan.panel.cutoff)
-    return [SeriesTask(family, panel.select(part), plan.seed, folder) for part in parts]
+    for start in range(0, len(items), size):
+        chunk = panel.select(items[start : start + size])
+        part = folder / f"{number(0, *chunk.items):016x}"
+        yield TrainTask(family, chunk, chunk.items, plan.reach, plan.seed, part)
 
 
-def _fit_series(task: SeriesTask) -> None:
-    config = forecaster(task.family, horizon=1, seed=task.seed)
-    config.fit(task.panel).save(task.folder)
+def _pooled_tasks(
+    plan: PanelPlan, store: ModelStore, family: str, *, origins: bool
+) -> Iterator[TrainTask]:
+    folder = store.open(plan, family, plan.reach)
+    for cutoff in (*(plan.origins if origins else ()), plan.panel.cutoff):
+        part = folder / str(cutoff)
+        if part.exists():
+            continue
+        panel = plan.train_at(cutoff)
+        if cutoff != plan.panel.cutoff:  # the backtest is of learnable items
+            panel = panel.select(plan.learnable)
+        yield TrainTask(family, panel, plan.learnable, plan.reach, plan.seed, part)
+
+
+def _train_part(task: TrainTask) -> None:
+    config = forecaster(task.family, horizon=task.reach, seed=task.seed)
+    fitted = config.fit(task.panel, learn_from=task.learnable)
+    fitted.save(start_part(task.folder))
+    finish_part(task.folder, reach=task.reach)

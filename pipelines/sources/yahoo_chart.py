@@ -1,8 +1,8 @@
 """Daily bars of Yahoo's chart service: raw closes, dividends and splits.
 
 ``adjclose`` is left alone: it changes back in time after every dividend, so that a new value put
-after old ones makes a jump that never was. Closes and dividends do not change, and
-:func:`ml.features.adjusted_close.adjusted_close` makes the adjusted series out of them.
+after old ones makes a jump that never was. Closes and dividends do not change: who needs the
+adjusted series makes it out of them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

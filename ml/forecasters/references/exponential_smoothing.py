@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.forecasters.references.history import Series
+from ml.forecasters.base import Series
 from ml.seeds import latin_uniforms
 
 MOST_ZEROS = 0.5  # share of observed periods; beyond it there is no level to smooth
@@ -91,7 +91,7 @@ def _shares(score: Series) -> Series:
     return np.asarray(shares / shares.sum(), np.float64)
 
 
-def carried(level: Level, horizon: int) -> Series:
+def carry_errors(level: Level, horizon: int) -> Series:
     """How much of the error of step j is in the value of step h, (H, H) as [j, h].
 
     1 on the diagonal, the gain of step j after it. While few values have been seen, the level is

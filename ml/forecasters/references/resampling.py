@@ -1,17 +1,20 @@
-"""Models that draw the item's own past: empirical quantiles and the block bootstrap.
+"""Models that draw the item's own past: naive walks, empirical quantiles and the block bootstrap.
 
-Sources: Willemain, Smart & Schwarz (2004), *A new approach to forecasting intermittent demand for
-service parts inventories*, IJF 20, for resampling lead-time demand; Porras & Dekker (2008), EJOR
-184, for keeping neighbouring periods together.
+Sources: Hyndman & Athanasopoulos, *Forecasting: Principles and Practice*, 3rd ed., section 5.5,
+for simulated paths of the naive methods; Willemain, Smart & Schwarz (2004), *A new approach to
+forecasting intermittent demand for service parts inventories*, IJF 20, for resampling lead-time
+demand; Porras & Dekker (2008), EJOR 184, for keeping neighbouring periods together.
 """
 
 import numpy as np
 
-from ml.forecasters.base import SeriesContext
-from ml.forecasters.references.history import RECENT, Series, draw, observed, recent
+from ml.forecasters.base import Series
+from ml.forecasters.references.sampling import RECENT, PathRequest, draw_empirical, observed, recent
 from ml.frequency import Frequency
+from ml.panel import carried_forward
 from ml.seeds import latin_uniforms
 
+VOLATILITY_WINDOW = 250  # trading days in about a year
 PRICE_CHANGES = 1000  # about four years of trading days
 BLOCK = {
     Frequency.DAILY: 7,
@@ -21,67 +24,98 @@ BLOCK = {
 }
 
 
-def empirical(
-    values: Series, context: SeriesContext, horizon: int, n_paths: int, rng: np.random.Generator
-) -> Series:
-    """The item's own recent values (demand), or its own recent changes, centred (prices)."""
-    uniforms = latin_uniforms(rng, n_paths, horizon)
-    if context.kind == "demand":
-        return draw(recent(values, context.frequency), uniforms)
+def zero(values: Series, request: PathRequest) -> Series:
+    """No demand at all: what the usual scores reward on intermittent series."""
+    observed(values)
+    return np.zeros(request.shape)
+
+
+def naive(values: Series, request: PathRequest) -> Series:
+    """The last value, plus a random walk.
+
+    A price walks with Gaussian steps of the volatility of its last 250 changes; demand walks
+    with its own past changes, centred.
+    """
     seen = observed(values)
     if len(seen) == 1:
-        return np.full((n_paths, horizon), seen[-1])
-    changes = np.diff(seen[-1 - PRICE_CHANGES :])
-    return float(seen[-1]) + np.cumsum(draw(changes - changes.mean(), uniforms), axis=1)
-
-
-def bootstrap(
-    values: Series, context: SeriesContext, horizon: int, n_paths: int, rng: np.random.Generator
-) -> Series:
-    """Blocks of neighbouring periods of the last two windows, laid end to end.
-
-    Blocks of days start on the weekday that they stand for. A period without an observation is
-    filled with a value drawn from the others.
-    """
-    pool = recent(values, context.frequency, times=2.0)
-    window = values[-2 * RECENT[context.frequency] :]
-    if np.isnan(window).all():
-        window = pool
-    if context.kind == "price":
-        return _walk(window, context, horizon, n_paths, rng)
-    return _blocks(window, pool, context.frequency, horizon, n_paths, rng)
-
-
-def _walk(
-    window: Series, context: SeriesContext, horizon: int, n_paths: int, rng: np.random.Generator
-) -> Series:
-    seen = observed(window)
-    if len(seen) == 1:
-        return np.full((n_paths, horizon), seen[-1])
+        return np.full(request.shape, seen[-1])
     changes = np.diff(seen)
-    changes = changes - changes.mean()
-    steps = _blocks(changes, changes, context.frequency, horizon, n_paths, rng)
+    if request.kind == "price":
+        volatility = np.sqrt(np.mean(changes[-VOLATILITY_WINDOW:] ** 2))
+        steps = request.rng.normal(0.0, volatility, request.shape)
+    else:
+        steps = request.rng.choice(changes - changes.mean(), request.shape)
     return float(seen[-1]) + np.cumsum(steps, axis=1)
 
 
-def _blocks(
-    window: Series,
-    pool: Series,
-    frequency: Frequency,
-    horizon: int,
-    n_paths: int,
-    rng: np.random.Generator,
-) -> Series:
-    length = min(BLOCK[frequency], len(window))
-    count = -(-horizon // length)
-    if frequency is Frequency.DAILY and length == BLOCK[frequency]:
+def seasonal_naive(values: Series, request: PathRequest) -> Series:
+    """The value of one season ago, plus one seasonal change for every season ahead.
+
+    Raises:
+        ValueError: Less than a season of history, or no seasonal change was observed.
+    """
+    season = request.frequency.season_length
+    if len(values) < season:
+        raise ValueError(f"history is shorter than a season of {season} periods")
+    changes = values[season:] - values[:-season]
+    changes = changes[~np.isnan(changes)]
+    if not len(changes):
+        raise ValueError(f"no two observations {season} periods apart")
+    last = values[-season:]
+    if request.kind == "price":  # a holiday's price is the one before it
+        last = carried_forward(values[None])[0, -season:]
+    last = np.where(np.isnan(last), np.mean(observed(values)), last)
+    ahead = np.arange(request.horizon)
+    shape = (request.n_paths, ahead[-1] // season + 1, season)
+    steps = request.rng.choice(changes - changes.mean(), shape)
+    noise = np.cumsum(steps, axis=1).reshape(request.n_paths, -1)[:, : request.horizon]
+    return last[ahead % season] + noise
+
+
+def empirical(values: Series, request: PathRequest) -> Series:
+    """The item's own recent values (demand), or its own recent changes, centred (prices)."""
+    uniforms = latin_uniforms(request.rng, *request.shape)
+    if request.kind == "demand":
+        return draw_empirical(recent(values, request.frequency), uniforms)
+    seen = observed(values)
+    if len(seen) == 1:
+        return np.full(request.shape, seen[-1])
+    changes = np.diff(seen[-1 - PRICE_CHANGES :])
+    steps = draw_empirical(changes - changes.mean(), uniforms)
+    return float(seen[-1]) + np.cumsum(steps, axis=1)
+
+
+def bootstrap(values: Series, request: PathRequest) -> Series:
+    """Blocks of neighbouring periods of the last two windows, laid end to end.
+
+    Blocks of days start on the weekday that they stand for. A period without an observation is
+    filled with a value drawn from the others. A price makes its own past changes, centred.
+    """
+    pool = recent(values, request.frequency, times=2.0)
+    window = values[-2 * RECENT[request.frequency] :]
+    if np.isnan(window).all():
+        window = pool
+    if request.kind == "demand":
+        return _draw_blocks(window, pool, request)
+    seen = observed(window)
+    if len(seen) == 1:
+        return np.full(request.shape, seen[-1])
+    changes = np.diff(seen)
+    changes = changes - changes.mean()
+    return float(seen[-1]) + np.cumsum(_draw_blocks(changes, changes, request), axis=1)
+
+
+def _draw_blocks(window: Series, pool: Series, request: PathRequest) -> Series:
+    length = min(BLOCK[request.frequency], len(window))
+    shape = (request.n_paths, -(-request.horizon // length))
+    if request.frequency is Frequency.DAILY and length == BLOCK[request.frequency]:
         # The window ends where the forecast begins, so whole weeks back keep the weekday.
         weeks = len(window) // length
-        starts = len(window) - length * rng.integers(1, weeks + 1, (n_paths, count))
+        starts = len(window) - length * request.rng.integers(1, weeks + 1, shape)
     else:
-        starts = rng.integers(0, len(window) - length + 1, (n_paths, count))
-    places = (starts[:, :, None] + np.arange(length)).reshape(n_paths, -1)[:, :horizon]
-    drawn = window[places]
+        starts = request.rng.integers(0, len(window) - length + 1, shape)
+    places = (starts[:, :, None] + np.arange(length)).reshape(request.n_paths, -1)
+    drawn = window[places[:, : request.horizon]]
     holes = np.isnan(drawn)
-    drawn[holes] = rng.choice(pool, int(holes.sum()))
+    drawn[holes] = request.rng.choice(pool, int(holes.sum()))
     return drawn

@@ -1,28 +1,33 @@
-"""Seasonal indices shrunk to 1, a smoothed level, and a count distribution around them.
+"""Models of smooth demand with a season: shrunk seasonal indices, and the theta method.
 
-Twelve indices out of five years are mostly noise for most items. Each series' own indices are
-drawn towards 1 by the share of their variance that chance alone explains (the empirical Bayes
-estimate of James & Stein; for seasons: Miller & Williams 2003, IJF 19). What is left is smoothed
-as a level.
+Twelve indices out of five years are mostly noise for most items. The former draws each series'
+own indices towards 1 by the share of their variance that chance alone explains (the empirical
+Bayes estimate of James & Stein; for seasons: Miller & Williams 2003, IJF 19), and smooths what is
+left as a level with a count distribution around it.
+
+Theta smooths a level with half of the linear trend: Assimakopoulos & Nikolopoulos (2000), IJF 16;
+Hyndman & Billah (2003), IJF 19 (it is simple exponential smoothing with drift); Fioruci et al.
+(2016), IJF 32 (test of the season).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from ml.forecasters.base import SeriesContext
-from ml.forecasters.references.counts import draw_demand
+from ml.forecasters.base import Series
 from ml.forecasters.references.exponential_smoothing import (
     MOST_ZEROS,
-    carried,
+    carry_errors,
     smooth_history,
     smooth_level,
     tied_uniforms,
 )
-from ml.forecasters.references.history import Series
+from ml.forecasters.references.sampling import PathRequest, draw_demand
 
 PRIOR_PERIODS = 8.0  # periods of Poisson demand that the variance of counts is drawn towards
 LEAST_INDEX = 0.05  # periods with less than this share of the level say nothing about it
+LEAST_TREND = 4  # observations: two for a line, two for its errors
+ONE_SIDED_90 = 1.645  # the theta method's own quantile for its test of the season
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def yearly_mean(values: Series, season: int) -> Series:
     return np.interp(np.arange(len(values)), known + len(weights) // 2, total[known] / count[known])
 
 
-def measured_indices(values: Series, season: int) -> tuple[Series, float] | None:
+def measure_indices(values: Series, season: int) -> tuple[Series, float] | None:
     """Indices as measured (m,), mean 1, and the variance of one that is due to chance.
 
     An index is the demand of its periods over the means around them, so that a year of little
@@ -81,10 +86,10 @@ def measured_indices(values: Series, season: int) -> tuple[Series, float] | None
     return raw, chance
 
 
-def shrunk_season(values: Series, season: int) -> Season:
+def shrink_season(values: Series, season: int) -> Season:
     """Indices drawn to 1 with weight 1 - (variance by chance) / (variance of the indices)."""
     none = Season(np.ones(season), 0.0)
-    measured = measured_indices(values, season)
+    measured = measure_indices(values, season)
     if measured is None:
         return none
     raw, chance = measured
@@ -95,9 +100,7 @@ def shrunk_season(values: Series, season: int) -> Season:
     return Season(indices, weight) if np.mean(indices >= LEAST_INDEX) > MOST_ZEROS else none
 
 
-def shrunk_seasonal(
-    values: Series, context: SeriesContext, horizon: int, n_paths: int, rng: np.random.Generator
-) -> Series:
+def shrunk_seasonal(values: Series, request: PathRequest) -> Series:
     """A smoothed level times shrunk indices; without two seasons the level alone.
 
     The variance of counts follows the curve m + b·m² (Poisson, plus what the errors have over).
@@ -106,22 +109,20 @@ def shrunk_seasonal(
         ValueError: See ``smooth_history``.
     """
     history = smooth_history(values, "shrunk_seasonal")
-    length = context.frequency.season_length
-    season = shrunk_season(history, length)
-    shape = season.indices[np.arange(len(history) + horizon) % length]
-    past, ahead = shape[: len(history)], shape[len(history) :]
+    season = shrink_season(history, request.frequency.season_length)
+    past, ahead = _split(season.indices, len(history), request.horizon)
     teaches = past >= LEAST_INDEX
     level = smooth_level(np.where(teaches, history / np.where(teaches, past, 1.0), np.nan))
     errors = (level.errors * past)[~np.isnan(level.errors)]
     mean = float(np.nanmean(history))
-    variance = error_variance(errors, season, mean if context.is_count else None)
-    carry = carried(level, horizon)
-    uniforms = tied_uniforms(carry, n_paths, rng)
+    variance = error_variance(errors, season, mean if request.is_count else None)
+    carry = carry_errors(level, request.horizon)
+    uniforms = tied_uniforms(carry, request.n_paths, request.rng)
     means = level.value * ahead
-    curve = _on_curve(means, mean, variance, counts=context.is_count)
+    curve = _move_variance(means, mean, variance, counts=request.is_count)
     spreads = np.sum(carry**2, axis=0) * curve
     steps = [
-        draw_demand(m, v, u, counts=context.is_count and v >= m)
+        draw_demand(m, v, u, counts=request.is_count and v >= m)
         for m, v, u in zip(means, spreads, uniforms.T, strict=True)
     ]
     return np.stack(steps, axis=1)
@@ -146,7 +147,7 @@ def error_variance(errors: Series, season: Season, poisson: float | None) -> flo
     return (total + PRIOR_PERIODS * poisson) / (n + PRIOR_PERIODS)
 
 
-def _on_curve(means: Series, mean: float, variance: float, *, counts: bool) -> Series:
+def _move_variance(means: Series, mean: float, variance: float, *, counts: bool) -> Series:
     """The variance at other means than the one it was measured at.
 
     Counts follow m + b·m²; in proportion where they scatter less than Poisson, which keeps a
@@ -157,3 +158,71 @@ def _on_curve(means: Series, mean: float, variance: float, *, counts: bool) -> S
     if variance <= mean:
         return means * variance / mean
     return means + (variance - mean) / mean**2 * means**2
+
+
+def _split(indices: Series, seen: int, horizon: int) -> tuple[Series, Series]:
+    """Indices of the periods seen (T,) and of those ahead (H,)."""
+    shape = indices[np.arange(seen + horizon) % len(indices)]
+    return shape[:seen], shape[seen:]
+
+
+def theta(values: Series, request: PathRequest) -> Series:
+    """The standard theta method with resampled errors.
+
+    The series is split into its linear trend and the line of twice its curvature, 2y - trend.
+    The former is continued, the latter smoothed; the forecast is the mean of both.
+
+    Raises:
+        ValueError: See ``smooth_history``; or fewer than two seasons, or four observations.
+    """
+    length = request.frequency.season_length
+    history = smooth_history(values, "theta")
+    if len(history) < 2 * length:
+        raise ValueError(f"theta needs two seasons of {length} periods, there are {len(history)}")
+    past, ahead = _split(significant_indices(history, length), len(history), request.horizon)
+    flat = history / past
+    trend = linear_trend(flat, request.horizon)
+    level = smooth_level(2 * flat - trend[: len(flat)])
+    means = (trend[len(flat) :] + level.value) / 2
+    errors = level.errors[~np.isnan(level.errors)] / 2  # half of the forecast is the trend
+    steps = request.rng.choice(errors - errors.mean(), request.shape)
+    return (means + steps @ carry_errors(level, request.horizon)) * ahead
+
+
+def significant_indices(history: Series, season: int) -> Series:
+    """Multiplicative indices (m,) where the series has a season, else ones.
+
+    The test is of what a line leaves: the years of a trend are alike without a season, too.
+    """
+    rest = history - linear_trend(history, 0)
+    measured = measure_indices(history, season) if is_seasonal(rest, season) else None
+    if measured is None or measured[0].min() < LEAST_INDEX:
+        return np.ones(season)
+    return measured[0]
+
+
+def is_seasonal(values: Series, season: int) -> bool:
+    """Whether the autocorrelation at a season's distance is beyond chance at 90 %.
+
+    |r_m| > 1.645 sqrt((1 + 2 (r_1² + ... + r_{m-1}²)) / n).
+    """
+    centred = np.nan_to_num(values - np.nanmean(values))
+    power = float(centred @ centred)
+    if power <= 1e-12 * len(values):
+        return False
+    lags = [float(centred[k:] @ centred[:-k]) / power for k in range(1, season + 1)]
+    bound = ONE_SIDED_90 * np.sqrt((1 + 2 * np.sum(np.square(lags[:-1]))) / len(values))
+    return bool(abs(lags[-1]) > bound)
+
+
+def linear_trend(values: Series, horizon: int) -> Series:
+    """The line of least squares over history and horizon, (T + H,).
+
+    Raises:
+        ValueError: Too few observations for a line and its errors.
+    """
+    seen = np.flatnonzero(~np.isnan(values))
+    if len(seen) < LEAST_TREND:
+        raise ValueError(f"theta needs {LEAST_TREND} observations, there are {len(seen)}")
+    slope, start = np.polyfit(seen, values[seen], 1)
+    return start + slope * np.arange(len(values) + horizon)

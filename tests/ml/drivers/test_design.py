@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from ml.drivers.design import make_design
+from ml.features.compute import FeatureFrame
 from ml.features.declarations import BY_NAME
-from ml.features.frame import FeatureFrame
 from ml.frequency import Frequency, period_range
 
 NAMES = ("humidity_load_60d", "is_carnival")

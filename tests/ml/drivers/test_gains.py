@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ml.drivers.gains import LEAST_ORIGINS, chosen_groups, gains, over_by
+from ml.drivers.study import LEAST_ORIGINS, average_gains, choose_groups, select_known
 from ml.drivers.trial import Trial
 from ml.frequency import Frequency
 
@@ -19,19 +19,19 @@ def test_a_gain_is_the_mean_over_origins_with_students_interval():
     # freedom is 1.895, so the interval reaches 1.895 / sqrt(8) = 0.670 to both sides.
     changes = np.array([-1, -3, -1, -3, -1, -3, -1, -3]) * np.sqrt(7 / 8)
     changes += -2 - changes.mean()
-    (found,) = gains(trials(changes))
+    (found,) = average_gains(trials(changes))
     assert found.change == pytest.approx(-2.0)
     assert (found.low, found.high) == pytest.approx((-2.670, -1.330), abs=1e-3)
     assert (found.origins, found.count) == (8, 800)
 
 
 def test_too_few_origins_say_nothing():
-    assert gains(trials([-1.0] * (LEAST_ORIGINS - 1))) == []
+    assert average_gains(trials([-1.0] * (LEAST_ORIGINS - 1))) == []
 
 
 def chosen(*groups):
     rows = [trial for group in groups for trial in group]
-    return chosen_groups(gains(rows), ["lumpy", "smooth"])
+    return choose_groups(average_gains(rows), ["lumpy", "smooth"])
 
 
 HELPS, NOISE, HARMS = (-1.0, -1.2) * 4, (1.0, -1.1) * 4, (1.0, 1.2) * 4
@@ -54,5 +54,5 @@ def test_what_drivers_explain_with_hindsight_chooses_nothing():
 def test_a_cutoff_chooses_by_origins_whose_outcomes_it_knew():
     rows = trials(HELPS)
     # Origins on day 0, 30, 60 with 30 steps each are over on day 90; the next one is not.
-    known = over_by(rows, np.datetime64("2025-01-01") + 90, 30, Frequency.DAILY)
+    known = select_known(rows, np.datetime64("2025-01-01") + 90, 30, Frequency.DAILY)
     assert len(known) == 3

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from ml.drivers.design import make_design
-from ml.drivers.gains import gains
-from ml.drivers.rates import effects_with_errors, totals, typical_counts
-from ml.drivers.study import StudyTask, effects_at, fit_at, trial_tasks
-from ml.drivers.trial import TrialTask, design_at, frame_at, try_origin
+from ml.drivers.effects import count_typical_sizes, estimate_effects, sum_counts
+from ml.drivers.study import StudyTask, average_gains, effects_at, fit_at, trial_tasks
+from ml.drivers.trial import design_at, frame_at, try_origin
+from ml.features.compute import FeatureFrame
 from ml.features.declarations import BY_NAME
-from ml.features.frame import FeatureFrame
 from ml.frequency import Frequency, period_range
 from ml.panel import Panel, learnable_items
 
@@ -43,12 +42,12 @@ def test_weeks_in_which_two_drivers_are_one_are_studied(first, weeks):
 def test_of_two_drivers_that_are_one_only_the_first_gets_an_effect():
     values = np.random.default_rng(1).poisson(2.0, (3, 156)).astype(float)
     panel = panel_of(values, "2021-01-04", Frequency.WEEKLY)
-    task = TrialTask(panel, panel.cutoff, 8, {}, REGION)
-    design = design_at(frame_at(task, panel.cutoff, 8), panel, panel.cutoff, 8)
+    frame = frame_at(panel, {}, REGION, panel.cutoff, 8)
+    design = design_at(frame, panel, panel.cutoff, 8)
     names = [feature.name for feature in design.features]
     same = [names.index(name) for name in ("is_carnival", "is_after_carnival")]
     assert np.allclose(*(design.values[: design.length, place] for place in same))
-    effects, _ = effects_with_errors(design, totals(typical_counts(values)))
+    effects, _ = estimate_effects(design, sum_counts(count_typical_sizes(values)))
     assert np.isfinite(effects[same[0]])
     assert np.isnan(effects[same[1]])
 
@@ -64,7 +63,7 @@ def test_a_panel_that_teaches_nothing_has_no_effects(kind):
     trials, fitted, effects = studied(panel)
     assert effects == []
     assert fitted[1] is None
-    assert all(np.isfinite(one.change) for one in gains(trials))
+    assert all(np.isfinite(one.change) for one in average_gains(trials))
 
 
 def test_a_price_that_starts_late_is_studied_without_a_word(recwarn):

@@ -5,8 +5,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from ml.drivers.gains import gains
-from ml.drivers.study import StudyTask, effects_at, fit_at, said, trial_tasks
+from ml.drivers.study import (
+    StudyTask,
+    average_gains,
+    describe_choice,
+    effects_at,
+    fit_at,
+    trial_tasks,
+)
 from ml.drivers.trial import try_origin
 
 
@@ -40,7 +46,7 @@ def test_the_driver_that_moves_demand_is_chosen(world, tried):
 
 
 def test_drivers_that_move_nothing_are_mostly_left_out(world, tried):
-    found = {(g.demand_class, g.group): g for g in gains(tried[1]) if not g.foreseen}
+    found = {(g.demand_class, g.group): g for g in average_gains(tried[1]) if not g.foreseen}
     climate, calendar = found["*", "climate"], found["*", "calendar"]
     assert climate.high < 0
     assert calendar.change > climate.change
@@ -84,18 +90,18 @@ def test_a_short_history_is_not_tried_and_says_so(world):
     panel, tables, region = world
     short = panel.until(panel.periods[200])
     assert trial_tasks(short, tables, region) == []
-    (sentence,) = said("demand_d", {}, [])
+    (sentence,) = describe_choice("demand_d", {}, [])
     assert sentence.startswith("demand_d: no drivers are used: too few origins")
 
 
 def test_a_group_that_could_not_be_tried_is_named(world, tried):
     used = fit_at(study(world, tried))[2]
-    sentences = said("demand_d", used, gains(tried[1]), ["climate", "telecom"])
+    sentences = describe_choice("demand_d", used, average_gains(tried[1]), ["climate", "telecom"])
     assert sentences[-1].endswith("too little of the history is covered: telecom")
 
 
 def test_what_is_used_and_what_is_left_out_is_said_by_class(world, tried):
     used = fit_at(study(world, tried))[2]
-    sentences = said("demand_d", used, gains(tried[1]))
+    sentences = describe_choice("demand_d", used, average_gains(tried[1]))
     assert len(sentences) == len(used)
     assert all("drivers used" in text and "left out" in text for text in sentences)

@@ -3,7 +3,7 @@ import pytest
 
 from ml.features.climate import wet_bulb
 from ml.features.compute import features_at
-from ml.features.windows import any_of, carried, exceeds, fading_sum, rolling_mean, standing
+from ml.features.windows import any_of, carry, exceeds, fading_sum, rolling_mean, stand
 from tests.ml.features.outside_tables import published
 
 FIRST = np.datetime64("2023-01-01")
@@ -170,12 +170,12 @@ def test_equal_values_never_exceed_their_quantile():
 def test_a_value_is_carried_for_so_many_days():
     values = np.array([np.nan, 2.0, np.nan, np.nan, np.nan, 5.0])
     expected = [np.nan, 2, 2, 2, np.nan, 5]
-    np.testing.assert_array_equal(carried(values, 2), expected)
-    assert carried(np.empty(0), 2).shape == (0,)
+    np.testing.assert_array_equal(carry(values, 2), expected)
+    assert carry(np.empty(0), 2).shape == (0,)
 
 
 def test_a_newer_figure_ends_an_older_one_even_where_it_came_out_first():
     days = FIRST + np.arange(6)
     since = FIRST + np.array([2, 1])  # the older period came out late
-    found = standing(np.array([7.0, 8.0]), since, days, 2)
+    found = stand(np.array([7.0, 8.0]), since, days, 2)
     np.testing.assert_array_equal(found, [np.nan, 8, 8, 8, np.nan, np.nan])

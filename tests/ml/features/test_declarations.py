@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from ml.contracts.outside import GROUPS, ROLES
-from ml.features.compute import TABLES
+from ml.features.compute import TABLES, FeatureFrame
 from ml.features.declarations import BY_NAME, FEATURES, MISSING
-from ml.features.frame import FeatureFrame
 from tests.ml.features.outside_tables import world
 
 every_feature = pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)

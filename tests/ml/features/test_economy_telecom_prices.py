@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from ml.features.compute import features_at
-from ml.features.known import Observed
-from ml.features.prices import returns
+from ml.features.economy import returns
+from ml.features.point_in_time import KnownSeries
 from tests.ml.features.outside_tables import months, published
 
 
@@ -169,7 +169,7 @@ def sessions(count, first="2024-01-01"):
 
 
 def observed(days, values):
-    return Observed(np.asarray(days, "datetime64[D]"), np.asarray(values, float), days)
+    return KnownSeries(np.asarray(days, "datetime64[D]"), np.asarray(values, float), days)
 
 
 def test_a_return_is_the_log_of_the_ratio_over_sessions():

@@ -119,7 +119,7 @@ def test_a_saved_model_forecasts_the_same(kind, name, panel, fitted, tmp_path):
 def test_no_model_is_saved_as_a_pickle(kind, name, fitted, tmp_path):
     fitted.save(tmp_path)
     suffixes = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
-    assert suffixes <= {".json", ".parquet", ".keras"}
+    assert suffixes <= {".parquet", ".npz", ".keras"}
 
 
 @pytest.mark.parametrize(("kind", "name"), DEMAND + PRICE)

@@ -1,21 +1,25 @@
 """The price model against simulated markets whose volatility is known."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from ml.forecasters.base import SeriesContext
-from ml.forecasters.references.variance import (
+from ml.forecasters.references.sampling import PathRequest
+from ml.forecasters.references.volatility import (
     VarianceModel,
+    count_changes,
     degrees_of_freedom,
     exponential,
     garch,
+    relative_changes,
+    volatility,
 )
-from ml.forecasters.references.volatility import moves_until, relative_changes, volatility
 from ml.frequency import Frequency
 from ml.seeds import generator, latin_uniforms
 
-CLOSES = SeriesContext("price", Frequency.BUSINESS, is_count=False)
+CLOSES = partial(PathRequest, "price", Frequency.BUSINESS, is_count=False)
 HORIZON = 30
 SKIP = np.nan
 
@@ -25,7 +29,7 @@ def rng(name: str = "x"):
 
 
 def walked(prices, n_paths: int = 600, name: str = "x"):
-    return volatility(np.asarray(prices, float), CLOSES, HORIZON, n_paths, rng(name))
+    return volatility(np.asarray(prices, float), CLOSES(HORIZON, n_paths, rng(name)))
 
 
 def width(paths, step: int = HORIZON) -> float:
@@ -157,7 +161,7 @@ def test_a_price_that_was_not_seen_for_weeks_is_less_certain():
     ],
 )
 def test_changes_until_each_day_ahead(values, expected):
-    found = moves_until(np.array(values, float), 4, window=10)
+    found = count_changes(np.array(values, float), 4, window=10)
     assert found.tolist() == expected
 
 

@@ -8,9 +8,13 @@ import pytest
 
 from ml.ensemble.mixture import FittedEnsemble
 from ml.evaluation.demand_class import demand_pattern
-from ml.frequency import Frequency
-from ml.reporting.explain_text import explanation, sparkline
-from ml.reporting.explained import Explained, History, Trial
+from ml.reporting.explanation import (
+    ItemBacktest,
+    ItemFacts,
+    ItemHistory,
+    draw_sparkline,
+    explain_forecast,
+)
 
 MONTHS = np.arange("2024-01", "2024-09", dtype="datetime64[M]").astype("datetime64[D]")
 VALUES = np.array([0.0, 2.0, 0.0, np.nan, 4.0, 0.0, 3.0, 0.0])
@@ -19,8 +23,8 @@ FIRST = {
     "dataset_id": "d-1", "n_train": 7, "train_end": datetime(2024, 8, 1),
     "model_used": "ensemble", "is_fallback": False, "fallback_reason": None,
 }  # fmt: skip
-HISTORY = History(MONTHS, VALUES, Frequency.MONTHLY, demand_pattern(VALUES), same=True)
-KNOWN = Explained(
+HISTORY = ItemHistory(MONTHS, VALUES, demand_pattern(VALUES), same=True)
+KNOWN = ItemFacts(
     item="A/1",
     panel="demand_ms",
     version="20240901T000000Z-0a",
@@ -32,7 +36,7 @@ KNOWN = Explained(
     ),
     shares={"lstm": 0.75, "tsb": 0.25, "zero": 0.0},
     failures={},
-    trial=None,
+    backtest=None,
     tried=500,
     metrics=(),
 )
@@ -45,7 +49,7 @@ def metric(model, name, value, demand_class=None, count=1):
 
 def paragraph(known, label):
     """Lines of one paragraph, the label and the margin removed."""
-    lines = explanation(known).splitlines()
+    lines = explain_forecast(known).splitlines()
     start = next(row for row, line in enumerate(lines) if line.startswith(label))
     end = next((row for row in range(start + 1, len(lines)) if lines[row][0] != " "), len(lines))
     return [line[11:] for line in lines[start:end]]
@@ -63,11 +67,11 @@ def paragraph(known, label):
     ],
 )
 def test_sparkline_shows_what_matters(values, bars):
-    assert sparkline(values) == bars
+    assert draw_sparkline(values) == bars
 
 
 def test_only_the_newest_periods_are_drawn():
-    assert sparkline([9.0] + [0.0] * 60) == "▁" * 60
+    assert draw_sparkline([9.0] + [0.0] * 60) == "▁" * 60
 
 
 def test_history_counts_zeros_gaps_and_the_last_demand():
@@ -153,9 +157,9 @@ def test_what_failed_and_what_stood_in_is_said_with_reasons():
 
 
 def test_scores_of_the_item_are_listed_best_first_and_failures_last():
-    trial = Trial(("2023-08-01",), "lumpy", 2, {"a": 0.5, "b": None, "ensemble": 0.25},
+    trial = ItemBacktest(("2023-08-01",), "lumpy", 2, {"a": 0.5, "b": None, "ensemble": 0.25},
                   {"a": 0.75, "b": None, "ensemble": 0.5})  # fmt: skip
-    lines = paragraph(replace(KNOWN, trial=trial), "backtest")
+    lines = paragraph(replace(KNOWN, backtest=trial), "backtest")
     assert "at 1 origins (2023-08-01)" in lines[0]
     assert [line.split()[:3] for line in lines[2:]] == [
         ["ensemble", "0.250", "0.500"],

@@ -4,8 +4,7 @@ from datetime import date
 
 import pytest
 
-from ml.drivers.gains import gains
-from ml.drivers.study import StudyTask, effects_at, fit_at, trial_tasks
+from ml.drivers.study import StudyTask, average_gains, effects_at, fit_at, trial_tasks
 from ml.drivers.trial import ALL, try_origin
 from ml.panel import learnable_items
 from ml.run.inputs import RunInputs
@@ -60,7 +59,7 @@ def test_the_dollar_which_moves_no_demand_is_left_out(study):
 
 
 def test_the_calendar_helps_the_forecast_beyond_noise(study):
-    known = {one.group: one for one in gains(study.trials)
+    known = {one.group: one for one in average_gains(study.trials)
              if one.demand_class == ALL and not one.foreseen}  # fmt: skip
     assert known["calendar"].high < 0
     assert all("calendar" in groups for groups in fit_at(study)[2].values())

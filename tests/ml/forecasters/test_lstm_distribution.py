@@ -1,6 +1,6 @@
 import numpy as np
 
-from ml.forecasters.lstm_buckets import Buckets, learn_buckets
+from ml.forecasters.lstm_distribution import learn_buckets
 
 
 def test_one_wild_value_is_drawn_for_no_other_item():
@@ -29,10 +29,3 @@ def test_draws_have_the_probabilities_that_they_are_given():
     drawn = buckets.draw(chances, uniforms)[:, 0]
     assert (drawn == 0).mean() == 0.75
     assert (np.diff(drawn) >= 0).all()
-
-
-def test_buckets_survive_being_written_down():
-    buckets = learn_buckets(np.arange(50.0), zero=True)
-    again = Buckets.from_json(buckets.to_json())
-    assert np.array_equal(again.edges, buckets.edges)
-    assert np.array_equal(again.points, buckets.points)

@@ -21,7 +21,7 @@ ONE_DAY = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class KnownSeries:
     """One series of one region as it was known.
 
     Attributes:
@@ -35,11 +35,11 @@ class Observed:
     since: Days
 
 
-NOTHING = Observed(np.empty(0, "datetime64[D]"), np.empty(0), np.empty(0, "datetime64[D]"))
+NOTHING = KnownSeries(np.empty(0, "datetime64[D]"), np.empty(0), np.empty(0, "datetime64[D]"))
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownTable:
     """What a table had said by the cutoff about one region.
 
     Attributes:
@@ -51,22 +51,26 @@ class Known:
     """
 
     days: Days
-    series: Mapping[str, Observed]
+    series: Mapping[str, KnownSeries]
     region: str | None
     publishers: str | None
     statements: tuple[str, ...] = ()
 
-    def of(self, name: str) -> Observed:
+    def of(self, name: str) -> KnownSeries:
         """A series; one that is not known is empty."""
         return self.series.get(name, NOTHING)
 
     def daily(self, name: str) -> Floats:
         """A series on every day, shape (K,), NaN where there is no value of that very day."""
-        values = np.full(len(self.days), np.nan)
-        observed = self.of(name)
-        if len(observed.days):
-            values[(observed.days - self.days[0]).astype(np.int64)] = observed.values
-        return values
+        series = self.of(name)
+        return self.on_days(series.days, series.values)
+
+    def on_days(self, days: Days, values: Floats) -> Floats:
+        """Values of some of the days on every day, shape (K,), NaN on the others."""
+        placed = np.full(len(self.days), np.nan)
+        if len(days):
+            placed[(days - self.days[0]).astype(np.int64)] = values
+        return placed
 
 
 def known_at(
@@ -76,7 +80,7 @@ def known_at(
     name: str,
     region: str | None,
     least_share: float,
-) -> Known:
+) -> KnownTable:
     """What ``table`` had said of ``region`` by the end of the day ``cutoff``.
 
     Args:
@@ -91,17 +95,22 @@ def known_at(
     rows = table.filter(early)
     if not rows.num_rows:
         said = f"{name}: nothing was known by {cutoff}; its features are missing."
-        return Known(np.empty(0, "datetime64[D]"), {}, region, None, (said,))
+        return KnownTable(np.empty(0, "datetime64[D]"), {}, region, None, (said,))
     by_region = {one: rows.filter(_is_region(rows, one)) for one in _regions(rows)}
     if region in by_region:
-        series = _series(by_region[region])
-        return Known(_days(series, cutoff), series, region, _publishers(by_region[region]))
-    series = _means([_series(own) for own in by_region.values()], least_share)
+        own = by_region[region]
+        series = _series(own)
+        return KnownTable(_days_until(series, cutoff), series, region, _publishers(own))
+    parts = [_series(own) for own in by_region.values()]
+    names = sorted({name for part in parts for name in part})
+    series = {
+        one: _average([part[one] for part in parts if one in part], least_share) for one in names
+    }
     said = (
         f"{name}: nothing of '{region or 'the nation'}' by {cutoff}; the mean of "
         f"{len(by_region)} regions stands in."
     )
-    return Known(_days(series, cutoff), series, MEAN, _publishers(rows), (said,))
+    return KnownTable(_days_until(series, cutoff), series, MEAN, _publishers(rows), (said,))
 
 
 def _publishers(rows: pa.Table) -> str:
@@ -120,7 +129,7 @@ def _is_region(rows: pa.Table, region: str | None) -> pa.ChunkedArray:
     return pc.fill_null(pc.equal(rows["region"], region), fill_value=False)
 
 
-def _series(rows: pa.Table) -> dict[str, Observed]:
+def _series(rows: pa.Table) -> dict[str, KnownSeries]:
     """Newest versions of each series of one region."""
     names = rows["series"].combine_chunks().dictionary_encode()
     codes = names.indices.to_numpy()
@@ -133,24 +142,18 @@ def _series(rows: pa.Table) -> dict[str, Observed]:
     new[1:] = (codes[1:] != codes[:-1]) | (days[1:] != days[:-1])
     starts = np.flatnonzero(new)
     newest = np.append(starts[1:], len(codes)) - 1
-    known = Observed(days[starts], values[newest], available[starts].astype("datetime64[D]"))
+    known = KnownSeries(days[starts], values[newest], available[starts].astype("datetime64[D]"))
     return {
-        name: _where(known, (codes[starts] == code) & ~np.isnan(known.values))
+        name: _keep(known, (codes[starts] == code) & ~np.isnan(known.values))
         for code, name in enumerate(names.dictionary.to_pylist())
     }
 
 
-def _where(observed: Observed, keep: npt.NDArray[np.bool_]) -> Observed:
-    return Observed(observed.days[keep], observed.values[keep], observed.since[keep])
+def _keep(observed: KnownSeries, keep: npt.NDArray[np.bool_]) -> KnownSeries:
+    return KnownSeries(observed.days[keep], observed.values[keep], observed.since[keep])
 
 
-def _means(parts: Sequence[Mapping[str, Observed]], least_share: float) -> dict[str, Observed]:
-    """The mean over regions of each series, of days that enough of them have."""
-    names = sorted({name for part in parts for name in part})
-    return {name: _mean([p[name] for p in parts if name in p], least_share) for name in names}
-
-
-def _mean(parts: Sequence[Observed], least_share: float) -> Observed:
+def _average(parts: Sequence[KnownSeries], least_share: float) -> KnownSeries:
     """The mean of one series; a day is known since the last region that is in it."""
     days, at = np.unique(np.concatenate([part.days for part in parts]), return_inverse=True)
     count = np.bincount(at, minlength=len(days))
@@ -158,9 +161,9 @@ def _mean(parts: Sequence[Observed], least_share: float) -> Observed:
     since = np.full(len(days), np.datetime64("0001-01-01"))
     np.maximum.at(since, at, np.concatenate([part.since for part in parts]))
     enough = count >= least_share * len(parts)
-    return _where(Observed(days, total / np.maximum(count, 1), since), enough)
+    return _keep(KnownSeries(days, total / np.maximum(count, 1), since), enough)
 
 
-def _days(series: Mapping[str, Observed], cutoff: np.datetime64) -> Days:
+def _days_until(series: Mapping[str, KnownSeries], cutoff: np.datetime64) -> Days:
     first = [observed.days[0] for observed in series.values() if len(observed.days)]
     return np.arange(min(first), cutoff + ONE_DAY) if first else np.empty(0, "datetime64[D]")

@@ -5,11 +5,9 @@ import pytest
 
 from ml.contracts.base import check
 from ml.contracts.outside import FEATURES_TABLE
-from ml.features.compute import features_at
+from ml.features.compute import FeatureFrame, features_at
 from ml.features.declarations import BY_NAME
-from ml.features.frame import FeatureFrame
-from ml.features.outliers import JUDGED_BY, LEAST_DAYS, outlier_days
-from ml.features.table import features_table, summary
+from ml.features.output import JUDGED_BY, LEAST_DAYS, features_table, outlier_days, summary
 from tests.ml.features.outside_tables import published, world
 
 FIRST, CUTOFF = np.datetime64("2022-01-01"), np.datetime64("2024-05-04")

@@ -1,25 +1,26 @@
-"""How drivers move the rate of demand: a pooled Poisson regression by demand class.
+"""How drivers move demand and prices: pooled regressions, one a demand class.
 
 One part with three demands a year says nothing about storms; all parts of a class together do.
 Demand is counted in typical sizes of each item, capped, so that one large order is no storm. The
 drivers are the same for all items of a class, so class totals against their exposure hold all
-that the regression can learn (Poisson sufficiency), whatever the number of items.
+that a Poisson regression can learn (Poisson sufficiency), whatever the number of items. Daily
+changes of prices get a ridge regression on what was known before.
 """
 
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.drivers.design import Design
+from ml.panel import Bools, Floats, carried_forward
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 CAP = 2.0  # typical sizes that one period's demand counts for at most
 OVERDISPERSION = 2.0  # of daily totals against Poisson, roughly; scales the prior's weight
 PRIOR = 0.5  # standard deviation of an effect before anything is seen [log of the rate]
 CLASS_PRIOR = 0.15  # and of a class's own deviation from the panel's effect
+PRICE_PRIOR = 0.05  # the same of prices, which hardly follow anything [volatilities]
+BEFORE = 1  # periods between a driver's value and the price change that it may explain
 DEPENDENT = 1e-3  # share of a regressor that must be its own
 ENDLESS = 12.0  # an effect beyond this has no maximum: nothing was ever asked for on such days
 LEAST_DEMAND = 30.0  # typical sizes: below, no effect can be told from chance
@@ -27,7 +28,7 @@ SILENCE = 1e-3  # an item whose silence is less probable than this has left; it 
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class ClassTotals:
     """Demand of some items together.
 
     Attributes:
@@ -39,7 +40,7 @@ class Totals:
     exposure: Floats
 
 
-def typical_counts(values: Floats) -> Floats:
+def count_typical_sizes(values: Floats) -> Floats:
     """Demand over each item's mean demand size, capped, (N, T); NaN stays."""
     sizes = np.where(values > 0, values, 0.0).sum(axis=1)
     events = np.maximum((values > 0).sum(axis=1), 1)
@@ -47,7 +48,7 @@ def typical_counts(values: Floats) -> Floats:
     return np.minimum(values / size[:, None], CAP)
 
 
-def alive(values: Floats) -> Bools:
+def find_active(values: Floats) -> Bools:
     """Items that have not left: their last silence could well be chance, (N,).
 
     With a share p of periods with demand, k silent periods at the end have probability
@@ -62,14 +63,16 @@ def alive(values: Floats) -> Bools:
     return np.asarray(probable & demanded.any(axis=1))
 
 
-def totals(counts: Floats) -> Totals:
-    """Class totals of :func:`typical_counts` (N, T)."""
+def sum_counts(counts: Floats) -> ClassTotals:
+    """Totals of :func:`count_typical_sizes` (N, T)."""
     seen = ~np.isnan(counts)
     rate = np.nansum(counts, axis=1) / np.maximum(seen.sum(axis=1), 1)
-    return Totals(np.nansum(counts, axis=0), rate @ seen)
+    return ClassTotals(np.nansum(counts, axis=0), rate @ seen)
 
 
-def fit(design: Design, columns: Bools, panel: Totals, own: Totals) -> tuple[Floats, Floats]:
+def fit_rates(
+    design: Design, columns: Bools, panel: ClassTotals, own: ClassTotals
+) -> tuple[Floats, Floats]:
     """Effects of some drivers on one class, shrunk to those on the panel.
 
     Args:
@@ -84,16 +87,17 @@ def fit(design: Design, columns: Bools, panel: Totals, own: Totals) -> tuple[Flo
     base = design.base[:, 1:]
     regressors = np.concatenate([base, design.values[:, columns]], axis=1)
     history = regressors[: design.length]
-    shared, constant = _ridge(history, panel, PRIOR)
+    shared, constant = _fit_poisson(history, panel, PRIOR)
     moved = np.exp(history @ shared + constant)
-    deviation, shift = _ridge(history, Totals(own.demand, own.exposure * moved), CLASS_PRIOR)
+    expected = ClassTotals(own.demand, own.exposure * moved)
+    deviation, shift = _fit_poisson(history, expected, CLASS_PRIOR)
     both = shared + deviation
     effects = np.zeros(len(design.features))
     effects[columns] = both[base.shape[1] :]
     return effects, base @ both[: base.shape[1]] + constant + shift
 
 
-def _ridge(history: Floats, of: Totals, prior: float) -> tuple[Floats, float]:
+def _fit_poisson(history: Floats, of: ClassTotals, prior: float) -> tuple[Floats, float]:
     """Coefficients of a Poisson regression with a normal prior, and the constant."""
     from sklearn.linear_model import PoissonRegressor
 
@@ -109,7 +113,7 @@ def _ridge(history: Floats, of: Totals, prior: float) -> tuple[Floats, float]:
     return np.asarray(model.coef_, np.float64), float(model.intercept_)
 
 
-def effects_with_errors(design: Design, of: Totals) -> tuple[Floats, Floats]:
+def estimate_effects(design: Design, of: ClassTotals) -> tuple[Floats, Floats]:
     """Effects of all drivers together and their standard errors, (F,) each.
 
     NaN for a driver that cannot be told apart from seasons or other drivers (in weeks that start
@@ -124,7 +128,7 @@ def effects_with_errors(design: Design, of: Totals) -> tuple[Floats, Floats]:
     errors = effects.copy()
     seen = of.exposure[: design.length] > 0
     every = np.concatenate([design.base, design.values], axis=1)[: design.length][seen]
-    kept = _independent(every)
+    kept = _find_independent(every)
     lags = max(2, int(14 / design.frequency.days))
     if of.demand[seen].sum() < LEAST_DEMAND or len(every) <= 2 * len(kept):
         return effects, errors
@@ -145,15 +149,59 @@ def effects_with_errors(design: Design, of: Totals) -> tuple[Floats, Floats]:
     return effects, errors
 
 
-def _independent(regressors: Floats) -> list[int]:
+def _find_independent(regressors: Floats) -> list[int]:
     """Columns that no combination of the columns before them gives, in their order."""
     kept: list[int] = []
     basis = np.zeros((len(regressors), 0))
-    for column in range(regressors.shape[1]):
-        own = regressors[:, column]
+    for column, own in enumerate(regressors.T):
         rest = own - basis @ (basis.T @ own)
         size = float(np.linalg.norm(rest))
         if size > DEPENDENT * max(float(np.linalg.norm(own)), 1e-12):
             basis = np.column_stack([basis, rest / size])
             kept.append(column)
     return kept
+
+
+def standardise_changes(values: Floats) -> tuple[Floats, Floats]:
+    """Changes of each price over its own volatility; and the volatility, (N,).
+
+    Changes are (N, T), 0 on holidays, NaN up to the first price.
+    """
+    filled = carried_forward(values)
+    change = np.diff(filled, axis=1, prepend=filled[:, :1])
+    known = np.isfinite(change)
+    squares = np.where(known, change, 0.0) ** 2
+    volatility = np.sqrt(squares.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
+    volatility = np.where(volatility > 0, volatility, 1.0)
+    return change / volatility[:, None], volatility
+
+
+def lag_values(design: Design) -> Floats:
+    """Past-only drivers moved to the price change that they may explain, (T + R, F)."""
+    moved = design.values.copy()
+    past = ~design.ahead()
+    moved[BEFORE:, past] = design.values[:-BEFORE][:, past]
+    moved[:BEFORE, past] = 0.0
+    return moved
+
+
+def fit_changes(design: Design, columns: Bools, changes: Floats) -> Floats:
+    """Effects of some drivers on the changes of all prices, (F,), 0 where not taking part.
+
+    Args:
+        design: T periods of history, and more.
+        columns: (F,) drivers that take part.
+        changes: (N, T) of :func:`standardise_changes`.
+    """
+    effects = np.zeros(len(design.features))
+    regressors = lag_values(design)[: design.length][:, columns]
+    if not columns.any():
+        return effects
+    live = np.isfinite(changes[:, : design.length])
+    sums = np.where(live, changes[:, : design.length], 0.0).sum(axis=0)
+    response = sums / np.maximum(live.sum(axis=0), 1)
+    variance = float(response.var()) or 1.0
+    penalty = variance / PRICE_PRIOR**2
+    gram = regressors.T @ regressors + penalty * np.eye(regressors.shape[1])
+    effects[columns] = np.linalg.solve(gram, regressors.T @ (response - response.mean()))
+    return effects

@@ -7,9 +7,8 @@ them is negative binomial with the variance of the recent past.
 
 import numpy as np
 
-from ml.forecasters.base import SeriesContext
-from ml.forecasters.references.counts import draw_demand
-from ml.forecasters.references.history import Series, observed, recent
+from ml.forecasters.base import Series
+from ml.forecasters.references.sampling import PathRequest, draw_demand, observed, recent
 from ml.frequency import Frequency
 from ml.seeds import latin_uniforms
 
@@ -29,7 +28,7 @@ def tsb_mean(demand: Series, alpha: float, beta: float) -> float:
     """
     probability = float(np.mean(demand > 0))
     size = float(np.mean(demand[demand > 0])) if probability else 0.0
-    for y in demand:
+    for y in demand.tolist():
         if y > 0:
             probability += beta * (1 - probability)
             size += alpha * (y - size)
@@ -48,7 +47,7 @@ def sba_mean(demand: Series, alpha: float) -> float:
     if not len(when):
         return 0.0
     size, interval = float(demand[when[0]]), float(when[0] + 1)
-    for gap, y in zip(np.diff(when), demand[when[1:]], strict=True):
+    for gap, y in zip(np.diff(when).tolist(), demand[when[1:]].tolist(), strict=True):
         size += alpha * (y - size)
         interval += alpha * (gap - interval)
     return (1 - alpha / 2) * size / interval
@@ -69,44 +68,29 @@ def adida_mean(demand: Series, alpha: float) -> float:
         return float(np.mean(demand))
     sums = demand[-whole:].reshape(-1, length).sum(axis=1)
     level = float(sums[0])
-    for total in sums[1:]:
+    for total in sums[1:].tolist():
         level += alpha * (total - level)
     return level / length
 
 
-def tsb(
-    values: Series, context: SeriesContext, horizon: int, n_paths: int, rng: np.random.Generator
-) -> Series:
+def tsb(values: Series, request: PathRequest) -> Series:
     """TSB with a count distribution."""
-    alpha = ALPHA[context.frequency]
-    return _around(tsb_mean(observed(values), alpha, alpha), values, context, horizon, n_paths, rng)
+    alpha = ALPHA[request.frequency]
+    return _draw_around(tsb_mean(observed(values), alpha, alpha), values, request)
 
 
-def sba(
-    values: Series, context: SeriesContext, horizon: int, n_paths: int, rng: np.random.Generator
-) -> Series:
+def sba(values: Series, request: PathRequest) -> Series:
     """SBA with a count distribution."""
-    mean = sba_mean(observed(values), ALPHA[context.frequency])
-    return _around(mean, values, context, horizon, n_paths, rng)
+    return _draw_around(sba_mean(observed(values), ALPHA[request.frequency]), values, request)
 
 
-def adida(
-    values: Series, context: SeriesContext, horizon: int, n_paths: int, rng: np.random.Generator
-) -> Series:
+def adida(values: Series, request: PathRequest) -> Series:
     """ADIDA with a count distribution."""
-    mean = adida_mean(observed(values), ALPHA[context.frequency])
-    return _around(mean, values, context, horizon, n_paths, rng)
+    return _draw_around(adida_mean(observed(values), ALPHA[request.frequency]), values, request)
 
 
-def _around(
-    mean: float,
-    values: Series,
-    context: SeriesContext,
-    horizon: int,
-    n_paths: int,
-    rng: np.random.Generator,
-) -> Series:
-    window = recent(values, context.frequency, times=4 / 3)
+def _draw_around(mean: float, values: Series, request: PathRequest) -> Series:
+    window = recent(values, request.frequency, times=4 / 3)
     variance = float(np.var(window, ddof=1)) if len(window) > 1 else mean
-    uniforms = latin_uniforms(rng, n_paths, horizon)
-    return draw_demand(mean, variance, uniforms, counts=context.is_count)
+    uniforms = latin_uniforms(request.rng, *request.shape)
+    return draw_demand(mean, variance, uniforms, counts=request.is_count)

@@ -1,0 +1,191 @@
+"""What is written of a frame: rows of the features table, odd days, a summary, and pictures."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ml.contracts.base import check
+from ml.contracts.outside import FEATURES_TABLE, GROUPS
+from ml.durable import staged
+from ml.features.climate import MEASURED
+from ml.features.compute import FeatureFrame
+from ml.seeds import number
+
+Floats = npt.NDArray[np.float64]
+HEAD = (
+    f"{'group':<9}{'features':>9}{'days':>7}  {'first known':<11}  {'last known':<11}"
+    f"{'known':>7}{'outliers':>10}"
+)
+JUDGED_BY: Mapping[str, tuple[str, ...]] = {
+    "climate": MEASURED,
+    "economy": ("usd_brl_change_30d", "usd_brl_volatility_30d", "selic_change_90d"),
+    "prices": ("brent_return_20d", "brent_volatility_60d", "petr4_return_20d",
+               "petr4_volatility_60d", "usd_brl_return_20d"),
+}  # fmt: skip
+"""The features by which the days of a group are judged."""
+SHARE = 0.005  # of the judged days: two a year and group
+LEAST_DAYS = 200  # fewer make no picture of what is usual
+TREES = 100
+COLUMNS = 2
+WIDTH, ROW_HEIGHT = 11.0, 1.5  # inches
+DRIVER, OTHER = "#d95f02", "#4a6b8a"
+
+
+def features_table(
+    frame: FeatureFrame, cutoff: np.datetime64, outliers: Mapping[str, Floats]
+) -> pa.Table:
+    """One row a feature and day, in the contract and sorted by its key.
+
+    Past-only features have no rows after the cutoff; unknown values are null.
+
+    Args:
+        frame: With regions and publishers.
+        cutoff: Of the frame.
+        outliers: By group 1, 0 or NaN for each day, see :func:`outlier_days`.
+    """
+    parts = [_rows(frame, at, cutoff, outliers) for at in range(len(frame.features))]
+    rows = pa.concat_tables(parts).sort_by([(key, "ascending") for key in FEATURES_TABLE.key])
+    return check(rows, FEATURES_TABLE)
+
+
+def _rows(
+    frame: FeatureFrame, at: int, cutoff: np.datetime64, outliers: Mapping[str, Floats]
+) -> pa.Table:
+    feature = frame.features[at]
+    shown = np.ones(len(frame.days), np.bool_)
+    if feature.role != "future_known":
+        shown = frame.days <= cutoff
+    count = int(shown.sum())
+    values = frame.values[shown, at]
+    flags = outliers.get(feature.group, np.full(len(frame.days), np.nan))[shown]
+    texts = {
+        "feature": feature.name,
+        "region": frame.regions[at],
+        "unit": feature.unit,
+        "role": feature.role,
+        "feature_group": feature.group,
+        "source": feature.source,
+        "published_by": frame.publishers[at],
+    }
+    columns = {name: pa.repeat(pa.scalar(text, pa.string()), count) for name, text in texts.items()}
+    columns |= {
+        "ds": pa.array(frame.days[shown].astype("datetime64[us]")),
+        "value": pa.array(values, mask=np.isnan(values)),
+        "cutoff": pa.array(np.full(count, cutoff.astype("datetime64[us]"))),
+        "is_outlier": pa.array(flags == 1, mask=np.isnan(flags)),
+    }
+    return pa.table({name: columns[name] for name in FEATURES_TABLE.names})
+
+
+def summary(
+    frame: FeatureFrame, cutoff: np.datetime64, outliers: Mapping[str, Floats]
+) -> list[str]:
+    """A short table by group: features, days, first and last known day, share known, outliers."""
+    lines = [HEAD]
+    for group in GROUPS:
+        columns = [at for at, feature in enumerate(frame.features) if feature.group == group]
+        if columns:
+            known = ~np.isnan(frame.values[:, columns])
+            ahead = frame.features[columns[0]].role == "future_known"
+            counted = known if ahead else known[frame.days <= cutoff]
+            lines.append(_line(group, frame, known, counted, outliers.get(group)))
+    return lines
+
+
+def _line(
+    group: str,
+    frame: FeatureFrame,
+    known: npt.NDArray[np.bool_],
+    counted: npt.NDArray[np.bool_],
+    outliers: Floats | None,
+) -> str:
+    days = frame.days[known.any(axis=1)]
+    first, last = (days[0], days[-1]) if len(days) else ("-", "-")
+    share = f"{counted.mean():.0%}" if counted.size else "-"
+    flagged = "-" if outliers is None or np.isnan(outliers).all() else str(int(np.nansum(outliers)))
+    return (
+        f"{group:<9}{known.shape[1]:>9}{len(counted):>7}  {first!s:<11}  {last!s:<11}"
+        f"{share:>7}{flagged:>10}"
+    )
+
+
+def outlier_days(frame: FeatureFrame, *, seed: int) -> dict[str, Floats]:
+    """The days of each group that stand out most from the others.
+
+    An isolation forest ranks the days on which all judged features of the group are known, and
+    the most isolated ``SHARE`` of them is flagged: the list to look at has the same length on
+    calm data. A feature without any value is left out of the judgement.
+
+    Args:
+        frame: Of one region, so that no region is judged by another's weather.
+        seed: Of the forest.
+
+    Returns:
+        By group 1, 0 or NaN (not judged) for each day, shape (T,). Groups that move by the
+        month or by rule (telecom, calendar) are not judged.
+    """
+    present = [group for group in JUDGED_BY if any(f.group == group for f in frame.features)]
+    return {group: _judge(_matrix(frame, group), number(seed, "outliers", group, bits=32))
+            for group in present}  # fmt: skip
+
+
+def _matrix(frame: FeatureFrame, group: str) -> Floats:
+    """The judged features of a group that have a value at all, shape (T, J)."""
+    columns = np.column_stack([frame.column(name) for name in JUDGED_BY[group]])
+    return columns[:, ~np.isnan(columns).all(axis=0)]
+
+
+def _judge(columns: Floats, seed: int) -> Floats:
+    from sklearn.ensemble import IsolationForest
+
+    flags = np.full(len(columns), np.nan)
+    whole = ~np.isnan(columns).any(axis=1)
+    if columns.shape[1] == 0 or whole.sum() < LEAST_DAYS:
+        return flags
+    forest = IsolationForest(n_estimators=TREES, contamination=SHARE, random_state=seed, n_jobs=1)
+    flags[whole] = forest.fit_predict(columns[whole]) == -1
+    return flags
+
+
+def draw_features(frame: FeatureFrame, cutoff: np.datetime64, folder: Path) -> list[Path]:
+    """One PNG a group, drivers in orange, the cutoff as a line.
+
+    Returns:
+        The files written; a group without any value has none.
+    """
+    chosen = {
+        group: [
+            at
+            for at, feature in enumerate(frame.features)
+            if feature.group == group and not np.isnan(frame.values[:, at]).all()
+        ]
+        for group in GROUPS
+    }
+    return [
+        _draw(frame, columns, cutoff, folder / f"{group}.png")
+        for group, columns in chosen.items()
+        if columns
+    ]
+
+
+def _draw(frame: FeatureFrame, columns: list[int], cutoff: np.datetime64, path: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    rows = -(-len(columns) // COLUMNS)
+    figure = Figure(figsize=(WIDTH, ROW_HEIGHT * rows), layout="constrained")
+    axes = figure.subplots(rows, COLUMNS, squeeze=False, sharex=True).ravel()
+    for axis, at in zip(axes, columns, strict=False):
+        feature = frame.features[at]
+        colour = DRIVER if feature.driver else OTHER
+        axis.plot(frame.days, frame.values[:, at], color=colour, lw=0.8)
+        axis.axvline(cutoff, color="#999999", lw=0.6)
+        axis.set_title(f"{feature.name} [{feature.unit}]", fontsize=8, parse_math=False)
+        axis.tick_params(labelsize=7)
+    for axis in axes[len(columns) :]:
+        axis.set_axis_off()
+    with staged(path) as beside:
+        figure.savefig(beside, dpi=100, format="png")
+    return path

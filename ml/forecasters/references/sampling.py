@@ -1,0 +1,152 @@
+"""Makes a forecaster of a function that samples one series, and what such functions share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from ml.forecasters.base import N_PATHS, Fitted, Forecast, Series, is_count, sample_each
+from ml.frequency import Frequency
+from ml.panel import Panel
+from ml.seeds import generator
+
+# About a year and a half of months, a year of weeks or days, two years of trading days.
+RECENT = {
+    Frequency.DAILY: 364,
+    Frequency.BUSINESS: 500,
+    Frequency.WEEKLY: 52,
+    Frequency.MONTHLY: 18,
+}
+WILD = 1_000.0  # beyond it one accident rules the variance, and a table of counts has no end
+LARGE = 2_000.0  # above this mean a rounded gamma is the same as a negative binomial
+
+
+@dataclass(frozen=True, slots=True)
+class PathRequest:
+    """What a sampler is asked for, and what it knows of a series beside its values.
+
+    Attributes:
+        kind: ``demand`` or ``price``.
+        frequency: Of the panel.
+        horizon: Periods ahead H.
+        n_paths: Paths S.
+        rng: Generator that belongs to model and item.
+        is_count: Whether every observed value is a whole number.
+    """
+
+    kind: str
+    frequency: Frequency
+    horizon: int
+    n_paths: int
+    rng: np.random.Generator
+    is_count: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Paths and horizon, (S, H)."""
+        return self.n_paths, self.horizon
+
+
+Sampler = Callable[[Series, PathRequest], Series]
+"""Values (T,) with NaN -> paths (S, H); a ``ValueError`` refuses the series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A model without training: what it needs is the history itself."""
+
+    name: str
+    sampler: Sampler
+
+    def fit(
+        self,
+        panel: Panel,
+        *,
+        learn_from: Sequence[str] | None = None,  # noqa: ARG002 - interface
+        start: Fitted | None = None,  # noqa: ARG002 - interface
+    ) -> "FittedReference":
+        """See :class:`ml.forecasters.base.Forecaster`."""
+        return FittedReference(self, panel)
+
+    def load(self, folder: Path, panel: Panel) -> "FittedReference":  # noqa: ARG002 - interface
+        """See :class:`ml.forecasters.base.Forecaster`."""
+        return self.fit(panel)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedReference:
+    """The history of a panel, and how to draw its continuation."""
+
+    config: Reference
+    panel: Panel
+
+    def predict(
+        self, items: Sequence[str], horizon: int, *, seed: int, n_paths: int = N_PATHS
+    ) -> Forecast:
+        """See :class:`ml.forecasters.base.Fitted`."""
+
+        def draw(alone: Panel) -> Series:
+            values, rng = alone.values[0], generator(seed, self.config.name, *alone.items)
+            request = PathRequest(
+                alone.kind, alone.frequency, horizon, n_paths, rng, is_count(values)
+            )
+            return self.config.sampler(values, request)
+
+        return sample_each(self.panel.select(items), (n_paths, horizon), draw, {})
+
+    def save(self, folder: Path) -> None:
+        """See :class:`ml.forecasters.base.Fitted`: nothing was learned."""
+
+
+def observed(values: Series) -> Series:
+    """The observed values in order.
+
+    Raises:
+        ValueError: There is none.
+    """
+    seen = values[~np.isnan(values)]
+    if not len(seen):
+        raise ValueError("no observed value")
+    return seen
+
+
+def recent(values: Series, frequency: Frequency, *, times: float = 1.0) -> Series:
+    """The observed values of the recent window; of all history where the window holds none."""
+    window = values[-round(RECENT[frequency] * times) :]
+    seen = window[~np.isnan(window)]
+    return seen if len(seen) else observed(values)
+
+
+def draw_empirical(pool: Series, uniforms: Series) -> Series:
+    """Values out of ``pool`` at these positions in (0, 1) of its sorted order."""
+    ordered = np.sort(pool)
+    return ordered[np.minimum((uniforms * len(ordered)).astype(np.int64), len(ordered) - 1)]
+
+
+def draw_demand(mean: float, variance: float, uniforms: Series, *, counts: bool) -> Series:
+    """Demand with this mean and variance at the given positions in (0, 1) of its distribution.
+
+    Counts are negative binomial where the variance exceeds the mean, else Poisson; other
+    quantities are gamma. A negative binomial with mean m and variance v has n = m²/(v-m) and
+    p = m/v.
+
+    Args:
+        mean: Mean demand of a period [units], >= 0.
+        variance: Its variance [units²], >= 0.
+        uniforms: Any shape.
+        counts: Whether the item is demanded in whole units.
+    """
+    if mean <= 0:
+        return np.zeros_like(uniforms)
+    if not counts or mean > LARGE or variance > WILD * mean:
+        spread = max(variance, 1e-12 * mean**2)
+        return stats.gamma.ppf(uniforms, mean**2 / spread, scale=spread / mean)
+    if variance > mean * 1.001:
+        law = stats.nbinom(mean**2 / (variance - mean), mean / variance)
+    else:
+        law = stats.poisson(mean)
+    top = int(law.ppf(1 - 1e-7)) + 1
+    cumulative = law.cdf(np.arange(top + 1))
+    return np.searchsorted(cumulative, uniforms).astype(np.float64)
