@@ -14,8 +14,9 @@ from pipelines.intake.names import Found
 from pipelines.intake.source import Source, TextColumn
 from pipelines.intake.sources import open_source
 from pipelines.outside.domain_sources import HISTORY_FILE
+from pipelines.sources.answers import refusal
 from pipelines.sources.base import Answer, Call, Parsed, Wanted
-from pipelines.sources.checks import Row, plausible, refused, rows_table
+from pipelines.sources.checks import Row, keep_plausible, to_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,10 @@ class HistoryFile:
             for name in series:
                 monthly = name in call.context["monthly"]
                 rows += _rows(name, _months(days) if monthly else days, regions, values)
-        kept, absurd = plausible(call, rows)
-        table = rows_table(kept)
+        kept, absurd = keep_plausible(call, rows)
+        table = to_table(kept)
         if not table.num_rows:
-            raise refused(call, f"none of {source.rows} rows can be used: {'; '.join(notes)}")
+            raise refusal(call, f"none of {source.rows} rows can be used: {'; '.join(notes)}")
         if repeats := len(kept) - table.num_rows:
             notes.append(f"{repeats} of {len(kept)} values are of a day given twice: last counts")
         return Parsed(table, (*notes, *absurd))

@@ -3,20 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import SecretStr
 
-from pipelines.sources.base import Answer, Call, Parsed, SourceError, Wanted
-from pipelines.sources.checks import (
-    context_of,
-    fields,
-    json_of,
-    parsed,
-    readings,
-    refused,
-    shown,
-)
+from pipelines.sources.answers import quote, read_json, refusal, take_fields
+from pipelines.sources.base import Answer, Api, Call, Parsed, SourceError, Wanted
+from pipelines.sources.checks import read_rows, screen
 
 SERIES = "Time Series (Daily)"
 REFUSALS = (
@@ -26,24 +19,23 @@ REFUSALS = (
     ("per day", "the quota of the day is used up, it starts again at midnight UTC"),
     ("per minute", "too many requests at once"),
     ("rate limit", "the quota is used up"),
+    ("", "the service refuses"),
 )
 """What a refusal says, in the order in which it is looked for, and what it means."""
 
 
 @dataclass(frozen=True, slots=True)
-class AlphaVantage:
+class AlphaVantage(Api):
     """Adapter of ``TIME_SERIES_DAILY``; the code is the symbol as Yahoo writes it, ``PETR4.SA``.
 
     Attributes:
-        base: Scheme and host.
         key: Of the user; empty = the service is not asked.
     """
 
-    base: str
     key: SecretStr
-    name: ClassVar[str] = "alpha_vantage"
-    overlap: ClassVar[int] = 10
-    pause: ClassVar[float] = 1.5  # one request a second
+    name = "alpha_vantage"
+    overlap = 10
+    pause = 1.5  # one request a second
 
     def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
         """One request a symbol; more than a hundred sessions are not free.
@@ -54,21 +46,15 @@ class AlphaVantage:
         if not self.key.get_secret_value():
             names = [one.series for one in wanted]
             raise SourceError(self.name, names, "no key; set ALPHAVANTAGE_API_KEY to ask it")
-        return tuple(self._call(one) for one in wanted if one.first <= one.last)
+        return Api.calls(self, wanted)
 
-    def _call(self, wanted: Wanted) -> Call:
-        return Call(
-            source=self.name,
-            base=self.base,
-            target=(
-                f"/query?function=TIME_SERIES_DAILY&symbol={_symbol(wanted.code)}"
-                "&outputsize=compact&datatype=json"
-            ),
-            series=(wanted.series,),
-            media="json",
-            context=context_of(wanted),
-            secret=("apikey", self.key),
+    def call(self, wanted: Wanted) -> Call:
+        """The last hundred sessions of a symbol."""
+        target = (
+            f"/query?function=TIME_SERIES_DAILY&symbol={_symbol(wanted.code)}"
+            "&outputsize=compact&datatype=json"
         )
+        return self.ask_for(wanted, target, secret=("apikey", self.key))
 
     def parse(self, call: Call, answer: Answer) -> Parsed:
         """Read raw closes; the bar of the day of the run is preliminary.
@@ -77,16 +63,20 @@ class AlphaVantage:
             SourceError: It is one of the messages that all come with status 200, or no such
                 series.
         """
-        found = json_of(call, answer)
+        found = read_json(call, answer)
         _expect_series(call, found)
-        about, bars = fields(call, found, "Meta Data", SERIES)
-        _expect_symbol(call, about)
+        about, bars = take_fields(call, found, "Meta Data", SERIES)
+        (symbol,) = take_fields(call, about, "2. Symbol")
+        if str(symbol).upper() != _symbol(call.context["code"]).upper():
+            raise refusal(call, f"sessions of another symbol: {quote(call, str(symbol))}")
         if not isinstance(bars, dict) or not bars:
-            raise refused(call, "a series without sessions")
-        closes = [(day, *fields(call, bar, "4. close")) for day, bar in bars.items()]
-        rows, notes = readings(call, closes, day=date.fromisoformat)
-        marked = [(*row[:4], row[2] == answer.day) for row in rows]
-        return parsed(call, answer, marked, (*notes, *_too_short(call, min(bars))))
+            raise refusal(call, "a series without sessions")
+        closes = [(day, *take_fields(call, bar, "4. close")) for day, bar in bars.items()]
+        rows, notes = read_rows(call, closes, day=date.fromisoformat, preliminary_from=answer.day)
+        oldest, first = min(bars), call.context["first"]
+        if oldest > first:  # the free service cannot give more
+            notes = (*notes, f"sessions begin on {oldest}, {first} was asked for")
+        return screen(call, answer, rows, notes)
 
 
 def _symbol(code: str) -> str:
@@ -96,24 +86,9 @@ def _symbol(code: str) -> str:
 
 def _expect_series(call: Call, found: Any) -> None:
     if not isinstance(found, Mapping) or not found:
-        raise refused(call, "an empty object")
+        raise refusal(call, "an empty object")
     for key in ("Error Message", "Note", "Information"):
         if key in found:
-            raise refused(call, f"{_meaning(str(found[key]))}: {shown(call, str(found[key]))}")
-
-
-def _meaning(message: str) -> str:
-    meanings = (meaning for words, meaning in REFUSALS if words in message.lower())
-    return next(meanings, "the service refuses")
-
-
-def _expect_symbol(call: Call, about: Any) -> None:
-    (symbol,) = fields(call, about, "2. Symbol")
-    if str(symbol).upper() != _symbol(call.context["code"]).upper():
-        raise refused(call, f"sessions of another symbol: {shown(call, str(symbol))}")
-
-
-def _too_short(call: Call, oldest: str) -> tuple[str, ...]:
-    """What the free service cannot give."""
-    first = call.context["first"]
-    return (f"sessions begin on {oldest}, {first} was asked for",) if oldest > first else ()
+            text = str(found[key])
+            meaning = next(means for words, means in REFUSALS if words in text.lower())
+            raise refusal(call, f"{meaning}: {quote(call, text)}")

@@ -6,11 +6,11 @@ It opens no socket and knows no files, so what was fetched once can be read agai
 
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, ClassVar, Protocol, cast
 from urllib.parse import quote, quote_plus
 
 import pyarrow as pa
@@ -47,7 +47,7 @@ class SourceError(DataError):
         super().__init__(f"{source}: {named}: {' '.join(cause.split())}")
 
 
-class UnreachableError(SourceError):
+class NoAnswerError(SourceError):
     """No usable answer after all tries: refused, dropped, too slow, or told to stay away."""
 
 
@@ -183,22 +183,17 @@ class Parsed:
 
 
 class Source(Protocol):
-    """One public API."""
+    """One public API.
 
-    @property
-    def name(self) -> str:
-        """Name in ``data/raw/``, in the ``source`` column and in messages."""
-        ...
+    Attributes:
+        name: Name in ``data/raw/``, in the ``source`` column and in messages.
+        overlap: Days before the last known one that are asked for again, for revisions.
+        pause: Least time between two requests to it [s], for a weight of 1.
+    """
 
-    @property
-    def overlap(self) -> int:
-        """Days before the last known one that are asked for again, for revisions."""
-        ...
-
-    @property
-    def pause(self) -> float:
-        """Least time between two requests to it [s], for a weight of 1."""
-        ...
+    name: ClassVar[str]
+    overlap: ClassVar[int]
+    pause: ClassVar[float]
 
     def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
         """Requests for all of ``wanted``, windows cut as the API demands.
@@ -216,3 +211,54 @@ class Source(Protocol):
                 or holds implausible values only.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What the adapters of public APIs share.
+
+    Attributes:
+        base: Scheme and host.
+    """
+
+    base: str
+    name: ClassVar[str]
+    overlap: ClassVar[int]
+    pause: ClassVar[float]
+
+    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
+        """One request a series; none where there is nothing to ask for."""
+        return tuple(self.call(one) for one in wanted if one.first <= one.last)
+
+    def call(self, wanted: Wanted) -> Call:
+        """The request for one series."""
+        raise NotImplementedError
+
+    def ask(
+        self, target: str, series: Sequence[str], context: Mapping[str, Any], **more: Any
+    ) -> Call:
+        """A request, for JSON unless ``more`` says otherwise."""
+        details = {"media": "json", **more}
+        return Call(self.name, self.base, target, tuple(series), context=context, **details)
+
+    def ask_for(self, wanted: Wanted, target: str, **more: Any) -> Call:
+        """A request for one series, with what every ``parse`` needs to know of it."""
+        context = {
+            "series": wanted.series,
+            "region": wanted.region,
+            "code": wanted.code,
+            "first": wanted.first.isoformat(),
+            "last": wanted.last.isoformat(),
+        }
+        return self.ask(target, [wanted.series], context, **more)
+
+    def expect_served(self, wanted: Sequence[Wanted], served: Collection[str], place: str) -> None:
+        """Check that all series are among those of the API, each of a place.
+
+        Raises:
+            SourceError: One is not, or has no region.
+        """
+        if foreign := sorted({one.series for one in wanted if one.series not in served}):
+            raise SourceError(self.name, foreign, f"not served; it has {', '.join(served)}")
+        if nowhere := sorted({one.series for one in wanted if one.region is None}):
+            raise SourceError(self.name, nowhere, f"asked for without {place}")

@@ -28,7 +28,7 @@ from tenacity import (
 )
 
 from ml.logs import logger
-from pipelines.sources.base import Call, SourceError, UnreachableError
+from pipelines.sources.base import Call, NoAnswerError, SourceError
 from pipelines.sources.exchange import (
     Fetched,
     PassingError,
@@ -191,7 +191,7 @@ class Client:
             known: Validators of what is stored; used if the call is conditional.
 
         Raises:
-            UnreachableError: No usable answer after all tries, or none is waited for any more.
+            NoAnswerError: No usable answer after all tries, or none is waited for any more.
             SourceError: The answer is a refusal that trying again does not change.
             PublishError: The answer cannot be written to the disk.
         """
@@ -227,7 +227,7 @@ class Client:
             cause = "it asked to be left alone for longer than the time limit allows"
         if cause:
             self._log(call, "not_sent", reason=cause)
-            raise UnreachableError(call.source, call.series, f"{host.name}: {cause}")
+            raise NoAnswerError(call.source, call.series, f"{host.name}: {cause}")
 
     def _insist(self, call: Call, host: _Host, cost: float, known: Validators | None) -> Fetched:
         """Try until there is an answer, or no try is left, or no time."""
@@ -309,7 +309,7 @@ class Client:
             http.close()
         raise PassingError("no whole answer in time")
 
-    def _unreachable(self, call: Call, host: _Host, error: TryFailedError) -> UnreachableError:
+    def _unreachable(self, call: Call, host: _Host, error: TryFailedError) -> NoAnswerError:
         """The error that a call ends in that got no answer."""
         cause = f"{error.cause} ({error.tries} of {TRIES} tries)"
         asked, left = error.retry_after, self._deadline.left()
@@ -320,7 +320,7 @@ class Client:
             cause += f"; {host.given_up}"
         if host.given_up:
             cause += "; not asked again in this run"
-        return UnreachableError(call.source, call.series, f"{host.name}: {cause}")
+        return NoAnswerError(call.source, call.series, f"{host.name}: {cause}")
 
     def _used_up(self) -> str:
         return f"the time limit of {self._deadline.seconds:g} s is used up"

@@ -5,21 +5,13 @@ The service knows no windows: a series comes whole, and what was not asked for i
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
-from typing import Any, ClassVar
+from typing import Any
 
-from pipelines.sources.base import Answer, Call, Parsed, Wanted
-from pipelines.sources.checks import (
-    context_of,
-    fields,
-    json_of,
-    list_of,
-    number,
-    parsed,
-    readings,
-    refused,
-)
+from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
+from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.checks import read_rows, screen, to_number
 
 ENTITIES = "/api/odata4"
 MULTIPLIERS = {
@@ -31,32 +23,17 @@ MULTIPLIERS = {
 NATIONAL = ("", "Brasil", None)  # other rows of a series are of states and cities
 
 
-@dataclass(frozen=True, slots=True)
-class Ipeadata:
-    """Adapter of the OData service; the code is SERCODIGO.
+class Ipeadata(Api):
+    """Adapter of the OData service; the code is SERCODIGO."""
 
-    Attributes:
-        base: Scheme and host.
-    """
+    name = "ipeadata"
+    overlap = 40 * 366  # all of it: it comes anyway, and old values are restated
+    pause = 1.0
 
-    base: str
-    name: ClassVar[str] = "ipeadata"
-    overlap: ClassVar[int] = 40 * 366  # all of it: it comes anyway, and old values are restated
-    pause: ClassVar[float] = 1.0
-
-    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
-        """One request for the metadata of each series; its answer leads to that for the values."""
-        return tuple(self._call(one) for one in wanted if one.first <= one.last)
-
-    def _call(self, wanted: Wanted) -> Call:
-        return Call(
-            source=self.name,
-            base=self.base,
-            target=f"{ENTITIES}/Metadados('{wanted.code}')",
-            series=(wanted.series,),
-            media="json",
-            context={**context_of(wanted), "step": "metadata"},
-        )
+    def call(self, wanted: Wanted) -> Call:
+        """The metadata of a series; its answer leads to the request for the values."""
+        call = self.ask_for(wanted, f"{ENTITIES}/Metadados('{wanted.code}')")
+        return replace(call, context={**call.context, "step": "metadata"})
 
     def parse(self, call: Call, answer: Answer) -> Parsed:
         """Read metadata, which name the request for the values, or the values.
@@ -65,27 +42,25 @@ class Ipeadata:
             SourceError: It is no list, an empty one (an unknown code gets status 200), the list
                 of another series, or the multiplier of the unit is not known.
         """
-        (value,) = fields(call, json_of(call, answer), "value")
-        records = list_of(call, value, "'value'")
+        code = call.context["code"]
+        (value,) = take_fields(call, read_json(call, answer), "value")
+        records = expect_list(call, value, "'value'")
         if not records:
-            raise refused(call, f"no records: is '{call.context['code']}' a series of IPEADATA?")
-        _expect_code(call, records)
+            raise refusal(call, f"no records: is '{code}' a series of IPEADATA?")
+        codes = {str(take_fields(call, record, "SERCODIGO")[0]) for record in records}
+        if others := sorted(codes - {code}):
+            raise refusal(call, f"records of another series: {', '.join(others[:3])}")
         if call.context["step"] == "metadata":
-            return _described(call, answer, records[0])
-        return _values(call, answer, records)
+            return _read_metadata(call, answer, records[0])
+        return _read_values(call, answer, records)
 
 
-def _expect_code(call: Call, records: Sequence[Any]) -> None:
-    codes = {str(fields(call, record, "SERCODIGO")[0]) for record in records}
-    if others := codes - {call.context["code"]}:
-        raise refused(call, f"records of another series: {', '.join(sorted(others)[:3])}")
-
-
-def _described(call: Call, answer: Answer, record: Any) -> Parsed:
-    status, multiple, unit = fields(call, record, "SERSTATUS", "MULNOME", "UNINOME")
-    factor = MULTIPLIERS.get(_plain(multiple))
+def _read_metadata(call: Call, answer: Answer, record: Any) -> Parsed:
+    status, multiple, unit = take_fields(call, record, "SERSTATUS", "MULNOME", "UNINOME")
+    letters = unicodedata.normalize("NFKD", str(multiple or "")).encode("ascii", "ignore")
+    factor = MULTIPLIERS.get(letters.decode().strip(" ()").lower())
     if factor is None:
-        raise refused(call, f"values are in multiples of '{multiple}', which is not known")
+        raise refusal(call, f"values are in multiples of '{multiple}', which is not known")
     notes = []
     if status != "A":
         notes.append(f"the publisher has discontinued the series (SERSTATUS {status})")
@@ -97,24 +72,17 @@ def _described(call: Call, answer: Answer, record: Any) -> Parsed:
         context={**call.context, "step": "values", "multiplier": factor},
         conditional=True,
     )
-    return replace(parsed(call, answer, (), notes), then=(values,))
+    return replace(screen(call, answer, (), notes), then=(values,))
 
 
-def _plain(name: object) -> str:
-    """A name without accents and brackets, in lower case."""
-    letters = unicodedata.normalize("NFKD", str(name or ""))
-    return letters.encode("ascii", "ignore").decode().strip(" ()").lower()
-
-
-def _values(call: Call, answer: Answer, records: Sequence[Any]) -> Parsed:
-    named = [fields(call, record, "VALDATA", "VALVALOR", "NIVNOME") for record in records]
-    national = [record for record in named if record[2] in NATIONAL]
-    rows, notes = readings(call, ((day, value) for day, value, _ in national), day=_day)
-    factor = number(call.context["multiplier"])
-    scaled = [(*row[:3], factor * row[3], row[4]) for row in rows]
-    regional = len(named) - len(national)
-    note = f"{regional} of {len(named)} values are of regions"
-    return parsed(call, answer, scaled, (*notes, *((note,) if regional else ())))
+def _read_values(call: Call, answer: Answer, records: Sequence[Any]) -> Parsed:
+    found = [take_fields(call, record, "VALDATA", "VALVALOR", "NIVNOME") for record in records]
+    national = [(stamp, value) for stamp, value, level in found if level in NATIONAL]
+    factor = to_number(call.context["multiplier"])
+    rows, notes = read_rows(call, national, day=_day, factor=factor)
+    if regional := len(found) - len(national):
+        notes = (*notes, f"{regional} of {len(found)} values are of regions")
+    return screen(call, answer, rows, notes)
 
 
 def _day(stamp: str) -> date:

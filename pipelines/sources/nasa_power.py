@@ -5,13 +5,19 @@ the other sources' ``wind_max_kmh``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlencode
 
-from pipelines.sources.base import Answer, Call, Parsed, Wanted
-from pipelines.sources.checks import fields, json_of, refused, shown
-from pipelines.sources.weather import KMH_PER_MS, City, Column, cities, city_weather, placed
+from pipelines.sources.answers import quote, read_json, refusal, take_fields
+from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.weather import (
+    KMH_PER_MS,
+    CityWanted,
+    Column,
+    coordinates,
+    group_by_city,
+    read_city,
+)
 
 PARAMETERS = {
     "temperature_avg_c": ("T2M", "C"),
@@ -27,14 +33,12 @@ FILLS = (None, "", -999, -99)
 """No value; -999.0 is equal to -999."""
 
 
-@dataclass(frozen=True, slots=True)
-class NasaPower:
+class NasaPower(Api):
     """The daily API at ``base``, one call a city: bursts are answered with 429."""
 
-    base: str
-    name: ClassVar[str] = "nasa_power"
-    overlap: ClassVar[int] = 10
-    pause: ClassVar[float] = 1.0
+    name = "nasa_power"
+    overlap = 10
+    pause = 1.0
 
     def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
         """One call a city for all its days.
@@ -42,28 +46,21 @@ class NasaPower:
         Raises:
             SourceError: A series that it has no parameter for, or a city without place.
         """
-        found = cities(self.name, wanted, PARAMETERS)
-        return tuple(self._call(placed(self.name, city)) for city in found)
+        return tuple(self._call(city) for city in group_by_city(self, wanted, PARAMETERS))
 
-    def _call(self, city: City) -> Call:
+    def _call(self, city: CityWanted) -> Call:
         query = {
             "parameters": ",".join(PARAMETERS[series][0] for series in city.series),
             "community": "AG",
-            **city.point,
+            **coordinates(self, city),
             "start": f"{city.first:%Y%m%d}",
             "end": f"{city.last:%Y%m%d}",
             "format": "JSON",
             "time-standard": "LST",
         }
+        target = f"/api/temporal/daily/point?{urlencode(query, safe=',')}"
         window = {"first": city.first.isoformat(), "last": city.last.isoformat()}
-        return Call(
-            source=self.name,
-            base=self.base,
-            target=f"/api/temporal/daily/point?{urlencode(query, safe=',')}",
-            series=city.series,
-            media="json",
-            context={**city.context, **window},
-        )
+        return self.ask(target, city.series, {**city.context, **window})
 
     def parse(self, call: Call, answer: Answer) -> Parsed:
         """Read one city's days; the newest three to five are always missing.
@@ -72,37 +69,37 @@ class NasaPower:
             SourceError: Messages instead of data, a parameter that is missing or has another
                 unit, or no value at all.
         """
-        body = json_of(call, answer)
+        body = read_json(call, answer)
         if isinstance(body, dict) and "properties" not in body:
             _refuse_messages(call, body)
-        header, properties = fields(call, body, "header", "properties")
-        (fill,) = fields(call, header, "fill_value")
-        (parameter,) = fields(call, properties, "parameter")
+        header, properties = take_fields(call, body, "header", "properties")
+        (fill,) = take_fields(call, header, "fill_value")
+        (parameter,) = take_fields(call, properties, "parameter")
         columns = {
             series: _column(call, parameter, body.get("parameters"), series)
             for series in call.context["series"]
         }
         factors = {"wind_max_kmh": KMH_PER_MS}
-        return city_weather(call, answer, columns, missing=(*FILLS, fill), factors=factors)
+        return read_city(call, answer, columns, missing=(*FILLS, fill), factors=factors)
 
 
 def _refuse_messages(call: Call, body: dict[str, Any]) -> None:
     """Raise what an answer without data says about it, if it does."""
     for name in ("messages", "detail", "message", "errors"):
-        if said := body.get(name):
-            first = said[0] if isinstance(said, list) else said
+        if message := body.get(name):
+            first = message[0] if isinstance(message, list) else message
             text = first.get("msg", str(first)) if isinstance(first, dict) else str(first)
-            raise refused(call, f"no data but a message: {shown(call, text)}")
+            raise refusal(call, f"no data but a message: {quote(call, text)}")
 
 
 def _column(call: Call, parameter: Any, described: Any, series: str) -> Column:
     """Days and values of a series, once its unit is what it has to be where it is told."""
     name, unit = PARAMETERS[series]
-    (column,) = fields(call, parameter, name)
+    (column,) = take_fields(call, parameter, name)
     if not isinstance(column, dict):
-        raise refused(call, f"changed format: {name} is {type(column).__name__}, not days")
+        raise refusal(call, f"changed format: {name} is {type(column).__name__}, not days")
     about = described.get(name) if isinstance(described, dict) else None
     given = about.get("units", unit) if isinstance(about, dict) else unit
     if given != unit:
-        raise refused(call, f"{name} comes in {given!r} instead of {unit!r}")
+        raise refusal(call, f"{name} comes in {given!r} instead of {unit!r}")
     return column.items()

@@ -7,15 +7,20 @@ days would be UTC otherwise, which puts one day's rain into another.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlencode
 
-from pipelines.sources.base import Answer, Call, Parsed, Wanted
-from pipelines.sources.checks import fields, json_of, list_of, refused
-from pipelines.sources.local_days import time_zone
-from pipelines.sources.weather import City, Column, cities, city_weather, placed
+from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
+from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.weather import (
+    CityWanted,
+    Column,
+    coordinates,
+    group_by_city,
+    read_city,
+    time_zone,
+)
 
 VARIABLES = {
     "temperature_avg_c": ("temperature_2m_mean", "°C"),
@@ -31,14 +36,12 @@ MAX_WEIGHT = 60.0
 """Most that one call may count for: a window of years that is refused is lost as a whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenMeteo:
+class OpenMeteo(Api):
     """The archive at ``base``, asked for 500 of the 600 weighted calls a minute that are free."""
 
-    base: str
-    name: ClassVar[str] = "open_meteo"
-    overlap: ClassVar[int] = 10
-    pause: ClassVar[float] = 0.12
+    name = "open_meteo"
+    overlap = 10
+    pause = 0.12
 
     def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
         """One call a city and window of at most MAX_WEIGHT.
@@ -48,24 +51,21 @@ class OpenMeteo:
             DataError: A city whose name ends in no state, so that its time zone is unknown.
         """
         return tuple(
-            self._call(placed(self.name, city), first, last)
-            for city in cities(self.name, wanted, VARIABLES)
+            self._call(city, first, last)
+            for city in group_by_city(self, wanted, VARIABLES)
             for first, last in _windows(city)
         )
 
-    def _call(self, city: City, first: date, last: date) -> Call:
-        zone = time_zone(city.region)
+    def _call(self, city: CityWanted, first: date, last: date) -> Call:
+        point, zone = coordinates(self, city), time_zone(city.region)
         days = {"start_date": first.isoformat(), "end_date": last.isoformat()}
         variables = ",".join(VARIABLES[series][0] for series in city.series)
-        query = {**city.point, **days, "daily": variables, "timezone": zone, "models": "era5"}
-        window = {"first": first.isoformat(), "last": last.isoformat()}
-        return Call(
-            source=self.name,
-            base=self.base,
-            target=f"/v1/archive?{urlencode(query, safe=',/')}",
-            series=city.series,
-            media="json",
-            context={**city.context, **window, "timezone": zone},
+        query = {**point, **days, "daily": variables, "timezone": zone, "models": "era5"}
+        window = {"first": first.isoformat(), "last": last.isoformat(), "timezone": zone}
+        return self.ask(
+            f"/v1/archive?{urlencode(query, safe=',/')}",
+            city.series,
+            {**city.context, **window},
             weight=weight(len(city.series), (last - first).days + 1),
         )
 
@@ -76,14 +76,14 @@ class OpenMeteo:
             SourceError: A reason instead of data, days of another time zone, another unit,
                 columns of another length, or no value at all.
         """
-        body = json_of(call, answer)
+        body = read_json(call, answer)
         if isinstance(body, dict) and body.get("error"):
-            raise refused(call, f"error: {body.get('reason', 'without a reason')}")
-        units, daily, zone = fields(call, body, "daily_units", "daily", "timezone")
+            raise refusal(call, f"error: {body.get('reason', 'without a reason')}")
+        units, daily, zone = take_fields(call, body, "daily_units", "daily", "timezone")
         if zone != call.context["timezone"]:
-            raise refused(call, f"days of {zone!r} instead of {call.context['timezone']!r}")
+            raise refusal(call, f"days of {zone!r} instead of {call.context['timezone']!r}")
         columns = {series: _column(call, units, daily, series) for series in call.context["series"]}
-        return city_weather(call, answer, columns)
+        return read_city(call, answer, columns)
 
 
 def weight(variables: int, days: int) -> float:
@@ -92,7 +92,7 @@ def weight(variables: int, days: int) -> float:
     return max(1.0, share, days / 14 * share)
 
 
-def _windows(city: City) -> Iterator[tuple[date, date]]:
+def _windows(city: CityWanted) -> Iterator[tuple[date, date]]:
     """Windows of whole years of 366 days, as many as stay below MAX_WEIGHT."""
     years = max(1, math.floor(MAX_WEIGHT / weight(len(city.series), 366)))
     first = city.first
@@ -105,11 +105,11 @@ def _windows(city: City) -> Iterator[tuple[date, date]]:
 def _column(call: Call, units: Any, daily: Any, series: str) -> Column:
     """Days and values of a series, once unit and length are what they have to be."""
     variable, unit = VARIABLES[series]
-    (given,) = fields(call, units, variable)
+    (given,) = take_fields(call, units, variable)
     if given != unit:
-        raise refused(call, f"{variable} comes in {given!r} instead of {unit!r}")
-    days, values = fields(call, daily, "time", variable)
-    days, values = list_of(call, days, "time"), list_of(call, values, variable)
+        raise refusal(call, f"{variable} comes in {given!r} instead of {unit!r}")
+    days, values = take_fields(call, daily, "time", variable)
+    days, values = expect_list(call, days, "time"), expect_list(call, values, variable)
     if len(days) != len(values) or not days:
-        raise refused(call, f"changed format: {len(days)} days, {len(values)} of {variable}")
+        raise refusal(call, f"changed format: {len(days)} days, {len(values)} of {variable}")
     return zip(days, values, strict=True)

@@ -4,20 +4,39 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from pipelines.sources.base import Answer, Call, Parsed, SourceError, Wanted
-from pipelines.sources.checks import Row, parsed, readings, refused
+from ml.errors import DataError
+from pipelines.sources.answers import refusal
+from pipelines.sources.base import Answer, Api, Call, Parsed, SourceError, Wanted
+from pipelines.sources.checks import Row, read_rows, screen
 
 KMH_PER_MS = 3.6
 DELAY_DAYS = 5
 """Reanalysis is about five days behind; what comes earlier is replaced [days]."""
 MISSING = (None, "")
+_ZONES = {
+    "America/Araguaina": ("TO",),
+    "America/Bahia": ("BA",),
+    "America/Belem": ("AP", "PA"),
+    "America/Boa_Vista": ("RR",),
+    "America/Campo_Grande": ("MS",),
+    "America/Cuiaba": ("MT",),
+    "America/Fortaleza": ("CE", "MA", "PB", "PI", "RN"),
+    "America/Maceio": ("AL", "SE"),
+    "America/Manaus": ("AM",),
+    "America/Porto_Velho": ("RO",),
+    "America/Recife": ("PE",),
+    "America/Rio_Branco": ("AC",),
+    "America/Sao_Paulo": ("DF", "ES", "GO", "MG", "PR", "RJ", "RS", "SC", "SP"),
+}
+ZONE_OF_STATE = {state: zone for zone, states in _ZONES.items() for state in states}
+"""Time zone of each of the 26 states and the federal district (Fernando de Noronha left out)."""
 
 Column = Iterable[tuple[object, object]]
 """Day and value of one variable, each as it came."""
 
 
 @dataclass(frozen=True, slots=True)
-class City:
+class CityWanted:
     """All that is wanted of one city from one source.
 
     Attributes:
@@ -37,66 +56,75 @@ class City:
     last: date
 
     @property
-    def point(self) -> dict[str, float]:
-        """The place as fields of a query."""
-        latitude, longitude = self.place or (0.0, 0.0)
-        return {"latitude": latitude, "longitude": longitude}
-
-    @property
     def context(self) -> dict[str, object]:
         """What reading an answer needs, as plain JSON; the days belong to the call."""
         return {"region": self.region, "series": list(self.series)}
 
 
-def cities(source: str, wanted: Sequence[Wanted], served: Collection[str]) -> tuple[City, ...]:
+def group_by_city(
+    api: Api, wanted: Sequence[Wanted], served: Collection[str]
+) -> tuple[CityWanted, ...]:
     """Group by city what is wanted, so that all series of a city share their calls.
 
     Args:
-        source: Name of the adapter.
+        api: The adapter.
         wanted: Series of cities; a window that ends before it starts asks for nothing.
         served: Our names of all series that the source has, in its order.
 
     Raises:
         SourceError: A series that the source has not, or one without a city.
     """
-    foreign = sorted({one.series for one in wanted if one.series not in served})
-    if foreign:
-        raise SourceError(source, foreign, f"not served; it has {', '.join(served)}")
-    if nowhere := sorted({one.series for one in wanted if one.region is None}):
-        raise SourceError(source, nowhere, "asked for without a city")
+    api.expect_served(wanted, served, "a city")
     groups: dict[str, list[Wanted]] = {}
     for one in wanted:
-        if one.first <= one.last and one.region is not None:
-            groups.setdefault(one.region, []).append(one)
-    return tuple(_city(region, group, served) for region, group in groups.items())
-
-
-def _city(region: str, group: Sequence[Wanted], served: Collection[str]) -> City:
-    asked = {one.series for one in group}
-    return City(
-        region=region,
-        code=group[0].code,
-        place=group[0].place,
-        series=tuple(series for series in served if series in asked),
-        first=min(one.first for one in group),
-        last=max(one.last for one in group),
+        if one.first <= one.last:
+            groups.setdefault(str(one.region), []).append(one)
+    return tuple(
+        CityWanted(
+            region,
+            code=group[0].code,
+            place=group[0].place,
+            series=tuple(name for name in served if name in {one.series for one in group}),
+            first=min(one.first for one in group),
+            last=max(one.last for one in group),
+        )
+        for region, group in groups.items()
     )
 
 
-def placed(source: str, city: City) -> City:
-    """The city, if it says where it is.
+def coordinates(api: Api, city: CityWanted) -> dict[str, float]:
+    """Where a city is, as fields of a query.
 
     Raises:
-        SourceError: It has no place.
+        SourceError: It does not say.
     """
     if city.place is None:
-        raise SourceError(
-            source, city.series, f"{city.region} has no latitude and longitude. Add them to SITES."
+        cause = f"{city.region} has no latitude and longitude. Add them to SITES."
+        raise SourceError(api.name, city.series, cause)
+    return dict(zip(("latitude", "longitude"), city.place, strict=True))
+
+
+def time_zone(region: str) -> str:
+    """Time zone of a city, from the state that ends its name: weather is counted on local days.
+
+    Args:
+        region: City with its state, such as ``salvador_ba``.
+
+    Returns:
+        IANA name; it knows that only some states had summer time, the last one in 2018/19.
+
+    Raises:
+        DataError: The name ends in no state.
+    """
+    state = region[-2:].upper()
+    if state not in ZONE_OF_STATE or region[-3:-2] not in ("", "_"):
+        raise DataError(
+            f"region {region!r}: ends in no Brazilian state. Name it like salvador_ba in SITES."
         )
-    return city
+    return ZONE_OF_STATE[state]
 
 
-def city_weather(
+def read_city(
     call: Call,
     answer: Answer,
     columns: Mapping[str, Column],
@@ -118,13 +146,20 @@ def city_weather(
     """
     rows: list[Row] = []
     notes: list[str] = []
-    final_until = answer.day - timedelta(days=DELAY_DAYS)
+    preliminary_from = answer.day - timedelta(days=DELAY_DAYS - 1)
     for series, column in columns.items():
-        read, said = readings(call, column, day=date.fromisoformat, missing=missing, series=series)
-        factor = (factors or {}).get(series, 1.0)
-        rows += [(*row[:3], row[3] * factor, row[2] > final_until) for row in read]
-        notes += [f"{series}: {note}" for note in said]
-    if not rows and date.fromisoformat(call.context["first"]) <= final_until:
-        first, last = call.context["first"], call.context["last"]
-        raise refused(call, f"no value at all from {first} to {last} in {call.context['region']}")
-    return parsed(call, answer, rows, notes)
+        read, left_out = read_rows(
+            call,
+            column,
+            day=date.fromisoformat,
+            missing=missing,
+            series=series,
+            factor=(factors or {}).get(series, 1.0),
+            preliminary_from=preliminary_from,
+        )
+        rows += read
+        notes += [f"{series}: {note}" for note in left_out]
+    first, last = call.context["first"], call.context["last"]
+    if not rows and date.fromisoformat(first) < preliminary_from:
+        raise refusal(call, f"no value at all from {first} to {last} in {call.context['region']}")
+    return screen(call, answer, rows, notes)

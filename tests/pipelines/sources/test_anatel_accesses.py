@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from pipelines.sources import anatel_file
+from pipelines.sources import anatel_accesses
 from pipelines.sources.anatel_accesses import TARGET, AnatelAccesses
 from pipelines.sources.base import SourceError
 from pipelines.sources.client import Client, Validators
@@ -95,7 +95,7 @@ def test_exact_repeats_count_once_and_are_counted(tmp_path):
 
 
 def test_repeats_in_another_block_are_told_as_well(tmp_path, monkeypatch):
-    monkeypatch.setattr(anatel_file, "BLOCK", 1 << 14)  # about a hundred rows
+    monkeypatch.setattr(anatel_accesses, "BLOCK", 1 << 14)  # about a hundred rows
     rows = [accesses_row(2025, 1, "BA", "5G", 1, town=f"Town {at}") for at in range(1000)]
     found = parse(tmp_path, accesses_zip({"2025_1S": rows + rows}))
     assert values_of(found, "fiveg_accesses", "BA") == {"2025-01-01": 1000}
@@ -103,7 +103,7 @@ def test_repeats_in_another_block_are_told_as_well(tmp_path, monkeypatch):
 
 
 def test_sums_agree_with_a_plain_second_reading(tmp_path, monkeypatch):
-    monkeypatch.setattr(anatel_file, "BLOCK", 1 << 15)
+    monkeypatch.setattr(anatel_accesses, "BLOCK", 1 << 15)
     draw = random.Random(5)
     rows = [
         accesses_row(
@@ -213,9 +213,9 @@ LARGE = accesses_zip(
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        (HTML_CP1252, "a page instead of a ZIP: 'Ag.ncia Nacional de Telecom"),
+        (HTML_CP1252, "an HTML page instead of a ZIP: 'Ag.ncia Nacional de Telecom"),
         (b"", "an empty answer instead of a ZIP"),
-        (b"Ano;M", "text instead of a ZIP: 'Ano;M'"),
+        (b"Ano;M", "plain text instead of a ZIP: 'Ano;M'"),
         (GOOD[: len(GOOD) // 2], "a ZIP that breaks off or is damaged"),
         (LARGE[:5000] + bytes(500) + LARGE[5500:], "a ZIP that breaks off or is damaged"),
         (zipped({}), "no file of half-years from 2025-01-01 on among 0: nothing"),

@@ -179,8 +179,8 @@ GOOD = stations_zip(ROWS)
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        (HTML_CP1252, "a page instead of a ZIP: 'Ag.ncia Nacional"),
-        (b'{"title":"Erro"}', "text instead of a ZIP"),
+        (HTML_CP1252, "an HTML page instead of a ZIP: 'Ag.ncia Nacional"),
+        (b'{"title":"Erro"}', "plain text instead of a ZIP"),
         (b"", "an empty answer instead of a ZIP"),
         (GOOD[: len(GOOD) // 2], "a ZIP that breaks off or is damaged"),
         (zipped({"leia-me.txt": b"x"}), "no CSV among 1 files of the export"),

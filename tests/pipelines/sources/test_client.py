@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from ml.logs import logging_to
 from pipelines.sources import exchange
-from pipelines.sources.base import Call, SourceError, UnreachableError
+from pipelines.sources.base import Call, NoAnswerError, SourceError
 from pipelines.sources.client import AGENT, Client, Validators
 from tests.pipelines.sources.replay import NO_ANSWER, Replay, Reply
 
@@ -118,7 +118,7 @@ def test_a_refusal_is_final_and_quoted(server, client, status):
     server.routes["/a"] = Reply(status, b'{"error": "window\n of at most\t10 years"}' + b"x" * 500)
     with pytest.raises(SourceError, match=f"bank: ipca: {server.host}: answered {status}") as e:
         client.fetch(call_of(server), pause=0)
-    assert not isinstance(e.value, UnreachableError)
+    assert not isinstance(e.value, NoAnswerError)
     assert '{"error": "window of at most 10 years"}xxx' in str(e.value)
     assert "\n" not in str(e.value)
     assert str(e.value).count("x") < 201
@@ -177,9 +177,9 @@ def test_a_host_that_sends_bodies_without_an_end_is_not_asked_again(
     monkeypatch.setattr(exchange, "MOST_BYTES_OF_TEXT", 1 << 20)
     server.routes["/a"] = Reply(body=b"x" * (2 << 20))
     for _ in range(3):
-        with pytest.raises(UnreachableError, match="a body of more than 1 MiB"):
+        with pytest.raises(NoAnswerError, match="a body of more than 1 MiB"):
             client.fetch(call_of(server, media=media), pause=0)
-    with pytest.raises(UnreachableError, match="given up for the rest of this run: 3 calls"):
+    with pytest.raises(NoAnswerError, match="given up for the rest of this run: 3 calls"):
         client.fetch(call_of(server, media=media), pause=0)
     assert len(server.log) == 3
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from pipelines.sources import client as client_module
-from pipelines.sources.base import Call, SourceError, UnreachableError
+from pipelines.sources.base import Call, NoAnswerError, SourceError
 from pipelines.sources.client import Client, Deadline
 from pipelines.sources.exchange import FAST, RefusedError, _follow, excuse_fast, retry_after
 from tests.pipelines.sources.replay import NO_ANSWER, Replay, Reply
@@ -92,7 +92,7 @@ CAUSES = {
 def test_four_tries_are_enough_and_the_last_cause_is_told(server, patient, name):
     server.routes["/a"] = PASSING[name]
     with pytest.raises(
-        UnreachableError, match=rf"^bank: ipca: {server.host}: {CAUSES[name]}.* \(4 of 4 tries\)$"
+        NoAnswerError, match=rf"^bank: ipca: {server.host}: {CAUSES[name]}.* \(4 of 4 tries\)$"
     ):
         patient.fetch(call_of(server), pause=0)
     assert len(server.log) == 4
@@ -101,14 +101,14 @@ def test_four_tries_are_enough_and_the_last_cause_is_told(server, patient, name)
 def test_a_refused_connection_is_tried_again(patient, clock):
     with Replay() as gone:
         call = call_of(gone)
-    with pytest.raises(UnreachableError, match=r"refused \(4 of 4 tries\)"):
+    with pytest.raises(NoAnswerError, match=r"refused \(4 of 4 tries\)"):
         patient.fetch(call, pause=0)
     assert len(clock.slept) == 3
 
 
 def test_pauses_between_tries_double_and_differ_by_up_to_a_half(server, patient, clock):
     server.routes["/a"] = Reply(500)
-    with pytest.raises(UnreachableError, match="500"):
+    with pytest.raises(NoAnswerError, match="500"):
         patient.fetch(call_of(server), pause=0)
     for slept, least in zip(clock.slept, (2, 4, 8), strict=True):
         assert least <= slept <= 1.5 * least
@@ -164,12 +164,12 @@ def test_a_host_that_wants_to_rest_beyond_the_time_limit_is_given_up_at_once(
 ):
     server.routes["/a"] = Reply(429, b"slow down", {"Retry-After": "3600"})
     with pytest.raises(
-        UnreachableError,
+        NoAnswerError,
         match=r"429 .*slow down \(1 of 4 tries\); it asks to come back in 3600 s, 210 s are left; "
         r"not asked again in this run$",
     ):
         patient.fetch(call_of(server), pause=0)
-    with pytest.raises(UnreachableError, match=r"given up .* come back in 3600 s"):
+    with pytest.raises(NoAnswerError, match=r"given up .* come back in 3600 s"):
         patient.fetch(call_of(server, "/b"), pause=0)
     assert server.targets() == ["/a"]
     assert clock.slept == []
@@ -178,7 +178,7 @@ def test_a_host_that_wants_to_rest_beyond_the_time_limit_is_given_up_at_once(
 def test_the_next_call_waits_as_long_as_the_last_one_was_told_to(server, patient, clock):
     server.routes["/a"] = Reply(429, headers={"Retry-After": "20"})
     server.routes["/b"] = GOOD
-    with pytest.raises(UnreachableError, match="429"):
+    with pytest.raises(NoAnswerError, match="429"):
         patient.fetch(call_of(server), pause=0)
     patient.fetch(call_of(server, "/b"), pause=0)
     assert clock.slept == [20.0] * 4
@@ -187,11 +187,11 @@ def test_the_next_call_waits_as_long_as_the_last_one_was_told_to(server, patient
 def test_a_host_that_failed_three_calls_in_a_row_is_not_asked_again(server, patient, clock):
     server.routes["/"] = Reply(500, b"oh")
     for given_up in (False, False, True):
-        with pytest.raises(UnreachableError, match="answered 500") as e:
+        with pytest.raises(NoAnswerError, match="answered 500") as e:
             patient.fetch(call_of(server), pause=0)
         assert str(e.value).endswith("not asked again in this run") == given_up
     with pytest.raises(
-        UnreachableError,
+        NoAnswerError,
         match=r"given up for the rest of this run: 3 calls in a row failed, the last: answered 500",
     ):
         patient.fetch(call_of(server), pause=0)
@@ -205,7 +205,7 @@ def test_an_answer_or_a_refusal_between_them_keeps_a_host(server, patient):
     for _ in range(9):
         try:
             outcomes.append(patient.fetch(call_of(server), pause=0).outcome)
-        except UnreachableError:
+        except NoAnswerError:
             outcomes.append("unreachable")
         except SourceError:
             outcomes.append("refused")
@@ -217,7 +217,7 @@ def test_a_source_that_fails_leaves_others_behind_the_same_mirror_alone(server, 
     server.routes["/bad"] = Reply(500)
     server.routes["/good"] = GOOD
     for _ in range(3):
-        with pytest.raises(UnreachableError, match="500"):
+        with pytest.raises(NoAnswerError, match="500"):
             patient.fetch(call_of(server, "/bad"), pause=0)
     assert patient.fetch(call_of(server, "/good", source="other"), pause=0).outcome == "data"
 
@@ -227,7 +227,7 @@ def test_a_server_that_never_answers_is_left_within_the_time_limit(server, tmp_p
     start = time.monotonic()
     with Client(time_limit=0.8, scratch=tmp_path) as client:
         for source in ("a", "b", "c"):
-            with pytest.raises(UnreachableError, match=r"in time .*not asked again"):
+            with pytest.raises(NoAnswerError, match=r"in time .*not asked again"):
                 client.fetch(call_of(server, source=source), pause=0)
     assert time.monotonic() - start < 1.2
     # Half of what is left goes to each: the first one cannot take the others' chance.
@@ -241,7 +241,7 @@ def test_nothing_is_sent_after_the_time_limit(server, tmp_path):
     with Client(time_limit=0.3, scratch=tmp_path) as client:
         start = time.monotonic()
         for source in "abcdef":
-            with pytest.raises(UnreachableError, match=r"in time|used up") as e:
+            with pytest.raises(NoAnswerError, match=r"in time|used up") as e:
                 client.fetch(call_of(server, source=source), pause=0)
         assert time.monotonic() - start < 0.7
     sent = len(server.log)
@@ -254,7 +254,7 @@ def test_a_dripping_body_is_cut_at_the_time_limit(server, tmp_path):
     start = time.monotonic()
     with (
         Client(time_limit=0.5, scratch=tmp_path) as client,
-        pytest.raises(UnreachableError, match="no whole answer in time"),
+        pytest.raises(NoAnswerError, match="no whole answer in time"),
     ):
         client.fetch(call_of(server), pause=0)
     assert time.monotonic() - start < 0.9
@@ -284,7 +284,7 @@ def test_headers_that_never_end_are_cut_at_the_time_limit(header_dripper, tmp_pa
     start = time.monotonic()
     with (
         Client(time_limit=0.4, scratch=tmp_path) as client,
-        pytest.raises(UnreachableError, match="no whole answer in time"),
+        pytest.raises(NoAnswerError, match="no whole answer in time"),
     ):
         client.fetch(call, pause=0)
     assert time.monotonic() - start < 0.8
@@ -301,9 +301,9 @@ def test_a_fast_body_without_an_end_is_cut_at_the_time_limit_and_what_may_be_exc
     server.routes["/a"] = Reply(body=os.urandom(100 * FAST), drip=20 * FAST)  # would take 5 s
     start = time.monotonic()
     with Client(time_limit=0.5, scratch=tmp_path) as client:
-        with pytest.raises(UnreachableError, match="no whole answer in time"):
+        with pytest.raises(NoAnswerError, match="no whole answer in time"):
             client.fetch(call_of(server, media=media), pause=0)
-        with pytest.raises(UnreachableError, match=r"in time|used up|given up"):
+        with pytest.raises(NoAnswerError, match=r"in time|used up|given up"):
             client.fetch(call_of(server, media=media), pause=0)
     assert least < time.monotonic() - start < most + 0.4
 
@@ -325,7 +325,7 @@ def test_a_connection_that_got_stuck_is_left_and_the_cookie_is_kept(server, tmp_
     server.routes["/next"] = GOOD
     with Client(time_limit=0.6, scratch=tmp_path) as client:
         client.fetch(call_of(server, "/page"), pause=0)
-        with pytest.raises(UnreachableError, match="no whole answer in time"):
+        with pytest.raises(NoAnswerError, match="no whole answer in time"):
             client.fetch(call_of(server, "/stuck"), pause=0)
         client.fetch(call_of(server, "/next", source="other"), pause=0)
     assert server.log[-1].headers["cookie"] == "session=abc"

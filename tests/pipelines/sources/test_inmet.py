@@ -269,8 +269,8 @@ NO_DEFLATE = ZIP[:NAME_END] + b"\xff" * 20 + ZIP[NAME_END + 20 :]
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        (HTML_CP1252, "a page instead of a ZIP: 'Ag.ncia Nacional de Telecom"),
-        (INMET_ERROR, "text instead of a ZIP: '{\"error\":\"Algo deu errado!!\"}'"),
+        (HTML_CP1252, "an HTML page instead of a ZIP: 'Ag.ncia Nacional de Telecom"),
+        (INMET_ERROR, "plain text instead of a ZIP: '{\"error\":\"Algo deu errado!!\"}'"),
         (b"", "an empty answer instead of a ZIP"),
         (ZIP[: len(ZIP) // 2], "a ZIP that breaks off or is damaged: File is not a zip file"),
         (DAMAGED, "a ZIP that breaks off or is damaged"),

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipelines.sources.base import SourceError, UnreachableError
+from pipelines.sources.base import NoAnswerError, SourceError
 from pipelines.sources.client import Client
 from pipelines.sources.nasa_power import NasaPower
 from tests.pipelines.sources.payloads_sky import (
@@ -143,7 +143,7 @@ def test_a_window_over_the_wire_is_what_was_served(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(422, SourceError), (429, UnreachableError)], ids=["wrong", "too many"]
+    ("status", "kind"), [(422, SourceError), (429, NoAnswerError)], ids=["wrong", "too many"]
 )
 def test_a_refusal_over_the_wire_is_one_line(tmp_path, status, kind):
     routes = {"/api/": Reply(status=status, body=POWER_DETAIL)}
