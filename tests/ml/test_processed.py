@@ -59,8 +59,10 @@ def test_after_a_power_cut_a_reader_finds_all_of_a_change_or_nothing_of_it(data_
         with reading(place):
             assert values(place) in ([0, 0, 0], [1, 1, None])
 
-    cuts = survive_power_cuts("tests.ml.test_processed:change", data_dir, values, arguments=["1"], sample=10,
-                              meanwhile=expect_whole)  # fmt: skip
+    job = "tests.ml.test_processed:change"
+    cuts = survive_power_cuts(
+        job, data_dir, values, arguments=["1"], sample=10, meanwhile=expect_whole
+    )
     assert cuts == 10
     assert values(data_dir) == [1, 1, None]
 
