@@ -1,0 +1,133 @@
+"""The work of ``pipelines/feature_calculation_etl.py``: outside tables to ``features.parquet``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.contracts.outside import FEATURES_TABLE, OUTSIDE
+from ml.durable import disk_errors, staged
+from ml.errors import ConfigError
+from ml.features.compute import features_at
+from ml.features.output import draw_features, features_table, outlier_days, summary
+from ml.processed import (
+    MADE_BY,
+    SYNTHETIC,
+    UNCHANGED,
+    changing,
+    processed_folder,
+    read_table,
+    reading,
+    write_parquet,
+    write_tables,
+)
+from ml.settings import Settings, settings
+from pipelines.intake.read_tables import read_tables
+from pipelines.intake.request import ReadingRequest, day_of_run
+from pipelines.sample_data import ensure_sample
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureOptions:
+    """Options of the command.
+
+    Attributes:
+        cutoff: Nothing that became available after this day is used; ``None`` = today.
+        ahead: Days after the cutoff that the calendar reaches.
+        region: City whose weather counts; ``None`` = ``HOME_REGION``.
+        sample: On the synthetic sample, into its folder.
+        plot: Draw pictures too.
+    """
+
+    cutoff: date | None = None
+    ahead: int = 90
+    region: str | None = None
+    sample: bool = False
+    plot: bool = False
+
+
+def compute_features(options: FeatureOptions) -> list[str]:
+    """Write the features as they were known on one day; what there is to say of them.
+
+    Raises:
+        ConfigError: The cutoff lies after today.
+        DataError: A table cannot be read, or breaks its contract.
+        PublishError: The disk refuses.
+    """
+    config = settings()
+    today = day_of_run(config)
+    if options.cutoff is not None and options.cutoff > today:
+        raise ConfigError(
+            f"--cutoff {options.cutoff} lies after today, {today}. Name a day that is over."
+        )
+    tables = _sample_tables(config, today) if options.sample else _processed_tables(config)
+    day = np.datetime64(options.cutoff or today)
+    if options.sample and options.cutoff is None:
+        day = min(day, max(_days(tables, "available_at")))
+    start = np.datetime64(config.history_start)
+    first = min(max(start, min(_days(tables, "ref_date"), default=start)), day)
+    region = options.region.lower() if options.region else config.home_region
+    frame = features_at(tables, day, first, day + np.timedelta64(options.ahead, "D"), region=region)
+    outliers = outlier_days(frame, seed=config.seed)
+    rows = features_table(frame, day, outliers)
+    written = _write(rows, config.data_dir, sample=options.sample)
+    lines = [*summary(frame, day, outliers), *frame.statements, *_missing(tables)]
+    if options.plot:
+        pictures = draw_features(frame, day, config.reports_dir / "features")
+        lines.append(f"{config.reports_dir / 'features'}: {len(pictures)} pictures.")
+    lines.append(
+        f"{written}: {rows.num_rows:,} rows of {len(frame.features)} features, as known at the "
+        f"end of {day}, region {region}."
+    )
+    return lines
+
+
+def _processed_tables(config: Settings) -> dict[str, pa.Table]:
+    with reading(config.data_dir):
+        found = {one.name: read_table(config.data_dir, one) for one in OUTSIDE}
+    return {name: table for name, table in found.items() if table is not None}
+
+
+def _sample_tables(config: Settings, today: date) -> dict[str, pa.Table]:
+    files = ensure_sample(config.data_dir / "sample", seed=config.seed)
+    tables = {path.stem: pq.read_table(path) for path in sorted(files.outside.glob("*.parquet"))}
+    request = ReadingRequest(files={"prices": files.prices}, today=today, source=SYNTHETIC)
+    return {**tables, **read_tables(request).tables}
+
+
+def _days(tables: Mapping[str, pa.Table], column: str) -> list[Any]:
+    """First or last day of a column of each table: of its periods, or when they were out."""
+    choose = pc.min if column == "ref_date" else pc.max
+    ends = (choose(table[column]).as_py() for table in tables.values() if table.num_rows)
+    return [np.datetime64(end.date()) for end in ends]
+
+
+def _write(rows: pa.Table, data_dir: Path, *, sample: bool) -> Path:
+    name = f"{FEATURES_TABLE.name}.parquet"
+    if not sample:
+        with changing(data_dir):
+            write_tables(data_dir, {FEATURES_TABLE.name: rows})
+        return processed_folder(data_dir) / name
+    path = data_dir / "sample" / name
+    with disk_errors(f"writing '{path}'", UNCHANGED), staged(path) as beside:
+        write_parquet(rows, beside)
+    return path
+
+
+def _missing(tables: Mapping[str, pa.Table]) -> list[str]:
+    """What is not there, and the command that makes it."""
+    missing = [one.name for one in OUTSIDE if one.name not in tables]
+    lines = [
+        f"no table '{name}': its features are left out. python pipelines/{MADE_BY[name]}.py "
+        "makes it."
+        for name in missing
+    ]
+    if not tables:
+        lines.append("there is no outside table at all: the calendar alone was computed.")
+    return lines
