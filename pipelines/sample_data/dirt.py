@@ -1,7 +1,7 @@
-"""The dirt of a real file, planted into the clean ledger line by line, and recorded.
+"""The dirt of real files, planted into clean ones line by line, and recorded.
 
-Each ``plant`` step changes the written text only; the truth keeps, for every line that it
-touches, what the ledger said. Undoing the truth gives the ledger back exactly.
+Each step changes the written text only; the truth keeps, for every line that it touches, what the
+clean file said. Undoing the truth gives the clean file back exactly.
 """
 
 import numpy as np
@@ -18,17 +18,24 @@ NO_SITE_SHARE = 0.15
 DATE_TYPO_SHARE, FEWEST_TYPOS = 0.0002, 3
 DUPLICATE_SHARE = 0.02
 TYPO_YEARS = ("2099", "2202")
-TRUTH_COLUMNS = ("kind", "line", "item_id", "date", "site_id", "quantity", "written")
 LEAP_DAY = "02-29"
+FAMILY_SHARE = 0.05  # of items whose family is spelled in another way
+NEAR_PAIRS_SHARE = 0.03  # of items named like the one before but for a blank
+SPELLINGS = (str.upper, str.title, "{} ".format)
+ITEM_TRUTH_COLUMNS = ("kind", "item_id", "column", "true", "written")
+KEY = ["item_id", "date", "site_id"]
+CHANGED = {
+    "erp_outage": "quantity",
+    "missing_quantity": "quantity",
+    "unit_error": "quantity",
+    "date_typo": "date",
+    "no_site": "site_id",
+}
+"""The column that each kind of dirt changes; of the others a line is missing or added."""
 
 
-class DirtyFile:
-    """A demand file in the making: the written columns beside the true ones.
-
-    Attributes:
-        lines: One row a line, with columns ``item_id, date, site_id, quantity, is_stockout`` as
-            text or null, and ``true_*`` copies; ``kinds`` collects what was planted on it.
-    """
+class _DirtyFile:
+    """A demand file in the making: the written columns beside the true ones, all (R,)."""
 
     def __init__(self, clean: pd.DataFrame, seed: int) -> None:
         self.rng = stream(seed, "dirt")
@@ -40,6 +47,7 @@ class DirtyFile:
         self.units: Floats = self.true_units.copy()
         self.stockout = clean["is_stockout"].to_numpy(object).copy()
         self.kept: Bools = np.ones(len(clean), dtype=bool)
+        self.is_late: Bools = self.day >= len(self.days) - LATE_DAYS
         self.marks: list[tuple[str, Ints]] = []
 
     def sample_lines(self, among: Bools, share: float, fewest: int = 0) -> Ints:
@@ -48,7 +56,7 @@ class DirtyFile:
         count = min(max(round(share * len(lines)), fewest), len(lines))
         return np.sort(self.rng.choice(lines, count, replace=False))
 
-    def cells(self, share: float, among: Bools) -> Ints:
+    def sample_item_days(self, share: float, among: Bools) -> Ints:
         """All lines of random item-days."""
         cell = pd.factorize(self.clean["item_id"])[0] * len(self.days) + self.day
         chosen = self.rng.random(int(cell.max()) + 1) < share
@@ -73,33 +81,26 @@ def plant_dirt(clean: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFra
         ``item_id, date, site_id, quantity``, and ``written``, what the file says instead. A
         return and a duplicate are lines of their own, whose true quantity is null.
     """
-    dirty = DirtyFile(clean, seed)
-    dirty.kept[dirty.mark("late_posting", dirty.cells(LATE_SHARE, _last_days(dirty)))] = False
-    outage = _outages(dirty)
+    dirty = _DirtyFile(clean, seed)
+    late = dirty.mark("late_posting", dirty.sample_item_days(LATE_SHARE, dirty.is_late))
+    dirty.kept[late] = False
+    outage = _draw_outages(dirty)
     lines = dirty.mark("erp_outage", np.flatnonzero(outage & dirty.kept))
     dirty.units[lines], dirty.stockout[lines] = np.nan, None
-    lines = dirty.mark("missing_quantity", dirty.cells(MISSING_SHARE, ~outage))
+    lines = dirty.mark("missing_quantity", dirty.sample_item_days(MISSING_SHARE, ~outage))
     dirty.units[lines] = np.nan
     sound = ~np.isnan(dirty.units)
-    lines = dirty.mark(
-        "unit_error", dirty.sample_lines(sound & (dirty.units > 0), UNIT_ERROR_SHARE, 1)
-    )
-    dirty.units[lines] *= dirty.rng.choice(UNIT_ERRORS, len(lines))
-    sound[lines] = False
+    wrong = dirty.sample_lines(sound & (dirty.units > 0), UNIT_ERROR_SHARE, 1)
+    dirty.units[dirty.mark("unit_error", wrong)] *= dirty.rng.choice(UNIT_ERRORS, len(wrong))
+    sound[wrong] = False
     sound[_mistype_dates(dirty, sound)] = False
-    lines = dirty.mark("no_site", dirty.sample_lines(sound, NO_SITE_SHARE))
-    dirty.site[lines] = None
-    quiet = np.unique(dirty.day[outage | _last_days(dirty)])
-    returns = _returns(dirty, sound, quiet)
+    dirty.site[dirty.mark("no_site", dirty.sample_lines(sound, NO_SITE_SHARE))] = None
+    returns = _draw_returns(dirty, sound, np.unique(dirty.day[outage | dirty.is_late]))
     return _assemble(dirty, returns, dirty.sample_lines(sound, DUPLICATE_SHARE))
 
 
-def _last_days(dirty: DirtyFile) -> Bools:
-    return dirty.day >= len(dirty.days) - LATE_DAYS
-
-
-def _outages(dirty: DirtyFile) -> Bools:
-    """Days of system outages; the late days stay out of them, shape (R,)."""
+def _draw_outages(dirty: _DirtyFile) -> Bools:
+    """Whether the system was down; the late days stay out of it, shape (R,)."""
     total = len(dirty.days)
     down = np.zeros(total, dtype=bool)
     for _ in range(max(1, round(OUTAGES_A_YEAR * total / 365.25))):
@@ -110,19 +111,17 @@ def _outages(dirty: DirtyFile) -> Bools:
     return result
 
 
-def _mistype_dates(dirty: DirtyFile, sound: Bools) -> Ints:
+def _mistype_dates(dirty: _DirtyFile, sound: Bools) -> Ints:
     """Years 2099 and 2202, and one 31 February."""
     plain = np.array([not date.endswith(LEAP_DAY) for date in dirty.date], dtype=bool)
-    lines = dirty.mark(
-        "date_typo", dirty.sample_lines(sound & plain, DATE_TYPO_SHARE, FEWEST_TYPOS)
-    )
-    for n, line in enumerate(lines):
+    lines = dirty.sample_lines(sound & plain, DATE_TYPO_SHARE, FEWEST_TYPOS)
+    for n, line in enumerate(dirty.mark("date_typo", lines)):
         date = str(dirty.date[line])
         dirty.date[line] = TYPO_YEARS[n % 2] + date[4:] if n else f"{date[:4]}-02-31"
     return lines
 
 
-def _returns(dirty: DirtyFile, sound: Bools, quiet: Ints) -> pd.DataFrame:
+def _draw_returns(dirty: _DirtyFile, sound: Bools, quiet: Ints) -> pd.DataFrame:
     """Lines of their own: part of a demand comes back some days later, as a negative quantity.
 
     None is booked on a ``quiet`` day, when the system is down or not yet up to date.
@@ -132,22 +131,19 @@ def _returns(dirty: DirtyFile, sound: Bools, quiet: Ints) -> pd.DataFrame:
     units = np.ceil(dirty.units[lines] * dirty.rng.uniform(0.2, 1.0, len(lines)))
     in_time = (back < len(dirty.days)) & ~np.isin(back, quiet)
     lines, back, units = lines[in_time], back[in_time], units[in_time]
-    return pd.DataFrame(
-        {
-            "item_id": dirty.clean["item_id"].to_numpy(object)[lines],
-            "date": dirty.days.astype(object)[back],
-            "site_id": dirty.clean["site_id"].to_numpy(object)[lines],
-            "quantity": -units,
-            "is_stockout": False,
-            "kind": "return",
-            "place": np.searchsorted(dirty.day, back, side="right") - 0.5,
-        }
+    return dirty.clean.iloc[lines].assign(
+        date=dirty.days.astype(object)[back],
+        quantity=-units,
+        is_stockout=False,
+        kind="return",
+        place=np.searchsorted(dirty.day, back, side="right") - 0.5,
     )
 
 
 def _assemble(
-    dirty: DirtyFile, returns: pd.DataFrame, doubled: Ints
+    dirty: _DirtyFile, returns: pd.DataFrame, doubled: Ints
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The lines in their places, and the truth of them."""
     written = dirty.clean[["item_id"]].assign(
         date=dirty.date,
         site_id=dirty.site,
@@ -163,38 +159,57 @@ def _assemble(
     own = file["kind"].isna().to_numpy()
     at = np.full(len(dirty.clean), -1)
     at[file["place"].to_numpy(float)[own].astype(np.int64)] = np.flatnonzero(own) + 2
-    truth = pd.concat([_line_truth(dirty, at, file), _extra_truth(file[~own])])
+    truths = [_tell_lines(dirty.clean, kind, lines, at, file) for kind, lines in dirty.marks]
+    extra = file.loc[~own, ["kind", *KEY]].astype(object)
+    extra.insert(1, "line", pd.Series(extra.index + 2, index=extra.index, dtype="Int64"))
+    extra = extra.assign(quantity=None, written=file["quantity"][~own].to_numpy(object))
+    truth = pd.concat([pd.concat(truths), extra])
     truth = truth.sort_values(["line", "kind"], kind="stable", ignore_index=True)
-    columns = ["item_id", "date", "site_id", "quantity", "is_stockout"]
-    return file[columns], truth
+    return file[[*KEY, "quantity", "is_stockout"]], truth
 
 
-_CHANGED = {
-    "erp_outage": "quantity",
-    "missing_quantity": "quantity",
-    "unit_error": "quantity",
-    "date_typo": "date",
-    "no_site": "site_id",
-}
+def _tell_lines(
+    clean: pd.DataFrame, kind: str, lines: Ints, at: Ints, file: pd.DataFrame
+) -> pd.DataFrame:
+    """The truth of the lines that carry one kind of dirt; ``at`` is where lines are written."""
+    part = clean.iloc[lines][[*KEY, "quantity"]].astype(object)
+    part.insert(0, "kind", kind)
+    numbers = pd.Series(at[lines], index=part.index, dtype="Int64")
+    part.insert(1, "line", numbers.where(at[lines] >= 0))
+    part["written"] = None
+    if kind in CHANGED:
+        part["written"] = file[CHANGED[kind]].to_numpy(object)[at[lines] - 2]
+    return part
 
 
-def _line_truth(dirty: DirtyFile, at: Ints, file: pd.DataFrame) -> pd.DataFrame:
-    parts = []
-    for kind, lines in dirty.marks:
-        part = dirty.clean.iloc[lines][["item_id", "date", "site_id", "quantity"]].astype(object)
-        part.insert(0, "kind", kind)
-        present = at[lines] >= 0
-        numbers = pd.Series(at[lines], index=part.index, dtype="Int64")
-        part.insert(1, "line", numbers.where(present))
-        changed = _CHANGED.get(kind)
-        part["written"] = None
-        if changed is not None:
-            part["written"] = file[changed].to_numpy(object)[at[lines] - 2]
-        parts.append(part)
-    return pd.concat(parts)
+def plant_item_dirt(items: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The item file as written, and one truth row a changed cell.
+
+    Args:
+        items: The clean table, with ``item_id``, ``name`` and ``family``.
+        seed: Of the draws.
+
+    Returns:
+        The file; and ``kind`` (``family_spelling`` or ``near_equal_name``), ``item_id``,
+        ``column``, and what is ``true`` and what is ``written``.
+    """
+    rng = stream(seed, "item dirt")
+    changes = []
+    for n, row in enumerate(_sample_rows(rng, len(items), FAMILY_SHARE)):
+        text = SPELLINGS[n % len(SPELLINGS)](str(items["family"].iloc[row]))
+        changes.append(("family_spelling", row, "family", text))
+    for row in _sample_rows(rng, len(items) - 1, NEAR_PAIRS_SHARE):
+        name = str(items["name"].iloc[row])
+        if " " in name:
+            changes.append(("near_equal_name", row + 1, "name", name.replace(" ", "_")))
+    written, records = items.copy(), []
+    for kind, row, column, text in changes:
+        label = items.index[row]
+        records.append((kind, items.loc[label, "item_id"], column, items.loc[label, column], text))
+        written.loc[label, column] = text
+    return written, pd.DataFrame(records, columns=list(ITEM_TRUTH_COLUMNS))
 
 
-def _extra_truth(extra: pd.DataFrame) -> pd.DataFrame:
-    columns = extra[["kind", "item_id", "date", "site_id"]].astype(object)
-    columns.insert(1, "line", pd.Series(extra.index + 2, index=extra.index, dtype="Int64"))
-    return columns.assign(quantity=None, written=extra["quantity"].to_numpy(object))
+def _sample_rows(rng: np.random.Generator, total: int, share: float) -> list[int]:
+    count = min(max(round(share * total), 1), max(total, 0))
+    return sorted(int(row) for row in rng.choice(total, count, replace=False))

@@ -13,13 +13,17 @@ import pyarrow.parquet as pq
 
 from ml.contracts.base import check
 from ml.contracts.outside import OUTSIDE
+from ml.durable import make_folder, move_folder, sync_tree
 from ml.errors import DataError
+from pipelines.sample_data import truth as demand
+from pipelines.sample_data import weather, world
+from pipelines.sample_data.items import FAMILIES, TIERS
+from pipelines.sample_data.outside import SOURCE
 from pipelines.sample_data.sample import Sample, generate
-from pipelines.sample_data.truth_files import write_truth
+from pipelines.sample_data.truth import Truth
 
 GENERATOR_VERSION = 1  # raise it with every change of what is generated: samples are rewritten
 ITEMS, DAYS, FIRST = 72, 1096, "2023-11-01"
-SOURCE = "synthetic_sample"
 MARK = "sample.json"
 README = """SYNTHETIC DATA. Nothing in this folder was ever measured, bought, sold or observed.
 
@@ -61,20 +65,30 @@ def ensure_sample(folder: Path, *, seed: int = 0) -> SampleFiles:
         DataError: The folder holds something that is not a sample.
     """
     files = sample_paths(folder)
-    mark = {**_identity(seed), "files": sorted(_names(files))}
+    mark = {
+        "data": "SYNTHETIC",
+        "source": SOURCE,
+        "generator_version": GENERATOR_VERSION,
+        "seed": seed,
+        "items": ITEMS,
+        "days": DAYS,
+        "first": FIRST,
+        "files": sorted(path.name for path in asdict(files).values()),
+    }
     if _is_current(folder, files, mark):
         return files
     _refuse_foreign(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         new = stage / "new"
         write_sample(generate(ITEMS, np.datetime64(FIRST), DAYS, seed), sample_paths(new))
         (new / "README.txt").write_text(README, encoding="utf-8")
         (new / MARK).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
+        sync_tree(new)
         if folder.exists():
-            folder.replace(stage / "old")
-        new.replace(folder)
+            move_folder(folder, stage / "old")
+        move_folder(new, folder)
     except OSError:
         if not _is_current(folder, files, mark):  # else another process was first
             raise
@@ -83,55 +97,123 @@ def ensure_sample(folder: Path, *, seed: int = 0) -> SampleFiles:
     return files
 
 
+def sample_paths(folder: Path) -> SampleFiles:
+    """Where the files of a sample in ``folder`` lie, written or not."""
+    tables = {name: folder / f"{name}.csv" for name in ("demand", "items", "inventory", "prices")}
+    return SampleFiles(**tables, outside=folder / "outside", truth=folder / "truth")
+
+
 def write_sample(sample: Sample, files: SampleFiles) -> None:
     """Write the files of a sample; the same sample gives the same bytes."""
     for path in (files.outside, files.truth):
         path.mkdir(parents=True)
-    for path, frame in (
-        (files.demand, sample.observed.assign(quantity=_plain_numbers(sample.observed))),
-        (files.items, sample.items),
-        (files.inventory, sample.inventory),
-        (files.prices, sample.prices),
-    ):
-        frame.to_csv(path, index=False, lineterminator="\n")
-    for contract in OUTSIDE[:3]:
-        frame = sample.outside[contract.name]
-        table = check(pa.Table.from_pandas(frame, preserve_index=False), contract)
-        pq.write_table(table, files.outside / f"{contract.name}.parquet", compression="zstd")
+    # Whole units without a decimal point, as an ERP exports them; empty where not known.
+    quantity = sample.observed["quantity"].astype("Int64")
+    _write_csv(sample.observed.assign(quantity=quantity), files.demand)
+    _write_csv(sample.items, files.items)
+    _write_csv(sample.inventory, files.inventory)
+    _write_csv(sample.prices, files.prices)
+    for contract in OUTSIDE:
+        if contract.name in sample.outside:
+            frame = sample.outside[contract.name]
+            table = check(pa.Table.from_pandas(frame, preserve_index=False), contract)
+            pq.write_table(table, files.outside / f"{contract.name}.parquet", compression="zstd")
     write_truth(sample, files.truth)
 
 
-def _plain_numbers(observed: pd.DataFrame) -> pd.Series:
-    """Whole units without a decimal point, as an ERP exports them; empty where not known."""
-    return observed["quantity"].astype("Int64")
+def write_truth(sample: Sample, folder: Path) -> None:
+    """Write the truth of a sample into an existing folder.
+
+    ``effects.json``: what moves the demand; ``items.csv``: true parameters of the items;
+    ``events.csv``: life cycle; ``anomalies.csv``, ``dirt.csv``, ``item_dirt.csv``: what was
+    planted; ``drivers.parquet``: one row a day; ``daily.parquet``: one row an item and day.
+    """
+    text = json.dumps(_effects(), indent=2) + "\n"
+    (folder / "effects.json").write_text(text, encoding="utf-8")
+    truth = sample.truth
+    days = np.datetime_as_string(truth.days).astype(object)
+    events = truth.life.events.assign(day=days[truth.life.events["day"].to_numpy(int)])
+    _write_csv(_item_parameters(truth).assign(launch=days[truth.life.launch]), folder / "items.csv")
+    _write_csv(events, folder / "events.csv")
+    _write_csv(sample.anomalies, folder / "anomalies.csv")
+    _write_csv(sample.dirt, folder / "dirt.csv")
+    _write_csv(sample.item_dirt, folder / "item_dirt.csv")
+    pq.write_table(_drivers(truth), folder / "drivers.parquet", compression="zstd")
+    pq.write_table(_daily(truth), folder / "daily.parquet", compression="zstd")
 
 
-def sample_paths(folder: Path) -> SampleFiles:
-    """Where the files of a sample in ``folder`` lie, written or not."""
-    return SampleFiles(
-        demand=folder / "demand.csv",
-        items=folder / "items.csv",
-        inventory=folder / "inventory.csv",
-        prices=folder / "prices.csv",
-        outside=folder / "outside",
-        truth=folder / "truth",
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_csv(path, index=False, lineterminator="\n")
+
+
+def _effects() -> dict[str, object]:
+    return {
+        "data": "SYNTHETIC",
+        "families": {
+            f.name: {"storm": f.storm, "humidity": f.humidity, "fiveg": f.fiveg} for f in FAMILIES
+        },
+        "humidity_weight": demand.HUMIDITY_WEIGHT,
+        "storm_kernel": weather.STORM_KERNEL,
+        "storm_quantile": weather.STORM_QUANTILE,
+        "home_city": weather.HOME_CITY,
+        "weekday_factors": world.WEEKDAY_FACTORS,
+        "carnival_factor": world.CARNIVAL_FACTOR,
+        "catch_up_factor": world.CATCH_UP_FACTOR,
+        "holiday_factor": world.HOLIDAY_FACTOR,
+        "year_end_factor": world.YEAR_END_FACTOR,
+        "july_factor": world.JULY_FACTOR,
+        "annual_sine": world.SINE_AMPLITUDE,
+        "weekly_frailty": {"law": "gamma", "shape": demand.FRAILTY_SHAPE, "mean": 1.0},
+    }
+
+
+def _item_parameters(truth: Truth) -> pd.DataFrame:
+    items = truth.items
+    shares = {f"share_{one.site_id}": items.site_share[:, k] for k, one in enumerate(world.SITES)}
+    return pd.DataFrame(
+        {
+            "item_id": items.ids,
+            "tier": [TIERS[tier] for tier in items.tier],
+            "rate": items.rate,
+            "log_size_mean": items.log_size,
+            "log_size_std": items.size_spread,
+            "mean_size": items.size_moments()[0],
+            "pack": items.pack,
+            "imported": items.imported,
+            "launch": truth.life.launch,
+            **shares,
+        }
     )
 
 
-def _names(files: SampleFiles) -> list[str]:
-    return [path.name for path in asdict(files).values()]
-
-
-def _identity(seed: int) -> dict[str, object]:
-    return {
-        "data": "SYNTHETIC",
-        "source": SOURCE,
-        "generator_version": GENERATOR_VERSION,
-        "seed": seed,
-        "items": ITEMS,
-        "days": DAYS,
-        "first": FIRST,
+def _drivers(truth: Truth) -> pa.Table:
+    drivers = truth.drivers
+    columns = {
+        "ds": truth.days.astype("datetime64[us]"),
+        "calendar": np.exp(drivers.log_calendar),
+        "storm": drivers.storm,
+        "humidity": drivers.humidity,
     }
+    ramps = {f"ramp_{one.site_id}": drivers.site_ramp[k] for k, one in enumerate(world.SITES)}
+    return pa.table(columns | ramps)
+
+
+def _daily(truth: Truth) -> pa.Table:
+    """One row an item and day from its launch on."""
+    item, day = np.nonzero(truth.launched)
+    values = {
+        "rate": truth.rate,
+        "expected": truth.expected,
+        "demand": truth.demand,
+        "served": truth.stock.served,
+        "lost": truth.lost,
+        "is_stockout": truth.stock.empty,
+    }
+    key = {
+        "item_id": np.array(truth.items.ids, dtype=object)[item],
+        "ds": truth.days.astype("datetime64[us]")[day],
+    }
+    return pa.table(key | {name: array[item, day] for name, array in values.items()})
 
 
 def _is_current(folder: Path, files: SampleFiles, mark: dict[str, object]) -> bool:

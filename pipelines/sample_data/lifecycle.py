@@ -1,12 +1,11 @@
 """Launches, decline, code supersession and level shifts of single items."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from pipelines.sample_data.families import TIERS
-from pipelines.sample_data.items import Items
+from pipelines.sample_data.items import TIERS, Items
 from pipelines.sample_data.streams import Floats, Ints, logistic, stream
 
 OBSOLETE_SHARE, NEW_SHARE, SUPERSEDED_SHARE, SHIFT_SHARE = 0.10, 0.07, 0.03, 0.03
@@ -40,90 +39,63 @@ def draw_lifecycle(items: Items, days: int, seed: int) -> tuple[Items, Lifecycle
         The items, successors with the parameters of the part they replace, and the life cycle.
     """
     rng = stream(seed, "life cycle")
-    pairs = _pairs(items, rng)
+    pairs = _draw_pairs(items, rng)
     taken = {i for pair in pairs for i in pair}
     n = len(items.ids)
     order = [int(i) for i in rng.permutation(n) if i not in taken]
-    shifted = [i for i in order if _moves(items, i)][: max(round(SHIFT_SHARE * n), 1)]
+    shifted = [i for i in order if _is_moving(items, i)][: max(round(SHIFT_SHARE * n), 1)]
     order = [i for i in order if i not in shifted]
-    cuts = np.cumsum([round(OBSOLETE_SHARE * n), round(NEW_SHARE * n)])
-    obsolete, new, _ = np.split(np.array(order, dtype=np.int64), cuts)
-    life = _Builder(items.ids, days, rng)
-    for i in obsolete:
-        life.decline(int(i))
-    for i in new:
-        life.launch_new(int(i))
-    for i in shifted:
-        life.shift(i)
-    for old, successor in pairs:
-        life.supersede(old, successor)
-    return _inherit(items, pairs), life.built()
+    end_obsolete = round(OBSOLETE_SHARE * n)
+    end_new = end_obsolete + round(NEW_SHARE * n)
+    launch, log_factor = np.zeros(n, dtype=np.int64), np.zeros((n, days))
+    events: list[tuple[object, ...]] = []
 
+    def draw_day() -> int:
+        return int(days * rng.uniform(*MIDDLE_OF_WINDOW))
 
-class _Builder:
-    """Collects the events of one draw."""
-
-    def __init__(self, ids: tuple[str, ...], days: int, rng: np.random.Generator) -> None:
-        self.ids, self.days, self.rng = ids, days, rng
-        self.launch = np.zeros(len(ids), dtype=np.int64)
-        self.factor = np.zeros((len(ids), days))
-        self.events: list[tuple[object, ...]] = []
-
-    def decline(self, item: int) -> None:
-        middle, scale = self._day(), self.rng.uniform(*DECLINE_SCALES)
-        gone = logistic((np.arange(self.days) - middle) / scale)
-        self.factor[item] = np.log(1 - (1 - DECLINE_TO) * gone)
-        self._note(item, "obsolete", middle, scale=scale, factor=DECLINE_TO)
-
-    def launch_new(self, item: int) -> None:
-        self.launch[item] = self._day()
-        self._note(item, "new", int(self.launch[item]))
-
-    def shift(self, item: int) -> None:
-        day, factor = self._day(), float(self.rng.choice(SHIFT_FACTORS))
-        self.factor[item, day:] += np.log(factor)
-        self._note(item, "level_shift", day, factor=factor)
-
-    def supersede(self, old: int, successor: int) -> None:
-        day = self._day()
-        self.factor[old, day:] = -np.inf
-        self.launch[successor] = day
-        self._note(old, "superseded", day, other=self.ids[successor])
-        self._note(successor, "successor", day, other=self.ids[old])
-
-    def built(self) -> Lifecycle:
-        events = pd.DataFrame(sorted(self.events, key=str), columns=list(EVENT_COLUMNS))
-        return Lifecycle(self.launch, self.factor, events)
-
-    def _day(self) -> int:
-        return int(self.days * self.rng.uniform(*MIDDLE_OF_WINDOW))
-
-    def _note(
-        self,
+    def note(
         item: int,
         event: str,
         day: int,
-        *,
         scale: float = np.nan,
         factor: float = np.nan,
         other: str | None = None,
     ) -> None:
-        self.events.append((self.ids[item], event, day, scale, factor, other))
+        events.append((items.ids[item], event, day, scale, factor, other))
+
+    for i in order[:end_obsolete]:
+        day, scale = draw_day(), rng.uniform(*DECLINE_SCALES)
+        gone = logistic((np.arange(days) - day) / scale)
+        log_factor[i] = np.log(1 - (1 - DECLINE_TO) * gone)
+        note(i, "obsolete", day, scale, DECLINE_TO)
+    for i in order[end_obsolete:end_new]:
+        launch[i] = draw_day()
+        note(i, "new", int(launch[i]))
+    for i in shifted:
+        day, factor = draw_day(), float(rng.choice(SHIFT_FACTORS))
+        log_factor[i, day:] += np.log(factor)
+        note(i, "level_shift", day, factor=factor)
+    for old, new in pairs:
+        day = draw_day()
+        log_factor[old, day:] = -np.inf
+        launch[new] = day
+        note(old, "superseded", day, other=items.ids[new])
+        note(new, "successor", day, other=items.ids[old])
+    table = pd.DataFrame(events, columns=list(EVENT_COLUMNS)).sort_values("item_id")
+    return _inherit(items, pairs), Lifecycle(launch, log_factor, table.reset_index(drop=True))
 
 
-def _moves(items: Items, item: int) -> bool:
+def _is_moving(items: Items, item: int) -> bool:
     """Whether a change of the item would show within months."""
     return bool(items.tier[item] <= TIERS.index("medium"))
 
 
-def _pairs(items: Items, rng: np.random.Generator) -> list[tuple[int, int]]:
+def _draw_pairs(items: Items, rng: np.random.Generator) -> list[tuple[int, int]]:
     """Pairs (old, successor) of one family; a moving part first, so that the change shows."""
     wanted = round(SUPERSEDED_SHARE * len(items.ids))
-    order = rng.permutation(len(items.ids))
-    moving = [int(i) for i in order if _moves(items, int(i))]
-    free = [int(i) for i in order]
+    free = [int(i) for i in rng.permutation(len(items.ids))]
     pairs: list[tuple[int, int]] = []
-    for old in moving:
+    for old in [i for i in free if _is_moving(items, i)]:
         partners = [j for j in free if j != old and items.family[j] == items.family[old]]
         if len(pairs) == wanted or old not in free or not partners:
             continue
@@ -133,18 +105,9 @@ def _pairs(items: Items, rng: np.random.Generator) -> list[tuple[int, int]]:
 
 
 def _inherit(items: Items, pairs: list[tuple[int, int]]) -> Items:
+    """Successors with the demand of what they replace."""
     source = np.arange(len(items.ids))
     for old, successor in pairs:
         source[successor] = old
-    return Items(
-        ids=items.ids,
-        family=items.family,
-        tier=items.tier[source],
-        rate=items.rate[source],
-        log_size=items.log_size[source],
-        size_spread=items.size_spread[source],
-        pack=items.pack,
-        unit_cost=items.unit_cost,
-        imported=items.imported[source],
-        site_share=items.site_share[source],
-    )
+    inherited = ("tier", "rate", "log_size", "size_spread", "imported", "site_share")
+    return replace(items, **{name: getattr(items, name)[source] for name in inherited})

@@ -1,16 +1,34 @@
-"""The outside series in the shape in which they are published: with lags and revisions."""
+"""Synthetic markets, economy and 5G counts, and all outside series as they are published.
 
-from collections.abc import Mapping
+Daily log returns are a heavy-tailed draw (Student t) times a volatility whose logarithm is an
+autoregression, so that quiet and wild weeks cluster; levels are pulled back weakly to a mean.
+"""
 
 import numpy as np
 import pandas as pd
 
 from ml.contracts.outside import AS_PUBLISHED_KEY
-from pipelines.sample_data.economy import ipca_changes, selic_target
-from pipelines.sample_data.rollout import state_accesses
-from pipelines.sample_data.streams import Days, Floats, stream
+from ml.features.holiday_calendar import (
+    CARNIVAL_BEFORE_EASTER,
+    DECEMBER,
+    GOOD_FRIDAY_BEFORE_EASTER,
+    day_of_month,
+    good_fridays,
+    month_of,
+)
+from pipelines.sample_data.streams import Bools, Days, Floats, autoregressive, logistic, stream
 
 SOURCE = "synthetic_sample"
+DEGREES_OF_FREEDOM = 5.0
+VOLATILITY_PERSISTENCE, VOLATILITY_SPREAD = 0.975, 0.45
+PULL = 0.004  # share of the distance to the mean level that a day closes
+LEVELS = {"brent": 78.0, "usd_brl": 5.30, "petr4": 36.0}
+VOLATILITIES = {"brent": 0.019, "usd_brl": 0.0085, "petr4": 0.014}  # a day
+DECIMALS = {"brent": 2, "usd_brl": 4, "petr4": 2}
+BRENT_SHARE = 0.55  # of Brent's log level in PETR4's
+DOLLAR_DAYS = 60
+CHRISTMAS = 25
+COPOM_DAYS = 45  # between two decisions on the Selic
 CLIMATE_UNITS = {
     "temperature_avg_c": "deg C",
     "temperature_max_c": "deg C",
@@ -21,84 +39,160 @@ CLIMATE_UNITS = {
 FIRST_LOOK_DAYS, FINAL_DAYS = 1, 6  # a reanalysis is first estimated, then final
 FIRST_LOOK_NOISE = 0.03
 IPCA_DAY = 10  # of the following month [days after its first]
+STATES = {
+    "BA": (2.6e6, np.datetime64("2022-08-01")),
+    "CE": (1.6e6, np.datetime64("2022-09-01")),
+    "PE": (1.7e6, np.datetime64("2022-08-15")),
+    "RJ": (4.9e6, np.datetime64("2022-07-15")),
+    "SP": (14.0e6, np.datetime64("2022-07-01")),
+}
+"""5G accesses at the end of the ramp, and when it starts in the capital."""
+MIDDLE = 2.0  # scales from the start of a ramp to its middle
+STATE_SCALE = 330.0  # a whole state takes longer than one town [days]
 ACCESSES_DAYS, RESTATED_DAYS, RESTATED_NOISE = 48, 79, 0.004  # after the month's end
 
 
-def climate_table(
-    weather: dict[str, dict[str, Floats]], days: Days, last: np.datetime64, seed: int
-) -> pd.DataFrame:
+def draw_markets(days: Days, seed: int) -> dict[str, Floats]:
+    """Dollar, Brent and PETR4 on the business days among ``days``, each of shape (B,)."""
+    count = int(np.is_busday(days).sum())
+    levels = {}
+    log_brent = np.zeros(count)
+    for name in ("brent", "usd_brl", "petr4"):
+        distance = _draw_distance(VOLATILITIES[name], count, stream(seed, name))
+        share = BRENT_SHARE if name == "petr4" else 0.0
+        levels[name] = LEVELS[name] * np.exp(distance + share * log_brent)
+        if name == "brent":
+            log_brent = np.log(levels[name] / LEVELS[name])
+    return {name: levels[name].round(DECIMALS[name]) for name in levels}
+
+
+def _draw_distance(volatility: float, days: int, rng: np.random.Generator) -> Floats:
+    """Log distance of a market from its mean level on consecutive business days, (days,)."""
+    innovations = rng.standard_normal(days)
+    log_volatility = VOLATILITY_SPREAD * autoregressive(innovations, VOLATILITY_PERSISTENCE)
+    unit = rng.standard_t(DEGREES_OF_FREEDOM, days) * np.sqrt(1 - 2 / DEGREES_OF_FREEDOM)
+    returns = volatility * np.exp(log_volatility) * unit
+    own = np.empty(days)
+    distance = 0.0
+    for t, step in enumerate(returns):
+        distance = distance * (1 - PULL) + step
+        own[t] = distance
+    return own
+
+
+def dollar_rise(dollar: Floats, days: Days) -> Floats:
+    """Rise of log USD/BRL over 60 days, in units of 5 %, 0 where it fell, shape (T - 60,)."""
+    filled = dollar[np.maximum(np.cumsum(np.is_busday(days)) - 1, 0)]
+    change = np.log(filled[DOLLAR_DAYS:] / filled[:-DOLLAR_DAYS])
+    return np.maximum(change / 0.05, 0.0)
+
+
+def price_table(days: Days, levels: dict[str, Floats]) -> pd.DataFrame:
+    """The prices file as a user brings it: one line a series and session of its exchange."""
+    business = days[np.is_busday(days)]
+    parts = []
+    for series, unit, currency in (("Brent", "USD/bbl", "USD"), ("PETR4", "BRL", "BRL")):
+        is_open = ~_is_closed(business, carnival=series == "PETR4")
+        columns = {
+            "Date": np.datetime_as_string(business[is_open]),
+            "series": series,
+            "Price": levels[series.lower()][-len(business) :][is_open],
+            "unit": unit,
+            "currency": currency,
+        }
+        parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _is_closed(business: Days, *, carnival: bool) -> Bools:
+    """Christmas, New Year and Good Friday; for B3 also Carnival Monday and Tuesday."""
+    fridays = good_fridays(business)
+    closed = np.isin(business, fridays)
+    closed |= (month_of(business) == 1) & (day_of_month(business) == 1)
+    closed |= (month_of(business) == DECEMBER) & (day_of_month(business) == CHRISTMAS)
+    if carnival:
+        monday = fridays - (CARNIVAL_BEFORE_EASTER - GOOD_FRIDAY_BEFORE_EASTER)
+        closed |= np.isin(business, np.concatenate([monday, monday + 1]))
+    return closed
+
+
+def climate_table(cities: dict[str, dict[str, Floats]], days: Days, seed: int) -> pd.DataFrame:
     """Weather of all cities: a preliminary value after one day, the final one after six."""
     rng = stream(seed, "climate first look")
     parts = []
-    for city, series in weather.items():
+    for city, series in cities.items():
         for name, values in series.items():
             unit = CLIMATE_UNITS[name]
             noise = 1 + FIRST_LOOK_NOISE * rng.standard_normal(len(values))
-            upper = 100.0 if unit == "%" else np.inf
-            first = np.minimum((values * noise).round(1), upper)
-            rows = {"series": name, "region": city, "unit": unit}
-            parts.append(_rows(rows, days, first, days + FIRST_LOOK_DAYS, preliminary=True))
-            parts.append(_rows(rows, days, values, days + FINAL_DAYS))
-    return _published(parts, last)
+            first = np.minimum((values * noise).round(1), 100.0 if unit == "%" else np.inf)
+            about = (name, city, unit)
+            parts.append(_rows(about, days, first, days + FIRST_LOOK_DAYS, preliminary=True))
+            parts.append(_rows(about, days, values, days + FINAL_DAYS))
+    return _publish(parts, days[-1])
 
 
-def economic_table(dollar: Floats, days: Days, last: np.datetime64, seed: int) -> pd.DataFrame:
-    """USD/BRL on business days, the Selic target every day, the IPCA once a month."""
-    business = days[np.is_busday(days)]
-    months = _months(days)
-    release = _next_month(months) + IPCA_DAY
-    rows = {"region": None}
+def economic_table(dollar: Floats, days: Days, seed: int) -> pd.DataFrame:
+    """USD/BRL on business days, the Selic target every day, the IPCA once a month.
+
+    The target [% a year] moves in steps of .25, the IPCA is a change [% a month].
+    """
+    business, months = days[np.is_busday(days)], _months(days)
+    steps = [-0.5, -0.25, 0.0, 0.0, 0.25, 0.5]
+    decisions = stream(seed, "selic").choice(steps, len(days) // COPOM_DAYS + 1)
+    selic = np.repeat(np.clip(12.0 + np.cumsum(decisions), 6.0, 16.0), COPOM_DAYS)[: len(days)]
+    wave = autoregressive(stream(seed, "ipca").standard_normal(len(months)), 0.5)
+    ipca = (0.38 + 0.25 * wave).round(2)
     parts = [
-        _rows({"series": "usd_brl", "unit": "BRL/USD", **rows}, business, dollar, business),
-        _rows(
-            {"series": "selic", "unit": "% a year", **rows}, days, selic_target(days, seed), days
-        ),
-        _rows(
-            {"series": "ipca", "unit": "% a month", **rows},
-            months,
-            ipca_changes(len(months), seed),
-            release,
-        ),
+        _rows(("usd_brl", None, "BRL/USD"), business, dollar, business),
+        _rows(("selic", None, "% a year"), days, selic, days),
+        _rows(("ipca", None, "% a month"), months, ipca, _next_month(months) + IPCA_DAY),
     ]
-    return _published(parts, last)
+    return _publish(parts, days[-1])
 
 
-def anatel_table(days: Days, last: np.datetime64, seed: int) -> pd.DataFrame:
+def anatel_table(days: Days, seed: int) -> pd.DataFrame:
     """5G accesses by state and month, seven weeks late, restated once a month later."""
     months = _months(days)
-    rng = stream(seed, "5G first count")
+    end = _next_month(months)
+    true_count, first_count = stream(seed, "5G states"), stream(seed, "5G first count")
     parts = []
-    for state, accesses in state_accesses(months, seed).items():
-        rows = {"series": "fiveg_accesses", "region": state, "unit": "accesses"}
-        first = accesses * (1 - np.abs(rng.normal(0, RESTATED_NOISE, len(months))))
-        end = _next_month(months)
-        parts.append(_rows(rows, months, first.round(), end + ACCESSES_DAYS, preliminary=True))
-        parts.append(_rows(rows, months, accesses, end + RESTATED_DAYS))
-    return _published(parts, last)
+    for state, (total, start) in STATES.items():
+        age = (months - start).astype(float) + 30
+        ramp = logistic((age - MIDDLE * STATE_SCALE) / STATE_SCALE)
+        noise = np.exp(true_count.normal(0, 0.01, len(months)))
+        accesses = np.maximum.accumulate(total * ramp * noise).round()
+        short = np.abs(first_count.normal(0, RESTATED_NOISE, len(months)))
+        first = (accesses * (1 - short)).round()
+        about = ("fiveg_accesses", state, "accesses")
+        parts.append(_rows(about, months, first, end + ACCESSES_DAYS, preliminary=True))
+        parts.append(_rows(about, months, accesses, end + RESTATED_DAYS))
+    return _publish(parts, days[-1])
 
 
 def _rows(
-    fixed: Mapping[str, str | None],
+    about: tuple[str, str | None, str],
     ref: Days,
     values: Floats,
     available: Days,
     *,
     preliminary: bool = False,
 ) -> pd.DataFrame:
+    """Rows as published of one series: its name, region and unit, and what differs by day."""
+    series, region, unit = about
     columns = {
-        "series": fixed["series"],
-        "region": pd.Series([fixed["region"]] * len(ref), dtype=object),
+        "series": series,
+        "region": pd.Series([region] * len(ref), dtype=object),
         "ref_date": ref.astype("datetime64[us]"),
         "available_at": available.astype("datetime64[us]"),
         "value": values,
-        "unit": fixed["unit"],
+        "unit": unit,
         "source": SOURCE,
         "preliminary": preliminary,
     }
     return pd.DataFrame(columns)
 
 
-def _published(parts: list[pd.DataFrame], last: np.datetime64) -> pd.DataFrame:
+def _publish(parts: list[pd.DataFrame], last: np.datetime64) -> pd.DataFrame:
     """What could be known on the last day, in the order of the key."""
     rows = pd.concat(parts, ignore_index=True)
     known = rows[rows["available_at"] <= pd.Timestamp(last)]

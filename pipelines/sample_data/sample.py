@@ -5,16 +5,24 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipelines.sample_data.anomalies import plant_anomalies
-from pipelines.sample_data.dirt import plant_dirt
-from pipelines.sample_data.economy import price_table
-from pipelines.sample_data.families import FAMILIES, Family
-from pipelines.sample_data.item_dirt import plant_item_dirt
-from pipelines.sample_data.ledger import record
-from pipelines.sample_data.stock_file import inventory_table, planning_table
+from pipelines.sample_data.dirt import plant_dirt, plant_item_dirt
+from pipelines.sample_data.items import FAMILIES, item_table
+from pipelines.sample_data.ledger import plant_anomalies, record
+from pipelines.sample_data.outside import price_table
+from pipelines.sample_data.streams import Floats, stream
+from pipelines.sample_data.supply import lead_time_moments
 from pipelines.sample_data.truth import Truth, draw_truth
 from pipelines.sample_data.weather import HUMIDITY_DAYS
 from pipelines.sample_data.world import draw_world
+
+MAIN_STORE, SECOND_STORE = "CD-SALVADOR", "CD-FEIRA"
+SPLIT_SHARE, SECOND_SHARE = 0.2, 0.3  # items kept in two stores, and what lies in the second
+RESERVED_SHARE, RESERVED_PART = 0.1, 0.25
+OWED_DAYS = 7  # what could not be served this week is still waited for
+RETIRED_DAYS = 180  # a decline that began longer ago is known as obsolete
+STOCK_COLUMNS = (
+    *("item_id", "location_id", "snapshot_at", "on_hand", "on_order", "backorders", "reserved"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +31,6 @@ class Sample:
 
     Attributes:
         truth: True demand, rates, drivers, stock, as arrays.
-        families: The ten families with their true effects.
         clean: The demand ledger before its dirt, with stock-outs and anomalies:
             ``item_id, date, site_id, quantity, is_stockout``.
         observed: The demand file as written; dates are text, some of them impossible.
@@ -37,7 +44,6 @@ class Sample:
     """
 
     truth: Truth
-    families: tuple[Family, ...]
     clean: pd.DataFrame
     observed: pd.DataFrame
     items: pd.DataFrame
@@ -65,15 +71,12 @@ def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample
         raise ValueError(f"a sample needs 10 items and 60 days, got {n_items} and {days}")
     world = draw_world(first, days, seed)
     truth = draw_truth(world, n_items)
-    stock = truth.stock
-    ledger = record(truth.items, truth.arrivals, stock.served, stock.empty, truth.life.launch)
-    ledger, anomalies = plant_anomalies(ledger, truth.items, truth.days, seed)
+    ledger, anomalies = plant_anomalies(record(truth), truth.items, truth.days, seed)
     clean = ledger.frame(truth.items.ids, truth.days)
     observed, dirt = plant_dirt(clean, seed)
     items, item_dirt = plant_item_dirt(planning_table(truth), seed)
     return Sample(
         truth=truth,
-        families=FAMILIES,
         clean=clean,
         observed=observed,
         items=items,
@@ -84,3 +87,41 @@ def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample
         dirt=dirt,
         item_dirt=item_dirt,
     )
+
+
+def planning_table(truth: Truth) -> pd.DataFrame:
+    """The item file before its dirt: parameters of the order, lead time and status."""
+    mean, spread = lead_time_moments(truth.lead_time)
+    table = item_table(truth.items)
+    table.insert(6, "lead_time_days_mean", mean)
+    table.insert(7, "lead_time_days_std", spread)
+    events = truth.life.events.set_index("item_id")
+    long_ago = events["day"] < len(truth.days) - RETIRED_DAYS
+    declining = events["event"] == "obsolete"
+    gone = (events["event"] == "superseded") | (declining & long_ago)
+    status = pd.Series("active", index=list(truth.items.ids))
+    status[events.index[declining]] = "phase_out"
+    status[events.index[gone]] = "obsolete"
+    return table.assign(status=status.to_numpy())
+
+
+def inventory_table(truth: Truth, seed: int) -> pd.DataFrame:
+    """The stock file: one line an item and store, counted on the last day."""
+    rng = stream(seed, "stock file")
+    n = len(truth.items.ids)
+    on_hand = truth.stock.on_hand
+    split = np.where(rng.random(n) < SPLIT_SHARE, np.floor(SECOND_SHARE * on_hand), 0.0)
+    reserved = np.floor(RESERVED_PART * (on_hand - split)) * (rng.random(n) < RESERVED_SHARE)
+    owed = truth.lost[:, -OWED_DAYS:].sum(axis=1) * truth.stock.empty[:, -1]
+    none = np.zeros(n)
+
+    def store(place: str, *amounts: Floats) -> pd.DataFrame:
+        named = dict(zip(STOCK_COLUMNS[3:], amounts, strict=True))
+        about = {"item_id": truth.items.ids, "location_id": place, "snapshot_at": counted}
+        return pd.DataFrame(about | named)
+
+    counted = str(truth.days[-1])
+    main = store(MAIN_STORE, on_hand - split, truth.stock.on_order, owed, reserved)
+    second = store(SECOND_STORE, split, none, none, none)[split > 0]
+    both = pd.concat([main, second])
+    return both.sort_values(["item_id", "location_id"], ignore_index=True)

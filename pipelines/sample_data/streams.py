@@ -39,21 +39,6 @@ def logistic(values: Floats) -> Floats:
     return result
 
 
-def day_numbers(first: np.datetime64, days: int) -> Days:
-    """``days`` consecutive days from ``first``, shape (T,)."""
-    return np.arange(first.astype("datetime64[D]"), first.astype("datetime64[D]") + days)
-
-
 def day_of_year(days: Days) -> Ints:
     """Day of the year, 1 January = 1."""
     return (days - days.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) + 1
-
-
-def month_of(days: Days) -> Ints:
-    """Month, January = 1."""
-    return days.astype("datetime64[M]").astype(np.int64) % 12 + 1
-
-
-def day_of_month(days: Days) -> Ints:
-    """Day of the month, the first = 1."""
-    return (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1

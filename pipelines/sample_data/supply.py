@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.sample_data.families import FAMILIES
-from pipelines.sample_data.items import Items
+from pipelines.sample_data.items import FAMILIES, Items
 from pipelines.sample_data.streams import Bools, Floats, Ints, stream
 
 SHORTEST, LONGEST = 1, 110  # [days]
@@ -24,7 +23,7 @@ FRAILTY_VARIANCE, WEEK = 1 / 3, 7
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class StockHistory:
     """Outcome of the stock simulation.
 
     Attributes:
@@ -40,12 +39,12 @@ class Stock:
     on_order: Floats
 
 
-def lead_times(items: Items, dollar_rise: Floats, seed: int) -> Ints:
+def draw_lead_times(items: Items, dollar_rise: Floats, seed: int) -> Ints:
     """Lead time of an order placed on each day [days], 1 to 110, shape (N, T).
 
     Args:
         items: N items.
-        dollar_rise: See :func:`pipelines.sample_data.economy.dollar_rise`, shape (T,).
+        dollar_rise: See :func:`pipelines.sample_data.outside.dollar_rise`, shape (T,).
         seed: Of the draw.
     """
     rng = stream(seed, "lead times")
@@ -57,19 +56,14 @@ def lead_times(items: Items, dollar_rise: Floats, seed: int) -> Ints:
     abroad = items.imported[:, None]
     days *= np.exp(DOLLAR_EFFECT * abroad * dollar_rise)
     days += abroad * rng.gamma(*CUSTOMS, shape)
-    days[:, _strikes(shape[1], rng)] *= STRIKE_FACTOR
-    return _narrowed(np.clip(days, SHORTEST, LONGEST))
+    strikes = np.ones(shape[1])
+    for _ in range(rng.poisson(STRIKES_A_YEAR * shape[1] / 365.25)):
+        start = rng.integers(shape[1])
+        strikes[start : start + rng.integers(*STRIKE_DAYS)] = STRIKE_FACTOR
+    return _narrow(np.clip(days * strikes, SHORTEST, LONGEST))
 
 
-def _strikes(days: int, rng: np.random.Generator) -> Bools:
-    strike = np.zeros(days, dtype=bool)
-    for _ in range(rng.poisson(STRIKES_A_YEAR * days / 365.25)):
-        start = rng.integers(days)
-        strike[start : start + rng.integers(*STRIKE_DAYS)] = True
-    return strike
-
-
-def _narrowed(days: Floats) -> Ints:
+def _narrow(days: Floats) -> Ints:
     """Whole days, drawn towards the item's mean where they vary too much to plan with."""
     mean = days.mean(axis=1, keepdims=True)
     variation = days.std(axis=1, keepdims=True) / mean
@@ -78,14 +72,19 @@ def _narrowed(days: Floats) -> Ints:
     return whole.astype(np.int64)
 
 
-def reorder_points(items: Items, rate: Floats, lead: Ints) -> tuple[Floats, Floats]:
+def plan_orders(items: Items, rate: Floats, lead: Ints) -> tuple[Floats, Floats]:
     """What the planner works with: reorder point, shape (N, T), and order size, shape (N,).
 
     Mean and spread of the demand over the lead time come from the trailing half year's true
-    rate, with the variance of a compound Poisson law under weekly frailty.
+    rate (since the item's first day where that is shorter), with the variance of a compound
+    Poisson law under weekly frailty.
     """
     size, size_square = items.size_moments()
-    trailing = _trailing_mean(rate, RATE_DAYS)
+    total = np.cumsum(rate, axis=1)
+    before = np.zeros_like(total)
+    before[:, RATE_DAYS:] = total[:, :-RATE_DAYS]
+    age = np.arange(rate.shape[1]) - (rate > 0).argmax(axis=1)[:, None] + 1
+    trailing = (total - before) / np.clip(age, 1, RATE_DAYS)
     mean = trailing * size[:, None]
     variance = trailing * size_square[:, None] + WEEK * FRAILTY_VARIANCE * mean**2
     length = lead.mean(axis=1, keepdims=True) + REVIEW_DAYS
@@ -95,19 +94,9 @@ def reorder_points(items: Items, rate: Floats, lead: Ints) -> tuple[Floats, Floa
     return np.maximum(point, 1.0), np.maximum(order, items.pack)
 
 
-def _trailing_mean(rate: Floats, window: int) -> Floats:
-    """Mean over the last ``window`` days, or since the item's first day where that is shorter."""
-    total = np.cumsum(rate, axis=1)
-    before = np.zeros_like(total)
-    before[:, window:] = total[:, :-window]
-    age = np.arange(rate.shape[1]) - (rate > 0).argmax(axis=1)[:, None] + 1
-    mean: Floats = (total - before) / np.clip(age, 1, window)
-    return mean
-
-
 def simulate_stock(
     demand: Floats, point: Floats, order: Floats, lead: Ints, *, multiple: Ints, workday: Bools
-) -> Stock:
+) -> StockHistory:
     """Serve the demand from stock, day by day, under an (s, S) policy; what is short is lost.
 
     Args:
@@ -138,7 +127,7 @@ def simulate_stock(
         quantity = np.ceil(short / multiple) * multiple
         arriving[rows, day + lead[:, day]] += quantity
         on_order += quantity
-    return Stock(served, empty, on_hand, on_order)
+    return StockHistory(served, empty, on_hand, on_order)
 
 
 def lead_time_moments(lead: Ints) -> tuple[Floats, Floats]:

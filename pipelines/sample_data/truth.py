@@ -1,25 +1,37 @@
-"""The truth of a sample: what was asked for and why, before anything was lost or mistyped."""
+"""The truth of a sample: what was asked for and why, before anything was lost or mistyped.
+
+Demand comes as arrivals around an expected rate, each asking for some units at some site.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from ml.frequency import weekday
-from pipelines.sample_data import supply
-from pipelines.sample_data.demand import (
-    Arrivals,
-    Drivers,
-    daily_totals,
-    draw_arrivals,
-    expected_rate,
-    item_ramp,
-)
-from pipelines.sample_data.items import Items, draw_items
+from pipelines.sample_data.items import FAMILIES, Items, draw_items, whole_packs
 from pipelines.sample_data.lifecycle import Lifecycle, draw_lifecycle
-from pipelines.sample_data.streams import Bools, Days, Floats, Ints
-from pipelines.sample_data.world import World
+from pipelines.sample_data.streams import Bools, Days, Floats, Ints, stream
+from pipelines.sample_data.supply import (
+    StockHistory,
+    draw_lead_times,
+    plan_orders,
+    simulate_stock,
+)
+from pipelines.sample_data.world import DemandDrivers, World
 
+FRAILTY_SHAPE = 3.0  # weekly Gamma(3, 1/3): mean 1, so that arrivals are negative binomial
+HUMIDITY_WEIGHT = 0.5
 FRIDAY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Every single demand, in the order of item, day and arrival; arrays of shape (A,)."""
+
+    item: Ints
+    day: Ints
+    site: Ints
+    units: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +52,11 @@ class Truth:
     days: Days
     items: Items
     life: Lifecycle
-    drivers: Drivers
+    drivers: DemandDrivers
     rate: Floats
     arrivals: Arrivals
     lead_time: Ints
-    stock: supply.Stock
+    stock: StockHistory
 
     @property
     def launched(self) -> Bools:
@@ -55,13 +67,7 @@ class Truth:
     @property
     def demand(self) -> Floats:
         """Clean true demand [units/day], shape (N, T); NaN before the launch."""
-        units = daily_totals(self.arrivals, self.arrivals.units, self.rate.shape)
-        return np.where(self.launched, units, np.nan)
-
-    @property
-    def counts(self) -> Floats:
-        """Arrivals that happened, shape (N, T)."""
-        return daily_totals(self.arrivals, np.ones(len(self.arrivals.item)), self.rate.shape)
+        return np.where(self.launched, add_up(self.arrivals, self.rate.shape), np.nan)
 
     @property
     def expected(self) -> Floats:
@@ -75,11 +81,6 @@ class Truth:
         lost: Floats = np.nan_to_num(self.demand) - self.stock.served
         return lost
 
-    @property
-    def ramp(self) -> Floats:
-        """The 5G ramp that each item sees, 0 to 1, shape (N, T)."""
-        return item_ramp(self.items, self.drivers)
-
 
 def draw_truth(world: World, n_items: int) -> Truth:
     """Draw items, their demand and their stock in a given world."""
@@ -88,14 +89,52 @@ def draw_truth(world: World, n_items: int) -> Truth:
     items, life = draw_lifecycle(draw_items(n_items, seed), len(days), seed)
     rate = expected_rate(items, life, drivers)
     arrivals = draw_arrivals(items, rate, seed)
-    lead = supply.lead_times(items, world.dollar_rise, seed)
-    point, order = supply.reorder_points(items, rate, lead)
-    stock = supply.simulate_stock(
-        daily_totals(arrivals, arrivals.units, rate.shape),
-        point,
-        order,
-        lead,
-        multiple=items.pack,
-        workday=weekday(days) <= FRIDAY,
-    )
+    lead = draw_lead_times(items, world.dollar_rise, seed)
+    point, order = plan_orders(items, rate, lead)
+    workday = weekday(days) <= FRIDAY
+    demand = add_up(arrivals, rate.shape)
+    stock = simulate_stock(demand, point, order, lead, multiple=items.pack, workday=workday)
     return Truth(days, items, life, drivers, rate, arrivals, lead, stock)
+
+
+def expected_rate(items: Items, life: Lifecycle, drivers: DemandDrivers) -> Floats:
+    """Expected arrivals of each item and day, 0 before the launch [1/day], shape (N, T)."""
+    effects = np.array([(f.storm, f.humidity, f.fiveg) for f in FAMILIES])[items.family]
+    log_rate = np.log(items.rate)[:, None] + life.log_factor + drivers.log_calendar
+    log_rate += effects[:, :1] * drivers.storm
+    log_rate += HUMIDITY_WEIGHT * effects[:, 1:2] * drivers.humidity
+    log_rate += effects[:, 2:] * (items.site_share @ drivers.site_ramp)
+    rate: Floats = np.exp(log_rate)
+    rate[np.arange(rate.shape[1]) < life.launch[:, None]] = 0.0
+    return rate
+
+
+def draw_arrivals(items: Items, rate: Floats, seed: int) -> Arrivals:
+    """Arrivals of every item and day: Poisson around the rate times the week's frailty.
+
+    Args:
+        items: N items.
+        rate: Expected arrivals, shape (N, T).
+        seed: Of the draw.
+    """
+    rng = stream(seed, "arrivals")
+    n, t = rate.shape
+    frailty = rng.gamma(FRAILTY_SHAPE, 1 / FRAILTY_SHAPE, (n, t // 7 + 1))
+    counts = rng.poisson(rate * np.repeat(frailty, 7, axis=1)[:, :t])
+    item, day = (np.repeat(axis.ravel(), counts.ravel()) for axis in np.indices((n, t)))
+    logs = rng.normal(items.log_size[item], items.size_spread[item])
+    edges = items.site_share.cumsum(axis=1)
+    site = (rng.random(len(item))[:, None] > edges[item]).sum(axis=1)
+    return Arrivals(
+        item=item,
+        day=day,
+        site=np.minimum(site, edges.shape[1] - 1),
+        units=whole_packs(np.exp(logs), items.pack[item]),
+    )
+
+
+def add_up(arrivals: Arrivals, shape: tuple[int, ...]) -> Floats:
+    """Units of the arrivals by item and day, shape (N, T)."""
+    n, t = shape
+    sums = np.bincount(arrivals.item * t + arrivals.day, arrivals.units, minlength=n * t)
+    return sums.astype(float).reshape(n, t)

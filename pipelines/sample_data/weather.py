@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.sample_data.business_calendar import DAYS_A_YEAR
-from pipelines.sample_data.streams import Bools, Days, Floats, autoregressive, day_of_year, stream
+from pipelines.sample_data.streams import Days, Floats, autoregressive, day_of_year, stream
 
 HOME_CITY = "salvador_ba"
+DAYS_A_YEAR = 365.25
 STORM_QUANTILE = 0.98
 STORM_KERNEL = (1.0, 0.7, 0.45, 0.25, 0.1)
 HUMIDITY_DAYS = 60
@@ -22,7 +22,7 @@ SLOW_HUMIDITY = 2.0  # spread of the year-to-year swings of humidity [%]
 
 
 @dataclass(frozen=True, slots=True)
-class Season:
+class Wave:
     """A yearly wave: mean, half its height, and the day of the year of its peak."""
 
     mean: float
@@ -36,34 +36,34 @@ class Season:
 
 
 @dataclass(frozen=True, slots=True)
-class City:
+class CityClimate:
     """Climate of one city: seasons, and the day-to-day spread of what is not season."""
 
     name: str
-    temperature: Season  # [deg C]
-    humidity: Season  # [%]
-    wind: Season  # [km/h]
-    wet_share: Season  # share of days with rain
-    wet_rain: Season  # mean rain of a wet day [mm]
+    temperature: Wave  # [deg C]
+    humidity: Wave  # [%]
+    wind: Wave  # [km/h]
+    wet_share: Wave  # share of days with rain
+    wet_rain: Wave  # mean rain of a wet day [mm]
     spreads: tuple[float, float, float, float]  # temperature, humidity, wind, maximum above mean
     maximum_above_mean: float  # [deg C]
 
 
 CITIES = (
-    City("fortaleza_ce", Season(26.9, 0.7, 315), Season(76.3, 8.0, 100), Season(20.8, 5.0, 270),
-         Season(0.56, 0.38, 80), Season(5.4, 4.0, 80), (0.7, 4.0, 3.4, 0.7), 3.2),
-    City("recife_pe", Season(25.8, 1.4, 45), Season(78.5, 4.0, 165), Season(18.5, 2.0, 235),
-         Season(0.84, 0.07, 160), Season(4.9, 2.4, 160), (0.7, 4.6, 3.2, 0.5), 2.5),
-    City("rio_de_janeiro_rj", Season(23.9, 3.4, 40), Season(76.8, 1.8, 330), Season(16.6, 1.6, 280),
-         Season(0.45, 0.18, 0), Season(5.8, 2.5, 0), (2.1, 8.6, 4.2, 1.8), 4.6),
-    City("salvador_ba", Season(25.5, 1.5, 45), Season(77.8, 1.6, 125), Season(20.2, 1.8, 295),
-         Season(0.82, 0.04, 160), Season(4.7, 1.6, 125), (0.8, 5.2, 3.8, 0.65), 2.05),
-    City("sao_paulo_sp", Season(19.6, 3.0, 30), Season(77.7, 4.5, 50), Season(19.1, 1.9, 320),
-         Season(0.50, 0.33, 10), Season(6.0, 3.0, 5), (2.5, 9.0, 6.0, 1.9), 5.6),
+    CityClimate("fortaleza_ce", Wave(26.9, 0.7, 315), Wave(76.3, 8.0, 100), Wave(20.8, 5.0, 270),
+         Wave(0.56, 0.38, 80), Wave(5.4, 4.0, 80), (0.7, 4.0, 3.4, 0.7), 3.2),
+    CityClimate("recife_pe", Wave(25.8, 1.4, 45), Wave(78.5, 4.0, 165), Wave(18.5, 2.0, 235),
+         Wave(0.84, 0.07, 160), Wave(4.9, 2.4, 160), (0.7, 4.6, 3.2, 0.5), 2.5),
+    CityClimate("rio_de_janeiro_rj", Wave(23.9, 3.4, 40), Wave(76.8, 1.8, 330),
+         Wave(16.6, 1.6, 280), Wave(0.45, 0.18, 0), Wave(5.8, 2.5, 0), (2.1, 8.6, 4.2, 1.8), 4.6),
+    CityClimate("salvador_ba", Wave(25.5, 1.5, 45), Wave(77.8, 1.6, 125), Wave(20.2, 1.8, 295),
+         Wave(0.82, 0.04, 160), Wave(4.7, 1.6, 125), (0.8, 5.2, 3.8, 0.65), 2.05),
+    CityClimate("sao_paulo_sp", Wave(19.6, 3.0, 30), Wave(77.7, 4.5, 50), Wave(19.1, 1.9, 320),
+         Wave(0.50, 0.33, 10), Wave(6.0, 3.0, 5), (2.5, 9.0, 6.0, 1.9), 5.6),
 )  # fmt: skip
 
 
-def city_weather(city: City, days: Days, seed: int) -> dict[str, Floats]:
+def draw_weather(city: CityClimate, days: Days, seed: int) -> dict[str, Floats]:
     """Daily weather of one city by series name, each of shape (T,)."""
     rng = stream(seed, f"weather {city.name}")
     draws = rng.standard_normal((6, len(days)))
@@ -79,19 +79,18 @@ def city_weather(city: City, days: Days, seed: int) -> dict[str, Floats]:
         "temperature_avg_c": mean.round(1),
         "temperature_max_c": (mean + excess).round(1),
         "humidity_percent": np.clip(damp, 25, 100).round(1),
-        "precipitation_mm": _rain(city, days, wetness, rng),
+        "precipitation_mm": _draw_rain(city, days, wetness, rng),
         "wind_max_kmh": np.maximum(city.wind.on(days) + wind * own[2], 3).round(1),
     }
 
 
-def _rain(city: City, days: Days, wetness: Floats, rng: np.random.Generator) -> Floats:
+def _draw_rain(city: CityClimate, days: Days, wetness: Floats, rng: np.random.Generator) -> Floats:
     from scipy.stats import norm
 
     share = np.clip(city.wet_share.on(days), 0.02, 0.98)
-    wet: Bools = wetness > norm.ppf(1 - share)
     mean = np.maximum(city.wet_rain.on(days), 0.8)
     amounts = 0.5 + rng.gamma(RAIN_SHAPE, mean / RAIN_SHAPE)
-    return np.where(wet, amounts, 0.0).round(1)
+    return np.where(wetness > norm.ppf(1 - share), amounts, 0.0).round(1)
 
 
 def storm_series(rain_mm: Floats) -> Floats:

@@ -1,17 +1,60 @@
-"""What surrounds the items: weather, markets and the 5G roll-out, from a year before the demand."""
+"""What surrounds the items: calendar, weather, markets and 5G, from a year before the demand."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from pipelines.sample_data import economy, outside, weather
-from pipelines.sample_data.business_calendar import annual_sine, calendar_factor
-from pipelines.sample_data.demand import Drivers
-from pipelines.sample_data.rollout import site_ramps
-from pipelines.sample_data.streams import Days, Floats, day_numbers
+from ml.features.holiday_calendar import (
+    JULY,
+    carnival_days,
+    holiday_days,
+    month_of,
+    year_end,
+)
+from ml.frequency import weekday
+from pipelines.sample_data import outside, weather
+from pipelines.sample_data.streams import Days, Floats, day_of_year, logistic, stream
 
 LEAD_IN_DAYS = 365  # of the outside series before the first day of demand
+
+WEEKDAY_FACTORS = (1.0, 1.1, 1.15, 1.05, 1.0, 0.18, 0.06)
+CARNIVAL_FACTOR, CATCH_UP_FACTOR = 0.15, 1.35
+HOLIDAY_FACTOR, YEAR_END_FACTOR, JULY_FACTOR = 0.1, 0.5, 0.85
+SINE_AMPLITUDE = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Depot:
+    """A site that parts leave from, its pull on demand, and when 5G reaches its towers."""
+
+    site_id: str
+    weight: float
+    ramp_start: np.datetime64
+
+
+SITES = (
+    Depot("SSA-01", 3.0, np.datetime64("2022-07-01")),
+    Depot("SSA-02", 1.5, np.datetime64("2022-10-01")),
+    Depot("FEC-01", 1.2, np.datetime64("2023-09-01")),
+    Depot("LEM-01", 0.6, np.datetime64("2024-03-01")),
+    Depot("IOS-01", 0.8, np.datetime64("2024-07-01")),
+    Depot("VDC-01", 0.9, np.datetime64("2024-11-01")),
+    Depot("JUA-01", 0.7, np.datetime64("2025-05-01")),
+    Depot("BRA-01", 0.6, np.datetime64("2026-01-01")),
+)
+JITTER_DAYS = 45.0
+SCALES = (60.0, 120.0)  # [days]
+
+
+@dataclass(frozen=True, slots=True)
+class DemandDrivers:
+    """What moves all items: log calendar factor with the sine, storm and humidity, all (T,)."""
+
+    log_calendar: Floats
+    storm: Floats
+    humidity: Floats
+    site_ramp: Floats  # (K, T)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +80,17 @@ class World:
 
     @property
     def dollar_rise(self) -> Floats:
-        """Rise of the dollar over 60 days, see :func:`economy.dollar_rise`, shape (T,)."""
-        rise = economy.dollar_rise(self.levels["usd_brl"], self.all_days)
+        """Rise of the dollar over 60 days, see :func:`outside.dollar_rise`, shape (T,)."""
+        rise = outside.dollar_rise(self.levels["usd_brl"], self.all_days)
         return rise[-len(self.days) :]
 
-    def drivers(self) -> Drivers:
+    def drivers(self) -> DemandDrivers:
         """What moves all items on the days of demand."""
         home = self.cities[weather.HOME_CITY]
         humid = home["humidity_percent"][LEAD_IN_DAYS - weather.HUMIDITY_DAYS + 1 :]
-        return Drivers(
-            log_calendar=np.log(calendar_factor(self.days)) + annual_sine(self.days),
+        sine = SINE_AMPLITUDE * np.sin(2 * np.pi * day_of_year(self.days) / weather.DAYS_A_YEAR)
+        return DemandDrivers(
+            log_calendar=np.log(calendar_factor(self.days)) + sine,
             storm=weather.storm_series(home["precipitation_mm"][LEAD_IN_DAYS:]),
             humidity=weather.humidity_load(humid),
             site_ramp=site_ramps(self.days, self.seed),
@@ -54,17 +98,40 @@ class World:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """``climate``, ``economic`` and ``anatel_5g``, as far as published by the last day."""
-        last, seed = self.all_days[-1], self.seed
         dollar = self.levels["usd_brl"]
         return {
-            "climate": outside.climate_table(self.cities, self.all_days, last, seed),
-            "economic": outside.economic_table(dollar, self.all_days, last, seed),
-            "anatel_5g": outside.anatel_table(self.all_days, last, seed),
+            "climate": outside.climate_table(self.cities, self.all_days, self.seed),
+            "economic": outside.economic_table(dollar, self.all_days, self.seed),
+            "anatel_5g": outside.anatel_table(self.all_days, self.seed),
         }
 
 
 def draw_world(first: np.datetime64, days: int, seed: int) -> World:
     """The world of ``days`` days from ``first``; it does not depend on the items."""
-    all_days = day_numbers(first.astype("datetime64[D]") - LEAD_IN_DAYS, LEAD_IN_DAYS + days)
-    cities = {city.name: weather.city_weather(city, all_days, seed) for city in weather.CITIES}
-    return World(all_days, cities, economy.markets(all_days, seed), seed)
+    start = first.astype("datetime64[D]") - LEAD_IN_DAYS
+    all_days = np.arange(start, start + LEAD_IN_DAYS + days)
+    cities = {city.name: weather.draw_weather(city, all_days, seed) for city in weather.CITIES}
+    return World(all_days, cities, outside.draw_markets(all_days, seed), seed)
+
+
+def calendar_factor(days: Days) -> Floats:
+    """Multiplier of the rate on each day, the yearly sine apart, shape (T,)."""
+    factor = np.asarray(WEEKDAY_FACTORS)[weekday(days)]
+    carnival, catch_up = carnival_days(days)
+    factor[carnival] *= CARNIVAL_FACTOR
+    factor[catch_up] *= CATCH_UP_FACTOR
+    factor[holiday_days(days)] *= HOLIDAY_FACTOR
+    factor[year_end(days)] *= YEAR_END_FACTOR
+    factor[month_of(days) == JULY] *= JULY_FACTOR
+    return factor
+
+
+def site_ramps(days: Days, seed: int) -> Floats:
+    """How far 5G has come around each site, 0 to 1, shape (K, T)."""
+    rng = stream(seed, "5G sites")
+    ramps = []
+    for site in SITES:
+        scale = rng.uniform(*SCALES)
+        middle = rng.normal(outside.MIDDLE * scale, JITTER_DAYS)
+        ramps.append(logistic(((days - site.ramp_start).astype(float) - middle) / scale))
+    return np.stack(ramps)

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 from holidays import country_holidays
 
+from pipelines.sample_data.items import FAMILIES
+
 CARNIVAL_MONDAYS = np.array(["2024-02-12", "2025-03-03", "2026-02-16"], dtype="datetime64[D]")
 TABLE = {
     "day": {"intermittent": 0.69, "lumpy": 0.31},
@@ -91,7 +93,7 @@ def pairwise_products(truth):
     storm = weekly(truth.drivers.storm[None])[0]
     effects = np.array([family_effects(truth, "storm")]).T
     calm_rate = weekly(truth.rate * np.exp(-effects * truth.drivers.storm))
-    counts = weekly(truth.counts)
+    counts = weekly(counts_of(truth))
     z = (counts - calm_rate) / np.sqrt(calm_rate + calm_rate**2 / 3 + 1e-9)
     z[calm_rate < 1e-6] = 0.0
     n = len(z)
@@ -103,7 +105,7 @@ def test_carnival_is_quiet_and_the_days_after_it_catch_up(truths):
     # Factors .15 on Monday to Wednesday, 1.35 on Thursday to Saturday; storms blur single years.
     dips, rebounds = [], []
     for truth in truths:
-        per_day = truth.counts.sum(axis=0)
+        per_day = counts_of(truth).sum(axis=0)
         for monday in np.flatnonzero(np.isin(truth.days, CARNIVAL_MONDAYS)):
             weeks = [per_day[monday + 7 * k :][:6] for k in (-4, -3, -2, 2, 3, 4)]
             ratio = per_day[monday : monday + 6] / np.mean(weeks, axis=0)
@@ -136,7 +138,7 @@ def test_a_poisson_regression_finds_the_weather_effects(truth, effect, weight):
     chosen = (true >= 0.35) & ~np.isin(truth.items.ids, list(truth.life.events["item_id"]))
     drivers = np.column_stack([truth.drivers.storm, truth.drivers.humidity])
     design = np.column_stack([calendar_design(truth.days), drivers])
-    counts = truth.counts[chosen].sum(axis=0)
+    counts = counts_of(truth)[chosen].sum(axis=0)
     fit = sm.GLM(counts, design, family=sm.families.Poisson()).fit(scale="X2")
     at = {"storm": -2, "humidity": -1}[effect]
     mean_effect = weight * np.average(true[chosen], weights=truth.items.rate[chosen])
@@ -151,7 +153,7 @@ def test_a_poisson_regression_finds_that_storms_stop_structural_work(truths):
     designs, counts = [], []
     for truth in truths:
         negative = np.array(family_effects(truth, "storm")) < 0
-        counts.append(truth.counts[negative].sum(axis=0))
+        counts.append(counts_of(truth)[negative].sum(axis=0))
         drivers = np.column_stack([truth.drivers.storm, truth.drivers.humidity])
         designs.append(np.column_stack([calendar_design(truth.days), drivers]))
     model = sm.GLM(np.concatenate(counts), np.vstack(designs), family=sm.families.Poisson())
@@ -164,10 +166,13 @@ def test_a_poisson_regression_finds_the_5g_effect(truth):
 
     fiveg = np.array(family_effects(truth, "fiveg")) >= 0.3
     eventful = np.isin(truth.items.ids, list(truth.life.events["item_id"]))
-    busy = truth.counts.sum(axis=1) >= 30
+    busy = counts_of(truth).sum(axis=1) >= 30
     chosen = np.flatnonzero(fiveg & ~eventful & busy)
     quarters = np.arange(len(truth.days)) // 92
-    counts, ramp = (sums(values[chosen], quarters) for values in (truth.counts, truth.ramp))
+    counts, ramp = (
+        sums(values[chosen], quarters)
+        for values in (counts_of(truth), (truth.items.site_share @ truth.drivers.site_ramp))
+    )
     ramp /= np.bincount(quarters)
     item, quarter = (axis.ravel() for axis in np.indices(counts.shape))
     design = np.column_stack([np.eye(len(chosen))[item], np.eye(quarters[-1] + 1)[quarter][:, 1:]])
@@ -175,6 +180,13 @@ def test_a_poisson_regression_finds_the_5g_effect(truth):
     fit = sm.GLM(counts.ravel(), design, family=sm.families.Poisson()).fit(scale="X2")
     assert fit.params[-1] / fit.bse[-1] > 3
     assert 0.1 < fit.params[-1] < 0.8
+
+
+def counts_of(truth):
+    """Arrivals of each item and day, shape (N, T)."""
+    counts = np.zeros(truth.rate.shape)
+    np.add.at(counts, (truth.arrivals.item, truth.arrivals.day), 1)
+    return counts
 
 
 def weekly(values):
@@ -188,8 +200,6 @@ def sums(values, periods):
 
 
 def family_effects(truth, name):
-    from pipelines.sample_data.families import FAMILIES
-
     return [getattr(FAMILIES[f], name) for f in truth.items.family]
 
 

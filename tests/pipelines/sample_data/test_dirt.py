@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.sample_data.dirt import plant_dirt
-from pipelines.sample_data.item_dirt import plant_item_dirt
+from pipelines.sample_data.dirt import plant_dirt, plant_item_dirt
+from pipelines.sample_data.items import FAMILIES
 
 COLUMNS = ["item_id", "date", "site_id", "quantity", "is_stockout"]
 FIELD = {
@@ -111,7 +111,7 @@ def test_changed_cells_of_the_item_file_are_all_listed(sample):
         where = restored["item_id"] == row.item_id
         assert restored.loc[where, row.column].item() == row.written
         restored.loc[where, row.column] = row.true
-    assert set(restored["family"]) == {family.name for family in sample.families}
+    assert set(restored["family"]) == {family.name for family in FAMILIES}
     again, _ = plant_item_dirt(restored, 0)
     pd.testing.assert_frame_equal(again, sample.items)
 

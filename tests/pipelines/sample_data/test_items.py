@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from pipelines.sample_data import generate
-from pipelines.sample_data.families import FAMILIES
+from pipelines.sample_data.items import FAMILIES
 
 
 def test_families_and_tiers_have_their_shares_to_the_nearest_item(truth):

@@ -5,7 +5,7 @@ import pytest
 
 from ml.contracts.base import check
 from ml.contracts.outside import ANATEL_5G, CLIMATE, ECONOMIC
-from pipelines.sample_data.business_calendar import carnival_days, holiday_days
+from ml.features.holiday_calendar import carnival_days, holiday_days
 from pipelines.sample_data.weather import humidity_load, storm_series
 
 

@@ -20,7 +20,7 @@ def test_lead_times_stay_plannable(truths):
 
 
 def test_lead_times_follow_their_family(truth):
-    from pipelines.sample_data.families import FAMILIES
+    from pipelines.sample_data.items import FAMILIES
 
     names = [FAMILIES[f].name for f in truth.items.family]
     means = truth.lead_time.mean(axis=1)
