@@ -13,8 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipelines.publish.local_version import LocalVersion, newest_local
-from pipelines.publish.publishing import publish
+from pipelines.publish.publishing import LocalVersion, newest_local, publish
 from pipelines.publish.s3_store import S3Store
 from pipelines.publish.s3_target import S3Target, checked_target
 from tests.pipelines.publish.servers import Server, start_minio

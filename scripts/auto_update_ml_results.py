@@ -27,7 +27,7 @@ def run(
     """
     with exit_on_error():
         require_ml_processing()
-        from pipelines.nightly.command import night
+        from pipelines.nightly.night import night
 
         code, line = night(to, results)
         typer.echo(line, err=bool(code))

@@ -40,8 +40,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def survive_power_cuts(
-    job, place, result, *, arguments=(), sample=None, seed=20261121, spared=(), meanwhile=None
-):
+    job, place, result, *, arguments=(), sample=None, seed=20261121, spared=(), meanwhile=None,
+    cut=True,
+):  # fmt: skip
     """Cut the power at every step of a job, or at a sample of them; how many cuts that were.
 
     Args:
@@ -53,6 +54,7 @@ def survive_power_cuts(
         seed: Of the sample.
         spared: Patterns of file names that are not emptied.
         meanwhile: Called with the place after each cut, before the job is run again.
+        cut: Without it the job is killed and no more: what was written stays.
     """
     start = place.with_name(f"{place.name}-start")
     shutil.copytree(place, start, symlinks=True)
@@ -67,10 +69,11 @@ def survive_power_cuts(
             shutil.rmtree(place)
             shutil.copytree(start, place, symlinks=True)
             before = contents(place)
-            cut = workshop.run(place, arguments, step=step)
+            died = workshop.run(place, arguments, step=step)
             where = f"power cut before step {step} of {len(steps)}, {steps[step]}"
-            assert cut["code"] in (DIED, 0), f"{where}: fails before it:\n{cut['error']}"
-            lost = empty_unflushed(place, before | set(map(tuple, cut["flushed"])), spared)
+            assert died["code"] in (DIED, 0), f"{where}: fails before it:\n{died['error']}"
+            safe = before | set(map(tuple, died["flushed"]))
+            lost = empty_unflushed(place, safe, spared) if cut else []
             where += f" (emptied: {', '.join(lost) or 'nothing'})"
             if meanwhile:
                 meanwhile(place)

@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from ml import errors
+from ml.artifacts import errors as store_errors
 from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.artifacts.version import (
     Provenance,
@@ -38,7 +39,6 @@ from pipelines.intake.quarantine import SCHEMA as QUARANTINE
 from pipelines.intake.quarantine import Reason
 from pipelines.intake.read_tables import process_files
 from pipelines.intake.request import ReadingRequest
-from pipelines.publish import errors as store_errors
 from pipelines.publish.policies import policies
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

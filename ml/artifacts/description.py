@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.artifacts.documents import checked_day, to_bytes
-from ml.artifacts.parquet_file import DatasetFile
+from ml.artifacts.manifest import DatasetFile
 from ml.artifacts.staging import Staged
 from ml.contracts.base import Contract
 from ml.durable import disk_errors, make_folder, write_new

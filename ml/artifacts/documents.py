@@ -1,19 +1,34 @@
-"""Reading and writing the JSON documents of a version with the care that outside files need."""
+"""Reading and writing the JSON documents of a version with the care that outside files need.
+
+A document that only a newer program can read says so by its format. Within a format, keys that
+this program does not know are passed over.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import date
-from pathlib import Path
-from typing import Any
+from functools import cache
+from typing import Annotated, Any, TypeVar, cast
 
-from ml.errors import PublishError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
+
+from ml.artifacts.errors import StoreRefusedError, VerificationError
+from ml.artifacts.keys import checked_version_id
 
 FORMAT = 1
 MAX_BYTES = 1 << 20  # a record of the log has about five thousand
+Document = TypeVar("Document")
 
 
-class UnknownFormatError(PublishError):
-    """A sound document that only a newer program can read."""
+def checked_day(text: str) -> str:
+    """An ISO day, as ``as_of`` has to be one: such texts order as the days do."""
+    if date.fromisoformat(text).isoformat() != text:
+        raise ValueError(f"not a day as YYYY-MM-DD: {text!r}")
+    return text
+
+
+Day = Annotated[str, AfterValidator(checked_day)]
+VersionId = Annotated[str, AfterValidator(checked_version_id)]
 
 
 def to_bytes(document: Mapping[str, Any]) -> bytes:
@@ -25,51 +40,43 @@ def to_bytes(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def from_bytes(data: bytes, *, where: str) -> dict[str, Any]:
-    """A document that this program can read.
+def parse(kind: type[Document], data: bytes, *, where: str) -> Document:
+    """A document as a dataclass, whose annotations are checked.
+
+    Args:
+        kind: The dataclass.
+        data: The document's bytes.
+        where: What it is, for messages.
 
     Raises:
-        UnknownFormatError: It is of a format that this program does not know.
-        PublishError: It is no JSON object.
+        StoreRefusedError: It is of a format that this program does not know.
+        VerificationError: It is no JSON object, or lacks what the dataclass needs.
     """
     try:
         document = json.loads(data)
     except ValueError as error:
-        raise PublishError(
+        raise VerificationError(
             f"{where}: not readable as JSON ({error}). The file is damaged."
         ) from None
     if not isinstance(document, dict):
-        raise PublishError(f"{where}: not a JSON object. The file is damaged.")
+        raise VerificationError(f"{where}: not a JSON object. The file is damaged.")
     needed = (document.get("format"), document.get("min_reader", FORMAT))
     if needed[0] != FORMAT or not isinstance(needed[1], int) or needed[1] > FORMAT:
-        raise UnknownFormatError(
+        raise StoreRefusedError(
             f"{where}: has format {needed[0]!r} for readers from {needed[1]!r} on, this program "
             f"reads format {FORMAT}. Update the program."
         )
-    return document
-
-
-def read_bytes(path: Path, *, where: str, limit: int = MAX_BYTES) -> bytes:
-    """The bytes of a document, unless there are suspiciously many.
-
-    Raises:
-        PublishError: It is missing or larger than any document of ours.
-    """
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise PublishError(
-                f"{where}: has {size} bytes, such a document has at most {limit}. It is damaged."
-            )
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise PublishError(f"{where}: is missing.") from None
-    except OSError as error:
-        raise PublishError(f"{where}: cannot be read ({error.strerror}).") from None
+        parsed: Document = _adapter(cast("Hashable", kind)).validate_python(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise VerificationError(
+            f"{where}: not a {kind.__name__} ({place}: {first['msg']}). The file is damaged."
+        ) from None
+    return parsed
 
 
-def checked_day(text: str) -> str:
-    """An ISO day, as ``as_of`` has to be one: such texts order as the days do."""
-    if date.fromisoformat(text).isoformat() != text:
-        raise ValueError(f"not a day as YYYY-MM-DD: {text!r}")
-    return text
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

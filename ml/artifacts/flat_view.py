@@ -1,123 +1,117 @@
-"""The documented plain names: copies of the newest version's files, refreshed after it.
+"""The documented plain names: copies of the newest version's files, written after its commit.
 
 Each file is replaced as a whole, the set is not: who needs one set follows the pointer.
 """
 
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ml.artifacts import keys
-from ml.artifacts.commit_log import CommitRecord, newest_commit, read_record
-from ml.artifacts.documents import read_bytes
-from ml.artifacts.manifest import ManifestFile, read_manifest
-from ml.artifacts.staging import scratch_path
-from ml.durable import (
-    copy_new,
-    disk_errors,
-    make_folder,
-    remove,
-    replace,
-    sha256_of,
-    write_new,
-)
-from ml.errors import PublishError
-from ml.locks import hold
+from ml.artifacts.errors import VerificationError
+from ml.artifacts.keys import DATASET_FOLDERS, date_of, version_key
+from ml.artifacts.log import CommitRecord, newest, read_record
+from ml.artifacts.manifest import ManifestFile, stored_manifest
+from ml.artifacts.store import Body, Store, holds, in_parallel
+from ml.durable import NewFile, sha256_of
 
-LAGGING = (
-    "The version is committed and whole, but pointer or flat view lag behind it; correct that, "
-    "the next run mends them."
-)
-VIEW_LOCK = ".view.lock"
-_DATED = re.compile(r"(.+)_([0-9]{4}-[0-9]{2}-[0-9]{2})(_metadata\.json|\.parquet)")
+_DATED = re.compile(r"_([0-9]{4}-[0-9]{2}-[0-9]{2})(_metadata\.json|\.parquet)")
 
 
-def repair_flat_view(results: Path) -> list[str]:
-    """Bring pointer and flat view to the newest commit; does nothing where they are.
+def refresh(
+    store: Store, head: CommitRecord, local: Path | None = None, streams: int = 1
+) -> tuple[CommitRecord, list[str]]:
+    """Bring the flat view to the newest version; does nothing where it is.
+
+    Args:
+        store: The store.
+        head: The newest record.
+        local: A results folder on this disk; what it holds need not be fetched from the store.
+        streams: Files written at a time.
 
     Returns:
-        The keys written or removed.
+        The record that the view shows, which is a later one if others published meanwhile, and
+        the keys written or removed.
 
     Raises:
-        PublishError: A file of the version is damaged, or the disk refused.
+        VerificationError: A file of the version is damaged.
     """
-    with (
-        disk_errors(f"refreshing the flat view of '{results}'", LAGGING),
-        hold(results, name=VIEW_LOCK, wait=True),
-    ):
-        newest = newest_commit(results)
-        if newest is None:
-            return []
-        changed = _refresh_pointer(results, newest)
-        wanted = _wanted(results, newest)
-        for key, file in sorted(wanted.items()):
-            if not _is(results / key, file):
-                _put(results, key, file)
-                changed.append(key)
-        return changed + _withdraw(results, wanted, newest)
+
+    def write(item: tuple[str, ManifestFile | None]) -> str | None:
+        key, file = item
+        if file is None:
+            store.remove(key)
+            return key
+        if holds(store, key, size=file.bytes, sha256=file.sha256):
+            return None
+        with _content(store, file, local) as body:
+            store.put(key, body)
+        return key
+
+    changed: list[str] = []
+    while True:
+        keys = in_parallel(streams, write, sorted(wanted(store, head).items()))
+        changed += [key for key in keys if key]
+        latest = newest(store)
+        if latest is None or latest.seq == head.seq:
+            return head, changed
+        head = latest
 
 
-def _refresh_pointer(results: Path, newest: CommitRecord) -> list[str]:
-    pointer = results / keys.POINTER
-    record = keys.commit_key(newest.seq)
-    data = read_bytes(results / record, where=record)
-    if pointer.is_file() and pointer.read_bytes() == data:
-        return []
-    make_folder(pointer.parent)
-    new = scratch_path(results)
-    write_new(new, data)
-    replace(new, pointer)
-    return [keys.POINTER]
+def wanted(store: Store, head: CommitRecord) -> dict[str, ManifestFile | None]:
+    """The flat keys and the file that each has to hold, ``None`` for those that have to go.
 
-
-def _wanted(results: Path, newest: CommitRecord) -> dict[str, ManifestFile]:
-    """The flat keys: the newest whole version's, and over them the partial ones since."""
-    layers = [newest]
+    They are the newest whole version's files, and over them those of partial ones since. Names of
+    the same or later days that these have not, from a run before or a version taken back, would
+    mix two versions: they go where the store lets them, and otherwise later days show the newest.
+    """
+    layers = [head]
     while layers[-1].partial and layers[-1].parent:
-        layers.append(read_record(results, layers[-1].parent))
-    wanted: dict[str, ManifestFile] = {}
+        layers.append(read_record(store, layers[-1].parent))
+    files: dict[str, ManifestFile | None] = {}
     for record in reversed(layers):
-        manifest = read_manifest(results, record.version_id, sha256=record.manifest_sha256)
-        base = f"{keys.version_key(record.version_id)}/"
-        wanted |= {file.path.removeprefix(base): file for file in manifest.files}
-    return wanted
+        manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
+        base = f"{version_key(record.version_id)}/"
+        files |= {file.path.removeprefix(base): file for file in manifest.files}
+    since, day = (date_of(record.version_id) for record in (layers[-1], head))
+    others: dict[str, ManifestFile | None] = {}
+    for name, key, found, suffix in _dated(store, since):
+        same = files.get(f"{name}_{day}{suffix}")
+        if key not in files and (store.withdraws or (same and found > day)):
+            others[key] = None if store.withdraws else same
+    return files | others
 
 
-def _is(path: Path, file: ManifestFile) -> bool:
-    return path.is_file() and path.stat().st_size == file.bytes and sha256_of(path) == file.sha256
+def _dated(store: Store, since: str) -> Iterator[tuple[str, str, str, str]]:
+    """Flat files of a day and later: dataset with its folder, key, day, what the name ends in."""
+    for dataset, folder in DATASET_FOLDERS.items():
+        name = f"{folder}/{dataset}"
+        for entry in store.listing(f"{name}_", after=f"{name}_{since}"):
+            match = _DATED.fullmatch(entry.key.removeprefix(name))
+            if match is not None:
+                yield name, entry.key, match[1], match[2]
 
 
-def _put(results: Path, key: str, file: ManifestFile) -> None:
-    target = results / key
-    make_folder(target.parent)
-    new = scratch_path(results)
-    if copy_new(results / file.path, new) != (file.bytes, file.sha256):
-        remove(new)
-        raise PublishError(
-            f"{file.path}: verification failed, its content is not what the manifest says; the "
-            f"flat view was left as it was. Restore the version or run again."
-        )
-    replace(new, target)
+@contextmanager
+def _content(store: Store, file: ManifestFile, local: Path | None) -> Iterator[Body]:
+    path = None if local is None else local / file.path
+    if path is not None and path.is_file() and sha256_of(path) == file.sha256:
+        yield Body(path, file.bytes, file.sha256)
+        return
+    with tempfile.TemporaryDirectory(prefix="previsor-") as folder:
+        yield fetch(store, file, Path(folder, "object"))
 
 
-def _withdraw(results: Path, wanted: dict[str, ManifestFile], newest: CommitRecord) -> list[str]:
-    """Remove what an earlier run of the same day (or a later one, taken back) left there.
+def fetch(store: Store, file: ManifestFile, path: Path) -> Body:
+    """Bring an object to a new file on this disk.
 
-    Otherwise the folders would mix two versions of one day. Earlier days stay.
+    Raises:
+        VerificationError: Its content is not what the manifest says.
     """
-    oldest = min((day for key in wanted if (day := _day_of(key))), default=None)
-    since = oldest or keys.date_of(newest.version_id)
-    changed = []
-    for dataset, folder in keys.DATASET_FOLDERS.items():
-        for path in sorted((results / folder).glob(f"{dataset}_*")):
-            key = f"{folder}/{path.name}"
-            if key not in wanted and (_day_of(key, dataset) or "") >= since:
-                remove(path)
-                changed.append(key)
-    return changed
-
-
-def _day_of(key: str, dataset: str | None = None) -> str | None:
-    match = _DATED.fullmatch(key.rsplit("/", 1)[-1])
-    if match is None or (dataset is not None and match[1] != dataset):
-        return None
-    return match[2]
+    with NewFile(path) as new:
+        for block in store.get(file.path, limit=file.bytes):
+            new.write(block)
+    if (new.size, new.sha256) != (file.bytes, file.sha256):
+        raise VerificationError(f"{store.name}: {file.path}: other content than was published.")
+    return Body(path, new.size, new.sha256)

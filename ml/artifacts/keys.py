@@ -8,7 +8,7 @@ import re
 from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 
-from ml.errors import PublishError
+from ml.artifacts.errors import VerificationError
 
 DATASET_FOLDERS = {
     "forecasts": "forecasts",
@@ -52,6 +52,16 @@ def version_id(started: datetime, inputs_hash: str, *, taken: Container[str] = (
     return name
 
 
+def checked_version_id(text: str) -> str:
+    """The text, if it is the id of a version.
+
+    Raises:
+        ValueError: It is not.
+    """
+    date_of(text)
+    return text
+
+
 def is_version_id(text: str) -> bool:
     """Whether the text has the form of a version's id, its date being a real one."""
     try:
@@ -81,14 +91,14 @@ def valid_key(key: str) -> bool:
     )
 
 
-def checked_key(key: object, *, below: str, where: str) -> str:
+def checked_key(key: str, *, below: str, where: str) -> str:
     """A key read from a document, refused unless it is valid and in the folder it has to be in.
 
     Raises:
-        PublishError: It is not; the document was damaged or made by somebody else.
+        VerificationError: It is not; the document was damaged or made by somebody else.
     """
-    if not isinstance(key, str) or not valid_key(key) or not key.startswith(f"{below}/"):
-        raise PublishError(
+    if not valid_key(key) or not key.startswith(f"{below}/"):
+        raise VerificationError(
             f"{where}: names the file {key!r}, which is no key below '{below}/'. The document is "
             f"damaged; take the version before it."
         )

@@ -2,19 +2,49 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ml.artifacts.dataset_file import DatasetFile
-from ml.artifacts.documents import FORMAT, checked_day, from_bytes, read_bytes, to_bytes
-from ml.artifacts.keys import MANIFEST, checked_key, is_version_id, version_key
+from ml.artifacts.documents import FORMAT, Day, VersionId, checked_day, parse, to_bytes
+from ml.artifacts.errors import VerificationError
+from ml.artifacts.keys import MANIFEST, checked_key, version_key
 from ml.artifacts.staging import Staged
+from ml.artifacts.store import Store, read_small
 from ml.durable import disk_errors, sha256_of, write_new
-from ml.errors import PublishError, first_few
+from ml.errors import first_few
 
 METADATA = "metadata"  # dataset of the JSON documents
 MAX_BYTES = 16 << 20  # thousands of files, and a run described at length
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """A Parquet file just written.
+
+    Attributes:
+        path: Where it lies.
+        dataset: Name of its contract.
+        rows: Number of rows.
+        bytes: Size of the file.
+        sha256: Of the file's bytes.
+        content_sha256: Of what it says; equal for equal inputs and seed.
+        schema_sha256: Of its columns.
+        items: Different ``item_id``; ``None`` if the key has none.
+        min_ds: First ``ds``, an ISO day; ``None`` without rows or without that column.
+        max_ds: Last ``ds``.
+    """
+
+    path: Path
+    dataset: str
+    rows: int
+    bytes: int
+    sha256: str
+    content_sha256: str
+    schema_sha256: str
+    items: int | None
+    min_ds: str | None
+    max_ds: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +87,17 @@ class Manifest:
         sha256: Of the manifest's own bytes.
     """
 
-    version_id: str
-    as_of: str
+    version_id: VersionId
+    as_of: Day
     partial: bool
     run: Mapping[str, Any]
     files: tuple[ManifestFile, ...]
-    sha256: str
+    sha256: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files but the manifest."""
+        return sum(file.bytes for file in self.files)
 
     @property
     def datasets(self) -> dict[str, list[ManifestFile]]:
@@ -134,82 +169,50 @@ def _refuse_unlisted(staged: Staged, entries: list[ManifestFile]) -> None:
         raise ValueError(f"files and list of {staged.version_id} differ in {first_few(list(odd))}")
 
 
-def parse_manifest(data: bytes, version: str) -> Manifest:
+def parse_manifest(data: bytes, version: str, *, place: str = "") -> Manifest:
     """A manifest from its bytes, with every key in it checked.
 
+    Args:
+        data: Its bytes.
+        version: Of which it has to be.
+        place: The store, for messages.
+
     Raises:
-        PublishError: It is damaged, of another version or of a format not known here.
+        StoreRefusedError: It is of a format not known here.
+        VerificationError: It is damaged or of another version.
     """
-    where = version_key(version, MANIFEST)
-    document = from_bytes(data, where=where)
-    try:
-        files = tuple(_parsed(entry, version, where) for entry in document["files"])
-        manifest = Manifest(
-            version_id=document["version_id"],
-            as_of=checked_day(document["as_of"]),
-            partial=bool(document["partial"]),
-            run=document["run"],
-            files=files,
-            sha256=hashlib.sha256(data).hexdigest(),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise PublishError(f"{where}: not a manifest ({error!r}). The file is damaged.") from None
-    if len({file.path for file in files}) != len(files):
-        raise PublishError(f"{where}: names a file twice. The file is damaged.")
+    where = f"{place}: {version_key(version, MANIFEST)}".removeprefix(": ")
+    manifest = parse(Manifest, data, where=where)
+    for file in manifest.files:
+        checked_key(file.path, below=version_key(version), where=where)
+    if len({file.path for file in manifest.files}) != len(manifest.files):
+        raise VerificationError(f"{where}: names a file twice. The file is damaged.")
     if manifest.version_id != version:
-        raise PublishError(f"{where}: is of version {manifest.version_id!r}. Restore the folder.")
-    return manifest
+        raise VerificationError(f"{where}: is of version {manifest.version_id!r}. Restore it.")
+    return replace(manifest, sha256=hashlib.sha256(data).hexdigest())
 
 
-def _parsed(entry: Mapping[str, Any], version: str, where: str) -> ManifestFile:
-    names = [field.name for field in fields(ManifestFile)]
-    file = ManifestFile(**{name: entry[name] for name in names})
-    checked_key(file.path, below=version_key(version), where=where)
-    if not isinstance(file.bytes, int) or not isinstance(file.sha256, str):
-        raise TypeError(f"size or hash of {file.path}")
-    return file
-
-
-def read_manifest(results: Path, version: str, *, sha256: str | None = None) -> Manifest:
-    """The manifest of a version in ``versions/``.
+def stored_manifest(
+    store: Store, version: str, *, sha256: str | None = None, at: str | None = None
+) -> Manifest:
+    """The manifest of a version in a store, every key in it checked.
 
     Args:
-        results: The results folder.
+        store: The store.
         version: Id of the version.
-        sha256: What its bytes must hash to, as the commit record says.
+        sha256: What its bytes must hash to, as the commit says.
+        at: Folder that the version lies in instead of its own, while it is staged.
 
     Raises:
-        PublishError: It is missing, damaged, or not the one that was committed.
+        VerificationError: It is missing, damaged or not the one that was committed.
     """
-    where = version_key(version, MANIFEST)
-    if not is_version_id(version):
-        raise PublishError(
-            f"{version!r} is not the id of a version, as 20261120T021503Z-1a2b3c4d is."
-        )
-    data = read_bytes(results / where, where=where, limit=MAX_BYTES)
-    manifest = parse_manifest(data, version)
+    key = f"{at or version_key(version)}/{MANIFEST}"
+    data = read_small(store, key, limit=MAX_BYTES)
+    manifest = parse_manifest(data, version, place=store.name)
     if sha256 is not None and manifest.sha256 != sha256:
-        raise PublishError(
-            f"{where}: has sha256 {manifest.sha256[:12]}…, its commit says {sha256[:12]}…: it was "
-            f"changed after it was committed. Restore the folder or run again."
+        raise VerificationError(
+            f"{store.name}: {key} has sha256 {manifest.sha256[:12]}…, its commit says "
+            f"{sha256[:12]}…: it was changed after it was committed. Restore it, or take another "
+            f"version."
         )
     return manifest
-
-
-def folder_problems(folder: Path, manifest: Manifest) -> list[str]:
-    """What a folder lacks of, has too much of, or has different from its manifest."""
-    base = version_key(manifest.version_id)
-    problems = []
-    for file in manifest.files:
-        path = folder / file.path.removeprefix(f"{base}/")
-        if not path.is_file():
-            problems.append(f"{file.path}: missing")
-        elif (size := path.stat().st_size) != file.bytes:
-            problems.append(f"{file.path}: {size} bytes, {file.bytes} expected")
-        elif sha256_of(path) != file.sha256:
-            problems.append(f"{file.path}: other content (sha256) than written")
-    listed = {file.path for file in manifest.files} | {f"{base}/{MANIFEST}"}
-    present = {
-        f"{base}/{p.relative_to(folder).as_posix()}" for p in folder.rglob("*") if p.is_file()
-    }
-    return problems + [f"{key}: not in the manifest" for key in sorted(present - listed)]

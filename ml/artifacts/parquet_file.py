@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.artifacts.content import ContentHash, content_sha256, schema_sha256
-from ml.artifacts.dataset_file import DatasetFile
+from ml.artifacts.manifest import DatasetFile
 from ml.artifacts.tally import Tally
 from ml.contracts.base import Contract, check
 from ml.durable import BLOCK, NewFile, disk_errors, make_folder, sync_folder

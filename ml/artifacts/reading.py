@@ -1,4 +1,4 @@
-"""Reading a committed version back, every file checked against its manifest."""
+"""Reading a version back from a store, every byte of it checked against what was committed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,10 +6,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.artifacts.commit_log import CommitRecord, newest_commit, read_record
-from ml.artifacts.manifest import Manifest, ManifestFile, read_manifest
-from ml.durable import disk_errors, sha256_of
-from ml.errors import DataError, PublishError
+from ml.artifacts.errors import MissingError, VerificationError
+from ml.artifacts.folder_store import FolderStore, results_store
+from ml.artifacts.keys import MANIFEST, version_key
+from ml.artifacts.log import find_record
+from ml.artifacts.manifest import Manifest, ManifestFile, stored_manifest
+from ml.artifacts.store import SILENT, Body, Progress, Store, digest, holds, in_parallel, read_small
+from ml.errors import DataError
+
+LARGEST_TABLE = 2 * 1024**3
 
 
 def read_dataset(
@@ -19,7 +24,7 @@ def read_dataset(
     *,
     columns: Sequence[str] | None = None,
 ) -> pa.Table:
-    """A dataset of a version.
+    """A dataset of a version in the local results folder.
 
     Args:
         results: The results folder.
@@ -35,42 +40,120 @@ def read_dataset(
         DataError: There is no such version or dataset.
         PublishError: A file is missing or is not what was written.
     """
-    manifest = _manifest(results, dataset, version)
-    files = manifest.datasets.get(dataset, [])
-    if not files:
-        raise DataError(
-            f"version {manifest.version_id} in '{results}' holds no '{dataset}', only "
-            f"{sorted(manifest.datasets)}."
-        )
-    with disk_errors(f"reading '{dataset}' of version {manifest.version_id}", "Correct that."):
-        return pa.concat_tables([_table(results, file, columns) for file in files])
-
-
-def _manifest(results: Path, dataset: str, version: str | None) -> Manifest:
-    record = newest_commit(results)
-    while record is not None and not _holds(record, dataset, version):
-        record = read_record(results, record.parent) if record.parent else None
+    store = results_store(results)
+    record = find_record(
+        store,
+        lambda record: record.version_id == version if version else dataset in record.datasets,
+    )
     if record is None:
         which = f"version {version}" if version else f"version with '{dataset}'"
         raise DataError(
             f"'{results}' has no committed {which}. Run generate_ml_results, or name another "
             f"folder with --results."
         )
-    return read_manifest(results, record.version_id, sha256=record.manifest_sha256)
+    manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
+    return read_table(store, manifest, dataset, columns)
 
 
-def _holds(record: CommitRecord, dataset: str, version: str | None) -> bool:
-    return record.version_id == version if version else dataset in record.datasets
+def read_table(
+    store: Store, manifest: Manifest, dataset: str, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """A dataset of a version, rows in the order of its key.
 
-
-def _table(results: Path, file: ManifestFile, columns: Sequence[str] | None) -> pa.Table:
-    path = results / file.path
-    if not path.is_file():
-        raise PublishError(f"{file.path}: is missing. Restore it or run again.")
-    if path.stat().st_size != file.bytes or sha256_of(path) != file.sha256:
-        raise PublishError(
-            f"{file.path}: verification failed, its content is not what was written. Restore it "
-            f"or run again."
+    Raises:
+        DataError: The version has no such dataset.
+        VerificationError: A file is missing or is not what was published.
+    """
+    files = manifest.datasets.get(dataset, [])
+    if not files:
+        raise DataError(
+            f"version {manifest.version_id} in {store.name} holds no '{dataset}', only "
+            f"{sorted(manifest.datasets)}."
         )
-    with pq.ParquetFile(path) as parquet:
-        return parquet.read(columns=None if columns is None else list(columns))
+    chosen = None if columns is None else list(columns)
+    return pa.concat_tables([_read_file(store, file, chosen) for file in files])
+
+
+def _read_file(store: Store, file: ManifestFile, columns: list[str] | None) -> pa.Table:
+    if isinstance(store, FolderStore):  # columns that are not wanted need not be read
+        if problem := _read_problem(store, file):
+            raise VerificationError(
+                f"{store.name}: {problem}; that is not what was published. Restore it, run again "
+                f"or read another version."
+            )
+        with pq.ParquetFile(store.root / file.path) as parquet:
+            return parquet.read(columns=columns)
+    if file.bytes > LARGEST_TABLE:
+        raise VerificationError(
+            f"{store.name}: {file.path} has {file.bytes} bytes, too many for memory. Mirror the "
+            f"version with fetch_version and read it in parts."
+        )
+    data = read_small(store, file.path, limit=file.bytes)
+    if Body.of(data).sha256 != file.sha256:
+        raise VerificationError(
+            f"{store.name}: {file.path} is not what was published. Read another version."
+        )
+    with pq.ParquetFile(pa.BufferReader(data)) as parquet:
+        return parquet.read(columns=columns)
+
+
+def verify(
+    store: Store,
+    manifest: Manifest,
+    *,
+    at: str | None = None,
+    alone: bool = True,
+    progress: Progress = SILENT,
+    streams: int = 1,
+) -> list[str]:
+    """Read every file of a version.
+
+    Args:
+        store: The store.
+        manifest: Of the version.
+        at: Folder that the version lies in instead of its own, while it is staged.
+        alone: What lies beside the manifest's files is a problem too.
+        progress: Is told what is done.
+        streams: Files read at a time.
+
+    Returns:
+        What is wrong, one text a problem; nothing if the version is whole.
+    """
+    progress.begin(f"reading back {manifest.version_id}", manifest.size)
+
+    def check(file: ManifestFile) -> str | None:
+        problem = _read_problem(store, file, at)
+        progress.done(file.bytes)
+        return problem
+
+    problems = [problem for problem in in_parallel(streams, check, manifest.files) if problem]
+    return problems + _unlisted(store, manifest, at) if alone else problems
+
+
+def _read_problem(store: Store, file: ManifestFile, at: str | None = None) -> str | None:
+    key = file.path if at is None else f"{at}/{file.path.split('/', 2)[2]}"
+    try:
+        size, sha256 = digest(store, key, limit=file.bytes)
+    except MissingError:
+        return f"{file.path}: missing"
+    except VerificationError as error:
+        return error.message
+    if (size, sha256) != (file.bytes, file.sha256):
+        return f"{file.path}: other content ({size} bytes) than written"
+    return None
+
+
+def _unlisted(store: Store, manifest: Manifest, at: str | None) -> list[str]:
+    own = version_key(manifest.version_id)
+    known = {file.path for file in manifest.files} | {f"{own}/{MANIFEST}"}
+    keys = [f"{own}{entry.key.removeprefix(at or own)}" for entry in store.listing(f"{at or own}/")]
+    return [f"{key}: not in the manifest" for key in keys if key not in known]
+
+
+def look_over(store: Store, manifest: Manifest) -> list[str]:
+    """What is wrong with a version, by looking at its files and not reading them."""
+    return [
+        f"{file.path}: missing or of other content"
+        for file in manifest.files
+        if not holds(store, file.path, size=file.bytes, sha256=file.sha256)
+    ]

@@ -1,14 +1,12 @@
 """Where a version is built: ``.staging/<version_id>/``, which no reader looks at."""
 
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml.artifacts import keys
+from ml.artifacts.folder_store import STAGING
 from ml.durable import disk_errors, make_folder, remove_all
 from ml.errors import PublishError
-
-STAGING = ".staging"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +55,12 @@ def stage_version(results: Path, version: str) -> Staged:
     Raises:
         PublishError: A version of that id exists or is being built, or the disk refused.
     """
-    if not keys.is_version_id(version):
-        raise ValueError(f"not the id of a version: {version!r}")
-    staged = Staged(results, version)
+    staged = Staged(results, keys.checked_version_id(version))
     if staged.folder.exists() or (results / keys.version_key(version)).exists():
         raise PublishError(f"version {version} exists in '{results}'. Start the run again.")
     with disk_errors(f"staging {version}"):
         make_folder(staged.folder)
     return staged
-
-
-def scratch_path(results: Path) -> Path:
-    """A new name in the staging folder, for a file that is then renamed to where it belongs."""
-    make_folder(results / STAGING)
-    return results / STAGING / f"{secrets.token_hex(16)}.tmp"
 
 
 def discard_stale_staging(results: Path) -> list[str]:

@@ -1,31 +1,24 @@
-"""Committing a version: from the staging folder into the log, then the view for people.
+"""Versions in the local results folder: from the staging folder into the log, and back.
 
 The order is what makes it safe: all files on the disk, then the folder under its final name, then
 the record in the log (from here on it is published), then pointer and flat view.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from ml.artifacts import commit_log
-from ml.artifacts.commit_log import CommitRecord, commits, newest_commit, newest_whole_version
-from ml.artifacts.copying import copy_dataset
+from ml.artifacts import commit, keys, log
 from ml.artifacts.description import Provenance, write_metadata, write_model_versions
-from ml.artifacts.documents import read_bytes
-from ml.artifacts.flat_view import repair_flat_view
-from ml.artifacts.keys import MANIFEST, version_id, version_key
-from ml.artifacts.lock import results_lock
-from ml.artifacts.manifest import (
-    Manifest,
-    ManifestFile,
-    folder_problems,
-    parse_manifest,
-    read_manifest,
-    write_manifest,
-)
-from ml.artifacts.staging import STAGING, Staged, discard_stale_staging, stage_version
-from ml.durable import disk_errors, move_folder, sync_tree
-from ml.errors import PublishError, first_few
+from ml.artifacts.errors import VerificationError
+from ml.artifacts.folder_store import STAGING, FolderStore, results_store
+from ml.artifacts.log import CommitRecord, publisher
+from ml.artifacts.manifest import Manifest, ManifestFile, stored_manifest, write_manifest
+from ml.artifacts.reading import verify
+from ml.artifacts.staging import Staged, discard_stale_staging, stage_version
+from ml.durable import copy_new, disk_errors, make_folder, move_folder, sync_tree
+from ml.errors import DataError, PublishError
+from ml.locks import hold
 
 __all__ = [
     "CommitRecord",
@@ -40,15 +33,73 @@ __all__ = [
     "new_version_id",
     "newest_commit",
     "newest_whole_version",
+    "publisher",
     "read_manifest",
     "repair_flat_view",
-    "results_lock",
     "stage_version",
     "verify_version",
     "write_manifest",
     "write_metadata",
     "write_model_versions",
 ]
+MODEL_VERSIONS = "model_versions"
+VIEW_LOCK = ".view.lock"
+
+
+def commits(results: Path) -> list[CommitRecord]:
+    """The whole log in order.
+
+    Raises:
+        PublishError: A number is missing or a record is damaged.
+    """
+    return list(log.records(results_store(results)))
+
+
+def newest_commit(results: Path) -> CommitRecord | None:
+    """The newest record, ``None`` where nothing was committed.
+
+    Raises:
+        PublishError: The record is damaged.
+    """
+    return log.newest(results_store(results))
+
+
+def newest_whole_version(results: Path) -> CommitRecord | None:
+    """The newest record of a version that holds everything."""
+    return log.find_record(results_store(results), lambda record: not record.partial)
+
+
+def read_manifest(results: Path, version: str, *, sha256: str | None = None) -> Manifest:
+    """The manifest of a version.
+
+    Args:
+        results: The results folder.
+        version: Id of the version.
+        sha256: What its bytes must hash to, as the commit record says.
+
+    Raises:
+        PublishError: It is missing, damaged, or not the one that was committed.
+    """
+    if not keys.is_version_id(version):
+        raise PublishError(
+            f"{version!r} is not the id of a version, as 20261120T021503Z-1a2b3c4d is."
+        )
+    return stored_manifest(results_store(results), version, sha256=sha256)
+
+
+def verify_version(results: Path, version: str) -> list[str]:
+    """What is wrong with a version on the disk; nothing if it is whole.
+
+    Returns:
+        One text a problem: files missing, of other content, or not in the manifest.
+    """
+    store = results_store(results)
+    sha256 = {record.version_id: record.manifest_sha256 for record in log.records(store)}
+    try:
+        manifest = read_manifest(results, version, sha256=sha256.get(version))
+    except PublishError as error:
+        return [str(error)]
+    return verify(store, manifest)
 
 
 def new_version_id(results: Path, started: datetime, inputs_hash: str) -> str:
@@ -64,7 +115,60 @@ def new_version_id(results: Path, started: datetime, inputs_hash: str) -> str:
     """
     taken = {record.version_id for record in commits(results)}
     taken |= {path.name for name in ("versions", STAGING) for path in (results / name).glob("*")}
-    return version_id(started, inputs_hash, taken=taken)
+    return keys.version_id(started, inputs_hash, taken=taken)
+
+
+def copy_dataset(
+    results: Path, from_version: str, staged: Staged, dataset: str
+) -> tuple[ManifestFile, ...]:
+    """Copy a dataset's table and its description into a staged version, under its day.
+
+    The bytes stay what they were, the version named in footer and description included: it is
+    the one that made them.
+
+    Args:
+        results: The results folder.
+        from_version: Id of the committed version to take them from.
+        staged: The version being built.
+        dataset: Name of a table, or ``model_versions``.
+
+    Returns:
+        The table's entries for the manifest; none for ``model_versions``, a document.
+
+    Raises:
+        DataError: The earlier version has no such dataset.
+        PublishError: A file of it is damaged, or the disk refused.
+    """
+    earlier = read_manifest(results, from_version)
+    description = (
+        keys.MODEL_VERSIONS
+        if dataset == MODEL_VERSIONS
+        else keys.metadata_name(dataset, keys.date_of(from_version))
+    )
+    also = keys.version_key(from_version, description)
+    chosen = [file for file in earlier.files if dataset == file.dataset or file.path == also]
+    if not chosen:
+        raise DataError(
+            f"version {from_version} holds no '{dataset}', only {sorted(earlier.datasets)}. "
+            f"Run without --only-recommendations first."
+        )
+    with disk_errors(f"copying '{dataset}' from version {from_version}"):
+        copies = [_copy(results, file, staged, from_version) for file in chosen]
+    return tuple(copy for copy in copies if copy.dataset == dataset)
+
+
+def _copy(results: Path, file: ManifestFile, staged: Staged, version: str) -> ManifestFile:
+    inside = file.path.removeprefix(f"{keys.version_key(version)}/")
+    folder, name = inside.rsplit("/", 1)
+    target = staged.folder / folder / name.replace(f"_{keys.date_of(version)}", f"_{staged.date}")
+    make_folder(target.parent)
+    size, sha256 = copy_new(results / file.path, target)
+    if (size, sha256) != (file.bytes, file.sha256):
+        raise VerificationError(
+            f"{file.path}: its content is not what the manifest says. Run again without "
+            f"--only-recommendations."
+        )
+    return replace(file, path=staged.key_of(target))
 
 
 def commit_version(
@@ -85,65 +189,35 @@ def commit_version(
         PublishError: The version is damaged, stale, or the disk refused. Unless the message says
             that it is committed, it is not, and readers see what they saw before.
     """
+    store = results_store(results)
     with disk_errors(f"committing {version}"):
-        manifest = _settled(results, version, allow_stale=allow_stale)
-        record = _logged(results, manifest, publisher, allow_stale=allow_stale)
+        manifest = _settle(store, version, allow_stale=allow_stale)
+        record, _ = commit.commit(store, manifest, publisher=publisher, force=allow_stale)
     repair_flat_view(results)
     return record
 
 
-def _settled(results: Path, version: str, *, allow_stale: bool) -> Manifest:
-    """The manifest of a version that lies in ``versions/`` whole."""
-    final = results / version_key(version)
-    folder = final if final.exists() else Staged(results, version).folder
-    where = f"{folder.relative_to(results)}/{MANIFEST}"
-    manifest = parse_manifest(read_bytes(folder / MANIFEST, where=where), version)
-    if problems := folder_problems(folder, manifest):
-        raise PublishError(
-            f"verification failed: {len(problems)} files of version {version}: "
-            f"{first_few(list(problems))}. Run again."
-        )
-    if folder != final:
-        _refuse_stale(manifest, newest_commit(results), allow_stale=allow_stale)
-        sync_tree(folder)
-        move_folder(folder, final)
+def _settle(store: FolderStore, version: str, *, allow_stale: bool) -> Manifest:
+    """Let a version lie in ``versions/`` whole; its manifest."""
+    staged, final = Staged(store.root, version).folder, store.root / keys.version_key(version)
+    at = None if final.exists() else staged.relative_to(store.root).as_posix()
+    manifest = stored_manifest(store, version, at=at)
+    commit.refuse_problems(store, manifest, verify(store, manifest, at=at), "Run again.")
+    if at is not None:
+        commit.refuse_stale(manifest, log.newest(store), force=allow_stale)
+        sync_tree(staged)
+        move_folder(staged, final)
     return manifest
 
 
-def _logged(
-    results: Path, manifest: Manifest, publisher: str, *, allow_stale: bool
-) -> CommitRecord:
-    """The one record of the version. What is decided on is the log up to the number tried."""
-    while True:
-        log = commits(results)
-        for record in log:
-            if record.version_id == manifest.version_id:
-                return record
-        head = log[-1] if log else None
-        _refuse_stale(manifest, head, allow_stale=allow_stale)
-        record = commit_log.next_record(manifest, head, publisher)
-        if commit_log.append(results, record):
-            return record
-
-
-def _refuse_stale(manifest: Manifest, head: CommitRecord | None, *, allow_stale: bool) -> None:
-    if head is not None and head.as_of > manifest.as_of and not allow_stale:
-        raise PublishError(
-            f"stale: version {manifest.version_id} is as of {manifest.as_of}, the newest one "
-            f"({head.version_id}) as of {head.as_of}; it was not committed. Say so explicitly if "
-            f"the older one is to be the newest."
-        )
-
-
-def verify_version(results: Path, version: str) -> list[str]:
-    """What is wrong with a version on the disk; nothing if it is whole.
+def repair_flat_view(results: Path) -> list[str]:
+    """Bring pointer and flat view to the newest commit; does nothing where they are.
 
     Returns:
-        One text a problem: files missing, of another size or content, or not in the manifest.
+        The flat keys written or removed.
+
+    Raises:
+        PublishError: A file of the version is damaged, or the disk refused.
     """
-    sha256 = {record.version_id: record.manifest_sha256 for record in commits(results)}
-    try:
-        manifest = read_manifest(results, version, sha256=sha256.get(version))
-    except PublishError as error:
-        return [str(error)]
-    return folder_problems(results / version_key(version), manifest)
+    with hold(results, name=VIEW_LOCK, wait=True):
+        return commit.show_newest(results_store(results), results)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from ml.artifacts.version import results_lock
 from ml.errors import ConfigError
 from ml.forecasters.registry import FAMILIES
+from ml.locks import hold
 from ml.logs import logging_to, timed
 from ml.processed import read_processed
 from ml.run.backtest import fit_ensembles
@@ -81,7 +81,7 @@ def train_family(family: str, asked: Asked) -> list[Path]:
         ConfigError: A wrong option.
     """
     command = f"train_{family}"
-    with _planned(command, asked) as (plans, store), results_lock(store.root):
+    with _planned(command, asked) as (plans, store), hold(store.root):
         with timed(command):
             if family == "ensemble":
                 fit_ensembles(plans, store, asked.jobs)

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from ml.artifacts.commit_log import CommitRecord, commits
-from ml.artifacts.manifest import read_manifest
 from ml.artifacts.reading import read_dataset
+from ml.artifacts.version import CommitRecord, commits, read_manifest
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
 from ml.ensemble.leave_one_out import add_ensemble

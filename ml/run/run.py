@@ -17,6 +17,7 @@ from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.errors import DataError, ModelError, first_few
 from ml.forecasters.registry import PER_SERIES
 from ml.inventory.recommendations import insufficient
+from ml.locks import hold
 from ml.panel_tables import Refusal
 from ml.reporting.driver_metrics import driver_metrics
 from ml.reporting.metrics import metrics_table
@@ -86,7 +87,7 @@ def run_batch(
     """
     plans = make_plans(inputs, options)
     store = ModelStore(options.models_dir, content_id(inputs))
-    with versions.results_lock(options.results), versions.results_lock(store.root):
+    with hold(options.results), hold(store.root):
         versions.discard_stale_staging(options.results)
         reuse = _version_to_reuse(options.results, store, parts)
         plans = with_drivers(plans, inputs, options.jobs)

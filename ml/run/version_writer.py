@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from ml.artifacts import version as versions
 from ml.artifacts.parquet_file import DatasetFile, DatasetWriter, footer
-from ml.artifacts.publisher import publisher
 from ml.contracts.base import Contract
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
@@ -100,7 +99,7 @@ def write_version(
     # A run as of an earlier day, or on other data, is an explicit wish on one's own disk; the
     # guard against a late run becoming the newest belongs to publishing.
     return versions.commit_version(
-        results, facts.version_id, publisher=publisher(), allow_stale=True
+        results, facts.version_id, publisher=versions.publisher(), allow_stale=True
     )
 
 

@@ -10,7 +10,7 @@ from ml.run.run import ALL_PARTS, FORECAST_PARTS, RunResult, run_batch
 from ml.settings import settings
 from pipelines.job.report import draw_version, show_inputs, show_result, spent, write_reports
 from pipelines.job.sources import Named, Occasion, find_inputs
-from pipelines.publish.command import chosen_store, deploy
+from pipelines.publish.deploy import Place, publish_newest
 
 COMMAND = "generate_ml_results"
 
@@ -47,7 +47,9 @@ def generate(
     config = settings()
     options = run_options(config, asked, COMMAND)
     # Opened first: a wrong key should not show after an hour of work.
-    store = chosen_store(None, options.results, single_writer=False) if publish else None
+    place = Place(None, options.results) if publish else None
+    if place is not None:
+        place.open()
     with logging_to(config.log_dir, COMMAND, options.run_id):
         logger().info("run_started", results=str(options.results), asked=str(asked))
         occasion = Occasion(config.data_dir, today(config), asked.as_of, config.seed,
@@ -66,6 +68,6 @@ def generate(
         logger().info("run_done", version_id=result.record.version_id, seconds=cost.seconds,
                       peak_mib=cost.peak_mib, refusals=len(result.refusals))  # fmt: skip
     show_result(result, cost, options.results, options.reports)
-    for line in deploy(store, options.results) if store is not None else ():
+    for line in publish_newest(place) if place is not None else ():
         print(line)  # noqa: T201 - the command's result
     return result

@@ -4,17 +4,66 @@ What is kept is decided on the log, which is read again before each removal. Upl
 before their commit are removed by the same rule. The log itself is never touched.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ml.artifacts.commit_log import CommitRecord
-from ml.artifacts.keys import MANIFEST, is_version_id, version_key
-from pipelines.publish import log
-from pipelines.publish.marks import mark_key, marks, put_mark
-from pipelines.publish.store import Store
+from pydantic import AwareDatetime
 
-VERSIONS = "versions/"
+from ml.artifacts import log
+from ml.artifacts.documents import FORMAT, VersionId, parse, to_bytes
+from ml.artifacts.keys import MANIFEST, is_version_id, version_key
+from ml.artifacts.log import CommitRecord
+from ml.artifacts.store import Body, Store, read_small
+
+VERSIONS, MARKS = "versions/", "_gc/"
+_MARK_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A version that is to be removed once the mark is old enough; a tombstone when it was.
+
+    Attributes:
+        version_id: Of the version.
+        marked_at: When, UTC.
+    """
+
+    version_id: VersionId
+    marked_at: AwareDatetime
+
+
+def mark_key(version: str) -> str:
+    """Key of a version's mark."""
+    return f"{MARKS}{version}.json"
+
+
+def is_marked(store: Store, version: str) -> bool:
+    """Whether a version is marked: by a listing, for who publishes may not read marks."""
+    key = mark_key(version)
+    return any(entry.key == key for entry in store.listing(key))
+
+
+def marked_versions(store: Store) -> set[str]:
+    """The versions that are marked or were removed."""
+    return {e.key.removeprefix(MARKS).removesuffix(".json") for e in store.listing(MARKS)}
+
+
+def put_mark(store: Store, version: str, now: datetime) -> None:
+    """Mark a version, unless it is marked already."""
+    document = {"format": FORMAT, "version_id": version, "marked_at": now.isoformat()}
+    store.create(mark_key(version), Body.of(to_bytes(document)))
+
+
+def _marks(store: Store, among: Container[str]) -> dict[str, datetime]:
+    """When versions were marked; the tombstones of others are not read."""
+    found = {}
+    for version in sorted(marked_versions(store)):
+        if version in among:
+            key = mark_key(version)
+            data = read_small(store, key, limit=_MARK_LIMIT)
+            found[version] = parse(Mark, data, where=f"{store.name}: {key}").marked_at
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +89,14 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was done, by version.
+    """What was done, or would be, by version.
 
     Attributes:
         kept: Versions left alone.
         marked: Versions marked by this call.
         waiting: Versions marked earlier, still in their grace.
         removed: Versions removed.
-        bytes: Of what was removed.
+        bytes: Of what was removed, or would be.
     """
 
     kept: tuple[str, ...]
@@ -75,14 +124,14 @@ def collect_garbage(
     objects = _by_version(store)
     records = list(log.records(store))
     kept = _kept(records, objects, retention, moment)
-    marked_at = {mark.version_id: mark.marked_at for mark in marks(store, objects)}
+    marked_at = _marks(store, objects)
     fresh = [name for name in objects if name not in kept and name not in marked_at]
     due = [
         name
         for name in objects
         if name in marked_at and moment - marked_at[name] >= retention.grace
     ]
-    removed = []
+    removed = [name for name in due if name not in kept] if dry_run else []
     if not dry_run:
         for name in fresh:
             put_mark(store, name, moment)
@@ -98,7 +147,7 @@ def collect_garbage(
         kept=tuple(sorted(kept & objects.keys())),
         marked=tuple(fresh),
         waiting=tuple(waiting),
-        removed=tuple([n for n in due if n not in kept] if dry_run else removed),
+        removed=tuple(removed),
         bytes=sum(size for name in removed for size in objects[name].values()),
     )
 

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ml.artifacts.commit_log import CommitRecord
+from ml.artifacts import flat_view, log
+from ml.artifacts.errors import DeniedError, StoreError
 from ml.artifacts.keys import POINTER, commit_key
+from ml.artifacts.log import CommitRecord
+from ml.artifacts.manifest import stored_manifest
+from ml.artifacts.reading import look_over
+from ml.artifacts.store import Store, holds
 from ml.errors import first_few
-from pipelines.publish import flat_view, log
-from pipelines.publish.errors import DeniedError, StoreError
-from pipelines.publish.marks import MARKS
+from pipelines.publish.collect_garbage import marked_versions
 from pipelines.publish.probe import probe
-from pipelines.publish.store import Store, holds
-from pipelines.publish.uploading import look_problems, stored_manifest
 
 NO_RECORD = commit_key(10**20 - 1)  # a number that no log ever reaches
 
@@ -78,7 +79,7 @@ def _pointer(store: Store, records: list[CommitRecord]) -> Finding:
 
 def _versions(store: Store, records: list[CommitRecord]) -> Iterator[Finding]:
     """Every version that was not removed, by looking at its objects."""
-    marked = {entry.key.removeprefix(MARKS).removesuffix(".json") for entry in store.listing(MARKS)}
+    marked = marked_versions(store)
     newest = records[-1].version_id if records else None
     latest = {record.version_id: record for record in records}
     whole = 0
@@ -99,22 +100,21 @@ def _versions(store: Store, records: list[CommitRecord]) -> Iterator[Finding]:
 def _damage(store: Store, record: CommitRecord) -> list[str]:
     try:
         manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
-        return look_problems(store, manifest)
+        return look_over(store, manifest)
     except StoreError as error:
         return [error.message]
 
 
 def _flat(store: Store, newest: CommitRecord) -> Finding:
     try:
-        manifest = stored_manifest(store, newest.version_id, sha256=newest.manifest_sha256)
-        wanted = flat_view.wanted(store, manifest)
+        wanted = flat_view.wanted(store, newest)
     except StoreError as error:
         return Finding("problem", str(error))
     try:
         behind = [
             key
             for key, file in wanted.items()
-            if not holds(store, key, size=file.bytes, sha256=file.sha256)
+            if file and not holds(store, key, size=file.bytes, sha256=file.sha256)
         ]
     except DeniedError:
         return Finding("warning", "the flat view was not looked at: this key may not read it")

@@ -38,7 +38,7 @@ def policies(bucket: str, prefix: str = "") -> dict[str, dict[str, Any]]:
     }
 
 
-def printed(bucket: str, prefix: str = "") -> str:
+def policies_text(bucket: str, prefix: str = "") -> str:
     """The policies as one JSON document."""
     return json.dumps(policies(bucket, prefix), indent=2)
 

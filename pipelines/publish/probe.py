@@ -12,9 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from ml.artifacts.documents import to_bytes
-from ml.errors import PublishError
-from pipelines.publish.errors import DeniedError, StoreRefusedError
-from pipelines.publish.store import Body, Store, read_small
+from ml.artifacts.errors import DeniedError, StoreRefusedError
+from ml.artifacts.store import Body, Store, read_small
+from ml.durable import disk_errors, write_file
 
 PROBES = "_probe/"
 RACERS, ROUNDS = 6, 3
@@ -32,7 +32,7 @@ def require_conditions(store: Store, cache: Path | None = None) -> None:
         StoreRefusedError: It ignores conditional writes, and nobody vouched for a single writer.
     """
     note = None if cache is None else cache / f"{sha256(store.name.encode()).hexdigest()[:16]}.json"
-    if store.single_writer or (note and _noted(note)):
+    if store.single_writer or (note and _is_noted(note)):
         return
     if problem := probe(store):
         raise StoreRefusedError(
@@ -41,19 +41,20 @@ def require_conditions(store: Store, cache: Path | None = None) -> None:
             f"bucket has to be off), or say --single-writer if nobody else ever publishes there."
         )
     if note is not None:
-        _write_note(note, store.name)
+        with disk_errors("noting the probe's result", "Correct that and run again."):
+            write_file(note, to_bytes({"store": store.name, "day": _today()}))
 
 
 def probe(store: Store) -> str | None:
     """What is wrong with a store's conditional writes; ``None`` if nothing is."""
     key = f"{PROBES}{secrets.token_hex(8)}"
     keys = [key, *(f"{key}-{number}" for number in range(ROUNDS))]
-    problem = _tried(store, keys)
+    problem = _try_conditions(store, keys)
     _clear(store, keys)  # not after an error: a store that is away would be waited for twice
     return problem
 
 
-def _tried(store: Store, keys: list[str]) -> str | None:
+def _try_conditions(store: Store, keys: list[str]) -> str | None:
     first, second = (Body.of(f"{keys[0]} {word}\n".encode()) for word in ("first", "second"))
     if not store.create(keys[0], first):
         return "it says of a new key that something is there"
@@ -84,21 +85,11 @@ def _clear(store: Store, keys: list[str]) -> None:
         return  # a publisher may not remove anything: a lifecycle rule or the janitor does
 
 
-def _noted(note: Path) -> bool:
+def _is_noted(note: Path) -> bool:
     try:
         return bool(json.loads(note.read_bytes())["day"] == _today())
     except (OSError, ValueError, KeyError, TypeError):
         return False  # no note, or none of ours: then it is tried again
-
-
-def _write_note(note: Path, name: str) -> None:
-    try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_bytes(to_bytes({"store": name, "day": _today()}))
-    except OSError as error:
-        raise PublishError(
-            f"store refused: the probe's result cannot be noted ({error}). Correct that."
-        ) from None
 
 
 def _today() -> str:

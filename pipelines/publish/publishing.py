@@ -1,23 +1,67 @@
 """Publishing a version: all files, then its manifest, read back, then one record in the log.
 
 Before the record nobody sees anything of it, from the record on everybody sees all of it. A run
-that dies anywhere is put right by the next one.
+that dies anywhere is put right by the next one: what is there already with the same content is not
+sent again.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from ml.artifacts.commit_log import CommitRecord, next_record
-from ml.artifacts.flat_view import LAGGING
+from ml.artifacts import commit, log
+from ml.artifacts.errors import ConflictError, VerificationError
+from ml.artifacts.folder_store import results_store
 from ml.artifacts.keys import MANIFEST, version_key
-from pipelines.publish import flat_view, log
-from pipelines.publish.errors import ConflictError, StaleError, StoreError
-from pipelines.publish.local_version import LocalVersion
-from pipelines.publish.marks import is_marked
-from pipelines.publish.progress import SILENT, Progress
-from pipelines.publish.store import Store
-from pipelines.publish.uploading import Sent, read_back, upload
+from ml.artifacts.log import CommitRecord
+from ml.artifacts.manifest import Manifest, ManifestFile, stored_manifest
+from ml.artifacts.reading import verify
+from ml.artifacts.store import SILENT, Body, Progress, Store, holds, in_parallel
+from pipelines.publish.collect_garbage import is_marked
 
-MOST_REBASES = 1000
+
+@dataclass(frozen=True, slots=True)
+class LocalVersion:
+    """A whole version in a results folder.
+
+    Attributes:
+        results: The results folder.
+        manifest: Of the version.
+    """
+
+    results: Path
+    manifest: Manifest
+
+    @property
+    def version_id(self) -> str:
+        """Of the version."""
+        return self.manifest.version_id
+
+    def body(self, file: ManifestFile) -> Body:
+        """The content of one of its files."""
+        return Body(self.results / file.path, file.bytes, file.sha256)
+
+    def manifest_body(self) -> Body:
+        """The manifest's own bytes."""
+        path = self.results / version_key(self.version_id, MANIFEST)
+        return Body(path, path.stat().st_size, self.manifest.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What an upload did.
+
+    Attributes:
+        files: Objects sent.
+        bytes: Of those.
+        skipped: Objects that were there with the same content.
+        manifest_is_new: Whether this upload made the manifest, so that no one can have committed
+            the version before.
+    """
+
+    files: int
+    bytes: int
+    skipped: int
+    manifest_is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +79,27 @@ class Published:
     is_new: bool
     sent: Sent
     flat_keys: tuple[str, ...]
+
+
+def newest_local(results: Path) -> LocalVersion:
+    """The newest whole version of a results folder, every file of it read.
+
+    Raises:
+        VerificationError: There is none, or a file of it is not what was written.
+    """
+    store = results_store(results)
+    record = log.find_record(store, lambda record: not record.partial)
+    if record is None:
+        raise VerificationError(
+            f"'{results}': holds no whole version to publish. Run generate_ml_results first; "
+            f"--only-forecasts makes a part, which is not published."
+        )
+    manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
+    problems = verify(store, manifest)
+    problems += [f"{file.path}: is empty" for file in manifest.files if not file.bytes]
+    advice = "Restore them or run generate_ml_results again."
+    commit.refuse_problems(store, manifest, problems, advice)
+    return LocalVersion(results, manifest)
 
 
 def publish(
@@ -62,96 +127,38 @@ def publish(
         StoreError: Unless the message says that the version is committed, it is not, and readers
             see what they saw before.
     """
-    seen = log.newest(store)
-    if record := _already_logged(store, version, seen):
+
+    def published(record: CommitRecord, sent: Sent, *, is_new: bool) -> Published:
+        keys = commit.show_newest(store, version.results, streams)
+        return Published(record, is_new, sent, tuple(keys))
+
+    if record := _already_logged(store, version):
         sent = upload(store, version, progress, streams)  # what a repair needs, usually nothing
-        return Published(record, False, sent, tuple(show_newest(store, version, streams)))
-    refuse_stale(version, seen, force=force)
+        return published(record, sent, is_new=False)
+    seen = log.newest(store)
+    commit.refuse_stale(version.manifest, seen, force=force)
     _refuse_marked(store, version)
     sent = upload(store, version, progress, streams)
-    read_back(store, version.manifest, progress, streams)
+    problems = verify(store, version.manifest, alone=False, progress=progress, streams=streams)
+    commit.refuse_problems(store, version.manifest, problems, "Run again.")
     _refuse_marked(store, version)  # again: the grace of a mark is longer than what follows
-    # A manifest made just now belongs to a version that cannot be in the log up to here.
-    since = seen.seq + 1 if seen and sent.manifest_is_new else 1
-    record, is_new = _committed(
-        store, version, since, publisher=publisher, force=force, expect_parent=expect_parent
+    record, is_new = commit.commit(
+        store,
+        version.manifest,
+        publisher=publisher,
+        # A manifest made just now belongs to a version that cannot be in the log up to here.
+        since=seen.seq + 1 if seen and sent.manifest_is_new else 1,
+        force=force,
+        expect_parent=expect_parent,
     )
-    return Published(record, is_new, sent, tuple(show_newest(store, version, streams)))
+    return published(record, sent, is_new=is_new)
 
 
-def _already_logged(
-    store: Store, version: LocalVersion, head: CommitRecord | None
-) -> CommitRecord | None:
+def _already_logged(store: Store, version: LocalVersion) -> CommitRecord | None:
     """The newest record of the version; without its manifest it cannot have one."""
-    if head is None or store.head(version_key(version.version_id, MANIFEST)) is None:
+    if store.head(version_key(version.version_id, MANIFEST)) is None:
         return None
-    while head.version_id != version.version_id:
-        if not head.parent:
-            return None
-        head = log.read_record(store, head.parent)
-    return head
-
-
-def _logged(store: Store, version: LocalVersion, since: int, until: int) -> CommitRecord | None:
-    """The first record of a version, of those from one number to another."""
-    for record in log.records(store, since, until):
-        if record.version_id == version.version_id:
-            return record
-    return None
-
-
-def _committed(
-    store: Store,
-    version: LocalVersion,
-    since: int,
-    *,
-    publisher: str,
-    force: bool,
-    expect_parent: int | None,
-) -> tuple[CommitRecord, bool]:
-    """The one record of the version, and whether it was made here.
-
-    Whoever loses the race for a number looks at what is new and tries the next one: both
-    versions end up in the log.
-    """
-    for _ in range(MOST_REBASES):
-        head = log.newest(store)
-        last = head.seq if head else 0
-        if done := _logged(store, version, since, last):
-            return done, False
-        _refuse_other_parent(last, expect_parent)
-        refuse_stale(version, head, force=force)
-        record = next_record(version.manifest, head, publisher)
-        if log.append(store, record):
-            return record, True
-        since = last + 1
-    raise ConflictError(
-        f"{store.name}: {MOST_REBASES} times somebody else was first; nothing was published. "
-        f"Run again when fewer publish at once."
-    )
-
-
-def _refuse_other_parent(last: int, expected: int | None) -> None:
-    if expected is not None and last != expected:
-        raise ConflictError(
-            f"the newest record is number {last}, not {expected} as expected; nothing was "
-            f"published. Look at --list and decide again."
-        )
-
-
-def refuse_stale(version: LocalVersion, head: CommitRecord | None, *, force: bool) -> None:
-    """Raise if a version is older than the newest one.
-
-    Raises:
-        StaleError: It is.
-    """
-    manifest = version.manifest
-    if head is not None and head.as_of > manifest.as_of and not force:
-        raise StaleError(
-            f"version {manifest.version_id} is as of {manifest.as_of}, the published one "
-            f"({head.version_id}) as of {head.as_of}; nothing was published. Say --force if the "
-            f"older one is to be the newest."
-        )
+    return log.find_record(store, lambda record: record.version_id == version.version_id)
 
 
 def _refuse_marked(store: Store, version: LocalVersion) -> None:
@@ -162,25 +169,47 @@ def _refuse_marked(store: Store, version: LocalVersion) -> None:
         )
 
 
-def show_newest(store: Store, version: LocalVersion | None = None, streams: int = 1) -> list[str]:
-    """Bring pointer and flat view to the newest record; the flat keys written.
+def upload(store: Store, version: LocalVersion, progress: Progress, streams: int = 1) -> Sent:
+    """Send what the store lacks of a version, the manifest last.
 
     Args:
-        store: The store.
-        version: On this disk, whose files need not be fetched.
-        streams: Files written at a time.
+        store: Where to.
+        version: What.
+        progress: Is told what is done.
+        streams: Files sent at a time.
 
     Raises:
-        StoreError: They lag behind; the next run mends them.
+        ConflictError: An object is there with other content.
     """
-    try:
-        head = log.advance_pointer(store)
-        if head is None:
-            return []
-        shown, keys = flat_view.refresh(store, head, version, streams)
-        if shown.seq != head.seq:
-            log.advance_pointer(store)
-    except StoreError as error:
-        error.args = (f"{error} {LAGGING}",)
-        raise
-    return keys
+    base = f"{version_key(version.version_id)}/"
+    there = {entry.key for entry in store.listing(base)}
+    progress.begin(f"sending {version.version_id}", version.manifest.size)
+
+    def send(file: ManifestFile) -> bool:
+        is_new = _send_once(store, file.path, version.body(file), there=file.path in there)
+        progress.done(file.bytes)
+        return is_new
+
+    files = version.manifest.files
+    new = in_parallel(streams, send, files)
+    sent = [file for file, is_new in zip(files, new, strict=True) if is_new]
+    key = f"{base}{MANIFEST}"
+    is_new = _send_once(store, key, version.manifest_body(), there=key in there)
+    return Sent(
+        files=len(sent),
+        bytes=sum(file.bytes for file in sent),
+        skipped=len(files) - len(sent),
+        manifest_is_new=is_new,
+    )
+
+
+def _send_once(store: Store, key: str, body: Body, *, there: bool) -> bool:
+    """Create an object unless it is there with the same content; whether it was created."""
+    if not there and store.create(key, body):
+        return True
+    if holds(store, key, size=body.size, sha256=body.sha256):
+        return False
+    raise ConflictError(
+        f"{store.name}: {key} is there with other content. Run generate_ml_results, which makes "
+        f"a version of its own, and publish that; this one can never be whole there."
+    )

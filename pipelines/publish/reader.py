@@ -9,30 +9,18 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ml.artifacts.commit_log import CommitRecord
+from ml.artifacts import log
+from ml.artifacts.errors import ConflictError, VerificationError
+from ml.artifacts.flat_view import fetch
+from ml.artifacts.folder_store import FolderStore, scratch_path
 from ml.artifacts.keys import MANIFEST, version_key
-from ml.artifacts.manifest import MAX_BYTES, Manifest, ManifestFile, folder_problems
-from ml.artifacts.staging import scratch_path
-from ml.durable import (
-    disk_errors,
-    make_folder,
-    move_folder,
-    remove_all,
-    sync_tree,
-    write_new,
-)
-from ml.errors import DataError
-from pipelines.publish import log
-from pipelines.publish.errors import ConflictError, VerificationError
-from pipelines.publish.flat_view import fetched
-from pipelines.publish.opening import open_store
-from pipelines.publish.store import Body, Store, read_small
-from pipelines.publish.uploading import stored_manifest
-from pipelines.publish.verify import find_record
-
-LARGEST_TABLE = 2 * 1024**3
+from ml.artifacts.log import CommitRecord
+from ml.artifacts.manifest import MAX_BYTES, Manifest, stored_manifest
+from ml.artifacts.reading import read_table, verify
+from ml.artifacts.store import Store, read_small
+from ml.durable import disk_errors, make_folder, move_folder, remove_all, sync_tree, write_new
+from pipelines.publish.open_store import open_store
 
 
 def read_ml_results(
@@ -60,15 +48,14 @@ def read_ml_results(
         DataError: The version has no such dataset.
         StoreError: The store or the version cannot be read, or there was none.
     """
-    opened = _opened(store)
-    manifest = _manifest(opened, _record(opened, version, at))
-    files = manifest.datasets.get(dataset, [])
-    if not files:
-        raise DataError(
-            f"version {manifest.version_id} in {opened.name} holds no '{dataset}', only "
-            f"{sorted(manifest.datasets)}."
-        )
-    return pa.concat_tables([_table(opened, file, columns) for file in files])
+    opened = _open(store)
+    if at is None:
+        record = published_record(opened, version, trusting=True)
+    elif version is None:
+        record = _record_at(opened, _moment(at))
+    else:
+        raise ValueError("version and at exclude each other")
+    return read_table(opened, _manifest(opened, record), dataset, columns)
 
 
 def fetch_version(
@@ -91,13 +78,14 @@ def fetch_version(
         StoreError: The store or the version cannot be read.
         PublishError: The disk refused.
     """
-    opened, root = _opened(store), Path(folder).absolute()
-    record = find_record(opened, version, trusting=True)
+    opened, root = _open(store), Path(folder).absolute()
+    record = published_record(opened, version, trusting=True)
     manifest = _manifest(opened, record)
     target = root / version_key(record.version_id)
     with disk_errors(f"fetching version {record.version_id}", "Correct that and run again."):
         if target.exists():
-            return _whole(target, manifest)
+            _refuse_other(FolderStore(root), manifest)
+            return target
         staging = scratch_path(root)
         try:
             _fetch(opened, manifest, staging)
@@ -108,23 +96,35 @@ def fetch_version(
     return target
 
 
-def _opened(store: Store | Path | str | None) -> Store:
-    if store is None or isinstance(store, str | Path):
-        return open_store(None if store is None else Path(store))
-    return store
+def published_record(
+    store: Store, version: str | None = None, *, trusting: bool = False
+) -> CommitRecord:
+    """The newest record, or the newest one of a version.
+
+    Args:
+        store: The store.
+        version: Id of the version.
+        trusting: See :func:`ml.artifacts.log.newest`.
+
+    Raises:
+        ConflictError: There is none.
+    """
+    record = log.find_record(
+        store, lambda record: version in (None, record.version_id), trusting=trusting
+    )
+    if record is None:
+        what = f"version {version} was never published" if version else "nothing was published"
+        raise ConflictError(f"{store.name}: {what}. Look at --list.")
+    return record
 
 
-def _record(store: Store, version: str | None, at: datetime | date | str | None) -> CommitRecord:
-    if at is None:
-        return find_record(store, version, trusting=True)
-    if version is not None:
-        raise ValueError("version and at exclude each other")
-    moment, head = _moment(at), find_record(store, None, trusting=True)
-    while datetime.fromisoformat(head.published_at) > moment:
-        if not head.parent:
-            raise ConflictError(f"{store.name}: nothing was published before {moment}.")
-        head = log.read_record(store, head.parent)
-    return head
+def _record_at(store: Store, moment: datetime) -> CommitRecord:
+    record = log.find_record(
+        store, lambda one: datetime.fromisoformat(one.published_at) <= moment, trusting=True
+    )
+    if record is None:
+        raise ConflictError(f"{store.name}: nothing was published before {moment}.")
+    return record
 
 
 def _moment(at: datetime | date | str) -> datetime:
@@ -136,23 +136,14 @@ def _moment(at: datetime | date | str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
+def _open(store: Store | Path | str | None) -> Store:
+    if store is None or isinstance(store, str | Path):
+        return open_store(None if store is None else Path(store))
+    return store
+
+
 def _manifest(store: Store, record: CommitRecord) -> Manifest:
     return stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
-
-
-def _table(store: Store, file: ManifestFile, columns: Sequence[str] | None) -> pa.Table:
-    if file.bytes > LARGEST_TABLE:
-        raise VerificationError(
-            f"{store.name}: {file.path} has {file.bytes} bytes, too many for memory. Mirror the "
-            f"version with fetch_version and read it in parts."
-        )
-    data = Body.of(read_small(store, file.path, limit=file.bytes))
-    if (data.size, data.sha256) != (file.bytes, file.sha256):
-        raise VerificationError(
-            f"{store.name}: {file.path} is not what was published. Read another version."
-        )
-    with pq.ParquetFile(pa.BufferReader(data.source)) as parquet:
-        return parquet.read(columns=None if columns is None else list(columns))
 
 
 def _fetch(store: Store, manifest: Manifest, staging: Path) -> None:
@@ -160,15 +151,14 @@ def _fetch(store: Store, manifest: Manifest, staging: Path) -> None:
     for file in manifest.files:
         path = staging / file.path.removeprefix(base)
         make_folder(path.parent)
-        fetched(store, file, path)
+        fetch(store, file, path)
     data = read_small(store, f"{base}{MANIFEST}", limit=MAX_BYTES)
     write_new(staging / MANIFEST, data)
 
 
-def _whole(target: Path, manifest: Manifest) -> Path:
-    if problems := folder_problems(target, manifest):
+def _refuse_other(mirror: Store, manifest: Manifest) -> None:
+    if problems := verify(mirror, manifest):
         raise VerificationError(
-            f"'{target}' is there and not what was published: {problems[0]} (of {len(problems)} "
-            f"problems). Remove it and fetch again."
+            f"{mirror.name}: version {manifest.version_id} is there and not what was published: "
+            f"{problems[0]} (of {len(problems)} problems). Remove it and fetch again."
         )
-    return target

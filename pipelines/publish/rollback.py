@@ -1,16 +1,15 @@
 """Making an earlier version the newest one again: one more record, and no data moved."""
 
-import secrets
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 
-from ml.artifacts.commit_log import CommitRecord
-from pipelines.publish import log
-from pipelines.publish.errors import ConflictError, VerificationError
-from pipelines.publish.marks import is_marked
-from pipelines.publish.publishing import show_newest
-from pipelines.publish.store import Store
-from pipelines.publish.uploading import look_problems, refuse, stored_manifest
+from ml.artifacts import log
+from ml.artifacts.commit import refuse_problems, show_newest
+from ml.artifacts.errors import ConflictError, VerificationError
+from ml.artifacts.log import CommitRecord, rollback_record
+from ml.artifacts.manifest import stored_manifest
+from ml.artifacts.reading import look_over
+from ml.artifacts.store import Store
+from pipelines.publish.collect_garbage import is_marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +89,7 @@ def _before(store: Store, head: CommitRecord) -> CommitRecord:
 
 def _refuse_broken(store: Store, target: CommitRecord) -> None:
     manifest = stored_manifest(store, target.version_id, sha256=target.manifest_sha256)
-    refuse(store, manifest, look_problems(store, manifest))
-
-
-def rollback_record(target: CommitRecord, head: CommitRecord, publisher: str) -> CommitRecord:
-    """The record that makes a version the newest again, after the newest one."""
-    return replace(
-        target,
-        seq=head.seq + 1,
-        parent=head.seq,
-        kind="rollback",
-        published_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        publisher=publisher,
-        nonce=secrets.token_hex(16),
-    )
+    refuse_problems(store, manifest, look_over(store, manifest), "Choose another from --list.")
 
 
 def _recheck(store: Store, target: CommitRecord, head: CommitRecord, publisher: str) -> None:

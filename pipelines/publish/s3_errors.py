@@ -1,6 +1,6 @@
 """What the answers of S3 servers mean for a user."""
 
-from pipelines.publish.errors import (
+from ml.artifacts.errors import (
     ConflictError,
     DeniedError,
     StoreError,
@@ -43,7 +43,7 @@ class Answered(Exception):  # noqa: N818 - a message between two functions, neve
         super().__init__(str(error))
 
 
-def translated(
+def translate(
     status: int, code: str, text: str, *, place: str, doing: str
 ) -> UnreachableError | Answered:
     """What an answer other than success means.
@@ -59,19 +59,19 @@ def translated(
         An error that is worth trying again, or the refusal.
     """
     where = f"{place}: {doing}"
-    said = f" ({status}{' ' + code if code else ''})"
+    answer = f" ({status}{' ' + code if code else ''})"
     if status == 409 and code != "NoSuchBucket":
         # A concurrent write or removal got in the way and nothing landed: ask again.
-        return UnreachableError(f"{where}: others keep getting in the way{said}.")
+        return UnreachableError(f"{where}: others keep getting in the way{answer}.")
     if status in _BUSY and code not in _REFUSED:
-        return UnreachableError(f"{where}: the store is not able to answer now{said}.")
-    return Answered(status, code, _error(status, code, text, where, said))
+        return UnreachableError(f"{where}: the store is not able to answer now{answer}.")
+    return Answered(status, code, _error(status, code, text, where, answer))
 
 
-def _error(status: int, code: str, text: str, where: str, said: str) -> StoreError:
+def _error(status: int, code: str, text: str, where: str, answer: str) -> StoreError:
     kind, reason = _by_code(code) or _by_status(status)
     reason = reason or " ".join(text.split())[:200] or "refused"
-    return kind(f"{where}: {reason}{said}.")
+    return kind(f"{where}: {reason}{answer}.")
 
 
 def _by_code(code: str) -> tuple[type[StoreError], str] | None:

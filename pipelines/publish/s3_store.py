@@ -24,12 +24,12 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from pipelines.publish.errors import StoreError, UnreachableError, VerificationError
-from pipelines.publish.http_pool import HttpPool
-from pipelines.publish.patience import Patience
-from pipelines.publish.s3_errors import Answered, translated
+from ml.artifacts.errors import StoreError, UnreachableError, VerificationError
+from ml.artifacts.store import Body, Entry, Found, missing, sound_key, too_large
+from ml.durable import BLOCK
+from pipelines.publish.s3_connection import HttpPool, RetryPolicy
+from pipelines.publish.s3_errors import Answered, translate
 from pipelines.publish.s3_target import S3Target
-from pipelines.publish.store import BLOCK, Body, Entry, Found, missing, sound_key, too_large
 
 Result = TypeVar("Result")
 LARGEST_PUT = 5 * 1024**3
@@ -50,8 +50,8 @@ class S3Store:
 
     Args:
         target: Where, and the key to open it with.
-        single_writer: See :class:`pipelines.publish.store.Store`.
-        patience: With a server that does not answer.
+        single_writer: See :class:`ml.artifacts.store.Store`.
+        retries: With a server that does not answer.
         pool: Connections; the drills pass some that fail.
     """
 
@@ -60,14 +60,15 @@ class S3Store:
         target: S3Target,
         *,
         single_writer: bool = False,
-        patience: Patience | None = None,
+        retries: RetryPolicy | None = None,
         pool: HttpPool | None = None,
     ) -> None:
         self.name = target.name
         self.single_writer = single_writer
+        self.withdraws = False  # a publisher may not remove
         self._target = target
         self._below = f"{target.prefix}/" if target.prefix else ""
-        self._patience = patience or Patience()
+        self._retries = retries or RetryPolicy()
         self._pool = pool or HttpPool(target.ca_file)
         self._client = Minio(
             target.endpoint,
@@ -79,7 +80,7 @@ class S3Store:
         )
 
     def create(self, key: str, body: Body) -> bool:
-        """See :class:`pipelines.publish.store.Store`."""
+        """See :class:`ml.artifacts.store.Store`."""
         if self.single_writer:
             if self.head(key) is not None:
                 return False
@@ -88,7 +89,7 @@ class S3Store:
         return self._send(key, body, {"If-None-Match": "*"})
 
     def put(self, key: str, body: Body) -> None:
-        """See :class:`pipelines.publish.store.Store`."""
+        """See :class:`ml.artifacts.store.Store`."""
         self._send(key, body, {"Cache-Control": "no-cache"})
 
     def _send(self, key: str, body: Body, headers: dict[str, str]) -> bool:
@@ -120,7 +121,7 @@ class S3Store:
         )
 
     def get(self, key: str, *, limit: int) -> Iterator[bytes]:
-        """See :class:`pipelines.publish.store.Store`; goes on where a broken answer ended."""
+        """See :class:`ml.artifacts.store.Store`; goes on where a broken answer ended."""
         read, etag = 0, None
         for tries_left in reversed(range(READ_TRIES)):
             response = self._open(key, read)
@@ -161,7 +162,7 @@ class S3Store:
             raise answer.error from None
 
     def head(self, key: str) -> Found | None:
-        """See :class:`pipelines.publish.store.Store`."""
+        """See :class:`ml.artifacts.store.Store`."""
         try:
             found = self._ask(
                 f"looking at {key}",
@@ -176,16 +177,16 @@ class S3Store:
         return Found(found.size or 0, (found.metadata or {}).get(_SHA256))
 
     def listing(self, prefix: str, *, after: str = "") -> Iterator[Entry]:
-        """See :class:`pipelines.publish.store.Store`."""
+        """See :class:`ml.artifacts.store.Store`."""
         try:
-            found = self._ask(f"listing {prefix}", lambda: self._listed(prefix, after))
+            found = self._ask(f"listing {prefix}", lambda: self._list(prefix, after))
         except Answered as answer:
             raise answer.error from None
         for entry in found:
             key = (entry.object_name or "").removeprefix(self._below)
             yield Entry(key, entry.size or 0)
 
-    def _listed(self, prefix: str, after: str) -> list[Object]:
+    def _list(self, prefix: str, after: str) -> list[Object]:
         return list(
             self._client.list_objects(
                 bucket_name=self._target.bucket,
@@ -196,7 +197,7 @@ class S3Store:
         )
 
     def remove(self, key: str) -> None:
-        """See :class:`pipelines.publish.store.Store`."""
+        """See :class:`ml.artifacts.store.Store`."""
         try:
             self._ask(
                 f"removing {key}",
@@ -224,24 +225,24 @@ class S3Store:
 
         Raises:
             Answered: With anything but success.
-            UnreachableError: It was not answered until patience ended.
+            UnreachableError: It was not answered in time.
         """
 
         def attempt(deadline: float) -> Result:
-            self._pool.deadline = deadline
+            self._pool.wait_until(deadline)
             try:
                 return request()
             except (S3Error, InvalidResponseError, ServerError) as error:
-                raise self._answered(doing, error) from None
+                raise self._as_error(doing, error) from None
             except HTTPError as error:
                 passing = not isinstance(_cause(error), SSLError)
                 raise UnreachableError(
                     f"{self.name}: {doing}: {_reason(error)}.", passing=passing
                 ) from None
 
-        return self._patience.insist(attempt)
+        return self._retries.retry(attempt)
 
-    def _answered(
+    def _as_error(
         self, doing: str, error: S3Error | InvalidResponseError | ServerError
     ) -> StoreError | Answered:
         if isinstance(error, S3Error):
@@ -250,7 +251,7 @@ class S3Store:
         else:
             status = error.status_code if isinstance(error, ServerError) else error._code  # noqa: SLF001 - it has no other name
             code, text = "", ""
-        return translated(status, code, text, place=self.name, doing=doing)
+        return translate(status, code, text, place=self.name, doing=doing)
 
 
 def _cause(error: HTTPError) -> BaseException:

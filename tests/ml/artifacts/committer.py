@@ -11,6 +11,7 @@ from ml import durable
 from ml.artifacts import version
 from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.contracts.forecasts import REFUSALS
+from ml.locks import hold
 
 STARTED = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -49,7 +50,7 @@ def commit_one(results):
 if __name__ == "__main__":
     durable.os = TellingOs()
     folder = Path(sys.argv[1])
-    with version.results_lock(folder):
+    with hold(folder):
         version.discard_stale_staging(folder)
         version.repair_flat_view(folder)
         while True:

@@ -1,4 +1,4 @@
-"""Small versions, and a stand-in for ``os`` that dies, fills the disk or takes notes."""
+"""Small versions, and a stand-in for ``os`` that takes notes or fills the disk."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -126,24 +126,18 @@ class Kit:
         return staged
 
 
-class Died(BaseException):
-    """The process ended here; nothing after it may touch the disk."""
-
-
 class RiggedOs:
-    """``os`` for the module of file operations: counts what changes the disk, and interferes.
+    """``os`` for the module of file operations: notes what changes the disk, and may be full.
 
     Args:
-        step: Number of the operation that dies, from 0; none without it.
-        when: ``before`` or ``after`` the operation, or ``torn``: half of a write is done.
-        error: Raised by every write from ``step`` on instead of dying.
+        step: Number of the operation from which on every write raises ``error``.
+        error: What is raised.
     """
 
     CHANGING = ("write", "fsync", "replace", "rename", "link", "unlink", "mkdir")
 
-    def __init__(self, step=None, when="before", error=None):
-        self.step, self.when, self.error = step, when, error
-        self.dead = False
+    def __init__(self, step=0, error=None):
+        self.step, self.error = step, error
         self.notes = []
         self._paths = {}
 
@@ -151,53 +145,34 @@ class RiggedOs:
         real = getattr(os, name)
         if name == "open":
             return self._open
-        return self._rigged(name, real) if name in self.CHANGING else real
+        return self._noted(name, real) if name in self.CHANGING else real
 
     def _open(self, path, flags, mode=0o777):
-        def note():
-            descriptor = os.open(path, flags, mode)
-            self._paths[descriptor] = str(path)
-            return descriptor
+        descriptor = os.open(path, flags, mode)
+        self._paths[descriptor] = str(path)
+        if flags & os.O_CREAT:
+            self.notes.append(("create", str(path)))
+        return descriptor
 
-        return self._step("create", note, path) if flags & os.O_CREAT else note()
-
-    def _rigged(self, name, real):
+    def _noted(self, name, real):
         def call(first, *rest):
-            what = self._paths.get(first, first)
-            if name == "write" and self._here() and self.when == "torn":
-                real(first, rest[0][: len(rest[0]) // 2])
-            return self._step(name, lambda: real(first, *rest), what, *rest)
+            if self.error and name == "write" and len(self.notes) >= self.step:
+                raise self.error
+            about = (self._paths.get(first, first), *rest)
+            self.notes.append((name, *(str(a) for a in about if not isinstance(a, memoryview))))
+            return real(first, *rest)
 
         return call
-
-    def _here(self):
-        return self.step is not None and len(self.notes) == self.step
-
-    def _step(self, name, do, *about):
-        if self.dead:
-            raise Died
-        if self.error and name == "write" and len(self.notes) >= self.step:
-            raise self.error
-        here = self._here() and not self.error
-        self.notes.append((name, *(str(a) for a in about if not isinstance(a, memoryview))))
-        self.dead = here
-        if here and self.when != "after":
-            raise Died
-        result = do()
-        if here:
-            raise Died
-        return result
 
 
 @pytest.fixture
 def rig(monkeypatch):
-    """Put a :class:`RiggedOs` in the place of ``os``; call again to rig anew, ``None`` to stop."""
+    """Put a :class:`RiggedOs` in the place of ``os``; call again to rig anew."""
 
     def put(*args, **kwargs):
         rigged = RiggedOs(*args, **kwargs)
         monkeypatch.setattr(durable, "os", rigged)
         return rigged
 
-    put.Died = Died
     put.off = lambda: monkeypatch.setattr(durable, "os", os)
     return put

@@ -3,22 +3,16 @@
 import hashlib
 import json
 import random
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ml.artifacts.version import (
-    commit_version,
-    discard_stale_staging,
-    repair_flat_view,
-    results_lock,
-)
+from ml.artifacts.version import commit_version
+from tests.ml.artifacts.run_job import NEW, OLD, PARTS
+from tests.power_cut import survive_power_cuts
 
-OLD, NEW = "20261120T021503Z-1a2b3c4d", "20261121T021503Z-1a2b3c4d"
-PARTS = ["forecasts", "metrics"]
 COMMITTER = Path(__file__).with_name("committer.py")
 
 
@@ -57,95 +51,50 @@ def readers_are_served(results):
     return [record["version_id"] for record in log]
 
 
-def next_run(results, kit):
-    """What the job does when it is started again: clear up, build unless built, commit."""
-    with results_lock(results):
-        discard_stale_staging(results)
-        repair_flat_view(results)
-        if not (results / "versions" / NEW).exists():
-            kit.version(results, NEW, level=2.0, only=PARTS)
-        commit_version(results, NEW, publisher="host/test")
-
-
-def put_right(results):
-    assert readers_are_served(results) == [OLD, NEW]
+def everything(results):
+    """The bytes of all versions and of the flat view, and the log without its clock and nonces."""
+    files = {
+        path.relative_to(results).as_posix(): sha256(path)
+        for folder in ("versions", "forecasts", "metrics", "metadata")
+        for path in (results / folder).rglob("*.*")
+        if path.name != "last_updated.json"
+    }
     pointer = json.loads((results / "metadata/last_updated.json").read_text())
-    assert pointer["version_id"] == NEW
-    for path in (results / "versions" / NEW).rglob("*.*"):
-        flat = results / path.relative_to(results / "versions" / NEW)
-        assert path.name == "manifest.json" or sha256(flat) == sha256(path)
-    assert list((results / ".staging").iterdir()) == []
+    return files, readers_are_served(results), pointer["version_id"]
 
 
 @pytest.fixture
 def published(tmp_path, kit):
-    """A folder with one committed version, to be copied for each crash."""
+    """A folder with one committed version."""
     folder = tmp_path / "published"
     kit.version(folder, OLD, level=1.0, only=PARTS)
     commit_version(folder, OLD, publisher="host/test")
     return folder
 
 
-@pytest.fixture
-def built(published, tmp_path, kit):
-    """The same with the next version built, but not committed."""
-    folder = tmp_path / "built"
-    shutil.copytree(published, folder)
-    kit.version(folder, NEW, level=2.0, only=PARTS)
-    return folder
+def end_a_run(published, sample, *, cut):
+    def old_or_new(results):
+        assert readers_are_served(results) in ([OLD], [OLD, NEW])
+
+    steps = survive_power_cuts(
+        "tests.ml.artifacts.run_job:run", published, everything,
+        cut=cut, sample=sample, meanwhile=old_or_new,
+    )  # fmt: skip
+    assert everything(published)[1:] == ([OLD, NEW], NEW)
+    for path in (published / "versions" / NEW).rglob("*.*"):
+        flat = published / path.relative_to(published / "versions" / NEW)
+        assert path.name == "manifest.json" or sha256(flat) == sha256(path)
+    return steps
 
 
-def crash_everywhere(start, run, rig, tmp_path, kit):
-    """Die before, after and in the middle of every operation; how many crashes that were."""
-    shutil.copytree(start, tmp_path / "rehearsal")
-    rehearsal = rig()
-    run(tmp_path / "rehearsal")
-    crashes = 0
-    for step, (operation, *_) in enumerate(rehearsal.notes):
-        for when in ("before", "after", "torn") if operation == "write" else ("before", "after"):
-            results = tmp_path / f"{step}-{when}"
-            shutil.copytree(start, results)
-            rig(step, when)
-            with pytest.raises(rig.Died):
-                run(results)
-            rig.off()
-            assert readers_are_served(results)[0] == OLD
-            next_run(results, kit)
-            put_right(results)
-            shutil.rmtree(results)
-            crashes += 1
-    return crashes
+def test_the_power_may_go_at_eight_steps_of_building_and_committing_a_version(published):
+    assert end_a_run(published, 8, cut=True) == 8
 
 
 @pytest.mark.slow
-def test_a_run_may_die_at_any_step_of_building_a_version(published, rig, tmp_path, kit):
-    def build(results):
-        kit.version(results, NEW, level=2.0, only=PARTS)
-
-    assert crash_everywhere(published, build, rig, tmp_path, kit) > 60
-
-
-def test_a_run_may_die_at_any_step_of_committing_a_version(built, rig, tmp_path, kit):
-    def commit(results):
-        commit_version(results, NEW, publisher="host/test")
-
-    assert crash_everywhere(built, commit, rig, tmp_path, kit) > 80
-
-
-@pytest.mark.parametrize("operation", ["rename", "link", "replace"])
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_run_may_die_around_the_steps_that_publish(built, rig, tmp_path, kit, operation, when):
-    shutil.copytree(built, tmp_path / "rehearsal")
-    notes = rig().notes
-    commit_version(tmp_path / "rehearsal", NEW, publisher="host/test")
-    rig([note[0] for note in notes].index(operation), when)
-    with pytest.raises(rig.Died):
-        commit_version(built, NEW, publisher="host/test")
-    rig.off()
-    committed = operation == "replace" or (operation, when) == ("link", "after")
-    assert readers_are_served(built) == ([OLD, NEW] if committed else [OLD])
-    next_run(built, kit)
-    put_right(built)
+@pytest.mark.parametrize("cut", [True, False], ids=["power cut", "killed"])
+def test_a_run_may_end_at_any_step_of_building_and_committing_a_version(published, cut):
+    assert end_a_run(published, None, cut=cut) > 60
 
 
 def test_everything_is_on_the_disk_before_the_log_names_it(published, rig, kit):

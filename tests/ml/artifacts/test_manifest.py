@@ -68,7 +68,7 @@ def test_verify_names_what_is_missing_changed_or_too_much(tmp_path, kit):
     problems = verify_version(tmp_path, A)
     expected = [
         ("forecasts/refusals_2026-11-20.parquet", "other content"),
-        ("metadata/model_versions.json", "2 bytes, "),
+        ("metadata/model_versions.json", "other content (2 bytes)"),
         ("metrics/metrics_2026-11-20.parquet", "missing"),
         ("forecasts/extra.parquet", "not in the manifest"),
     ]
@@ -91,9 +91,9 @@ def test_a_manifest_changed_after_the_commit_is_noticed(tmp_path, kit):
     [
         (("format", 2), "Update the program"),
         (("version_id", B), "is of version"),
-        (("files", [{"path": "x"}]), "not a manifest"),
-        (("as_of", "yesterday"), "not a manifest"),
-        (("files", None), "not a manifest"),
+        (("files", [{"path": "x"}]), "not a Manifest"),
+        (("as_of", "yesterday"), "not a Manifest"),
+        (("files", None), "not a Manifest"),
     ],
 )
 def test_a_manifest_that_is_none_is_refused(tmp_path, kit, change, message):

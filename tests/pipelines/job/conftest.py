@@ -33,9 +33,8 @@ class Workspace:
             "DATA_DIR": "data", "MODELS_DIR": "models", "REPORTS_DIR": "reports",
             "LOG_DIR": "logs", "ML_RESULTS_PATH": "data/ml_results",
         }  # fmt: skip
-        env = {
-            name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")
-        }
+        kept = ("PATH", "HOME", "LANG", "PYTHONPATH")
+        env = {name: value for name, value in os.environ.items() if name in kept}
         env |= {name: str(self.folder / path) for name, path in folders.items()}
         env |= {"TODAY": "2025-11-20"} | extra
         script, *options = command

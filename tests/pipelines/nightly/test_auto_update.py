@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pipelines.nightly.steps import Failure, Step, run_night
+from pipelines.nightly.night import Failure, Step, run_night
 from tests.pipelines.job.conftest import Workspace, write_demand
 
 NIGHT = "scripts/auto_update_ml_results.py"
@@ -86,8 +86,8 @@ def test_a_second_night_does_not_start_while_one_is_running(workspace, tmp_path)
     user_demand(workspace)
     ready = tmp_path / "ready"
     code = (
-        "import sys, time; from pathlib import Path; from ml.artifacts.lock import results_lock\n"
-        "with results_lock(Path(sys.argv[1])):\n"
+        "import sys, time; from pathlib import Path; from ml.locks import hold\n"
+        "with hold(Path(sys.argv[1])):\n"
         "    Path(sys.argv[2]).touch(); time.sleep(60)"
     )
     lock = workspace.folder / "data" / ".nightly"

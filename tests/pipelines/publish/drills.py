@@ -12,15 +12,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipelines.publish import log
+from ml.artifacts import log
+from ml.artifacts.errors import ConflictError, VerificationError
+from ml.artifacts.flat_view import wanted
+from ml.artifacts.log import rollback_record
+from ml.artifacts.manifest import stored_manifest
+from ml.artifacts.reading import verify
+from ml.artifacts.store import holds
 from pipelines.publish.collect_garbage import Retention, collect_garbage
-from pipelines.publish.errors import ConflictError, VerificationError
-from pipelines.publish.flat_view import wanted
 from pipelines.publish.publishing import publish
-from pipelines.publish.rollback import roll_back, rollback_record
-from pipelines.publish.store import holds
-from pipelines.publish.uploading import stored_manifest
-from pipelines.publish.verify import find_record, verify
+from pipelines.publish.reader import published_record
+from pipelines.publish.rollback import roll_back
 from tests.pipelines.publish.faults import Died, Faults
 from tests.pipelines.publish.places import copy_of, keys
 from tests.pipelines.publish.versions import STARTED
@@ -35,7 +37,8 @@ def put(store, version, **kwargs):
 
 def whole(store, record):
     try:
-        problems = verify(store, record)
+        manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
+        problems = verify(store, manifest)
     except VerificationError as error:
         problems = [str(error)]
     assert not problems, f"a version is not whole: {problems}"
@@ -43,7 +46,7 @@ def whole(store, record):
 
 def served(store):
     """The version that a reader gets, which has to be whole and in the log."""
-    record = find_record(store, None, trusting=True)
+    record = published_record(store, trusting=True)
     whole(store, record)
     records = list(log.records(store))
     assert record in records, "readers are shown what was never committed"
@@ -71,8 +74,7 @@ def mended(store):
     """Pointer and flat view show the newest record."""
     newest = log.newest(store)
     assert log.read_pointer(store) == newest
-    manifest = stored_manifest(store, newest.version_id, sha256=newest.manifest_sha256)
-    for key, file in wanted(store, manifest).items():
+    for key, file in wanted(store, newest).items():
         assert holds(store, key, size=file.bytes, sha256=file.sha256), key
 
 
@@ -328,7 +330,7 @@ class Storm:
 
     def reader(self):
         store = self.place.open()
-        whole(store, find_record(store, None, trusting=True))
+        whole(store, published_record(store, trusting=True))
         return 1
 
     def keep_on(self, job):

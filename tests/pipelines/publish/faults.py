@@ -4,7 +4,7 @@ import threading
 
 from urllib3.exceptions import ProtocolError
 
-from pipelines.publish.http_pool import HttpPool
+from pipelines.publish.s3_connection import HttpPool
 
 
 class Died(BaseException):
@@ -55,6 +55,7 @@ class FaultyStore:
     def __init__(self, inner, faults):
         self._inner, self._faults = inner, faults
         self.name, self.single_writer = inner.name, inner.single_writer
+        self.withdraws = inner.withdraws
 
     def _request(self, name, do, *, writes=False):
         return self._faults.request(name, do, writes=writes, lose=lambda do: do())

@@ -4,16 +4,16 @@ import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.publish.folder_store import folder_store
-from pipelines.publish.patience import Patience
+from ml.artifacts.folder_store import folder_store
+from ml.artifacts.store import Body, read_small
+from pipelines.publish.s3_connection import RetryPolicy
 from pipelines.publish.s3_store import S3Store
 from pipelines.publish.s3_target import S3Target
-from pipelines.publish.store import Body, read_small
 from tests.pipelines.publish.faults import FaultyPool, FaultyStore
 
 LIMIT = 1 << 30
 # A lost answer is tried again at once: nothing in a test waits for a clock.
-AT_ONCE = Patience(seconds=60.0, pause=lambda _: None)
+AT_ONCE = RetryPolicy(seconds=60.0, pause=lambda _: None)
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class S3Place:
 
     target: S3Target
     name: str
-    patience: Patience = AT_ONCE
+    retries: RetryPolicy = AT_ONCE
 
     def open(self, faults=None, **kwargs):
         pool = FaultyPool(faults, self.target.ca_file) if faults else None
-        return S3Store(self.target, pool=pool, patience=self.patience, **kwargs)
+        return S3Store(self.target, pool=pool, retries=self.retries, **kwargs)
 
     def fresh(self):
         return replace(self, target=replace(self.target, prefix=secrets.token_hex(8)))

@@ -9,7 +9,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ml.artifacts.version import discard_stale_staging, results_lock
+from ml.artifacts.version import discard_stale_staging
+from ml.locks import hold
 from pipelines.publish.publishing import publish
 from pipelines.publish.s3_target import S3Target
 from tests.pipelines.publish.faults import Faults
@@ -29,10 +30,10 @@ def place_of(text):
 
 
 def main(results, place):
-    from pipelines.publish.local_version import newest_local
+    from pipelines.publish.publishing import newest_local
 
     number = len(list((results / "versions").glob("*")))
-    with results_lock(results):
+    with hold(results):
         discard_stale_staging(results)
         if number:  # what the run before may not have finished
             go_on(place, newest_local(results))

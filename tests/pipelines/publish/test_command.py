@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from ml import durable
+from ml.artifacts.folder_store import FolderStore
+from ml.artifacts.store import Body
 from ml.settings import settings
-from pipelines.publish.folder_store import FolderStore
-from pipelines.publish.store import Body
 from scripts.deploy_ml_results import app
 from tests.pipelines.publish.conftest import BUCKET
 from tests.pipelines.publish.versions import make_version, version_id
@@ -307,7 +307,7 @@ def test_a_store_that_says_no_changes_nothing(deploy, s3, tmp_path, changes, ans
 def test_bytes_that_are_not_what_they_should_be_are_never_sent(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"short")
-    from pipelines.publish.errors import VerificationError
+    from ml.artifacts.errors import VerificationError
 
     with (
         pytest.raises(VerificationError, match="has 5 bytes, 6 expected"),

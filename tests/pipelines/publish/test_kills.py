@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.publish import log
-from pipelines.publish.errors import StoreError
-from pipelines.publish.patience import Patience
+from ml.artifacts import log
+from ml.artifacts.errors import StoreError
 from pipelines.publish.publishing import publish
+from pipelines.publish.s3_connection import RetryPolicy
 from tests.pipelines.publish import drills
 from tests.pipelines.publish.conftest import place_of, target_of
 from tests.pipelines.publish.places import S3Place, keys
@@ -23,7 +23,7 @@ from tests.pipelines.publish.versions import make_version, version_id
 PROCESS = Path(__file__).with_name("publisher_process.py")
 ROOT = Path(__file__).resolve().parents[3]
 KILLS = 50
-QUICK = Patience(seconds=0.0, pause=lambda _: None)
+QUICK = RetryPolicy(seconds=0.0, pause=lambda _: None)
 
 
 def described(place):
@@ -76,7 +76,7 @@ def test_a_server_killed_during_an_upload_shows_the_old_version_and_the_next_run
     chance = random.Random(20261122)
     with start_server(name, tmp_path / "server") as server:
         server.make_bucket("results")
-        place = S3Place(target_of(server), name, patience=QUICK).fresh()
+        place = S3Place(target_of(server), name, retries=QUICK).fresh()
         old = publish(place.open(), made(0), publisher="host/test").record
         for number in range(1, 7):
             version = make_version(

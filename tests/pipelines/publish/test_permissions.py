@@ -7,17 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ml.artifacts.errors import DeniedError
 from ml.artifacts.keys import commit_key
-from pipelines.publish.collect_garbage import Retention, collect_garbage
+from ml.artifacts.store import Body, read_small
+from pipelines.publish.collect_garbage import Retention, collect_garbage, mark_key, put_mark
 from pipelines.publish.doctor import NO_RECORD, examine
-from pipelines.publish.errors import DeniedError
-from pipelines.publish.marks import mark_key, put_mark
 from pipelines.publish.policies import policies
 from pipelines.publish.probe import require_conditions
 from pipelines.publish.publishing import publish
 from pipelines.publish.reader import read_ml_results
 from pipelines.publish.rollback import roll_back
-from pipelines.publish.store import Body, read_small
 from tests.pipelines.publish.conftest import target_of
 from tests.pipelines.publish.places import LIMIT, S3Place
 from tests.pipelines.publish.servers import add_user

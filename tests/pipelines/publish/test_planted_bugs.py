@@ -2,12 +2,13 @@
 
 import pytest
 
-from ml.artifacts.commit_log import next_record, record_bytes
+from ml.artifacts import commit, log
+from ml.artifacts.folder_store import FolderStore
 from ml.artifacts.keys import POINTER, commit_key
-from pipelines.publish import log, probe, publishing
-from pipelines.publish.folder_store import FolderStore
+from ml.artifacts.log import next_record, record_bytes
+from ml.artifacts.store import Body
+from pipelines.publish import probe, publishing
 from pipelines.publish.s3_store import S3Store
-from pipelines.publish.store import Body
 from tests.pipelines.publish import drills
 
 
@@ -50,7 +51,7 @@ def test_a_record_that_is_not_known_again_by_its_nonce_is_seen(near_place, made,
 
 
 def test_a_version_that_is_not_looked_for_in_the_log_is_seen(folder_place, made, monkeypatch):
-    monkeypatch.setattr(publishing, "_logged", lambda *_: None)
+    monkeypatch.setattr(commit, "_logged", lambda *_: None)
     monkeypatch.setattr(publishing, "_already_logged", lambda *_: None)
     with pytest.raises(AssertionError, match="the log has"):
         drills.crash_drill(folder_place, drills.PublishDrill(made))

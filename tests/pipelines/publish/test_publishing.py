@@ -5,22 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ml.artifacts.commit_log import record_bytes
-from pipelines.publish import log
-from pipelines.publish.collect_garbage import Retention, collect_garbage
-from pipelines.publish.errors import (
+from ml.artifacts import log
+from ml.artifacts.errors import (
     ConflictError,
     StaleError,
     StoreRefusedError,
     VerificationError,
 )
-from pipelines.publish.marks import put_mark
+from ml.artifacts.log import record_bytes
+from ml.artifacts.reading import verify
+from ml.artifacts.store import Body, read_small
+from pipelines.publish.collect_garbage import Retention, collect_garbage, put_mark
 from pipelines.publish.probe import require_conditions
 from pipelines.publish.publishing import publish
 from pipelines.publish.reader import read_ml_results
 from pipelines.publish.rollback import roll_back
-from pipelines.publish.store import Body, read_small
-from pipelines.publish.verify import verify
 from tests.pipelines.publish.faults import Faults
 from tests.pipelines.publish.places import LIMIT, keys
 from tests.pipelines.publish.versions import STARTED
@@ -39,7 +38,7 @@ def test_a_published_version_is_read_back_as_it_was_written(place, made):
     done = put(store, version)
     assert (done.record.seq, done.record.parent, done.record.kind) == (1, 0, "publish")
     assert done.is_new
-    assert verify(store, done.record) == []
+    assert verify(store, version.manifest) == []
     assert first_item(store) == version.version_id
     pointer = json.loads(read_small(store, "metadata/last_updated.json", limit=LIMIT))
     assert pointer == json.loads(record_bytes(done.record))

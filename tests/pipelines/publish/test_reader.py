@@ -7,14 +7,15 @@ from datetime import date
 
 import pytest
 
-from ml.artifacts.commit_log import record_bytes
-from ml.artifacts.manifest import folder_problems
+from ml.artifacts import log
+from ml.artifacts.errors import ConflictError, StoreRefusedError, VerificationError
+from ml.artifacts.folder_store import FolderStore
+from ml.artifacts.log import record_bytes
+from ml.artifacts.reading import verify
+from ml.artifacts.store import Body, read_small
 from ml.errors import DataError
-from pipelines.publish import log
-from pipelines.publish.errors import ConflictError, StoreRefusedError, VerificationError
 from pipelines.publish.publishing import publish
 from pipelines.publish.reader import fetch_version, read_ml_results
-from pipelines.publish.store import Body, read_small
 from tests.pipelines.publish.places import LIMIT
 
 
@@ -103,13 +104,13 @@ def test_a_file_that_was_changed_is_not_read(store, made):
 def test_a_manifest_that_was_changed_is_not_read(store, made):
     key = f"versions/{made(2).version_id}/manifest.json"
     store.put(key, Body.of(read_small(store, key, limit=LIMIT) + b" "))
-    with pytest.raises(VerificationError, match=r"changed since|not the manifest"):
+    with pytest.raises(VerificationError, match="was changed after it was committed"):
         read_ml_results("forecasts", store=store)
 
 
 @pytest.mark.parametrize(
     "hostile",
-    ["../../etc/passwd", "/etc/passwd", "%2e%2e/x", "x\ny", "a//b", "other", "versions/../x", 5],
+    ["../../etc/passwd", "/etc/passwd", "%2e%2e/x", "x\ny", "a//b", "other", "versions/../x"],
 )
 def test_a_manifest_with_a_hostile_key_is_refused_whole(store, made, tmp_path, hostile):
     version = made(2).version_id
@@ -136,7 +137,7 @@ def test_a_version_is_mirrored_whole_and_again_without_sending(store, made, tmp_
     version = made(1)
     folder = fetch_version(tmp_path / "mirror", version.version_id, store=store)
     assert folder == tmp_path / "mirror" / "versions" / version.version_id
-    assert folder_problems(folder, version.manifest) == []
+    assert verify(FolderStore(tmp_path / "mirror"), version.manifest) == []
     inode = (folder / "manifest.json").stat().st_ino
     assert fetch_version(tmp_path / "mirror", version.version_id, store=store) == folder
     assert (folder / "manifest.json").stat().st_ino == inode
@@ -154,7 +155,7 @@ def test_a_mirror_of_a_damaged_version_leaves_nothing_behind(store, made, tmp_pa
 
 
 def test_a_published_folder_is_read_by_its_path(near_place, made, tmp_path):
-    from pipelines.publish.folder_store import folder_store
+    from ml.artifacts.folder_store import folder_store
 
     publish(folder_store(tmp_path / "out"), made(1), publisher="host/test")
     assert version_of(read_ml_results("forecasts", store=tmp_path / "out")) == made(1).version_id

@@ -8,9 +8,8 @@ import duckdb_extension_httpfs
 import pytest
 
 from ml.settings import settings
-from pipelines.publish.local_version import newest_local
 from pipelines.publish.policies import policies
-from pipelines.publish.publishing import publish
+from pipelines.publish.publishing import newest_local, publish
 from pipelines.publish.s3_store import S3Store
 from pipelines.publish.s3_target import S3Target
 from tests.pipelines.publish.servers import REGION, add_user

@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 from urllib3.exceptions import ProtocolError
 
-from ml.errors import ConfigError
-from ml.settings import settings
-from pipelines.publish.errors import (
+from ml.artifacts.errors import (
     ConflictError,
     DeniedError,
     MissingError,
@@ -19,15 +17,16 @@ from pipelines.publish.errors import (
     UnreachableError,
     VerificationError,
 )
-from pipelines.publish.folder_store import FolderStore
-from pipelines.publish.http_pool import HttpPool
-from pipelines.publish.opening import open_store, settings_target
-from pipelines.publish.patience import Patience
+from ml.artifacts.folder_store import FolderStore
+from ml.artifacts.store import Body, read_small
+from ml.errors import ConfigError
+from ml.settings import settings
+from pipelines.publish.open_store import open_store, settings_target
 from pipelines.publish.policies import policies
 from pipelines.publish.probe import probe
+from pipelines.publish.s3_connection import HttpPool, RetryPolicy
 from pipelines.publish.s3_store import S3Store
 from pipelines.publish.s3_target import S3Target, checked_target
-from pipelines.publish.store import Body, read_small
 from tests.pipelines.publish.conftest import BUCKET, place_of, target_of
 from tests.pipelines.publish.places import AT_ONCE, LIMIT, S3Place, keys
 
@@ -42,7 +41,7 @@ def store(fake):
 
 
 def impatient(target):
-    return S3Store(target, patience=Patience(seconds=0.0, pause=lambda _: None))
+    return S3Store(target, retries=RetryPolicy(seconds=0.0, pause=lambda _: None))
 
 
 def test_one_module_imports_minio():
@@ -155,13 +154,13 @@ def test_a_server_that_stays_away_is_given_up_when_the_patience_ends():
         raise UnreachableError("away")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.publish.patience.time.monotonic", lambda: clock[0])
+        patch.setattr("pipelines.publish.s3_connection.time.monotonic", lambda: clock[0])
 
         def pause(seconds):
             clock[0] += seconds
 
         with pytest.raises(UnreachableError, match="away"):
-            Patience(pause=pause).insist(attempt)
+            RetryPolicy(pause=pause).retry(attempt)
     assert set(tries) == {60.0}
     assert 50 < clock[0] <= 60
     assert len(tries) > 10
@@ -175,7 +174,7 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again():
         raise UnreachableError("certificate", passing=False)
 
     with pytest.raises(UnreachableError, match="certificate"):
-        AT_ONCE.insist(attempt)
+        AT_ONCE.retry(attempt)
     assert len(tries) == 1
 
 
@@ -199,7 +198,7 @@ def test_a_read_that_breaks_off_goes_on_where_it_ended(fake):
                 response.stream = broken
             return response
 
-    store = S3Store(place.target, pool=Breaking(), patience=AT_ONCE)
+    store = S3Store(place.target, pool=Breaking(), retries=AT_ONCE)
     assert read_small(store, KEY, limit=LIMIT) == content
     block = 1 << 20
     assert starts == [None, *(f"bytes={n * block}-" for n in (1, 2, 3))]
@@ -214,7 +213,7 @@ def test_a_body_that_changes_on_the_way_is_refused_by_the_server(kind, request, 
             return super().urlopen(method, url, redirect, **kw)
 
     place = place_of(kind, request, tmp_path)
-    store = S3Store(place.target, pool=Corrupting(), patience=AT_ONCE)
+    store = S3Store(place.target, pool=Corrupting(), retries=AT_ONCE)
     with pytest.raises(VerificationError, match=r"^verification failed: .*changed on the way"):
         store.create(KEY, BODY)
     assert place.open().head(KEY) is None

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.publish.errors import UnreachableError
-from pipelines.publish.patience import Patience
+from ml.artifacts.errors import UnreachableError
 from pipelines.publish.publishing import publish
 from pipelines.publish.reader import read_ml_results
+from pipelines.publish.s3_connection import RetryPolicy
 from pipelines.publish.s3_store import S3Store
 from tests.pipelines.publish.conftest import target_of
 from tests.pipelines.publish.servers import required, start_server
@@ -25,6 +25,6 @@ def test_a_certificate_is_trusted_by_its_file_and_refused_without_it(tmp_path, m
         store = S3Store(target)
         publish(store, made(1), publisher="host/test")
         assert read_ml_results("forecasts", store=store).num_rows == 1
-        stranger = S3Store(replace(target, ca_file=None), patience=Patience(pause=no_pause))
+        stranger = S3Store(replace(target, ca_file=None), retries=RetryPolicy(pause=no_pause))
         with pytest.raises(UnreachableError, match=r"^unreachable: .*certificate.*S3_CA_FILE"):
             publish(stranger, made(2), publisher="host/test")

@@ -9,7 +9,7 @@ from ml.artifacts import version as local
 from ml.artifacts.description import Provenance
 from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.contracts.forecasts import REFUSALS
-from pipelines.publish.local_version import newest_local
+from pipelines.publish.publishing import newest_local
 
 STARTED = datetime(2026, 11, 20, 2, 15, 3, tzinfo=UTC)
 DATASETS = ("forecasts", "metrics")

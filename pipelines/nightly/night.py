@@ -1,17 +1,21 @@
-"""Which commands a night consists of, and running them one by one."""
+"""One night: its commands, running them one by one, and the line that cron sees."""
 
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from ml.artifacts.lock import results_lock
 from ml.errors import ConfigError
-from ml.logs import logger
-from ml.settings import PROJECT, Settings
-from pipelines.publish.opening import settings_target
+from ml.locks import hold
+from ml.logs import logger, logging_to
+from ml.settings import PROJECT, Settings, settings
+from pipelines.publish.open_store import settings_target
 
+COMMAND = "auto_update_ml_results"
+LOCK = ".nightly"  # below DATA_DIR
 OUTSIDE = ("climate_etl", "economic_etl", "anatel_5g_etl", "price_etl", "feature_calculation_etl")
 
 
@@ -45,8 +49,36 @@ class Failure:
     code: int
     last_line: str
 
+    @property
+    def text(self) -> str:
+        """All of it in a few words."""
+        return f"{self.step} failed ({self.code}): {self.last_line.removeprefix('error: ')}"
 
-def steps(config: Settings, results: Path | None, to: Path | None) -> list[Step]:
+
+def night(to: Path | None, results: Path | None) -> tuple[int, str]:
+    """Run a night; returns its exit code and one line that says how it went.
+
+    Args:
+        to: Folder to publish to, ``None`` = the object store of the settings.
+        results: Results folder, ``None`` = that of the settings.
+
+    Raises:
+        ConfigError: There is nowhere to publish to.
+        PublishError: Another night is still running.
+    """
+    config = settings()
+    planned = plan_steps(config, results, to)
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    with logging_to(config.log_dir, COMMAND, run_id):
+        outcome = run_night(planned, config.data_dir / LOCK)
+    if outcome.ended_by is not None:
+        return outcome.ended_by.code, f"error: {outcome.ended_by.text}"
+    done = f"night done: {', '.join(step.name for step in planned)}"
+    degraded = "; ".join(failure.text for failure in outcome.degraded)
+    return 0, f"{done}; degraded: {degraded}" if degraded else done
+
+
+def plan_steps(config: Settings, results: Path | None, to: Path | None) -> list[Step]:
     """The commands of a night.
 
     Outside data first, where external APIs are enabled and their ETL exists; then the main job,
@@ -104,7 +136,7 @@ def run_night(planned: Sequence[Step], lock_folder: Path) -> Outcome:
         PublishError: Another night is still running.
     """
     degraded: tuple[Failure, ...] = ()
-    with results_lock(lock_folder):
+    with hold(lock_folder):
         for step in planned:
             logger().info("step_started", step=step.name)
             code, last_line = _run(step)

@@ -1,31 +1,20 @@
-"""A store in a folder of any file system that knows hard links: the tree of the results folder."""
+"""A store in a folder of any file system that knows hard links, the results folder among them."""
 
 import errno
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.artifacts.staging import STAGING, scratch_path
-from ml.durable import (
-    NewFile,
-    create_once,
-    make_folder,
-    remove,
-    replace,
-    sha256_of,
-)
+from ml.artifacts.errors import DeniedError, StoreError, StoreRefusedError, UnreachableError
+from ml.artifacts.store import Body, Entry, Found, missing, sound_key, too_large
+from ml.durable import BLOCK, NewFile, create_once, make_folder, remove, replace, sha256_of
 from ml.errors import ConfigError
-from pipelines.publish.errors import (
-    DeniedError,
-    StoreError,
-    StoreRefusedError,
-    UnreachableError,
-)
-from pipelines.publish.store import BLOCK, Body, Entry, Found, missing, sound_key, too_large
 
+STAGING = ".staging"
 DAY_SECONDS = 86_400.0
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
@@ -38,11 +27,13 @@ class FolderStore:
 
     Attributes:
         root: The folder.
-        single_writer: See :class:`pipelines.publish.store.Store`.
+        single_writer: See :class:`ml.artifacts.store.Store`.
+        withdraws: Likewise; true for the results folder, where the run that commits clears up.
     """
 
     root: Path
     single_writer: bool = False
+    withdraws: bool = False
 
     @property
     def name(self) -> str:
@@ -50,7 +41,7 @@ class FolderStore:
         return f"'{self.root}'"
 
     def create(self, key: str, body: Body) -> bool:
-        """See :class:`pipelines.publish.store.Store`."""
+        """See :class:`ml.artifacts.store.Store`."""
         with _named(f"writing {key} to {self.name}"):
             target = self.root / sound_key(key)
             if target.exists():
@@ -75,7 +66,7 @@ class FolderStore:
             ) from None
 
     def put(self, key: str, body: Body) -> None:
-        """See :class:`pipelines.publish.store.Store`."""
+        """See :class:`ml.artifacts.store.Store`."""
         with _named(f"writing {key} to {self.name}"):
             target = self.root / sound_key(key)
             new = self._written(body)
@@ -94,7 +85,7 @@ class FolderStore:
         return new
 
     def get(self, key: str, *, limit: int) -> Iterator[bytes]:
-        """See :class:`pipelines.publish.store.Store`."""
+        """See :class:`ml.artifacts.store.Store`."""
         with _named(f"reading {key} in {self.name}"):
             try:
                 file = (self.root / sound_key(key)).open("rb")
@@ -107,7 +98,7 @@ class FolderStore:
                     yield block
 
     def head(self, key: str) -> Found | None:
-        """See :class:`pipelines.publish.store.Store`; the hash is that of the file as it is."""
+        """See :class:`ml.artifacts.store.Store`; the hash is that of the file as it is."""
         with _named(f"looking at {key} in {self.name}"):
             path = self.root / sound_key(key)
             try:
@@ -116,7 +107,7 @@ class FolderStore:
                 return None
 
     def listing(self, prefix: str, *, after: str = "") -> Iterator[Entry]:
-        """See :class:`pipelines.publish.store.Store`."""
+        """See :class:`ml.artifacts.store.Store`."""
         with _named(f"listing {prefix} in {self.name}"):
             folder = self.root / prefix.rpartition("/")[0]
             keys = [
@@ -132,7 +123,7 @@ class FolderStore:
                 yield Entry(key, size)
 
     def remove(self, key: str) -> None:
-        """See :class:`pipelines.publish.store.Store`; folders left empty go with it."""
+        """See :class:`ml.artifacts.store.Store`; folders left empty go with it."""
         with _named(f"removing {key} from {self.name}"):
             path = self.root / sound_key(key)
             remove(path)
@@ -141,6 +132,17 @@ class FolderStore:
                     folder.rmdir()
                 except OSError:
                     return  # not empty, or gone: both are fine
+
+
+def results_store(results: Path) -> FolderStore:
+    """The local results folder as a store."""
+    return FolderStore(results, withdraws=True)
+
+
+def scratch_path(root: Path) -> Path:
+    """A new name in the staging folder, for what is then renamed to where it belongs."""
+    make_folder(root / STAGING)
+    return root / STAGING / f"{secrets.token_hex(16)}.tmp"
 
 
 def folder_store(folder: Path, *, single_writer: bool = False) -> FolderStore:

@@ -3,14 +3,14 @@ import sys
 
 import pytest
 
-from ml.artifacts.lock import results_lock
 from ml.errors import PublishError
+from ml.locks import hold
 
 HOLDER = """
 import sys
 from pathlib import Path
-from ml.artifacts.lock import results_lock
-with results_lock(Path(sys.argv[1])):
+from ml.locks import hold
+with hold(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -32,7 +32,7 @@ def holder(tmp_path):
 def test_a_second_run_is_told_which_process_holds_the_folder(tmp_path, holder):
     with (
         pytest.raises(PublishError, match=rf"another run \(process {holder.pid} since 20"),
-        results_lock(tmp_path),
+        hold(tmp_path),
     ):
         pass
 
@@ -40,17 +40,17 @@ def test_a_second_run_is_told_which_process_holds_the_folder(tmp_path, holder):
 def test_the_lock_of_a_killed_run_is_free(tmp_path, holder):
     holder.kill()
     holder.wait()
-    with results_lock(tmp_path) as path:
+    with hold(tmp_path) as path:
         assert path.read_text().startswith("process ")
         assert str(holder.pid) not in path.read_text().split()
 
 
 def test_a_run_gives_the_folder_back_also_when_it_fails(tmp_path):
-    with pytest.raises(RuntimeError, match="model"), results_lock(tmp_path / "new"):
+    with pytest.raises(RuntimeError, match="model"), hold(tmp_path / "new"):
         raise RuntimeError("model")
     with (
-        results_lock(tmp_path / "new"),
+        hold(tmp_path / "new"),
         pytest.raises(PublishError, match="held by another run"),
-        results_lock(tmp_path / "new"),
+        hold(tmp_path / "new"),
     ):
         pass

@@ -32,11 +32,11 @@ class Bars:
         self._task: TaskID | None = None
 
     def begin(self, doing: str, size: int) -> None:
-        """See :class:`pipelines.publish.progress.Progress`."""
+        """See :class:`ml.artifacts.store.Progress`."""
         self._task = self._progress.add_task(doing, total=size)
 
     def done(self, size: int) -> None:
-        """See :class:`pipelines.publish.progress.Progress`."""
+        """See :class:`ml.artifacts.store.Progress`."""
         if self._task is not None:
             self._progress.advance(self._task, size)
 
@@ -56,12 +56,12 @@ class Lines:
         self._started = time.monotonic()
 
     def begin(self, doing: str, size: int) -> None:
-        """See :class:`pipelines.publish.progress.Progress`."""
+        """See :class:`ml.artifacts.store.Progress`."""
         self._doing, self._size, self._sent, self._told = doing, size, 0, 0
         self._started = time.monotonic()
 
     def done(self, size: int) -> None:
-        """See :class:`pipelines.publish.progress.Progress`."""
+        """See :class:`ml.artifacts.store.Progress`."""
         self._sent += size
         quarter = 4 * self._sent // max(self._size, 1)
         if quarter > self._told:

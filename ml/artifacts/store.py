@@ -1,21 +1,23 @@
 """What a store has to be able to do, and no more: five primitives, and removal for the janitor.
 
 Everything that makes publishing safe rests on one of them: :meth:`Store.create` gives a key its
-content only if it has none, however many try at once.
+content only if it has none, however many try at once. The local results folder is such a store.
 """
 
 import hashlib
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from ml.artifacts.errors import ConflictError, MissingError, VerificationError
 from ml.artifacts.keys import valid_key
-from pipelines.publish.errors import ConflictError, MissingError, VerificationError
 
-BLOCK = 1 << 20
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,15 @@ class Store(Protocol):
 
         ``create`` then looks before it writes, which is all that a store without conditional
         writes can do.
+        """
+        ...
+
+    @property
+    def withdraws(self) -> bool:
+        """Whether who commits here may remove too.
+
+        The flat view then loses the files of later days that a rollback takes back; elsewhere they
+        get the content of the version that is the newest now.
         """
         ...
 
@@ -187,3 +198,48 @@ def too_large(key: str, limit: int) -> VerificationError:
 def missing(store: str, key: str) -> MissingError:
     """The error of an object that is not there."""
     return MissingError(f"{key}: is missing in {store}.")
+
+
+class Progress(Protocol):
+    """Is told how far a transfer is, in bytes."""
+
+    def begin(self, doing: str, size: int) -> None:
+        """A new stage of so many bytes."""
+        ...
+
+    def done(self, size: int) -> None:
+        """So many bytes more."""
+        ...
+
+
+class Silent:
+    """Tells nobody."""
+
+    def begin(self, doing: str, size: int) -> None:
+        """See :class:`Progress`."""
+
+    def done(self, size: int) -> None:
+        """See :class:`Progress`."""
+
+
+SILENT = Silent()
+
+
+def in_parallel(streams: int, do: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Results in the order of the items.
+
+    Args:
+        streams: How many at a time; one at a time leaves the order of requests as it is written.
+        do: Called for each item. The first error is raised, and what was not begun is left out.
+        items: Files, as a rule.
+    """
+    if streams == 1:
+        return [do(item) for item in items]
+    with ThreadPoolExecutor(streams) as threads:
+        waiting = [threads.submit(do, item) for item in items]
+        try:
+            return [future.result() for future in waiting]
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from ml.artifacts.folder_store import folder_store
+from ml.artifacts.store import Store
 from ml.errors import ConfigError
-from pipelines.publish.folder_store import folder_store
 from pipelines.publish.s3_target import S3Target, checked_target
-from pipelines.publish.store import Store
 
 
 def open_store(folder: Path | None = None, *, single_writer: bool = False) -> Store:
@@ -15,7 +15,7 @@ def open_store(folder: Path | None = None, *, single_writer: bool = False) -> St
 
     Args:
         folder: Of the store; the settings' bucket without it.
-        single_writer: See :class:`pipelines.publish.store.Store`.
+        single_writer: See :class:`ml.artifacts.store.Store`.
 
     Raises:
         ConfigError: The settings are not complete or not safe.

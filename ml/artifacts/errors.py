@@ -1,10 +1,7 @@
 """What can go wrong between this program and a store; each message begins with its kind."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import ClassVar
 
-from ml.artifacts.documents import UnknownFormatError
 from ml.errors import PublishError
 
 
@@ -60,22 +57,3 @@ class DeniedError(StoreError):
     """The store knows the key it was given, or does not, and says no."""
 
     kind = "denied"
-
-
-@contextmanager
-def damage_named(place: str) -> Iterator[None]:
-    """Give what is wrong with a document its kind and say where the document is.
-
-    Raises:
-        StoreRefusedError: It is of a format that only a newer program can read.
-        VerificationError: It is damaged, or names keys it must not name.
-    """
-    try:
-        yield
-    except StoreError:
-        raise
-    except UnknownFormatError as error:
-        raise StoreRefusedError(f"{place}: {error}") from None
-    except PublishError as error:
-        text = str(error).removeprefix(f"{VerificationError.kind}: ")
-        raise VerificationError(f"{place}: {text}") from None

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipelines.publish.console import Bars, Lines, bytes_text
+from pipelines.publish.progress_bars import Bars, Lines, bytes_text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,265 @@
+"""The log of versions: numbered records that are created once and never changed.
+
+The order of versions is the order of the numbers, never that of clocks. Whoever creates the next
+number has published; whoever finds it taken looks at what is new and takes the one after it. The
+pointer is only a hint: who needs the newest record looks on from where it points.
+"""
+
+import getpass
+import secrets
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ml.artifacts.documents import FORMAT, MAX_BYTES, Day, VersionId, parse, to_bytes
+from ml.artifacts.errors import DeniedError, MissingError, StoreRefusedError, VerificationError
+from ml.artifacts.keys import MANIFEST, POINTER, checked_key, commit_key, version_key
+from ml.artifacts.manifest import Manifest
+from ml.artifacts.store import Body, Store, read_small
+
+LOG = "_commits/"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """One record of the log; its fields are those of the JSON document.
+
+    Attributes:
+        seq: Number in the log, from 1 without gaps.
+        parent: Number of the record before, 0 = none.
+        kind: ``publish`` or ``rollback``.
+        version_id: Of the version that is the newest from here on.
+        as_of: ISO day that the version is as of.
+        partial: Whether the version holds only a part and is not to be deployed.
+        published_at: When, UTC.
+        publisher: By whom.
+        nonce: Tells one's own record from another's of the same number.
+        manifest: Key of the version's manifest.
+        manifest_sha256: Of the manifest's bytes.
+        datasets: By name, the files as ``path``, ``bytes``, ``rows`` and ``sha256``.
+    """
+
+    seq: int
+    parent: int
+    kind: str
+    version_id: VersionId
+    as_of: Day
+    partial: bool
+    published_at: str
+    publisher: str
+    nonce: str
+    manifest: str
+    manifest_sha256: str
+    datasets: Mapping[str, list[dict[str, Any]]]
+
+
+def publisher() -> str:
+    """Who commits from here, for the log: host and user."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = "unknown"
+    return f"{socket.gethostname()}/{user}"
+
+
+def next_record(manifest: Manifest, head: CommitRecord | None, by: str) -> CommitRecord:
+    """The record that publishes a version after the newest one."""
+    fields = ("path", "bytes", "rows", "sha256")
+    return CommitRecord(
+        kind="publish",
+        version_id=manifest.version_id,
+        as_of=manifest.as_of,
+        partial=manifest.partial,
+        manifest=version_key(manifest.version_id, MANIFEST),
+        manifest_sha256=manifest.sha256,
+        datasets={
+            name: [{field: getattr(file, field) for field in fields} for file in files]
+            for name, files in manifest.datasets.items()
+        },
+        **_place_in_log(head, by),
+    )
+
+
+def rollback_record(target: CommitRecord, head: CommitRecord, by: str) -> CommitRecord:
+    """The record that makes a version the newest again, after the newest one."""
+    return replace(target, kind="rollback", **_place_in_log(head, by))
+
+
+def _place_in_log(head: CommitRecord | None, by: str) -> dict[str, Any]:
+    parent = head.seq if head else 0
+    return {
+        "seq": parent + 1,
+        "parent": parent,
+        "published_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "publisher": by,
+        "nonce": secrets.token_hex(16),
+    }
+
+
+def record_bytes(record: CommitRecord) -> bytes:
+    """The JSON document of a record, as log and pointer hold it."""
+    return to_bytes({"format": FORMAT, "min_reader": FORMAT, **asdict(record)})
+
+
+def parse_record(data: bytes, *, where: str) -> CommitRecord:
+    """A record from its bytes, with every key in it checked.
+
+    Raises:
+        StoreRefusedError: It is of a format not known here.
+        VerificationError: It is damaged.
+    """
+    record = parse(CommitRecord, data, where=where)
+    paths = [entry.get("path", "") for files in record.datasets.values() for entry in files]
+    for path in [record.manifest, *paths]:
+        checked_key(str(path), below=version_key(record.version_id), where=where)
+    return record
+
+
+def read_record(store: Store, seq: int) -> CommitRecord:
+    """One record of the log.
+
+    Raises:
+        MissingError: There is none of that number.
+        VerificationError: It is damaged.
+    """
+    key = commit_key(seq)
+    record = parse_record(read_small(store, key, limit=MAX_BYTES), where=f"{store.name}: {key}")
+    if record.seq != seq:
+        raise VerificationError(f"{store.name}: {key}: says it is number {record.seq}.")
+    return record
+
+
+def read_pointer(store: Store) -> CommitRecord | None:
+    """What the pointer says; ``None`` if it is missing or damaged, for the log is whole without it.
+
+    Raises:
+        StoreRefusedError: It is of a format that only a newer program can read.
+    """
+    try:
+        data = read_small(store, POINTER, limit=MAX_BYTES)
+        return parse_record(data, where=f"{store.name}: {POINTER}")
+    except VerificationError:
+        return None
+
+
+def newest(store: Store, *, trusting: bool = False) -> CommitRecord | None:
+    """The newest record of the log, ``None`` if it is empty.
+
+    Args:
+        store: The store.
+        trusting: Take the pointer's word for the record it copies, and a refusal to show a number
+            for its absence (which it is to keys that may not list): for readers.
+    """
+    pointed = read_pointer(store)
+    record = pointed
+    if pointed is not None and not trusting:
+        record = _record_or_none(store, pointed.seq)
+    if record is None:
+        last = max(numbers(store), default=0)
+        record = read_record(store, last) if last else None
+        _refuse_lost(store, pointed, last)
+    seq = record.seq if record else 0
+    while (following := _record_or_none(store, seq + 1, trusting=trusting)) is not None:
+        record, seq = following, seq + 1
+    return record
+
+
+def _refuse_lost(store: Store, pointed: CommitRecord | None, end: int) -> None:
+    """Going on from an earlier number would give one that was taken to another version."""
+    if pointed is not None and pointed.seq > end:
+        raise VerificationError(
+            f"{store.name}: the pointer names record {pointed.seq}, the log ends at {end}: records "
+            f"were removed. Restore them, or remove {POINTER} to go on from what is there."
+        )
+
+
+def _record_or_none(store: Store, seq: int, *, trusting: bool = False) -> CommitRecord | None:
+    try:
+        return read_record(store, seq)
+    except MissingError:
+        return None
+    except DeniedError:
+        if trusting:
+            return None
+        raise
+
+
+def find_record(
+    store: Store, wanted: Callable[[CommitRecord], bool], *, trusting: bool = False
+) -> CommitRecord | None:
+    """The newest record that is wanted; ``None`` if none is.
+
+    Args:
+        store: The store.
+        wanted: Says whether a record is.
+        trusting: See :func:`newest`.
+    """
+    record = newest(store, trusting=trusting)
+    while record is not None and not wanted(record):
+        record = read_record(store, record.parent) if record.parent else None
+    return record
+
+
+def numbers(store: Store) -> Iterator[int]:
+    """The numbers in the log, as a listing gives them.
+
+    Raises:
+        StoreRefusedError: Something in it is no record.
+    """
+    for entry in store.listing(LOG):
+        name = entry.key.removeprefix(LOG).removesuffix(".json")
+        if not name.isdecimal() or commit_key(int(name)) != entry.key:
+            raise StoreRefusedError(
+                f"{store.name}: {entry.key} does not belong into the log. Remove it."
+            )
+        yield int(name)
+
+
+def records(store: Store, since: int = 1, until: int | None = None) -> Iterator[CommitRecord]:
+    """The records from one number to another, or to the last one that is listed.
+
+    Raises:
+        VerificationError: A number is missing.
+    """
+    if until is not None:
+        yield from (read_record(store, seq) for seq in range(since, until + 1))
+        return
+    for due, seq in enumerate(numbers(store), start=1):
+        if seq != due:
+            raise VerificationError(
+                f"{store.name}: the log has number {seq} where {due} is due: a record is missing. "
+                f"Restore it."
+            )
+        if seq >= since:
+            yield read_record(store, seq)
+
+
+def append(store: Store, record: CommitRecord) -> bool:
+    """Create the record's number; ``False`` if somebody else has it.
+
+    An answer may be lost and the request sent again: whose record it is, its nonce tells.
+    """
+    if store.create(commit_key(record.seq), Body.of(record_bytes(record))):
+        return True
+    return read_record(store, record.seq).nonce == record.nonce
+
+
+def advance_pointer(store: Store) -> CommitRecord | None:
+    """Let the pointer name the newest record, and those that others add meanwhile.
+
+    Returns:
+        The record pointed to in the end, ``None`` if the log is empty.
+    """
+    head = newest(store)
+    pointed = read_pointer(store)
+    while head is not None:
+        if pointed != head:
+            store.put(POINTER, Body.of(read_small(store, commit_key(head.seq), limit=MAX_BYTES)))
+        pointed = head
+        following = _record_or_none(store, head.seq + 1)
+        if following is None:
+            break
+        head = following
+    return head

@@ -1,0 +1,296 @@
+"""The verbs of publishing, one function each, as lines for people; commands only read options.
+
+Each is given a :class:`Place` and opens the store there; what was done is also in
+``LOG_DIR/deploy_ml_results.jsonl``.
+"""
+
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ml.artifacts import log
+from ml.artifacts.commit import refuse_stale
+from ml.artifacts.errors import ConflictError, VerificationError
+from ml.artifacts.keys import is_version_id, version_key
+from ml.artifacts.log import publisher
+from ml.artifacts.manifest import stored_manifest
+from ml.artifacts.reading import verify
+from ml.artifacts.store import Store, holds
+from ml.errors import ConfigError, first_few
+from ml.logs import logger, logging_to
+from ml.settings import settings
+from pipelines.publish.collect_garbage import Retention, collect_garbage
+from pipelines.publish.doctor import examine
+from pipelines.publish.open_store import open_store
+from pipelines.publish.policies import policies_text
+from pipelines.publish.probe import require_conditions
+from pipelines.publish.progress_bars import bytes_text, console_progress
+from pipelines.publish.publishing import LocalVersion, Published, newest_local, publish
+from pipelines.publish.reader import published_record
+from pipelines.publish.rollback import roll_back
+
+STREAMS = 4  # hides the way there and back of small files, and hashing behind sending
+COMMAND = "deploy_ml_results"
+PROBED = ".probed"  # in the results folder: which stores passed the probe today
+DETAILS: Mapping[str, tuple[str, ...]] = {
+    "VERSION": ("--verify",),
+    "--to-seq": ("--rollback",),
+    "--dry-run": ("", "--gc"),
+    "--force": ("",),
+    "--expect-parent": ("",),
+    "--pin": ("--gc",),
+}
+"""The actions of ``deploy_ml_results`` that each detail goes with; publishing has no name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """From where, to where.
+
+    Attributes:
+        to: Folder of the store; the settings' S3 store without it.
+        results: Results folder; that of the settings without it.
+        single_writer: See :class:`ml.artifacts.store.Store`.
+    """
+
+    to: Path | None = None
+    results: Path | None = None
+    single_writer: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The results folder."""
+        return self.results or settings().ml_results_path
+
+    def open(self) -> Store:
+        """The store; nothing is sent yet.
+
+        Raises:
+            ConfigError: It is the results folder itself, or the settings are not complete or safe.
+        """
+        if self.to is not None and self.to.resolve() == self.folder.resolve():
+            raise ConfigError(f"--to: '{self.to}' is the results folder itself; name another one.")
+        return open_store(self.to, single_writer=self.single_writer)
+
+
+@contextmanager
+def _logging() -> Iterator[None]:
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    with logging_to(settings().log_dir, COMMAND, run_id):
+        yield
+
+
+def publish_newest(
+    place: Place, *, force: bool = False, expect_parent: int | None = None, dry_run: bool = False
+) -> Iterator[str]:
+    """Publish the newest whole version of the results folder, or only say what would be sent.
+
+    Raises:
+        StoreError: It was not published, unless the message says that it is committed.
+    """
+    store = place.open()
+    if dry_run:
+        yield _rehearse(store, newest_local(place.folder), force=force)
+        return
+    with _logging():
+        version = newest_local(place.folder)
+        require_conditions(store, place.folder / PROBED)
+        with console_progress() as progress:
+            done = publish(
+                store,
+                version,
+                publisher=publisher(),
+                force=force,
+                expect_parent=expect_parent,
+                progress=progress,
+                streams=STREAMS,
+            )
+        logger().info(
+            "published",
+            store=store.name,
+            version_id=version.version_id,
+            seq=done.record.seq,
+            is_new=done.is_new,
+            bytes=done.sent.bytes,
+        )
+    yield _describe(store, version, done)
+
+
+def _describe(store: Store, version: LocalVersion, done: Published) -> str:
+    sent = done.sent
+    files = f"{sent.files} files sent ({bytes_text(sent.bytes)}), {sent.skipped} there already"
+    if not done.is_new:
+        mended = f"; {files}" if sent.files else ""
+        flat = f"; {len(done.flat_keys)} flat files mended" if done.flat_keys else ""
+        return (
+            f"nothing new: version {version.version_id} is record {done.record.seq} in "
+            f"{store.name} already{mended}{flat}"
+        )
+    return (
+        f"published version {version.version_id} (as of {done.record.as_of}) as record "
+        f"{done.record.seq} in {store.name}: {files}"
+    )
+
+
+def _rehearse(store: Store, version: LocalVersion, *, force: bool) -> str:
+    refuse_stale(version.manifest, log.newest(store), force=force)
+    there = {e.key for e in store.listing(f"{version_key(version.version_id)}/")}
+    lacking = [
+        file
+        for file in version.manifest.files
+        if file.path not in there
+        or not holds(store, file.path, size=file.bytes, sha256=file.sha256)
+    ]
+    return (
+        f"would publish version {version.version_id} (as of {version.manifest.as_of}) to "
+        f"{store.name}: {len(lacking)} of {len(version.manifest.files)} files to send "
+        f"({bytes_text(sum(file.bytes for file in lacking))})"
+    )
+
+
+def list_log(place: Place) -> Iterator[str]:
+    """The log, newest first."""
+    store = place.open()
+    records = list(log.records(store))
+    pointed = log.read_pointer(store)
+    yield "   seq  kind      as of       published (UTC)       version                    by"
+    for record in reversed(records):
+        mark = "*" if pointed is not None and pointed.seq == record.seq else " "
+        yield (
+            f"{mark}{record.seq:>5}  {record.kind:<8}  {record.as_of}  {record.published_at}  "
+            f"{record.version_id}  {record.publisher}"
+        )
+
+
+def verify_version(place: Place, version: str | None = None) -> Iterator[str]:
+    """Read a published version back and compare it; the newest unless one is named.
+
+    Raises:
+        VerificationError: Something of it is not what was published.
+    """
+    if version is not None and not is_version_id(version):
+        raise ConflictError(f"{version!r} is not the id of a version; --list shows them.")
+    store = place.open()
+    record = published_record(store, version)
+    manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
+    with console_progress() as progress:
+        problems = verify(store, manifest, progress=progress)
+    if problems:
+        raise VerificationError(
+            f"{store.name}: version {record.version_id}: {len(problems)} problems: "
+            f"{first_few(problems)}."
+        )
+    yield f"version {record.version_id} (record {record.seq}) in {store.name} is whole"
+
+
+def roll_back_version(place: Place, to_seq: int | None = None) -> Iterator[str]:
+    """Make an earlier version the newest.
+
+    Raises:
+        StoreError: Nothing was changed, unless the message says otherwise.
+    """
+    store = place.open()
+    with _logging():
+        done = roll_back(store, publisher=publisher(), to_seq=to_seq)
+        logger().info("rolled_back", store=store.name, seq=done.record.seq)
+    if not done.is_new:
+        yield f"nothing to do: {done.record.version_id} is the newest version already"
+    else:
+        yield (
+            f"rolled back from {done.before.version_id} to {done.record.version_id} (record "
+            f"{done.record.seq}) in {store.name}; undo it with --rollback --to-seq "
+            f"{done.before.seq}"
+        )
+
+
+def collect(
+    place: Place,
+    *,
+    keep: int = 30,
+    days: float = 7.0,
+    grace: float = 24.0,
+    pins: Collection[str] = (),
+    dry_run: bool = False,
+) -> Iterator[str]:
+    """Mark versions that nobody needs, and remove those marked a grace ago.
+
+    Args:
+        place: Of the store.
+        keep: Last versions kept.
+        days: That any version is kept.
+        grace: Hours from mark to removal.
+        pins: Versions kept whatever their age.
+        dry_run: Only say what would be done.
+    """
+    age, waiting = timedelta(days=days), timedelta(hours=grace)
+    retention = Retention(versions=keep, age=age, pins=tuple(pins), grace=waiting)
+    store = place.open()
+    with _logging():
+        done = collect_garbage(store, retention, dry_run=dry_run)
+        logger().info("collected", store=store.name, dry_run=dry_run, removed=list(done.removed))
+    would = "would be " if dry_run else ""
+    yield (
+        f"{store.name}: {len(done.kept)} versions kept, {len(done.marked)} {would}marked, "
+        f"{len(done.waiting)} marked earlier and waiting, {len(done.removed)} {would}removed "
+        f"({bytes_text(done.bytes)})"
+    )
+    yield from (f"{would}marked {name}" for name in done.marked)
+    yield from (f"{would}removed {name}" for name in done.removed)
+
+
+def examine_store(place: Place) -> Iterator[str]:
+    """The doctor's findings.
+
+    Raises:
+        VerificationError: One of them is a problem.
+    """
+    store = place.open()
+    problems = findings = 0
+    for finding in examine(store, getattr(store, "anonymous_status", None)):
+        findings += 1
+        problems += finding.level == "problem"
+        yield f"{finding.level:<8} {finding.text}"
+    if problems:
+        raise VerificationError(
+            f"{store.name}: {problems} of {findings} findings are problems, see above."
+        )
+
+
+def print_policies() -> Iterator[str]:
+    """The policies for the settings' bucket and prefix.
+
+    Raises:
+        ConfigError: No bucket is named.
+    """
+    read = settings()
+    if not read.s3_bucket:
+        raise ConfigError("settings: S3_BUCKET is not set; the policies are for one bucket.")
+    yield policies_text(read.s3_bucket, read.s3_prefix.strip("/"))
+
+
+def choose_action(asked: Mapping[str, bool]) -> str:
+    """The action that was asked for, empty = publish.
+
+    Raises:
+        ConfigError: More than one was.
+    """
+    names = [name for name, given in asked.items() if given]
+    if len(names) > 1:
+        raise ConfigError(f"{' and '.join(names)} exclude each other; ask for one at a time.")
+    return names[0] if names else ""
+
+
+def refuse_details(action: str, given: Mapping[str, bool]) -> None:
+    """Refuse a detail of another action than the one asked for: in silence it would be lost.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    for name, is_given in given.items():
+        actions = DETAILS[name.partition(" ")[0]]
+        if is_given and action not in actions:
+            wanted = " or ".join(word or "publishing" for word in actions)
+            raise ConfigError(f"{name} goes with {wanted} only.")
