@@ -1,4 +1,4 @@
-"""The boundary between commands and the rest: errors become one line and an exit code.
+"""The boundary between commands and the rest: options, one-line errors, exit codes.
 
 Imports only the standard library and typer, so that ``--help`` answers at once; the work is
 imported where a command runs.
@@ -6,13 +6,50 @@ imported where a command runs.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from ml.errors import ConfigError, PipelineError
 
 HELP = {"help_option_names": ["-h", "--help"]}
+OUTPUT = "What to do"
+
+
+def read_day(text: str) -> date:
+    """A day of the command line.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no day; write it as 2026-11-20.") from None
+
+
+AsOf = Annotated[
+    date | None,
+    typer.Option(
+        parser=read_day,
+        metavar="YYYY-MM-DD",
+        help="Last period to see, by its start; nothing later is used.",
+    ),
+]
+Horizon = Annotated[
+    int | None,
+    typer.Option(help="Periods ahead, of each panel.", show_default="30 days, 13 weeks, 12 months"),
+]
+Items = Annotated[str | None, typer.Option(help='Only these items: "a,b".', rich_help_panel=OUTPUT)]
+Jobs = Annotated[int | None, typer.Option(help="Worker processes.", show_default="one a core")]
+Results = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the results.", show_default="ML_RESULTS_PATH", rich_help_panel=OUTPUT
+    ),
+]
 
 
 @contextmanager
@@ -72,3 +109,26 @@ def existing(path: Path | None, option: str) -> Path | None:
     if path is not None and not path.exists():
         raise ConfigError(f"{option}: there is no file or folder '{path}'.")
     return path
+
+
+def training_command(family: str, about: str) -> typer.Typer:
+    """The command that trains one family on the processed tables.
+
+    Args:
+        family: prophet, arima, lstm or ensemble.
+        about: What its help says.
+    """
+    app = typer.Typer(add_completion=False, context_settings=HELP)
+
+    @app.command(help=about)
+    def train(horizon: Horizon = None, as_of: AsOf = None, jobs: Jobs = None) -> None:
+        with exit_on_error():
+            require_ml_processing()
+            from ml.run.request import RunRequest
+            from ml.run.run import train_family
+
+            request = RunRequest(command=f"train_{family}", horizon=horizon, as_of=as_of, jobs=jobs)
+            for folder in train_family(family, request):
+                typer.echo(f"trained: {folder}")
+
+    return app

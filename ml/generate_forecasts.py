@@ -5,47 +5,78 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error, item_list, require_ml_processing
-from ml.cli_training import AsOf, Horizon, Jobs
+from ml.cli import (
+    HELP,
+    AsOf,
+    Horizon,
+    Items,
+    Jobs,
+    Results,
+    exit_on_error,
+    item_list,
+    require_ml_processing,
+)
 from ml.errors import ConfigError
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
+explain_app = typer.Typer(add_completion=False, context_settings=HELP)
 
 
-@app.command(help="Forecast DATA_DIR/processed with the models trained on it (a partial version).")
-def main(
-    items: Annotated[str | None, typer.Option(help='Only these items: "a,b".')] = None,
+@app.command()
+def generate_forecasts(
+    items: Items = None,
     horizon: Horizon = None,
     as_of: AsOf = None,
-    results: Annotated[Path | None, typer.Option(help="Folder of the results.")] = None,
+    results: Results = None,
     jobs: Jobs = None,
     explain: Annotated[
         str | None,
         typer.Option(metavar="ITEM", help="Forecast nothing: say why the newest one is as it is."),
     ] = None,
 ) -> None:
-    """Parse the options and call one function."""
+    """Forecast DATA_DIR/processed with the models trained on it (a partial version)."""
     with exit_on_error():
         if explain is not None:
-            _explain(explain, results, others=(items, horizon, as_of, jobs))
+            if any(option is not None for option in (items, horizon, as_of, jobs)):
+                raise ConfigError(
+                    "--explain reads what is saved: of the other options it takes --results."
+                )
+            _print_explanation(explain, results)
             return
         require_ml_processing()
-        from ml.run.commands import Asked, generate_forecasts
+        from ml.run.request import RunRequest
+        from ml.run.run import generate_forecasts as run
 
-        day = as_of.date() if as_of else None
-        asked = Asked(item_list(items), horizon, day, jobs, results)
-        _, result = generate_forecasts(asked)
-        typer.echo(f"version {result.record.version_id}: forecasts written, partial")
+        request = RunRequest(
+            command="generate_forecasts",
+            items=item_list(items),
+            horizon=horizon,
+            as_of=as_of,
+            jobs=jobs,
+            results_folder=results,
+            train=False,
+            only_forecasts=True,
+        )
+        record = run(request).record
+        typer.echo(f"version {record.version_id}: forecasts written, partial")
 
 
-def _explain(item: str, results: Path | None, *, others: tuple[object, ...]) -> None:
-    if any(option is not None for option in others):
-        raise ConfigError("--explain reads what is saved: of the other options it takes --results.")
-    from ml.run.explain import explain
+@explain_app.command()
+def explain(
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="Id of the item.")],
+    results: Results = None,
+) -> None:
+    """Say why the newest forecast of an item is as it is."""
+    with exit_on_error():
+        _print_explanation(item, results)
+
+
+def _print_explanation(item: str, results: Path | None) -> None:
+    from ml.run.explain import explain as explain_item
     from ml.settings import settings
 
     config = settings()
-    typer.echo(explain(item, config, (results or config.ml_results_path).resolve()))
+    typer.echo(explain_item(item, config, (results or config.ml_results_path).resolve()))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,8 @@ They change as a set, under one lock: who reads several of them sees all of a ch
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.contracts.base import Contract, check
-from ml.contracts.demand import DEMAND, INVENTORY, ITEMS
+from ml.contracts.demand import DEMAND
 from ml.contracts.outside import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
 from ml.durable import change_together, disk_errors, finish_change
 from ml.errors import DataError
-from ml.frequency import period_end
 from ml.locks import hold
-from ml.panel_tables import Prepared, demand_panel, price_panels
-from ml.run.inputs import RunInputs, gather
 
 SYNTHETIC = "synthetic_sample"
 USER = "user_files"
@@ -146,79 +141,3 @@ def known_by(outside: Mapping[str, pa.Table], day: np.datetime64) -> dict[str, p
         for name, table in outside.items()
     }
     return {name: table for name, table in known.items() if table.num_rows}
-
-
-def read_processed(
-    data_dir: Path, *, as_of: date | None, today: date, region: str = ""
-) -> RunInputs:
-    """Panels and tables of what is processed.
-
-    Raises:
-        DataError: Nothing is there, or nothing of it is usable.
-    """
-    demand, prices = read_table(data_dir, DEMAND), read_table(data_dir, PRICES)
-    if demand is None and prices is None:
-        raise DataError(
-            f"{processed_folder(data_dir)}: no demand.parquet and no prices.parquet. Put your "
-            f"files into {data_dir / 'raw' / 'user'} and run python pipelines/demand_etl.py, "
-            f"or run generate_ml_results, which makes a sample."
-        )
-    others = {one.name: read_table(data_dir, one) for one in (ITEMS, INVENTORY)}
-    return inputs_of(
-        {DEMAND.name: demand, PRICES.name: prices, **others},
-        as_of=as_of,
-        today=today,
-        outside=outside_tables(data_dir),
-        region=region,
-    )
-
-
-def inputs_of(
-    tables: Mapping[str, pa.Table | None],
-    *,
-    as_of: date | None,
-    today: date,
-    outside: Mapping[str, pa.Table] | None = None,
-    region: str = "",
-    statements: tuple[str, ...] = (),
-    quality_flags: tuple[str, ...] = (),
-) -> RunInputs:
-    """Panels out of contract tables, with the sources named in their rows.
-
-    Args:
-        tables: DEMAND, PRICES, ITEMS and INVENTORY tables by name, those that there are.
-        as_of: Names the last period by its start; ``None`` = the last one that is over.
-        today: Day on which the run happens.
-        outside: Outside tables by name; rows that came out too late are left out here.
-        region: Home region of the outside tables.
-        statements: Plain sentences about what was read.
-        quality_flags: What a reader of the results should know of the inputs.
-
-    Raises:
-        DataError: Nothing is usable, or an id stands for two series.
-    """
-    demand, prices = tables.get(DEMAND.name), tables.get(PRICES.name)
-    inventory = tables.get(INVENTORY.name)
-    prepared: list[Prepared] = []
-    source = {}
-    if demand is not None and demand.num_rows:
-        prepared.append(demand_panel(demand, as_of=as_of, today=today))
-        source["demand"] = _sources(demand)
-    if prices is not None and prices.num_rows:
-        prepared += price_panels(prices, as_of=as_of, today=today)
-        source["price"] = _sources(prices)
-    flags = list(quality_flags)
-    if SYNTHETIC in source.values():
-        flags.append(SYNTHETIC)
-    if inventory is None and "demand" in source:
-        flags.append("inventory_absent")
-    found = gather(tuple(prepared), tables.get(ITEMS.name), inventory, source,
-                   statements=statements,
-                   quality_flags=tuple(flags))  # fmt: skip
-    ends = [period_end(panel.cutoff, panel.frequency) for panel in found.panels]
-    return replace(found, outside=known_by(outside or {}, max(ends)), region=region)
-
-
-def _sources(table: pa.Table) -> str:
-    names: Iterable[str] = pc.unique(table["source"]).to_pylist()
-    return "+".join(sorted(names))

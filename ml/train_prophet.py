@@ -1,8 +1,10 @@
 """Train one family on the processed tables. Usage: python ml/train_prophet.py --help."""
 
-from ml.cli_training import run_training
+from ml.cli import training_command
+
+app = training_command(
+    "prophet", "Train Prophet: one additive model for each series of DATA_DIR/processed."
+)
 
 if __name__ == "__main__":
-    run_training(
-        "prophet", "Train Prophet: one additive model for each series of DATA_DIR/processed."
-    )
+    app()

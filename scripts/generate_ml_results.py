@@ -1,12 +1,21 @@
 """The main job. Usage: generate_ml_results --help."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error, item_list, require_ml_processing
-from ml.cli_training import AsOf, Horizon, Jobs
+from ml.cli import (
+    HELP,
+    OUTPUT,
+    AsOf,
+    Horizon,
+    Items,
+    Jobs,
+    Results,
+    exit_on_error,
+    item_list,
+    require_ml_processing,
+)
 from pipelines.intake.options import (
     SHAPE,
     Column,
@@ -21,7 +30,6 @@ from pipelines.intake.options import (
 )
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
-OUTPUT = "What to do"
 
 
 @app.command()
@@ -60,17 +68,10 @@ def run(
         bool,
         typer.Option("--publish", help="Publish the version afterwards.", rich_help_panel=OUTPUT),
     ] = False,
-    items: Annotated[
-        str | None, typer.Option(help='Only these items: "a,b".', rich_help_panel=OUTPUT)
-    ] = None,
+    items: Items = None,
     horizon: Horizon = None,
     as_of: AsOf = None,
-    results: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the results.", show_default="ML_RESULTS_PATH", rich_help_panel=OUTPUT
-        ),
-    ] = None,
+    results: Results = None,
     jobs: Jobs = None,
 ) -> None:
     """Forecast demand and prices, recommend orders, and write them as one version.
@@ -80,28 +81,31 @@ def run(
     """
     with exit_on_error():
         require_ml_processing()
-        from ml.run.commands import Asked
-        from pipelines.intake.request import column_mapping
+        from ml.run.request import RunRequest
+        from pipelines.intake.request import ReadingRequest, column_mapping
         from pipelines.job.main_job import generate
-        from pipelines.job.sources import Named
 
-        files = existing_files(demand, prices, items_file, inventory)
-        named = Named(
-            **files,
+        request = RunRequest(
+            command="generate_ml_results",
+            items=item_list(items),
+            horizon=horizon,
+            as_of=as_of,
+            jobs=jobs,
+            results_folder=results,
+            drivers=not no_drivers,
+            only_forecasts=only_forecasts,
+            only_recommendations=only_recommendations,
+        )
+        files = ReadingRequest(
+            files=existing_files(demand, prices, items_file, inventory),
+            today=request.today,
+            as_of=as_of,
             columns=column_mapping(column or []),
             gaps=gaps,
             duplicates=duplicates,
             frequency=frequency,
-            drivers=not no_drivers,
         )
-        asked = Asked(item_list(items), horizon, as_of.date() if as_of else None, jobs, results)
-        generate(
-            named,
-            asked,
-            only_forecasts=only_forecasts,
-            only_recommendations=only_recommendations,
-            publish=publish,
-        )
+        generate(files, request, publish=publish)
 
 
 def main() -> None:

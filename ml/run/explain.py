@@ -25,7 +25,7 @@ from ml.evaluation.scores import measure_losses
 from ml.forecasters.base import saved_items
 from ml.forecasters.registry import FAMILIES
 from ml.panel import Floats
-from ml.processed import has_processed, read_processed
+from ml.processed import has_processed
 from ml.reporting.explanation import (
     ItemBacktest,
     ItemFacts,
@@ -34,8 +34,9 @@ from ml.reporting.explanation import (
     explain_forecast,
 )
 from ml.run.backtest import read_backtests, read_ensemble
-from ml.run.commands import today
+from ml.run.inputs import read_processed
 from ml.run.model_store import ModelStore
+from ml.run.request import RunRequest
 from ml.settings import Settings
 
 
@@ -137,7 +138,7 @@ def _read_history(item: str, first: Row, config: Settings) -> ItemHistory | str:
     if not has_processed(config.data_dir):
         return elsewhere
     try:
-        inputs = read_processed(config.data_dir, as_of=end, today=max(today(config), end))
+        inputs = read_processed(RunRequest(command="explain", as_of=end, settings=config))
     except DataError as error:
         return f"not to be shown: {error}"
     panel = next((one.select([item]) for one in inputs.panels if item in one.items), None)

@@ -1,4 +1,7 @@
-"""Forecast stage: load the trained models, draw paths, combine, write rows chunk by chunk."""
+"""The forecast stage: items in chunks, each combined, put in rows and written by a worker.
+
+What a run that died left of them is used again where it is whole, and made again where it is not.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -6,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS
+from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.durable import staged
 from ml.ensemble.calibration import spread_by_step, stretch_paths
 from ml.ensemble.mixture import ENSEMBLE, CombinedItem, FittedEnsemble, combine_item, is_usable
 from ml.ensemble.weights import weights_for
+from ml.errors import ModelError, first_few
 from ml.evaluation.demand_class import DemandPattern, demand_pattern
 from ml.forecasters.base import Forecast, is_count, mark_failed_items
 from ml.forecasters.registry import FALLBACK_CHAIN, forecaster
@@ -21,7 +28,8 @@ from ml.panel import Panel
 from ml.panel_tables import Refusal
 from ml.run.model_store import finish_part, read_part, start_part
 from ml.run.parallel import run_tasks
-from ml.run.rows import Provenance, forecast_rows, model_rows
+from ml.run.plan import PanelPlan
+from ml.run.rows import RowOrigin, forecast_rows, model_rows
 from ml.settings import PolicySettings
 
 
@@ -34,13 +42,12 @@ class ForecastTask:
         horizon: Published steps.
         reach: Predicted steps.
         ensemble: How the models are combined.
-        folders: Of the saved models by family.
+        folders: Of the saved models by model.
         policies: Parameters of each item; empty for prices.
         stock: In the INVENTORY contract, ``None`` without a stock file.
         policy_settings: Defaults and seed of recommendations.
-        provenance: Of the run.
-        target: Where the rows go, without the suffixes.
-        refusals: Where items go that no model could forecast.
+        origin: What every row says of where it comes from.
+        folder: Where the rows go.
     """
 
     panel: Panel
@@ -51,72 +58,132 @@ class ForecastTask:
     policies: Mapping[str, ItemPolicy]
     stock: pa.Table | None
     policy_settings: PolicySettings
-    provenance: Provenance
-    target: Path
+    origin: RowOrigin
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkDone:
+class ForecastChunk:
     """What became of a chunk.
 
     Attributes:
-        target: Where its rows are, without the suffixes.
+        folder: Of its rows, a Parquet file a dataset.
         refusals: Items that no model could forecast.
     """
 
-    target: Path
+    folder: Path
     refusals: tuple[Refusal, ...]
 
 
-def part(target: Path, dataset: str) -> Path:
-    """File of a chunk's rows of one dataset."""
-    return target / f"{dataset}.parquet"
+def forecast_panel(
+    plan: PanelPlan,
+    folders: Mapping[str, Path],
+    ensemble: FittedEnsemble,
+    stock: pa.Table | None,
+    policy_settings: PolicySettings,
+    origin: RowOrigin,
+    work: Path,
+    jobs: int | None,
+) -> list[ForecastChunk]:
+    """Forecast the wanted items of a panel, in the order of their ids.
 
+    Args:
+        plan: Of the panel.
+        folders: Of the saved models by model.
+        ensemble: How the models are combined.
+        stock: In the INVENTORY contract, ``None`` without a stock file.
+        policy_settings: Defaults and seed of recommendations.
+        origin: What every row says of where it comes from.
+        work: Folder of the finished chunks, of this run and of one that died on the same inputs.
+        jobs: Worker processes.
 
-def forecast_chunks(tasks: Sequence[ForecastTask], jobs: int | None) -> list[ChunkDone]:
-    """Forecast all chunks; a chunk that an earlier run finished is not done again."""
-    done = run_tasks(forecast_chunk, tasks, jobs=jobs, label="forecasting")
-    return sorted(done, key=lambda chunk: chunk.target)
-
-
-def forecast_chunk(task: ForecastTask) -> ChunkDone:
-    """Forecast one chunk and write its rows, unless a run that died had done so already."""
-    known = read_part(task.target)
-    if known is None:
-        start_part(task.target)
-        done = _forecast(task)
-        finish_part(task.target, refusals=[asdict(one) for one in done.refusals])
-        return done
-    return ChunkDone(task.target, tuple(Refusal(**one) for one in known["refusals"]))
-
-
-def _forecast(task: ForecastTask) -> ChunkDone:
-    components = predict_components(task.panel, task.folders, task.reach, task.policy_settings.seed)
-    patterns = [demand_pattern(row) for row in task.panel.values]
-    names = [pattern.name if task.panel.is_demand else "price" for pattern in patterns]
-    shares = [weights_for(task.ensemble.weights, name) for name in names]
-    chain = FALLBACK_CHAIN[task.panel.kind]
-    combined = [
-        _calibrated(combine_item(components, row, shares[row], chain), item, name, task)
-        for row, (item, name) in enumerate(zip(task.panel.items, names, strict=True))
+    Raises:
+        ModelError: No item could be forecast.
+    """
+    tasks = [
+        ForecastTask(
+            panel=plan.panel.select(items),
+            horizon=plan.horizon,
+            reach=plan.reach,
+            ensemble=ensemble,
+            folders=folders,
+            policies={item: plan.policies[item] for item in items if plan.policies},
+            # What a task carries does not grow with the file.
+            stock=_stock_of(items, stock),
+            policy_settings=policy_settings,
+            origin=origin,
+            folder=work / plan.name / f"{number:06d}",
+        )
+        for number, items in enumerate(plan.chunks(plan.wanted, plan.reach))
     ]
-    rows = [row for row, one in enumerate(combined) if one.paths is not None]
+    done = run_tasks(forecast_chunk, tasks, jobs=jobs, label="forecasting")
+    chunks = sorted(done, key=lambda chunk: chunk.folder)
+    refused = [one for chunk in chunks for one in chunk.refusals]
+    if len(refused) == len(plan.wanted):
+        raise ModelError(
+            f"{plan.name}: none of {len(refused)} series could be forecast: "
+            f"{first_few([f'{one.item_id}: {one.reason}' for one in refused])}."
+        )
+    return chunks
+
+
+def _stock_of(items: Sequence[str], stock: pa.Table | None) -> pa.Table | None:
+    if stock is None:
+        return None
+    return stock.filter(pc.is_in(stock["item_id"], value_set=pa.array(items)))
+
+
+def forecast_chunk(task: ForecastTask) -> ForecastChunk:
+    """Forecast one chunk and write its rows, unless a run that died had done so already."""
+    known = read_part(task.folder)
+    if known is not None:
+        return ForecastChunk(task.folder, tuple(Refusal(**one) for one in known["refusals"]))
+    start_part(task.folder)
+    tables, refusals = _forecast(task)
+    for dataset, table in tables.items():
+        with staged(task.folder / f"{dataset}.parquet") as path:
+            pq.write_table(table, path, compression="zstd")
+    finish_part(task.folder, refusals=[asdict(one) for one in refusals])
+    return ForecastChunk(task.folder, refusals)
+
+
+def _forecast(task: ForecastTask) -> tuple[dict[str, pa.Table], tuple[Refusal, ...]]:
+    """Rows of the chunk by dataset, and the items that no model could forecast."""
+    panel, seed = task.panel, task.policy_settings.seed
+    components = predict_components(panel, task.folders, task.reach, seed)
+    patterns = [demand_pattern(row) for row in panel.values]
+    names = [pattern.name if panel.is_demand else "price" for pattern in patterns]
+    shares = [weights_for(task.ensemble.weights, name) for name in names]
+    chain = FALLBACK_CHAIN[panel.kind]
+    combined = [
+        _calibrate(combine_item(components, row, shares[row], chain), item, name, task)
+        for row, (item, name) in enumerate(zip(panel.items, names, strict=True))
+    ]
     refusals = tuple(
-        Refusal(item, task.panel.kind, one.reason or "no model", int(pattern.n_obs))
-        for item, one, pattern in zip(task.panel.items, combined, patterns, strict=True)
+        Refusal(item, panel.kind, one.reason or "no model", int(pattern.n_obs))
+        for item, one, pattern in zip(panel.items, combined, patterns, strict=True)
         if one.paths is None
     )
-    if rows:
-        _write_rows(task, components, combined, shares, patterns, rows)
-    return ChunkDone(task.target, refusals)
-
-
-def _calibrated(combined: CombinedItem, item: str, name: str, task: ForecastTask) -> CombinedItem:
-    """The ensemble with intervals as wide as its class needs; a fallback is left as it is."""
-    if combined.paths is None or combined.model != ENSEMBLE:
-        return combined
-    spread = spread_by_step(task.ensemble.spreads, name, task.horizon, task.reach)
-    return replace(combined, paths=stretch_paths(combined.paths, spread, item))
+    known = [row for row, one in enumerate(combined) if one.paths is not None]
+    if not known:
+        return {}, refusals
+    paths = np.stack([one.paths for one in combined if one.paths is not None])
+    tables = {
+        FORECASTS.name: forecast_rows(
+            panel.rows(known), paths[:, :, : task.horizon], [combined[row].model for row in known],
+            [combined[row].reason for row in known], task.origin,
+        ),
+        FORECAST_MODELS.name: model_rows(
+            panel, _published(components, task.horizon), shares
+        ),
+    }  # fmt: skip
+    if panel.is_demand:
+        facts = [_summary(panel, row, patterns[row], combined[row]) for row in known]
+        tables[RECOMMENDATIONS.name] = recommend(
+            paths, facts, task.policies, task.stock, frequency=panel.frequency,
+            as_of=panel.cutoff, run_id="", settings=task.policy_settings,
+        )  # fmt: skip
+    return tables, refusals
 
 
 def predict_components(
@@ -130,35 +197,29 @@ def predict_components(
     return found
 
 
-def _write_rows(
-    task: ForecastTask,
-    components: Mapping[str, Forecast],
-    combined: Sequence[CombinedItem],
-    shares: Sequence[Mapping[str, float]],
-    patterns: Sequence[DemandPattern],
-    rows: Sequence[int],
-) -> None:
-    panel = task.panel.rows(rows)
-    paths = np.stack([combined[row].paths for row in rows])  # type: ignore[misc] # rows have paths
-    published = paths[:, :, : task.horizon]
-    models = [combined[row].model for row in rows]
-    reasons = [combined[row].reason for row in rows]
-    _save(forecast_rows(panel, published, models, reasons, task.provenance), task, "forecasts")
-    parts = {}
-    for model, forecast in components.items():
-        alive = [row for row in range(len(forecast.items)) if is_usable(forecast.paths[row])]
-        parts[model] = (alive, forecast.paths[alive][:, :, : task.horizon])
-    _save(model_rows(task.panel, parts, shares), task, "forecast_models")
-    if task.panel.is_demand:
-        facts = [_facts(task.panel, row, patterns[row], combined[row]) for row in rows]
-        table = recommend(
-            paths, facts, task.policies, task.stock, frequency=panel.frequency,
-            as_of=panel.cutoff, run_id="", settings=task.policy_settings,
-        )  # fmt: skip
-        _save(table, task, "recommendations")
+def _calibrate(combined: CombinedItem, item: str, name: str, task: ForecastTask) -> CombinedItem:
+    """Give the ensemble intervals as wide as its class needs; a fallback is left as it is."""
+    if combined.paths is None or combined.model != ENSEMBLE:
+        return combined
+    spread = spread_by_step(task.ensemble.spreads, name, task.horizon, task.reach)
+    return replace(combined, paths=stretch_paths(combined.paths, spread, item))
 
 
-def _facts(panel: Panel, row: int, pattern: DemandPattern, combined: CombinedItem) -> DemandSummary:
+def _published(
+    components: Mapping[str, Forecast], horizon: int
+) -> dict[str, tuple[Sequence[int], np.ndarray]]:
+    """By model the rows that it could forecast, and their paths as far as they are published."""
+    alive = {
+        model: [row for row in range(len(one.items)) if is_usable(one.paths[row])]
+        for model, one in components.items()
+    }
+    return {model: (rows, components[model].paths[rows][:, :, :horizon])
+            for model, rows in alive.items()}  # fmt: skip
+
+
+def _summary(
+    panel: Panel, row: int, pattern: DemandPattern, combined: CombinedItem
+) -> DemandSummary:
     values = panel.values[row]
     demanded = np.flatnonzero(np.nan_to_num(values) > 0)
     return DemandSummary(
@@ -173,8 +234,3 @@ def _facts(panel: Panel, row: int, pattern: DemandPattern, combined: CombinedIte
         model_role="champion" if combined.reason is None else "fallback",
         whole_units=is_count(values),
     )
-
-
-def _save(table: pa.Table, task: ForecastTask, dataset: str) -> None:
-    with staged(part(task.target, dataset)) as path:
-        pq.write_table(table, path, compression="zstd")

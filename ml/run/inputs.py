@@ -1,20 +1,20 @@
-"""What goes into a run, and what a run was asked to do."""
+"""What goes into a run: panels and tables, out of the tables of the user's data."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from pathlib import Path
+from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ml.contracts.demand import DEMAND, INVENTORY, ITEMS
+from ml.contracts.outside import AS_PUBLISHED_KEY, PRICES
 from ml.errors import ConfigError, DataError, first_few
-from ml.inventory.items import ItemPolicy, resolve_policies
-from ml.inventory.lead_time_demand import protection_periods
-from ml.panel import Panel
-from ml.panel_tables import Prepared, Refusal
-from ml.run.plan import PanelPlan, fingerprint, make_plan
-from ml.settings import PolicySettings
+from ml.frequency import period_end
+from ml.panel import Panel, dataset_id
+from ml.panel_tables import Prepared, Refusal, demand_panel, price_panels
+from ml.processed import SYNTHETIC, known_by, outside_tables, processed_folder, read_table, reading
+from ml.run.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,135 +40,127 @@ class RunInputs:
     items: pa.Table | None
     inventory: pa.Table | None
     source: Mapping[str, str]
-    outside: Mapping[str, pa.Table] = field(default_factory=dict)
-    region: str = ""
-    drivers: bool = True
-    statements: tuple[str, ...] = ()
-    quality_flags: tuple[str, ...] = ()
+    outside: Mapping[str, pa.Table]
+    region: str
+    drivers: bool
+    statements: tuple[str, ...]
+    quality_flags: tuple[str, ...]
+
+    def dataset_id(self) -> str:
+        """Name of all that models learn from: the panels, and the outside rows known in time."""
+        outside = "none"
+        if self.drivers:
+            digest = hashlib.sha256(self.region.encode())
+            for name, table in sorted(self.outside.items()):
+                digest.update(name.encode())
+                ordered = table.sort_by([(key, "ascending") for key in AS_PUBLISHED_KEY])
+                for column in (*AS_PUBLISHED_KEY, "value", "preliminary"):
+                    digest.update(repr(ordered[column].to_pylist()).encode())
+            outside = digest.hexdigest()[:12]
+        return dataset_id(self.panels, outside)
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What was asked for, and where things are.
+def read_processed(request: RunRequest) -> RunInputs:
+    """Panels and tables of what is processed.
 
-    Attributes:
-        results: Results folder.
-        models_dir: ``MODELS_DIR``.
-        reports: Folder of the reports for people.
-        started: When the run started, UTC.
-        run_id: Name of this execution, on every line of the log.
-        policy: Defaults of recommendations, and the seed of everything.
-        backtest_items: Most items that the backtest runs on.
-        items: Only these, or ``None`` for all.
-        horizon: Published steps, or ``None`` for each frequency's default.
-        as_of: Day the run is as of, or ``None``.
-        jobs: Worker processes, or ``None`` for one a core.
+    Raises:
+        DataError: Nothing is there, or nothing of it is usable.
+        ConfigError: An item is asked for that no series has.
     """
+    data_dir = request.settings.data_dir
+    contracts = (DEMAND, PRICES, ITEMS, INVENTORY)
+    with reading(data_dir):
+        tables = {one.name: read_table(data_dir, one) for one in contracts}
+        outside = outside_tables(data_dir)
+    if tables[DEMAND.name] is None and tables[PRICES.name] is None:
+        raise DataError(
+            f"{processed_folder(data_dir)}: no demand.parquet and no prices.parquet. Put your "
+            f"files into {data_dir / 'raw' / 'user'} and run python pipelines/demand_etl.py, "
+            f"or run generate_ml_results, which makes a sample."
+        )
+    return inputs_of(tables, request, outside, request.settings.home_region)
 
-    results: Path
-    models_dir: Path
-    reports: Path
-    started: datetime
-    run_id: str
-    policy: PolicySettings = field(default_factory=PolicySettings)
-    backtest_items: int = 500
-    items: tuple[str, ...] | None = None
-    horizon: int | None = None
-    as_of: date | None = None
-    jobs: int | None = None
 
-
-def gather(
-    prepared: tuple[Prepared, ...],
-    items: pa.Table | None,
-    inventory: pa.Table | None,
-    source: Mapping[str, str],
+def inputs_of(
+    tables: Mapping[str, pa.Table | None],
+    request: RunRequest,
+    outside: Mapping[str, pa.Table],
+    region: str,
     *,
     statements: tuple[str, ...] = (),
     quality_flags: tuple[str, ...] = (),
 ) -> RunInputs:
-    """Put panels together.
+    """Panels out of contract tables, with the sources named in their rows.
+
+    Args:
+        tables: DEMAND, PRICES, ITEMS and INVENTORY tables by name, those that there are.
+        request: Says until which day the run may know of anything, and which items are wanted.
+        outside: Outside tables by name; rows that came out too late are left out here.
+        region: Home region of the outside tables.
+        statements: Plain sentences about what was read.
+        quality_flags: What a reader of the results should know of the inputs.
 
     Raises:
-        DataError: No usable series, or an id stands for two series.
+        DataError: Nothing is usable, or an id stands for two series.
+        ConfigError: An item is asked for that no series has.
     """
+    series = {"demand": tables.get(DEMAND.name), "price": tables.get(PRICES.name)}
+    known = {kind: table for kind, table in series.items() if table is not None and table.num_rows}
+    prepared: list[Prepared] = []
+    if "demand" in known:
+        prepared.append(demand_panel(known["demand"], as_of=request.as_of, today=request.today))
+    if "price" in known:
+        prepared += price_panels(known["price"], as_of=request.as_of, today=request.today)
     panels = tuple(one.panel for one in prepared if one.panel is not None and one.panel.items)
     refusals = tuple(refusal for one in prepared for refusal in one.refusals)
+    _check_ids(panels, refusals, request.items)
+    source = {kind: "+".join(sorted(table["source"].unique().to_pylist()))
+              for kind, table in known.items()}  # fmt: skip
+    flags = list(quality_flags)
+    if SYNTHETIC in source.values():
+        flags.append(SYNTHETIC)
+    if "demand" in known and tables.get(INVENTORY.name) is None:
+        flags.append("inventory_absent")
+    last_day = max(period_end(panel.cutoff, panel.frequency) for panel in panels)
+    return RunInputs(
+        panels=panels,
+        refusals=refusals,
+        items=tables.get(ITEMS.name),
+        inventory=tables.get(INVENTORY.name),
+        source=source,
+        outside=known_by(outside, last_day) if request.drivers else {},
+        region=region,
+        drivers=request.drivers,
+        statements=(*statements, *(text for one in prepared for text in one.statements)),
+        quality_flags=tuple(flags),
+    )
+
+
+def _check_ids(
+    panels: tuple[Panel, ...], refusals: tuple[Refusal, ...], wanted: tuple[str, ...] | None
+) -> None:
+    """Check that there is something to forecast, under ids that stand for one series each."""
     if not panels:
         reasons = first_few([f"{one.item_id}: {one.reason}" for one in refusals])
         raise DataError(f"inputs: no usable series among {len(refusals)}: {reasons or 'no rows'}.")
-    ids = [item for panel in panels for item in panel.items] + [one.item_id for one in refusals]
-    twice = sorted(item for item, count in Counter(ids).items() if count > 1)
+    ids = Counter(item for panel in panels for item in panel.items)
+    ids.update(one.item_id for one in refusals)
+    twice = sorted(item for item, count in ids.items() if count > 1)
     if twice:
         raise DataError(
             f"inputs: {len(twice)} ids name two series, of demand and prices or of two "
             f"frequencies: {first_few(twice)}. Rename them in one of the files."
         )
-    said = (*statements, *(text for one in prepared for text in one.statements))
-    return RunInputs(panels, refusals, items, inventory, source, statements=said,
-                     quality_flags=quality_flags)  # fmt: skip
-
-
-def policies_of(panel: Panel, inputs: RunInputs, policy: PolicySettings) -> dict[str, ItemPolicy]:
-    """Replenishment parameters of the items of a demand panel; none for prices."""
-    if not panel.is_demand:
-        return {}
-    return resolve_policies(panel.items, inputs.items, inputs.inventory, panel.frequency, policy)
-
-
-def make_plans(inputs: RunInputs, options: RunOptions) -> tuple[PanelPlan, ...]:
-    """One plan for each panel that holds a wanted item.
-
-    Raises:
-        ConfigError: ``--items`` names an id that no series has.
-    """
-    _check_items(inputs, options.items)
-    plans = []
-    for panel in inputs.panels:
-        asked = set(panel.items if options.items is None else options.items)
-        wanted = tuple(item for item in panel.items if item in asked)
-        if not wanted:
-            continue
-        policies = policies_of(panel, inputs, options.policy)
-        longest = options.policy.max_protection_days / panel.frequency.days
-        needed = [
-            protection_periods(policies[i], panel.frequency) if policies else 1 for i in panel.items
-        ]
-        protection = tuple(steps if steps <= longest else 1 for steps in needed)
-        plans.append(
-            make_plan(panel, wanted=wanted, horizon=options.horizon, protection=protection,
-                      backtest_items=options.backtest_items, seed=options.policy.seed)
-        )  # fmt: skip
-    if not plans:
-        reasons = [f"{one.item_id}: {one.reason}" for one in inputs.refusals
-                   if options.items is None or one.item_id in options.items]  # fmt: skip
-        raise DataError(
-            f"--items: none of {len(reasons)} items can be forecast: {first_few(reasons)}. "
-            f"Correct the file, or name others."
-        )
-    return tuple(plans)
-
-
-def inputs_hash(inputs: RunInputs, dataset_id: str, options: RunOptions) -> str:
-    """Name of all that shapes the results of a run, in hexadecimal."""
-    tables = [
-        table.to_pylist() if table is not None else None
-        for table in (inputs.items, inputs.inventory)
-    ]
-    return fingerprint(
-        dataset_id, tables, options.policy, options.backtest_items, options.items,
-        options.horizon, str(options.as_of),
-    )  # fmt: skip
-
-
-def _check_items(inputs: RunInputs, items: tuple[str, ...] | None) -> None:
-    if items is None:
-        return
-    known = {item for panel in inputs.panels for item in panel.items}
-    known |= {one.item_id for one in inputs.refusals}
-    unknown = [item for item in items if item not in known]
+    unknown = [item for item in wanted or () if item not in ids]
     if unknown:
         raise ConfigError(
-            f"--items: {len(unknown)} of {len(items)} ids are in no series: "
-            f"{first_few(unknown)}. Known are for example {first_few(sorted(known))}."
+            f"--items: {len(unknown)} of {len(wanted or ())} ids are in no series: "
+            f"{first_few(unknown)}. Known are for example {first_few(sorted(ids))}."
+        )
+    refused = {one.item_id: f"{one.item_id}: {one.reason}" for one in refusals}
+    if wanted and refused.keys() >= set(wanted):
+        reasons = first_few([refused[item] for item in refused if item in wanted])
+        raise DataError(
+            f"--items: none of {len(wanted)} items can be forecast: {reasons}. "
+            f"Correct the file, or name others."
         )

@@ -52,7 +52,7 @@ class ModelStore:
             family: Name of the folder.
             settings: All beside code, drivers and seed that shapes what is made there.
         """
-        folder, drivers = self.folder(plan.name, family), plan.drivers_key()
+        folder, drivers = self.folder(plan.name, family), plan.drivers_key
         made_by = {
             "fingerprint": fingerprint(family, code_version(), plan.seed, drivers, *settings),
             "code": code_version(),
@@ -75,7 +75,7 @@ class ModelStore:
         folder = self.folder(plan.name, family)
         made_by = read_sealed(folder / MADE_BY) or {}
         discard_unfinished(folder)
-        here = {"code": code_version(), "drivers": plan.drivers_key()}
+        here = {"code": code_version(), "drivers": plan.drivers_key}
         return here.items() <= made_by.items()
 
 

@@ -1,7 +1,8 @@
-"""What a run is going to do with one panel, decided before anything is computed."""
+"""What a run is going to do with one panel, decided before anything is trained."""
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +16,12 @@ from ml.evaluation.origins import choose_cutoffs
 from ml.forecasters.base import N_PATHS
 from ml.forecasters.registry import models_of
 from ml.frequency import Frequency, weekday
+from ml.inventory.items import ItemPolicy, resolve_policies
+from ml.inventory.lead_time_demand import protection_periods
 from ml.panel import Drivers, Panel, learnable_items
+from ml.run.drivers import study_drivers
+from ml.run.inputs import RunInputs
+from ml.run.request import RunRequest
 from ml.seeds import number
 
 CHUNK_BYTES = 48e6  # sample paths of one chunk in one worker
@@ -27,57 +33,39 @@ class PanelPlan:
     """One panel and everything about its run that shapes the result.
 
     Attributes:
-        panel: The usable series until ``as_of``.
+        name: Of the panel in files and on the screen; weeks carry the day they start on.
+        panel: The usable series until ``as_of``, with the drivers as known then.
         learnable: Items that pooled models and weights are learned from.
         wanted: Items that are fitted one by one and written.
         horizon: Published steps H.
         reach: Steps predicted: at least H, and the longest protection interval.
+        policies: Replenishment parameters of each item of a demand panel; none of prices.
         protection: Steps of the protection interval of each item of the panel, so that what an
             item gets does not depend on which others are asked for.
         backtest_items: Items that the backtest runs on.
         origins: Its cutoffs, latest first.
         seed: Of the run.
-        study: What is known of the outside drivers; ``None`` where there are none.
+        study: What is known of the outside drivers.
+        drivers_key: Name of all that drivers contribute, at every cutoff; models are made with it.
     """
 
+    name: str
     panel: Panel
     learnable: tuple[str, ...]
     wanted: tuple[str, ...]
     horizon: int
     reach: int
+    policies: Mapping[str, ItemPolicy]
     protection: tuple[int, ...]
     backtest_items: tuple[str, ...]
     origins: tuple[np.datetime64, ...]
     seed: int
-    study: Study | None = None
-
-    @property
-    def name(self) -> str:
-        """Name of the panel in files and on the screen; weeks carry the day they start on."""
-        name = f"{self.panel.kind}_{self.panel.frequency.value.lower()}"
-        if self.panel.frequency is Frequency.WEEKLY:
-            day = int(weekday(self.panel.periods[:1])[0])
-            name += "_" + ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[day]
-        return name
-
-    def drivers_at(self, cutoff: np.datetime64) -> Drivers | None:
-        """Contributions to all items of the panel as known at a cutoff; ``None`` = not used."""
-        return self.study.drivers.get(str(cutoff)) if self.study is not None else None
+    study: Study
+    drivers_key: str
 
     def train_at(self, cutoff: np.datetime64) -> Panel:
         """The panel as it was at a cutoff, with the drivers as they were known then."""
-        return replace(self.panel.until(cutoff), drivers=self.drivers_at(cutoff))
-
-    def drivers_key(self) -> str:
-        """Name of all that drivers contribute, at every cutoff; models are made with it."""
-        if self.study is None or not self.study.drivers:
-            return ""
-        digest = hashlib.sha256()
-        for day, drivers in sorted(self.study.drivers.items()):
-            history = drivers.contribution[:, : drivers.last + 1]  # without what a horizon adds
-            digest.update(f"{day}|{drivers.groups}|{drivers.features}|{drivers.lag}".encode())
-            digest.update(np.ascontiguousarray(history).tobytes())
-        return digest.hexdigest()[:12]
+        return replace(self.panel.until(cutoff), drivers=self.study.drivers.get(str(cutoff)))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -92,41 +80,76 @@ class PanelPlan:
         return tuple(items[start : start + size] for start in range(0, len(items), size))
 
 
-def make_plan(
-    panel: Panel,
-    *,
-    wanted: tuple[str, ...],
-    horizon: int | None,
-    protection: tuple[int, ...],
-    backtest_items: int,
-    seed: int,
-) -> PanelPlan:
-    """Decide horizon, origins and the backtest's sample of one panel.
+def make_plans(inputs: RunInputs, request: RunRequest) -> tuple[PanelPlan, ...]:
+    """One plan for each panel that holds a wanted item."""
+    chosen = set(request.items or ())
+    plans = []
+    for panel in inputs.panels:
+        wanted = tuple(i for i in panel.items if request.items is None or i in chosen)
+        if wanted:
+            plans.append(_plan(panel, wanted, inputs, request))
+    return tuple(plans)
 
-    Args:
-        panel: The usable series.
-        wanted: Items to write, a subset of the panel's.
-        horizon: Published steps; ``None`` = the frequency's default.
-        protection: Protection interval of each item of the panel [periods].
-        backtest_items: Most items that the backtest runs on. Where there are more, those with
-            the smallest hash of their id are taken, whatever else is in the file.
-        seed: Of the run.
+
+def _plan(
+    panel: Panel, wanted: tuple[str, ...], inputs: RunInputs, request: RunRequest
+) -> PanelPlan:
+    """Decide horizon, policies, origins, drivers and the backtest's sample of one panel.
+
+    Where there are more items than the backtest may run on, those with the smallest hash of
+    their id are taken, whatever else is in the file.
     """
-    steps = horizon or panel.frequency.default_horizon
+    policy, most = request.settings.policy, request.settings.backtest_items
+    policies: Mapping[str, ItemPolicy] = {}
+    protection = (1,) * len(panel.items)
+    if panel.is_demand:
+        policies = resolve_policies(
+            panel.items, inputs.items, inputs.inventory, panel.frequency, policy
+        )
+        longest = policy.max_protection_days / panel.frequency.days
+        needed = [protection_periods(policies[item], panel.frequency) for item in panel.items]
+        protection = tuple(steps if steps <= longest else 1 for steps in needed)
+    horizon = request.horizon or panel.frequency.default_horizon
+    reach = max((horizon, *protection))
     learnable = learnable_items(panel)
-    sample = sorted(learnable, key=lambda item: number(seed, "backtest", item))[:backtest_items]
-    learned = panel.select(learnable) if learnable else panel
+    sample = sorted(learnable, key=lambda item: number(policy.seed, "backtest", item))[:most]
+    origins = choose_cutoffs(panel.select(learnable), horizon) if learnable else ()
+    name = _name(panel)
+    study = study_drivers(name, panel, learnable, origins, reach, inputs, request.jobs)
     return PanelPlan(
-        panel=panel,
+        name=name,
+        panel=replace(panel, drivers=study.drivers.get(str(panel.cutoff))),
         learnable=learnable,
         wanted=wanted,
-        horizon=steps,
-        reach=max((steps, *protection)),
+        horizon=horizon,
+        reach=reach,
+        policies=policies,
         protection=protection,
         backtest_items=tuple(sorted(sample)),
-        origins=choose_cutoffs(learned, steps) if learnable else (),
-        seed=seed,
+        origins=origins,
+        seed=policy.seed,
+        study=study,
+        drivers_key=_drivers_key(study.drivers),
     )
+
+
+def _name(panel: Panel) -> str:
+    name = f"{panel.kind}_{panel.frequency.value.lower()}"
+    if panel.frequency is Frequency.WEEKLY:
+        day = int(weekday(panel.periods[:1])[0])
+        name += "_" + ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[day]
+    return name
+
+
+def _drivers_key(drivers: Mapping[str, Drivers]) -> str:
+    if not drivers:
+        return ""
+    digest = hashlib.sha256()
+    for day, known in sorted(drivers.items()):
+        history = known.contribution[:, : known.last + 1]  # without what a horizon adds
+        digest.update(f"{day}|{known.groups}|{known.features}|{known.lag}".encode())
+        digest.update(np.ascontiguousarray(history).tobytes())
+    return digest.hexdigest()[:12]
 
 
 @cache

@@ -19,7 +19,7 @@ Columns = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
+class RowOrigin:
     """What every row of a run says of where it comes from.
 
     Attributes:
@@ -61,7 +61,7 @@ def forecast_rows(
     paths: Paths,
     models: Sequence[str],
     reasons: Sequence[str | None],
-    provenance: Provenance,
+    origin: RowOrigin,
 ) -> pa.Table:
     """Rows of the FORECASTS contract for all items of ``panel``.
 
@@ -70,7 +70,7 @@ def forecast_rows(
         paths: (N, S, H).
         models: Model behind each item's rows.
         reasons: Why not every wanted model took part, by item.
-        provenance: Of the run.
+        origin: Of the run.
     """  # fmt: skip
     horizon = paths.shape[2]
     columns = _keys(panel, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
@@ -86,10 +86,10 @@ def forecast_rows(
         "fallback_reason": np.repeat(np.asarray(reasons, dtype=object), horizon),
         "n_train": np.repeat(seen.sum(axis=1), horizon),
         "train_end": np.repeat(_stamp(ends), horizon),
-        "model_version": [provenance.model_version] * count,
-        "dataset_id": [provenance.dataset_id] * count,
-        "source": [provenance.source[panel.kind]] * count,
-        "generated_at": [provenance.generated_at.astimezone(UTC)] * count,
+        "model_version": [origin.model_version] * count,
+        "dataset_id": [origin.dataset_id] * count,
+        "source": [origin.source[panel.kind]] * count,
+        "generated_at": [origin.generated_at.astimezone(UTC)] * count,
     }
     return _table(columns, FORECASTS)
 

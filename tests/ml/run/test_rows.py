@@ -22,7 +22,7 @@ from ml.contracts.forecasts import (
 from ml.frequency import periods_after
 from ml.run.rows import (
     DIGITS,
-    Provenance,
+    RowOrigin,
     distribution_columns,
     forecast_rows,
     model_rows,
@@ -32,7 +32,7 @@ from tests.conftest import daily_panel, monthly_panel, price_panel
 
 NAMES = [quantile_name(level) for level in QUANTILES]
 STARTED = datetime(2026, 11, 20, 2, 15, 3, tzinfo=UTC)
-WHERE_FROM = Provenance("m-1", "d-1", {"demand": "user_files", "price": "user_files"}, STARTED)
+WHERE_FROM = RowOrigin("m-1", "d-1", {"demand": "user_files", "price": "user_files"}, STARTED)
 quick = settings(max_examples=60, deadline=None)
 numbers = st.floats(1e-12, 1e15).flatmap(lambda x: st.sampled_from([x, -x]))
 small_paths = npst.arrays(
@@ -62,7 +62,7 @@ def smallest_covering(sample, level):
 def rows_of(panel, paths, reasons=None, started=STARTED):
     """Rows of a forecast that an ensemble made."""
     n_items = len(panel.items)
-    where_from = Provenance("m-1", "d-1", WHERE_FROM.source, started)
+    where_from = RowOrigin("m-1", "d-1", WHERE_FROM.source, started)
     return forecast_rows(panel, paths, ["ensemble"] * n_items, reasons or [None] * n_items,
                          where_from)  # fmt: skip
 

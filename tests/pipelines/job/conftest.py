@@ -36,7 +36,7 @@ class Workspace:
         kept = ("PATH", "HOME", "LANG", "PYTHONPATH")
         env = {name: value for name, value in os.environ.items() if name in kept}
         env |= {name: str(self.folder / path) for name, path in folders.items()}
-        env |= {"TODAY": "2025-11-20"} | extra
+        env |= {"TODAY": "2025-11-20", "PYTHONPATH": str(ROOT)} | extra
         script, *options = command
         done = subprocess.run(
             [sys.executable, str(ROOT / script), *options],

@@ -8,7 +8,10 @@ from ml.drivers.study import StudyTask, average_gains, effects_at, fit_at, trial
 from ml.drivers.trial import ALL, try_origin
 from ml.panel import learnable_items
 from ml.run.inputs import RunInputs
-from pipelines.job.sources import Named, Occasion, find_inputs
+from ml.run.request import RunRequest
+from ml.settings import Settings
+from pipelines.intake.request import ReadingRequest
+from pipelines.job.find_inputs import find_inputs
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +19,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory) -> RunInputs:
     folder = tmp_path_factory.mktemp("sample")
-    return find_inputs(Named(), Occasion(folder, date(2026, 11, 20), None, 0))
+    day = date(2026, 11, 20)
+    request = RunRequest(command="test", settings=Settings(data_dir=folder, today=day))
+    return find_inputs(ReadingRequest(today=day), request)
 
 
 @pytest.fixture(scope="module")

@@ -157,7 +157,7 @@ def test_table_at_the_end_says_what_was_done(company):
 
 
 def test_without_a_terminal_progress_is_plain_lines(company):
-    said = (company.folder / "stderr.txt").read_text()
-    assert "forecasting: " in said
-    assert "\x1b[" not in said
-    assert "SYNTHETIC" not in said
+    shown = (company.folder / "stderr.txt").read_text()
+    assert "forecasting: " in shown
+    assert "\x1b[" not in shown
+    assert "SYNTHETIC" not in shown

@@ -1,0 +1,88 @@
+"""What one command asks for."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
+from ml.contracts.metrics import METRICS
+from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.errors import ConfigError
+from ml.seeds import number
+from ml.settings import Settings, settings
+
+FORECAST_PARTS = (FORECASTS.name, FORECAST_MODELS.name, REFUSALS.name)
+OTHER_PARTS = (RECOMMENDATIONS.name, METRICS.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """The options of one command, beside the settings that it starts from.
+
+    Attributes:
+        command: Its name.
+        items: Only these items, or ``None`` for all.
+        horizon: Published steps, or ``None`` for each frequency's default.
+        as_of: Names the last period by its start; ``None`` = the last one that is over.
+        jobs: Worker processes, or ``None`` for one a core.
+        results_folder: Results folder, or ``None`` for that of the settings.
+        drivers: Whether outside tables and the calendar may take part.
+        train: Train what is not trained yet; otherwise everything must be.
+        only_forecasts: Write the forecasts alone: a partial version.
+        only_recommendations: Write new recommendations, from what is trained and the stock of
+            today; the rest is copied from the newest whole version.
+        settings: Where things are, and everything stable.
+        clock: What the clock said when the command was given, UTC.
+
+    Raises:
+        ConfigError: Horizon or jobs below 1, or options that exclude each other.
+    """
+
+    command: str
+    items: tuple[str, ...] | None = None
+    horizon: int | None = None
+    as_of: date | None = None
+    jobs: int | None = None
+    results_folder: Path | None = None
+    drivers: bool = True
+    train: bool = True
+    only_forecasts: bool = False
+    only_recommendations: bool = False
+    settings: Settings = field(default_factory=settings)
+    clock: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        for name, value in (("--horizon", self.horizon), ("--jobs", self.jobs)):
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} {value}: must be at least 1.")
+        if self.only_forecasts and self.only_recommendations:
+            raise ConfigError("--only-forecasts and --only-recommendations exclude each other.")
+
+    @property
+    def today(self) -> date:
+        """The day on which the command believes to run."""
+        return self.settings.today or self.clock.date()
+
+    @property
+    def started(self) -> datetime:
+        """The moment of the clock on that day, UTC."""
+        return datetime.combine(self.today, self.clock.timetz())
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Datasets to write."""
+        if self.only_recommendations:
+            return (RECOMMENDATIONS.name,)
+        return FORECAST_PARTS if self.only_forecasts else (*FORECAST_PARTS, *OTHER_PARTS)
+
+    @property
+    def results(self) -> Path:
+        """The results folder."""
+        return (self.results_folder or self.settings.ml_results_path).resolve()
+
+    @property
+    def run_id(self) -> str:
+        """Name of this execution, on every line of the log."""
+        drawn = number(0, self.command, self.started.isoformat(), bits=32)
+        return f"{self.started:%Y%m%dT%H%M%SZ}-{drawn:08x}"
