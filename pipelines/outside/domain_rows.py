@@ -13,7 +13,7 @@ from pipelines.outside.ledger import Window
 from pipelines.outside.raw_store import LoggedAnswer, RawStore
 from pipelines.outside.tables import Key, Tables, keys_of, named, rows_of
 from pipelines.outside.vintages import Origin, add_vintages
-from pipelines.sources.base import Parsed, Source, SourceError
+from pipelines.sources.base import Adapter, ParsedAnswer, SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class DomainRows:
         return None if last is None else last.date()
 
 
-def add_answer(known: DomainRows, parsed: Parsed, source: str, day: date) -> DomainRows:
+def add_answer(known: DomainRows, parsed: ParsedAnswer, source: str, day: date) -> DomainRows:
     """The rows with those of an answer; what is of other domains' series is not for them."""
     tables, served, notes = dict(known.tables), dict(known.served), list(known.notes)
     new, revised = known.new.copy(), known.revised.copy()
@@ -75,7 +75,7 @@ def read_again(
     known: DomainRows,
     logged: Iterable[LoggedAnswer],
     raw: RawStore,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, Adapter],
     step: Callable[[int], object],
 ) -> tuple[DomainRows, tuple[str, ...]]:
     """Read stored answers in the order in which they came.

@@ -12,7 +12,7 @@ from pipelines.outside.places import sites, states, symbols
 from pipelines.sources.alpha_vantage import AlphaVantage
 from pipelines.sources.anatel_accesses import AnatelAccesses
 from pipelines.sources.anatel_stations import AnatelStations
-from pipelines.sources.base import Source
+from pipelines.sources.base import Adapter
 from pipelines.sources.bcb_ptax import BcbPtax
 from pipelines.sources.bcb_sgs import BcbSgs
 from pipelines.sources.ibge_sidra import IbgeSidra
@@ -96,13 +96,13 @@ class Domain:
         return tuple(route.source for route in self.routes.get(self.asked_with(series), ()))
 
 
-def adapters(settings: Settings) -> dict[str, Source]:
+def adapters(settings: Settings) -> dict[str, Adapter]:
     """All adapters by name, at the addresses of the settings.
 
     Raises:
         ConfigError: An address is none.
     """
-    made: tuple[Source, ...] = (
+    made: tuple[Adapter, ...] = (
         Ipeadata(_base(settings.ipeadata_base_url)),
         BcbSgs(_base(settings.bcb_sgs_base_url)),
         BcbPtax(_base(settings.bcb_ptax_base_url)),

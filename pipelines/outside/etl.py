@@ -21,7 +21,7 @@ from pipelines.outside.raw_store import RawStore
 from pipelines.outside.report import Reporter, degraded, remarks, reporting, stale, table_lines
 from pipelines.outside.request_windows import EtlRequest
 from pipelines.outside.tables import read_series, users_series, write_series
-from pipelines.sources.base import Source, Wanted
+from pipelines.sources.base import Adapter, Wanted
 from pipelines.sources.client import Client
 
 
@@ -78,9 +78,9 @@ class Workspace:
         """Folder of the raw store."""
         return self.config.data_dir / "raw"
 
-    def sources(self) -> Mapping[str, Source]:
+    def sources(self) -> Mapping[str, Adapter]:
         """All adapters by name, imported files among them."""
-        return {**adapters(self.config), HistoryFile.name: HistoryFile()}
+        return {**adapters(self.config), HistoryFile.name: HistoryFile(base="")}
 
 
 def workspace(name: str, config: Settings) -> Workspace:

@@ -11,7 +11,7 @@ from pipelines.outside.report import Reporter
 from pipelines.outside.request_windows import EtlRequest, concerns, request_window
 from pipelines.outside.splits import find_split, left_in_old_shares
 from pipelines.outside.tables import Key
-from pipelines.sources.base import OBSERVATIONS, Call, Parsed, Source, SourceError, Wanted
+from pipelines.sources.base import OBSERVATIONS, Adapter, Call, ParsedAnswer, SourceError, Wanted
 from pipelines.sources.client import Client
 
 _Group = list[tuple[str, Place, Route]]
@@ -43,7 +43,7 @@ class SeriesFetcher:
         request: EtlRequest,
         client: Client,
         raw: RawStore,
-        sources: Mapping[str, Source],
+        sources: Mapping[str, Adapter],
         reporter: Reporter,
     ) -> None:
         self.rows = known
@@ -107,7 +107,7 @@ class SeriesFetcher:
         adapter = self._sources[source]
         return [request_window(self.rows, adapter, *one, self._request) for one in group]
 
-    def _ask(self, adapter: Source, wanted: Iterable[Wanted]) -> _Failures:
+    def _ask(self, adapter: Adapter, wanted: Iterable[Wanted]) -> _Failures:
         """Fetch all that a source is asked for; one call that fails leaves the others alone."""
         try:
             calls = list(adapter.calls([*wanted]))
@@ -131,7 +131,7 @@ class SeriesFetcher:
             self._reporter.step(len(parsed.then) if parsed else 0)
         return failures
 
-    def _answer(self, adapter: Source, call: Call) -> Parsed | None:
+    def _answer(self, adapter: Adapter, call: Call) -> ParsedAnswer | None:
         """One answer, kept and read; ``None`` where there is nothing new.
 
         It is logged as data only once it has been read: what is refused never counts, nor does one
@@ -153,6 +153,6 @@ class SeriesFetcher:
         self._raw.log(call, fetched, day, reason=None if split is None else split.reason)
         if split is not None:
             again = adapter.calls([split.wanted])
-            return Parsed(OBSERVATIONS.empty_table(), (split.reason,), again)
+            return ParsedAnswer(OBSERVATIONS.empty_table(), (split.reason,), again)
         left = left_in_old_shares(self.rows, call, parsed.rows)
         return replace(parsed, notes=(*parsed.notes, *left))

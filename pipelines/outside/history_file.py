@@ -1,9 +1,8 @@
 """History files as a source: what was imported once is read again like any other answer."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +14,11 @@ from pipelines.intake.source import Source, TextColumn
 from pipelines.intake.sources import open_source
 from pipelines.outside.domain_sources import HISTORY_FILE
 from pipelines.sources.answers import refusal
-from pipelines.sources.base import Answer, Call, Parsed, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
 from pipelines.sources.checks import Row, keep_plausible, to_table
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryFile:
+class HistoryFile(Adapter):
     """Files that somebody brought; the context of a call says what their columns are.
 
     ``file``: name; ``date`` and ``city``: columns; ``values``: series of each value column;
@@ -28,15 +26,15 @@ class HistoryFile:
     ``monthly``: series whose values are of months.
     """
 
-    name: ClassVar[str] = HISTORY_FILE
-    overlap: ClassVar[int] = 0
-    pause: ClassVar[float] = 0.0
+    name = HISTORY_FILE
+    overlap = 0
+    pause = 0.0
 
     def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:  # noqa: ARG002 - of the interface
         """Nothing: a file comes when somebody brings it."""
         return ()
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Read a stored file.
 
         Raises:
@@ -60,7 +58,7 @@ class HistoryFile:
             raise refusal(call, f"none of {source.rows} rows can be used: {'; '.join(notes)}")
         if repeats := len(kept) - table.num_rows:
             notes.append(f"{repeats} of {len(kept)} values are of a day given twice: last counts")
-        return Parsed(table, (*notes, *absurd))
+        return ParsedAnswer(table, (*notes, *absurd))
 
 
 def _chooser(context: Mapping[str, Any]) -> Any:

@@ -82,7 +82,7 @@ def _keep(file: HistorySheet, raw: Path, scratch: Path, day: date) -> tuple[str,
     store = RawStore(raw)
     answer = store.keep(file.call, fetched, day)
     try:
-        parsed = HistoryFile().parse(file.call, answer)
+        parsed = HistoryFile(base="").parse(file.call, answer)
     except SourceError as error:
         store.log(file.call, fetched, day, reason=str(error))
         raise

@@ -14,7 +14,7 @@ from pipelines.outside.domain_rows import DomainRows
 from pipelines.outside.domain_sources import HISTORY_FILE, Place, Route
 from pipelines.outside.ledger import Window
 from pipelines.outside.tables import Key
-from pipelines.sources.base import Call, Source, Wanted
+from pipelines.sources.base import Adapter, Call, Wanted
 
 REST = timedelta(days=12)
 """Longest time without a value that is no hole: carnival, or the turn of a year."""
@@ -38,7 +38,7 @@ class EtlRequest:
 
 
 def request_window(
-    known: DomainRows, adapter: Source, name: str, place: Place, route: Route, request: EtlRequest
+    known: DomainRows, adapter: Adapter, name: str, place: Place, route: Route, request: EtlRequest
 ) -> Wanted:
     """What to ask a source for: from its own last period back by the overlap, or from a hole on.
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from pipelines.sources.answers import quote, read_json, refusal, take_fields
-from pipelines.sources.base import Answer, Api, Call, Parsed, SourceError, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SourceError, Wanted
 from pipelines.sources.checks import read_rows, screen
 
 SERIES = "Time Series (Daily)"
@@ -25,7 +25,7 @@ REFUSALS = (
 
 
 @dataclass(frozen=True, slots=True)
-class AlphaVantage(Api):
+class AlphaVantage(Adapter):
     """Adapter of ``TIME_SERIES_DAILY``; the code is the symbol as Yahoo writes it, ``PETR4.SA``.
 
     Attributes:
@@ -46,7 +46,7 @@ class AlphaVantage(Api):
         if not self.key.get_secret_value():
             names = [one.series for one in wanted]
             raise SourceError(self.name, names, "no key; set ALPHAVANTAGE_API_KEY to ask it")
-        return Api.calls(self, wanted)
+        return Adapter.calls(self, wanted)
 
     def call(self, wanted: Wanted) -> Call:
         """The last hundred sessions of a symbol."""
@@ -56,7 +56,7 @@ class AlphaVantage(Api):
         )
         return self.ask_for(wanted, target, secret=("apikey", self.key))
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Read raw closes; the bar of the day of the run is preliminary.
 
         Raises:

@@ -13,7 +13,6 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from io import TextIOWrapper
 from typing import Any
@@ -26,7 +25,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from pipelines.sources.answers import open_zip, plain_name, positions_of, refusal
-from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
 from pipelines.sources.checks import Row, screen
 
 SERIES = ("fiveg_accesses", "mobile_accesses")
@@ -48,7 +47,7 @@ Sums = dict[tuple[str, date], dict[str, int]]
 """Accesses by generation of each state and month."""
 
 
-class AnatelAccesses(Api):
+class AnatelAccesses(Adapter):
     """The open data at ``base``; half a year is read again, since months are restated."""
 
     name = "anatel_accesses"
@@ -73,7 +72,7 @@ class AnatelAccesses(Api):
         context = {"first": half.isoformat(), "states": states, "series": series}
         return (self.ask(TARGET, series, context, media="zip", conditional=True),)
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Sum the half-years asked for; the newest month is preliminary.
 
         Raises:
@@ -92,7 +91,7 @@ class AnatelAccesses(Api):
         rows = list(_rows(call, sums))
         if not rows:
             raise refusal(call, f"no rows of {', '.join(call.context['states'])}")
-        notes = [f"{count} {what}" for what, count in faults.items()]
+        notes = [f"{count} {what}" for what, count in faults.items() if count]
         return screen(call, answer, rows, [*notes, *_gaps(call, sums)])
 
 
@@ -168,16 +167,6 @@ def _gaps(call: Call, sums: Sums) -> list[str]:
     ]
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What was read so far, a row each: hash, group and accesses."""
-
-    groups: dict[Group, int] = field(default_factory=dict)
-    hashes: list[npt.NDArray[np.uint64]] = field(default_factory=list)
-    codes: list[npt.NDArray[np.int32]] = field(default_factory=list)
-    counts: list[npt.NDArray[np.int64]] = field(default_factory=list)
-
-
 def sum_accesses(
     archive: zipfile.ZipFile, member: str, states: Sequence[str], faults: Counter[str]
 ) -> dict[Group, int]:
@@ -196,14 +185,18 @@ def sum_accesses(
         header = next(csv.reader([lines.readline()], delimiter=";"), [])
     names = [plain_name(name) for name in header]
     positions = dict(zip(COLUMNS, positions_of(COLUMNS, names), strict=True))
-    seen, own = _Seen(), Counter[str]()
-    for batch in _batches(archive, member, len(names), own):
-        _take(seen, batch, positions, states, own)
-    left_out = own["rows have another number of columns"] + own["rows have no readable count"]
-    if left_out > sum(len(codes) for codes in seen.codes):
-        raise ValueError(", ".join(f"{count} {what}" for what, count in own.items()))
+    codes: dict[Group, int] = {}
+    own = Counter[str]()
+    batches = _batches(archive, member, len(names), own)
+    parts = [_read_batch(batch, positions, states, codes, own) for batch in batches]
+    rows = pd.concat(parts) if parts else pd.DataFrame({"code": [], "count": [], "hash": []})
+    if own["rows have another number of columns"] + own["rows have no readable count"] > len(rows):
+        raise ValueError(", ".join(f"{count} {what}" for what, count in own.items() if count))
+    once = rows.drop_duplicates("hash")
+    own["rows are exact repeats"] += len(rows) - len(once)
     faults.update(own)
-    return _sum_groups(seen, faults)
+    sums = once.groupby("code")["count"].sum()
+    return {group: int(sums[code]) for group, code in codes.items()}
 
 
 def _batches(
@@ -230,41 +223,38 @@ def _batches(
         )
 
 
-def _take(
-    seen: _Seen,
+def _read_batch(
     batch: pa.RecordBatch,
     positions: Mapping[str, int],
     states: Sequence[str],
+    codes: dict[Group, int],
     faults: Counter[str],
-) -> None:
-    """Add the rows of the states asked for."""
+) -> pd.DataFrame:
+    """Code of the group, accesses and hash of each row of the states asked for."""
     state = pc.utf8_trim_whitespace(batch[positions["UF"]])
-    _count(faults, "rows have no state", pc.is_in(state, pa.array(NOTHING)))
+    faults["rows have no state"] += pc.is_in(state, pa.array(NOTHING)).true_count
     batch = batch.filter(pc.is_in(state, pa.array(states, pa.string())))
-    text = pc.utf8_trim_whitespace(batch[positions[COUNT]])
-    readable = pc.match_substring_regex(text, r"^\d{1,12}$")
-    _count(faults, "rows have no readable count", pc.invert(readable))
+    counts = pc.utf8_trim_whitespace(batch[positions[COUNT]])
+    readable = pc.match_substring_regex(counts, r"^\d{1,12}$")
+    faults["rows have no readable count"] += batch.num_rows - readable.true_count
     batch = batch.filter(readable)
-    group = pc.binary_join_element_wise(
-        *(pc.utf8_trim_whitespace(batch[positions[name]]) for name in KEYS), "|"
-    ).dictionary_encode()
-    codes = [_code(seen, text) for text in group.dictionary.to_pylist()]
-    seen.codes.append(np.array(codes, np.int32)[group.indices.to_numpy(zero_copy_only=False)])
-    seen.counts.append(text.filter(readable).cast(pa.int64()).to_numpy())
-    seen.hashes.append(_hashes(batch))
+    keys = (pc.utf8_trim_whitespace(batch[positions[name]]) for name in KEYS)
+    group = pc.binary_join_element_wise(*keys, "|").dictionary_encode()
+    own_codes = []
+    for text in group.dictionary.to_pylist():
+        year, month, of, generation = text.split("|", 3)
+        key = (year, month, of, plain_name(generation))
+        own_codes.append(codes.setdefault(key, len(codes)))
+    return pd.DataFrame(
+        {
+            "code": np.array(own_codes, np.int32)[group.indices.to_numpy(zero_copy_only=False)],
+            "count": counts.filter(readable).cast(pa.int64()).to_numpy(),
+            "hash": _hash_rows(batch),
+        }
+    )
 
 
-def _count(faults: Counter[str], what: str, mask: pa.Array) -> None:
-    if count := mask.true_count:
-        faults[what] += count
-
-
-def _code(seen: _Seen, text: str) -> int:
-    year, month, state, generation = text.split("|", 3)
-    return seen.groups.setdefault((year, month, state, plain_name(generation)), len(seen.groups))
-
-
-def _hashes(batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
+def _hash_rows(batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
     """A hash of each row over all its columns; equal rows have equal ones in every block."""
     total = np.zeros(batch.num_rows, np.uint64)
     for column in batch.columns:
@@ -273,15 +263,3 @@ def _hashes(batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
         hashed = pd.util.hash_array(words, categorize=False)
         total = total * _ODD + hashed[coded.indices.to_numpy(zero_copy_only=False)]
     return total
-
-
-def _sum_groups(seen: _Seen, faults: Counter[str]) -> dict[Group, int]:
-    if not seen.hashes:
-        return {}
-    hashes = np.concatenate(seen.hashes)
-    first = np.unique(hashes, return_index=True)[1]
-    if repeats := len(hashes) - len(first):
-        faults["rows are exact repeats"] += repeats
-    sums = np.zeros(len(seen.groups), np.int64)
-    np.add.at(sums, np.concatenate(seen.codes)[first], np.concatenate(seen.counts)[first])
-    return {group: int(sums[code]) for group, code in seen.groups.items()}

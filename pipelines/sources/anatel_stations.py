@@ -13,7 +13,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from io import TextIOWrapper
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
@@ -26,7 +26,7 @@ from pipelines.sources.answers import (
     read_json,
     refusal,
 )
-from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
 from pipelines.sources.checks import screen
 
 SERIES = "fiveg_stations"
@@ -37,7 +37,7 @@ PATH_KEYS = ("redirectUrl", "submitUrl", "path", "url")
 COLUMNS = ("NUMSERVICO", "NUMESTACAO", "SIGLAUF", "TECNOLOGIA")
 
 
-class AnatelStations(Api):
+class AnatelStations(Adapter):
     """The stations at ``base``; there is no past to ask for again, hence no overlap."""
 
     name = "anatel_stations"
@@ -55,7 +55,7 @@ class AnatelStations(Api):
         context = {"step": "page", "states": states}
         return (self.ask(PAGE, [SERIES], context, media="html"),) if states else ()
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Read the page, the path of an export, or an export, as the call's context says.
 
         Raises:
@@ -116,54 +116,38 @@ def _download(call: Call, answer: Answer) -> Call:
     )
 
 
-def _snapshot(call: Call, answer: Answer) -> Parsed:
+def _snapshot(call: Call, answer: Answer) -> ParsedAnswer:
     """Count the stations: a value of the month of the run, replaced by a later look at it."""
     state = call.context["state"]
-    tally = _Tally(state)
+    stations: set[str] = set()
+    faults: Counter[str] = Counter()
+    rows = 0
     with open_zip(call, answer) as archive:
         members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
         if not members:
             raise refusal(call, f"no CSV among {len(archive.namelist())} files of the export")
         for member in members:
             try:
-                _count(archive, member, tally)
+                rows += _read_stations(archive, member, state, stations, faults)
             except (ValueError, csv.Error) as error:
                 raise refusal(call, f"{member}: {error}") from None
-    if not tally.stations:
+    if not stations:
         what = f"is of a station with NR in service {MOBILE}"
-        raise refusal(call, f"none of {tally.rows} rows of {state} {what}")
-    row = (SERIES, state, answer.day.replace(day=1), float(len(tally.stations)), False)
-    notes = [f"{count} of {tally.rows} rows {what}" for what, count in tally.faults.items()]
+        raise refusal(call, f"none of {rows} rows of {state} {what}")
+    notes = [f"{count} of {rows} rows {what}" for what, count in faults.items()]
+    row = (SERIES, state, answer.day.replace(day=1), float(len(stations)), False)
     return screen(call, answer, [row], notes)
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What was read so far of a state: rows, those left out by reason, and its 5G stations."""
+def _read_stations(
+    archive: zipfile.ZipFile, member: str, state: str, stations: set[str], faults: Counter[str]
+) -> int:
+    """Add the 5G stations of a file; a row is a carrier of a sector, so numbers repeat.
 
-    state: str
-    rows: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    stations: set[str] = field(default_factory=set)
-
-    def add(self, row: Sequence[str], positions: Sequence[int]) -> None:
-        """Count a row; it is a carrier of a sector, so that numbers of stations repeat."""
-        self.rows += 1
-        if len(row) <= max(positions):
-            self.faults["are too short to be read"] += 1
-            return
-        service, station, state, technology = (row[at].strip(' "') for at in positions)
-        if state.upper() != self.state:
-            self.faults[f"are of other states than {self.state}"] += 1
-        elif service == MOBILE and "NR" in re.split(r"\W+", technology.upper()):
-            if station:
-                self.stations.add(station)
-            else:
-                self.faults["lack the number of their 5G station"] += 1
-
-
-def _count(archive: zipfile.ZipFile, member: str, tally: _Tally) -> None:
-    """Add the rows of a file."""
+    Returns:
+        How many rows it has.
+    """
+    total = 0
     with (
         archive.open(member) as raw,
         TextIOWrapper(raw, "utf-8-sig", "replace", newline="") as text,
@@ -174,6 +158,17 @@ def _count(archive: zipfile.ZipFile, member: str, tally: _Tally) -> None:
         quoting: Literal[0, 3] = csv.QUOTE_NONE if mark == "|" else csv.QUOTE_MINIMAL
         names = [plain_name(name) for name in next(csv.reader([header], delimiter=mark), [])]
         positions = positions_of(COLUMNS, names)
-        for row in csv.reader(text, delimiter=mark, quoting=quoting):
-            if row:
-                tally.add(row, positions)
+        rows = filter(None, csv.reader(text, delimiter=mark, quoting=quoting))
+        for total, row in enumerate(rows, 1):  # noqa: B007
+            if len(row) <= max(positions):
+                faults["are too short to be read"] += 1
+                continue
+            service, station, of, technology = (row[at].strip(' "') for at in positions)
+            if of.upper() != state:
+                faults[f"are of other states than {state}"] += 1
+            elif service == MOBILE and "NR" in re.split(r"\W+", technology.upper()):
+                if not station:
+                    faults["lack the number of their 5G station"] += 1
+                else:
+                    stations.add(station)
+    return total

@@ -1,6 +1,6 @@
 """The interface of a source: what to ask for, and what an answer says.
 
-An adapter is pure: :meth:`Source.calls` names requests, :meth:`Source.parse` reads one answer.
+An adapter is pure: :meth:`Adapter.calls` names requests, :meth:`Adapter.parse` reads one answer.
 It opens no socket and knows no files, so what was fetched once can be read again at any time.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import IO, Any, ClassVar, Protocol, cast
+from typing import IO, Any, ClassVar, cast
 from urllib.parse import quote, quote_plus
 
 import pyarrow as pa
@@ -82,7 +82,7 @@ class Call:
         target: Path and query exactly as sent, starting with a slash; holds no secret.
         series: Names of what it is about, for messages.
         media: What a good answer is: ``json``, ``csv``, ``zip`` or ``html``.
-        context: Plain JSON values that :meth:`Source.parse` needs beside the answer.
+        context: Plain JSON values that :meth:`Adapter.parse` needs beside the answer.
         secret: Query parameter that is appended when sending and never written anywhere.
         form: Fields of a POST; ``None`` = GET.
         headers: Headers beyond the client's own.
@@ -168,7 +168,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedAnswer:
     """What an answer says.
 
     Attributes:
@@ -182,43 +182,15 @@ class Parsed:
     then: tuple[Call, ...] = ()
 
 
-class Source(Protocol):
+@dataclass(frozen=True, slots=True)
+class Adapter:
     """One public API.
 
     Attributes:
+        base: Scheme and host.
         name: Name in ``data/raw/``, in the ``source`` column and in messages.
         overlap: Days before the last known one that are asked for again, for revisions.
         pause: Least time between two requests to it [s], for a weight of 1.
-    """
-
-    name: ClassVar[str]
-    overlap: ClassVar[int]
-    pause: ClassVar[float]
-
-    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
-        """Requests for all of ``wanted``, windows cut as the API demands.
-
-        Raises:
-            SourceError: It cannot be asked, for example because a key is missing.
-        """
-        ...
-
-    def parse(self, call: Call, answer: Answer) -> Parsed:
-        """Read one answer after checking that it is data at all.
-
-        Raises:
-            SourceError: It is an error message, a page, truncated, empty where it cannot be,
-                or holds implausible values only.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Api:
-    """What the adapters of public APIs share.
-
-    Attributes:
-        base: Scheme and host.
     """
 
     base: str
@@ -227,11 +199,26 @@ class Api:
     pause: ClassVar[float]
 
     def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
-        """One request a series; none where there is nothing to ask for."""
+        """Requests for all of ``wanted``, windows cut as the API demands.
+
+        One a series where nothing else is said; none where a window ends before it starts.
+
+        Raises:
+            SourceError: It cannot be asked, for example because a key is missing.
+        """
         return tuple(self.call(one) for one in wanted if one.first <= one.last)
 
     def call(self, wanted: Wanted) -> Call:
         """The request for one series."""
+        raise NotImplementedError
+
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
+        """Read one answer after checking that it is data at all.
+
+        Raises:
+            SourceError: It is an error message, a page, truncated, empty where it cannot be,
+                or holds implausible values only.
+        """
         raise NotImplementedError
 
     def ask(

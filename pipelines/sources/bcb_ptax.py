@@ -3,7 +3,7 @@
 from datetime import date
 
 from pipelines.sources.answers import expect_list, read_json, take_fields
-from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
 from pipelines.sources.checks import expect_rows, read_rows, screen
 
 SERVICE = "/olinda/servico/PTAX/versao/v1/odata/CotacaoMoedaPeriodo"
@@ -11,7 +11,7 @@ PARAMETERS = "(moeda=@moeda,dataInicial=@dataInicial,dataFinalCotacao=@dataFinal
 CLOSING = "Fechamento"
 
 
-class BcbPtax(Api):
+class BcbPtax(Adapter):
     """Adapter of ``CotacaoMoedaPeriodo``; the code is the currency, ``USD``."""
 
     name = "bcb_ptax"
@@ -26,7 +26,7 @@ class BcbPtax(Api):
         target = f"{SERVICE}{PARAMETERS}?@moeda='{wanted.code}'&{window}&$format=json"
         return self.ask_for(wanted, target)
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Read the closing bulletins; of a day that closed twice, the later one.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
-from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
 from pipelines.sources.checks import LONGEST_REST, read_rows, screen
 
 DOLLAR_SELL, DOLLAR_BUY = "1", "10813"  # easily mistaken: both are "the closing rate"
@@ -26,7 +26,7 @@ NOT_FOUND = r'"detail"\s*:\s*"Value\(s\) not found"'
 """What the service says of an empty window; on bad days good series get a bare 404 as well."""
 
 
-class BcbSgs(Api):
+class BcbSgs(Adapter):
     """Adapter of ``bcdata.sgs``; the code is the number of the series."""
 
     name = "bcb_sgs"
@@ -47,7 +47,7 @@ class BcbSgs(Api):
             no_data_says=NOT_FOUND,
         )
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Read the values of one window; dates after the day of the run are plans.
 
         Raises:
@@ -96,7 +96,7 @@ def _day(text: str) -> date:
     return datetime.strptime(text, "%d/%m/%Y").date()  # noqa: DTZ007 - a day has no time zone
 
 
-def _read_error(call: Call, answer: Answer, found: dict[str, Any]) -> Parsed:
+def _read_error(call: Call, answer: Answer, found: dict[str, Any]) -> ParsedAnswer:
     """The two ways in which the service explains itself; "not found" only means no new data."""
     detail = found.get("erro", found.get("error"))
     status = detail.get("statusCode") if isinstance(detail, dict) else None

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.sources.answers import quote, refusal
-from pipelines.sources.base import OBSERVATIONS, Answer, Call, Parsed
+from pipelines.sources.base import OBSERVATIONS, Answer, Call, ParsedAnswer
 
 Row = tuple[str, str | None, date, float, bool]
 """Series, region, start of the period, value, preliminary: a row of OBSERVATIONS."""
@@ -114,7 +114,9 @@ def read_rows(
     return rows, tuple(note for note, count in ((nulls, empty), (unreadable, wrong)) if count)
 
 
-def screen(call: Call, answer: Answer, rows: Iterable[Row], notes: Iterable[str] = ()) -> Parsed:
+def screen(
+    call: Call, answer: Answer, rows: Iterable[Row], notes: Iterable[str] = ()
+) -> ParsedAnswer:
     """Rows of an answer, screened: the window, the day of the run, the limits, repeats.
 
     A value of a day after that of the run is a plan, not an observation. The window counts where
@@ -134,7 +136,7 @@ def screen(call: Call, answer: Answer, rows: Iterable[Row], notes: Iterable[str]
     said += absurd
     if repeats := len(kept) - table.num_rows:
         said.append(f"{repeats} of {len(kept)} values are of a day given twice, the last counts")
-    return Parsed(table, tuple(said))
+    return ParsedAnswer(table, tuple(said))
 
 
 def _keep(

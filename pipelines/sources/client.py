@@ -172,7 +172,8 @@ class Client:
         self._starts: dict[str, tuple[float, float]] = {}  # last one at a host, and its cost
         first = min(FIRST_PAUSE, time_limit / 100)
         self._backoff = wait_exponential(first) + wait_random(0, JITTER * first)
-        _keep_addresses_out_of_logs()
+        logging.getLogger("httpcore").setLevel(logging.WARNING)
+        logging.getLogger("httpx").disabled = True  # it logs every address as sent, with its key
         self._certificates = httpx.create_ssl_context()
         self._http = self._connect(httpx.Cookies())
 
@@ -299,7 +300,10 @@ class Client:
                 done.set_exception(error)
 
         if left() > 0:
-            http.timeout = _timeout(left(), number)
+            # patience doubles from try to try: some servers take a minute to start an answer
+            longest = max(left(), 0.001)
+            read = min(READ_SECONDS * 2 ** (number - 1), longest)
+            http.timeout = httpx.Timeout(read, connect=min(CONNECT_SECONDS, longest))
             context = copy_context()  # the log's run id
             Thread(target=context.run, args=(work,), name="http", daemon=True).start()
             while (seconds := left()) > 0:
@@ -351,22 +355,3 @@ class Client:
         logger().info(
             "http_request", source=call.source, method=method, url=url, outcome=outcome, **details
         )
-
-
-def _timeout(left: float, number: int) -> httpx.Timeout:
-    """Patience with a server doubles from try to try: some take a minute to start an answer."""
-    read = READ_SECONDS * 2 ** (number - 1)
-    longest = max(left, 0.001)
-    return httpx.Timeout(min(read, longest), connect=min(CONNECT_SECONDS, longest))
-
-
-def _keep_addresses_out_of_logs() -> None:
-    """Silence what the HTTP library logs by itself: every address as sent, keys included."""
-    logging.getLogger("httpcore").setLevel(logging.WARNING)
-    library = logging.getLogger("httpx")
-    if _is_warning not in library.filters:
-        library.addFilter(_is_warning)
-
-
-def _is_warning(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING

@@ -93,11 +93,7 @@ class Fetched:
 
 
 def exchange(
-    http: httpx.Client,
-    call: Call,
-    known: Validators | None,
-    scratch: Path,
-    excuse: Excuse,
+    http: httpx.Client, call: Call, known: Validators | None, scratch: Path, excuse: Excuse
 ) -> Fetched:
     """Send a request, follow redirects within its host, and take what is answered.
 
@@ -113,7 +109,13 @@ def exchange(
         PublishError: The body cannot be written to the disk.
     """
     with _failed_tries(call):
-        request = _request(http, call, known)
+        form = None if call.form is None else dict(call.form)
+        method, headers = "GET" if form is None else "POST", httpx.Headers(call.headers)
+        if known and known.etag:
+            headers["If-None-Match"] = known.etag
+        if known and known.last_modified:
+            headers["If-Modified-Since"] = known.last_modified
+        request = http.build_request(method, call.url_with_key, headers=headers, data=form)
         for _ in range(MOST_REDIRECTS + 1):
             response = http.send(request, stream=True)
             try:
@@ -147,17 +149,6 @@ def retry_after(header: str | None, now: datetime) -> float:
     return max((moment - now).total_seconds(), 0.0)
 
 
-def _request(http: httpx.Client, call: Call, known: Validators | None) -> httpx.Request:
-    headers = httpx.Headers(call.headers)
-    if known and known.etag:
-        headers["If-None-Match"] = known.etag
-    if known and known.last_modified:
-        headers["If-Modified-Since"] = known.last_modified
-    form = None if call.form is None else dict(call.form)
-    method = "GET" if form is None else "POST"
-    return http.build_request(method, call.url_with_key, headers=headers, data=form)
-
-
 def _follow(request: httpx.Request, following: httpx.Request) -> httpx.Request:
     """The request that a redirect asks for, if it stays on its host and is no less safe."""
     old, new = request.url, following.url
@@ -173,17 +164,20 @@ def _follow(request: httpx.Request, following: httpx.Request) -> httpx.Request:
 
 
 def _take(call: Call, response: httpx.Response, scratch: Path, excuse: Excuse) -> Fetched:
-    status = response.status_code
-    conditional = any(name in response.request.headers for name in _CONDITIONS)
-    if status == httpx.codes.NOT_MODIFIED and conditional:
+    """What an answer is by its status; only a good one has its body kept."""
+    status, sent = response.status_code, response.request.headers
+    if status == httpx.codes.NOT_MODIFIED and any(name in sent for name in _CONDITIONS):
         return _fetched("unchanged", response)
     may_be_empty = status in call.no_data
     if response.is_success and status != httpx.codes.PARTIAL_CONTENT and not may_be_empty:
         return _with_body(call, response, scratch, excuse)
-    words = _beginning(response)
+    words = next(response.iter_bytes(_READ_FOR_MESSAGE), b"").decode(errors="replace")
     if may_be_empty and re.search(call.no_data_says, words):
         return _fetched("no_data", response)
-    cause = _describe(call, response, words)
+    cause = f"answered {status} {response.reason_phrase}".strip()
+    text = " ".join(call.redact(words).split())[:SHOWN]
+    if text and text.isprintable():
+        cause += f": {text}"
     if response.is_server_error or status in _TRY_AGAIN:
         asked = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
         raise PassingError(cause, status=status, retry_after=asked)
@@ -191,18 +185,12 @@ def _take(call: Call, response: httpx.Response, scratch: Path, excuse: Excuse) -
 
 
 def _fetched(
-    outcome: str,
-    response: httpx.Response,
-    body: Path | None = None,
-    sha256: str | None = None,
-    size: int = 0,
+    outcome: str, response: httpx.Response, body: Path | None = None, sha256: str | None = None
 ) -> Fetched:
-    headers = response.headers
+    headers, size = response.headers, body.stat().st_size if body else 0
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    etag, last_modified = headers.get("etag"), headers.get("last-modified")
-    return Fetched(
-        outcome, response.status_code, body, content_type, etag, last_modified, sha256, size
-    )
+    version = headers.get("etag"), headers.get("last-modified")
+    return Fetched(outcome, response.status_code, body, content_type, *version, sha256, size)
 
 
 def _with_body(call: Call, response: httpx.Response, scratch: Path, excuse: Excuse) -> Fetched:
@@ -212,16 +200,16 @@ def _with_body(call: Call, response: httpx.Response, scratch: Path, excuse: Excu
     with disk_errors(f"keeping an answer of {call.source}", "Correct that and run again."):
         scratch.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(suffix=".body", dir=scratch)
-        path, sha256, size = Path(name), hashlib.sha256(), 0
+        sha256 = hashlib.sha256()
         try:
             with os.fdopen(descriptor, "wb") as file:
                 for piece in pieces:
                     sha256.update(piece)
-                    size += file.write(piece)
+                    file.write(piece)
         except BaseException:
-            path.unlink(missing_ok=True)
+            Path(name).unlink(missing_ok=True)
             raise
-    return _fetched("data", response, path, sha256.hexdigest(), size)
+        return _fetched("data", response, Path(name), sha256.hexdigest())
 
 
 def _pieces(call: Call, response: httpx.Response, excuse: Excuse) -> Iterator[bytes]:
@@ -248,23 +236,6 @@ def excuse_fast(response: httpx.Response, excuse: Excuse) -> Iterator[bytes]:
             if total - before >= FAST * seconds:
                 excuse(seconds)
             start, before = start + seconds, total
-
-
-def _beginning(response: httpx.Response) -> str:
-    """The first words of an answer that is no data."""
-    start = b""
-    for piece in response.iter_bytes():
-        start += piece
-        if len(start) >= _READ_FOR_MESSAGE:
-            break
-    return start.decode(errors="replace")
-
-
-def _describe(call: Call, response: httpx.Response, words: str) -> str:
-    """Status and first words of an answer, in one line."""
-    text = " ".join(call.redact(words).split())[:SHOWN]
-    status = f"{response.status_code} {response.reason_phrase}".strip()
-    return f"answered {status}: {text}" if text and text.isprintable() else f"answered {status}"
 
 
 @contextmanager

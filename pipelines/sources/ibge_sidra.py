@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import date
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
-from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
 from pipelines.sources.checks import read_rows, screen
 
 MISSING = (None, "", "..", "...", "-", "X")
 MONTH = re.compile(r"(\d{4})(\d{2})")
 
 
-class IbgeSidra(Api):
+class IbgeSidra(Adapter):
     """Adapter of ``values``; the code is table and variable, ``1737/63`` = IPCA, monthly change."""
 
     name = "ibge_sidra"
@@ -29,7 +29,7 @@ class IbgeSidra(Api):
         of_months = replace(wanted, first=wanted.first.replace(day=1))
         return self.ask_for(of_months, f"/values/t/{table}/n1/all/v/{variable}/p/all")
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Read the months below the header, which is the first record.
 
         Raises:

@@ -25,9 +25,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipelines.sources.answers import open_zip, plain_name, refusal
-from pipelines.sources.base import Answer, Api, Call, Parsed, SourceError, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SourceError, Wanted
 from pipelines.sources.checks import LIMITS, Row, screen
-from pipelines.sources.weather import CityWanted, group_by_city, time_zone
+from pipelines.sources.weather import group_by_city, time_zone
 
 MIN_HOURS = 20
 """Least valid hours of a day; a sum over fewer says too little rain, a maximum too little wind."""
@@ -60,7 +60,7 @@ MEASURES = {
 }
 
 
-class Inmet(Api):
+class Inmet(Adapter):
     """The yearly files at ``base``."""
 
     name = "inmet"
@@ -74,32 +74,35 @@ class Inmet(Api):
             SourceError: A series that stations do not measure, or a city without a station.
             DataError: A city whose name ends in no state, so that its time zone is unknown.
         """
-        found = group_by_city(self, wanted, MEASURES)
-        for city in found:
+        cities = group_by_city(self, wanted, MEASURES)
+        for city, series in cities:
             if not _stations(city):
                 cause = f"{city.region} has no station. Add it to SITES, such as A401+A456."
-                raise SourceError(self.name, city.series, cause)
-        years = {year for city in found for year in range(city.first.year, city.last.year + 1)}
-        return tuple(
-            self._call(year, [one for one in found if one.first.year <= year <= one.last.year])
-            for year in sorted(years)
-        )
+                raise SourceError(self.name, series, cause)
+        years = {year for city, _ in cities for year in range(city.first.year, city.last.year + 1)}
+        return tuple(self._call(year, cities) for year in sorted(years))
 
-    def _call(self, year: int, reaching: Sequence[CityWanted]) -> Call:
+    def _call(self, year: int, cities: Sequence[tuple[Wanted, Sequence[str]]]) -> Call:
+        reaching = [one for one in cities if one[0].first.year <= year <= one[0].last.year]
+        asked = {name for _, series in reaching for name in series}
         sites = [
-            {**city.context, "stations": _stations(city), "timezone": time_zone(city.region)}
-            for city in reaching
+            {
+                "region": city.region,
+                "series": list(series),
+                "stations": _stations(city),
+                "timezone": time_zone(city.region),
+            }
+            for city, series in reaching
         ]
-        asked = {series for city in reaching for series in city.series}
         return self.ask(
             f"/uploads/dadoshistoricos/{year}.zip",
-            [series for series in MEASURES if series in asked],
+            [name for name in MEASURES if name in asked],
             {"year": year, "sites": sites},
             media="zip",
             conditional=True,
         )
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Read the stations of a year, one file of the ZIP after the other.
 
         Each value is of the first station of its city with 20 valid hours on that day; which
@@ -129,7 +132,7 @@ class Inmet(Api):
         return screen(call, answer, rows, notes)
 
 
-def _stations(city: CityWanted) -> list[str]:
+def _stations(city: Wanted) -> list[str]:
     return [code.strip().upper() for code in city.code.split("+") if code.strip()]
 
 

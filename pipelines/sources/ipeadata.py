@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
-from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
 from pipelines.sources.checks import read_rows, screen, to_number
 
 ENTITIES = "/api/odata4"
@@ -23,7 +23,7 @@ MULTIPLIERS = {
 NATIONAL = ("", "Brasil", None)  # other rows of a series are of states and cities
 
 
-class Ipeadata(Api):
+class Ipeadata(Adapter):
     """Adapter of the OData service; the code is SERCODIGO."""
 
     name = "ipeadata"
@@ -35,7 +35,7 @@ class Ipeadata(Api):
         call = self.ask_for(wanted, f"{ENTITIES}/Metadados('{wanted.code}')")
         return replace(call, context={**call.context, "step": "metadata"})
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Read metadata, which name the request for the values, or the values.
 
         Raises:
@@ -55,7 +55,7 @@ class Ipeadata(Api):
         return _read_values(call, answer, records)
 
 
-def _read_metadata(call: Call, answer: Answer, record: Any) -> Parsed:
+def _read_metadata(call: Call, answer: Answer, record: Any) -> ParsedAnswer:
     status, multiple, unit = take_fields(call, record, "SERSTATUS", "MULNOME", "UNINOME")
     letters = unicodedata.normalize("NFKD", str(multiple or "")).encode("ascii", "ignore")
     factor = MULTIPLIERS.get(letters.decode().strip(" ()").lower())
@@ -75,7 +75,7 @@ def _read_metadata(call: Call, answer: Answer, record: Any) -> Parsed:
     return replace(screen(call, answer, (), notes), then=(values,))
 
 
-def _read_values(call: Call, answer: Answer, records: Sequence[Any]) -> Parsed:
+def _read_values(call: Call, answer: Answer, records: Sequence[Any]) -> ParsedAnswer:
     found = [take_fields(call, record, "VALDATA", "VALVALOR", "NIVNOME") for record in records]
     national = [(stamp, value) for stamp, value, level in found if level in NATIONAL]
     factor = to_number(call.context["multiplier"])

@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pipelines.sources.answers import quote, read_json, refusal, take_fields
-from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
 from pipelines.sources.weather import (
     KMH_PER_MS,
-    CityWanted,
     Column,
+    city_context,
     coordinates,
     group_by_city,
     read_city,
@@ -33,7 +33,7 @@ FILLS = (None, "", -999, -99)
 """No value; -999.0 is equal to -999."""
 
 
-class NasaPower(Api):
+class NasaPower(Adapter):
     """The daily API at ``base``, one call a city: bursts are answered with 429."""
 
     name = "nasa_power"
@@ -46,23 +46,22 @@ class NasaPower(Api):
         Raises:
             SourceError: A series that it has no parameter for, or a city without place.
         """
-        return tuple(self._call(city) for city in group_by_city(self, wanted, PARAMETERS))
+        return tuple(self._call(*city) for city in group_by_city(self, wanted, PARAMETERS))
 
-    def _call(self, city: CityWanted) -> Call:
+    def _call(self, city: Wanted, series: Sequence[str]) -> Call:
         query = {
-            "parameters": ",".join(PARAMETERS[series][0] for series in city.series),
+            "parameters": ",".join(PARAMETERS[name][0] for name in series),
             "community": "AG",
-            **coordinates(self, city),
+            **coordinates(self, city, series),
             "start": f"{city.first:%Y%m%d}",
             "end": f"{city.last:%Y%m%d}",
             "format": "JSON",
             "time-standard": "LST",
         }
         target = f"/api/temporal/daily/point?{urlencode(query, safe=',')}"
-        window = {"first": city.first.isoformat(), "last": city.last.isoformat()}
-        return self.ask(target, city.series, {**city.context, **window})
+        return self.ask(target, series, city_context(city, series))
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Read one city's days; the newest three to five are always missing.
 
         Raises:

@@ -7,15 +7,16 @@ days would be UTC otherwise, which puts one day's rain into another.
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
-from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
 from pipelines.sources.weather import (
-    CityWanted,
     Column,
+    city_context,
     coordinates,
     group_by_city,
     read_city,
@@ -36,7 +37,7 @@ MAX_WEIGHT = 60.0
 """Most that one call may count for: a window of years that is refused is lost as a whole."""
 
 
-class OpenMeteo(Api):
+class OpenMeteo(Adapter):
     """The archive at ``base``, asked for 500 of the 600 weighted calls a minute that are free."""
 
     name = "open_meteo"
@@ -51,25 +52,24 @@ class OpenMeteo(Api):
             DataError: A city whose name ends in no state, so that its time zone is unknown.
         """
         return tuple(
-            self._call(city, first, last)
-            for city in group_by_city(self, wanted, VARIABLES)
-            for first, last in _windows(city)
+            self._call(part, series)
+            for city, series in group_by_city(self, wanted, VARIABLES)
+            for part in _windows(city, len(series))
         )
 
-    def _call(self, city: CityWanted, first: date, last: date) -> Call:
-        point, zone = coordinates(self, city), time_zone(city.region)
-        days = {"start_date": first.isoformat(), "end_date": last.isoformat()}
-        variables = ",".join(VARIABLES[series][0] for series in city.series)
+    def _call(self, city: Wanted, series: Sequence[str]) -> Call:
+        point, zone = coordinates(self, city, series), time_zone(city.region)
+        days = {"start_date": city.first.isoformat(), "end_date": city.last.isoformat()}
+        variables = ",".join(VARIABLES[name][0] for name in series)
         query = {**point, **days, "daily": variables, "timezone": zone, "models": "era5"}
-        window = {"first": first.isoformat(), "last": last.isoformat(), "timezone": zone}
         return self.ask(
             f"/v1/archive?{urlencode(query, safe=',/')}",
-            city.series,
-            {**city.context, **window},
-            weight=weight(len(city.series), (last - first).days + 1),
+            series,
+            {**city_context(city, series), "timezone": zone},
+            weight=weight(len(series), (city.last - city.first).days + 1),
         )
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Read one city's days; those of the last five before the answer are preliminary.
 
         Raises:
@@ -92,13 +92,13 @@ def weight(variables: int, days: int) -> float:
     return max(1.0, share, days / 14 * share)
 
 
-def _windows(city: CityWanted) -> Iterator[tuple[date, date]]:
+def _windows(city: Wanted, variables: int) -> Iterator[Wanted]:
     """Windows of whole years of 366 days, as many as stay below MAX_WEIGHT."""
-    years = max(1, math.floor(MAX_WEIGHT / weight(len(city.series), 366)))
+    years = max(1, math.floor(MAX_WEIGHT / weight(variables, 366)))
     first = city.first
     while first <= city.last:
         last = min(city.last, first + timedelta(days=years * 366 - 1))
-        yield first, last
+        yield replace(city, first=first, last=last)
         first = last + timedelta(days=1)
 
 

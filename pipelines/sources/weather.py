@@ -1,12 +1,12 @@
 """What sources of daily weather share: cities to ask for, and columns of days to read."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date, timedelta
 
 from ml.errors import DataError
 from pipelines.sources.answers import refusal
-from pipelines.sources.base import Answer, Api, Call, Parsed, SourceError, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SourceError, Wanted
 from pipelines.sources.checks import Row, read_rows, screen
 
 KMH_PER_MS = 3.6
@@ -35,64 +35,38 @@ Column = Iterable[tuple[object, object]]
 """Day and value of one variable, each as it came."""
 
 
-@dataclass(frozen=True, slots=True)
-class CityWanted:
-    """All that is wanted of one city from one source.
-
-    Attributes:
-        region: Our name of it.
-        code: The source's own name of it, such as its stations; may be empty.
-        place: Latitude and longitude, if known.
-        series: Our names, in the order in which the source declares them.
-        first: First day that any of them is wanted from.
-        last: Last day.
-    """
-
-    region: str
-    code: str
-    place: tuple[float, float] | None
-    series: tuple[str, ...]
-    first: date
-    last: date
-
-    @property
-    def context(self) -> dict[str, object]:
-        """What reading an answer needs, as plain JSON; the days belong to the call."""
-        return {"region": self.region, "series": list(self.series)}
-
-
 def group_by_city(
-    api: Api, wanted: Sequence[Wanted], served: Collection[str]
-) -> tuple[CityWanted, ...]:
+    adapter: Adapter, wanted: Sequence[Wanted], served: Collection[str]
+) -> list[tuple[Wanted, tuple[str, ...]]]:
     """Group by city what is wanted, so that all series of a city share their calls.
 
     Args:
-        api: The adapter.
+        adapter: Of the source.
         wanted: Series of cities; a window that ends before it starts asks for nothing.
         served: Our names of all series that the source has, in its order.
+
+    Returns:
+        What is wanted of each city, from the first to the last day that any series is wanted of,
+        and the names of its series in the order of ``served``.
 
     Raises:
         SourceError: A series that the source has not, or one without a city.
     """
-    api.expect_served(wanted, served, "a city")
-    groups: dict[str, list[Wanted]] = {}
+    adapter.expect_served(wanted, served, "a city")
+    groups: dict[str | None, list[Wanted]] = {}
     for one in wanted:
         if one.first <= one.last:
-            groups.setdefault(str(one.region), []).append(one)
-    return tuple(
-        CityWanted(
-            region,
-            code=group[0].code,
-            place=group[0].place,
-            series=tuple(name for name in served if name in {one.series for one in group}),
-            first=min(one.first for one in group),
-            last=max(one.last for one in group),
-        )
-        for region, group in groups.items()
-    )
+            groups.setdefault(one.region, []).append(one)
+    found = []
+    for group in groups.values():
+        first, last = min(one.first for one in group), max(one.last for one in group)
+        names = {one.series for one in group}
+        series = tuple(name for name in served if name in names)
+        found.append((replace(group[0], first=first, last=last), series))
+    return found
 
 
-def coordinates(api: Api, city: CityWanted) -> dict[str, float]:
+def coordinates(adapter: Adapter, city: Wanted, series: Sequence[str]) -> dict[str, float]:
     """Where a city is, as fields of a query.
 
     Raises:
@@ -100,11 +74,17 @@ def coordinates(api: Api, city: CityWanted) -> dict[str, float]:
     """
     if city.place is None:
         cause = f"{city.region} has no latitude and longitude. Add them to SITES."
-        raise SourceError(api.name, city.series, cause)
+        raise SourceError(adapter.name, series, cause)
     return dict(zip(("latitude", "longitude"), city.place, strict=True))
 
 
-def time_zone(region: str) -> str:
+def city_context(city: Wanted, series: Sequence[str]) -> dict[str, object]:
+    """What reading an answer of a city needs, as plain JSON."""
+    window = {"first": city.first.isoformat(), "last": city.last.isoformat()}
+    return {"region": city.region, "series": list(series), **window}
+
+
+def time_zone(region: str | None) -> str:
     """Time zone of a city, from the state that ends its name: weather is counted on local days.
 
     Args:
@@ -116,8 +96,9 @@ def time_zone(region: str) -> str:
     Raises:
         DataError: The name ends in no state.
     """
-    state = region[-2:].upper()
-    if state not in ZONE_OF_STATE or region[-3:-2] not in ("", "_"):
+    name = region or ""
+    state = name[-2:].upper()
+    if state not in ZONE_OF_STATE or name[-3:-2] not in ("", "_"):
         raise DataError(
             f"region {region!r}: ends in no Brazilian state. Name it like salvador_ba in SITES."
         )
@@ -131,7 +112,7 @@ def read_city(
     *,
     missing: Sequence[object] = MISSING,
     factors: Mapping[str, float] | None = None,
-) -> Parsed:
+) -> ParsedAnswer:
     """Read the columns of one city; the newest days are preliminary.
 
     Args:

@@ -13,14 +13,14 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
-from pipelines.sources.base import Answer, Api, Call, Parsed, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
 from pipelines.sources.checks import Row, Screened, expect_rows, read_rows, screen, to_number
 
 TOLD_EARLY = timedelta(hours=2)  # bars of a summer time may carry 22:00 of the day before
 NAMED = ("User-Agent", "Mozilla/5.0 (compatible; previsor/0.1)")  # bare library names are refused
 
 
-class YahooChart(Api):
+class YahooChart(Adapter):
     """Adapter of ``v8/finance/chart``; the code is the symbol, ``PETR4.SA``."""
 
     name = "yahoo"
@@ -36,7 +36,7 @@ class YahooChart(Api):
         )
         return self.ask_for(wanted, target, headers=(NAMED,))
 
-    def parse(self, call: Call, answer: Answer) -> Parsed:
+    def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Read closes [currency], ``<series>/dividend`` [currency] and ``<series>/split`` [1].
 
         The bar of a session that is still open is left out, that of the day of the run is
