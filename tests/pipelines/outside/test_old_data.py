@@ -16,21 +16,24 @@ DOMAINS = ("climate", "economic", "anatel_5g", "prices")
 TABLES = (*DOMAINS, "dividends")
 
 
-@pytest.fixture
-def expected(desk, world, tmp_path):
-    """The data in place, with the services at their addresses; gives the folder of expectations."""
+def unpack_old_data(desk, folder):
+    """Put the data in place, with the services at their addresses; the folder of expectations."""
     with tarfile.open(FIXTURE) as tar:
-        tar.extractall(tmp_path / "before", filter="data")
-    shutil.move(tmp_path / "before" / "data", desk.folder / "data")
+        tar.extractall(folder, filter="data")
+    shutil.move(folder / "data", desk.folder / "data")
     for log in (desk.folder / "data").glob("raw/*/log.jsonl"):
         text = log.read_text()
-        for name, server in world.servers.items():
+        for name, server in desk.world.servers.items():
             text = text.replace(f"http://{name}.example", server.base)
         log.write_text(text)
-    folder = tmp_path / "before" / "expected"
-    later = json.loads((folder / "later.json").read_text())
-    world.revised |= {tuple(key): value for key, value in later["revised"]}
-    return folder
+    later = json.loads((folder / "expected" / "later.json").read_text())
+    desk.world.revised |= {tuple(key): value for key, value in later["revised"]}
+    return folder / "expected"
+
+
+@pytest.fixture
+def expected(desk, tmp_path):
+    return unpack_old_data(desk, tmp_path / "before")
 
 
 def stored(folder):
