@@ -43,10 +43,10 @@ def feature_calculation_etl(
     features.parquet, and opens no connection. Without any of them it writes the calendar.
     """
     with exit_on_error():
-        from pipelines.outside.features_file import FeatureOptions, compute_features
+        from pipelines.outside.features_file import compute_features
 
         day = cutoff.date() if cutoff else None
-        for line in compute_features(FeatureOptions(day, ahead, region, sample, plot)):
+        for line in compute_features(day, ahead, region, sample=sample, plot=plot):
             typer.echo(line)
 
 

@@ -49,12 +49,12 @@ def etl_command(domain: str) -> Callable[..., None]:
         reparse: Reparse = False,
     ) -> None:
         with exit_on_error():
-            from pipelines.outside.etl import EtlOptions, run_etl, show_result
+            from pipelines.outside.etl import run_etl, show_result
 
             names = name_list(series, "--series", "nothing")
             day = since.date() if since else None
-            options = EtlOptions(since=day, series=names, reparse=reparse)
-            show_result(run_etl(domain, options), typer.echo)
+            result = run_etl(domain, since=day, series=names, reparse=reparse)
+            show_result(result, typer.echo)
 
     etl.__doc__ = f"{ETL_HELP[domain]}\n\n{_SOCKETS}"
     return etl

@@ -1,7 +1,7 @@
 """The work of the four ETL commands: bring the tables of a domain up to date, and say what is."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -12,32 +12,21 @@ from ml.locks import hold
 from ml.logs import logger, logging_to
 from ml.settings import Settings, settings
 from pipelines.intake.request import day_of_run
-from pipelines.outside.domain_rows import DomainRows, read_again
+from pipelines.outside.domain_rows import (
+    DomainRows,
+    read_again,
+    read_series,
+    users_series,
+    write_series,
+)
 from pipelines.outside.domain_sources import Domain, adapters, domain
-from pipelines.outside.fetch_series import SeriesFetcher
+from pipelines.outside.fetch_series import EtlRequest, SeriesFetcher
 from pipelines.outside.history_file import HistoryFile
 from pipelines.outside.ledger import add_run, last_run, windows_asked
 from pipelines.outside.raw_store import RawStore
 from pipelines.outside.report import Reporter, degraded, remarks, reporting, stale, table_lines
-from pipelines.outside.request_windows import EtlRequest
-from pipelines.outside.tables import read_series, users_series, write_series
 from pipelines.sources.base import Adapter, Wanted
 from pipelines.sources.client import Client
-
-
-@dataclass(frozen=True, slots=True)
-class EtlOptions:
-    """Options of a command.
-
-    Attributes:
-        since: Ask for everything from this day on; ``None`` = only for what is missing.
-        series: Only these; ``None`` = all of the domain.
-        reparse: Build the tables again from the raw store, without a network.
-    """
-
-    since: date | None = None
-    series: tuple[str, ...] | None = None
-    reparse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +89,8 @@ def workspace(name: str, config: Settings) -> Workspace:
 
 
 @contextmanager
-def hold_domain(space: Workspace) -> Iterator[None]:
-    """Hold a domain for a run.
+def hold_domain(space: Workspace) -> Iterator[RawStore]:
+    """Hold a domain for a run; gives its raw store.
 
     Raises:
         PublishError: Another run holds it.
@@ -114,56 +103,54 @@ def hold_domain(space: Workspace) -> Iterator[None]:
                 f"TODAY is {space.day}, but {space.domain.name} has a run of {last}: what was "
                 "known when would get mixed up. Correct TODAY, or use a DATA_DIR of its own."
             )
-        yield
+        yield RawStore(space.raw)
 
 
-@dataclass(frozen=True, slots=True)
-class CaughtUp:
-    """A domain's rows with all that its raw store holds.
-
-    Attributes:
-        rows: The rows.
-        raw: The raw store.
-        answers: Numbers of the answers that were not in the tables.
-        lost: A line for each answer that cannot be read any more.
-    """
-
-    rows: DomainRows
-    raw: RawStore
-    answers: tuple[int, ...]
-    lost: tuple[str, ...]
-
-
-def catch_up(space: Workspace, reporter: Reporter, *, from_nothing: bool = False) -> CaughtUp:
+def catch_up(
+    space: Workspace, raw: RawStore, reporter: Reporter, *, from_nothing: bool = False
+) -> tuple[DomainRows, tuple[str, ...]]:
     """The rows, with the answers that a run left behind that died before it wrote its tables.
 
     Where the tables are gone they are built from the raw store.
+
+    Returns:
+        The rows, and a line for each answer that cannot be read any more.
     """
-    own, raw = space.domain, RawStore(space.raw)
+    own = space.domain
     stored = {} if from_nothing else read_series(own, space.config.data_dir)
-    logged = raw.answers(own.sources, not_in=own.name if stored else None)
     unread = [
-        one for one in logged
+        one
+        for one in raw.answers(own.sources, not_in=own.name if stored else None)
         if one.outcome == "data" and not own.series.keys().isdisjoint(one.call.series)
-    ]  # fmt: skip
+    ]
     if unread:
         reporter.start("reading stored answers", len(unread))
     rows = DomainRows(own, windows_asked(space.raw, own.name), stored)
-    rows, lost = read_again(rows, unread, raw, space.sources(), reporter.step)
-    return CaughtUp(rows, raw, tuple(one.number for one in logged), lost)
+    return read_again(rows, unread, raw, space.sources(), reporter.step)
 
 
-def finish(space: Workspace, rows: DomainRows, known: CaughtUp, asked: list[Wanted]) -> None:
+def finish(space: Workspace, raw: RawStore, rows: DomainRows, asked: Iterable[Wanted] = ()) -> None:
     """Write the tables, then that they hold what has been read."""
     changed = write_series(space.domain, rows.tables, space.config.data_dir)
     windows = [((one.series, one.region), one.first) for one in asked]
-    answers = (*known.answers, *known.raw.logged)
-    add_run(space.raw, space.domain.name, space.day, answers=answers, asked=windows)
+    add_run(space.raw, space.domain.name, space.day, answers=raw.seen, asked=windows)
     logger().info("tables_written", tables=changed)
 
 
-def run_etl(name: str, options: EtlOptions) -> EtlResult:
+def run_etl(
+    name: str,
+    *,
+    since: date | None = None,
+    series: tuple[str, ...] | None = None,
+    reparse: bool = False,
+) -> EtlResult:
     """Collect one domain: fetch what is new, keep it, write the tables.
+
+    Args:
+        name: Of the domain.
+        since: Ask for everything from this day on; ``None`` = only for what is missing.
+        series: Only these; ``None`` = all of the domain.
+        reparse: Build the tables again from the raw store, without a network.
 
     Raises:
         ConfigError: A setting or an option cannot be used.
@@ -172,65 +159,62 @@ def run_etl(name: str, options: EtlOptions) -> EtlResult:
     """
     config = settings()
     space = workspace(name, config)
-    request = _request(space, options)
-    if not (config.enable_external_apis or options.reparse):
+    if since and reparse:
+        raise ConfigError("--since asks sources and --reparse asks none: leave one of them out.")
+    request = _request(space, since, series)
+    if not (config.enable_external_apis or reparse):
         return _say_what_is_stored(space)
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    with logging_to(config.log_dir, space.domain.command, run_id), hold_domain(space):
-        return (_read_all_again if options.reparse else _fetch)(space, request)
+    with logging_to(config.log_dir, space.domain.command, run_id), hold_domain(space) as raw:
+        return (_read_all_again if reparse else _fetch)(space, raw, request)
 
 
-def _request(space: Workspace, options: EtlOptions) -> EtlRequest:
+def _request(space: Workspace, since: date | None, series: tuple[str, ...] | None) -> EtlRequest:
     known = [*space.domain.routes, *sorted(space.taken)]
-    unknown = [name for name in options.series or () if name not in known]
+    unknown = [name for name in series or () if name not in known]
     if unknown:
         raise ConfigError(
-            f"--series: {len(unknown)} of {len(options.series or ())} are not known: "
+            f"--series: {len(unknown)} of {len(series or ())} are not known: "
             f"{first_few(unknown)}. Choose among {', '.join(known)}."
         )
-    if options.since and options.since > space.day:
-        raise ConfigError(f"--since {options.since} is after {space.day}, the day of the run.")
-    if options.since and options.reparse:
-        raise ConfigError("--since asks sources and --reparse asks none: leave one of them out.")
-    names = tuple(name for name in options.series or known if name not in space.taken)
-    start = options.since or space.config.history_start
-    return EtlRequest(names, space.day, min(start, space.day), again=options.since is not None)
+    if since and since > space.day:
+        raise ConfigError(f"--since {since} is after {space.day}, the day of the run.")
+    names = tuple(name for name in series or known if name not in space.taken)
+    start = min(since or space.config.history_start, space.day)
+    return EtlRequest(names, space.day, start, again=since is not None)
 
 
-def _fetch(space: Workspace, request: EtlRequest) -> EtlResult:
+def _fetch(space: Workspace, raw: RawStore, request: EtlRequest) -> EtlResult:
     limit = space.config.http_time_limit
     with (
         reporting() as reporter,
         tempfile.TemporaryDirectory(dir=space.raw, prefix=".fetching-") as scratch,
     ):
-        known = catch_up(space, reporter)
+        known, lost = catch_up(space, raw, reporter)
         with Client(time_limit=limit, scratch=Path(scratch)) as client:
-            fetcher = SeriesFetcher(known.rows, request, client, known.raw, space.sources(),
-                                    reporter)  # fmt: skip
+            fetcher = SeriesFetcher(known, request, client, raw, space.sources(), reporter)
             fetcher.fetch()
-    rows = fetcher.rows
-    finish(space, rows, known, fetcher.asked)
-    failed = degraded(rows, fetcher.failures, fetcher.unserved, fetcher.checks)
-    return _result(space, request.series, rows, (*failed, *known.lost))
+    finish(space, raw, fetcher.rows, fetcher.asked)
+    failed = degraded(fetcher.rows, fetcher.failures, fetcher.unserved, fetcher.checks)
+    return _result(space, request.series, fetcher.rows, (*failed, *lost))
 
 
-def _read_all_again(space: Workspace, request: EtlRequest) -> EtlResult:
+def _read_all_again(space: Workspace, raw: RawStore, request: EtlRequest) -> EtlResult:
     before = read_series(space.domain, space.config.data_dir)
     with reporting() as reporter:
-        known = catch_up(space, reporter, from_nothing=True)
-    if not known.answers:
+        found, lost = catch_up(space, raw, reporter, from_nothing=True)
+    if not raw.seen:
         raise DataError(_nothing(space, "the raw store has no answers to read again"))
-    tables = known.rows.tables
     fewer = [
-        f"{key[0]}: {rows.num_rows - len(tables.get(key, ()))} rows fewer than before"
+        f"{key[0]}: {count} rows fewer than before"
         for key, rows in before.items()
-        if len(tables.get(key, ())) < rows.num_rows
+        if (count := rows.num_rows - len(found.tables.get(key, ()))) > 0
     ]
-    chosen = {key: rows for key, rows in tables.items() if _is_of(key[0], request.series)}
+    chosen = {key: rows for key, rows in found.tables.items() if _is_of(key[0], request.series)}
     others = {key: rows for key, rows in before.items() if not _is_of(key[0], request.series)}
-    rows = replace(known.rows, tables={**others, **chosen})
-    finish(space, rows, known, [])
-    return _result(space, request.series, rows, (*known.lost, *fewer))
+    rows = replace(found, tables={**others, **chosen})
+    finish(space, raw, rows)
+    return _result(space, request.series, rows, (*lost, *fewer))
 
 
 def _is_of(series: str, asked: tuple[str, ...]) -> bool:

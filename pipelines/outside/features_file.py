@@ -1,7 +1,6 @@
 """The work of ``pipelines/feature_calculation_etl.py``: outside tables to ``features.parquet``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -33,27 +32,17 @@ from pipelines.intake.request import ReadingRequest, day_of_run
 from pipelines.sample_data import ensure_sample
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureOptions:
-    """Options of the command.
+def compute_features(
+    cutoff: date | None, ahead: int, region: str | None, *, sample: bool, plot: bool
+) -> list[str]:
+    """Write the features as they were known on one day; what there is to say of them.
 
-    Attributes:
+    Args:
         cutoff: Nothing that became available after this day is used; ``None`` = today.
         ahead: Days after the cutoff that the calendar reaches.
         region: City whose weather counts; ``None`` = ``HOME_REGION``.
         sample: On the synthetic sample, into its folder.
         plot: Draw pictures too.
-    """
-
-    cutoff: date | None = None
-    ahead: int = 90
-    region: str | None = None
-    sample: bool = False
-    plot: bool = False
-
-
-def compute_features(options: FeatureOptions) -> list[str]:
-    """Write the features as they were known on one day; what there is to say of them.
 
     Raises:
         ConfigError: The cutoff lies after today.
@@ -62,23 +51,21 @@ def compute_features(options: FeatureOptions) -> list[str]:
     """
     config = settings()
     today = day_of_run(config)
-    if options.cutoff is not None and options.cutoff > today:
-        raise ConfigError(
-            f"--cutoff {options.cutoff} lies after today, {today}. Name a day that is over."
-        )
-    tables = _sample_tables(config, today) if options.sample else _processed_tables(config)
-    day = np.datetime64(options.cutoff or today)
-    if options.sample and options.cutoff is None:
+    if cutoff is not None and cutoff > today:
+        raise ConfigError(f"--cutoff {cutoff} lies after today, {today}. Name a day that is over.")
+    tables = _sample_tables(config, today) if sample else _processed_tables(config)
+    day = np.datetime64(cutoff or today)
+    if sample and cutoff is None:
         day = min(day, max(_days(tables, "available_at")))
     start = np.datetime64(config.history_start)
     first = min(max(start, min(_days(tables, "ref_date"), default=start)), day)
-    region = options.region.lower() if options.region else config.home_region
-    frame = features_at(tables, day, first, day + np.timedelta64(options.ahead, "D"), region=region)
+    region = region.lower() if region else config.home_region
+    frame = features_at(tables, day, first, day + np.timedelta64(ahead, "D"), region=region)
     outliers = outlier_days(frame, seed=config.seed)
     rows = features_table(frame, day, outliers)
-    written = _write(rows, config.data_dir, sample=options.sample)
+    written = _write(rows, config.data_dir, sample=sample)
     lines = [*summary(frame, day, outliers), *frame.statements, *_missing(tables)]
-    if options.plot:
+    if plot:
         pictures = draw_features(frame, day, config.reports_dir / "features")
         lines.append(f"{config.reports_dir / 'features'}: {len(pictures)} pictures.")
     lines.append(

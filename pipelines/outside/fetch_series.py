@@ -1,21 +1,48 @@
-"""Asking the sources of a domain, in their order, and adding what they say to its rows."""
+"""Asking the sources of a domain, in their order, and adding what they say to its rows.
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+They are asked only for what is new, but for all that is missing. The newest row alone does not say
+what is: a first download that broke off leaves a hole below it.
+"""
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import pyarrow.compute as pc
+
+from ml.frequency import Frequency
 from ml.logs import logger
 from pipelines.outside.domain_rows import DomainRows, add_answer
-from pipelines.outside.domain_sources import Place, Route
+from pipelines.outside.domain_sources import HISTORY_FILE, Place, Route
+from pipelines.outside.known_series import Key
+from pipelines.outside.ledger import Window
 from pipelines.outside.raw_store import RawStore
 from pipelines.outside.report import Reporter
-from pipelines.outside.request_windows import EtlRequest, concerns, request_window
 from pipelines.outside.splits import find_split, left_in_old_shares
-from pipelines.outside.tables import Key
 from pipelines.sources.base import OBSERVATIONS, Adapter, Call, ParsedAnswer, SourceError, Wanted
 from pipelines.sources.client import Client
 
+REST = timedelta(days=12)
+"""Longest time without a value that is no hole: carnival, or the turn of a year."""
 _Group = list[tuple[str, Place, Route]]
 _Failures = list[tuple[Call | None, SourceError]]
+
+
+@dataclass(frozen=True, slots=True)
+class EtlRequest:
+    """What a run asks for.
+
+    Attributes:
+        series: Names of the series.
+        day: Day of the run.
+        start: First day of a series of which nothing is known.
+        again: Ask for everything from ``start`` on, whatever is known.
+    """
+
+    series: tuple[str, ...]
+    day: date
+    start: date
+    again: bool = False
 
 
 class SeriesFetcher:
@@ -91,7 +118,7 @@ class SeriesFetcher:
         for one, (name, place, _) in zip(wanted, group, strict=True):
             key = (name, place.region)
             newest, stands_in = self.rows.newest(key), source != before.domain.preferred(name)[0]
-            failed = newest is None or any(c is None or concerns(c, one) for c, _ in failures)
+            failed = newest is None or any(c is None or _concerns(c, one) for c, _ in failures)
             if failed or (stands_in and newest == before.newest(key)):
                 left.append((name, place))
             if not failed:
@@ -105,7 +132,7 @@ class SeriesFetcher:
 
     def _windows(self, source: str, group: _Group) -> list[Wanted]:
         adapter = self._sources[source]
-        return [request_window(self.rows, adapter, *one, self._request) for one in group]
+        return [_request_window(self.rows, adapter, *one, self._request) for one in group]
 
     def _ask(self, adapter: Adapter, wanted: Iterable[Wanted]) -> _Failures:
         """Fetch all that a source is asked for; one call that fails leaves the others alone."""
@@ -150,9 +177,60 @@ class SeriesFetcher:
             self._raw.log(call, fetched, day, reason=str(error))
             raise
         split = find_split(self.rows, call, parsed.rows, start=self._request.start)
-        self._raw.log(call, fetched, day, reason=None if split is None else split.reason)
         if split is not None:
-            again = adapter.calls([split.wanted])
-            return ParsedAnswer(OBSERVATIONS.empty_table(), (split.reason,), again)
+            wanted, reason = split
+            self._raw.log(call, fetched, day, reason=reason)
+            return ParsedAnswer(OBSERVATIONS.empty_table(), (reason,), adapter.calls([wanted]))
+        self._raw.log(call, fetched, day)
         left = left_in_old_shares(self.rows, call, parsed.rows)
         return replace(parsed, notes=(*parsed.notes, *left))
+
+
+def _request_window(
+    known: DomainRows, adapter: Adapter, name: str, place: Place, route: Route, request: EtlRequest
+) -> Wanted:
+    """What to ask a source for: from its own last period back by the overlap, or from a hole on."""
+    facts, first = known.domain.series[name], request.start
+    until = _known_until(known, adapter.name, (name, place.region), request.start)
+    if until is not None and not request.again:
+        back = until - timedelta(days=max(adapter.overlap, facts.overlap))
+        first = max(back, min(request.start, until))
+    if facts.period is Frequency.MONTHLY:
+        first = first.replace(day=1)
+    code = place.codes.get(adapter.name, route.code)
+    return Wanted(name, place.region, code, first, request.day, place.position)
+
+
+def _concerns(call: Call, wanted: Wanted) -> bool:
+    """Whether a call was for it; one that names no single region is for all of them."""
+    region = call.context.get("region", call.context.get("state", wanted.region))
+    return wanted.series in call.series and region == wanted.region
+
+
+def _known_until(known: DomainRows, source: str, key: Key, start: date) -> date | None:
+    """Last period up to which nothing is missing that this source could improve."""
+    preferred = known.domain.preferred(key[0])
+    newest = known.newest(key, {*preferred[: preferred.index(source) + 1], HISTORY_FILE})
+    if newest is None and source != preferred[0]:
+        newest = known.newest(key)
+    whole = _whole_until([*known.windows.get(key, ()), *_imported(known, key)], start)
+    return None if newest is None or whole is None else min(newest, whole)
+
+
+def _whole_until(windows: Sequence[Window], start: date) -> date | None:
+    """Last day up to which windows leave no hole; ``None`` = there is one from the start."""
+    until = None
+    for first, last in sorted(windows):
+        if first > (until or start) + REST:
+            break
+        until = max(until or last, last)
+    return until
+
+
+def _imported(known: DomainRows, key: Key) -> list[Window]:
+    """First and last day of what imported files hold."""
+    table = known.tables.get(key)
+    if table is None:
+        return []
+    ends = pc.min_max(table.filter(pc.equal(table["source"], HISTORY_FILE))["ref_date"]).as_py()
+    return [] if ends["min"] is None else [(ends["min"].date(), ends["max"].date())]

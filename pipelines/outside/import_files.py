@@ -98,11 +98,11 @@ def _written(name: str, names: Sequence[str], config: Settings) -> tuple[list[st
     said = [f"{one}: the user's files have this series, it is not imported." for one in taken]
     if not own:
         return [], said
-    with hold_domain(space):
-        known = catch_up(space, Reporter())
-        finish(space, known.rows, known, [])
-    said += [*known.lost, *(line for line in remarks(known.rows) if "differ" in line)]
-    return [f"{name}:", *table_lines(known.rows, own, space.day)], said
+    with hold_domain(space) as raw:
+        rows, lost = catch_up(space, raw, Reporter())
+        finish(space, raw, rows)
+    said += [*lost, *(line for line in remarks(rows) if "differ" in line)]
+    return [f"{name}:", *table_lines(rows, own, space.day)], said
 
 
 def _nothing(files: Sequence[Path]) -> str:

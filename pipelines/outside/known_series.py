@@ -14,6 +14,8 @@ from ml.frequency import Days, Frequency
 CLIMATE, ECONOMIC, ANATEL_5G = "climate", "economic", "anatel_5g"
 PRICES, DIVIDENDS = "prices", "dividends"
 YEAR = 366
+Key = tuple[str, str | None]
+"""Series and region: what a row is of, whatever its period; no region is the whole country."""
 
 
 @dataclass(frozen=True, slots=True)

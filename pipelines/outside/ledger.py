@@ -21,8 +21,8 @@ from typing import Any
 
 from ml.durable import disk_errors, make_folder
 from ml.errors import DataError, PublishError
-from pipelines.outside.older_lists import older_answers, older_runs
-from pipelines.outside.tables import Key
+from ml.logs import logger
+from pipelines.outside.known_series import Key
 
 FILE = "ledger.sqlite"
 VERSION = 1
@@ -137,29 +137,68 @@ def add_run(
         asked: Series, region and first day of what was asked for without a failure.
     """
     with ledger(raw) as db:
-        _insert_run(db, domain, day.isoformat(), answers, asked)
+        _insert_run(db, domain, day, answers, asked)
 
 
 def _insert_run(
     db: sqlite3.Connection,
     domain: str,
-    day: str,
+    day: date,
     answers: Iterable[int],
     asked: Iterable[tuple[Key, date]],
 ) -> None:
-    run = db.execute("INSERT INTO runs (domain, day) VALUES (?, ?)", [domain, day]).lastrowid
+    row = [domain, day.isoformat()]
+    run = db.execute("INSERT INTO runs (domain, day) VALUES (?, ?)", row).lastrowid
     windows = [(run, *key, first.isoformat()) for key, first in asked]
     db.executemany("INSERT INTO windows VALUES (?, ?, ?, ?)", windows)
-    rows = [(domain, number) for number in answers]
-    db.executemany("INSERT OR IGNORE INTO in_tables VALUES (?, ?)", rows)
+    numbers = [(domain, number) for number in answers]
+    db.executemany("INSERT OR IGNORE INTO in_tables VALUES (?, ?)", numbers)
 
 
 def _import_older(db: sqlite3.Connection, raw: Path) -> None:
-    """Begin with the lists that older code kept; they stay where they are, read by nobody."""
+    """Begin with the lists that older code kept; they stay where they are, read by nobody.
+
+    In ``<source>/log.jsonl`` is every answer, one JSON object a line; in ``_runs/<domain>.jsonl``
+    every run: its day, how many answers of each source the tables held after it, and what was
+    asked for without a failure. What a crash cut off is left out.
+
+    Raises:
+        DataError: A line of a list of runs that no crash cut off cannot be read.
+    """
     numbers = {
-        source: [insert_answer(db, answer) for answer in answers]
-        for source, answers in older_answers(raw).items()
+        path.parent.name: [insert_answer(db, answer) for answer in _older_answers(path)]
+        for path in sorted(raw.glob("*/log.jsonl"))
     }
-    for run in older_runs(raw):
-        read = [n for source, count in run.read.items() for n in numbers.get(source, [])[:count]]
-        _insert_run(db, run.domain, run.day, read, run.asked)
+    for path in sorted((raw / "_runs").glob("*.jsonl")):
+        content = path.read_bytes()
+        lines = content[: content.rfind(b"\n") + 1].splitlines()
+        for number, line in enumerate(lines, start=1):
+            try:
+                run = json.loads(line)
+                day = date.fromisoformat(run["day"])
+                asked = [
+                    ((series, region), date.fromisoformat(window["first"]))
+                    for window in run["looked"]
+                    for series, region in window["keys"]
+                ]
+                read = [
+                    n for name, count in run["read"].items() for n in numbers.get(name, [])[:count]
+                ]
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(
+                    f"{path}: line {number} of {len(lines)} cannot be read ({error!r}). Restore "
+                    "the file, or remove that line: what it asked for is then asked for again."
+                ) from None
+            _insert_run(db, path.stem, day, read, asked)
+
+
+def _older_answers(path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except ValueError:  # not UTF-8 either
+            record = None
+        if isinstance(record, dict):
+            yield record
+        elif line.strip():
+            logger().warning("raw_log_line_is_torn", file=str(path), line=number)

@@ -63,13 +63,12 @@ class RawStore:
         root: ``DATA_DIR/raw``.
 
     Attributes:
-        logged: Numbers of the answers that were logged here.
+        seen: Numbers of the answers that were logged or handed out here.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.logged: list[int] = []
-        self._whole: set[Path] = set()
+        self.seen: list[int] = []
 
     def keep(self, call: Call, fetched: Fetched, day: date) -> Answer:
         """Store a body; the temporary file is gone afterwards. Nothing is logged yet.
@@ -85,7 +84,6 @@ class RawStore:
             if not (path.exists() and _content_sha256(path) == fetched.sha256):
                 _write(fetched.body, path)
             remove(fetched.body)
-        self._whole.add(path)
         return Answer(path, day, fetched.content_type)
 
     def log(self, call: Call, fetched: Fetched, day: date, *, reason: str | None = None) -> None:
@@ -101,7 +99,7 @@ class RawStore:
             PublishError: The disk does not take it.
         """
         with ledger(self.root) as db:
-            self.logged.append(insert_answer(db, _columns(call, fetched, day, reason)))
+            self.seen.append(insert_answer(db, _columns(call, fetched, day, reason)))
 
     def answers(self, sources: Iterable[str], *, not_in: str | None = None) -> list[LoggedAnswer]:
         """Answers of some sources, in the order in which they came.
@@ -116,10 +114,11 @@ class RawStore:
         )
         with ledger(self.root) as db:
             rows = db.execute(query, [json.dumps([*sources]), not_in]).fetchall()
+        self.seen += [row["id"] for row in rows]
         return [self._logged(row) for row in rows]
 
     def body(self, logged: LoggedAnswer) -> Answer:
-        """The bytes of an answer, checked once.
+        """The bytes of an answer, checked.
 
         Raises:
             ValueError: There are none.
@@ -128,13 +127,12 @@ class RawStore:
         path = logged.body
         if path is None:
             raise ValueError(f"an answer that is '{logged.outcome}' has no body to read")
-        if path not in self._whole:
-            if not path.exists():
-                raise DataError(f"raw store: '{path}' is missing. {_lost(path)}")
-            if _content_sha256(path) != logged.sha256:
-                what = "does not hold what its name says"
-                raise DataError(f"raw store: '{path}' {what}. {_lost(path)}")
-            self._whole.add(path)
+        if not path.exists() or _content_sha256(path) != logged.sha256:
+            fault = "does not hold what its name says" if path.exists() else "is missing"
+            raise DataError(
+                f"raw store: '{path}' {fault}. Put it back from a copy, or remove "
+                f"'{path.parent.parent}' and fetch this source anew with ENABLE_EXTERNAL_APIS=true."
+            )
         return Answer(path, logged.day, logged.content_type)
 
     def validators(self, call: Call) -> Validators | None:
@@ -171,13 +169,6 @@ class RawStore:
             row["content_type"],
             row["reason"],
         )
-
-
-def _lost(path: Path) -> str:
-    return (
-        f"Put it back from a copy, or remove '{path.parent.parent}' and fetch this source anew "
-        f"with ENABLE_EXTERNAL_APIS=true."
-    )
 
 
 def _file(call: Call, sha256: str) -> str:

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ml.errors import first_few
-from pipelines.outside.domain_rows import DomainRows
-from pipelines.outside.tables import ORDER, Key, named
+from pipelines.outside.domain_rows import DomainRows, named
+from pipelines.outside.known_series import Key
+from pipelines.outside.vintages import ORDER
 from pipelines.sources.base import SourceError
 
 MOST_REMARKS = 8

@@ -6,14 +6,12 @@ split is not read; the whole history is asked for instead, and its old closes be
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
 
-from pipelines.outside.domain_rows import DomainRows
-from pipelines.outside.tables import rows_of
+from pipelines.outside.domain_rows import DomainRows, rows_of
 from pipelines.outside.vintages import CLOSE
 from pipelines.sources.base import Call, Wanted
 
@@ -23,20 +21,9 @@ COMPARED = 3
 """Oldest days of an answer whose closes are compared with those stored, two at least."""
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """An answer whose closes do not go with the older ones that are stored.
-
-    Attributes:
-        wanted: What to ask for instead: everything that is stored, and more.
-        reason: One line for people.
-    """
-
-    wanted: Wanted
-    reason: str
-
-
-def find_split(known: DomainRows, call: Call, rows: pa.Table, *, start: date) -> Split | None:
+def find_split(
+    known: DomainRows, call: Call, rows: pa.Table, *, start: date
+) -> tuple[Wanted, str] | None:
     """Whether an answer shows a split that the stored closes before it do not know.
 
     It does where it names one that is not stored, and where its oldest closes differ from the
@@ -49,7 +36,8 @@ def find_split(known: DomainRows, call: Call, rows: pa.Table, *, start: date) ->
         start: First day of the history.
 
     Returns:
-        ``None`` also for series that cannot split, and where nothing older is stored.
+        What to ask for instead, all that is stored and more, and one line for people; ``None``
+        also for series that cannot split, and where nothing older is stored.
     """
     stored, cause = _compared(known, call, rows)
     if not cause or date.fromisoformat(call.context["first"]) <= min(stored):
@@ -57,7 +45,7 @@ def find_split(known: DomainRows, call: Call, rows: pa.Table, *, start: date) ->
     about, first = call.context, min(start, *stored)
     last = date.fromisoformat(about["last"])
     reason = f"{cause}: asked again from {first} on, so that older closes are revised too"
-    return Split(Wanted(about["series"], about["region"], about["code"], first, last), reason)
+    return Wanted(about["series"], about["region"], about["code"], first, last), reason
 
 
 def left_in_old_shares(known: DomainRows, call: Call, rows: pa.Table) -> tuple[str, ...]:

@@ -14,11 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.contracts.outside import AS_PUBLISHED_KEY, DIVIDENDS, OUTSIDE
 from ml.frequency import Days
 from pipelines.outside.known_series import Series
 from pipelines.outside.ledger import Window
-from pipelines.outside.tables import ORDER, TABLES
 
+TABLES = {one.name: one for one in (*OUTSIDE, DIVIDENDS)}
+ORDER = [(name, "ascending") for name in AS_PUBLISHED_KEY]
 SAME = 1e-6
 """Relative difference between two sources that is rounding: one writes 35.2, one 35.20000076."""
 CLOSE = 0.005

@@ -4,18 +4,18 @@ from pathlib import Path
 
 from ml.settings import settings
 from pipelines.outside.domain_sources import adapters
-from pipelines.outside.etl import EtlOptions, run_etl
+from pipelines.outside.etl import run_etl
 from pipelines.outside.import_files import run_import
 
 
 def collect(_place, domain):
     for adapter in adapters(settings()).values():
         type(adapter).pause = 0.0
-    assert run_etl(domain, EtlOptions()).error is None
+    assert run_etl(domain).error is None
 
 
 def build_again(_place, domain):
-    assert run_etl(domain, EtlOptions(reparse=True)).error is None
+    assert run_etl(domain, reparse=True).error is None
 
 
 def import_file(_place, path):

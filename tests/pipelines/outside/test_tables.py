@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 from ml.contracts.outside import PRICES
 from ml.locks import hold
 from ml.settings import settings
+from pipelines.outside.domain_rows import write_series
 from pipelines.outside.domain_sources import domain
-from pipelines.outside.tables import write_series
 
 
 def users_price(desk, name, values=(1.5, 1.6)):

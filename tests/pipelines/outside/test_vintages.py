@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from ml.contracts.base import check
 from pipelines.outside.known_series import ECONOMY
-from pipelines.outside.tables import TABLES
-from pipelines.outside.vintages import Origin, add_vintages, last_covering
+from pipelines.outside.vintages import TABLES, Origin, add_vintages, last_covering
 from pipelines.sources.base import OBSERVATIONS
 
 FACTS = {one.name: one for one in ECONOMY}
