@@ -6,13 +6,12 @@ In Salvador rain passed 50 mm on 5 of 1,460 days and no day was hotter than 35 d
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.features.declarations import BY_NAME
 from ml.features.point_in_time import KnownTable
 from ml.features.windows import any_of, exceeds, fading_sum, falls_below, rolling_mean
+from ml.panel import Floats
 
-Floats = npt.NDArray[np.float64]
 MEASURED = (
     "temperature_avg_c",
     "temperature_max_c",

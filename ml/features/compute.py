@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from ml.features.climate import climate_features
@@ -14,8 +14,7 @@ from ml.features.holiday_calendar import calendar_features, is_state
 from ml.features.point_in_time import KnownTable, known_at
 from ml.features.telecom import telecom_features
 from ml.frequency import Days
-
-Floats = npt.NDArray[np.float64]
+from ml.panel import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +64,19 @@ class FeatureFrame:
         return self.values[:, self.names.index(name)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """How the features of one table come about.
-
-    Attributes:
-        table: Name of the table.
-        scope: ``city``, ``state`` or ``nation``: which region's rows count.
-        least_share: Of the regions in a day's mean where others stand in. Weather of some
-            cities resembles that of all; a total of some states does not.
-        calculate: Values on the days of what is known.
-    """
-
-    table: str
-    scope: str
-    least_share: float
-    calculate: Callable[[KnownTable], Mapping[str, Floats]]
-
-
-_GROUPS = {
-    "climate": _Group("climate", "city", 0.5, climate_features),
-    "economy": _Group("economic", "nation", 1.0, economy_features),
-    "telecom": _Group("anatel_5g", "state", 1.0, telecom_features),
-    "prices": _Group("prices", "nation", 1.0, price_features),
+_GROUPS: Mapping[str, tuple[str, str, float, Callable[[KnownTable], Mapping[str, Floats]]]] = {
+    "climate": ("climate", "city", 0.5, climate_features),
+    "economy": ("economic", "nation", 1.0, economy_features),
+    "telecom": ("anatel_5g", "state", 1.0, telecom_features),
+    "prices": ("prices", "nation", 1.0, price_features),
 }
-TABLES = tuple(group.table for group in _GROUPS.values())
+"""By group its table, which region's rows count, the share of the regions that a day's mean needs
+where others stand in, and the arithmetic. Weather of some cities resembles that of all; a total of
+some states does not."""
+TABLES = tuple(table for table, *_ in _GROUPS.values())
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """The features of one group on the days of the frame."""
 
     columns: Mapping[str, Floats]
@@ -129,9 +112,9 @@ def features_at(
         raise ValueError(f"last must not lie before first, got {first} to {last}")
     days = np.arange(first, last + np.timedelta64(1, "D"))
     parts = {"calendar": _calendar_part(days, state_of(region))}
-    for name, group in _GROUPS.items():
-        if group.table in tables:
-            parts[name] = _outside_part(tables[group.table], group, region, cutoff, days)
+    for group, (table, *_) in _GROUPS.items():
+        if table in tables:
+            parts[group] = _outside_part(tables[table], group, region, cutoff, days)
     features = tuple(feature for feature in FEATURES if feature.group in parts)
     columns = [parts[feature.group].columns[feature.name] for feature in features]
     return FeatureFrame(
@@ -161,37 +144,21 @@ def _calendar_part(days: Days, state: str) -> _Part:
 
 
 def _outside_part(
-    table: pa.Table, group: _Group, region: str, cutoff: np.datetime64, days: Days
+    rows: pa.Table, group: str, region: str, cutoff: np.datetime64, days: Days
 ) -> _Part:
-    wanted = {"city": region, "state": state_of(region), "nation": None}[group.scope]
-    known = known_at(table, cutoff, name=group.table, region=wanted, least_share=group.least_share)
-    found = group.calculate(known)
-    columns = {name: _on_days(values, known.days, days) for name, values in found.items()}
-    said = (*known.statements, *_missing(found, known, group.table, cutoff))
-    return _Part(columns, known.region, known.publishers, said)
-
-
-def _on_days(values: Floats, known: Days, days: Days) -> Floats:
-    """Values of the known days, on the days of the frame."""
-    placed = np.full(len(days), np.nan)
-    if len(known):
-        at = (days - known[0]).astype(np.int64)
-        inside = (at >= 0) & (at < len(known))
-        placed[inside] = values[at[inside]]
-    return placed
-
-
-def _missing(
-    found: Mapping[str, Floats], known: KnownTable, table: str, cutoff: np.datetime64
-) -> tuple[str, ...]:
-    """One sentence on the features that have no value at all."""
-    if not len(known.days):
-        return ()
+    table, scope, least_share, calculate = _GROUPS[group]
+    wanted = {"city": region, "state": state_of(region), "nation": None}[scope]
+    known = known_at(rows, cutoff, name=table, region=wanted, least_share=least_share)
+    columns, statements = {}, list(known.statements)
+    found = calculate(known)
+    inside = np.isin(days, known.days)
+    for name, values in found.items():
+        columns[name] = np.full(len(days), np.nan)
+        columns[name][inside] = values[np.isin(known.days, days)]
     empty = [name for name, values in found.items() if np.isnan(values).all()]
-    if not empty:
-        return ()
-    said = (
-        f"{table}: too little was known by {cutoff} for {len(empty)} of {len(found)} features: "
-        f"{', '.join(empty)}."
-    )
-    return (said,)
+    if empty and len(known.days):
+        statements.append(
+            f"{table}: too little was known by {cutoff} for {len(empty)} of {len(found)} features: "
+            f"{', '.join(empty)}."
+        )
+    return _Part(columns, known.region, known.publishers, tuple(statements))

@@ -6,7 +6,6 @@ Prices give returns and volatility. A price may be negative (WTI once was).
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.features.declarations import BY_NAME
 from ml.features.point_in_time import KnownSeries, KnownTable
@@ -18,8 +17,8 @@ from ml.features.windows import (
     log_growth,
     rolling_deviation,
 )
+from ml.panel import Floats
 
-Floats = npt.NDArray[np.float64]
 LEAST_QUOTES = 15  # of the 20 to 22 in 30 days
 YEAR = 12
 RETURN_SESSIONS, VOLATILITY_SESSIONS = 20, 60

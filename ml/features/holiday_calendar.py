@@ -7,9 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.frequency import Days, weekday
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from ml.panel import Bools, Floats
 
 CARNIVAL_BEFORE_EASTER = 48  # days from its Monday
 GOOD_FRIDAY_BEFORE_EASTER = 2

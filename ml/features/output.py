@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from ml.contracts.base import check
@@ -12,9 +11,9 @@ from ml.contracts.outside import FEATURES_TABLE, GROUPS
 from ml.durable import staged
 from ml.features.climate import MEASURED
 from ml.features.compute import FeatureFrame
+from ml.panel import Floats
 from ml.seeds import number
 
-Floats = npt.NDArray[np.float64]
 HEAD = (
     f"{'group':<9}{'features':>9}{'days':>7}  {'first known':<11}  {'last known':<11}"
     f"{'known':>7}{'outliers':>10}"
@@ -86,30 +85,26 @@ def summary(
     """A short table by group: features, days, first and last known day, share known, outliers."""
     lines = [HEAD]
     for group in GROUPS:
-        columns = [at for at, feature in enumerate(frame.features) if feature.group == group]
-        if columns:
-            known = ~np.isnan(frame.values[:, columns])
-            ahead = frame.features[columns[0]].role == "future_known"
-            counted = known if ahead else known[frame.days <= cutoff]
-            lines.append(_line(group, frame, known, counted, outliers.get(group)))
+        columns = _columns_of(frame, group)
+        if not columns:
+            continue
+        known = ~np.isnan(frame.values[:, columns])
+        is_ahead = frame.features[columns[0]].role == "future_known"
+        counted = known if is_ahead else known[frame.days <= cutoff]
+        days = frame.days[known.any(axis=1)]
+        first, last = (days[0], days[-1]) if len(days) else ("-", "-")
+        share = f"{counted.mean():.0%}" if counted.size else "-"
+        flags = outliers.get(group, np.full(1, np.nan))
+        flagged = "-" if np.isnan(flags).all() else str(int(np.nansum(flags)))
+        lines.append(
+            f"{group:<9}{len(columns):>9}{len(counted):>7}  {first!s:<11}  {last!s:<11}"
+            f"{share:>7}{flagged:>10}"
+        )
     return lines
 
 
-def _line(
-    group: str,
-    frame: FeatureFrame,
-    known: npt.NDArray[np.bool_],
-    counted: npt.NDArray[np.bool_],
-    outliers: Floats | None,
-) -> str:
-    days = frame.days[known.any(axis=1)]
-    first, last = (days[0], days[-1]) if len(days) else ("-", "-")
-    share = f"{counted.mean():.0%}" if counted.size else "-"
-    flagged = "-" if outliers is None or np.isnan(outliers).all() else str(int(np.nansum(outliers)))
-    return (
-        f"{group:<9}{known.shape[1]:>9}{len(counted):>7}  {first!s:<11}  {last!s:<11}"
-        f"{share:>7}{flagged:>10}"
-    )
+def _columns_of(frame: FeatureFrame, group: str) -> list[int]:
+    return [at for at, feature in enumerate(frame.features) if feature.group == group]
 
 
 def outlier_days(frame: FeatureFrame, *, seed: int) -> dict[str, Floats]:
@@ -127,15 +122,13 @@ def outlier_days(frame: FeatureFrame, *, seed: int) -> dict[str, Floats]:
         By group 1, 0 or NaN (not judged) for each day, shape (T,). Groups that move by the
         month or by rule (telecom, calendar) are not judged.
     """
-    present = [group for group in JUDGED_BY if any(f.group == group for f in frame.features)]
-    return {group: _judge(_matrix(frame, group), number(seed, "outliers", group, bits=32))
-            for group in present}  # fmt: skip
-
-
-def _matrix(frame: FeatureFrame, group: str) -> Floats:
-    """The judged features of a group that have a value at all, shape (T, J)."""
-    columns = np.column_stack([frame.column(name) for name in JUDGED_BY[group]])
-    return columns[:, ~np.isnan(columns).all(axis=0)]
+    flags = {}
+    for group, names in JUDGED_BY.items():
+        if _columns_of(frame, group):
+            columns = np.column_stack([frame.column(name) for name in names])
+            seed_of_group = number(seed, "outliers", group, bits=32)
+            flags[group] = _judge(columns[:, ~np.isnan(columns).all(axis=0)], seed_of_group)
+    return flags
 
 
 def _judge(columns: Floats, seed: int) -> Floats:
@@ -156,19 +149,14 @@ def draw_features(frame: FeatureFrame, cutoff: np.datetime64, folder: Path) -> l
     Returns:
         The files written; a group without any value has none.
     """
-    chosen = {
-        group: [
-            at
-            for at, feature in enumerate(frame.features)
-            if feature.group == group and not np.isnan(frame.values[:, at]).all()
+    written = []
+    for group in GROUPS:
+        columns = [
+            at for at in _columns_of(frame, group) if not np.isnan(frame.values[:, at]).all()
         ]
-        for group in GROUPS
-    }
-    return [
-        _draw(frame, columns, cutoff, folder / f"{group}.png")
-        for group, columns in chosen.items()
-        if columns
-    ]
+        if columns:
+            written.append(_draw(frame, columns, cutoff, folder / f"{group}.png"))
+    return written
 
 
 def _draw(frame: FeatureFrame, columns: list[int], cutoff: np.datetime64, path: Path) -> Path:

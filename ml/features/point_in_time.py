@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.frequency import Days
+from ml.panel import Floats
 
-Floats = npt.NDArray[np.float64]
 MEAN = "mean"
 ONE_DAY = np.timedelta64(1, "D")
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.features.declarations import BY_NAME, TELECOM_CARRY
 from ml.features.point_in_time import KnownSeries, KnownTable
 from ml.features.windows import Monthly, by_month, log_growth, stand, stands_since
+from ml.panel import Floats
 
-Floats = npt.NDArray[np.float64]
 GROWTH_MONTHS = 3
 
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from ml.features.point_in_time import KnownSeries
 from ml.frequency import Days
+from ml.panel import Floats
 
-Floats = npt.NDArray[np.float64]
 LEAST_SHARE = 0.8  # of a window's days
 LEAST_FOR_QUANTILE = 180  # known days: below half a year a quantile is one of a season
 
