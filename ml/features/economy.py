@@ -16,6 +16,7 @@ from ml.features.windows import (
     compound,
     log_growth,
     rolling_deviation,
+    stand,
 )
 from ml.panel import Floats
 
@@ -35,17 +36,18 @@ def economy_features(known: KnownTable) -> Mapping[str, Floats]:
     selic = carry(known.daily("selic"), BY_NAME["selic"].carry)
     ipca = by_month(known.of("ipca"), BY_NAME["ipca"].lag)
     activity = by_month(known.of("ibc_br"), BY_NAME["ibc_br_change_12m"].lag)
+    growth = log_growth(activity.values, YEAR)
     release = BY_NAME["ipca"].carry
     return {
         "usd_brl": dollar,
         "usd_brl_change_30d": change(log_dollar, 30),
         "usd_brl_change_60d": change(log_dollar, 60),
         "usd_brl_volatility_30d": _volatility(known, log_dollar),
-        "ipca": ipca.stand(ipca.values, days, release),
-        "ipca_12m": ipca.stand(compound(ipca.values, YEAR), days, release),
+        "ipca": stand(ipca.values, ipca.since, days, release),
+        "ipca_12m": stand(compound(ipca.values, YEAR), ipca.since, days, release),
         "selic": selic,
         "selic_change_90d": change(selic, 90),
-        "ibc_br_change_12m": activity.stand(log_growth(activity.values, YEAR), days, release),
+        "ibc_br_change_12m": stand(growth, activity.since, days, release),
     }
 
 

@@ -24,12 +24,15 @@ def calendar_features(days: Days, state: str | None) -> Mapping[str, Floats]:
         days: (T,) consecutive days.
         state: Two letters of the state whose holidays count beside the national ones.
     """
-    around = _with_margin(days)
+    around = np.arange(days[0] - _MARGIN, days[-1] + _MARGIN + 1)
     holiday = holiday_days(around, state)
     monday_tuesday = np.isin(
         around, np.concatenate([_carnival_mondays(around) + i for i in (0, 1)])
     )
     working = (weekday(around) <= FRIDAY) & ~holiday & ~monday_tuesday
+    bridge = np.zeros(len(around), np.bool_)  # working days alone between two days off
+    bridge[1:-1] = working[1:-1] & ~working[:-2] & ~working[2:]
+    next_holiday = around[holiday][np.searchsorted(around[holiday], days)]
     carnival, catch_up = carnival_days(days)
     inside = slice(_MARGIN, _MARGIN + len(days))
     angle = 2 * np.pi * (month_of(days) - 1) / 12
@@ -37,13 +40,13 @@ def calendar_features(days: Days, state: str | None) -> Mapping[str, Floats]:
         "is_holiday": holiday[inside],
         "is_carnival": carnival,
         "is_after_carnival": catch_up,
-        "is_bridge_day": _bridges(working)[inside],
+        "is_bridge_day": bridge[inside],
         "is_year_end": year_end(days),
         "is_july": month_of(days) == JULY,
         "is_business_day": working[inside],
     }
     return {name: flag.astype(np.float64) for name, flag in flags.items()} | {
-        "days_to_next_holiday": _days_to_next(around, holiday)[inside],
+        "days_to_next_holiday": (next_holiday - days).astype(np.float64),
         "month_sin": np.sin(angle),
         "month_cos": np.cos(angle),
     }
@@ -93,24 +96,6 @@ def day_of_month(days: Days) -> npt.NDArray[np.int64]:
 
 
 _MARGIN = 370  # days on both sides, so that every day has a next holiday
-
-
-def _with_margin(days: Days) -> Days:
-    return np.arange(days[0] - _MARGIN, days[-1] + _MARGIN + 1)
-
-
-def _bridges(working: Bools) -> Bools:
-    """Working days alone between two days off, of which one belongs to a weekend."""
-    off = ~working
-    bridge = np.zeros(len(working), np.bool_)
-    bridge[1:-1] = working[1:-1] & off[:-2] & off[2:]
-    return bridge
-
-
-def _days_to_next(days: Days, holiday: Bools) -> Floats:
-    following = np.searchsorted(days[holiday], days)
-    nearest = days[holiday][np.minimum(following, holiday.sum() - 1)]
-    return (nearest - days).astype(np.float64)
 
 
 def _carnival_mondays(days: Days) -> Days:

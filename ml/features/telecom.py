@@ -25,7 +25,9 @@ def telecom_features(known: KnownTable) -> Mapping[str, Floats]:
         "fiveg_share": _share(fiveg, everyone),
         "fiveg_adoption": adoption(fiveg.values),
     }
-    features = {name: fiveg.stand(x, known.days, TELECOM_CARRY) for name, x in monthly.items()}
+    features = {
+        name: stand(x, fiveg.since, known.days, TELECOM_CARRY) for name, x in monthly.items()
+    }
     features["fiveg_stations"] = stand(stations.values, since, known.days, TELECOM_CARRY)
     return features
 

@@ -142,10 +142,6 @@ class Monthly:
     values: Floats
     since: Days
 
-    def stand(self, values: Floats, days: Days, carry: int) -> Floats:
-        """Figures of these months, (M,), on the days on which they were the newest, (K,)."""
-        return stand(values, self.since, days, carry)
-
 
 def stands_since(observed: KnownSeries, lag: int) -> Days:
     """Day from which each value stands: when it came out, but at most ``lag`` days after its own.

@@ -191,7 +191,11 @@ def _resolve(
     if std is None:
         std = settings.lead_time_cv * mean
         flags.append("lead_time_std_assumed")
-    target, source = _target(rows, settings, flags)
+    target, source = _first(rows, "service_target"), "item"
+    if target is not None and not 0.0 < target < 1.0:  # a target of 1 asks for infinite stock
+        flags.append("service_target_invalid")
+    if target is None or "service_target_invalid" in flags:
+        target, source = settings.service_level, "default"
     costed = next((row for row in rows if row.get("unit_cost") is not None), {})
     return ItemPolicy(
         item_id=item,
@@ -216,16 +220,6 @@ def _first(rows: tuple[Row, ...], name: str, above: float | None = None) -> Any:
     values = [row.get(name) for row in rows]
     usable = (v for v in values if v is not None and (above is None or v > above))
     return next(usable, None)
-
-
-def _target(rows: tuple[Row, ...], settings: PolicySettings, flags: list[str]) -> tuple[float, str]:
-    target = _first(rows, "service_target")
-    if target is None:
-        return settings.service_level, "default"
-    if not 0.0 < target < 1.0:  # a target of 1 asks for infinite stock
-        flags.append("service_target_invalid")
-        return settings.service_level, "default"
-    return target, "item"
 
 
 def read_stock(

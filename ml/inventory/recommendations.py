@@ -6,7 +6,7 @@ order, risk, decision) fill them by themselves.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from ml.inventory.lead_time_demand import (
     protection_periods,
     sample_quantile,
 )
-from ml.inventory.risk import Cover, days_of_cover, days_to_reorder, stockout_risk
+from ml.inventory.risk import days_of_cover, days_to_reorder, stockout_risk
 from ml.seeds import generator
 from ml.settings import PolicySettings
 
@@ -72,7 +72,9 @@ class _Case:
 
     def day_after(self, days: float | None) -> Any:
         """The day in which so many days from now fall; the first day is 0.0 up to below 1.0."""
-        return None if days is None else _moment(self.decided_on + 1 + math.floor(days))
+        if days is None or math.isinf(days):
+            return None
+        return _moment(self.decided_on + 1 + math.floor(days))
 
 
 def recommend(
@@ -247,7 +249,10 @@ def _stock_cells(
     months = min(paths.horizon, max(1, round(EXCESS_DAYS / days)))
     high = sample_quantile(np.sort(paths.cumulative[:, months]), EXCESS_LEVEL)
     excess = ordering.excess_over_need(stock.position, levels, high)
-    reorder_in = _reorder_in_days(case, paths, levels, order) if policy.is_stocked else None
+    reorder_in = 0.0 if order.net_requirement_qty > 0.0 else None
+    if policy.is_stocked and reorder_in is None:
+        slack = stock.position - levels.reorder_point
+        reorder_in = days_to_reorder(paths, slack, days, at_level=levels.policy == "RsS")
     expected = float(needs.ordered.mean())
     situation = Situation(
         policy, case.history, stock, levels, order, risk, excess, reorder_in, expected
@@ -257,7 +262,7 @@ def _stock_cells(
     return {
         **_common_cells(case, "full", decide(situation), conflict),
         **_columns_of(order, risk),
-        **_cover_cells(case, days_of_cover(paths, needs, stock, days)),
+        **_cover_cells(case, *days_of_cover(paths, needs, stock, days), paths.horizon * days),
         "order_by_date": case.day_after(reorder_in),
         "expected_receipt_date": case.day_after(arrival),
         "order_value": _value(order.order_qty, policy),
@@ -272,25 +277,10 @@ def _stock_cells(
     }
 
 
-def _reorder_in_days(
-    case: _Case, paths: ItemPaths, levels: ordering.Levels, order: ordering.Order
-) -> float | None:
-    if order.net_requirement_qty > 0.0:
-        return 0.0
-    slack = case.stock.position - levels.reorder_point
-    in_lots = levels.policy == "RsS"
-    return days_to_reorder(paths, slack, case.frequency.days, at_level=in_lots)
-
-
-def _columns_of(*results: Any) -> Cells:
-    """The fields of results that bear the name of a column."""
-    names = set(RECOMMENDATIONS.names)
-    return {
-        field.name: getattr(result, field.name)
-        for result in results
-        for field in fields(result)
-        if field.name in names
-    }
+def _columns_of(*results: object) -> Cells:
+    """What results have under the name of a column."""
+    names = RECOMMENDATIONS.names
+    return {name: getattr(one, name) for one in results for name in names if hasattr(one, name)}
 
 
 def _common_cells(
@@ -335,7 +325,6 @@ def _policy_cells(policy: ItemPolicy) -> Cells:
     """The parameters, so that a row explains itself; the currency belongs to amounts."""
     return _columns_of(policy) | {
         "currency": None,
-        "protection_days": policy.protection_days,
         "service_metric": "csl",
         "tau_nominal": policy.service_target,
         "item_status": policy.status,
@@ -365,17 +354,17 @@ def _demand_cells(paths: ItemPaths, needs: LeadTimeDemand, days_a_period: float)
     }
 
 
-def _cover_cells(case: _Case, cover: Cover) -> Cells:
-    """Days until short, and the urgency that follows."""
-    capped = not cover.median_reached
+def _cover_cells(case: _Case, median: float, low: float, end: float) -> Cells:
+    """Days until short, capped at the end of the forecast, and the urgency that follows."""
+    shown = min(median, end)
     return {
-        "days_of_cover_p50": cover.median,
-        "days_of_cover_p10": cover.low,
-        "stockout_date_p50": None if capped else case.day_after(cover.median),
-        "stockout_date_p10": case.day_after(cover.low) if cover.low_reached else None,
-        "cover_censored": capped,
-        "days_to_rupture": cover.median,
-        "alert_level": labels.alert_level(cover.median, is_capped=capped),
+        "days_of_cover_p50": shown,
+        "days_of_cover_p10": min(low, end),
+        "stockout_date_p50": case.day_after(median),
+        "stockout_date_p10": case.day_after(low),
+        "cover_censored": math.isinf(median),
+        "days_to_rupture": shown,
+        "alert_level": labels.alert_level(shown, is_capped=math.isinf(median)),
     }
 
 

@@ -33,23 +33,6 @@ class Risk:
     expected_fill_rate_with_order: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Cover:
-    """Days until the stock is short without an order; capped at the horizon if censored.
-
-    Attributes:
-        median: On the median path [days].
-        low: On the 10 % quantile path [days].
-        median_reached: Whether the median path runs short within the horizon.
-        low_reached: Whether the 10 % quantile path does.
-    """
-
-    median: float
-    low: float
-    median_reached: bool
-    low_reached: bool
-
-
 def stockout_risk(demand: LeadTimeDemand, stock: Stock, quantity: float) -> Risk:
     """Risks of one item.
 
@@ -60,7 +43,7 @@ def stockout_risk(demand: LeadTimeDemand, stock: Stock, quantity: float) -> Risk
     The same paths and lead times are used with and without the order.
 
     Args:
-        demand: Until receipt until receipt and over the demand.
+        demand: Until receipt and over the protection interval.
         stock: Usable stock.
         quantity: The recommended order [units].
     """
@@ -89,16 +72,18 @@ def _fill_rate(demand: LeadTimeDemand, stock: Stock, quantity: float) -> float |
 
 def days_of_cover(
     paths: ItemPaths, demand: LeadTimeDemand, stock: Stock, days_a_period: float
-) -> Cover:
-    """Walk each path until the stock is short, what is on order arriving after the lead time."""
+) -> tuple[float, float]:
+    """Walk each path until the stock is short, what is on order arriving after the lead time.
+
+    Returns:
+        Days on the median and on the 10 % quantile path, infinite beyond the horizon.
+    """
     first = time_to_exceed(paths, stock.available)
     if stock.arriving > 0.0:
         second = time_to_exceed(paths, stock.position)
         first = np.where(first < demand.lead_periods, first, second)
     ordered = np.sort(first) * days_a_period
-    median, low = sample_quantile(ordered, 0.5), sample_quantile(ordered, 0.1)
-    end = paths.horizon * days_a_period
-    return Cover(min(median, end), min(low, end), bool(median < np.inf), bool(low < np.inf))
+    return sample_quantile(ordered, 0.5), sample_quantile(ordered, 0.1)
 
 
 def days_to_reorder(

@@ -142,6 +142,7 @@ def draw_items(n_items: int, seed: int) -> Items:
     low, high = np.log(np.asarray(TIER_RATES)[tier]).T
     mean, spread = np.array([one.log_size for one in own]).T
     spread = SIZE_DIAL * spread + rng.normal(0, SIZE_SPREAD_SPREAD, n_items)
+    cost = np.array([one.unit_cost for one in own])
     number = pd.Series(family).groupby(family).cumcount() + 1
     return Items(
         ids=tuple(f"{one.prefix}-{n:04d}" for one, n in zip(own, number, strict=True)),
@@ -151,7 +152,7 @@ def draw_items(n_items: int, seed: int) -> Items:
         log_size=mean + rng.normal(0, SIZE_MEAN_SPREAD, n_items),
         size_spread=np.maximum(spread, SMALLEST_SPREAD),
         pack=np.array([one.pack for one in own]),
-        unit_cost=_draw_costs([one.unit_cost for one in own], rng),
+        unit_cost=(cost * np.exp(rng.normal(0, COST_SPREAD, n_items))).round(2),
         imported=rng.random(n_items) < np.array([one.imported for one in own]),
         site_share=_draw_site_shares(n_items, rng),
     )
@@ -187,10 +188,6 @@ def _apportion(total: int, shares: Sequence[float]) -> Ints:
     order = np.argsort(counts - exact, kind="stable")
     counts[order[: total - counts.sum()]] += 1
     return counts
-
-
-def _draw_costs(typical: list[float], rng: np.random.Generator) -> Floats:
-    return (np.array(typical) * np.exp(rng.normal(0, COST_SPREAD, len(typical)))).round(2)
 
 
 def _draw_site_shares(n_items: int, rng: np.random.Generator) -> Floats:
