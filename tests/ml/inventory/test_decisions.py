@@ -9,6 +9,7 @@ from ml.inventory.decisions import Situation, decide
 from ml.inventory.items import Stock
 from ml.inventory.ordering import Levels, Order
 from ml.inventory.risk import Risk
+from tests.ml.inventory.builders import make_history, make_policy
 
 CALM = Risk(0.0, 0.1, 0.1, 0.0, 1.0)
 URGENT = Risk(0.51, 0.8, 0.6, 3.0, 0.5)
@@ -16,27 +17,23 @@ NO_ORDER = Order(0.0, 0.0)
 ORDER = Order(5.0, 5.0)
 
 
-@pytest.fixture(scope="session")
-def situation(make_policy, make_facts):
-    def build(**changes):
-        policy = make_policy(
-            status=changes.pop("status", "active"), criticality=changes.pop("criticality", None)
-        )
-        on_order = changes.pop("on_order", 0.0)
-        base = {
-            "policy": policy,
-            "history": make_facts(demand_class=changes.pop("demand_class", "smooth")),
-            "stock": Stock(on_hand=10.0, on_order=on_order, is_usable=True),
-            "levels": Levels("RS", 8.0, 8.0, 2.0, 1.0),
-            "order": NO_ORDER,
-            "risk": CALM,
-            "excess": 0.0,
-            "reorder_in_days": None,
-            "expected_demand": 6.0,
-        }
-        return Situation(**(base | changes))
-
-    return build
+def situation(**changes):
+    policy = make_policy(
+        status=changes.pop("status", "active"), criticality=changes.pop("criticality", None)
+    )
+    on_order = changes.pop("on_order", 0.0)
+    base = {
+        "policy": policy,
+        "history": make_history(demand_class=changes.pop("demand_class", "smooth")),
+        "stock": Stock(on_hand=10.0, on_order=on_order, is_usable=True),
+        "levels": Levels("RS", 8.0, 8.0, 2.0, 1.0),
+        "order": NO_ORDER,
+        "risk": CALM,
+        "excess": 0.0,
+        "reorder_in_days": None,
+        "expected_demand": 6.0,
+    }
+    return Situation(**(base | changes))
 
 
 @pytest.mark.parametrize(
@@ -114,12 +111,12 @@ def situation(make_policy, make_facts):
         ),
     ],
 )  # fmt: skip
-def test_the_first_action_that_applies_is_taken(situation, changes, action, reason):
+def test_the_first_action_that_applies_is_taken(changes, action, reason):
     decision = decide(situation(**changes))
     assert (decision.action, decision.reason_code) == (action, reason)
 
 
-def test_the_reason_is_told_in_numbers(situation):
+def test_the_reason_is_told_in_numbers():
     decision = decide(situation(order=ORDER))
     assert decision.reason_text == "Position 10, reorder point 8; order 5."
     urgent = decide(situation(order=ORDER, risk=URGENT))
@@ -147,7 +144,7 @@ numbers = st.floats(0, 1e9)
         }
     )
 )
-def test_any_situation_has_one_action_with_a_short_reason(situation, changes):
+def test_any_situation_has_one_action_with_a_short_reason(changes):
     critical = changes["criticality"] in {"A", "insurance"}
     decision = decide(situation(**changes))
     assert decision.action in ACTIONS

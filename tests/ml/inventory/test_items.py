@@ -9,6 +9,7 @@ from ml.contracts.demand import INVENTORY
 from ml.frequency import Frequency
 from ml.inventory.items import read_stock, resolve_policies
 from ml.settings import PolicySettings
+from tests.ml.inventory.builders import make_policy, make_stock
 
 SETTINGS = PolicySettings(service_level=0.9, lead_time_days=20.0, lead_time_cv=0.25)
 
@@ -104,7 +105,7 @@ def test_an_item_in_no_table_gets_the_settings():
     assert list(policies) == ["A", "NA"]
 
 
-def test_a_table_of_the_inventory_contract_is_understood(make_stock):
+def test_a_table_of_the_inventory_contract_is_understood():
     empty = {name: [None] for name in INVENTORY.names}
     columns = empty | make_stock().to_pydict() | {"moq": [12.0], "status": ["phase_out"]}
     full = check(pa.table({n: pa.array(columns[n], INVENTORY.schema.field(n).type) for n in columns}
@@ -126,7 +127,7 @@ def without(table, column):
     return table.set_column(place, column, empty)
 
 
-def test_position_is_on_hand_and_on_order_less_what_is_owed_or_promised(make_stock, make_policy):
+def test_position_is_on_hand_and_on_order_less_what_is_owed_or_promised():
     table = make_stock(on_hand=10.0, on_order=5.0, backorders=2.0, reserved=1.0)
     stock = read(table, make_policy())
     assert (stock.available, stock.position) == (7.0, 12.0)
@@ -134,7 +135,7 @@ def test_position_is_on_hand_and_on_order_less_what_is_owed_or_promised(make_sto
     assert stock.is_usable
 
 
-def test_no_table_and_no_row_are_absent_stock(make_stock, make_policy):
+def test_no_table_and_no_row_are_absent_stock():
     for table in (None, make_stock(["B"])):
         stock = read(table, make_policy())
         assert stock.flags == ("inventory_absent",)
@@ -148,13 +149,13 @@ def test_no_table_and_no_row_are_absent_stock(make_stock, make_policy):
         pytest.param("snapshot_at", "snapshot_missing", id="no day of count"),
     ],
 )
-def test_stock_without_amount_or_day_is_as_good_as_absent(make_stock, make_policy, column, flag):
+def test_stock_without_amount_or_day_is_as_good_as_absent(column, flag):
     stock = read(without(make_stock(), column), make_policy())
     assert {"inventory_absent", flag} <= set(stock.flags)
     assert not stock.is_usable
 
 
-def test_unknown_on_order_is_zero_with_a_flag(make_stock, make_policy):
+def test_unknown_on_order_is_zero_with_a_flag():
     stock = read(without(make_stock(on_hand=3.0), "on_order"), make_policy())
     assert stock.position == 3.0
     assert stock.flags == ("on_order_assumed_zero",)
@@ -175,14 +176,14 @@ def test_unknown_on_order_is_zero_with_a_flag(make_stock, make_policy):
         pytest.param(7.0, -8, ("snapshot_after_cutoff",), id="counted long after it"),
     ],
 )
-def test_stock_ages_by_review_periods(make_stock, make_policy, review_days, age_days, flags):
+def test_stock_ages_by_review_periods(review_days, age_days, flags):
     policy = make_policy(review_period_days=review_days)
     stock = read(make_stock(age_days=age_days), policy)
     assert stock.flags == flags
     assert stock.is_usable == ("stale_inventory_error" not in flags)
 
 
-def test_missing_optional_columns_are_no_backorders_and_no_reservations(make_stock, make_policy):
+def test_missing_optional_columns_are_no_backorders_and_no_reservations():
     table = make_stock(on_hand=4.0).drop_columns(["backorders", "reserved", "location_id"])
     stock = read(table, make_policy())
     assert (stock.position, stock.location_id) == (4.0, "ALL")

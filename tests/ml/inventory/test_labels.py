@@ -9,6 +9,7 @@ from ml.inventory.labels import (
     slob_class,
     trust_flags,
 )
+from tests.ml.inventory.builders import make_history, make_policy
 
 
 @pytest.mark.parametrize(
@@ -45,16 +46,16 @@ def test_longer_than_a_short_horizon_is_no_alert_level():
         pytest.param({"backtest_csl": None}, [], id="not tested"),
     ],
 )
-def test_trust_flags(make_facts, make_policy, changes, flags):
-    assert trust_flags(make_facts(**changes), make_policy()) == flags
+def test_trust_flags(changes, flags):
+    assert trust_flags(make_history(**changes), make_policy()) == flags
 
 
-def test_confidence_is_low_for_weak_forecasts_and_medium_for_assumed_inputs(make_facts):
-    facts = make_facts()
+def test_confidence_is_low_for_weak_forecasts_and_medium_for_assumed_inputs():
+    facts = make_history()
     assert confidence(facts, set(), "full") == "high"
     assert confidence(facts, {"on_order_eta_assumed"}, "full") == "high"
     assert confidence(facts, {"lead_time_std_assumed"}, "full") == "medium"
-    assert confidence(make_facts(backtest_csl=None), set(), "full") == "medium"
+    assert confidence(make_history(backtest_csl=None), set(), "full") == "medium"
     assert confidence(facts, {"few_demands", "lead_time_assumed"}, "full") == "low"
     assert confidence(facts, set(), "insufficient") == "low"
 
@@ -80,11 +81,11 @@ def test_months_since_the_last_demand():
     ],
 )
 def test_slow_is_by_frequency_and_excess_by_quantity(
-    make_policy, make_facts, criticality, excess, idle_months, adi, expected
+    criticality, excess, idle_months, adi, expected
 ):
     got = slob_class(
         make_policy(criticality=criticality),
-        make_facts(adi=adi),
+        make_history(adi=adi),
         excess=excess,
         idle_months=idle_months,
         days=30.4375,
@@ -92,7 +93,7 @@ def test_slow_is_by_frequency_and_excess_by_quantity(
     assert got == expected
 
 
-def test_priority_grows_with_criticality_and_risk(make_policy):
+def test_priority_grows_with_criticality_and_risk():
     order = ["C", "B", "A", "insurance"]
     scores = [priority_score(make_policy(criticality=name), 0.5) for name in order]
     assert scores == sorted(set(scores))

@@ -13,6 +13,7 @@ from ml.inventory.lead_time_demand import (
     sample_quantile,
     time_to_exceed,
 )
+from tests.ml.inventory.builders import make_policy
 
 
 def paths_of(demand, seed=0):
@@ -139,7 +140,7 @@ def test_mean_demand_beyond_the_horizon_is_unknown():
     assert mean_demand(paths_of([[2, 4]]), 2.01) is None
 
 
-def test_draws_have_the_distribution_of_a_gamma_with_this_mean_and_spread(make_policy):
+def test_draws_have_the_distribution_of_a_gamma_with_this_mean_and_spread():
     policy = make_policy(lead_time_days_mean=40.0, lead_time_days_std=20.0)
     draws = draw_lead_times(policy, 2000, np.random.default_rng(0), longest=1e9)
     # Oracle: NumPy's own sampler; mean 40 and std 20 give shape 4 and scale 10.
@@ -150,26 +151,26 @@ def test_draws_have_the_distribution_of_a_gamma_with_this_mean_and_spread(make_p
     assert draws.std() == pytest.approx(20.0, rel=0.01)
 
 
-def test_draws_come_in_random_order(make_policy):
+def test_draws_come_in_random_order():
     policy = make_policy(lead_time_days_std=5.0)
     draws = draw_lead_times(policy, 1000, np.random.default_rng(0), longest=1e9)
     # Independent of the position: the correlation of 1000 draws has a spread of 0.03.
     assert abs(np.corrcoef(draws, np.arange(1000))[0, 1]) < 0.12
 
 
-def test_without_spread_every_lead_time_is_the_mean(make_policy):
+def test_without_spread_every_lead_time_is_the_mean():
     draws = draw_lead_times(make_policy(), 5, np.random.default_rng(0), longest=1e9)
     assert draws.tolist() == [14.0] * 5
 
 
-def test_draws_end_where_the_forecast_ends(make_policy):
+def test_draws_end_where_the_forecast_ends():
     policy = make_policy(lead_time_days_mean=40.0, lead_time_days_std=20.0)
     draws = draw_lead_times(policy, 1000, np.random.default_rng(0), longest=60.0)
     assert draws.max() == 60.0
     assert draws.min() < 20.0
 
 
-def test_a_longer_mean_is_longer_on_each_path(make_policy):
+def test_a_longer_mean_is_longer_on_each_path():
     short, long = (
         draw_lead_times(
             make_policy(lead_time_days_mean=mean, lead_time_days_std=0.3 * mean),
@@ -190,16 +191,16 @@ def test_a_longer_mean_is_longer_on_each_path(make_policy):
         pytest.param(Frequency.MONTHLY, 1, id="21 of 30.4 days"),
     ],
 )
-def test_periods_cover_review_and_a_constant_lead_time(make_policy, frequency, periods):
+def test_periods_cover_review_and_a_constant_lead_time(frequency, periods):
     assert protection_periods(make_policy(), frequency) == periods
 
 
-def test_a_sum_just_above_whole_periods_needs_no_further_one(make_policy):
+def test_a_sum_just_above_whole_periods_needs_no_further_one():
     policy = make_policy(review_period_days=7.0, lead_time_days_mean=1.4)
     assert protection_periods(policy, Frequency.BUSINESS) == 6  # 5 + 1 business days
 
 
-def test_periods_reach_the_99_percent_quantile_of_a_random_lead_time(make_policy):
+def test_periods_reach_the_99_percent_quantile_of_a_random_lead_time():
     policy = make_policy(lead_time_days_mean=40.0, lead_time_days_std=20.0)
     simulated = np.random.default_rng(1).gamma(4.0, 10.0, 400_000)
     needed = protection_periods(policy, Frequency.DAILY)

@@ -13,6 +13,7 @@ from ml.inventory.ordering import (
     size_order,
     smallest_order,
 )
+from tests.ml.inventory.builders import make_policy
 
 SAMPLE = np.arange(1.0, 101.0)  # its 95 % quantile is 95, its mean 50.5
 
@@ -32,43 +33,43 @@ def levels_of(policy, **options):
         pytest.param(2.5, 0.0, 3.0, id="whole units"),
     ],
 )
-def test_lot_is_the_smallest_order(make_policy, moq, multiple, lot):
+def test_lot_is_the_smallest_order(moq, multiple, lot):
     assert smallest_order(make_policy(moq=moq, order_multiple=multiple), whole_units=True) == lot
 
 
-def test_divisible_units_can_be_ordered_in_any_amount(make_policy):
+def test_divisible_units_can_be_ordered_in_any_amount():
     assert smallest_order(make_policy(), whole_units=False) == 0.0
     assert smallest_order(make_policy(moq=2.5), whole_units=False) == 2.5
 
 
-def test_without_lots_the_order_fills_up_to_the_quantile(make_policy):
+def test_without_lots_the_order_fills_up_to_the_quantile():
     levels = levels_of(make_policy())
     assert levels == Levels("RS", 95.0, 95.0, 95.0 - 50.5, 1.0)
 
 
-def test_slow_movers_have_a_base_stock(make_policy):
+def test_slow_movers_have_a_base_stock():
     assert levels_of(make_policy(), demand_class="lumpy").policy == "base_stock"
 
 
-def test_lots_come_on_top_of_the_reorder_point(make_policy):
+def test_lots_come_on_top_of_the_reorder_point():
     levels = levels_of(make_policy(moq=10.0, order_multiple=6.0))
     assert (levels.policy, levels.reorder_point, levels.order_up_to) == ("RsS", 95.0, 107.0)
 
 
-def test_a_phased_out_item_gets_no_cycle_stock(make_policy):
+def test_a_phased_out_item_gets_no_cycle_stock():
     levels = levels_of(make_policy(moq=10.0, status="phase_out"))
     assert (levels.policy, levels.order_up_to) == ("RS", 95.0)
 
 
 @pytest.mark.parametrize("status", ["do_not_stock", "obsolete"])
-def test_what_is_not_stocked_is_not_ordered(make_policy, status):
+def test_what_is_not_stocked_is_not_ordered(status):
     policy = make_policy(status=status)
     levels = levels_of(policy)
     assert (levels.policy, levels.order_up_to, levels.safety_stock) == ("do_not_stock", 0.0, None)
     assert size_order(levels, policy, -5.0, whole_units=True).order_qty == 0.0
 
 
-def test_levels_of_whole_units_are_rounded_up(make_policy):
+def test_levels_of_whole_units_are_rounded_up():
     sample = SAMPLE / 10.0 + 0.01  # the quantile is 9.51
     policy = make_policy()
     assert policy_levels(sample, policy, demand_class=None, whole_units=True).order_up_to == 10.0
@@ -76,7 +77,7 @@ def test_levels_of_whole_units_are_rounded_up(make_policy):
     assert divisible.order_up_to == pytest.approx(9.51)
 
 
-def test_safety_stock_may_be_below_zero(make_policy):
+def test_safety_stock_may_be_below_zero():
     assert levels_of(make_policy(service_target=0.3)).safety_stock == pytest.approx(30.0 - 50.5)
 
 
@@ -107,21 +108,21 @@ def test_safety_stock_may_be_below_zero(make_policy):
         ),
     ],
 )  # fmt: skip
-def test_order_by_hand(make_policy, limits, position, net, quantity, constraint):
+def test_order_by_hand(limits, position, net, quantity, constraint):
     policy = make_policy(**limits)
     order = size_order(levels_of(policy), policy, position, whole_units=True)
     assert (order.net_requirement_qty, order.order_qty) == (net, quantity)
     assert order.binding_constraint == constraint
 
 
-def test_limits_conflict_where_the_smallest_order_is_above_the_largest(make_policy):
+def test_limits_conflict_where_the_smallest_order_is_above_the_largest():
     tight = make_policy(max_order_qty=30.0, moq=30.0, order_multiple=7.0)  # 35 is the smallest
     loose = make_policy(max_order_qty=35.0, moq=30.0, order_multiple=7.0)
     assert limits_conflict(levels_of(tight), tight)
     assert not limits_conflict(levels_of(loose), loose)
 
 
-def test_packs_that_are_no_binary_fractions_are_not_rounded_twice(make_policy):
+def test_packs_that_are_no_binary_fractions_are_not_rounded_twice():
     policy = make_policy(order_multiple=0.1, service_target=0.3)
     levels = Levels("RS", 0.3, 0.3, 0.0, 0.1)
     order = size_order(levels, policy, 0.0, whole_units=False)
@@ -138,7 +139,7 @@ constraints = st.fixed_dictionaries(
 
 
 @given(constraints, st.integers(-50, 150).map(float))
-def test_every_order_keeps_its_limits_and_meets_the_need(make_policy, limits, position):
+def test_every_order_keeps_its_limits_and_meets_the_need(limits, position):
     policy = make_policy(**limits)
     levels = levels_of(policy)
     order = size_order(levels, policy, position, whole_units=True)
@@ -156,7 +157,7 @@ def test_every_order_keeps_its_limits_and_meets_the_need(make_policy, limits, po
 
 
 @given(constraints, st.integers(-50, 150).map(float), st.integers(0, 50).map(float))
-def test_more_stock_never_asks_for_a_larger_order(make_policy, limits, position, more):
+def test_more_stock_never_asks_for_a_larger_order(limits, position, more):
     policy = make_policy(**limits)
     orders = [
         size_order(levels_of(policy), policy, at, whole_units=True)

@@ -7,6 +7,7 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.frequency import Frequency
 from ml.inventory.recommendations import insufficient, rank, recommend
 from ml.settings import PolicySettings
+from tests.ml.inventory.builders import AS_OF, make_history, make_policy, make_row, make_stock
 
 SETTINGS = PolicySettings(seed=3)
 NEEDS_STOCK = (
@@ -20,29 +21,25 @@ NEEDS_STOCK = (
 
 
 @pytest.fixture
-def many(make_policy, make_facts, make_stock):
+def many():
     """Ten slow movers with random lead times: all that ``recommend`` takes, by row."""
     items = [f"item-{i}" for i in range(10)]
     paths = np.random.default_rng(0).poisson(0.7, (10, 200, 12))
     policies = {item: make_policy(item, lead_time_days_std=6.0) for item in items}
-    return paths, [make_facts(item) for item in items], policies, make_stock(items, on_hand=2.0)
+    return paths, [make_history(item) for item in items], policies, make_stock(items, on_hand=2.0)
 
 
-@pytest.fixture
-def run(as_of):
-    def recommend_rows(paths, facts, policies, stock, **changes):
-        options = {"frequency": Frequency.WEEKLY, "run_id": "r", "settings": SETTINGS} | changes
-        day = as_of[options["frequency"]]
-        return recommend(paths, facts, policies, stock, as_of=day, **options)
-
-    return recommend_rows
+def run(paths, histories, policies, stock, **changes):
+    options = {"frequency": Frequency.WEEKLY, "run_id": "r", "settings": SETTINGS} | changes
+    day = AS_OF[options["frequency"]]
+    return recommend(paths, histories, policies, stock, as_of=day, **options)
 
 
 # The level: cumulative demand over the random protection interval
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95, 0.99])
-def test_level_of_poisson_demand_is_the_poisson_quantile_of_the_interval(make_row, level):
+def test_level_of_poisson_demand_is_the_poisson_quantile_of_the_interval(level):
     paths = np.random.default_rng(1).poisson(2.0, (4000, 3))
     row = make_row(paths, service_target=level)  # a week of review, two of lead time
     assert abs(row["order_up_to"] - stats.poisson.ppf(level, 6.0)) <= 1
@@ -51,7 +48,7 @@ def test_level_of_poisson_demand_is_the_poisson_quantile_of_the_interval(make_ro
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95, 0.99])
-def test_level_of_overdispersed_demand_is_the_negative_binomial_quantile(make_row, level):
+def test_level_of_overdispersed_demand_is_the_negative_binomial_quantile(level):
     # Periods are gamma-Poisson with r = 0.4, p = 0.2: three of them have r = 1.2.
     paths = np.random.default_rng(2).negative_binomial(0.4, 0.2, (6000, 3))
     row = make_row(paths, service_target=level)
@@ -59,7 +56,7 @@ def test_level_of_overdispersed_demand_is_the_negative_binomial_quantile(make_ro
     assert near[0] - 1 <= row["order_up_to"] <= near[1] + 1
 
 
-def test_level_of_the_published_newsvendor_example(make_row):
+def test_level_of_the_published_newsvendor_example():
     # Snyder & Shen, Example 4.3: demand N(50, 8), critical ratio 0.70 / 0.88, S* = 56.60.
     demand = stats.norm.ppf((np.arange(5000) + 0.5) / 5000, 50, 8)[:, None]
     row = make_row(demand, service_target=0.70 / 0.88, lead_time_days_mean=0.0)
@@ -68,7 +65,7 @@ def test_level_of_the_published_newsvendor_example(make_row):
 
 
 @pytest.mark.parametrize("target", [0.8, 0.95])
-def test_level_achieves_its_target_under_random_lead_times(make_row, target):
+def test_level_achieves_its_target_under_random_lead_times(target):
     # Oracle: units arrive one by one at random moments (1.2 a day); nothing knows of periods.
     a_day, lead_mean, lead_std = 1.2, 60.0, 24.0
     paths = np.random.default_rng(5).poisson(a_day * 30.4375, (3000, 8))
@@ -83,7 +80,7 @@ def test_level_achieves_its_target_under_random_lead_times(make_row, target):
     assert achieved == pytest.approx(target, abs=0.015)
 
 
-def test_level_achieves_its_target_on_lumpy_daily_demand(make_row):
+def test_level_achieves_its_target_on_lumpy_daily_demand():
     # Oracle: whole days of an unrelated sample; requests come on 5 % of days, 1 to 9 units each.
     def demand(seed, n_paths, n_days):
         rng = np.random.default_rng(seed)
@@ -100,7 +97,7 @@ def test_level_achieves_its_target_on_lumpy_daily_demand(make_row):
     assert 0.9 - 0.015 <= np.mean(sums <= row["order_up_to"]) <= 0.9 + 0.015 + own
 
 
-def test_quantiles_of_single_periods_are_never_summed(make_row):
+def test_quantiles_of_single_periods_are_never_summed():
     rare = (np.random.default_rng(1).random((4000, 12)) < 0.04).astype(int)
     seldom = (np.random.default_rng(2).random((4000, 12)) < 0.1).astype(int)
     row = [make_row(paths, lead_time_days_mean=77.0) for paths in (rare, seldom)]
@@ -115,7 +112,7 @@ def test_quantiles_of_single_periods_are_never_summed(make_row):
 # Order of the rows, chunks, seeds
 
 
-def test_neither_chunks_nor_order_change_a_row(many, run):
+def test_neither_chunks_nor_order_change_a_row(many):
     paths, facts, policies, stock = many
     whole = run(*many)
     back = np.arange(10)[::-1]
@@ -127,14 +124,14 @@ def test_neither_chunks_nor_order_change_a_row(many, run):
     assert pa.concat_tables(parts).equals(whole)
 
 
-def test_a_longer_horizon_leaves_the_levels_as_they_are(many, run):
+def test_a_longer_horizon_leaves_the_levels_as_they_are(many):
     paths, facts, policies, stock = many
     columns = ["order_up_to", "ltd_mean", "p_stockout_no_order", "order_qty"]
     short, long = (run(paths[:, :, :h], facts, policies, stock).select(columns) for h in (9, 12))
     assert short.equals(long)
 
 
-def test_the_seed_draws_other_lead_times(many, run):
+def test_the_seed_draws_other_lead_times(many):
     means = {
         seed: run(*many, settings=PolicySettings(seed=seed))["ltd_mean"].to_pylist()
         for seed in (0, 1)
@@ -142,24 +139,24 @@ def test_the_seed_draws_other_lead_times(many, run):
     assert means[0] != means[1]
 
 
-def test_items_draw_lead_times_of_their_own(many, run):
+def test_items_draw_lead_times_of_their_own(many):
     paths, *rest = many
     alike = np.broadcast_to(paths[:1], paths.shape)
     assert len(set(run(alike, *rest)["ltd_mean"].to_pylist())) > 1
 
 
-def test_the_run_changes_nothing_but_its_name(many, run):
+def test_the_run_changes_nothing_but_its_name(many):
     first, second = (run(*many, run_id=name).drop_columns(["run_id"]) for name in "ab")
     assert first.equals(second)
 
 
-def test_inputs_are_left_alone(many, run):
+def test_inputs_are_left_alone(many):
     before = many[0].copy()
     run(*many)
     assert (many[0] == before).all()
 
 
-def test_no_items_are_an_empty_table_of_the_contract(many, run):
+def test_no_items_are_an_empty_table_of_the_contract(many):
     table = run(many[0][:0], [], many[2], many[3])
     assert table.num_rows == 0
     assert table.schema.equals(RECOMMENDATIONS.schema, check_metadata=True)
@@ -168,24 +165,20 @@ def test_no_items_are_an_empty_table_of_the_contract(many, run):
 # More of one thing
 
 
-def levels_and_orders(make_row, name, values, **fixed):
-    paths = np.random.default_rng(4).negative_binomial(0.5, 0.3, (300, 40))
-    rows = [make_row(paths, **fixed, **{name: value}) for value in values]
-    return [row["order_up_to"] for row in rows], [row["order_qty"] for row in rows]
-
-
 @pytest.mark.parametrize("multiple", [0.0, 5.0])
-def test_a_higher_target_never_lowers_level_or_order(make_row, multiple):
-    targets = np.linspace(0.5, 0.99, 12)
-    levels, orders = levels_and_orders(
-        make_row, "service_target", targets, order_multiple=multiple, lead_time_days_std=4.0
-    )
-    assert levels == sorted(levels)
-    assert orders == sorted(orders)
-    assert levels[-1] > levels[0]
+def test_a_higher_target_never_lowers_level_or_order(multiple):
+    paths = np.random.default_rng(4).negative_binomial(0.5, 0.3, (300, 40))
+    rows = [
+        make_row(paths, service_target=target, order_multiple=multiple, lead_time_days_std=4.0)
+        for target in np.linspace(0.5, 0.99, 12)
+    ]
+    for column in ("order_up_to", "order_qty"):
+        values = [row[column] for row in rows]
+        assert values == sorted(values)
+    assert rows[-1]["order_up_to"] > rows[0]["order_up_to"]
 
 
-def test_a_longer_lead_time_never_lowers_level_or_order(make_row):
+def test_a_longer_lead_time_never_lowers_level_or_order():
     paths = np.random.default_rng(4).negative_binomial(0.5, 0.3, (300, 40))
     rows = [
         make_row(paths, lead_time_days_mean=mean, lead_time_days_std=0.3 * mean)
@@ -196,7 +189,7 @@ def test_a_longer_lead_time_never_lowers_level_or_order(make_row):
         assert values == sorted(values)
 
 
-def test_more_stock_never_raises_order_or_risk_and_never_shortens_the_cover(make_row, make_stock):
+def test_more_stock_never_raises_order_or_risk_and_never_shortens_the_cover():
     paths = np.random.default_rng(4).negative_binomial(0.5, 0.3, (300, 40))
     rows = [
         make_row(paths, stock=make_stock(on_hand=float(n)), lead_time_days_std=4.0, moq=4.0)
@@ -210,7 +203,7 @@ def test_more_stock_never_raises_order_or_risk_and_never_shortens_the_cover(make
     assert cover == sorted(cover)
 
 
-def test_the_order_lowers_the_risk_that_it_can_still_reach(many, run):
+def test_the_order_lowers_the_risk_that_it_can_still_reach(many):
     table = run(*many).to_pylist()
     assert all(r["p_stockout_with_order"] <= r["p_stockout_no_order"] for r in table)
     assert any(r["p_stockout_with_order"] < r["p_stockout_no_order"] for r in table)
@@ -223,7 +216,7 @@ def test_the_order_lowers_the_risk_that_it_can_still_reach(many, run):
 STEADY = np.full((50, 30), 2)
 
 
-def test_a_whole_row_by_hand(make_row, make_stock):
+def test_a_whole_row_by_hand():
     row = make_row(
         STEADY, stock=make_stock(on_hand=4.0, on_order=1.0, reserved=1.0), unit_cost=2.5,
         currency="BRL", criticality="A",
@@ -258,7 +251,7 @@ def test_a_whole_row_by_hand(make_row, make_stock):
     assert {name: row[name] for name in expected} == expected
 
 
-def test_days_count_from_the_end_of_the_last_period_seen(make_row, make_stock):
+def test_days_count_from_the_end_of_the_last_period_seen():
     row = make_row(STEADY, stock=make_stock(on_hand=4.0))
     days = {name: str(row[name]) for name in RECOMMENDATIONS.names if "_date" in name}
     assert str(row["as_of"]) == "2024-03-25 00:00:00"
@@ -271,14 +264,14 @@ def test_days_count_from_the_end_of_the_last_period_seen(make_row, make_stock):
     }
 
 
-def test_cover_beyond_the_horizon_has_no_date(make_row, make_stock):
+def test_cover_beyond_the_horizon_has_no_date():
     row = make_row(STEADY, stock=make_stock(on_hand=100.0))
     assert row["cover_censored"] is True
     assert row["days_to_rupture"] == 210.0
     assert (row["stockout_date_p50"], row["alert_level"]) == (None, "normal")
 
 
-def test_excess_is_what_neither_half_a_year_nor_the_level_explains(make_row, make_stock):
+def test_excess_is_what_neither_half_a_year_nor_the_level_explains():
     stock = make_stock(on_hand=60.0)
     row = make_row(STEADY, stock=stock, unit_cost=3.0)
     # 180 days are 26 weeks of two: 52 units.
@@ -287,22 +280,22 @@ def test_excess_is_what_neither_half_a_year_nor_the_level_explains(make_row, mak
     assert make_row(STEADY[:, :10], stock=stock)["excess_qty"] == 40.0  # as far as it is known
 
 
-def test_means_beyond_the_horizon_are_unknown(make_row):
+def test_means_beyond_the_horizon_are_unknown():
     row = make_row(STEADY[:, :6])
     assert row["demand_next_30d_mean"] is not None
     assert row["demand_next_90d_mean"] is None
 
 
-def test_fractional_paths_of_whole_units_still_give_whole_orders(make_row, make_facts):
+def test_fractional_paths_of_whole_units_still_give_whole_orders():
     paths = np.full((10, 6), 2.1)
     assert make_row(paths)["order_up_to"] == pytest.approx(6.3)
-    assert make_row(paths, facts=make_facts(whole_units=True))["order_qty"] == 7.0
+    assert make_row(paths, history=make_history(whole_units=True))["order_qty"] == 7.0
 
 
 # What cannot be computed stays empty
 
 
-def test_without_stock_no_quantity_is_given(many, run):
+def test_without_stock_no_quantity_is_given(many):
     for stock in (None, many[3].slice(0, 0)):
         table = run(*many[:3], stock)
         assert {name: len(table) - table[name].null_count for name in NEEDS_STOCK} == (
@@ -314,18 +307,18 @@ def test_without_stock_no_quantity_is_given(many, run):
         assert table["order_up_to"].null_count == table["ltd_p95"].null_count == 0
 
 
-def test_the_policy_is_the_same_with_and_without_stock(many, run):
+def test_the_policy_is_the_same_with_and_without_stock(many):
     columns = ["policy", "reorder_point", "order_up_to", "ltd_p99", "demand_next_30d_mean"]
     with_stock, without = (run(*many[:3], stock).select(columns) for stock in (many[3], None))
     assert with_stock.equals(without)
 
 
-def test_an_interval_between_demands_that_is_not_finite_is_unknown(make_row, make_facts):
-    row = make_row(STEADY, facts=make_facts(adi=np.inf, cv2=np.nan))
+def test_an_interval_between_demands_that_is_not_finite_is_unknown():
+    row = make_row(STEADY, history=make_history(adi=np.inf, cv2=np.nan))
     assert (row["adi"], row["cv2"]) == (None, None)
 
 
-def test_stock_too_old_for_an_order_suppresses_all_quantities(make_row, make_stock):
+def test_stock_too_old_for_an_order_suppresses_all_quantities():
     row = make_row(STEADY, stock=make_stock(on_hand=4.0, age_days=15))
     assert (row["mode"], row["reason_code"]) == ("policy_only", "stale_inventory")
     assert row["quality_flags"] == "stale_inventory_error"
@@ -334,13 +327,13 @@ def test_stock_too_old_for_an_order_suppresses_all_quantities(make_row, make_sto
     assert row["inventory_position"] == 4.0
 
 
-def test_stock_of_last_week_is_used_with_a_flag(make_row, make_stock):
+def test_stock_of_last_week_is_used_with_a_flag():
     row = make_row(STEADY, stock=make_stock(on_hand=4.0, age_days=14))
     assert (row["mode"], row["order_qty"]) == ("full", 2.0)
     assert (row["quality_flags"], row["confidence"]) == ("stale_inventory", "medium")
 
 
-def test_an_interval_beyond_the_forecast_gets_no_numbers(make_row, make_stock):
+def test_an_interval_beyond_the_forecast_gets_no_numbers():
     row = make_row(STEADY[:, :2], stock=make_stock(on_hand=4.0))
     assert (row["mode"], row["reason_code"]) == ("insufficient", "horizon_too_short")
     assert row["reason_text"] == "Protection interval needs 3 periods of forecast, there are 2."
@@ -349,11 +342,11 @@ def test_an_interval_beyond_the_forecast_gets_no_numbers(make_row, make_stock):
     assert (row["confidence"], row["lead_time_days_mean"]) == ("low", 14.0)
 
 
-def test_an_interval_that_just_fits_is_computed(make_row):
+def test_an_interval_that_just_fits_is_computed():
     assert make_row(STEADY[:, :3])["order_up_to"] == 6.0
 
 
-def test_unknown_on_order_turns_an_order_into_a_review(make_row, make_stock):
+def test_unknown_on_order_turns_an_order_into_a_review():
     stock = make_stock(on_hand=4.0)
     place = stock.schema.get_field_index("on_order")
     row = make_row(STEADY, stock=stock.set_column(place, "on_order", pa.nulls(1, pa.float64())))
@@ -362,12 +355,12 @@ def test_unknown_on_order_turns_an_order_into_a_review(make_row, make_stock):
     assert row["quality_flags"] == "on_order_assumed_zero"
 
 
-def test_refused_items_get_a_row_with_their_reason(make_policy, as_of):
+def test_refused_items_get_a_row_with_their_reason():
     table = insufficient(
         {"B": "no observation", "A": "x" * 300},
         {"B": make_policy("B")},
         frequency=Frequency.WEEKLY,
-        as_of=as_of[Frequency.WEEKLY],
+        as_of=AS_OF[Frequency.WEEKLY],
         run_id="r",
     )
     assert table["item_id"].to_pylist() == ["A", "B"]
@@ -382,7 +375,7 @@ def test_refused_items_get_a_row_with_their_reason(make_policy, as_of):
 # The rank
 
 
-def test_the_rank_follows_the_score_then_the_item_and_skips_rows_without_score(many, run):
+def test_the_rank_follows_the_score_then_the_item_and_skips_rows_without_score(many):
     table = pa.concat_tables([run(*many), run(*many[:3], None).slice(0, 0)])
     place = table.schema.get_field_index("priority_score")
     scores = [0.5, None, 2.0, 0.5, 0.0, None, 0.0, 2.0, 0.1, 0.5]
@@ -392,7 +385,7 @@ def test_the_rank_follows_the_score_then_the_item_and_skips_rows_without_score(m
     assert ranked.schema.field("priority_rank").type == pa.int64()
 
 
-def test_the_rank_does_not_depend_on_the_order_of_the_rows(many, run):
+def test_the_rank_does_not_depend_on_the_order_of_the_rows(many):
     table = run(*many)
     mixed = table.take(np.random.default_rng(0).permutation(10))
     assert rank(mixed).sort_by("item_id").equals(rank(table))
@@ -401,28 +394,40 @@ def test_the_rank_does_not_depend_on_the_order_of_the_rows(many, run):
 # Wrong arguments
 
 
-def test_paths_that_do_not_fit_the_facts_are_refused(many, run):
-    paths, facts, policies, stock = many
-    with pytest.raises(ValueError, match=r"paths must be \(9, S, H\).*got \(10, 200, 12\)"):
-        run(paths, facts[1:], policies, stock)
-
-
-def test_an_item_named_twice_is_refused(many, run):
-    paths, facts, policies, stock = many
-    with pytest.raises(ValueError, match="each item once: 10 histories of 9 items"):
-        run(paths, [*facts[:9], facts[0]], policies, stock)
-
-
-def test_an_item_without_a_policy_is_refused(many, run):
-    paths, facts, policies, stock = many
-    policies = {item: policy for item, policy in policies.items() if item != "item-4"}
-    with pytest.raises(ValueError, match="no policy for 1 of 10 items, first 'item-4'"):
-        run(paths, facts, policies, stock)
-
-
-@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
-def test_paths_that_are_no_demand_are_refused(many, run, wrong):
-    paths = many[0].astype(float)
-    paths[3, 2, 1] = wrong
-    with pytest.raises(ValueError, match="finite and not negative"):
-        run(paths, *many[1:])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            lambda paths, histories, policies: (paths, histories[1:], policies),
+            r"paths must be \(9, S, H\).*got \(10, 200, 12\)",
+            id="paths that do not fit",
+        ),
+        pytest.param(
+            lambda paths, histories, policies: (paths, [*histories[:9], histories[0]], policies),
+            "each item once: 10 histories of 9 items",
+            id="an item named twice",
+        ),
+        pytest.param(
+            lambda paths, histories, policies: (
+                *(paths, histories),
+                {item: policy for item, policy in policies.items() if item != "item-4"},
+            ),
+            "no policy for 1 of 10 items, first 'item-4'",
+            id="an item without a policy",
+        ),
+        *(
+            pytest.param(
+                lambda paths, histories, policies, wrong=wrong: (
+                    *(np.where(np.arange(12) == 1, wrong, paths), histories, policies),
+                ),
+                "finite and not negative",
+                id=f"no demand: {wrong}",
+            )
+            for wrong in (-1.0, np.nan, np.inf)
+        ),
+    ],
+)
+def test_wrong_arguments_are_refused(many, change, message):
+    *parts, stock = many
+    with pytest.raises(ValueError, match=message):
+        run(*change(*parts), stock)

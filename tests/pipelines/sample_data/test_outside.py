@@ -5,7 +5,6 @@ import pytest
 
 from ml.contracts.base import check
 from ml.contracts.outside import ANATEL_5G, CLIMATE, ECONOMIC
-from ml.features.holiday_calendar import carnival_days, holiday_days
 from pipelines.sample_data.weather import humidity_load, storm_series
 
 
@@ -99,16 +98,6 @@ def test_prices_come_on_the_sessions_of_their_exchange(sample):
     assert "2025-03-03" not in sessions["PETR4"]  # Carnival Monday
     assert "2025-04-18" not in sessions["Brent"]  # Good Friday
     assert not sample.prices.duplicated(["series", "Date"]).any()
-
-
-def test_carnival_and_holidays_fall_on_their_known_dates():
-    # Published dates: Carnival Mondays 2024-02-12, 2025-03-03 and 2026-02-16; 2 July is Bahia's.
-    days = np.arange(np.datetime64("2023-11-01"), np.datetime64("2026-11-01"))
-    carnival, catch_up = carnival_days(days)
-    assert [str(day) for day in days[carnival][::3]] == ["2024-02-12", "2025-03-03", "2026-02-16"]
-    assert carnival.sum() == catch_up.sum() == 9
-    closed = set(days[holiday_days(days)].astype(str))
-    assert {"2025-07-02", "2025-04-18", "2024-11-20", "2025-12-25"} <= closed
 
 
 def test_a_storm_fades_over_five_days():

@@ -4,9 +4,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
-import pytest
 
-from ml.frequency import Frequency, period_end
+from ml.frequency import Frequency
 from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.recommendations import recommend
 from ml.settings import PolicySettings
@@ -18,7 +17,7 @@ AS_OF = {
 }  # all of them end on 2024-03-31
 
 
-def build_policy(item_id="A", **changes):
+def make_policy(item_id="A", **changes):
     """A week of review and two weeks of constant lead time, unless changed."""
     base = {
         "lead_time_days_mean": 14.0,
@@ -29,7 +28,7 @@ def build_policy(item_id="A", **changes):
     return ItemPolicy(item_id, **(base | changes))
 
 
-def build_facts(item_id="A", **changes):
+def make_history(item_id="A", **changes):
     base = {
         "demand_class": "intermittent",
         "adi": 2.0,
@@ -44,7 +43,7 @@ def build_facts(item_id="A", **changes):
     return DemandSummary(item_id, **(base | changes))
 
 
-def build_stock(items=("A",), *, age_days=0, **columns):
+def make_stock(items=("A",), *, age_days=0, **columns):
     """A stock table counted ``age_days`` before the forecasts start; columns are scalars."""
     base = {"on_hand": 0.0, "on_order": 0.0, "backorders": 0.0, "reserved": 0.0} | columns
     snapshot = datetime(2024, 3, 31, 18) - timedelta(days=age_days)
@@ -59,44 +58,16 @@ def build_stock(items=("A",), *, age_days=0, **columns):
     )
 
 
-def build_row(demand, *, frequency=Frequency.WEEKLY, stock=None, facts=None, seed=0, **policy):
+def make_row(demand, *, frequency=Frequency.WEEKLY, stock=None, history=None, seed=0, **policy):
     """The recommendation of item A from its (S, H) paths; without ``stock``, a count of zero."""
     table = recommend(
         np.asarray(demand)[None],
-        [facts or build_facts()],
-        {"A": build_policy(**policy)},
-        build_stock() if stock is None else stock,
+        [history or make_history()],
+        {"A": make_policy(**policy)},
+        make_stock() if stock is None else stock,
         frequency=frequency,
         as_of=AS_OF[frequency],
         run_id="test",
         settings=PolicySettings(seed=seed),
     )
     return table.to_pylist()[0]
-
-
-@pytest.fixture(scope="session")
-def make_policy():
-    return build_policy
-
-
-@pytest.fixture(scope="session")
-def make_facts():
-    return build_facts
-
-
-@pytest.fixture(scope="session")
-def make_stock():
-    return build_stock
-
-
-@pytest.fixture(scope="session")
-def make_row():
-    return build_row
-
-
-@pytest.fixture(scope="session")
-def as_of():
-    assert {period_end(day, frequency) for frequency, day in AS_OF.items()} == {
-        np.datetime64("2024-03-31")
-    }
-    return AS_OF
