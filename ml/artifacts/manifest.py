@@ -3,48 +3,18 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from ml.artifacts.documents import FORMAT, Day, VersionId, checked_day, parse, to_bytes
 from ml.artifacts.errors import VerificationError
 from ml.artifacts.keys import MANIFEST, checked_key, version_key
-from ml.artifacts.staging import Staged
+from ml.artifacts.staging import DatasetFile, Staged
 from ml.artifacts.store import Store, read_small
 from ml.durable import disk_errors, sha256_of, write_new
 from ml.errors import first_few
 
 METADATA = "metadata"  # dataset of the JSON documents
 MAX_BYTES = 16 << 20  # thousands of files, and a run described at length
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetFile:
-    """A Parquet file just written.
-
-    Attributes:
-        path: Where it lies.
-        dataset: Name of its contract.
-        rows: Number of rows.
-        bytes: Size of the file.
-        sha256: Of the file's bytes.
-        content_sha256: Of what it says; equal for equal inputs and seed.
-        schema_sha256: Of its columns.
-        items: Different ``item_id``; ``None`` if the key has none.
-        min_ds: First ``ds``, an ISO day; ``None`` without rows or without that column.
-        max_ds: Last ``ds``.
-    """
-
-    path: Path
-    dataset: str
-    rows: int
-    bytes: int
-    sha256: str
-    content_sha256: str
-    schema_sha256: str
-    items: int | None
-    min_ds: str | None
-    max_ds: str | None
 
 
 @dataclass(frozen=True, slots=True)

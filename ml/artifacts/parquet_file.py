@@ -5,21 +5,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.artifacts.content import ContentHash, content_sha256, schema_sha256
-from ml.artifacts.manifest import DatasetFile
-from ml.artifacts.tally import Tally
+from ml.artifacts.staging import DatasetFile
 from ml.contracts.base import Contract, check
 from ml.durable import BLOCK, NewFile, disk_errors, make_folder, sync_folder
+from ml.errors import ContractError
 
 __all__ = ["ROW_GROUP_ROWS", "DatasetFile", "DatasetWriter", "content_sha256", "footer"]
 
 ROW_GROUP_ROWS = 122_880  # DuckDB's own; a query for one item then reads few pages
+_Place = tuple[tuple[bool, Any], ...]
 _LAYOUT = {
     "version": "2.6",
     "compression": "zstd",
@@ -63,7 +64,7 @@ class DatasetWriter:
     def __init__(self, path: Path, contract: Contract, footer: Mapping[str, str]) -> None:
         self._path, self._contract = path, contract
         self._content = ContentHash(contract)
-        self._tally = Tally(contract)
+        self._tally = _Tally(contract)
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
         self._done: DatasetFile | None = None
@@ -170,3 +171,72 @@ def _sorted(table: pa.Table, contract: Contract) -> pa.Table:
 
 def _day(moment: datetime | None) -> str | None:
     return None if moment is None else moment.date().isoformat()
+
+
+class _Tally:
+    """Rows, items and days of the chunks so far; needs only the last key of them.
+
+    Attributes:
+        rows: Rows so far.
+        items: Different ``item_id`` so far (null is none), ``None`` if it is not in the key.
+        first_ds: Earliest ``ds`` so far.
+        last_ds: Latest ``ds`` so far.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.rows = 0
+        self.items = 0 if "item_id" in contract.key else None
+        self.first_ds: datetime | None = None
+        self.last_ds: datetime | None = None
+        self._contract = contract
+        self._last: _Place = ()
+
+    def add(self, chunk: pa.Table, *, where: str) -> None:
+        """Count a chunk that has rows and is sorted by the key, null last.
+
+        Raises:
+            ContractError: Its first key does not come after the last one of the chunk before.
+        """
+        keys = chunk.select(list(self._contract.key))
+        first, last = (_place(keys, row) for row in (0, keys.num_rows - 1))
+        if self._last and first <= self._last:
+            raise ContractError(
+                f"{where}: chunks of table '{self._contract.name}' must ascend by "
+                f"{self._contract.key}: one starts with {_named(first)} after {_named(self._last)}."
+                f" Append the chunks in the order of their keys."
+            )
+        if self.items is not None:
+            self.items += self._new_items(keys, first)
+        if "ds" in chunk.column_names:
+            self._stretch(chunk["ds"])
+        self.rows += chunk.num_rows
+        self._last = last
+
+    def _new_items(self, keys: pa.Table, first: _Place) -> int:
+        """Items of a chunk, less the one that went on from the chunk before.
+
+        An item is told by the key up to ``item_id``: those rows are next to each other.
+        """
+        prefix = self._contract.key[: self._contract.key.index("item_id") + 1]
+        groups = keys.select(list(prefix)).group_by(list(prefix)).aggregate([])
+        known = pc.sum(pc.is_valid(groups["item_id"])).as_py()
+        width = len(prefix)
+        goes_on = first[:width] == self._last[:width] and first[width - 1][1] is not None
+        return known - int(goes_on)
+
+    def _stretch(self, days: pa.ChunkedArray) -> None:
+        bounds = pc.min_max(days).as_py()
+        if bounds["min"] is None:
+            return
+        self.first_ds = min(self.first_ds or bounds["min"], bounds["min"])
+        self.last_ds = max(self.last_ds or bounds["max"], bounds["max"])
+
+
+def _place(keys: pa.Table, row: int) -> _Place:
+    """A key as something that Python orders the way the file is sorted, null last."""
+    values = (keys[name][row].as_py() for name in keys.column_names)
+    return tuple((value is None, value) for value in values)
+
+
+def _named(place: _Place) -> tuple[str, ...]:
+    return tuple(str(value) for _, value in place)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.artifacts.errors import MissingError, VerificationError
-from ml.artifacts.folder_store import FolderStore, results_store
+from ml.artifacts.folder_store import results_store
 from ml.artifacts.keys import MANIFEST, version_key
 from ml.artifacts.log import find_record
 from ml.artifacts.manifest import Manifest, ManifestFile, stored_manifest
@@ -75,14 +75,6 @@ def read_table(
 
 
 def _read_file(store: Store, file: ManifestFile, columns: list[str] | None) -> pa.Table:
-    if isinstance(store, FolderStore):  # columns that are not wanted need not be read
-        if problem := _read_problem(store, file):
-            raise VerificationError(
-                f"{store.name}: {problem}; that is not what was published. Restore it, run again "
-                f"or read another version."
-            )
-        with pq.ParquetFile(store.root / file.path) as parquet:
-            return parquet.read(columns=columns)
     if file.bytes > LARGEST_TABLE:
         raise VerificationError(
             f"{store.name}: {file.path} has {file.bytes} bytes, too many for memory. Mirror the "
@@ -91,7 +83,8 @@ def _read_file(store: Store, file: ManifestFile, columns: list[str] | None) -> p
     data = read_small(store, file.path, limit=file.bytes)
     if Body.of(data).sha256 != file.sha256:
         raise VerificationError(
-            f"{store.name}: {file.path} is not what was published. Read another version."
+            f"{store.name}: {file.path} is not what was published. Restore it, run again or read "
+            f"another version."
         )
     with pq.ParquetFile(pa.BufferReader(data)) as parquet:
         return parquet.read(columns=columns)

@@ -1,12 +1,64 @@
-"""Where a version is built: ``.staging/<version_id>/``, which no reader looks at."""
+"""Where a version is built, ``.staging/<version_id>/``, which no reader looks at; its documents."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ml.artifacts import keys
+from ml.artifacts.documents import checked_day, to_bytes
 from ml.artifacts.folder_store import STAGING
-from ml.durable import disk_errors, make_folder, remove_all
+from ml.contracts.base import Contract
+from ml.durable import disk_errors, make_folder, remove_all, write_new
 from ml.errors import PublishError
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """A Parquet file just written.
+
+    Attributes:
+        path: Where it lies.
+        dataset: Name of its contract.
+        rows: Number of rows.
+        bytes: Size of the file.
+        sha256: Of the file's bytes.
+        content_sha256: Of what it says; equal for equal inputs and seed.
+        schema_sha256: Of its columns.
+        items: Different ``item_id``; ``None`` if the key has none.
+        min_ds: First ``ds``, an ISO day; ``None`` without rows or without that column.
+        max_ds: Last ``ds``.
+    """
+
+    path: Path
+    dataset: str
+    rows: int
+    bytes: int
+    sha256: str
+    content_sha256: str
+    schema_sha256: str
+    items: int | None
+    min_ds: str | None
+    max_ds: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How the tables of a version were made.
+
+    Attributes:
+        code_version: Version of the package and of the code.
+        seed: Of all random draws.
+        data_cutoff: Last day used, by source.
+        model_versions: Version of each model used.
+        quality_flags: What a reader should know about the inputs, one text each.
+    """
+
+    code_version: str
+    seed: int
+    data_cutoff: Mapping[str, str] = field(default_factory=dict)
+    model_versions: Mapping[str, str] = field(default_factory=dict)
+    quality_flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +130,69 @@ def discard_stale_staging(results: Path) -> list[str]:
         for path in left:
             remove_all(path)
     return [path.name for path in left]
+
+
+def write_metadata(
+    staged: Staged,
+    contract: Contract,
+    file: DatasetFile,
+    provenance: Provenance,
+    *,
+    as_of: str,
+    refusals: int = 0,
+) -> Path:
+    """Write ``<dataset>_DATE_metadata.json`` beside a dataset's file.
+
+    Args:
+        staged: The version.
+        contract: Of the dataset.
+        file: The written table.
+        provenance: How it was made.
+        as_of: ISO day that the version is as of.
+        refusals: Items without a forecast.
+
+    Raises:
+        PublishError: The disk refused.
+    """
+    document = {
+        "dataset": contract.name,
+        "version_id": staged.version_id,
+        "as_of": checked_day(as_of),
+        "rows": file.rows,
+        "items": file.items,
+        "refusals": refusals,
+        "min_ds": file.min_ds,
+        "max_ds": file.max_ds,
+        "schema": described_columns(contract),
+        "data_cutoff": dict(provenance.data_cutoff),
+        "model_versions": dict(provenance.model_versions),
+        "code_version": provenance.code_version,
+        "seed": provenance.seed,
+        "quality_flags": list(provenance.quality_flags),
+    }
+    return _write(staged.metadata_path(contract.name), document)
+
+
+def described_columns(contract: Contract) -> list[dict[str, str]]:
+    """Name, type, unit and meaning of each column, for readers that see no Arrow metadata."""
+    return [
+        {"name": c.name, "type": str(c.dtype), "unit": c.unit, "description": c.description}
+        for c in contract.columns
+    ]
+
+
+def write_model_versions(staged: Staged, document: Mapping[str, Any]) -> Path:
+    """Write ``metadata/model_versions.json``.
+
+    Raises:
+        PublishError: The disk refused.
+    """
+    return _write(staged.model_versions, document)
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> Path:
+    data = to_bytes(document)
+    with disk_errors(f"writing {path.name}"):
+        make_folder(path.parent)
+        write_new(path, data)
+    return path

@@ -236,10 +236,4 @@ def in_parallel(streams: int, do: Callable[[Item], Result], items: Iterable[Item
     if streams == 1:
         return [do(item) for item in items]
     with ThreadPoolExecutor(streams) as threads:
-        waiting = [threads.submit(do, item) for item in items]
-        try:
-            return [future.result() for future in waiting]
-        except BaseException:
-            for future in waiting:
-                future.cancel()
-            raise
+        return list(threads.map(do, items))

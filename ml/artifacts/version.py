@@ -9,13 +9,19 @@ from datetime import datetime
 from pathlib import Path
 
 from ml.artifacts import commit, keys, log
-from ml.artifacts.description import Provenance, write_metadata, write_model_versions
 from ml.artifacts.errors import VerificationError
 from ml.artifacts.folder_store import STAGING, FolderStore, results_store
 from ml.artifacts.log import CommitRecord, publisher
 from ml.artifacts.manifest import Manifest, ManifestFile, stored_manifest, write_manifest
 from ml.artifacts.reading import verify
-from ml.artifacts.staging import Staged, discard_stale_staging, stage_version
+from ml.artifacts.staging import (
+    Provenance,
+    Staged,
+    discard_stale_staging,
+    stage_version,
+    write_metadata,
+    write_model_versions,
+)
 from ml.durable import copy_new, disk_errors, make_folder, move_folder, sync_tree
 from ml.errors import DataError, PublishError
 from ml.locks import hold
@@ -31,7 +37,6 @@ __all__ = [
     "copy_dataset",
     "discard_stale_staging",
     "new_version_id",
-    "newest_commit",
     "newest_whole_version",
     "publisher",
     "read_manifest",
@@ -53,15 +58,6 @@ def commits(results: Path) -> list[CommitRecord]:
         PublishError: A number is missing or a record is damaged.
     """
     return list(log.records(results_store(results)))
-
-
-def newest_commit(results: Path) -> CommitRecord | None:
-    """The newest record, ``None`` where nothing was committed.
-
-    Raises:
-        PublishError: The record is damaged.
-    """
-    return log.newest(results_store(results))
 
 
 def newest_whole_version(results: Path) -> CommitRecord | None:

@@ -12,7 +12,7 @@ from ml.errors import ConfigError
 from ml.locks import hold
 from ml.logs import logger, logging_to
 from ml.settings import PROJECT, Settings, settings
-from pipelines.publish.open_store import settings_target
+from pipelines.publish.s3_target import settings_target
 
 COMMAND = "auto_update_ml_results"
 LOCK = ".nightly"  # below DATA_DIR

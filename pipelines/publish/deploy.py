@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from rich.filesize import decimal
+
 from ml.artifacts import log
 from ml.artifacts.commit import refuse_stale
 from ml.artifacts.errors import ConflictError, VerificationError
@@ -24,12 +26,11 @@ from ml.logs import logger, logging_to
 from ml.settings import settings
 from pipelines.publish.collect_garbage import Retention, collect_garbage
 from pipelines.publish.doctor import examine
-from pipelines.publish.open_store import open_store
 from pipelines.publish.policies import policies_text
 from pipelines.publish.probe import require_conditions
-from pipelines.publish.progress_bars import bytes_text, console_progress
+from pipelines.publish.progress_bars import console_progress
 from pipelines.publish.publishing import LocalVersion, Published, newest_local, publish
-from pipelines.publish.reader import published_record
+from pipelines.publish.reader import open_store, published_record
 from pipelines.publish.rollback import roll_back
 
 STREAMS = 4  # hides the way there and back of small files, and hashing behind sending
@@ -114,16 +115,17 @@ def publish_newest(
             version_id=version.version_id,
             seq=done.record.seq,
             is_new=done.is_new,
-            bytes=done.sent.bytes,
+            bytes=sum(file.bytes for file in done.sent),
         )
     yield _describe(store, version, done)
 
 
 def _describe(store: Store, version: LocalVersion, done: Published) -> str:
-    sent = done.sent
-    files = f"{sent.files} files sent ({bytes_text(sent.bytes)}), {sent.skipped} there already"
+    size = sum(file.bytes for file in done.sent)
+    skipped = len(version.manifest.files) - len(done.sent)
+    files = f"{len(done.sent)} files sent ({decimal(size)}), {skipped} there already"
     if not done.is_new:
-        mended = f"; {files}" if sent.files else ""
+        mended = f"; {files}" if done.sent else ""
         flat = f"; {len(done.flat_keys)} flat files mended" if done.flat_keys else ""
         return (
             f"nothing new: version {version.version_id} is record {done.record.seq} in "
@@ -147,7 +149,7 @@ def _rehearse(store: Store, version: LocalVersion, *, force: bool) -> str:
     return (
         f"would publish version {version.version_id} (as of {version.manifest.as_of}) to "
         f"{store.name}: {len(lacking)} of {len(version.manifest.files)} files to send "
-        f"({bytes_text(sum(file.bytes for file in lacking))})"
+        f"({decimal(sum(file.bytes for file in lacking))})"
     )
 
 
@@ -235,7 +237,7 @@ def collect(
     yield (
         f"{store.name}: {len(done.kept)} versions kept, {len(done.marked)} {would}marked, "
         f"{len(done.waiting)} marked earlier and waiting, {len(done.removed)} {would}removed "
-        f"({bytes_text(done.bytes)})"
+        f"({decimal(done.bytes)})"
     )
     yield from (f"{would}marked {name}" for name in done.marked)
     yield from (f"{would}removed {name}" for name in done.removed)

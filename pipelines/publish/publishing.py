@@ -47,37 +47,19 @@ class LocalVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """What an upload did.
-
-    Attributes:
-        files: Objects sent.
-        bytes: Of those.
-        skipped: Objects that were there with the same content.
-        manifest_is_new: Whether this upload made the manifest, so that no one can have committed
-            the version before.
-    """
-
-    files: int
-    bytes: int
-    skipped: int
-    manifest_is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Published:
     """What a call of :func:`publish` did.
 
     Attributes:
         record: Of the version in the log.
         is_new: Whether this call committed it.
-        sent: What was sent for it.
+        sent: Its files that were sent, but the manifest.
         flat_keys: Keys of the flat view that were written.
     """
 
     record: CommitRecord
     is_new: bool
-    sent: Sent
+    sent: tuple[ManifestFile, ...]
     flat_keys: tuple[str, ...]
 
 
@@ -127,31 +109,29 @@ def publish(
         StoreError: Unless the message says that the version is committed, it is not, and readers
             see what they saw before.
     """
-
-    def published(record: CommitRecord, sent: Sent, *, is_new: bool) -> Published:
-        keys = commit.show_newest(store, version.results, streams)
-        return Published(record, is_new, sent, tuple(keys))
-
-    if record := _already_logged(store, version):
-        sent = upload(store, version, progress, streams)  # what a repair needs, usually nothing
-        return published(record, sent, is_new=False)
-    seen = log.newest(store)
-    commit.refuse_stale(version.manifest, seen, force=force)
-    _refuse_marked(store, version)
-    sent = upload(store, version, progress, streams)
-    problems = verify(store, version.manifest, alone=False, progress=progress, streams=streams)
-    commit.refuse_problems(store, version.manifest, problems, "Run again.")
-    _refuse_marked(store, version)  # again: the grace of a mark is longer than what follows
-    record, is_new = commit.commit(
-        store,
-        version.manifest,
-        publisher=publisher,
-        # A manifest made just now belongs to a version that cannot be in the log up to here.
-        since=seen.seq + 1 if seen and sent.manifest_is_new else 1,
-        force=force,
-        expect_parent=expect_parent,
+    record, is_new = _already_logged(store, version), False
+    if record is not None:
+        sent, _ = _upload(store, version, progress, streams)  # for a repair, usually nothing
+    else:
+        seen = log.newest(store)
+        commit.refuse_stale(version.manifest, seen, force=force)
+        _refuse_marked(store, version)
+        sent, manifest_is_new = _upload(store, version, progress, streams)
+        problems = verify(store, version.manifest, alone=False, progress=progress, streams=streams)
+        commit.refuse_problems(store, version.manifest, problems, "Run again.")
+        _refuse_marked(store, version)  # again: the grace of a mark is longer than what follows
+        record, is_new = commit.commit(
+            store,
+            version.manifest,
+            publisher=publisher,
+            # A manifest made just now belongs to a version that cannot be in the log up to here.
+            since=seen.seq + 1 if seen and manifest_is_new else 1,
+            force=force,
+            expect_parent=expect_parent,
+        )
+    return Published(
+        record, is_new, sent, tuple(commit.show_newest(store, version.results, streams))
     )
-    return published(record, sent, is_new=is_new)
 
 
 def _already_logged(store: Store, version: LocalVersion) -> CommitRecord | None:
@@ -169,17 +149,13 @@ def _refuse_marked(store: Store, version: LocalVersion) -> None:
         )
 
 
-def upload(store: Store, version: LocalVersion, progress: Progress, streams: int = 1) -> Sent:
+def _upload(
+    store: Store, version: LocalVersion, progress: Progress, streams: int
+) -> tuple[tuple[ManifestFile, ...], bool]:
     """Send what the store lacks of a version, the manifest last.
 
-    Args:
-        store: Where to.
-        version: What.
-        progress: Is told what is done.
-        streams: Files sent at a time.
-
-    Raises:
-        ConflictError: An object is there with other content.
+    Returns:
+        The files sent, and whether the manifest was among what was not there.
     """
     base = f"{version_key(version.version_id)}/"
     there = {entry.key for entry in store.listing(base)}
@@ -192,15 +168,10 @@ def upload(store: Store, version: LocalVersion, progress: Progress, streams: int
 
     files = version.manifest.files
     new = in_parallel(streams, send, files)
-    sent = [file for file, is_new in zip(files, new, strict=True) if is_new]
     key = f"{base}{MANIFEST}"
-    is_new = _send_once(store, key, version.manifest_body(), there=key in there)
-    return Sent(
-        files=len(sent),
-        bytes=sum(file.bytes for file in sent),
-        skipped=len(files) - len(sent),
-        manifest_is_new=is_new,
-    )
+    manifest_is_new = _send_once(store, key, version.manifest_body(), there=key in there)
+    sent = tuple(file for file, is_new in zip(files, new, strict=True) if is_new)
+    return sent, manifest_is_new
 
 
 def _send_once(store: Store, key: str, body: Body, *, there: bool) -> bool:

@@ -13,14 +13,14 @@ import pyarrow as pa
 from ml.artifacts import log
 from ml.artifacts.errors import ConflictError, VerificationError
 from ml.artifacts.flat_view import fetch
-from ml.artifacts.folder_store import FolderStore, scratch_path
+from ml.artifacts.folder_store import FolderStore, folder_store, scratch_path
 from ml.artifacts.keys import MANIFEST, version_key
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.manifest import MAX_BYTES, Manifest, stored_manifest
 from ml.artifacts.reading import read_table, verify
 from ml.artifacts.store import Store, read_small
 from ml.durable import disk_errors, make_folder, move_folder, remove_all, sync_tree, write_new
-from pipelines.publish.open_store import open_store
+from pipelines.publish.s3_target import settings_target
 
 
 def read_ml_results(
@@ -94,6 +94,23 @@ def fetch_version(
         finally:
             remove_all(staging)
     return target
+
+
+def open_store(folder: Path | None = None, *, single_writer: bool = False) -> Store:
+    """A store to work with; nothing is sent yet.
+
+    Args:
+        folder: Of the store; the settings' bucket without it.
+        single_writer: See :class:`ml.artifacts.store.Store`.
+
+    Raises:
+        ConfigError: The settings are not complete or not safe.
+    """
+    if folder is not None:
+        return folder_store(folder, single_writer=single_writer)
+    from pipelines.publish.s3_store import S3Store
+
+    return S3Store(settings_target(), single_writer=single_writer)
 
 
 def published_record(

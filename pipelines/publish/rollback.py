@@ -20,13 +20,11 @@ class RolledBack:
         before: The record that was the newest.
         record: The one that is now.
         is_new: Whether this call made it.
-        flat_keys: Keys of the flat view that were written.
     """
 
     before: CommitRecord
     record: CommitRecord
     is_new: bool
-    flat_keys: tuple[str, ...]
 
 
 def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> RolledBack:
@@ -48,7 +46,8 @@ def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> Rol
         raise ConflictError(f"{store.name}: nothing was ever published, so nothing to go back to.")
     target = _target(store, head, to_seq)
     if target.version_id == head.version_id:
-        return RolledBack(head, head, False, tuple(show_newest(store)))
+        show_newest(store)
+        return RolledBack(head, head, False)
     if is_marked(store, target.version_id):
         raise ConflictError(
             f"{store.name}: version {target.version_id} is marked for removal or was removed. "
@@ -62,7 +61,8 @@ def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> Rol
             f"changed. Look at --list and decide again."
         )
     _recheck(store, target, head, publisher)
-    return RolledBack(head, record, True, tuple(show_newest(store)))
+    show_newest(store)
+    return RolledBack(head, record, True)
 
 
 def _target(store: Store, head: CommitRecord, to_seq: int | None) -> CommitRecord:

@@ -7,7 +7,7 @@ goes through the client's inner function, for the public one drops the condition
 import base64
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from minio import Minio
 from minio.datatypes import Object
@@ -147,33 +147,16 @@ class S3Store:
                 response.release_conn()
 
     def _open(self, key: str, offset: int) -> BaseHTTPResponse:
-        try:
-            return self._ask(
-                f"reading {key}",
-                lambda: self._client.get_object(
-                    bucket_name=self._target.bucket,
-                    object_name=self._below + sound_key(key),
-                    offset=offset,
-                ),
-            )
-        except Answered as answer:
-            if answer.code == "NoSuchKey":
-                raise missing(self.name, key) from None
-            raise answer.error from None
+        response = self._ask_of(key, "reading", self._client.get_object, offset=offset)
+        if response is None:
+            raise missing(self.name, key)
+        return response
 
     def head(self, key: str) -> Found | None:
         """See :class:`ml.artifacts.store.Store`."""
-        try:
-            found = self._ask(
-                f"looking at {key}",
-                lambda: self._client.stat_object(
-                    bucket_name=self._target.bucket, object_name=self._below + sound_key(key)
-                ),
-            )
-        except Answered as answer:
-            if answer.code == "NoSuchKey":
-                return None
-            raise answer.error from None
+        found = self._ask_of(key, "looking at", self._client.stat_object)
+        if found is None:
+            return None
         return Found(found.size or 0, (found.metadata or {}).get(_SHA256))
 
     def listing(self, prefix: str, *, after: str = "") -> Iterator[Entry]:
@@ -198,16 +181,21 @@ class S3Store:
 
     def remove(self, key: str) -> None:
         """See :class:`ml.artifacts.store.Store`."""
+        self._ask_of(key, "removing", self._client.remove_object)
+
+    def _ask_of(
+        self, key: str, doing: str, request: Callable[..., Result], **more: Any
+    ) -> Result | None:
+        """Send a request about an object; ``None`` where there is none."""
+        name, bucket = self._below + sound_key(key), self._target.bucket
         try:
-            self._ask(
-                f"removing {key}",
-                lambda: self._client.remove_object(
-                    bucket_name=self._target.bucket, object_name=self._below + sound_key(key)
-                ),
+            return self._ask(
+                f"{doing} {key}", lambda: request(bucket_name=bucket, object_name=name, **more)
             )
         except Answered as answer:
-            if answer.code != "NoSuchKey":
-                raise answer.error from None
+            if answer.code == "NoSuchKey":
+                return None
+            raise answer.error from None
 
     def anonymous_status(self, key: str) -> int:
         """The HTTP status that a request for an object gets when it carries no key at all."""

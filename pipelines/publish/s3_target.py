@@ -5,8 +5,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from ml.artifacts.keys import valid_key
 from ml.errors import ConfigError
+from ml.settings import settings
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ENDPOINT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
@@ -109,3 +112,38 @@ def _check_secrecy(target: S3Target) -> None:
             f"settings: S3_ACCESS_KEY and S3_SECRET_KEY are the ones that every MinIO server "
             f"starts with, and {target.endpoint} is on a network. Make a key for the publisher."
         )
+
+
+def settings_target() -> S3Target:
+    """The bucket that the settings name.
+
+    Raises:
+        ConfigError: They are not complete or not safe.
+    """
+    read = settings()
+    return checked_target(
+        S3Target(
+            endpoint=read.s3_endpoint,
+            bucket=read.s3_bucket,
+            access_key=_secret(read.s3_access_key, read.s3_access_key_file, "S3_ACCESS_KEY"),
+            secret_key=_secret(read.s3_secret_key, read.s3_secret_key_file, "S3_SECRET_KEY"),
+            prefix=read.s3_prefix.strip("/"),
+            region=read.s3_region,
+            secure=read.s3_secure,
+            ca_file=read.s3_ca_file,
+            allow_insecure=read.s3_allow_insecure,
+        )
+    )
+
+
+def _secret(value: SecretStr, file: Path | None, name: str) -> str:
+    if file is None:
+        return value.get_secret_value()
+    if value.get_secret_value():
+        raise ConfigError(f"settings: {name} and {name}_FILE are both set. Keep one of them.")
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"settings: {name}_FILE: '{file}' cannot be read ({type(error).__name__})."
+        ) from None

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from ml.artifacts.version import commit_version, commits, newest_commit, repair_flat_view
+from ml.artifacts.version import commit_version, commits, repair_flat_view
 from ml.errors import PublishError
 
 EARLY, LATE = "20261120T021503Z-1a2b3c4d", "20261120T091500Z-ffffffff"
@@ -113,7 +113,7 @@ def test_a_disk_that_fills_up_after_the_commit_says_that_it_is_committed(tmp_pat
     with pytest.raises(PublishError, match=r"No space left .* committed and whole"):
         commit_version(real, LATE, publisher="host/test")
     rig.off()
-    assert newest_commit(real).version_id == LATE
+    assert commits(real)[-1].version_id == LATE
     repair_flat_view(real)
     assert flat(real) == inside(real, LATE)
     assert len(commits(real)) == 2

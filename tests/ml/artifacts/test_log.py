@@ -12,7 +12,6 @@ from ml.artifacts.folder_store import results_store
 from ml.artifacts.version import (
     commit_version,
     commits,
-    newest_commit,
     newest_whole_version,
     read_manifest,
 )
@@ -58,7 +57,7 @@ def test_a_document_of_a_size_that_ours_never_have_is_not_read(tmp_path, kit):
     commit(tmp_path, A, kit)
     (tmp_path / "_commits/00000000000000000001.json").write_bytes(b" " * (1 << 20) + b"{}")
     with pytest.raises(PublishError, match="has more than the 1048576 bytes it can have"):
-        newest_commit(tmp_path)
+        commits(tmp_path)
 
 
 def test_a_gap_in_the_log_is_an_error(tmp_path, kit):
@@ -74,7 +73,7 @@ def test_a_record_for_readers_to_come_is_refused(tmp_path, kit):
     path = tmp_path / "_commits/00000000000000000001.json"
     path.write_text(path.read_text().replace('"min_reader": 1', '"min_reader": 2'))
     with pytest.raises(PublishError, match="Update the program"):
-        newest_commit(tmp_path)
+        commits(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["gone", "garbage", "behind"])
@@ -87,7 +86,7 @@ def test_the_newest_commit_is_found_whatever_became_of_the_pointer(tmp_path, kit
         pointer.write_bytes(b"\x00")
     elif damage == "behind":
         pointer.write_bytes((tmp_path / "_commits/00000000000000000001.json").read_bytes())
-    assert newest_commit(tmp_path).version_id == C
+    assert log.newest(results_store(tmp_path)).version_id == C
 
 
 def test_keys_that_a_later_program_added_are_passed_over(tmp_path, kit):
@@ -95,7 +94,7 @@ def test_keys_that_a_later_program_added_are_passed_over(tmp_path, kit):
     for path in (tmp_path / "_commits/00000000000000000001.json", tmp_path / record.manifest):
         document = json.loads(path.read_text()) | {"added": {"later": [1]}}
         path.write_text(json.dumps(document))
-    assert newest_commit(tmp_path) == record
+    assert commits(tmp_path)[-1] == record
     assert read_manifest(tmp_path, A).version_id == A
 
 
@@ -105,7 +104,7 @@ def test_the_newest_whole_version_passes_over_partial_ones(tmp_path, kit):
     assert newest_whole_version(tmp_path) is None
     commit(tmp_path, B, kit)
     commit(tmp_path, C, kit, partial=True, only=["forecasts"])
-    assert newest_commit(tmp_path).partial
+    assert commits(tmp_path)[-1].partial
     assert newest_whole_version(tmp_path).version_id == B
 
 
@@ -170,7 +169,7 @@ def test_an_own_record_that_is_reported_as_taken_is_recognised(tmp_path, kit, mo
         raise FileExistsError(errno.EEXIST, "File exists", str(target))
 
     monkeypatch.setattr(os, "link", link_twice)
-    head = newest_commit(tmp_path)
+    head = commits(tmp_path)[-1]
     mine = log.next_record(read_manifest(tmp_path, A), head, "host/test")
     assert log.append(results_store(tmp_path), mine)
     commit_version(tmp_path, B, publisher="host/test")

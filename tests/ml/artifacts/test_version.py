@@ -11,7 +11,6 @@ from ml.artifacts.version import (
     commits,
     copy_dataset,
     discard_stale_staging,
-    newest_commit,
     read_manifest,
     stage_version,
     verify_version,
@@ -75,7 +74,7 @@ def test_committing_again_changes_nothing(tmp_path, kit):
     again = commit_version(tmp_path, A, publisher="somebody else")
     assert again == first
     assert [record.version_id for record in commits(tmp_path)] == [A, B]
-    assert newest_commit(tmp_path).version_id == B
+    assert commits(tmp_path)[-1].version_id == B
 
 
 def test_a_run_on_older_data_does_not_become_the_newest(tmp_path, kit):
@@ -85,7 +84,7 @@ def test_a_run_on_older_data_does_not_become_the_newest(tmp_path, kit):
         commit_version(tmp_path, B, publisher="host/test")
     assert not (tmp_path / "versions" / B).exists()
     record = commit_version(tmp_path, B, publisher="host/test", allow_stale=True)
-    assert newest_commit(tmp_path) == record
+    assert commits(tmp_path)[-1] == record
 
 
 def test_a_version_left_by_a_crash_does_not_become_the_newest_after_a_later_one(tmp_path, kit):
@@ -95,7 +94,7 @@ def test_a_version_left_by_a_crash_does_not_become_the_newest_after_a_later_one(
     commit(tmp_path, B, kit, as_of="2026-11-19")
     with pytest.raises(PublishError, match=r"^stale: "):
         commit_version(tmp_path, A, publisher="host/test")
-    assert newest_commit(tmp_path).version_id == B
+    assert commits(tmp_path)[-1].version_id == B
 
 
 def test_a_damaged_version_is_not_committed(tmp_path, kit):

@@ -70,7 +70,7 @@ def test_a_pointer_that_is_moved_before_the_record_is_seen(folder_place, made, m
 
 
 def test_a_record_that_is_made_before_the_files_is_seen(folder_place, made, monkeypatch):
-    upload = publishing.upload
+    upload = publishing._upload
 
     def record_first(store, version, progress, streams):
         head = log.newest(store)
@@ -78,7 +78,7 @@ def test_a_record_that_is_made_before_the_files_is_seen(folder_place, made, monk
             log.append(store, next_record(version.manifest, head, "host/test"))
         return upload(store, version, progress, streams)
 
-    monkeypatch.setattr(publishing, "upload", record_first)
+    monkeypatch.setattr(publishing, "_upload", record_first)
     with pytest.raises(AssertionError, match="a version is not whole"):
         drills.crash_drill(folder_place, drills.PublishDrill(made))
 

@@ -21,12 +21,12 @@ from ml.artifacts.folder_store import FolderStore
 from ml.artifacts.store import Body, read_small
 from ml.errors import ConfigError
 from ml.settings import settings
-from pipelines.publish.open_store import open_store, settings_target
 from pipelines.publish.policies import policies
 from pipelines.publish.probe import probe
+from pipelines.publish.reader import open_store
 from pipelines.publish.s3_connection import HttpPool, RetryPolicy
 from pipelines.publish.s3_store import S3Store
-from pipelines.publish.s3_target import S3Target, checked_target
+from pipelines.publish.s3_target import S3Target, checked_target, settings_target
 from tests.pipelines.publish.conftest import BUCKET, place_of, target_of
 from tests.pipelines.publish.places import AT_ONCE, LIMIT, S3Place, keys
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from ml.artifacts import version as local
-from ml.artifacts.description import Provenance
 from ml.artifacts.parquet_file import DatasetWriter, footer
+from ml.artifacts.staging import Provenance
 from ml.contracts.forecasts import REFUSALS
 from pipelines.publish.publishing import newest_local
 
