@@ -50,21 +50,6 @@ class Hints:
     region: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HistorySheet:
-    """A file whose columns have a meaning.
-
-    Attributes:
-        path: Of the file.
-        call: As if it had been fetched: what reading it at any time needs.
-        ignored: Columns that nothing is read from.
-    """
-
-    path: Path
-    call: Call
-    ignored: tuple[str, ...]
-
-
 def all_series(config: Settings) -> dict[str, Series]:
     """Every series of every domain, by name."""
     return {name: facts for one in DOMAINS for name, facts in domain(one, config).series.items()}
@@ -110,8 +95,12 @@ def listed(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def understand(path: Path, hints: Hints, config: Settings) -> HistorySheet:
+def understand(path: Path, hints: Hints, config: Settings) -> tuple[Call, tuple[str, ...]]:
     """Find out what a file holds.
+
+    Returns:
+        A call, as if the file had been fetched: what reading it at any time needs. And the columns
+        that nothing is read from.
 
     Raises:
         DataError: It is in no format that is read here, or none of its columns is known.
@@ -119,49 +108,44 @@ def understand(path: Path, hints: Hints, config: Settings) -> HistorySheet:
     if not path.name.lower().endswith(SUFFIXES):
         raise DataError(f"{path.name}: is no CSV or Parquet file.")
     known = all_series(config)
-    chosen: list[_Columns] = []
+    header: list[str] = []
+    date, city, values = "", None, dict[str, tuple[str, ...]]()
 
-    def choose(header: Sequence[str], name: str) -> Found:
-        chosen.append(_columns(header, name, hints, known))
-        wanted = chosen[0].city if chosen[0].city is not None else chosen[0].date
-        return Found({"place": header.index(wanted)}, ())
+    def choose(names: Sequence[str], name: str) -> Found:
+        nonlocal date, city, values
+        header.extend(names)
+        date, city, values = _columns(names, name, hints, known)
+        return Found({"place": header.index(date if city is None else city)}, ())
 
     source = open_source(path, choose)
-    columns = chosen[0]
-    names = tuple(name for series in columns.values.values() for name in series)
+    series = tuple(name for names in values.values() for name in names)
     regions: dict[str, str] = {}
-    if columns.city is not None:
+    if city is not None:
         of_city = region_names(config)
         texts = source.columns["place"].texts.to_pylist()
         regions = {text: of_city[plain(text)] for text in texts if plain(text) in of_city}
-    _expect_places(path.name, columns, names, known=known, regions=regions, hints=hints)
+        if not regions:
+            raise DataError(f"{path.name}: no place of its column '{city}' is in SITES or STATES.")
+    is_placed = city is not None or hints.region is not None
+    _expect_places(path.name, [known[name] for name in series], is_placed=is_placed)
     context = {
         "file": path.name,
-        "date": columns.date,
-        "city": columns.city,
-        "values": {column: list(series) for column, series in columns.values.items()},
+        "date": date,
+        "city": city,
+        "values": {column: list(names) for column, names in values.items()},
         "regions": regions,
         "region": hints.region,
-        "monthly": [name for name in names if known[name].period is Frequency.MONTHLY],
+        "monthly": [name for name in series if known[name].period is Frequency.MONTHLY],
     }
     media = "parquet" if ".parquet" in path.name.lower() else "csv"
-    call = Call(HISTORY_FILE, "file:", f"/{path.name}", names, media, context=context)
-    return HistorySheet(path, call, columns.ignored)
-
-
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """Columns of a file by what they are; ``values`` maps a column to its series."""
-
-    date: str
-    city: str | None
-    values: Mapping[str, tuple[str, ...]]
-    ignored: tuple[str, ...]
+    call = Call(HISTORY_FILE, "file:", f"/{path.name}", series, media, context=context)
+    return call, tuple(one for one in header if one not in {date, city, *values})
 
 
 def _columns(
     header: Sequence[str], name: str, hints: Hints, known: Mapping[str, Series]
-) -> _Columns:
+) -> tuple[str, str | None, dict[str, tuple[str, ...]]]:
+    """The column of dates, that of places if there is one, and the series of each value column."""
     date = _column(header, hints.columns.get("date"), DATES)
     if date is None:
         raise DataError(f"{name}: has no column of dates among {', '.join(header)}.")
@@ -170,8 +154,7 @@ def _columns(
     values = _values(left, name, hints, known)
     if not values:
         raise DataError(f"{name}: none of its columns is a known series: {', '.join(left)}.")
-    ignored = tuple(column for column in left if column not in values)
-    return _Columns(date, city, values, ignored)
+    return date, city, values
 
 
 def _column(header: Sequence[str], told: str | None, names: Sequence[str]) -> str | None:
@@ -222,25 +205,13 @@ def _by_file(name: str, own: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     return own[max(fitting, key=len)] if fitting else ()
 
 
-def _expect_places(
-    name: str,
-    columns: _Columns,
-    names: Sequence[str],
-    *,
-    known: Mapping[str, Series],
-    regions: Mapping[str, str],
-    hints: Hints,
-) -> None:
+def _expect_places(name: str, series: Sequence[Series], *, is_placed: bool) -> None:
     """Weather is of a city, everything else here of the country or a state that is named."""
-    regional = [one for one in names if known[one].table in REGIONAL]
-    if columns.city is not None and not regions:
-        raise DataError(f"{name}: no place of its column '{columns.city}' is in SITES or STATES.")
-    placed = columns.city is not None or hints.region is not None
-    if regional and not placed:
-        raise DataError(f"{name}: {regional[0]} of which place? Write --region NAME.")
-    if placed and len(regional) < len(names):
-        national = [one for one in names if one not in regional]
-        raise DataError(f"{name}: {national[0]} is of the whole country, but the file has places.")
+    for one in series:
+        if one.table in REGIONAL and not is_placed:
+            raise DataError(f"{name}: {one.name} of which place? Write --region NAME.")
+        if one.table not in REGIONAL and is_placed:
+            raise DataError(f"{name}: {one.name} is of the whole country, but the file has places.")
 
 
 def region_names(config: Settings) -> dict[str, str]:

@@ -13,14 +13,12 @@ from pipelines.intake.request import day_of_run
 from pipelines.intake.text import read_bytes
 from pipelines.outside.domain_sources import DOMAINS
 from pipelines.outside.etl import EtlResult, catch_up, finish, hold_domain, workspace
-from pipelines.outside.history_columns import Hints, HistorySheet, import_hints, listed, understand
+from pipelines.outside.history_columns import Hints, import_hints, listed, understand
 from pipelines.outside.history_file import HistoryFile
 from pipelines.outside.raw_store import RawStore
 from pipelines.outside.report import Reporter, remarks, table_lines
-from pipelines.sources.base import SourceError
+from pipelines.sources.base import Call, SourceError
 from pipelines.sources.exchange import Fetched
-
-COMMAND = "import_history"
 
 
 def run_import(
@@ -37,56 +35,58 @@ def run_import(
     hints = import_hints(columns, series, region, config)
     files = listed(paths)
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    with logging_to(config.log_dir, COMMAND, run_id):
-        day = day_of_run(config)
-        kept, said = _kept(files, hints, config, day)
-        if not kept:
-            return EtlResult((), tuple(said), error=DataError(_nothing(files)))
+    with logging_to(config.log_dir, "import_history", run_id):
+        names, said = _keep_files(files, hints, config)
+        if not names:
+            error = DataError(
+                f"none of {len(files)} files could be imported, see above. Name columns and "
+                "series: --column NAME=FILE_NAME, --series NAME, --region NAME."
+            )
+            return EtlResult((), tuple(said), error=error)
         lines: list[str] = []
         for name in DOMAINS:
-            names = [one for file in kept for one in file.call.series]
             written, warned = _written(name, names, config)
             lines += written
             said += warned
     return EtlResult(tuple(lines), tuple(said))
 
 
-def _kept(
-    files: Sequence[Path], hints: Hints, config: Settings, day: date
-) -> tuple[list[HistorySheet], list[str]]:
-    """Files in the raw store, and what was left alone and why."""
-    raw = config.data_dir / "raw"
+def _keep_files(
+    files: Sequence[Path], hints: Hints, config: Settings
+) -> tuple[list[str], list[str]]:
+    """Put files into the raw store; their series, and what was left alone and why."""
+    raw, day = config.data_dir / "raw", day_of_run(config)
     raw.mkdir(parents=True, exist_ok=True)
-    kept, said = [], []
+    names: list[str] = []
+    said: list[str] = []
     with tempfile.TemporaryDirectory(dir=raw, prefix=".importing-") as scratch:
         for path in files:
             try:
-                file = understand(path, hints, config)
-                said += [f"{path.name}: {note}" for note in _keep(file, raw, Path(scratch), day)]
+                call, ignored = understand(path, hints, config)
+                notes = _keep(path, call, RawStore(raw), Path(scratch, "body"), day)
             except DataError as error:  # one that cannot be used leaves the others alone
                 said.append(f"left alone: {error}")
                 continue
-            kept.append(file)
-            if file.ignored:
-                said.append(f"{path.name}: nothing is read from {', '.join(file.ignored)}.")
-    return kept, said
+            names += call.series
+            said += [f"{path.name}: {note}" for note in notes]
+            if ignored:
+                said.append(f"{path.name}: nothing is read from {', '.join(ignored)}.")
+    return names, said
 
 
-def _keep(file: HistorySheet, raw: Path, scratch: Path, day: date) -> tuple[str, ...]:
+def _keep(path: Path, call: Call, store: RawStore, body: Path, day: date) -> tuple[str, ...]:
     """Put a file into the raw store once it can be read; what was left out of it."""
-    content = read_bytes(file.path)  # unpacked: the store packs by itself
-    body = scratch / "body"
+    content = read_bytes(path)  # unpacked: the store packs by itself
     body.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
     fetched = Fetched("data", 200, body, "", None, None, sha256, len(content))
-    store = RawStore(raw)
-    answer = store.keep(file.call, fetched, day)
+    answer = store.keep(call, fetched, day)
     try:
-        parsed = HistoryFile(base="").parse(file.call, answer)
+        parsed = HistoryFile(base="").parse(call, answer)
     except SourceError as error:
-        store.log(file.call, fetched, day, reason=str(error))
+        store.log(call, fetched, day, reason=str(error))
         raise
-    store.log(file.call, fetched, day)
+    store.log(call, fetched, day)
     return parsed.notes
 
 
@@ -103,10 +103,3 @@ def _written(name: str, names: Sequence[str], config: Settings) -> tuple[list[st
         finish(space, raw, rows)
     said += [*lost, *(line for line in remarks(rows) if "differ" in line)]
     return [f"{name}:", *table_lines(rows, own, space.day)], said
-
-
-def _nothing(files: Sequence[Path]) -> str:
-    return (
-        f"none of {len(files)} files could be imported, see above. Name columns and series: "
-        "--column NAME=FILE_NAME, --series NAME, --region NAME."
-    )

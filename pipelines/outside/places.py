@@ -1,24 +1,22 @@
 """Places and symbols out of the settings: checked before anything is asked."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ml.errors import ConfigError, first_few
-from ml.settings import Settings
+from ml.settings import STATES, Settings
 
-STATES = frozenset(
-    {
-        "AC", "AL", "AM", "AP", "BA", "CE", "DF", "ES", "GO", "MA", "MG", "MS", "MT", "PA",
-        "PB", "PE", "PI", "PR", "RJ", "RN", "RO", "RR", "RS", "SC", "SE", "SP", "TO",
-    }
-)  # fmt: skip
-_NAME = re.compile(r"[a-z0-9_]+_([a-z]{2})")
-_STATIONS = re.compile(r"[A-Z]\d{3}(\+[A-Z]\d{3})*")
-_SYMBOL = re.compile(r"[\w.^=/-]+", re.ASCII)
+_DEGREES = r"\s*([-+]?\d*\.?\d+)\s*"
+_SITE = re.compile(
+    rf"([a-z0-9_]+_(?:{'|'.join(STATES)}))\s*:{_DEGREES}:{_DEGREES}:"
+    r"\s*([A-Z]\d{3}(?:\+[A-Z]\d{3})*)"
+)
+_SYMBOL = re.compile(r"([\w.^=/-]+?)\s*=\s*([\w.^=/-]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class ClimateSite:
     """A city whose weather is collected.
 
     Attributes:
@@ -34,7 +32,7 @@ class Site:
     stations: str
 
 
-def sites(settings: Settings) -> tuple[Site, ...]:
+def sites(settings: Settings) -> tuple[ClimateSite, ...]:
     """The cities of ``SITES``.
 
     Raises:
@@ -53,7 +51,7 @@ def states(settings: Settings) -> tuple[str, ...]:
     """
     found = tuple(part.upper() for part in _parts(settings.states))
     _refuse_bad_list("STATES", found, "BA,PE")
-    unknown = [state for state in found if state not in STATES]
+    unknown = [state for state in found if state.lower() not in STATES]
     if unknown:
         raise ConfigError(
             f"settings: STATES: {len(unknown)} of {len(found)} are no Brazilian states: "
@@ -68,47 +66,35 @@ def symbols(settings: Settings) -> dict[str, str]:
     Raises:
         ConfigError: None, one twice, or one that is not ``series=symbol``.
     """
-    pairs = [part.partition("=") for part in _parts(settings.symbols)]
-    bad = ["".join(pair) for pair in pairs if not (_fits(pair[0]) and _fits(pair[2]))]
+    parts = _parts(settings.symbols)
+    pairs = {part: _SYMBOL.fullmatch(part) for part in parts}
+    bad = [part for part, pair in pairs.items() if pair is None]
     if bad:
         raise ConfigError(
-            f"settings: SYMBOLS: {len(bad)} of {len(pairs)} cannot be read: {first_few(bad)}. "
+            f"settings: SYMBOLS: {len(bad)} of {len(parts)} cannot be read: {first_few(bad)}. "
             "Write series=symbol, for example PETR4=PETR4.SA."
         )
-    _refuse_bad_list("SYMBOLS", [name for name, _, _ in pairs], "PETR4=PETR4.SA")
-    return {name.strip(): symbol.strip() for name, _, symbol in pairs}
+    found = [(pair[1], pair[2]) for part in parts if (pair := pairs[part])]
+    _refuse_bad_list("SYMBOLS", [name for name, _ in found], "PETR4=PETR4.SA")
+    return dict(found)
 
 
 def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _fits(text: str) -> bool:
-    return _SYMBOL.fullmatch(text.strip()) is not None
+def _site(text: str) -> ClimateSite:
+    parts = _SITE.fullmatch(text)
+    if parts is None or abs(float(parts[2])) > 90 or abs(float(parts[3])) > 180:
+        raise ConfigError(
+            f"settings: SITES: '{text}' cannot be read. Write name:latitude:longitude:stations, "
+            "the name in small letters with the state at its end: "
+            "salvador_ba:-12.97:-38.51:A401+A456."
+        )
+    return ClimateSite(parts[1], float(parts[2]), float(parts[3]), parts[4])
 
 
-def _site(text: str) -> Site:
-    parts = [part.strip() for part in text.split(":")]
-    try:
-        name, latitude, longitude, stations = parts
-        site = Site(name, float(latitude), float(longitude), stations)
-    except ValueError:
-        raise _bad_site(text) from None
-    state = _NAME.fullmatch(name)
-    on_earth = abs(site.latitude) <= 90 and abs(site.longitude) <= 180  # false for nan
-    if not (on_earth and state and state[1].upper() in STATES and _STATIONS.fullmatch(stations)):
-        raise _bad_site(text)
-    return site
-
-
-def _bad_site(text: str) -> ConfigError:
-    return ConfigError(
-        f"settings: SITES: '{text}' cannot be read. Write name:latitude:longitude:stations, the "
-        "name in small letters with the state at its end: salvador_ba:-12.97:-38.51:A401+A456."
-    )
-
-
-def _refuse_bad_list(setting: str, names: list[str] | tuple[str, ...], example: str) -> None:
+def _refuse_bad_list(setting: str, names: Sequence[str], example: str) -> None:
     if not names:
         raise ConfigError(f"settings: {setting} names nothing. Write for example {example}.")
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -61,8 +61,8 @@ def understood(desk, files):
     def values(of, name, header, **hints):
         path = files(name, f"date,{header}\n2026-01-02,1\n")
         (region,) = (place for place, names in PLACES.items() if of in names)
-        found = understand(path, Hints(region=region, **hints), settings())
-        (series,) = found.call.context["values"].values()
+        call, _ = understand(path, Hints(region=region, **hints), settings())
+        (series,) = call.context["values"].values()
         return series
 
     return values
