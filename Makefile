@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help setup setup-spark results test test-all lint types check bench-accuracy clean
+.PHONY: help setup setup-spark results test test-all lint types check docs bench-accuracy bench-start clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,9 +29,13 @@ test: setup  ## Run the quick tests
 test-all: setup  ## Run every test, the slow ones included
 	$(BIN)/python -m pytest -q -m ""
 
-lint: setup  ## Check style
+lint: setup  ## Check style, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+docs: setup  ## Write into docs/ what the pages say of the code: options, settings, columns, lists
+	PYTHONPATH=. $(BIN)/python docs/generate.py
 
 types: setup  ## Check types
 	$(BIN)/mypy
@@ -40,6 +44,9 @@ check: lint types test  ## Lint, types and quick tests
 
 bench-accuracy: setup .venv-peers/ready  ## Score this job and its peers on the same series (DATA=folder, OPTIONS="--items 300")
 	PYTHONPATH=. $(BIN)/python -m benchmarks.accuracy $(if $(DATA),--data $(DATA)) $(OPTIONS)
+
+bench-start: setup  ## Time how soon every command answers --help
+	PYTHONPATH=. $(BIN)/python -m benchmarks.command_start
 
 .venv-peers/ready: requirements_peers.txt
 	$(PYTHON) -m venv .venv-peers

@@ -13,13 +13,13 @@ def flag(name: str, text: str, panel: str = ACTIONS) -> Any:
     return typer.Option(name, help=text, rich_help_panel=panel)
 
 
-def value(name: str, text: str, panel: str = ACTIONS, **more: Any) -> Any:
+def value(name: str, text: str, panel: str = LIMITS, **more: Any) -> Any:
     """An option with a value."""
     return typer.Option(name, help=text, rich_help_panel=panel, **more)
 
 
 Version = Annotated[
-    str | None, typer.Argument(help="With --verify: the version; the newest without it.")
+    str | None, typer.Argument(help="The version to verify; the newest without it.")
 ]
 To = Annotated[
     Path | None, value("--to", "A folder instead of the S3 store.", WHERE, metavar="FOLDER")
@@ -32,20 +32,20 @@ ToSeq = Annotated[
     int | None,
     value(
         "--to-seq",
-        "With --rollback: the number in --list.",
+        "Number of the record to roll back to.",
         min=1,
         show_default="the version before",
     ),
 ]
-Keep = Annotated[int, value("--keep", "With --gc: last versions kept.", min=1)]
-Days = Annotated[float, value("--days", "With --gc: days that any version is kept.", min=0)]
-Grace = Annotated[float, value("--grace", "With --gc: hours from mark to removal.", min=0)]
-Pin = Annotated[list[str] | None, value("--pin", "With --gc: a version to keep. Repeatable.")]
+Keep = Annotated[int, value("--keep", "So many last versions are kept by gc.", min=1)]
+Days = Annotated[float, value("--days", "Days for which gc keeps any version.", min=0)]
+Grace = Annotated[float, value("--grace", "Hours from the mark of gc to the removal.", min=0)]
+Pin = Annotated[list[str] | None, value("--pin", "A version that gc keeps. Repeatable.")]
 DryRun = Annotated[bool, flag("--dry-run", "Only say what would be published or removed.", LIMITS)]
 Force = Annotated[bool, flag("--force", "Publish although a later day is published.", LIMITS)]
 ExpectParent = Annotated[
     int | None,
-    value("--expect-parent", "Publish only if this record is the newest.", LIMITS, min=0),
+    value("--expect-parent", "Publish only if this record is the newest.", min=0),
 ]
 SingleWriter = Annotated[
     bool,

@@ -1,0 +1,162 @@
+"""The table of contents: every command behind one name. Usage: previsor --help."""
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+
+import typer
+
+from ml.cli import HELP, exit_on_error
+from pipelines.publish import options
+
+# Each line names the module whose ``app`` is the command: a door, not a second implementation.
+DOORS = {
+    "run": "scripts.generate_ml_results",
+    "train prophet": "ml.train_prophet",
+    "train arima": "ml.train_arima",
+    "train lstm": "ml.train_lstm",
+    "train ensemble": "ml.train_ensemble",
+    "forecast": "ml.generate_forecasts",
+    "explain": "ml.generate_forecasts:explain_app",
+    "etl demand": "pipelines.demand_etl",
+    "etl climate": "pipelines.climate_etl",
+    "etl economic": "pipelines.economic_etl",
+    "etl anatel_5g": "pipelines.anatel_5g_etl",
+    "etl prices": "pipelines.price_etl",
+    "etl features": "pipelines.feature_calculation_etl",
+    "etl import": "pipelines.import_history",
+    "night": "scripts.auto_update_ml_results",
+}
+GROUPS = {
+    "train": "Train one family of models on DATA_DIR/processed.",
+    "etl": "Read your files, or collect outside data, into DATA_DIR/processed.",
+}
+MAKE, STORE = "Make results", "Publish, and look after what is published"
+
+app = typer.Typer(context_settings=HELP, no_args_is_help=True)
+
+
+@app.callback()
+def _describe() -> None:
+    """Forecast the demand for spare parts, recommend orders, and publish both whole or not at all.
+
+    Start with `previsor run`. Each command answers --help.
+    """
+
+
+def _add_doors() -> None:
+    """Give every door its name; the modules hold options only and load nothing heavy."""
+    groups = {name: typer.Typer(help=text, no_args_is_help=True) for name, text in GROUPS.items()}
+    for name, group in groups.items():
+        app.add_typer(group, name=name, rich_help_panel=MAKE)
+    for path, place in DOORS.items():
+        group_name, _, name = path.rpartition(" ")
+        module, _, attribute = place.partition(":")
+        command = getattr(import_module(module), attribute or "app").registered_commands[0]
+        add = groups[group_name] if group_name else app
+        panel = None if group_name else MAKE
+        add.command(name, help=command.help, context_settings=HELP, rich_help_panel=panel)(
+            command.callback
+        )
+
+
+_add_doors()
+
+
+def _store_command(work: Callable[..., None]) -> Callable[..., None]:
+    """A command on the published versions, with the errors of the command line."""
+    return app.command(work.__name__, context_settings=HELP, rich_help_panel=STORE)(
+        exit_on_error()(work)
+    )
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+@_store_command
+def publish(
+    to: options.To = None,
+    results: options.Results = None,
+    dry_run: options.DryRun = False,
+    force: options.Force = False,
+    expect_parent: options.ExpectParent = None,
+    single_writer: options.SingleWriter = False,
+) -> None:
+    """Publish the newest whole version to the S3 store of the settings, or to a folder."""
+    from pipelines.publish import deploy
+
+    place = deploy.Place(to, results, single_writer=single_writer)
+    _print(deploy.publish_newest(place, force=force, expect_parent=expect_parent, dry_run=dry_run))
+
+
+@_store_command
+def versions(to: options.To = None, results: options.Results = None) -> None:
+    """Show the log of what is published, newest first."""
+    from pipelines.publish import deploy
+
+    _print(deploy.list_log(deploy.Place(to, results)))
+
+
+@_store_command
+def verify(
+    version: options.Version = None, to: options.To = None, results: options.Results = None
+) -> None:
+    """Read a published version back and compare every byte with what was committed."""
+    from pipelines.publish import deploy
+
+    _print(deploy.verify_version(deploy.Place(to, results), version))
+
+
+@_store_command
+def rollback(
+    to_seq: options.ToSeq = None, to: options.To = None, results: options.Results = None
+) -> None:
+    """Make an earlier version the newest again; no data is moved."""
+    from pipelines.publish import deploy
+
+    _print(deploy.roll_back_version(deploy.Place(to, results), to_seq))
+
+
+@_store_command
+def gc(
+    keep: options.Keep = 30,
+    days: options.Days = 7.0,
+    grace: options.Grace = 24.0,
+    pin: options.Pin = None,
+    dry_run: options.DryRun = False,
+    to: options.To = None,
+    results: options.Results = None,
+) -> None:
+    """Mark versions that nobody needs, and remove those that were marked a grace ago."""
+    from pipelines.publish import deploy
+
+    place = deploy.Place(to, results)
+    _print(
+        deploy.collect(place, keep=keep, days=days, grace=grace, pins=pin or (), dry_run=dry_run)
+    )
+
+
+@_store_command
+def doctor(to: options.To = None, results: options.Results = None) -> None:
+    """Look the whole store over: conditions, log, pointer, versions, rights of the key."""
+    from pipelines.publish import deploy
+
+    _print(deploy.examine_store(deploy.Place(to, results)))
+
+
+@_store_command
+def policies() -> None:
+    """Print the policies of the three keys of an S3 bucket."""
+    from pipelines.publish import deploy
+
+    _print(deploy.print_policies())
+
+
+def main() -> None:
+    """Console command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
