@@ -1,4 +1,4 @@
-"""The README's recipes for reading from a store, run on a real server with the reader's key."""
+"""The recipes of docs/publishing.md, run on a real server with the reader's key."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from pipelines.publish.publishing import newest_local, publish
 from pipelines.publish.s3_store import S3Store
 from pipelines.publish.s3_target import S3Target
 from tests.pipelines.publish.servers import REGION, add_user
-from tests.test_readme import block, write_version
+from tests.test_docs import block, write_version
 
 BUCKET, PREFIX = "recipes", "team/a"
 READER, SECRET = "recipes-reader", "a-secret-of-twenty-characters"
@@ -53,7 +53,7 @@ def recipe(published, monkeypatch, tmp_path):
     def run(name):
         text = changed(block(f"store: {name}"), published)
         names = {}
-        exec(compile(text, f"README.md, store: {name}", "exec"), names)
+        exec(compile(text, f"store: {name}", "exec"), names)
         return names
 
     yield run
