@@ -1,9 +1,8 @@
 """Alpha Vantage: the last hundred sessions of a quoted price, to top up and to cross-check."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from pydantic import SecretStr
 
@@ -12,6 +11,7 @@ from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SourceEr
 from pipelines.sources.checks import read_rows, screen
 
 SERIES = "Time Series (Daily)"
+MESSAGES = ("Error Message", "Note", "Information")
 REFUSALS = (
     ("per second", "too many requests at once"),  # first: it names the day's quota as well
     ("sparingly", "too many requests at once"),
@@ -64,7 +64,11 @@ class AlphaVantage(Adapter):
                 series.
         """
         found = read_json(call, answer)
-        _expect_series(call, found)
+        if not isinstance(found, dict) or not found:
+            raise refusal(call, "an empty object")
+        for text in (str(found[key]) for key in MESSAGES if key in found):
+            meaning = next(means for words, means in REFUSALS if words in text.lower())
+            raise refusal(call, f"{meaning}: {quote(call, text)}")
         about, bars = take_fields(call, found, "Meta Data", SERIES)
         (symbol,) = take_fields(call, about, "2. Symbol")
         if str(symbol).upper() != _symbol(call.context["code"]).upper():
@@ -82,13 +86,3 @@ class AlphaVantage(Adapter):
 def _symbol(code: str) -> str:
     """The same symbol here: São Paulo is ``.SAO``, not ``.SA``."""
     return f"{code}O" if code.endswith(".SA") else code
-
-
-def _expect_series(call: Call, found: Any) -> None:
-    if not isinstance(found, Mapping) or not found:
-        raise refusal(call, "an empty object")
-    for key in ("Error Message", "Note", "Information"):
-        if key in found:
-            text = str(found[key])
-            meaning = next(means for words, means in REFUSALS if words in text.lower())
-            raise refusal(call, f"{meaning}: {quote(call, text)}")

@@ -92,7 +92,13 @@ class AnatelAccesses(Adapter):
         if not rows:
             raise refusal(call, f"no rows of {', '.join(call.context['states'])}")
         notes = [f"{count} {what}" for what, count in faults.items() if count]
-        return screen(call, answer, rows, [*notes, *_gaps(call, sums)])
+        seen = {month for _, month in sums}
+        notes += [
+            f"{state}: no rows in {lacking} of {len(seen)} months"
+            for state in call.context["states"]
+            if (lacking := len(seen - {month for of, month in sums if of == state}))
+        ]
+        return screen(call, answer, rows, notes)
 
 
 def _members(call: Call, archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[date, date]]]:
@@ -151,20 +157,6 @@ def _rows(call: Call, sums: Sums) -> Iterator[Row]:
         values = {"fiveg_accesses": fiveg, "mobile_accesses": sum(generations.values())}
         for series in call.context["series"]:
             yield series, state, month, float(values[series]), month == newest
-
-
-def _gaps(call: Call, sums: Sums) -> list[str]:
-    """States that lack months which another has."""
-    months = {month for _, month in sums}
-    lacking = {
-        state: len(months - {month for of, month in sums if of == state})
-        for state in call.context["states"]
-    }
-    return [
-        f"{state}: no rows in {count} of {len(months)} months"
-        for state, count in lacking.items()
-        if count
-    ]
 
 
 def sum_accesses(

@@ -116,7 +116,10 @@ class Inmet(Adapter):
         notes: list[str] = []
         before = 0
         with open_zip(call, answer) as archive:
-            members = _members(archive)
+            members: dict[str, list[str]] = {}  # files of each station, in whatever folder
+            for name in archive.namelist():
+                if found := _STATION.search(name):
+                    members.setdefault(found[1].upper(), []).append(name)
             codes = [code for site in call.context["sites"] for code in site["stations"]]
             if not set(codes) & set(members):
                 total = len(archive.namelist())
@@ -134,15 +137,6 @@ class Inmet(Adapter):
 
 def _stations(city: Wanted) -> list[str]:
     return [code.strip().upper() for code in city.code.split("+") if code.strip()]
-
-
-def _members(archive: zipfile.ZipFile) -> dict[str, list[str]]:
-    """Files of each station code, in whatever folder."""
-    members: dict[str, list[str]] = {}
-    for name in archive.namelist():
-        if found := _STATION.search(name):
-            members.setdefault(found[1].upper(), []).append(name)
-    return members
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +227,12 @@ def _read_station(
         by_day.setdefault(hour.astimezone(zone).date(), []).append(values)
     before = sum(len(of) for day, of in by_day.items() if day.year != year)
     days = {day: of for day, of in by_day.items() if day.year == year}
-    values_of = {name: dict(_of_days(days, at, MEASURES[name])) for at, name in enumerate(series)}
+    values_of: dict[str, dict[date, float]] = {name: {} for name in series}
+    for at, name in enumerate(series):
+        for day, of in days.items():
+            valid = [value for values in of if (value := values[at]) is not None]
+            if len(valid) >= MIN_HOURS:
+                values_of[name][day] = MEASURES[name].of_day(valid)
     notes = tuple(f"{count} {what}" for what, count in faults.items())
     return StationYear(values_of, frozenset(days), before, notes)
 
@@ -264,22 +263,16 @@ def _hours(
     for row in rows:
         if not "".join(row).strip():
             continue
-        hour = _hour(row)
+        found = _HOUR.fullmatch(";".join(row[:2]))  # 2023/01/01;0000 UTC or 2018-01-01;00:00
+        try:
+            digits = "".join(found.groups()) if found else ""
+            hour = datetime.strptime(digits, "%Y%m%d%H").replace(tzinfo=UTC)
+        except ValueError:
+            hour = None
         if hour is None or len(row) <= max(positions.values()):
             faults["lines cannot be read"] += 1
             continue
         yield hour, tuple(_value(row[at], name, faults) for name, at in positions.items())
-
-
-def _hour(row: Sequence[str]) -> datetime | None:
-    """The hour of a line, from ``2023/01/01;0000 UTC`` or ``2018-01-01;00:00``."""
-    found = _HOUR.fullmatch(";".join(row[:2]))
-    if not found:
-        return None
-    try:
-        return datetime.strptime("".join(found.groups()), "%Y%m%d%H").replace(tzinfo=UTC)
-    except ValueError:
-        return None
 
 
 def _value(cell: str, series: str, faults: Counter[str]) -> float | None:
@@ -299,12 +292,3 @@ def _value(cell: str, series: str, faults: Counter[str]) -> float | None:
         faults["values of an hour cannot be"] += 1
         return None
     return value
-
-
-def _of_days(
-    days: Mapping[date, Sequence[Hour]], at: int, measure: Measure
-) -> Iterator[tuple[date, float]]:
-    for day, hours in days.items():
-        valid = [value for values in hours if (value := values[at]) is not None]
-        if len(valid) >= MIN_HOURS:
-            yield day, measure.of_day(valid)

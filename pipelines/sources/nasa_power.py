@@ -69,8 +69,12 @@ class NasaPower(Adapter):
                 unit, or no value at all.
         """
         body = read_json(call, answer)
-        if isinstance(body, dict) and "properties" not in body:
-            _refuse_messages(call, body)
+        found = body if isinstance(body, dict) and "properties" not in body else {}
+        for name in ("messages", "detail", "message", "errors"):
+            if message := found.get(name):
+                first = message[0] if isinstance(message, list) else message
+                text = first.get("msg", first) if isinstance(first, dict) else first
+                raise refusal(call, f"no data but a message: {quote(call, str(text))}")
         header, properties = take_fields(call, body, "header", "properties")
         (fill,) = take_fields(call, header, "fill_value")
         (parameter,) = take_fields(call, properties, "parameter")
@@ -80,15 +84,6 @@ class NasaPower(Adapter):
         }
         factors = {"wind_max_kmh": KMH_PER_MS}
         return read_city(call, answer, columns, missing=(*FILLS, fill), factors=factors)
-
-
-def _refuse_messages(call: Call, body: dict[str, Any]) -> None:
-    """Raise what an answer without data says about it, if it does."""
-    for name in ("messages", "detail", "message", "errors"):
-        if message := body.get(name):
-            first = message[0] if isinstance(message, list) else message
-            text = first.get("msg", str(first)) if isinstance(first, dict) else str(first)
-            raise refusal(call, f"no data but a message: {quote(call, text)}")
 
 
 def _column(call: Call, parameter: Any, described: Any, series: str) -> Column:

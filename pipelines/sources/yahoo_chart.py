@@ -5,7 +5,7 @@ after old ones makes a jump that never was. Closes and dividends do not change: 
 adjusted series makes it out of them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
@@ -48,21 +48,32 @@ class YahooChart(Adapter):
         """
         chart = _chart(call, read_json(call, answer))
         (meta,) = take_fields(call, chart, "meta")
-        zone = _zone(call, meta)
-        day = partial(_local_day, zone=zone)
+        (name,) = take_fields(call, meta, "exchangeTimezoneName")
+        try:
+            day = partial(_local_day, zone=ZoneInfo(name))
+        except (ZoneInfoNotFoundError, TypeError, ValueError):
+            raise refusal(call, f"a time zone that is not known: {name}") from None
         bars, notes = read_rows(call, _closes(call, chart), day=day, preliminary_from=answer.day)
         expect_rows(call, bars, "no bars of {days} business days")
-        closed, running = _without_running(bars, meta, zone)
-        events, left_out = _events(call, chart, zone)
-        return screen(call, answer, [*closed, *events], (*notes, *running, *left_out))
+        running = _running_day(meta, day)
+        over = [bar for bar in bars if bar[2] != running]
+        if left := len(bars) - len(over):
+            notes = (*notes, f"{left} of {len(bars)} bars are of the running session")
+        events, left_out = _events(call, _object(chart.get("events")), day)
+        return screen(call, answer, [*over, *events], (*notes, *left_out))
 
 
 def _epoch(day: date) -> int:
     return int(datetime.combine(day, time(), UTC).timestamp())
 
 
+def _object(value: object) -> Mapping[str, Any]:
+    """A JSON object; anything else has no fields."""
+    return value if isinstance(value, dict) else {}
+
+
 def _chart(call: Call, found: Any) -> Mapping[str, Any]:
-    """The one result of an answer."""
+    """The one result of an answer, once it is of the symbol asked for."""
     roots = _object(found)
     result, error = take_fields(call, roots.get("chart", roots.get("finance")), "result", "error")
     if error:
@@ -70,25 +81,12 @@ def _chart(call: Call, found: Any) -> Mapping[str, Any]:
         raise refusal(call, f"the service says {code}: {description}")
     if len(expect_list(call, result, "'result'")) != 1 or not isinstance(result[0], dict):
         raise refusal(call, f"{len(result)} results, expected one")
-    _expect_symbol(call, result[0])
-    return result[0]
-
-
-def _expect_symbol(call: Call, chart: Mapping[str, Any]) -> None:
-    symbol, currency = take_fields(call, chart.get("meta"), "symbol", "currency")
-    code = call.context["code"]
-    if symbol != code:
+    symbol, currency = take_fields(call, result[0].get("meta"), "symbol", "currency")
+    if symbol != call.context["code"]:
         raise refusal(call, f"bars of another symbol: {symbol}")
-    if code.endswith(".SA") and currency != "BRL":
+    if symbol.endswith(".SA") and currency != "BRL":
         raise refusal(call, f"prices in {currency}, expected BRL")
-
-
-def _zone(call: Call, meta: Mapping[str, Any]) -> ZoneInfo:
-    (name,) = take_fields(call, meta, "exchangeTimezoneName")
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, TypeError, ValueError):
-        raise refusal(call, f"a time zone that is not known: {name}") from None
+    return result[0]
 
 
 def _local_day(stamp: object, zone: ZoneInfo) -> date:
@@ -97,57 +95,45 @@ def _local_day(stamp: object, zone: ZoneInfo) -> date:
 
 
 def _closes(call: Call, chart: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    stamps = chart.get("timestamp") or []
-    (quotes,) = take_fields(call, take_fields(call, chart, "indicators")[0], "quote")
-    closes = _object(next(iter(expect_list(call, quotes, "'quote'")), None)).get("close") or []
-    expect_list(call, stamps, "'timestamp'")
-    expect_list(call, closes, "'close'")
+    """Time and close of each session."""
+    (indicators,) = take_fields(call, chart, "indicators")
+    (quotes,) = take_fields(call, indicators, "quote")
+    first = next(iter(expect_list(call, quotes, "'quote'")), None)
+    stamps = expect_list(call, chart.get("timestamp") or [], "'timestamp'")
+    closes = expect_list(call, _object(first).get("close") or [], "'close'")
     if len(stamps) != len(closes):
         raise refusal(call, f"{len(closes)} closes for {len(stamps)} sessions")
     return zip(stamps, closes, strict=True)
 
 
-def _without_running(bars: Sequence[Row], meta: Mapping[str, Any], zone: ZoneInfo) -> Screened:
-    """The bars of sessions that are over: the last trade is no earlier than the session's end."""
+def _running_day(meta: Mapping[str, Any], day: Callable[[Any], date]) -> date | None:
+    """The day of a session that is not over: its last trade is earlier than its end."""
     regular = _object(_object(meta.get("currentTradingPeriod")).get("regular"))
     try:
         now, end = to_number(meta.get("regularMarketTime")), to_number(regular.get("end"))
-        today = _local_day(now, zone)
+        return day(now) if now < end else None
     except (ValueError, TypeError, OverflowError):
-        return list(bars), ()  # nothing is said of a session
-    if now >= end:
-        return list(bars), ()
-    over = [row for row in bars if row[2] != today]
-    left = len(bars) - len(over)
-    return over, ((f"{left} of {len(bars)} bars are of the running session",) if left else ())
+        return None  # nothing is said of a session
 
 
-def _events(call: Call, chart: Mapping[str, Any], zone: ZoneInfo) -> Screened:
+def _events(call: Call, events: Mapping[str, Any], day: Callable[[Any], date]) -> Screened:
     """Dividends and splits, on the first day without the right to them."""
-    paid = [take_fields(call, one, "date", "amount") for one in _each(chart, "dividends")]
+    dividends, splits, gains = (
+        _object(events.get(kind)).values() for kind in ("dividends", "splits", "capitalGains")
+    )
+    paid = [take_fields(call, one, "date", "amount") for one in dividends]
     names = ("date", "numerator", "denominator")
-    splits = (take_fields(call, one, *names) for one in _each(chart, "splits"))
-    ratios = [(stamp, _ratio(new, old)) for stamp, new, old in splits]
+    parts = [take_fields(call, one, *names) for one in splits]
+    ratios = [(stamp, _ratio(new, old)) for stamp, new, old in parts]
     rows: list[Row] = []
     notes: list[str] = []
     for kind, pairs in (("dividend", paid), ("split", ratios)):
-        series = f"{call.context['series']}/{kind}"
-        day = partial(_local_day, zone=zone)
-        found, left_out = read_rows(call, pairs, day=day, series=series)
+        found, left_out = read_rows(call, pairs, day=day, series=f"{call.context['series']}/{kind}")
         rows += found
         notes += left_out
-    if gains := len(list(_each(chart, "capitalGains"))):
-        notes.append(f"{gains} capital gains are left out")
+    if gains:
+        notes.append(f"{len(gains)} capital gains are left out")
     return rows, tuple(notes)
-
-
-def _each(chart: Mapping[str, Any], kind: str) -> Iterator[Any]:
-    return iter(_object(_object(chart.get("events")).get(kind)).values())
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    """A JSON object; anything else has no fields."""
-    return value if isinstance(value, dict) else {}
 
 
 def _ratio(numerator: object, denominator: object) -> object:

@@ -251,9 +251,9 @@ def utc_midnight(day, *, later=0):
     return int(moment.timestamp())
 
 
-def answered(folder, body, *, day="2025-03-10", content_type="application/json"):
+def answered(folder, body, *, day="2025-03-10", media="json", content_type=""):
     """A stored answer of the day."""
-    path = folder / "body.json"
+    path = folder / f"body.{media}"
     path.write_bytes(body)
     return Answer(path, date.fromisoformat(day), content_type)
 
@@ -271,9 +271,9 @@ def values_of(parsed, series=None):
 
 
 def preliminary_days(parsed):
-    """ISO dates of the rows that are to be revised."""
+    """ISO dates of the rows that are to be revised, each once."""
     rows = parsed.rows.to_pylist()
-    return [f"{row['ref_date']:%Y-%m-%d}" for row in rows if row["preliminary"]]
+    return sorted({f"{row['ref_date']:%Y-%m-%d}" for row in rows if row["preliminary"]})
 
 
 def over_the_wire(source, call, client, *, day="2025-03-10"):

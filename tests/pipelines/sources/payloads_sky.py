@@ -5,17 +5,12 @@ import json
 import zipfile
 from datetime import date, datetime, timedelta
 
-from pipelines.sources.base import Answer, Wanted
+from pipelines.sources.base import Wanted
 
 HTML_CP1252 = (
     "<!DOCTYPE html><html><head><title>Agência Nacional de\nTelecomunicações</title></head>"
     "<body>Página não encontrada</body></html>"
 ).encode("cp1252")
-HTML = b"<!DOCTYPE html>\n<html><head><title>Em\nmanuten&ccedil;&atilde;o</title></head></html>"
-XHTML = (
-    b'<?xml version="1.0" encoding="pt-br"?>\n<html xmlns="http://www.w3.org/1999/xhtml"><head>'
-    b"<title>Requisi&ccedil;&atilde;o</title></head></html>"
-)
 INMET_ERROR = b'{"error":"Algo deu errado!!"}'
 OPEN_METEO_WRONG = b'{"reason":"Something went wrong.","error":true}'
 OPEN_METEO_RANGE = (
@@ -43,13 +38,6 @@ WEATHER = (
 )
 
 
-def stored(folder, body, *, day="2025-03-10", media="json", content_type=""):
-    """A stored answer of the day."""
-    path = folder / f"body.{media}"
-    path.write_bytes(body)
-    return Answer(path, date.fromisoformat(day), content_type)
-
-
 def wanted(series, region="salvador_ba", *, first="2025-03-01", last="2025-03-10", code=""):
     """A series of a city or a state that is asked for."""
     window = (date.fromisoformat(first), date.fromisoformat(last))
@@ -63,12 +51,6 @@ def values_of(parsed, series, region="salvador_ba"):
         for row in parsed.rows.to_pylist()
         if (row["series"], row["region"]) == (series, region)
     }
-
-
-def preliminary_days(parsed):
-    """ISO dates of the rows that are to be revised, each once."""
-    rows = parsed.rows.to_pylist()
-    return sorted({f"{row['ref_date']:%Y-%m-%d}" for row in rows if row["preliminary"]})
 
 
 def days(first, last):

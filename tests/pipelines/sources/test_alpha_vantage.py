@@ -11,7 +11,6 @@ from tests.pipelines.sources.payloads_money import (
     AV_NOTE,
     AV_PREMIUM,
     AV_QUOTA,
-    NO_JSON,
     alpha_vantage,
     answered,
     over_the_wire,
@@ -64,10 +63,6 @@ def test_without_a_key_it_is_not_asked():
         AlphaVantage("http://x", SecretStr("")).calls([wanted("PETR4", "PETR4.SA")])
 
 
-def test_a_window_that_starts_after_its_end_is_not_asked_for():
-    assert SOURCE.calls([wanted("PETR4", "PETR4.SA", first="2025-03-11")]) == ()
-
-
 def test_closes_are_texts_newest_first_and_come_out_sorted(tmp_path):
     found = parse(tmp_path, alpha_vantage({"2025-03-05": "35.4000", "2025-03-06": "35.8000"}))
     assert list(values_of(found).items()) == [("2025-03-05", 35.4), ("2025-03-06", 35.8)]
@@ -94,7 +89,6 @@ QUOTA = AV_QUOTA.format(key=KEY).encode()
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        *((body, cause) for cause, body in NO_JSON.items()),
         (QUOTA, "the quota of the day is used up, it starts again at midnight UTC: 'We have"),
         (AV_PREMIUM, "not part of the free service: 'Thank you"),
         (AV_BURST, "too many requests at once: 'Please consider"),
@@ -109,7 +103,6 @@ QUOTA = AV_QUOTA.format(key=KEY).encode()
         (alpha_vantage({"2025-03-05": "35400"}), r"outside \[0.01, 1000\]"),
         (alpha_vantage({"05/03/2025": "35.4"}), "1 of 1 values cannot be read"),
         (alpha_vantage({"2025-03-05": "1"}).replace(b"4. close", b"4. x"), "without 4. close"),
-        (alpha_vantage({"2025-03-05": "1"})[:-30], "JSON that breaks off"),
     ],
     ids=lambda x: x[:40] if isinstance(x, str) else "",
 )

@@ -6,20 +6,17 @@ import pytest
 from pipelines.sources import anatel_accesses
 from pipelines.sources.anatel_accesses import TARGET, AnatelAccesses
 from pipelines.sources.base import SourceError
-from pipelines.sources.client import Client, Validators
+from tests.pipelines.sources.payloads_money import answered, preliminary_days
 from tests.pipelines.sources.payloads_sky import (
     ACCESSES_HEADER,
     HTML_CP1252,
     accesses_file,
     accesses_row,
     accesses_zip,
-    preliminary_days,
-    stored,
     values_of,
     wanted,
     zipped,
 )
-from tests.pipelines.sources.replay import Replay, Reply
 
 SOURCE = AnatelAccesses("http://x")
 BOTH = ("fiveg_accesses", "mobile_accesses")
@@ -41,7 +38,7 @@ def calls(*states, series=BOTH, first="2025-01-01", last="2025-06-20"):
 
 def parse(tmp_path, body, *states, day="2025-06-20", **asked):
     (call,) = calls(*(states or ("BA",)), **asked)
-    return SOURCE.parse(call, stored(tmp_path, body, day=day, media="zip"))
+    return SOURCE.parse(call, answered(tmp_path, body, day=day, media="zip"))
 
 
 def test_everything_is_one_conditional_request_that_stays_the_same_for_half_a_year():
@@ -250,18 +247,3 @@ def test_what_is_no_data_is_one_line_with_source_series_and_cause(tmp_path, body
     ) as caught:
         parse(tmp_path, body)
     assert "\n" not in str(caught.value)
-
-
-def test_the_file_over_the_wire_is_fetched_once_and_then_unchanged(tmp_path):
-    reply = Reply(
-        body=GOOD, headers={"ETag": '"7"', "Content-Type": "application/x-zip-compressed"}
-    )
-    with Replay({TARGET: reply}) as server, Client(time_limit=20, scratch=tmp_path) as client:
-        source = AnatelAccesses(server.base)
-        (call,) = source.calls([wanted("fiveg_accesses", "BA", first="2025-01-01")])
-        fetched = client.fetch(call, pause=0)
-        again = client.fetch(call, pause=0, known=Validators(fetched.etag, fetched.last_modified))
-        answer = stored(tmp_path, fetched.body.read_bytes(), media="zip", day="2025-06-20")
-    assert again.outcome == "unchanged"
-    found = source.parse(call, answer)
-    assert values_of(found, "fiveg_accesses", "BA") == {"2025-01-01": 120, "2025-02-01": 130}

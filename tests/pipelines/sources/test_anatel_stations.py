@@ -6,6 +6,7 @@ import pytest
 from pipelines.sources.anatel_stations import EXPORT, PAGE, AnatelStations
 from pipelines.sources.base import SourceError
 from pipelines.sources.client import Client
+from tests.pipelines.sources.payloads_money import answered
 from tests.pipelines.sources.payloads_sky import (
     HTML_CP1252,
     STATIONS_HEADER,
@@ -15,7 +16,6 @@ from tests.pipelines.sources.payloads_sky import (
     stations_file,
     stations_path,
     stations_zip,
-    stored,
     values_of,
     wanted,
     zipped,
@@ -38,7 +38,7 @@ def calls(*states, **window):
 
 
 def step(tmp_path, call, body, *, day="2025-03-10"):
-    return SOURCE.parse(call, stored(tmp_path, body, day=day, media="body"))
+    return SOURCE.parse(call, answered(tmp_path, body, day=day, media="body"))
 
 
 def form_call(tmp_path, *states):
@@ -215,7 +215,7 @@ def test_page_form_and_file_are_one_session_over_the_wire(tmp_path):
         while queue:
             call = queue.pop(0)
             body = client.fetch(call, pause=0).body.read_bytes()
-            found = source.parse(call, stored(tmp_path, body, media="body"))
+            found = source.parse(call, answered(tmp_path, body, media="body"))
             queue += found.then
             counts |= {row["region"]: row["value"] for row in found.rows.to_pylist()}
     assert counts == {"BA": 3.0, "SP": 3.0}

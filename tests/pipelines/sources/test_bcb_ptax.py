@@ -3,16 +3,13 @@ import pytest
 from pipelines.sources.base import SourceError
 from pipelines.sources.bcb_ptax import BcbPtax
 from tests.pipelines.sources.payloads_money import (
-    NO_JSON,
     answered,
     as_json,
     bulletin,
-    over_the_wire,
     ptax,
     values_of,
     wanted,
 )
-from tests.pipelines.sources.replay import Reply
 
 SOURCE = BcbPtax("http://x")
 EMPTY = b'{"@odata.context":"https://x","value":[]}'
@@ -30,10 +27,6 @@ def test_the_request_has_months_first_quotes_and_dollar_signs_as_they_are():
         "(moeda=@moeda,dataInicial=@dataInicial,dataFinalCotacao=@dataFinalCotacao)"
         "?@moeda='USD'&@dataInicial='01-02-2015'&@dataFinalCotacao='11-11-2025'&$format=json"
     )
-
-
-def test_a_window_that_starts_after_its_end_is_not_asked_for():
-    assert SOURCE.calls([wanted("usd_brl", "USD", first="2025-03-11")]) == ()
 
 
 def test_of_five_bulletins_a_day_the_closing_sell_rate_counts(tmp_path):
@@ -78,13 +71,11 @@ def test_bulletins_that_are_called_otherwise_do_not_pass_for_a_quiet_month(tmp_p
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        *((body, cause) for cause, body in NO_JSON.items()),
         (b"[]", "changed format: a record without value"),
         (b'{"value": null}', "'value' is NoneType, not a list"),
         (b'{"value": [{"cotacaoVenda": 5.7}]}', "a record without dataHoraCotacao, tipoBoletim"),
         (as_json({"value": [bulletin("2025-03-07", 4, 57789)]}), r"outside \[0.5, 25\]"),
         (as_json({"value": [bulletin("07/03/2025", 4, 5.7)]}), "1 of 1 values cannot be read"),
-        (ptax({"2025-03-07": 5.7789})[:-40], "JSON that breaks off"),
     ],
     ids=lambda x: x[:40] if isinstance(x, str) else "",
 )
@@ -92,17 +83,3 @@ def test_what_is_no_data_is_one_line_with_source_series_and_cause(tmp_path, body
     with pytest.raises(SourceError, match=rf"^bcb_ptax: usd_brl: .*{cause}") as caught:
         parse(tmp_path, body)
     assert "\n" not in str(caught.value)
-
-
-def test_over_the_wire_the_address_is_as_it_was_written(server, client):
-    source = BcbPtax(server.base)
-    server.routes["/olinda"] = Reply(body=ptax({"2025-03-07": 5.7789}))
-    (call,) = source.calls([wanted("usd_brl", "USD")])
-    assert values_of(over_the_wire(source, call, client)) == {"2025-03-07": 5.7789}
-    assert server.targets() == [
-        (
-            "/olinda/servico/PTAX/versao/v1/odata/CotacaoMoedaPeriodo"
-            "(moeda=@moeda,dataInicial=@dataInicial,dataFinalCotacao=@dataFinalCotacao)"
-            "?@moeda='USD'&@dataInicial='03-01-2025'&@dataFinalCotacao='03-10-2025'&$format=json"
-        )
-    ]

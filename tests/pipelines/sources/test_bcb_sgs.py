@@ -1,4 +1,3 @@
-import json
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -7,13 +6,11 @@ import pytest
 from pipelines.sources.base import SourceError
 from pipelines.sources.bcb_sgs import DOLLAR_SELL, BcbSgs
 from tests.pipelines.sources.payloads_money import (
-    NO_JSON,
     SGS_NOT_FOUND,
     SGS_TEN_YEARS,
     SGS_TOO_MANY,
     answered,
     as_json,
-    over_the_wire,
     sgs,
     values_of,
     wanted,
@@ -104,11 +101,6 @@ def test_a_window_that_starts_after_its_end_is_not_asked_for(code):
     assert SOURCE.calls([wanted("x", code, first="2025-03-11", last="2025-03-10")]) == ()
 
 
-def test_a_context_survives_being_stored():
-    call = only_call()
-    assert json.loads(json.dumps(call.context)) == call.context
-
-
 def test_values_are_texts_with_a_decimal_point(tmp_path):
     found = parse(tmp_path, sgs({"2025-03-05": "5.7833", "2025-03-06": "5.7568"}))
     assert values_of(found) == {"2025-03-05": 5.7833, "2025-03-06": 5.7568}
@@ -155,7 +147,6 @@ def test_nothing_in_a_window_is_no_fault(tmp_path, body):
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        *((body, cause) for cause, body in NO_JSON.items()),
         (SGS_TEN_YEARS, "the service says O sistema aceita uma janela .* 10 anos"),
         (SGS_TOO_MANY, r"the service says br.gov.bcb.SGSNegocioException: .* 20 \(400\)"),
         (b'{"x": 1}', "changed format: an object with x"),
@@ -165,7 +156,6 @@ def test_nothing_in_a_window_is_no_fault(tmp_path, body):
         (b'[{"data": "05/03/2025", "valor": "5,7833"}]', "1 of 1 values cannot be read"),
         (b'[{"data": "2025-03-05", "valor": "5.7833"}]', "1 of 1 values cannot be read"),
         (b'[{"data": "05/03/2025", "valor": "57833"}]', r"outside \[0.5, 25\]"),
-        (b'[{"data": "05/03/2025", "val', "JSON that breaks off"),
     ],
     ids=lambda x: x.split(" [")[0][:40] if isinstance(x, str) else "",
 )
@@ -173,16 +163,6 @@ def test_what_is_no_data_is_one_line_with_source_series_and_cause(tmp_path, body
     with pytest.raises(SourceError, match=rf"^bcb_sgs: usd_brl: .*{cause}") as caught:
         parse(tmp_path, body)
     assert "\n" not in str(caught.value)
-
-
-def test_over_the_wire_the_address_is_as_it_was_written(server, client):
-    source = BcbSgs(server.base)
-    server.routes["/dados/serie/bcdata.sgs.1/"] = Reply(body=sgs({"2025-03-05": "5.7833"}))
-    (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL)])
-    assert values_of(over_the_wire(source, call, client)) == {"2025-03-05": 5.7833}
-    assert server.targets() == [
-        "/dados/serie/bcdata.sgs.1/dados?formato=json&dataInicial=01/03/2025&dataFinal=10/03/2025"
-    ]
 
 
 def test_over_the_wire_nothing_in_the_window_is_no_fault(server, client):
@@ -211,12 +191,3 @@ def test_over_the_wire_nothing_in_five_years_is_a_fault(server, client):
     (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL, first="2021-03-01")])
     with pytest.raises(SourceError, match=r"answered 404 Not Found: .*not found"):
         client.fetch(call, pause=0.0)
-
-
-def test_over_the_wire_a_window_that_is_too_long_ends_at_once(server, client):
-    source = BcbSgs(server.base)
-    server.routes["/dados"] = Reply(406, SGS_TEN_YEARS)
-    (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL)])
-    with pytest.raises(SourceError, match=r"^bcb_sgs: usd_brl: .*406.*janela"):
-        client.fetch(call, pause=0.0)
-    assert len(server.log) == 1

@@ -1,4 +1,3 @@
-import json
 import math
 from datetime import date
 
@@ -207,7 +206,3 @@ def test_every_row_is_kept_or_counted(tmp_path_factory, rows, day):
     found = screen(CALL, answer, rows)
     counted = sum(int(note.split(" ")[0]) for note in found.notes)
     assert found.rows.num_rows + counted == len(rows)
-
-
-def test_a_context_is_plain_json():
-    assert json.loads(json.dumps(CALL.context)) == CONTEXT

@@ -3,16 +3,13 @@ import pytest
 from pipelines.sources.base import SourceError
 from pipelines.sources.ibge_sidra import IbgeSidra
 from tests.pipelines.sources.payloads_money import (
-    NO_JSON,
     SIDRA_HEADER,
     answered,
     as_json,
-    over_the_wire,
     sidra,
     values_of,
     wanted,
 )
-from tests.pipelines.sources.replay import Reply
 
 SOURCE = IbgeSidra("http://x")
 
@@ -25,10 +22,6 @@ def parse(tmp_path, body, **window):
 def test_the_request_names_table_and_variable():
     (call,) = SOURCE.calls([wanted("ipca", "1737/63")])
     assert call.url == "http://x/values/t/1737/n1/all/v/63/p/all"
-
-
-def test_a_window_that_starts_after_its_end_is_not_asked_for():
-    assert SOURCE.calls([wanted("ipca", "1737/63", first="2025-03-11")]) == ()
 
 
 def test_the_header_is_no_month_and_values_are_texts(tmp_path):
@@ -57,7 +50,6 @@ def test_months_before_the_first_and_after_the_run_are_left_out_and_counted(tmp_
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        *((body, cause) for cause, body in NO_JSON.items()),
         ("Parâmetro inválido: V".encode(), "plain text instead of JSON"),
         (b"{}", "the answer is dict, not a list"),
         (b"[]", "no months in 0 records: is variable 63 of table 1737 right"),
@@ -70,7 +62,6 @@ def test_months_before_the_first_and_after_the_run_are_left_out_and_counted(tmp_
         (sidra({"202501": "1"}).replace(b"D3C", b"D4C"), "a record without D3C"),
         (sidra({"202501": "0,16"}), "1 of 1 values cannot be read"),
         (sidra({"202501": "6710.22"}), r"outside \[-5, 100\]"),
-        (sidra({"202501": "1"})[:-9], "JSON that breaks off"),
     ],
     ids=lambda x: x[:40] if isinstance(x, str) else "",
 )
@@ -85,11 +76,3 @@ def test_a_month_that_is_none_is_counted(tmp_path):
     found = parse(tmp_path, months.replace(b'"202403"', b'"202413"'))
     assert values_of(found) == {"2025-01-01": 0.16, "2025-02-01": 1.31}
     assert found.notes == ("1 of 3 values cannot be read, first: '202413: 9'",)
-
-
-def test_over_the_wire_the_address_is_as_it_was_written(server, client):
-    source = IbgeSidra(server.base)
-    server.routes["/values"] = Reply(body=sidra({"202501": "0.16"}))
-    (call,) = source.calls([wanted("ipca", "1737/63", first="2025-01-01")])
-    assert values_of(over_the_wire(source, call, client)) == {"2025-01-01": 0.16}
-    assert server.targets() == ["/values/t/1737/n1/all/v/63/p/all"]

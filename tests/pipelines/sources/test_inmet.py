@@ -3,8 +3,8 @@ import json
 import pytest
 
 from pipelines.sources.base import SourceError
-from pipelines.sources.client import Client, Validators
 from pipelines.sources.inmet import Inmet
+from tests.pipelines.sources.payloads_money import answered, preliminary_days
 from tests.pipelines.sources.payloads_sky import (
     HTML_CP1252,
     HUMIDITY,
@@ -18,14 +18,10 @@ from tests.pipelines.sources.payloads_sky import (
     WIND,
     inmet_file,
     inmet_name,
-    inmet_zip,
-    preliminary_days,
-    stored,
     values_of,
     wanted,
     zipped,
 )
-from tests.pipelines.sources.replay import Replay, Reply
 
 SOURCE = Inmet("http://x")
 DAYS = ("2023-01-01", "2023-01-05")  # five days in UTC; four whole ones in Bahia from the 1st on
@@ -41,7 +37,7 @@ def calls(*series, code="A401+A456", first="2023-01-01", last="2023-01-05", **wh
 
 def parse(tmp_path, members, *series, day="2024-06-01", **asked):
     (call,) = calls(*series, **asked)
-    return SOURCE.parse(call, stored(tmp_path, zipped(members), day=day, media="zip"))
+    return SOURCE.parse(call, answered(tmp_path, zipped(members), day=day, media="zip"))
 
 
 def station(tmp_path, *series, name=None, asked=None, days=DAYS, **file):
@@ -237,7 +233,7 @@ def test_a_city_without_any_file_is_said_while_others_are_served(tmp_path):
     ]
     (call,) = SOURCE.calls(both)
     body = zipped({inmet_name("A401"): inmet_file(*DAYS), inmet_name("A999"): b"x"})
-    found = SOURCE.parse(call, stored(tmp_path, body, media="zip", day="2024-06-01"))
+    found = SOURCE.parse(call, answered(tmp_path, body, media="zip", day="2024-06-01"))
     assert found.rows.num_rows == 5
     assert "sao_paulo_sp: no file of station A701, A771" in found.notes
 
@@ -305,21 +301,5 @@ NO_DEFLATE = ZIP[:NAME_END] + b"\xff" * 20 + ZIP[NAME_END + 20 :]
 def test_what_is_no_data_is_one_line_with_source_series_and_cause(tmp_path, body, cause):
     (call,) = calls()
     with pytest.raises(SourceError, match=rf"^inmet: precipitation_mm: {cause}") as caught:
-        SOURCE.parse(call, stored(tmp_path, body, media="zip"))
+        SOURCE.parse(call, answered(tmp_path, body, media="zip"))
     assert "\n" not in str(caught.value)
-
-
-def test_a_year_over_the_wire_is_asked_for_once_and_then_unchanged(tmp_path):
-    reply = Reply(
-        body=inmet_zip(*DAYS), headers={"ETag": '"a1"', "Content-Type": "application/zip"}
-    )
-    with Replay({"/uploads/": reply}) as server, Client(time_limit=20, scratch=tmp_path) as client:
-        source = Inmet(server.base)
-        (call,) = source.calls(
-            [wanted("humidity_percent", code="A401", first=DAYS[0], last=DAYS[1])]
-        )
-        fetched = client.fetch(call, pause=0)
-        again = client.fetch(call, pause=0, known=Validators(fetched.etag, fetched.last_modified))
-        answer = stored(tmp_path, fetched.body.read_bytes(), media="zip")
-    assert set(values_of(source.parse(call, answer), "humidity_percent").values()) == {78.0}
-    assert again.outcome == "unchanged"

@@ -5,16 +5,13 @@ import pytest
 from pipelines.sources.base import SourceError
 from pipelines.sources.ipeadata import Ipeadata
 from tests.pipelines.sources.payloads_money import (
-    NO_JSON,
     answered,
     as_json,
     ipeadata_metadata,
     ipeadata_values,
-    over_the_wire,
     values_of,
     wanted,
 )
-from tests.pipelines.sources.replay import Reply
 
 SOURCE = Ipeadata("http://x")
 BRENT = "EIA366_PBRENT366"
@@ -49,10 +46,6 @@ def test_the_metadata_are_asked_for_first_and_lead_to_the_values(tmp_path):
     assert call.url == f"http://x/api/odata4/ValoresSerie(SERCODIGO='{BRENT}')"
     assert call.conditional
     assert json.loads(json.dumps(call.context)) == call.context
-
-
-def test_a_window_that_starts_after_its_end_is_not_asked_for():
-    assert SOURCE.calls([wanted("Brent", BRENT, first="2025-03-11")]) == ()
 
 
 def test_weekends_are_null_and_left_out(tmp_path):
@@ -114,12 +107,10 @@ def test_a_discontinued_series_is_said_to_be_and_still_read(tmp_path):
 
 
 FAULTS = [
-    *((body, cause) for cause, body in NO_JSON.items()),
     (EMPTY, f"no records: is '{BRENT}' a series of IPEADATA"),
     (b'{"error": "x"}', "changed format: a record without value"),
     (b'{"value": {}}', "'value' is dict, not a list"),
     (ipeadata_values("JPM366_EMBI366", WEEK), "records of another series: JPM366_EMBI366"),
-    (ipeadata_values(BRENT, WEEK)[:-40], "JSON that breaks off"),
 ]
 
 
@@ -144,19 +135,3 @@ def test_what_is_no_data_is_one_line_with_source_series_and_cause(tmp_path, body
 def test_values_that_cannot_be_are_an_error(tmp_path, values, cause):
     with pytest.raises(SourceError, match=rf"^ipeadata: Brent: .*{cause}"):
         parse(tmp_path, ipeadata_values(BRENT, values))
-
-
-def test_over_the_wire_the_addresses_are_as_they_were_written(server, client):
-    source = Ipeadata(server.base)
-    server.routes["/api/odata4/Metadados"] = Reply(body=ipeadata_metadata(BRENT))
-    server.routes["/api/odata4/Valores"] = Reply(body=ipeadata_values(BRENT, WEEK))
-    (call,) = source.calls([wanted("Brent", BRENT)])
-    (values,) = over_the_wire(source, call, client).then
-    assert values_of(over_the_wire(source, values, client)) == {
-        "2025-03-06": 70.4,
-        "2025-03-07": 71.25,
-    }
-    assert server.targets() == [
-        f"/api/odata4/Metadados('{BRENT}')",
-        f"/api/odata4/ValoresSerie(SERCODIGO='{BRENT}')",
-    ]

@@ -2,23 +2,17 @@ import json
 
 import pytest
 
-from pipelines.sources.base import NoAnswerError, SourceError
-from pipelines.sources.client import Client
+from pipelines.sources.base import SourceError
 from pipelines.sources.nasa_power import NasaPower
+from tests.pipelines.sources.payloads_money import answered, preliminary_days
 from tests.pipelines.sources.payloads_sky import (
-    HTML,
     POWER_DETAIL,
     POWER_MESSAGES,
     WEATHER,
-    XHTML,
     nasa_power,
-    nasa_power_to,
-    preliminary_days,
-    stored,
     values_of,
     wanted,
 )
-from tests.pipelines.sources.replay import Replay, Reply
 
 SOURCE = NasaPower("http://x")
 WINDOW = ("2025-03-01", "2025-03-10")
@@ -30,7 +24,7 @@ def calls(*series, **window):
 
 def parse(tmp_path, body, *series, day="2025-03-10", **window):
     (call,) = calls(*series, **window)
-    return SOURCE.parse(call, stored(tmp_path, body, day=day))
+    return SOURCE.parse(call, answered(tmp_path, body, day=day))
 
 
 def test_a_city_is_one_request_in_local_time():
@@ -108,11 +102,6 @@ def test_a_unit_that_is_not_told_is_taken_on_trust(tmp_path):
         (POWER_MESSAGES, "no data but a message: 'One of your parameters is incorrect: X2M'"),
         (POWER_DETAIL, "no data but a message: 'field required'"),
         (b'{"message":"Too Many Requests"}', "no data but a message: 'Too Many Requests'"),
-        (HTML, "an HTML page instead of JSON"),
-        (XHTML, "an XHTML page instead of JSON"),
-        (b"-BEGIN HEADER-\r\nNASA/POWER", "plain text instead of JSON"),
-        (b"", "an empty answer"),
-        (nasa_power(*WINDOW)[:500], "JSON that breaks off"),
         (b"{}", "changed format: a record without header, properties"),
         (b'{"header":{},"properties":{}}', "changed format: a record without fill_value"),
         (b'{"header":{"fill_value":-999},"properties":{}}', "a record without parameter"),
@@ -129,29 +118,3 @@ def test_what_is_no_data_is_one_line_with_source_series_and_cause(tmp_path, body
     with pytest.raises(SourceError, match=rf"^nasa_power: temperature_avg_c, .* …: .*{cause}") as e:
         parse(tmp_path, body)
     assert "\n" not in str(e.value)
-
-
-def test_a_window_over_the_wire_is_what_was_served(tmp_path):
-    routes = {"/api/temporal/daily/point": lambda asked: Reply(body=nasa_power_to(asked.query))}
-    with Replay(routes) as server, Client(time_limit=20, scratch=tmp_path) as client:
-        source = NasaPower(server.base)
-        (call,) = source.calls([wanted("wind_max_kmh"), wanted("precipitation_mm")])
-        answer = stored(tmp_path, client.fetch(call, pause=0).body.read_bytes())
-    found = source.parse(call, answer)
-    assert server.targets() == [call.target]
-    assert found.rows.num_rows == 20
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"), [(422, SourceError), (429, NoAnswerError)], ids=["wrong", "too many"]
-)
-def test_a_refusal_over_the_wire_is_one_line(tmp_path, status, kind):
-    routes = {"/api/": Reply(status=status, body=POWER_DETAIL)}
-    waits = []  # instead of waiting between the tries
-    with (
-        Replay(routes) as server,
-        Client(time_limit=20, scratch=tmp_path, sleep=waits.append) as client,
-    ):
-        (call,) = NasaPower(server.base).calls([wanted("precipitation_mm")])
-        with pytest.raises(kind, match=rf"^nasa_power: precipitation_mm: .*{status}"):
-            client.fetch(call, pause=0)

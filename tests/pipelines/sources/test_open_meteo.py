@@ -7,25 +7,19 @@ import pytest
 
 from ml.errors import DataError
 from pipelines.sources.base import SourceError, Wanted
-from pipelines.sources.client import Client
 from pipelines.sources.open_meteo import MAX_WEIGHT, OpenMeteo, weight
+from tests.pipelines.sources.payloads_money import answered, preliminary_days
 from tests.pipelines.sources.payloads_sky import (
-    HTML,
     OPEN_METEO,
     OPEN_METEO_CONCURRENT,
     OPEN_METEO_LIMIT,
     OPEN_METEO_RANGE,
     OPEN_METEO_WRONG,
     WEATHER,
-    XHTML,
     open_meteo,
-    open_meteo_to,
-    preliminary_days,
-    stored,
     values_of,
     wanted,
 )
-from tests.pipelines.sources.replay import Replay, Reply
 
 SOURCE = OpenMeteo("http://x")
 ALL = "temperature_2m_mean,temperature_2m_max,temperature_2m_min,precipitation_sum"
@@ -37,7 +31,7 @@ def calls(*series, **window):
 
 def parse(tmp_path, body, *series, day="2025-03-10", **window):
     (call,) = calls(*series, **window)
-    return SOURCE.parse(call, stored(tmp_path, body, day=day))
+    return SOURCE.parse(call, answered(tmp_path, body, day=day))
 
 
 def query_of(call):
@@ -92,10 +86,6 @@ def test_the_weight_is_that_of_the_public_formula():
     # ten years of ten variables count for about 260 calls; a week of six for one
     assert weight(10, 3650) == pytest.approx(260, abs=1)
     assert weight(6, 7) == 1
-
-
-def test_a_window_of_no_days_is_not_asked_for():
-    assert calls(first="2025-03-11", last="2025-03-10") == ()
 
 
 def test_what_the_archive_has_not_is_refused():
@@ -167,10 +157,6 @@ GOOD = ("2025-03-01", "2025-03-10")
         (OPEN_METEO_LIMIT, "error: Minutely API request limit exceeded"),
         (OPEN_METEO_CONCURRENT, "error: Too many concurrent requests"),
         (b'{"error":true}', "error: without a reason"),
-        (HTML, "an HTML page instead of JSON"),
-        (XHTML, "an XHTML page instead of JSON"),
-        (b"", "an empty answer"),
-        (open_meteo(*GOOD)[:-40], "JSON that breaks off"),
         (b"{}", "changed format: a record without daily_units, daily, timezone"),
         (b"[" + open_meteo(*GOOD) + b"]", "changed format: a record without daily_units"),
         (open_meteo(*GOOD, timezone="GMT"), "days of 'GMT' instead of 'America/Bahia'"),
@@ -188,32 +174,3 @@ def test_what_is_no_data_is_one_line_with_source_series_and_cause(tmp_path, body
     with pytest.raises(SourceError, match=rf"^open_meteo: temperature_avg_c, .* …: .*{cause}") as e:
         parse(tmp_path, body)
     assert "\n" not in str(e.value)
-
-
-def test_a_window_over_the_wire_is_what_was_served(tmp_path):
-    def reply(request):
-        return Reply(
-            body=open_meteo_to(request.query), headers={"Content-Type": "application/json"}
-        )
-
-    with (
-        Replay({"/v1/archive": reply}) as server,
-        Client(time_limit=20, scratch=tmp_path) as client,
-    ):
-        source = OpenMeteo(server.base)
-        (call,) = source.calls([wanted("precipitation_mm"), wanted("wind_max_kmh")])
-        fetched = client.fetch(call, pause=0)
-        answer = stored(tmp_path, fetched.body.read_bytes(), content_type=fetched.content_type)
-    found = source.parse(call, answer)
-    assert [request.target for request in server.log] == [call.target]
-    assert found.rows.num_rows == 20
-    assert found.notes == ()
-
-
-@pytest.mark.parametrize("status", [400, 403])
-def test_a_refusal_over_the_wire_says_why(tmp_path, status):
-    routes = {"/v1/archive": Reply(status=status, body=OPEN_METEO_RANGE)}
-    with Replay(routes) as server, Client(time_limit=20, scratch=tmp_path) as client:
-        (call,) = OpenMeteo(server.base).calls([wanted("precipitation_mm")])
-        with pytest.raises(SourceError, match=r"^open_meteo: precipitation_mm: .*out of allowed"):
-            client.fetch(call, pause=0)
