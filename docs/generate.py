@@ -24,7 +24,7 @@ from ml.contracts.recommendations import FLAGS, RECOMMENDATIONS
 from ml.features.declarations import FEATURES
 from ml.settings import GROUPS, PROJECT
 from pipelines.intake import names
-from pipelines.intake.files import PREFIXES, READABLE
+from pipelines.intake.find_files import PREFIXES, READABLE
 from pipelines.intake.quarantine import Reason
 from scripts.previsor import app
 

@@ -1,35 +1,44 @@
 """The user's demand: rows of any frequency and origin to the dense table of the contract."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
+import polars as pl
 
-from ml.contracts.demand import DEMAND
-from ml.frequency import Frequency, weekday
-from pipelines.intake.gaps import fill_gaps, gap_rule, gap_statement
-from pipelines.intake.grid import checked_by_items, dense, id_column, on_periods, timestamps
-from pipelines.intake.inference import MONDAY, Inferred, infer
-from pipelines.intake.interface import Intake
-from pipelines.intake.movements import Movements, read_movements
-from pipelines.intake.repeats import refuse_repeated, repeated_rows
-from pipelines.intake.request import ReadingRequest
-from pipelines.intake.series import Rows, summed
-from pipelines.intake.wording import counted
-from pipelines.intake.words import UNKNOWN
+from ml.contracts.demand import ABSURD, DEMAND
+from pipelines.intake.data_file import DataFile, open_files
+from pipelines.intake.names import DEMAND_NAMES, by_usual_names
+from pipelines.intake.parse_numbers import parse_numbers
+from pipelines.intake.parse_words import parse_flags
+from pipelines.intake.parsed import faulty_cells, parse_column
+from pipelines.intake.periods import MONDAY, Inferred, fill_calendar, infer, on_periods
+from pipelines.intake.quarantine import combined
+from pipelines.intake.request import Intake, ReadingRequest
+from pipelines.intake.sentences import counted, named, on_rows, refuse_nothing_left
+from pipelines.intake.series import (
+    KEY,
+    SOUND,
+    USABLE,
+    FileRows,
+    SeriesRows,
+    Y,
+    add_up,
+    as_series,
+    date_rows,
+    judge,
+    repeated_rows,
+    settle,
+    to_intake,
+)
+
+NEEDED = ("item_id", "ds", "y")
+ZEROS_SHARE = 0.01  # of the rows; fewer recorded zeros are slips in a log of movements
+PRESENT_SHARE = 0.5  # of the periods inside the items' spans
+_ITEM = pl.col("item_id")
 
 
-@dataclass(frozen=True, slots=True)
-class _Periods:
-    """Demand on periods: one row an item and period, with what was said about the making."""
-
-    rows: Rows
-    inferred: Inferred
-    statements: tuple[str, ...]
-
-
-def read_demand(path: Path, options: ReadingRequest) -> Intake:
+def read_demand(path: Path, request: ReadingRequest) -> Intake:
     """Read demand from a file or a folder of files.
 
     Rows of an item and a period are added up over sites and repeated lines, returns (negative
@@ -45,83 +54,134 @@ def read_demand(path: Path, options: ReadingRequest) -> Intake:
             where they are to be refused.
         IntakeError: No row, or no item, is usable.
     """
-    movements = read_movements(path, options)
-    repeats = _settle_repeats(movements, options)
-    periods = _on_periods(movements, options)
-    made = dense(periods.rows, periods.inferred.frequency, apart=~movements.usable)
-    rule = gap_rule(options.gaps, movements.usable_rows, made, usable=movements.usable)
-    rows = fill_gaps(made, rule)
-    statements = (
-        *movements.statements,
-        *repeats,
-        *periods.statements,
-        gap_statement(made, rule, usable=movements.usable, where=movements.where),
-    )
-    frequency = periods.inferred.frequency
-    table = _table(movements.ids, rows, frequency, options.source)
-    table = checked_by_items(table, rows.items, DEMAND, where=movements.where)
-    return Intake(table, frequency, statements, movements.quarantine)
-
-
-def _settle_repeats(movements: Movements, options: ReadingRequest) -> list[str]:
-    """Count, or refuse, rows that repeat the item, site and day of another."""
-    rows, sites = movements.usable_rows, movements.sites[movements.is_usable]
-    repeated = repeated_rows(rows, sites)
-    if options.duplicates == "error":
-        key = "item, site and day"
-        refuse_repeated(rows, repeated, movements.ids, key=key, where=movements.where)
-    count = int(repeated.sum())
-    if not count:
-        return []
-    statement = (
-        f"{movements.where}: {counted(count, 'row')} repeated the item, site and day of another "
-        "and were added to it; --duplicates error refuses them."
-    )
-    return [statement]
-
-
-def _on_periods(movements: Movements, options: ReadingRequest) -> _Periods:
-    """Sum to items and periods, and net the returns."""
-    inferred = _frequency(movements, options)
-    starts = on_periods(movements.rows.days, inferred.frequency, inferred.anchor)
-    days = np.where(movements.is_usable, starts, movements.rows.days)
-    rows = summed(replace(movements.rows, days=days))
-    usable = movements.usable[rows.items]
-    returns = int((movements.usable_rows.values < 0).sum())
-    below = int((rows.values[usable] < 0).sum())
-    statements = [inferred.statement]
-    if returns:
+    where = path.name
+    files = open_files(path, by_usual_names(DEMAND_NAMES, NEEDED, request.columns))
+    found = settle(partial(_read, where, files, request), "items", "no observed value or one above")
+    usable = found.rows.filter(USABLE)
+    key, words = [*KEY, "site_id"], "item, site and day"
+    repeats = repeated_rows(usable, key, request, where=where, words=words)
+    statements = [*found.statements]
+    if repeats:
         statements.append(
-            f"{movements.where}: {counted(returns, 'row')} below zero are returns and were netted "
+            f"{where}: {counted(repeats, 'row')} repeated the item, site and day of another "
+            "and were added to it; --duplicates error refuses them."
+        )
+    inferred = _frequency(where, usable, request)
+    rows, returns = _sum_to_periods(found, inferred)
+    rows, gaps = _fill_gaps(where, usable, fill_calendar(rows, inferred.frequency), request.gaps)
+    table = rows.select(
+        *KEY,
+        "y",
+        "is_stockout",
+        frequency=pl.lit(str(inferred.frequency)),
+        source=pl.lit(request.source),
+    )
+    statements += [inferred.statement, *returns, gaps]
+    return to_intake(table, DEMAND, found, inferred.frequency, statements)
+
+
+def _read(
+    where: str, files: Sequence[DataFile], request: ReadingRequest, excluded: Sequence[str]
+) -> SeriesRows:
+    parts = [_read_file(file, request, excluded) for file in files]
+    quarantine = combined([*(file.broken for file in files), *(c for p in parts for c in p.aside)])
+    rows = pl.concat([part.rows for part in parts])
+    refuse_nothing_left(where, files, rows.height, quarantine)
+    said = on_rows(where, files, rows.height, quarantine)
+    said += [remark for part in parts for remark in [*part.remarks, *part.later]]
+    rows = as_series(rows)
+    found = judge(where, rows, add_up(rows), said, quarantine)
+    if found.unusable:
+        said.append(
+            f"{where}: {len(found.unusable):,} of {counted(len(found.ids), 'item')} have no "
+            f"observed value or one above {ABSURD:g} and are not usable: {named(found.unusable)}; "
+            "their rows are kept as they are and change nothing for the others."
+        )
+    aside = quarantine["item_id"].drop_nulls().unique(maintain_order=True)
+    if lost := aside.filter(~aside.is_in([*found.ids, ""])).to_list():
+        said.append(f"{where}: no row is left of {counted(len(lost), 'item')}: {named(lost)}.")
+    return found
+
+
+def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str]) -> FileRows:
+    """The sound rows of a file."""
+    dated = date_rows(file, request, excluded, "item_id")
+    rows, remarks = parse_column(
+        file, dated.rows, "y", partial(parse_numbers, typed="y" in file.typed)
+    )
+    dated.remarks.extend(remarks)
+    dated.aside.append(faulty_cells(file, rows, "y", _ITEM))
+    flag = pl.lit(None, pl.Boolean)
+    if "is_stockout" in file.names:
+        rows, _ = parse_column(file, rows, "is_stockout", parse_flags)
+        dated.aside.append(faulty_cells(file, rows, "is_stockout", _ITEM))
+        flag = pl.col("is_stockout.value")
+    site = pl.col("site_id") if "site_id" in file.names else pl.lit("")
+    sound = rows.filter(SOUND & pl.col("y.fault").is_null()).select(
+        "item_id", ds="ds.value", y="y.value", site_id=site, is_stockout=flag
+    )
+    return FileRows(sound, dated.aside, dated.remarks, dated.later)
+
+
+def _frequency(where: str, usable: pl.DataFrame, request: ReadingRequest) -> Inferred:
+    """The frequency asked for, else what the days of the usable items show."""
+    days = usable.select(KEY).unique().sort(KEY)
+    if request.forced is None:
+        return infer(days, kind="demand", where=where)
+    weekdays = days["ds"].dt.weekday().unique()
+    anchor = weekdays[0] - 1 if len(weekdays) == 1 else MONDAY
+    statement = f"{where}: demand was summed to {request.forced.word} periods, as asked for."
+    return Inferred(request.forced, anchor, statement)
+
+
+def _sum_to_periods(found: SeriesRows, inferred: Inferred) -> tuple[pl.DataFrame, list[str]]:
+    """One row an item and period, with returns netted; and the sentence on them."""
+    periods = on_periods(found.rows, inferred.frequency, inferred.anchor)
+    items = periods.select("item_id", "usable").unique()
+    rows = add_up(periods).join(items, on="item_id", maintain_order="left")
+    statements = []
+    if returns := found.rows.filter(USABLE, Y < 0).height:
+        below = rows.filter(USABLE, Y < 0).height
+        statements.append(
+            f"{found.where}: {counted(returns, 'row')} below zero are returns and were netted "
             f"within item and period; {counted(below, 'period')} stayed below zero and became 0."
         )
     # the sum with 0 turns a negative zero into a zero
-    return _Periods(
-        replace(rows, values=np.maximum(rows.values, 0.0) + 0.0), inferred, tuple(statements)
+    return rows.with_columns(y=Y.clip(lower_bound=0.0) + 0.0), statements
+
+
+def _fill_gaps(
+    where: str, given: pl.DataFrame, dense: pl.DataFrame, asked: str
+) -> tuple[pl.DataFrame, str]:
+    """Make absent periods what they mean, not observed or nothing moved; and say so.
+
+    Args:
+        where: File for the sentence.
+        given: Rows of the usable items as they were read.
+        dense: All items, with ``absent`` periods.
+        asked: ``missing``, ``zero`` or ``auto``.
+    """
+    periods, absent = dense.filter(USABLE).select(pl.len(), pl.col("absent").sum()).row(0)
+    meaning, reason = _meaning(given, (periods - absent) / periods, asked)
+    if meaning == "zero":
+        dense = dense.with_columns(y=pl.when("absent").then(0.0).otherwise(Y))
+    if not absent:
+        return dense, f"{where}: every item has a row for each period from its first to its last."
+    words = "not observed" if meaning == "missing" else "zero demand"
+    return dense, (
+        f"{where}: {counted(absent, 'period')} without a row between first and last rows "
+        f"of items are read as {words} ({reason}); --gaps missing or zero decides otherwise."
     )
 
 
-def _frequency(movements: Movements, options: ReadingRequest) -> Inferred:
-    days, where = movements.usable_days, movements.where
-    if options.forced is None:
-        return infer(
-            days.items, days.days, kind="demand", names=movements.ids.to_pylist(), where=where
-        )
-    weekdays = np.unique(weekday(days.days))
-    anchor = int(weekdays[0]) if len(weekdays) == 1 else MONDAY
-    statement = f"{where}: demand was summed to {options.forced.word} periods, as asked for."
-    return Inferred(options.forced, anchor, statement)
-
-
-def _table(ids: pa.Array, rows: Rows, frequency: Frequency, source: str) -> pa.Table:
-    count = len(rows.items)
-    return pa.table(
-        {
-            "item_id": id_column(ids, rows.items),
-            "ds": timestamps(rows.days),
-            "y": pa.array(rows.values, mask=np.isnan(rows.values)),
-            "is_stockout": pa.array(rows.flags == 1, mask=rows.flags == UNKNOWN),
-            "frequency": pa.repeat(pa.scalar(str(frequency)), count),
-            "source": pa.repeat(pa.scalar(source), count),
-        }
-    )
+def _meaning(given: pl.DataFrame, present: float, asked: str) -> tuple[str, str]:
+    """What absent periods are, and why; ``present`` is the share of the others."""
+    if asked != "auto":
+        return asked, "as asked for"
+    zeros, observed = given.select((Y == 0).sum(), count=Y.count()).row(0)
+    if zeros and zeros >= ZEROS_SHARE * observed:
+        return "missing", f"the file records {counted(zeros, 'zero')} itself"
+    share = f"{present:.0%} of the periods between first and last rows are there"
+    if present >= PRESENT_SHARE:
+        return "missing", share
+    return "zero", f"the file is a log of movements: no zeros are recorded and only {share}"

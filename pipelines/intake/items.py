@@ -2,86 +2,58 @@
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
+import polars as pl
 
-from ml.contracts.base import check
 from ml.contracts.demand import ITEMS
 from ml.errors import DataError
-from pipelines.intake.attributes import Records, as_array, nothing, read_records
-from pipelines.intake.interface import Intake
-from pipelines.intake.names import ITEM_NAMES
-from pipelines.intake.quarantine import Reason, combined, fault_code, listed
-from pipelines.intake.reading import Files, by_usual_names, on_rows, open_files
-from pipelines.intake.request import ReadingRequest
-from pipelines.intake.wording import counted, named
+from pipelines.intake.attributes import contract_table, read_records
+from pipelines.intake.data_file import open_files
+from pipelines.intake.names import ITEM_NAMES, by_usual_names
+from pipelines.intake.quarantine import Reason, as_arrow, combined
+from pipelines.intake.request import Intake, ReadingRequest
+from pipelines.intake.sentences import counted, named, on_rows
 
 
-def read_items(path: Path, options: ReadingRequest) -> Intake:
+def read_items(path: Path, request: ReadingRequest) -> Intake:
     """Read items from a file or a folder of files.
 
     The first row of an item counts; later ones that say something else go to quarantine, or,
-    where ``options.duplicates`` is ``error``, are refused.
+    where ``duplicates`` is ``error``, are refused.
 
     Raises:
         DataError: Files that cannot be read or have no column of ids; repeated items where they
             are to be refused.
         IntakeError: No row has an id.
     """
-    files = open_files(path, by_usual_names(ITEM_NAMES, ("item_id",), options.columns))
-    records = read_records(files, ITEMS, options)
-    _, first = np.unique(records.items, return_index=True)
-    different = _differs_from_first(records, first)
-    if options.duplicates == "error":
-        _refuse(files.where, records, first)
-    quarantine = combined([records.quarantine, *_repeated(files, records, different)])
-    arrays = {"item_id": records.ids}
-    for column in ITEMS.columns[1:]:
-        values = records.columns.get(column.name, nothing(column, len(records.items)))
-        arrays[column.name] = as_array(values[first], column)
-    repeats = len(records.items) - len(first)
-    statements = [
-        *on_rows(files, len(records.items) - int(different.sum()), quarantine),
-        *records.remarks,
-    ]
-    if repeats:
-        statements.append(
-            f"{files.where}: {counted(repeats, 'row')} repeated an item; the first row of each "
-            f"counts, {int(different.sum()):,} that said something else were set aside."
-        )
-    return Intake(
-        check(pa.table(arrays), ITEMS, where=path.name), None, tuple(statements), quarantine
-    )
-
-
-def _differs_from_first(records: Records, first: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Rows that repeat an item and say something else, (R,)."""
-    differs = np.zeros(len(records.items), bool)
-    for values in records.columns.values():
-        model = values[first][records.items]
-        same = (values == model) | ((values != values) & (model != model))  # noqa: PLR0124 - NaN, NaT
-        differs |= ~same
-    return differs
-
-
-def _repeated(files: Files, records: Records, different: npt.NDArray[np.bool_]) -> list[pa.Table]:
-    parts = []
-    for number, source in enumerate(files.sources):
-        faults = np.zeros(source.rows, np.int8)
-        faults[records.rows[different & (records.files == number)]] = fault_code(
-            Reason.REPEATED_KEY
-        )
-        item = source.columns["item_id"]
-        parts.append(listed(source, faults, column=item.name, values=item.cells, items=item.cells))
-    return parts
-
-
-def _refuse(where: str, records: Records, first: npt.NDArray[np.int64]) -> None:
-    repeated = np.delete(records.items, first)
-    if len(repeated):
-        names = records.ids.take(pa.array(np.unique(repeated))).to_pylist()
+    where = path.name
+    files = open_files(path, by_usual_names(ITEM_NAMES, ("item_id",), request.columns))
+    records = read_records(where, files, ITEMS, request.today)
+    rows = records.rows
+    repeats = rows.filter(~pl.col("item_id").is_first_distinct())
+    if repeats.height and request.duplicates == "error":
         raise DataError(
-            f"{where}: {counted(len(repeated), 'row')} of {len(records.items):,} repeat an item. "
-            f"First: {named(names)}. Keep one row an item."
+            f"{where}: {counted(repeats.height, 'row')} of {rows.height:,} repeat an item. "
+            f"First: {named(repeats['item_id'].unique().sort().to_list())}. Keep one row an item."
         )
+    given = [pl.col(name) for name in records.names]
+    differs = [
+        value.ne_missing(value.first().over("item_id"))
+        for value in given
+        if value.meta.output_name() != "item_id"
+    ]
+    different = rows.filter(pl.any_horizontal(pl.lit(value=False), *differs))
+    repeated = different.select(
+        "file", "line", "item_id", column="id_column", value="item_id",
+        reason=pl.lit(str(Reason.REPEATED_KEY)),
+    )  # fmt: skip
+    quarantine = combined([records.quarantine, repeated])
+    statements = [*on_rows(where, files, rows.height - different.height, quarantine)]
+    statements += records.remarks
+    if repeats.height:
+        statements.append(
+            f"{where}: {counted(repeats.height, 'row')} repeated an item; the first row of each "
+            f"counts, {different.height:,} that said something else were set aside."
+        )
+    first = rows.unique("item_id", keep="first", maintain_order=True).sort("item_id")
+    table = contract_table(first, ITEMS, where)
+    return Intake(table, None, tuple(statements), as_arrow(quarantine))

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml.errors import ConfigError, DataError
@@ -86,7 +86,7 @@ WANTED = frozenset({*DEMAND_NAMES, *PRICE_NAMES, *ITEM_NAMES, *INVENTORY_NAMES, 
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ChosenColumns:
     """Where the wanted columns of one file are.
 
     Attributes:
@@ -100,6 +100,10 @@ class Found:
     remarks: tuple[str, ...] = ()
 
 
+Choose = Callable[[Sequence[str], str], ChosenColumns]
+"""From the header and the name of a file to the columns that are read of it."""
+
+
 def plain(name: str) -> str:
     """A name without case, accents, blanks and punctuation.
 
@@ -111,6 +115,15 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", bare.casefold()).strip("_")
 
 
+def by_usual_names(aliases: Aliases, needed: Sequence[str], mapped: Mapping[str, str]) -> Choose:
+    """A chooser of columns by the user's mapping and the names that columns usually have."""
+
+    def choose(header: Sequence[str], where: str) -> ChosenColumns:
+        return find_columns(header, aliases, needed=needed, mapped=mapped, where=where)
+
+    return choose
+
+
 def find_columns(
     header: Sequence[str],
     aliases: Aliases,
@@ -118,7 +131,7 @@ def find_columns(
     needed: Sequence[str],
     mapped: Mapping[str, str],
     where: str,
-) -> Found:
+) -> ChosenColumns:
     """Find the wanted columns in a header, by the user's mapping first, then by usual names.
 
     A mapping holds for all files of a run: where a file lacks the column it names, the usual
@@ -146,7 +159,7 @@ def find_columns(
         if wanted not in positions:
             raise DataError(_not_found(header, aliases[wanted], wanted, where))
     ignored = tuple(name for i, name in enumerate(header) if i not in positions.values())
-    return Found(positions, ignored, tuple(remarks))
+    return ChosenColumns(positions, ignored, tuple(remarks))
 
 
 def refuse_unknown_names(mapped: Mapping[str, str]) -> None:

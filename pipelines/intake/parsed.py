@@ -1,46 +1,94 @@
-"""What a parser makes of the distinct texts of a column."""
+"""From the texts of a column to values; every distinct text is parsed once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
+import polars as pl
 
-from pipelines.intake.quarantine import Faults, Reason, fault_code
+from pipelines.intake.data_file import DataFile
+from pipelines.intake.quarantine import Reason
+
+NOTHING = ("", "nan", "na", "n/a", "#n/a", "null", "none", "<na>", "nat", ".")
+TEXT = pl.col("text")
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
-    """Values and faults of U distinct texts.
+class ParsedTexts:
+    """What a parser makes of the distinct texts of a column.
 
     Attributes:
-        values: (U,) values; where there is a fault, any.
-        faults: (U,) fault codes, 0 = sound.
+        cells: One row a ``text`` with its ``value``, null where it says nothing or has a
+            ``fault``: the reason, null in sound ones.
         remarks: What was decided for the column as a whole, in plain sentences.
     """
 
-    values: npt.NDArray[Any]
-    faults: Faults
+    cells: pl.DataFrame
     remarks: tuple[str, ...] = ()
 
 
-def matches(texts: pa.Array, pattern: str) -> npt.NDArray[np.bool_]:
-    """Which texts match a pattern from end to end, (U,)."""
-    found = pc.match_substring_regex(texts, rf"^(?:{pattern})$")
-    return found.to_numpy(zero_copy_only=False)
+Parser = Callable[[pl.DataFrame, str], ParsedTexts]
+"""From distinct texts, each with its ``weight`` as evidence, and "file, column" for remarks."""
 
 
-def is_one_of(texts: pa.Array, words: tuple[str, ...]) -> npt.NDArray[np.bool_]:
-    """Which texts are one of some lower-case words, whatever their case, (U,)."""
-    found = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(words))
-    return found.to_numpy(zero_copy_only=False)
+def matches(column: pl.Expr, pattern: str) -> pl.Expr:
+    """Where texts match a pattern from end to end."""
+    return column.str.contains(rf"^(?:{pattern})$")
 
 
-def faults_of(count: int, *rules: tuple[npt.NDArray[np.bool_], Reason]) -> Faults:
-    """Fault codes of texts, (count,); of several rules that hold the first counts."""
-    faults = np.zeros(count, np.int8)
-    for broken, reason in rules:
-        faults[broken & (faults == 0)] = fault_code(reason)
-    return faults
+def is_one_of(words: tuple[str, ...]) -> pl.Expr:
+    """Where ``text`` is one of some lower-case words, whatever its case."""
+    return TEXT.str.to_lowercase().is_in(words)
+
+
+def parsed_texts(
+    texts: pl.DataFrame,
+    value: pl.Expr,
+    *rules: tuple[pl.Expr, Reason],
+    remarks: tuple[str, ...] = (),
+) -> ParsedTexts:
+    """Values and faults of texts; of several rules that are broken the first counts."""
+    faults = [pl.when(broken).then(pl.lit(str(reason))) for broken, reason in rules]
+    fault = pl.coalesce(faults) if rules else pl.lit(None, pl.String)
+    cells = texts.select(TEXT, value=value, fault=fault)
+    sound = pl.when(pl.col("fault").is_null()).then(pl.col("value"))
+    return ParsedTexts(cells.with_columns(value=sound), remarks)
+
+
+def parse_column(
+    file: DataFile, rows: pl.DataFrame, wanted: str, parse: Parser
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Parse one column of a file.
+
+    Args:
+        file: The file that the rows are of.
+        rows: Texts by wanted name; where there is a column ``counts``, only its true rows count
+            as evidence of how the column is written.
+        wanted: Column to parse.
+        parse: What makes values of its texts.
+
+    Returns:
+        The rows with ``<wanted>.value`` and ``<wanted>.fault``, and the remarks.
+    """
+    weight = pl.col("counts").sum() if "counts" in rows.columns else pl.len()
+    texts = rows.group_by(text=wanted).agg(weight=weight)
+    parsed = parse(texts, f"{file.name}, {file.names[wanted]}")
+    cells = parsed.cells.select(
+        TEXT, pl.col("value").alias(f"{wanted}.value"), pl.col("fault").alias(f"{wanted}.fault")
+    )
+    joined = rows.join(cells, left_on=wanted, right_on="text", how="left", maintain_order="left")
+    return joined, parsed.remarks
+
+
+def faulty_cells(
+    file: DataFile, rows: pl.DataFrame, wanted: str, item: pl.Expr | None = None
+) -> pl.DataFrame:
+    """The faulty cells of a parsed column as rows of the quarantine."""
+    reason = pl.col(f"{wanted}.fault")
+    return rows.filter(reason.is_not_null()).select(
+        file=pl.lit(file.name),
+        line=pl.col("line"),
+        item_id=pl.lit(None, pl.String) if item is None else item,
+        column=pl.lit(file.names[wanted]),
+        value=pl.col(wanted),
+        reason=reason,
+    )

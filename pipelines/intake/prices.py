@@ -1,26 +1,61 @@
 """The user's prices: levels of any sign, one row a series and period, to their contract."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
+import polars as pl
 
+from ml.contracts.demand import ABSURD
 from ml.contracts.outside import PRICES
-from pipelines.intake.grid import checked_by_items, dense, id_column, on_periods, timestamps
-from pipelines.intake.inference import infer
-from pipelines.intake.interface import Intake
-from pipelines.intake.quotes import Quotes, read_quotes
-from pipelines.intake.request import ReadingRequest
-from pipelines.intake.series import Rows
-from pipelines.intake.wording import counted
+from ml.errors import DataError
+from pipelines.intake.data_file import DataFile, open_files
+from pipelines.intake.names import (
+    PRICE_NAMES,
+    Choose,
+    ChosenColumns,
+    find_columns,
+    plain,
+    position_of,
+)
+from pipelines.intake.parse_numbers import parse_numbers
+from pipelines.intake.parsed import faulty_cells, parse_column
+from pipelines.intake.periods import fill_calendar, infer, on_periods
+from pipelines.intake.quarantine import Reason, combined
+from pipelines.intake.request import Intake, ReadingRequest
+from pipelines.intake.sentences import counted, named, on_rows, refuse_nothing_left
+from pipelines.intake.series import (
+    KEY,
+    SOUND,
+    USABLE,
+    FileRows,
+    SeriesRows,
+    Y,
+    as_series,
+    date_rows,
+    judge,
+    repeated_rows,
+    settle,
+    to_intake,
+)
+
+CLOSES = ("close", "price", "ultimo", "fechamento")  # the first that is there is the price
+MARKET = (
+    *CLOSES, "open", "high", "low", "adj_close", "volume", "vol", "change", "change_percent", "var",
+    "dividends", "stock_splits", "abertura", "maxima", "minima",
+)  # fmt: skip
+LONG_VALUES = ("value", "valor", "preco", *CLOSES)
+NAMELESS = ("price", "close", "value")  # a series of this name is called after its file
+VALUE = "value:"  # begins the wanted names of value columns
+_NOTES = ("unit", "currency")
 
 
-def read_prices(path: Path, options: ReadingRequest) -> Intake:
+def read_prices(path: Path, request: ReadingRequest) -> Intake:
     """Read prices from a file or a folder of files.
 
-    ``options.gaps`` and ``options.frequency`` are for demand: a gap between prices stays missing,
-    and levels cannot be summed to a coarser frequency. Where ``options.duplicates`` is ``sum``,
-    equal rows of one series and day count once, and rows that disagree go to quarantine.
+    The request's ``gaps`` and ``frequency`` are for demand: a gap between prices stays missing,
+    and levels cannot be summed to a coarser frequency. Where ``duplicates`` is ``sum``, equal rows
+    of one series and day count once, and rows that disagree go to quarantine.
 
     Returns:
         Rows in the prices contract, available on the day that they are of; the frequency; what
@@ -31,48 +66,139 @@ def read_prices(path: Path, options: ReadingRequest) -> Intake:
             where they are to be refused.
         IntakeError: No row, or no series, is usable.
     """
-    quotes = read_quotes(path, options)
-    usable = quotes.usable[quotes.rows.items]
-    own = quotes.rows.where(usable)
-    inferred = infer(
-        own.items, own.days, kind="price", names=quotes.ids.to_pylist(), where=quotes.where
+    files = open_files(path, _choose_columns(request.columns))
+    found = settle(partial(_read, path.name, files, request), "series", "no value or one beyond")
+    inferred = infer(found.rows.filter(USABLE).select(KEY), kind="price", where=found.where)
+    rows = on_periods(found.rows, inferred.frequency, inferred.anchor)
+    rows = fill_calendar(rows.drop(_NOTES), inferred.frequency)
+    notes = found.rows.select("item_id", *_NOTES).unique()
+    table = rows.join(notes, on="item_id", how="left", maintain_order="left").select(
+        series="item_id",
+        region=pl.lit(None, pl.String),
+        ref_date="ds",
+        available_at="ds",
+        value="y",
+        unit="unit",
+        source=pl.lit(request.source),
+        preliminary=pl.lit(value=False),
+        currency="currency",
     )
-    starts = on_periods(quotes.rows.days, inferred.frequency, inferred.anchor)
-    rows = Rows(
-        quotes.rows.items,
-        np.where(usable, starts, quotes.rows.days),
-        quotes.rows.values,
-        quotes.rows.flags,
-    )
-    made = dense(rows, inferred.frequency, apart=~quotes.usable)
-    absent = counted(int(made.absent.sum()), "period")
+    absent = counted(rows.filter("absent").height, "period")
     statements = (
-        *quotes.statements,
+        *found.statements,
         inferred.statement,
-        f"{quotes.where}: {absent} without a row between first and last rows stay missing.",
+        f"{found.where}: {absent} without a row between first and last rows stay missing.",
     )
-    table = _table(quotes, made.rows, options.source)
-    table = checked_by_items(table, made.rows.items, PRICES, where=quotes.where)
-    return Intake(table, inferred.frequency, statements, quotes.quarantine)
+    return to_intake(table, PRICES, found, inferred.frequency, statements)
 
 
-def _table(quotes: Quotes, rows: Rows, source: str) -> pa.Table:
-    count = len(rows.items)
-    ref_date = timestamps(rows.days)
+def _choose_columns(mapped: Mapping[str, str]) -> Choose:
+    """A chooser for price files: one value column, market data, or one column a series."""
 
-    def note(name: str) -> pa.Array:
-        return pa.array(quotes.notes[name], pa.string()).take(pa.array(rows.items))
-
-    return pa.table(
-        {
-            "series": id_column(quotes.ids, rows.items),
-            "region": pa.nulls(count, pa.string()),
-            "ref_date": ref_date,
-            "available_at": ref_date,
-            "value": pa.array(rows.values, mask=np.isnan(rows.values)),
-            "unit": note("unit"),
-            "source": pa.repeat(pa.scalar(source), count),
-            "preliminary": pa.repeat(pa.scalar(value=False), count),
-            "currency": note("currency"),
+    def choose(header: Sequence[str], where: str) -> ChosenColumns:
+        base = find_columns(header, PRICE_NAMES, needed=("ds",), mapped=mapped, where=where)
+        free = {
+            i: plain(name)
+            for i, name in enumerate(header)
+            if name and i not in base.positions.values()
         }
+        asked = position_of(header, (mapped["value"],), where) if "value" in mapped else None
+        values = [asked] if asked in free else _value_columns(free)
+        if "series" in base.positions and len(values) > 1:
+            values = [i for name in LONG_VALUES for i in values if free[i] == name][:1] or values
+            if len(values) > 1:
+                raise DataError(
+                    f"{where}: {len(values)} columns may hold the values: "
+                    f"{named([header[i] for i in values])}. Say which one: --column value=NAME."
+                )
+        if not values:
+            raise DataError(
+                f"{where}: no column of values. Columns found: {named(list(header))}. "
+                "Say which one it is: --column value=NAME."
+            )
+        positions = {**base.positions, **{f"{VALUE}{i}": i for i in values}}
+        ignored = tuple(name for i, name in enumerate(header) if i not in positions.values())
+        return ChosenColumns(positions, ignored, base.remarks)
+
+    return choose
+
+
+def _value_columns(free: Mapping[int, str]) -> list[int]:
+    """All columns; of market data the close and what is no market data."""
+    close = next((i for close in CLOSES for i, name in free.items() if name == close), None)
+    return [i for i, name in free.items() if close in (None, i) or name not in MARKET]
+
+
+def _read(
+    where: str, files: Sequence[DataFile], request: ReadingRequest, excluded: Sequence[str]
+) -> SeriesRows:
+    parts = [_read_file(file, request, excluded) for file in files]
+    rows = pl.concat([part.rows for part in parts])
+    repeats = repeated_rows(rows, KEY, request, where=where, words="series and day")
+    disagree = Y.is_not_null() & (Y.min().over(KEY) != Y.max().over(KEY))
+    contradicting = rows.filter(disagree).select(
+        "file", "line", "item_id", "column", value="text", reason=pl.lit(str(Reason.REPEATED_KEY))
     )
+    rows = rows.filter(~disagree)
+    aside = [*(file.broken for file in files), *(cells for part in parts for cells in part.aside)]
+    quarantine = combined([*aside, contradicting])
+    refuse_nothing_left(where, files, rows.height, quarantine)
+    said = on_rows(where, files, rows.select("file", "line").n_unique(), quarantine)
+    said += [remark for part in parts for remark in [*part.remarks, *part.later]]
+    if repeats:
+        said.append(
+            f"{where}: {counted(repeats, 'row')} repeated the series and day of another; equal "
+            f"ones count once, {contradicting.height:,} that disagree were set aside."
+        )
+    rows = _with_notes(as_series(rows.drop("file", "line", "column", "text")))
+    rows = rows.sort(*KEY, "y", nulls_last=True, maintain_order=True)  # a value goes before null
+    rows = rows.unique(KEY, keep="first", maintain_order=True)
+    found = judge(where, rows, rows, said, quarantine)
+    said.append(f"{where}: {counted(len(found.ids), 'series', 'series')}: {named(found.ids)}.")
+    if found.unusable:
+        said.append(
+            f"{where}: {counted(len(found.unusable), 'series', 'series')} with no value or one "
+            f"beyond {ABSURD:g}: {named(found.unusable)}; kept as they are, without influence on "
+            "the others."
+        )
+    return found
+
+
+def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str]) -> FileRows:
+    """The sound values of all value columns of a file, below one another."""
+    series = "series" if "series" in file.names else None
+    dated = date_rows(file, request, excluded, series)
+    keys = [key for key in file.names if key.startswith(VALUE)]
+    notes = {note: pl.col(note) if note in file.names else pl.lit("") for note in _NOTES}
+    blocks = []
+    for key in keys:
+        parse = partial(parse_numbers, typed=key in file.typed)
+        rows, remarks = parse_column(file, dated.rows, key, parse)
+        name, value, fault = file.names[key], pl.col(f"{key}.value"), pl.col(f"{key}.fault")
+        if len(keys) > 1 and rows.select(value.is_null().all() & fault.is_not_null().any()).item():
+            dated.remarks.append(f"{file.name}, {name}: no cell is a number; column not used.")
+            continue
+        item = pl.col(series) if series else pl.lit(file.stem if plain(name) in NAMELESS else name)
+        dated.aside.append(faulty_cells(file, rows, key, item))
+        dated.remarks.extend(remarks)
+        blocks.append(
+            rows.filter(SOUND & fault.is_null()).select(
+                file=pl.lit(file.name), line="line", column=pl.lit(name), text=key,
+                item_id=item, ds="ds.value", y=value, **notes,
+            )
+        )  # fmt: skip
+    if not blocks:
+        columns = named([file.names[key] for key in keys])
+        raise DataError(f"{file.name}: no cell of its columns {columns} is a number.")
+    return FileRows(pl.concat(blocks), dated.aside, dated.remarks, dated.later)
+
+
+def _with_notes(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with the only unit and currency of their series, null where there is not just one."""
+    only = {}
+    for note in _NOTES:
+        given = pl.col(note).filter(pl.col(note) != "").unique()
+        only[note] = pl.when(given.len() == 1).then(given.first())
+    notes = rows.group_by("item_id").agg(**only)
+    notes = notes.with_columns(pl.col("currency").str.to_uppercase())
+    return rows.drop(_NOTES).join(notes, on="item_id", how="left", maintain_order="left")

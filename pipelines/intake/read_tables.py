@@ -13,14 +13,13 @@ from ml.errors import DataError
 from ml.logs import logger
 from ml.processed import changing, processed_folder, read_table, write_tables
 from pipelines.intake.demand import read_demand
-from pipelines.intake.files import collect_user_files
-from pipelines.intake.interface import Intake, IntakeError
+from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.inventory import read_inventory
 from pipelines.intake.items import read_items
 from pipelines.intake.prices import read_prices
-from pipelines.intake.quarantine import write_quarantine
-from pipelines.intake.request import ReadingRequest
-from pipelines.intake.wording import counted, named
+from pipelines.intake.quarantine import IntakeError, write_quarantine
+from pipelines.intake.request import Intake, ReadingRequest
+from pipelines.intake.sentences import counted, named
 
 _READERS: Mapping[str, Callable[[Path, ReadingRequest], Intake]] = {
     "demand": read_demand,
@@ -38,39 +37,55 @@ class Tables:
 
     Attributes:
         intakes: Each table with its frequency, statements and quarantine, by name.
-        quarantined: The file that lists what was set aside; ``None`` where nothing was.
-        source: Name of the origin in every row of a series.
+        tables: The tables in their contracts, by name.
+        statements: Plain sentences on what was found and done.
+        quality_flags: How many cells of each table were set aside, where any were.
     """
 
     intakes: Mapping[str, Intake]
-    quarantined: Mapping[str, Path | None]
-    source: str
+    tables: Mapping[str, pa.Table]
+    statements: tuple[str, ...]
+    quality_flags: tuple[str, ...]
 
-    @property
-    def tables(self) -> dict[str, pa.Table]:
-        """The tables in their contracts, by name."""
-        return {name: intake.table for name, intake in self.intakes.items()}
 
-    @property
-    def statements(self) -> tuple[str, ...]:
-        """Plain sentences on what was found and done."""
-        return tuple(said for intake in self.intakes.values() for said in intake.statements)
+def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tables:
+    """Read the files of a request, each table to its contract.
 
-    @property
-    def quality_flags(self) -> tuple[str, ...]:
-        """How many cells of each table were set aside, where any were."""
-        return tuple(
-            f"quarantined_{name}_cells={intake.quarantine.num_rows}"
-            for name, intake in self.intakes.items()
-            if intake.quarantine.num_rows
-        )
+    Args:
+        request: The files, and how they are to be read.
+        quarantine: Folder for the lists of cells set aside, ``<table>.csv``, written even when
+            nothing else is left of a file; ``None`` = they are not written.
+
+    Raises:
+        DataError: Files that cannot be used.
+    """
+    intakes = {}
+    for table, path in request.files.items():
+        try:
+            intakes[table] = found = _READERS[table](path, request)
+        except IntakeError as error:
+            if quarantine is not None:
+                write_quarantine(error.quarantine, quarantine, table)
+            raise
+        if quarantine is not None:
+            write_quarantine(found.quarantine, quarantine, table)
+        logger().info("file_read", table=table, path=str(path), rows=found.table.num_rows,
+                      quarantined=found.quarantine.num_rows)  # fmt: skip
+    cells = {table: found.quarantine.num_rows for table, found in intakes.items()}
+    return Tables(
+        intakes,
+        tables={table: found.table for table, found in intakes.items()},
+        statements=tuple(said for found in intakes.values() for said in found.statements),
+        quality_flags=tuple(f"quarantined_{one}_cells={cells[one]}" for one in cells if cells[one]),
+    )
 
 
 def process_files(request: ReadingRequest, data_dir: Path) -> list[str]:
     """Read the files of a request into ``DATA_DIR/processed``: all of its tables, or none.
 
     Args:
-        request: The files; with none named, what ``data/raw/user`` holds is the whole truth.
+        request: The files. With none named, what ``data/raw/user`` holds is the whole truth: the
+            tables of other readings are removed. Otherwise a table that was not read stays.
         data_dir: Holds ``raw/user``, ``processed`` and ``quarantine``.
 
     Returns:
@@ -86,64 +101,21 @@ def process_files(request: ReadingRequest, data_dir: Path) -> list[str]:
             f"{data_dir / USER_FILES}: there are no data files. Put demand.csv there, or name it: "
             "--demand PATH."
         )
-    read = read_tables(replace(request, files=files), data_dir / "quarantine")
-    return keep_tables(read, data_dir, whole=not request.files)
-
-
-def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tables:
-    """Read the files of a request, each table to its contract.
-
-    Args:
-        request: The files, and how they are to be read.
-        quarantine: Folder for the lists of cells set aside, written even when nothing else is
-            left of a file; ``None`` = they are not written.
-
-    Raises:
-        DataError: Files that cannot be used.
-    """
-    intakes, quarantined = {}, {}
-    for table, path in request.files.items():
-        try:
-            found = _READERS[table](path, request)
-        except IntakeError as error:
-            if quarantine is not None:
-                write_quarantine(error.quarantine, quarantine, table)
-            raise
-        written = quarantine and write_quarantine(found.quarantine, quarantine, table)
-        logger().info("file_read", table=table, path=str(path), rows=found.table.num_rows,
-                      quarantined=found.quarantine.num_rows, quarantine=str(written))  # fmt: skip
-        intakes[table], quarantined[table] = found, written
-    return Tables(intakes, quarantined, request.source)
-
-
-def keep_tables(read: Tables, data_dir: Path, *, whole: bool) -> list[str]:
-    """Write the tables to ``DATA_DIR/processed``: all of them, or none.
-
-    Args:
-        read: What was read.
-        data_dir: Holds ``processed``.
-        whole: The user has no other tables: those of earlier readings are removed. Otherwise a
-            table that was not read stays.
-
-    Returns:
-        Lines to show: what was found and done, and one line a table written.
-
-    Raises:
-        DataError: An id in demand and prices, or a series that another source serves too.
-        PublishError: The disk is full, or refuses.
-    """
+    quarantine, folder = data_dir / "quarantine", processed_folder(data_dir)
+    read = read_tables(replace(request, files=files), quarantine)
     _refuse_shared_ids(read.tables)
-    tables: dict[str, pa.Table | None] = dict(read.tables)
-    folder = processed_folder(data_dir)
     lines: list[str] = []
     for table, intake in read.intakes.items():
-        lines += [*intake.statements, *_on_quarantine(read.quarantined[table])]
+        lines += intake.statements
+        if intake.quarantine.num_rows:
+            lines.append(f"{table}.csv: cells set aside are listed in {quarantine / table}.csv.")
         lines.append(_on_table(table, intake, folder))
+    tables: dict[str, pa.Table | None] = dict(read.tables)
     with changing(data_dir):
         if "prices" in read.tables:
-            tables["prices"] = _beside_others(read.tables["prices"], data_dir, read.source)
+            tables["prices"] = _beside_others(read.tables["prices"], data_dir, request.source)
         for table in ("demand", "items", "inventory"):
-            if whole and table not in tables and (folder / f"{table}.parquet").exists():
+            if not (request.files or table in tables) and (folder / f"{table}.parquet").exists():
                 tables[table] = None
                 lines.append(f"{table}.parquet: removed, there is no file of {table} any more.")
         write_tables(data_dir, tables)
@@ -175,23 +147,16 @@ def _beside_others(prices: pa.Table, data_dir: Path, source: str) -> pa.Table:
             f"prices.parquet: {counted(len(names), 'series', 'series')} of the user's files come "
             f"from {named(sources)} too: {named(names)}. Rename them in the file."
         )
-    joined = pa.concat_tables([others, prices])
-    ordered = joined.sort_by([(key, "ascending") for key in PRICES.key])
+    ordered = pa.concat_tables([others, prices]).sort_by([(key, "ascending") for key in PRICES.key])
     return check(ordered, PRICES, where="prices.parquet")
-
-
-def _on_quarantine(path: Path | None) -> list[str]:
-    return [] if path is None else [f"{path.name}: cells set aside are listed in {path}."]
 
 
 def _on_table(table: str, intake: Intake, folder: Path) -> str:
     """The line of one table: rows, items, days and frequency."""
     rows = intake.table
     key, day = _KEYS.get(table, ("item_id", None))
-    line = (
-        f"{folder / table}.parquet: {counted(rows.num_rows, 'row')}, "
-        f"{counted(pc.count_distinct(rows[key]).as_py(), 'item')}"
-    )
+    count = pc.count_distinct(rows[key]).as_py()
+    line = f"{folder / table}.parquet: {counted(rows.num_rows, 'row')}, {counted(count, 'item')}"
     if day is None:
         return f"{line}."
     ends = pc.min_max(rows[day]).as_py()

@@ -1,9 +1,11 @@
-"""What is asked of the intake: which files are read, and how."""
+"""What is asked of the intake, which files are read and how; and what it answers for a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+
+import pyarrow as pa
 
 from ml.errors import ConfigError
 from ml.frequency import Frequency
@@ -59,6 +61,23 @@ class ReadingRequest:
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ConfigError(f"--{option} {value!r}: choose one of: {', '.join(allowed)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A table read from the user's files.
+
+    Attributes:
+        table: Rows in their contract, sorted by its key.
+        frequency: Of the series; ``None`` for tables that are no series.
+        statements: Plain sentences on what was found and what was done.
+        quarantine: Cells that could not be used: ``file, line, item_id, column, value, reason``.
+    """
+
+    table: pa.Table
+    frequency: Frequency | None
+    statements: tuple[str, ...]
+    quarantine: pa.Table
 
 
 def column_mapping(pairs: Sequence[str]) -> dict[str, str]:

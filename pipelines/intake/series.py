@@ -1,110 +1,238 @@
-"""Rows of several files as one set of series: ids made one, rows of a key summed."""
+"""What demand and prices share: dated rows of several files as one set of series."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from ml.contracts.base import Contract, check
 from ml.contracts.demand import ABSURD
-from ml.frequency import Days
-from pipelines.intake.source import Mask, TextColumn
+from ml.errors import DataError
+from ml.frequency import Frequency, period_end, period_start
+from pipelines.intake.data_file import DataFile
+from pipelines.intake.parse_days import parse_days
+from pipelines.intake.parsed import faulty_cells, parse_column
+from pipelines.intake.quarantine import IntakeError, Reason, as_arrow
+from pipelines.intake.request import Intake, ReadingRequest
+from pipelines.intake.sentences import counted, named
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.int8]
-_DAYS = 1 << 18  # more than the days that a date can be of, so that item and day make one key
-_LARGEST = np.finfo(np.float64).max
+CHUNK = 1 << 20  # rows that are checked at a time: their texts stay far below Arrow's 2 GiB
+KEY = ["item_id", "ds"]
+SOUND, USABLE, Y = pl.col("sound"), pl.col("usable"), pl.col("y")
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Values of series on days.
+class FileRows:
+    """The dated rows of one file.
 
     Attributes:
-        items: (R,) number of the series.
-        days: (R,) datetime64[D].
-        values: (R,) NaN = not observed.
-        flags: (R,) 1 true, 0 false, -1 not said.
+        rows: Of DataFile.rows, with the columns parsed so far; ``sound`` where a row can be used,
+            ``counts`` where it says how the next columns are written.
+        aside: Quarantine.
+        remarks: What was decided in reading.
+        later: The sentence on rows after ``as_of``, if there are any.
     """
 
-    items: Ints
-    days: Days
-    values: Floats
-    flags: Flags
-
-    @property
-    def key(self) -> Ints:
-        """One number for series and day that sorts as both do."""
-        return self.items * _DAYS + self.days.astype(np.int64) + _DAYS // 2
-
-    def where(self, keep: npt.NDArray[np.generic]) -> "Rows":
-        """Some of the rows, by mask or by positions."""
-        return Rows(self.items[keep], self.days[keep], self.values[keep], self.flags[keep])
+    rows: pl.DataFrame
+    aside: list[pl.DataFrame]
+    remarks: list[str]
+    later: list[str]
 
 
-def unified(columns: Sequence[TextColumn], keep: Sequence[Mask]) -> tuple[pa.Array, Ints]:
-    """The ids of several files as one sorted list, and the place in it of each kept row.
+@dataclass(frozen=True, slots=True)
+class SeriesRows:
+    """Sound rows of all files.
+
+    Attributes:
+        where: Name of the file or folder.
+        rows: At least ``item_id`` (an Enum, sorted as text), ``ds``, ``y``; and ``usable``: of a
+            series that has an observed value and no absurd one.
+        ids: All series, sorted.
+        unusable: Series that cannot be used as a whole, sorted.
+        statements: What was read and set aside.
+        quarantine: Cells set aside.
+    """
+
+    where: str
+    rows: pl.DataFrame
+    ids: list[str]
+    unusable: list[str]
+    statements: list[str]
+    quarantine: pl.DataFrame
+
+
+def date_rows(
+    file: DataFile, request: ReadingRequest, excluded: Sequence[str], item: str | None
+) -> FileRows:
+    """Parse ids and days of a file; what is decided for it is decided by the sound rows only.
 
     Args:
-        columns: One column of ids a file.
-        keep: The rows that are used, one mask a file.
-
-    Returns:
-        Ids, sorted as Python sorts text, without those of no kept row; and (R,) numbers.
+        file: The file.
+        request: Its ``today`` and ``as_of`` end the rows.
+        excluded: Series that have no say.
+        item: Column of ids, if there is one.
     """
-    encoded = pa.concat_arrays([column.texts for column in columns]).dictionary_encode()
-    merged = encoded.indices.to_numpy().astype(np.int64)
-    offsets = np.cumsum([0, *(len(column.texts) for column in columns)])
-    codes = np.concatenate(
-        [
-            merged[offset + column.codes[rows]]
-            for column, rows, offset in zip(columns, keep, offsets[:-1], strict=True)
-        ]
+    rows = file.rows.with_columns(sound=pl.lit(value=True), counts=pl.lit(value=True))
+    aside: list[pl.DataFrame] = []
+    if item is not None:
+        empty = pl.col(item) == ""
+        rows = rows.with_columns(
+            pl.when(empty).then(pl.lit(str(Reason.EMPTY_ID))).alias(f"{item}.fault"),
+            sound=~empty,
+            counts=~empty & ~pl.col(item).is_in(excluded),
+        )
+        aside.append(faulty_cells(file, rows, item, pl.col(item)))
+    rows, remarks = parse_column(file, rows, "ds", partial(parse_days, today=request.today))
+    aside.append(faulty_cells(file, rows, "ds", None if item is None else pl.col(item)))
+    seen = pl.lit(value=True)
+    if request.as_of is not None:
+        last = _last_day(rows["ds.value"], request.as_of, request.forced)
+        seen = (pl.col("ds.value") <= last).fill_null(value=True)
+    later = rows.filter(~seen).height
+    sentence = (
+        f"{file.name}: {later:,} of {rows.height:,} rows are after {request.as_of} and were left "
+        "out."
     )
-    used = np.flatnonzero(np.bincount(codes, minlength=len(encoded.dictionary)))
-    ids = encoded.dictionary.take(pa.array(used))
-    order = pc.sort_indices(ids)
-    rank = np.zeros(len(encoded.dictionary), np.int64)
-    rank[used[order.to_numpy()]] = np.arange(len(used))
-    return ids.take(order), rank[codes]
+    dated = pl.col("ds.fault").is_null() & seen
+    rows = rows.with_columns(sound=SOUND & dated, counts=pl.col("counts") & dated)
+    return FileRows(rows, aside, [*remarks], [sentence] if later else [])
 
 
-def summed(rows: Rows) -> Rows:
+def _last_day(days: pl.Series, as_of: date, forced: Frequency | None) -> date:
+    """The last day that a run sees: the period that starts on or before ``as_of`` is complete.
+
+    Rows are dated by any day of their period where demand is summed to a coarser frequency, and
+    by the last day of their month where all rows are.
+    """
+    before = days.filter(days <= as_of)
+    if forced is None and len(before) and (before == before.dt.month_end()).all():
+        forced = Frequency.MONTHLY
+    if forced is None:
+        return as_of
+    start = period_start(np.array([as_of], "datetime64[D]"), forced)[0]
+    last: date = period_end(start, forced).astype(object)
+    return last
+
+
+def as_series(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with their ids as an Enum that sorts as Python sorts text."""
+    ids = pl.Enum(rows["item_id"].unique().sort())
+    return rows.with_columns(pl.col("item_id").cast(ids))
+
+
+def add_up(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows of one series and day made one, sorted; the values of a key are added up.
 
     Null and a number make the number, nulls alone stay null; a flag is true where any is. What is
     added does not depend on the order of the rows, down to the last bit.
     """
-    key = rows.key
-    order = np.argsort(key, kind="stable")
-    starts = _starts(key[order])
-    if len(starts) < len(key):  # floating-point sums depend on order: sort by value too
-        order = np.lexsort((rows.flags, rows.values, key))
-    rows = rows.where(order)
-    counts = np.diff(np.append(starts, len(key)))
-    group = np.repeat(np.arange(len(starts)), counts)
-    observed = ~np.isnan(rows.values)
-    totals = np.bincount(group, np.where(observed, rows.values, 0.0), len(starts))
-    totals = np.clip(totals, -_LARGEST, _LARGEST)
-    some = np.bincount(group, observed, len(starts)) > 0
-    return Rows(
-        rows.items[starts],
-        rows.days[starts],
-        np.where(some, totals, np.nan),
-        np.maximum.reduceat(rows.flags, starts),
+    rows = rows.sort(*KEY, "y", nulls_last=True)
+    totals = rows.group_by(KEY, maintain_order=True).agg(
+        observed=Y.is_not_null().any(), is_stockout=pl.col("is_stockout").max()
     )
+    group = rows.select(pl.struct(KEY).rle_id()).to_series().to_numpy()
+    sums = np.bincount(group, rows["y"].fill_null(0.0).to_numpy(), totals.height)
+    largest = np.finfo(np.float64).max
+    y = pl.when("observed").then(pl.Series(np.clip(sums, -largest, largest)))
+    return totals.with_columns(y=y).drop("observed")
 
 
-def usable_items(days: Rows, count: int) -> Mask:
-    """Which of ``count`` series have an observed value and none beyond ``ABSURD``, (count,)."""
-    observed = ~np.isnan(days.values)
-    some = np.bincount(days.items, observed, count) > 0
-    absurd = np.bincount(days.items, np.abs(days.values) > ABSURD, count) > 0
-    return some & ~absurd
+def judge(
+    where: str, rows: pl.DataFrame, days: pl.DataFrame, said: list[str], quarantine: pl.DataFrame
+) -> SeriesRows:
+    """Find the series that have an observed value, and none beyond ABSURD.
+
+    Args:
+        where: Name of the file or folder.
+        rows: Sound rows, of any number a day.
+        days: One row a series and day.
+        said: What was read and set aside.
+        quarantine: Cells set aside.
+    """
+    usable = Y.is_not_null().any() & ~(Y.abs() > ABSURD).any()
+    series = days.group_by("item_id").agg(usable=usable).sort("item_id")
+    rows = rows.join(series, on="item_id", how="left", maintain_order="left")
+    ids, unusable = (
+        found["item_id"].cast(pl.String).to_list() for found in (series, series.filter(~USABLE))
+    )
+    return SeriesRows(where, rows, ids, unusable, said, quarantine)
 
 
-def _starts(ordered: Ints) -> Ints:
-    return np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
+def settle(read: Callable[[Sequence[str]], SeriesRows], series: str, fault: str) -> SeriesRows:
+    """Read series so that the unusable ones have no say in how the others are read.
+
+    Args:
+        read: Reads all files, without regard to some series.
+        series: What series are called, where there are several.
+        fault: What makes one unusable.
+
+    Raises:
+        IntakeError: No series is usable.
+    """
+    found = read(())
+    if found.unusable:
+        found = read(found.unusable)
+    if found.unusable == found.ids:
+        one = series if series == "series" else series[:-1]
+        raise IntakeError(
+            f"{found.where}: none of {counted(len(found.ids), one, series)} is usable: each has "
+            f"{fault} {ABSURD:g}. First: {named(found.ids)}.",
+            found.quarantine,
+        )
+    return found
+
+
+def repeated_rows(
+    rows: pl.DataFrame, key: list[str], request: ReadingRequest, *, where: str, words: str
+) -> int:
+    """How many rows have a key that occurred on a row before.
+
+    Raises:
+        DataError: They are to be refused: with the count and the first offenders.
+    """
+    repeated = rows.filter(~pl.struct(key).is_first_distinct())
+    if repeated.height and request.duplicates == "error":
+        first = repeated.sort(KEY, maintain_order=True).select(KEY).head(3).rows()
+        offenders = ", ".join(f"{item[:60]!r} on {day.isoformat()}" for item, day in first)
+        raise DataError(
+            f"{where}: {counted(repeated.height, 'row')} of {rows.height:,} repeat the {words} of "
+            f"another. First: {offenders}. Remove them, or add them up with --duplicates sum."
+        )
+    return repeated.height
+
+
+def to_intake(
+    rows: pl.DataFrame,
+    contract: Contract,
+    found: SeriesRows,
+    frequency: Frequency,
+    statements: Sequence[str],
+) -> Intake:
+    """The table of a contract, checked some whole series at a time.
+
+    No key spans two series, so the parts are as good as the whole; the check of keys takes ten
+    times as long on 35 million rows at once.
+
+    Raises:
+        ContractError: The rows break their contract.
+    """
+    key = contract.key[0]
+    places = rows[key].to_physical().to_numpy().astype(np.int64)
+    starts = np.flatnonzero(np.diff(places, prepend=-1))
+    cuts = np.unique(starts[np.searchsorted(starts, np.arange(0, rows.height, CHUNK), "right") - 1])
+    parts = [
+        check(to_arrow(rows[start:stop].cast({key: pl.String})), contract, where=found.where)
+        for start, stop in pairwise([*cuts.tolist(), rows.height])
+    ]
+    table = pa.concat_tables(parts)
+    return Intake(table, frequency, tuple(statements), as_arrow(found.quarantine))
+
+
+def to_arrow(rows: pl.DataFrame) -> pa.Table:
+    """A frame in types that contracts know."""
+    return rows.to_arrow(compat_level=pl.CompatLevel.oldest())

@@ -10,7 +10,11 @@ from pathlib import Path
 
 from ml.errors import DataError
 
-DELIMITERS = (";", "\t", ",")  # the more telling first: a comma also occurs inside names
+DELIMITERS: tuple[str, ...] = (
+    ";",
+    "\t",
+    ",",
+)  # the more telling first: a comma also occurs inside names
 HEAD = 1 << 18  # bytes that the header is looked for in
 _CONTROL = bytes(set(range(32)) - {9, 10, 11, 12, 13})
 _CHUNK = 1 << 24
@@ -23,13 +27,11 @@ class Layout:
     Attributes:
         header: Names of the columns.
         delimiter: Between fields.
-        body: Offset of the first byte after the header.
-        lines: Physical lines before the body.
+        lines: Physical lines down to the end of the header.
     """
 
     header: tuple[str, ...]
     delimiter: str
-    body: int
     lines: int
 
 
@@ -97,19 +99,16 @@ def layout(text: bytes, name: str) -> Layout:
     """
     head = text[:HEAD].decode(errors="ignore")
     lines = list(io.StringIO(head, newline=""))
-    candidates: tuple[str, ...] = DELIMITERS
-    named = lines[0].strip().strip('"').casefold()
-    before = 0
-    if named.startswith("sep=") and len(named) == len("sep=") + 1:  # a spreadsheet's own hint
-        candidates, before = (named[-1],), 1
-    headers = [_header(lines[before:], delimiter) for delimiter in candidates]
-    fields, consumed = max(headers, key=lambda found: len(found[0]))
-    delimiter = candidates[headers.index((fields, consumed))]
-    consumed += before
-    body = len("".join(lines[:consumed]).encode())
-    if _is_blank(text, body):
+    candidates, before = DELIMITERS, 0
+    hint = lines[0].strip().strip('"').casefold()
+    if hint.startswith("sep=") and len(hint) == len("sep=") + 1:  # a spreadsheet's own
+        candidates, before = (hint[-1],), 1
+    headers = {delimiter: _header(lines[before:], delimiter) for delimiter in candidates}
+    delimiter = max(headers, key=lambda one: len(headers[one][0]))
+    fields, consumed = headers[delimiter][0], headers[delimiter][1] + before
+    if _is_blank(text, len("".join(lines[:consumed]).encode())):
         raise DataError(f"{name}: has a header but no rows.")
-    return Layout(tuple(field.strip() for field in fields), delimiter, body, consumed)
+    return Layout(tuple(field.strip() for field in fields), delimiter, consumed)
 
 
 def _header(lines: list[str], delimiter: str) -> tuple[list[str], int]:

@@ -8,7 +8,7 @@ from ml.errors import ConfigError
 from ml.processed import SYNTHETIC, has_processed, outside_tables, reading
 from ml.run.inputs import RunInputs, inputs_of, read_processed
 from ml.run.request import RunRequest
-from pipelines.intake.files import collect_user_files
+from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.read_tables import USER_FILES, process_files, read_tables
 from pipelines.intake.request import TABLES, ReadingRequest
 from pipelines.sample_data import ensure_sample

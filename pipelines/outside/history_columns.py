@@ -8,9 +8,8 @@ from pathlib import Path
 from ml.errors import ConfigError, DataError
 from ml.frequency import Frequency
 from ml.settings import Settings
-from pipelines.intake.names import Found, plain
-from pipelines.intake.source import stem
-from pipelines.intake.sources import open_source
+from pipelines.intake.data_file import open_file, stem
+from pipelines.intake.names import ChosenColumns, plain
 from pipelines.outside.domain_sources import DOMAINS, HISTORY_FILE, domain
 from pipelines.outside.known_series import Series
 from pipelines.outside.places import sites, states
@@ -111,18 +110,18 @@ def understand(path: Path, hints: Hints, config: Settings) -> tuple[Call, tuple[
     header: list[str] = []
     date, city, values = "", None, dict[str, tuple[str, ...]]()
 
-    def choose(names: Sequence[str], name: str) -> Found:
+    def choose(names: Sequence[str], name: str) -> ChosenColumns:
         nonlocal date, city, values
         header.extend(names)
         date, city, values = _columns(names, name, hints, known)
-        return Found({"place": header.index(date if city is None else city)}, ())
+        return ChosenColumns({"place": header.index(date if city is None else city)}, ())
 
-    source = open_source(path, choose)
+    file = open_file(path, choose)
     series = tuple(name for names in values.values() for name in names)
     regions: dict[str, str] = {}
     if city is not None:
         of_city = region_names(config)
-        texts = source.columns["place"].texts.to_pylist()
+        texts = file.rows["place"].unique(maintain_order=True).to_list()
         regions = {text: of_city[plain(text)] for text in texts if plain(text) in of_city}
         if not regions:
             raise DataError(f"{path.name}: no place of its column '{city}' is in SITES or STATES.")

@@ -1,17 +1,18 @@
 """History files as a source: what was imported once is read again like any other answer."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ml.frequency import Days
-from pipelines.intake.dates import parse_days
-from pipelines.intake.decimals import parse_numbers
-from pipelines.intake.names import Found
-from pipelines.intake.source import Source, TextColumn
-from pipelines.intake.sources import open_source
+from pipelines.intake.data_file import DataFile, open_file
+from pipelines.intake.names import ChosenColumns
+from pipelines.intake.parse_days import parse_days
+from pipelines.intake.parse_numbers import parse_numbers
+from pipelines.intake.parsed import parse_column
 from pipelines.outside.domain_sources import HISTORY_FILE
 from pipelines.sources.answers import refusal
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
@@ -41,13 +42,15 @@ class HistoryFile(Adapter):
             SourceError: Nothing in it can be used, or most values cannot be.
             DataError: It is no readable file of its format.
         """
-        source = open_source(answer.body, _chooser(call.context))
-        days = _days(call, source.columns["date"], answer.day)
-        regions = _regions(call.context, source)
+        file = open_file(answer.body, _chooser(call.context))
+        file = replace(file, name=call.context["file"])
+        dated, _ = parse_column(file, file.rows, "date", partial(parse_days, today=answer.day))
+        days = dated["date.value"].to_numpy().astype("datetime64[D]")
+        regions = _regions(call.context, file)
         rows: list[Row] = []
-        notes = list(_lost(days, regions, source.rows))
+        notes = list(_lost(days, regions, file.rows.height))
         for column, series in call.context["values"].items():
-            values, said = _values(call, source.columns[column])
+            values, said = _values(file, column)
             notes += said
             for name in series:
                 monthly = name in call.context["monthly"]
@@ -55,43 +58,32 @@ class HistoryFile(Adapter):
         kept, absurd = keep_plausible(call, rows)
         table = to_table(kept)
         if not table.num_rows:
-            raise refusal(call, f"none of {source.rows} rows can be used: {'; '.join(notes)}")
+            raise refusal(call, f"none of {file.rows.height} rows can be used: {'; '.join(notes)}")
         if repeats := len(kept) - table.num_rows:
             notes.append(f"{repeats} of {len(kept)} values are of a day given twice: last counts")
         return ParsedAnswer(table, (*notes, *absurd))
 
 
 def _chooser(context: Mapping[str, Any]) -> Any:
-    def choose(header: Sequence[str], _name: str) -> Found:
-        positions = {column: header.index(column) for column in context["values"]}
+    def choose(header: Sequence[str], _name: str) -> ChosenColumns:
+        positions = {f"value:{name}": header.index(name) for name in context["values"]}
         positions["date"] = header.index(context["date"])
         if context["city"] is not None:
             positions["city"] = header.index(context["city"])
-        return Found(positions, ())
+        return ChosenColumns(positions, ())
 
     return choose
-
-
-def _days(call: Call, column: TextColumn, today: date) -> Days:
-    """(R,) days; NaT where there is none, or one after the day of the run."""
-    limit = np.datetime64(today, "D")
-    where = f"{call.context['file']}, {column.name}"
-    parsed = parse_days(column.texts, column.weights(), today=limit, where=where)
-    days = np.where(parsed.faults > 0, np.datetime64("NaT", "D"), parsed.values)
-    return days.astype("datetime64[D]")[column.codes]
 
 
 def _months(days: Days) -> Days:
     return days.astype("datetime64[M]").astype("datetime64[D]")
 
 
-def _regions(context: Mapping[str, Any], source: Source) -> Sequence[str | None] | None:
+def _regions(context: Mapping[str, Any], file: DataFile) -> Sequence[str | None] | None:
     """(R,) region of each row, "" where its city is not one of ours; ``None`` = national."""
     if context["city"] is None:
-        return None if context["region"] is None else [context["region"]] * source.rows
-    column = source.columns["city"]
-    names = [context["regions"].get(text, "") for text in column.texts.to_pylist()]
-    return [names[code] for code in column.codes]
+        return None if context["region"] is None else [context["region"]] * file.rows.height
+    return [context["regions"].get(text, "") for text in file.rows["city"]]
 
 
 def _lost(days: Days, regions: Sequence[str | None] | None, total: int) -> Iterator[str]:
@@ -103,17 +95,17 @@ def _lost(days: Days, regions: Sequence[str | None] | None, total: int) -> Itera
         yield f"{elsewhere} of {total} rows are of cities that SITES does not name"
 
 
-def _values(call: Call, column: TextColumn) -> tuple[Any, list[str]]:
+def _values(file: DataFile, column: str) -> tuple[Any, list[str]]:
     """(R,) numbers, NaN where there is none."""
-    where = f"{call.context['file']}, {column.name}"
-    parsed = parse_numbers(column.texts, column.weights(), typed=column.typed, where=where)
-    bad = int(column.weights()[parsed.faults > 0].sum())
-    values = np.where(parsed.faults > 0, np.nan, parsed.values)[column.codes]
-    empty = int(np.isnan(values).sum()) - bad
-    notes = list(parsed.remarks)
-    notes += [f"{column.name}: {bad} of {len(values)} values are no numbers"] if bad else []
-    notes += [f"{column.name}: {empty} of {len(values)} values are empty"] if empty else []
-    return values, notes
+    key = f"value:{column}"
+    parse = partial(parse_numbers, typed=key in file.typed)
+    rows, remarks = parse_column(file, file.rows, key, parse)
+    bad = rows[f"{key}.fault"].count()
+    empty = rows[f"{key}.value"].null_count() - bad
+    notes = list(remarks)
+    notes += [f"{column}: {bad} of {rows.height} values are no numbers"] if bad else []
+    notes += [f"{column}: {empty} of {rows.height} values are empty"] if empty else []
+    return rows[f"{key}.value"].to_numpy(), notes
 
 
 def _rows(

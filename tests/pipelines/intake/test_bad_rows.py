@@ -6,10 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.intake import csv_source
+from pipelines.intake import data_file
 from pipelines.intake.demand import read_demand
-from pipelines.intake.interface import IntakeError
-from pipelines.intake.quarantine import SCHEMA, Reason, write_quarantine
+from pipelines.intake.quarantine import SCHEMA, IntakeError, Reason, write_quarantine
 
 GOOD = ["A,2024-01-01,1", "A,2024-01-02,2", "B,2024-01-01,3", "B,2024-01-02,4"]
 BAD = [
@@ -61,8 +60,8 @@ def test_a_bad_row_has_no_say_in_how_numbers_and_dates_are_written(csv, options)
     assert str(read.table["ds"][0])[:10] == "2024-02-01"
 
 
-def test_texts_of_several_lines_may_lie_across_blocks(file, options, monkeypatch):
-    monkeypatch.setattr(csv_source, "BLOCK", 256)
+def test_texts_of_several_lines_may_lie_across_chunks(file, options, monkeypatch):
+    monkeypatch.setattr(data_file, "CHUNK", 7)
     rows = "".join(f'"{"long " * 9}\nid {i}",2024-01-01,1\n' for i in range(50))
     read = read_demand(file(f"item_id,ds,y\n{rows}X,soon,1\n"), options())
     assert read.table.num_rows == 50

@@ -11,7 +11,7 @@ import pytest
 
 from ml.contracts.outside import PRICES
 from ml.errors import ConfigError, DataError
-from pipelines.intake.interface import IntakeError
+from pipelines.intake.quarantine import IntakeError
 from pipelines.intake.read_tables import process_files
 from pipelines.intake.request import ReadingRequest, column_mapping
 

@@ -4,8 +4,8 @@ import pytest
 
 from ml.contracts.demand import ITEMS
 from ml.errors import DataError
-from pipelines.intake.interface import IntakeError
 from pipelines.intake.items import read_items
+from pipelines.intake.quarantine import IntakeError
 
 
 def given(read, row=0):

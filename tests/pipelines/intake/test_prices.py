@@ -7,8 +7,8 @@ import pytest
 from ml.contracts.outside import PRICES
 from ml.errors import DataError
 from ml.frequency import Frequency
-from pipelines.intake.interface import IntakeError
 from pipelines.intake.prices import read_prices
+from pipelines.intake.quarantine import IntakeError
 
 WEEKDAYS = [f"2024-01-{day:02d}" for day in (1, 2, 3, 4, 5, 8, 9)]
 

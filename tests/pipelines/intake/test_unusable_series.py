@@ -4,8 +4,8 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines.intake.demand import read_demand
-from pipelines.intake.interface import IntakeError
 from pipelines.intake.prices import read_prices
+from pipelines.intake.quarantine import IntakeError
 
 LOG = ["A,2024-01-01,3", "A,2024-01-12,1", "B,2024-01-05,2", "B,2024-01-21,4"]
 DENSE = [f"{item},2024-01-{day:02d},{day % 3}" for item in "AB" for day in range(1, 15)]

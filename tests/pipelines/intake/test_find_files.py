@@ -3,7 +3,7 @@
 import pytest
 
 from ml.errors import DataError
-from pipelines.intake.files import collect_user_files
+from pipelines.intake.find_files import collect_user_files
 
 
 def put(folder, *names):

@@ -48,7 +48,16 @@ def collect_user_files(folder: Path) -> dict[str, Path]:
     tables: dict[str, list[Path]] = {}
     for entry in sorted(child for child in folder.iterdir() if _holds_data(child)):
         tables.setdefault(_table_of(entry), []).append(entry)
-    _refuse_unknown(folder, tables.pop("", []))
+    if unknown := tables.pop("", []):
+        names = first_few([path.name for path in unknown])
+        if all(path.suffix.lower() in SPREADSHEETS for path in unknown):
+            raise DataError(
+                f"{folder}: spreadsheets are not read: {names}. Save them as CSV (UTF-8)."
+            )
+        raise DataError(
+            f"{folder}: cannot tell which table {names} is. Let names begin with "
+            f"{', '.join(prefix for prefixes in PREFIXES.values() for prefix in prefixes)}."
+        )
     for table, paths in tables.items():
         if len(paths) > 1:
             raise DataError(
@@ -59,39 +68,17 @@ def collect_user_files(folder: Path) -> dict[str, Path]:
     return {table: tables[table][0] for table in TABLES if table in tables}
 
 
-def _refuse_unknown(folder: Path, unknown: list[Path]) -> None:
-    if not unknown:
-        return
-    names = first_few([path.name for path in unknown])
-    if all(path.suffix.lower() in SPREADSHEETS for path in unknown):
-        raise DataError(f"{folder}: spreadsheets are not read: {names}. Save them as CSV (UTF-8).")
-    raise DataError(
-        f"{folder}: cannot tell which table {names} is. Let names begin with "
-        f"{', '.join(prefix for prefixes in PREFIXES.values() for prefix in prefixes)}."
-    )
-
-
 def _table_of(path: Path) -> str:
-    if path.suffix.lower() in SPREADSHEETS:
-        return ""
-    name = plain(path.name)
-    for table, prefixes in PREFIXES.items():
-        if name.startswith(prefixes):
-            return table
-    return ""
+    """The table that a name begins with; empty where none, or a spreadsheet."""
+    name = "" if path.suffix.lower() in SPREADSHEETS else plain(path.name)
+    return next((table for table, starts in PREFIXES.items() if name.startswith(starts)), "")
 
 
-def _hidden(path: Path) -> bool:
-    return path.name.startswith((".", "_"))
-
-
-def _is_data(path: Path) -> bool:
-    return not _hidden(path) and path.name.lower().endswith(READABLE)
+def _is_data(path: Path, endings: tuple[str, ...] = READABLE) -> bool:
+    return path.name[0] not in "._" and path.name.lower().endswith(endings)
 
 
 def _holds_data(path: Path) -> bool:
-    if _hidden(path):
-        return False
     if path.is_dir():
-        return any(_is_data(child) for child in path.iterdir())
-    return _is_data(path) or path.suffix.lower() in SPREADSHEETS
+        return path.name[0] not in "._" and any(_is_data(child) for child in path.iterdir())
+    return _is_data(path, (*READABLE, *SPREADSHEETS))

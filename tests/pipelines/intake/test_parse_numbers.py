@@ -1,20 +1,19 @@
 """Numbers from text."""
 
-import math
-
-import numpy as np
-import pyarrow as pa
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.intake.decimals import parse_numbers
-from pipelines.intake.quarantine import Reason, fault_code
+from pipelines.intake.parse_numbers import parse_numbers
+from pipelines.intake.quarantine import Reason
 
 
 def parsed(*texts, typed=False, weights=None):
-    counts = np.ones(len(texts), np.int64) if weights is None else np.array(weights)
-    return parse_numbers(pa.array(texts), counts, typed=typed, where="f, y")
+    """Numbers, or the reasons why there are none, and the remarks."""
+    frame = pl.DataFrame({"text": texts, "weight": weights or [1] * len(texts)})
+    result = parse_numbers(frame, "f, y", typed=typed)
+    return [fault or value for _, value, fault in result.cells.iter_rows()], result.remarks
 
 
 @pytest.mark.parametrize(
@@ -41,15 +40,12 @@ def parsed(*texts, typed=False, weights=None):
     ],
 )
 def test_a_number_that_can_only_be_read_one_way_is_read(text, value):
-    result = parsed(text)
-    assert (result.values[0], result.faults[0]) == (value, 0)
+    assert parsed(text)[0] == [value]
 
 
 @pytest.mark.parametrize("text", ["", "nan", "NaN", "NA", "n/a", "null", "None", ".", "#N/A"])
 def test_nothing_is_no_fault(text):
-    result = parsed(text)
-    assert math.isnan(result.values[0])
-    assert result.faults[0] == 0
+    assert parsed(text)[0] == [None]
 
 
 @pytest.mark.parametrize(
@@ -69,9 +65,7 @@ def test_nothing_is_no_fault(text):
     ],
 )
 def test_what_is_no_number_has_its_reason(text, reason):
-    result = parsed(text)
-    assert result.faults[0] == fault_code(reason)
-    assert math.isnan(result.values[0])
+    assert parsed(text)[0] == [reason]
 
 
 @pytest.mark.parametrize(
@@ -85,38 +79,32 @@ def test_what_is_no_number_has_its_reason(text, reason):
     ],
 )
 def test_open_numbers_follow_the_others_of_their_column(texts, values):
-    result = parsed(*texts)
-    assert result.values.tolist() == values
-    assert not result.faults.any()
+    assert parsed(*texts)[0] == values
 
 
 @pytest.mark.parametrize("texts", [("1,234", "1.234"), ("1.234", "3,5", "2.5")])
 def test_open_numbers_are_faults_where_the_column_disagrees(texts):
-    result = parsed(*texts)
-    assert result.faults[0] == fault_code(Reason.AMBIGUOUS_NUMBER)
+    assert parsed(*texts)[0][0] == Reason.AMBIGUOUS_NUMBER
 
 
 def test_one_slip_in_many_numbers_does_not_make_the_rest_ambiguous():
-    result = parsed("3,5", "18.63", "18.634", weights=[1, 90, 10])
-    assert result.values.tolist() == [3.5, 18.63, 18.634]
+    assert parsed("3,5", "18.63", "18.634", weights=[1, 90, 10])[0] == [3.5, 18.63, 18.634]
 
 
 def test_a_doubtful_sign_is_said_with_an_example():
-    assert (
-        "2 numbers such as '1.234' read with a decimal sign" in parsed("1.234", "7.100").remarks[0]
-    )
+    _, (remark,) = parsed("1.234", "7.100")
+    assert "2 numbers such as '1.234' read with a decimal sign" in remark
 
 
 def test_numbers_of_a_typed_column_are_never_thousands():
-    result = parsed("1.234", "0.5", "1e+20", "nan", "inf", typed=True)
-    assert result.values[:3].tolist() == [1.234, 0.5, 1e20]
-    assert result.faults.tolist() == [0, 0, 0, 0, fault_code(Reason.INFINITE_NUMBER)]
-    assert result.remarks == ()
+    numbers, remarks = parsed("1.234", "0.5", "1e+20", "nan", "inf", typed=True)
+    assert numbers == [1.234, 0.5, 1e20, None, Reason.INFINITE_NUMBER]
+    assert remarks == ()
 
 
 @given(st.lists(st.floats(-1e12, 1e12).map(lambda x: round(x, 2)), min_size=1))
 def test_numbers_with_thousands_and_two_decimals_come_back_in_both_styles(numbers):
     american = [f"{number:,.2f}" for number in numbers]
     brazilian = [text.translate(str.maketrans(",.", ".,")) for text in american]
-    assert parsed(*american).values.tolist() == numbers
-    assert parsed(*brazilian).values.tolist() == numbers
+    assert parsed(*american)[0] == numbers
+    assert parsed(*brazilian)[0] == numbers

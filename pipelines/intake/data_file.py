@@ -1,0 +1,228 @@
+"""One data file as a frame of text: the same picture of CSV and Parquet, before parsing.
+
+Every row knows the physical line that it starts on. No CSV library of data frames tells that, or
+sets aside rows with a wrong number of fields, so records are found by Python's csv module; whole
+columns are text from there on.
+"""
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.errors import DataError
+from pipelines.intake.find_files import data_files
+from pipelines.intake.names import Choose, ChosenColumns
+from pipelines.intake.quarantine import CELLS, Reason
+from pipelines.intake.text import Layout, as_utf8, layout, read_bytes
+
+CHUNK = 10_000  # records that become columns at a time
+SHOWN = 200  # characters of a broken row that the quarantine keeps
+_END = ["\0"]  # a record that no text file holds; still within quotes it is not found
+_EXACT = 2.0**53  # whole numbers above it are not exact in a float64
+_BLANKS = "".join(sign for sign in map(chr, range(0x3001)) if sign.isspace())
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One data file.
+
+    Attributes:
+        name: File name.
+        stem: File name without its endings.
+        rows: The chosen columns as text, without surrounding blanks, null as '', by wanted name;
+            and the 1-based ``line`` that each row starts on (of Parquet its number).
+        names: Wanted name to the column's name in the file.
+        typed: Wanted names of columns of numbers: a point is the decimal sign and nothing else.
+        chosen: Which columns were chosen and which ignored.
+        broken: Quarantine of the rows with a wrong number of fields.
+    """
+
+    name: str
+    stem: str
+    rows: pl.DataFrame
+    names: Mapping[str, str]
+    typed: frozenset[str]
+    chosen: ChosenColumns
+    broken: pl.DataFrame
+
+    @property
+    def height(self) -> int:
+        """Rows, those with a wrong number of fields among them."""
+        return self.rows.height + self.broken.height
+
+
+def open_files(path: Path, choose: Choose) -> list[DataFile]:
+    """Open all data files of a path, in the order of their names.
+
+    Raises:
+        DataError: A file that cannot be read, or lacks a column that is needed.
+    """
+    return [open_file(file, choose) for file in data_files(path)]
+
+
+def open_file(path: Path, choose: Choose) -> DataFile:
+    """Read the wanted columns of a file; its content tells the format, not its name.
+
+    Args:
+        path: CSV, packed CSV or Parquet.
+        choose: What is read of it.
+
+    Raises:
+        DataError: Not readable, empty, without rows, or in no format that is read here.
+    """
+    raw = read_bytes(path)
+    if raw.startswith(b"PAR1") or path.suffix.lower() == ".parquet":
+        return _open_parquet(path, raw, choose)
+    return _open_csv(path, as_utf8(raw, path.name), choose)
+
+
+def stem(path: Path) -> str:
+    """File name without the endings that are read here.
+
+    >>> stem(Path("raw/brent.csv.gz"))
+    'brent'
+    """
+    name = path.name
+    for suffix in (".gz", ".csv", ".txt", ".parquet"):
+        name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
+    return name or path.name
+
+
+def _open_csv(path: Path, text: bytes, choose: Choose) -> DataFile:
+    found = layout(text, path.name)
+    chosen = choose(found.header, path.name)
+    broken: list[tuple[int, int]] = []
+    wanted = {name: pl.col(f"c{at}").str.strip_chars(_BLANKS)
+              for name, at in chosen.positions.items()}  # fmt: skip
+    chunks = _records(text, found, path.name, broken)
+    rows = pl.concat([chunk.select("line", **wanted) for chunk in chunks])
+    names = {name: found.header[at] for name, at in chosen.positions.items()}
+    aside = _broken_rows(text, path.name, broken)
+    return DataFile(path.name, stem(path), rows, names, frozenset(), chosen, aside)
+
+
+def _records(
+    text: bytes, found: Layout, name: str, broken: list[tuple[int, int]]
+) -> Iterator[pl.DataFrame]:
+    """The records below the header as columns ``c0``, ``c1``, ... and ``line``, in chunks.
+
+    The lines before the first and before the next of a record of another length go to ``broken``.
+    """
+    schema = {f"c{position}": pl.String for position in range(len(found.header))}
+    rows: list[list[str]] = []
+    lines: list[int] = []
+
+    def as_columns() -> pl.DataFrame:
+        return pl.DataFrame(rows, schema, orient="row").with_columns(
+            line=pl.Series(lines, dtype=pl.Int64)
+        )
+
+    reader = csv.reader(
+        chain(islice(_lines(text), found.lines, None), _END), delimiter=found.delimiter
+    )
+    limit, end = csv.field_size_limit(sys.maxsize), found.lines
+    try:
+        for record in reader:
+            start, end = end, found.lines + reader.line_num
+            if record == _END:
+                break
+            if len(record) == len(schema):
+                rows.append(record)
+                lines.append(start + 1)
+            elif record:
+                broken.append((start, end))
+            if len(rows) == CHUNK:
+                yield as_columns()
+                rows, lines = [], []
+        else:
+            raise DataError(
+                f"{name}: is no readable CSV, perhaps a quote is not closed: the row that begins "
+                f"on line {start + 1} does not end."
+            )
+    finally:
+        csv.field_size_limit(limit)
+    yield as_columns()
+
+
+def _lines(text: bytes) -> Iterator[str]:
+    return io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
+
+
+def _broken_rows(text: bytes, name: str, spans: list[tuple[int, int]]) -> pl.DataFrame:
+    """The rows with a wrong number of fields as they stand in the file."""
+    if not spans:
+        return CELLS
+    lines, at, shown = _lines(text), 0, []
+    for start, end in spans:
+        shown.append("".join(islice(lines, start - at, end - at)).rstrip("\r\n")[:SHOWN])
+        at = end
+    return CELLS.clear(len(spans)).with_columns(
+        file=pl.lit(name),
+        line=pl.Series([start + 1 for start, _ in spans]),
+        value=pl.Series(shown),
+        reason=pl.lit(str(Reason.FIELD_COUNT)),
+    )
+
+
+def _open_parquet(path: Path, raw: bytes, choose: Choose) -> DataFile:
+    try:
+        file = pq.ParquetFile(pa.BufferReader(raw))
+        header = file.schema_arrow.names
+        chosen = choose(header, path.name)
+        names = {wanted: header[position] for wanted, position in chosen.positions.items()}
+        table = file.read(columns=[*dict.fromkeys(names.values())])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(
+            f"{path.name}: is no readable Parquet file: {str(error).splitlines()[0]}"
+        ) from None
+    if not table.num_rows:
+        raise DataError(f"{path.name}: has columns but no rows.")
+    texts = {wanted: _as_text(table[name], name, path.name) for wanted, name in names.items()}
+    rows = pl.DataFrame(texts).select(pl.all().fill_null("").str.strip_chars(_BLANKS))
+    rows = rows.with_row_index("line", offset=1).cast({"line": pl.Int64})
+    typed = frozenset(wanted for wanted, name in names.items() if _is_number(table[name].type))
+    return DataFile(path.name, stem(path), rows, names, typed, chosen, CELLS)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(
+        pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_integer(kind)
+    )
+
+
+def _as_text(values: pa.ChunkedArray, name: str, file: str) -> pl.Series:
+    """A Parquet column of any plain type as the text that a CSV would hold."""
+    kind = values.type
+    try:
+        if pa.types.is_dictionary(kind):
+            values = values.cast(kind.value_type)
+        if pa.types.is_timestamp(values.type):
+            # an instant is of the day that the clock on the wall showed in its time zone
+            values = values.cast(pa.date32())
+        if pa.types.is_floating(values.type):
+            return pl.Series(name, _float_text(values.cast(pa.float64())))
+        texts = values.cast(pa.string())
+        if pa.types.is_decimal(values.type):
+            texts = pc.replace_substring_regex(texts, r"\.0+$", "")
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        raise DataError(
+            f"{file}: column '{name}' is of type {kind}, which is no text, day or number."
+        ) from None
+    return pl.Series(name, texts, pl.String)
+
+
+def _float_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Shortest text that reads back as the same number; whole numbers without a point."""
+    whole = pc.and_(pc.less(pc.abs(values), _EXACT), pc.equal(values, pc.trunc(values)))
+    units = pc.if_else(whole, values, 0).cast(pa.int64()).cast(pa.string())
+    return pc.if_else(whole, units, values.cast(pa.string()))

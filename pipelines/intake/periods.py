@@ -1,0 +1,167 @@
+"""Which frequency a set of series has, and its rows on dense periods of that frequency."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from ml.errors import DataError
+from ml.frequency import Frequency, period_start
+from pipelines.intake.sentences import counted, named
+
+MONDAY, FRIDAY = 0, 4
+_STEPS = {Frequency.WEEKLY: "1w", Frequency.MONTHLY: "1mo"}
+_DS = pl.col("ds")
+VOTING_DAYS = 6  # distinct days that a series needs before its own frequency counts
+SURE_WEEKS = 12  # so many days on one weekday are no chance, however far apart
+WEEK = 7
+NAMES_OF_DAYS = (
+    "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays",
+)  # fmt: skip
+_WEEKDAY = _DS.dt.weekday() - 1  # Monday = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """A frequency and why.
+
+    Attributes:
+        frequency: Of all series.
+        anchor: For weeks, the weekday that they start on, Monday = 0.
+        statement: What was found, in a sentence.
+    """
+
+    frequency: Frequency
+    anchor: int
+    statement: str
+
+
+def infer(days: pl.DataFrame, *, kind: str, where: str) -> Inferred:
+    """Infer the frequency that all series share.
+
+    Args:
+        days: ``item_id`` and ``ds``, sorted; no pair twice.
+        kind: ``demand`` or ``price``.
+        where: File for the sentences.
+
+    Raises:
+        DataError: Series of different frequencies are mixed.
+    """
+    distinct = days.select(_DS.unique().sort())
+    if distinct.height == 1:
+        return Inferred(Frequency.DAILY, MONDAY, f"{where}: has one day only, taken as daily data.")
+    rhythm = _rhythm(days)
+    if rhythm["monthly"].all():
+        return Inferred(Frequency.MONTHLY, MONDAY, _monthly(distinct, where))
+    weekdays = distinct.select(_WEEKDAY.unique()).to_series().to_list()
+    if len(weekdays) == 1:
+        statement = f"{where}: weekly data, all days are {NAMES_OF_DAYS[weekdays[0]]}."
+        return Inferred(Frequency.WEEKLY, weekdays[0], statement)
+    _refuse_mixture(rhythm, kind, where)
+    return _daily(distinct["ds"], has_weekends=max(weekdays) > FRIDAY, kind=kind, where=where)
+
+
+def _rhythm(days: pl.DataFrame) -> pl.DataFrame:
+    """What each series looks like by itself, one row a series.
+
+    ``monthly``: all days are first days of months, or all are last ones; ``weekly``: all are one
+    ``weekday``; the votes: so many days that it is not by chance.
+    """
+    count, enough = pl.col("count"), pl.col("count") >= VOTING_DAYS
+    steady = (2 * count >= pl.col("weeks")) | (count >= SURE_WEEKS)
+    return (
+        days.group_by("item_id", maintain_order=True)
+        .agg(
+            count=pl.len(),
+            monthly=(_DS.dt.month_start() == _DS).all() | (_DS.dt.month_end() == _DS).all(),
+            weekly=(_WEEKDAY.first() == _WEEKDAY).all(),
+            weekday=_WEEKDAY.first(),
+            weeks=(_DS.last() - _DS.first()).dt.total_days() // WEEK + 1,
+        )
+        .with_columns(
+            votes_monthly=pl.col("monthly") & enough,
+            votes_weekly=pl.col("weekly") & ~pl.col("monthly") & steady & enough,
+        )
+    )
+
+
+def _monthly(distinct: pl.DataFrame, where: str) -> str:
+    if distinct.select((_DS.dt.month_start() == _DS).all()).item():
+        return f"{where}: monthly data, all days are firsts of months."
+    return f"{where}: monthly data on last days of months, moved to the first of their month."
+
+
+def _daily(distinct: pl.Series, *, has_weekends: bool, kind: str, where: str) -> Inferred:
+    span = pl.date_range(distinct[0], distinct[-1], eager=True)
+    if has_weekends or (span.dt.weekday() - 1 > FRIDAY).sum() < 2:
+        return Inferred(Frequency.DAILY, MONDAY, f"{where}: daily data.")
+    if kind == "price":
+        statement = f"{where}: daily data from Monday to Friday; holidays are not skipped."
+        return Inferred(Frequency.BUSINESS, MONDAY, statement)
+    statement = f"{where}: daily data, with no row on a weekend; weekends are periods all the same."
+    return Inferred(Frequency.DAILY, MONDAY, statement)
+
+
+def _refuse_mixture(rhythm: pl.DataFrame, kind: str, where: str) -> None:
+    """Refuse series that vote for different frequencies, or a vote that others do not fit."""
+    monthly = rhythm.filter("votes_monthly")
+    weekly = rhythm.filter("votes_weekly")
+    weekdays = weekly["weekday"].unique().sort().to_list()
+    if not monthly.height and not weekly.height:
+        return
+    # series of too few days to vote that fit one of the votes
+    fits = (pl.col("monthly") & bool(monthly.height)) | (
+        pl.col("weekly") & pl.col("weekday").is_in(weekdays)
+    )
+    groups = {"monthly": monthly}
+    groups |= {
+        f"weekly on {NAMES_OF_DAYS[day]}": weekly.filter(pl.col("weekday") == day)
+        for day in weekdays
+    }
+    groups["daily"] = rhythm.filter(~pl.col("votes_monthly"), ~pl.col("votes_weekly"), ~fits)
+    summed = ", or sum all to one with --frequency W or MS" if kind == "demand" else ""
+    found = [
+        f"{counted(group.height, 'item')} {name} (first {named([str(group['item_id'][0])])})"
+        for name, group in groups.items()
+        if group.height
+    ]
+    raise DataError(
+        f"{where}: different frequencies are mixed: {'; '.join(found)}. Put each frequency into "
+        f"a file of its own and run them separately{summed}."
+    )
+
+
+def on_periods(rows: pl.DataFrame, frequency: Frequency, anchor: int) -> pl.DataFrame:
+    """Rows of usable series on the first days of their periods.
+
+    Business-daily weekends belong to the Friday before.
+    """
+    if frequency is Frequency.BUSINESS:
+        beyond = (_DS.dt.weekday() - 1 - FRIDAY).clip(lower_bound=0)
+        starts = _DS - pl.duration(days=beyond)
+    else:
+        starts = pl.lit(pl.Series(period_start(rows["ds"].to_numpy(), frequency, anchor)))
+    return rows.with_columns(ds=pl.when("usable").then(starts).otherwise(_DS))
+
+
+def fill_calendar(rows: pl.DataFrame, frequency: Frequency) -> pl.DataFrame:
+    """Add the periods between the first and the last row of each usable series.
+
+    Args:
+        rows: ``item_id``, ``ds``, ``usable`` and values, one row a key, days on periods; unusable
+            series keep their own rows and days.
+        frequency: Of the periods.
+
+    Returns:
+        The rows, sorted by series and day; those added have nulls for values and ``absent``.
+    """
+    rows = rows.with_columns(absent=pl.lit(value=False))
+    together = rows.filter("usable")
+    spans = together.group_by("item_id").agg(first=_DS.min(), last=_DS.max())
+    days = pl.date_ranges("first", "last", _STEPS.get(frequency, "1d"))
+    calendar = spans.select("item_id", ds=days).explode("ds")
+    if frequency is Frequency.BUSINESS:
+        calendar = calendar.filter(_DS.dt.weekday() - 1 <= FRIDAY)
+    dense = calendar.join(together, on=["item_id", "ds"], how="left").with_columns(
+        pl.col("absent", "usable").fill_null(value=True)
+    )
+    return pl.concat([dense, rows.filter(~pl.col("usable"))]).sort("item_id", "ds")
