@@ -68,7 +68,7 @@ def run(
                 "--pin": bool(pin),
             },
         )
-        place = deploy.Place(to, results, single_writer=single_writer)
+        place = deploy.Deployment(to, results, single_writer)
         lines: dict[str, Callable[[], Iterator[str]]] = {
             "--list": lambda: deploy.list_log(place),
             "--verify": lambda: deploy.verify_version(place, version),

@@ -86,7 +86,7 @@ def publish(
     """Publish the newest whole version to the S3 store of the settings, or to a folder."""
     from pipelines.publish import deploy
 
-    place = deploy.Place(to, results, single_writer=single_writer)
+    place = deploy.Deployment(to, results, single_writer)
     _print(deploy.publish_newest(place, force=force, expect_parent=expect_parent, dry_run=dry_run))
 
 
@@ -95,7 +95,7 @@ def versions(to: options.To = None, results: options.Results = None) -> None:
     """Show the log of what is published, newest first."""
     from pipelines.publish import deploy
 
-    _print(deploy.list_log(deploy.Place(to, results)))
+    _print(deploy.list_log(deploy.Deployment(to, results)))
 
 
 @_store_command
@@ -105,7 +105,7 @@ def verify(
     """Read a published version back and compare every byte with what was committed."""
     from pipelines.publish import deploy
 
-    _print(deploy.verify_version(deploy.Place(to, results), version))
+    _print(deploy.verify_version(deploy.Deployment(to, results), version))
 
 
 @_store_command
@@ -115,7 +115,7 @@ def rollback(
     """Make an earlier version the newest again; no data is moved."""
     from pipelines.publish import deploy
 
-    _print(deploy.roll_back_version(deploy.Place(to, results), to_seq))
+    _print(deploy.roll_back_version(deploy.Deployment(to, results), to_seq))
 
 
 @_store_command
@@ -131,7 +131,7 @@ def gc(
     """Mark versions that nobody needs, and remove those that were marked a grace ago."""
     from pipelines.publish import deploy
 
-    place = deploy.Place(to, results)
+    place = deploy.Deployment(to, results)
     _print(
         deploy.collect(place, keep=keep, days=days, grace=grace, pins=pin or (), dry_run=dry_run)
     )
@@ -142,7 +142,7 @@ def doctor(to: options.To = None, results: options.Results = None) -> None:
     """Look the whole store over: conditions, log, pointer, versions, rights of the key."""
     from pipelines.publish import deploy
 
-    _print(deploy.examine_store(deploy.Place(to, results)))
+    _print(deploy.examine_store(deploy.Deployment(to, results)))
 
 
 @_store_command

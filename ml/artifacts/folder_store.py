@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.artifacts.errors import DeniedError, StoreError, StoreRefusedError, UnreachableError
-from ml.artifacts.store import Body, Entry, Found, missing, sound_key, too_large
+from ml.artifacts.store import Body, Entry, missing, sound_key, too_large
 from ml.durable import BLOCK, NewFile, create_once, make_folder, remove, replace, sha256_of
 from ml.errors import ConfigError
 
@@ -97,12 +97,12 @@ class FolderStore:
                 while block := file.read(BLOCK):
                     yield block
 
-    def head(self, key: str) -> Found | None:
+    def head(self, key: str) -> Entry | None:
         """See :class:`ml.artifacts.store.Store`; the hash is that of the file as it is."""
         with _named(f"looking at {key} in {self.name}"):
             path = self.root / sound_key(key)
             try:
-                return Found(path.stat().st_size, sha256_of(path))
+                return Entry(key, path.stat().st_size, sha256_of(path))
             except FileNotFoundError:
                 return None
 

@@ -62,28 +62,18 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a listing.
+    """What a store knows of an object without sending it.
 
     Attributes:
         key: Of the object.
         size: Its bytes.
+        sha256: That was stored with it; ``None`` in a listing, and where another program stored it
+            without.
     """
 
     key: str
     size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a store knows of an object without sending it.
-
-    Attributes:
-        size: Its bytes.
-        sha256: That was stored with it; ``None`` where another program stored it without.
-    """
-
-    size: int
-    sha256: str | None
+    sha256: str | None = None
 
 
 class Store(Protocol):
@@ -134,7 +124,7 @@ class Store(Protocol):
         """
         ...
 
-    def head(self, key: str) -> Found | None:
+    def head(self, key: str) -> Entry | None:
         """Size and hash of an object; ``None`` if there is none."""
         ...
 

@@ -9,7 +9,7 @@ from ml.run.run import RunResult, run_batch
 from pipelines.intake.request import ReadingRequest
 from pipelines.job.find_inputs import find_inputs
 from pipelines.job.report import draw_version, show_inputs, show_result, spent, write_reports
-from pipelines.publish.deploy import Place, publish_newest
+from pipelines.publish.deploy import Deployment, publish_newest
 
 
 def generate(files: ReadingRequest, request: RunRequest, *, publish: bool) -> RunResult:
@@ -31,7 +31,7 @@ def generate(files: ReadingRequest, request: RunRequest, *, publish: bool) -> Ru
         raise ConfigError("--publish: a version of --only-forecasts is partial, and not published.")
     config, results = request.settings, request.results
     # Opened first: a wrong key should not show after an hour of work.
-    place = Place(None, results) if publish else None
+    place = Deployment(None, results) if publish else None
     if place is not None:
         place.open()
     with logging_to(config.log_dir, request.command, request.run_id):

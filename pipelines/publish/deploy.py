@@ -1,6 +1,6 @@
 """The verbs of publishing, one function each, as lines for people; commands only read options.
 
-Each is given a :class:`Place` and opens the store there; what was done is also in
+Each is given a :class:`Deployment` and opens the store there; what was done is also in
 ``LOG_DIR/deploy_ml_results.jsonl``.
 """
 
@@ -48,7 +48,7 @@ DETAILS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Deployment:
     """From where, to where.
 
     Attributes:
@@ -85,7 +85,11 @@ def _logging() -> Iterator[None]:
 
 
 def publish_newest(
-    place: Place, *, force: bool = False, expect_parent: int | None = None, dry_run: bool = False
+    place: Deployment,
+    *,
+    force: bool = False,
+    expect_parent: int | None = None,
+    dry_run: bool = False,
 ) -> Iterator[str]:
     """Publish the newest whole version of the results folder, or only say what would be sent.
 
@@ -153,7 +157,7 @@ def _rehearse(store: Store, version: LocalVersion, *, force: bool) -> str:
     )
 
 
-def list_log(place: Place) -> Iterator[str]:
+def list_log(place: Deployment) -> Iterator[str]:
     """The log, newest first."""
     store = place.open()
     records = list(log.records(store))
@@ -167,7 +171,7 @@ def list_log(place: Place) -> Iterator[str]:
         )
 
 
-def verify_version(place: Place, version: str | None = None) -> Iterator[str]:
+def verify_version(place: Deployment, version: str | None = None) -> Iterator[str]:
     """Read a published version back and compare it; the newest unless one is named.
 
     Raises:
@@ -188,7 +192,7 @@ def verify_version(place: Place, version: str | None = None) -> Iterator[str]:
     yield f"version {record.version_id} (record {record.seq}) in {store.name} is whole"
 
 
-def roll_back_version(place: Place, to_seq: int | None = None) -> Iterator[str]:
+def roll_back_version(place: Deployment, to_seq: int | None = None) -> Iterator[str]:
     """Make an earlier version the newest.
 
     Raises:
@@ -209,7 +213,7 @@ def roll_back_version(place: Place, to_seq: int | None = None) -> Iterator[str]:
 
 
 def collect(
-    place: Place,
+    place: Deployment,
     *,
     keep: int = 30,
     days: float = 7.0,
@@ -243,7 +247,7 @@ def collect(
     yield from (f"{would}removed {name}" for name in done.removed)
 
 
-def examine_store(place: Place) -> Iterator[str]:
+def examine_store(place: Deployment) -> Iterator[str]:
     """The doctor's findings.
 
     Raises:

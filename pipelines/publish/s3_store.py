@@ -25,7 +25,7 @@ from urllib3.exceptions import (
 )
 
 from ml.artifacts.errors import StoreError, UnreachableError, VerificationError
-from ml.artifacts.store import Body, Entry, Found, missing, sound_key, too_large
+from ml.artifacts.store import Body, Entry, missing, sound_key, too_large
 from ml.durable import BLOCK
 from pipelines.publish.s3_connection import HttpPool, RetryPolicy
 from pipelines.publish.s3_errors import Answered, translate
@@ -152,12 +152,12 @@ class S3Store:
             raise missing(self.name, key)
         return response
 
-    def head(self, key: str) -> Found | None:
+    def head(self, key: str) -> Entry | None:
         """See :class:`ml.artifacts.store.Store`."""
         found = self._ask_of(key, "looking at", self._client.stat_object)
         if found is None:
             return None
-        return Found(found.size or 0, (found.metadata or {}).get(_SHA256))
+        return Entry(key, found.size or 0, (found.metadata or {}).get(_SHA256))
 
     def listing(self, prefix: str, *, after: str = "") -> Iterator[Entry]:
         """See :class:`ml.artifacts.store.Store`."""

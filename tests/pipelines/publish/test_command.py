@@ -9,9 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from ml import durable
+from ml.artifacts.errors import VerificationError
 from ml.artifacts.folder_store import FolderStore
 from ml.artifacts.store import Body
 from ml.settings import settings
+from scripts import previsor
 from scripts.deploy_ml_results import app
 from tests.pipelines.publish.conftest import BUCKET
 from tests.pipelines.publish.versions import make_version, version_id
@@ -83,6 +85,27 @@ def test_the_log_is_listed_newest_first_with_a_star_at_what_readers_see(deploy, 
     assert [line.split()[-2] for line in lines[1:]] == [FIRST, SECOND, FIRST]
     code, lines, _ = deploy("--rollback", "--to-seq", "2")
     assert (code, lines[0].split()[3:6]) == (0, [FIRST, "to", SECOND])
+
+
+def test_each_verb_has_a_command_of_its_own_that_does_the_same(deploy, results, tmp_path):
+    def run(*options):
+        done = CliRunner().invoke(previsor.app, [*options, "--to", str(tmp_path / "out")])
+        assert done.exit_code == 0, done.output
+        return done.stdout.splitlines()
+
+    assert run("publish", "--results", str(results))[0].startswith(f"published version {FIRST}")
+    make_version(results, SECOND)
+    assert run("publish", "--results", str(results))[0].startswith(f"published version {SECOND}")
+    assert "is whole" in run("verify", FIRST)[0]
+    assert run("rollback")[0].startswith(f"rolled back from {SECOND} to {FIRST}")
+    assert run("versions") == deploy("--list")[1]
+    assert run("doctor") == deploy("--doctor")[1]
+    options = ("gc", "--keep", "1", "--days", "0", "--grace", "0")
+    assert run(*options)[1:] == [f"marked {SECOND}"]
+    would = run(*options, "--dry-run")
+    assert would[1:] == [f"would be removed {SECOND}"]
+    assert run(*options) == [line.replace("would be ", "") for line in would]
+    assert "(0 bytes)" not in would[0]
 
 
 def test_a_version_is_verified_and_damage_found(deploy, tmp_path):
@@ -307,8 +330,6 @@ def test_a_store_that_says_no_changes_nothing(deploy, s3, tmp_path, changes, ans
 def test_bytes_that_are_not_what_they_should_be_are_never_sent(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"short")
-    from ml.artifacts.errors import VerificationError
-
     with (
         pytest.raises(VerificationError, match="has 5 bytes, 6 expected"),
         Body(path, 6, "0" * 64).view(),
@@ -325,10 +346,6 @@ def test_bytes_that_are_not_what_they_should_be_are_never_sent(tmp_path):
     ],
 )
 def test_a_detail_of_another_action_is_refused_and_not_lost_in_silence(options, named, tmp_path):
-    from typer.testing import CliRunner
-
-    from scripts.deploy_ml_results import app
-
     done = CliRunner().invoke(app, ["--to", str(tmp_path / "store"), *options])
     assert done.exit_code == 2
     assert f"{named} goes with" in done.output
