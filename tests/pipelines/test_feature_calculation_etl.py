@@ -14,7 +14,6 @@ import pytest
 from ml.contracts.base import check
 from ml.contracts.outside import FEATURES_TABLE
 from ml.features.compute import features_at
-from pipelines.sample_data import ensure_sample
 from tests.ml.features.outside_tables import world
 
 SCRIPT = Path(__file__).parents[2] / "pipelines" / "feature_calculation_etl.py"
@@ -143,12 +142,6 @@ def test_wrong_options_end_with_2(tmp_path, arguments, said):
     assert not (tmp_path / "data").exists()
 
 
-@pytest.fixture(scope="module")
-def sample_tables(tmp_path_factory):
-    files = ensure_sample(tmp_path_factory.mktemp("sample") / "sample")
-    return {path.stem: pq.read_table(path) for path in files.outside.iterdir()}
-
-
 def test_the_sample_gives_features_of_every_group(tmp_path):
     done = command(tmp_path, "--sample", today="2026-11-20")
     assert done.returncode == 0, done.stderr
@@ -158,17 +151,3 @@ def test_the_sample_gives_features_of_every_group(tmp_path):
     assert set(table["cutoff"].to_pylist()) == {datetime(2026, 10, 31)}
     groups = {"calendar", "climate", "economy", "telecom", "prices"}
     assert set(table["feature_group"].to_pylist()) == groups
-
-
-def test_storms_of_the_sample_are_rare_and_its_roll_out_is_known_to_the_end(sample_tables):
-    cutoff = np.datetime64("2026-10-31")
-    frame = features_at(sample_tables, cutoff, np.datetime64("2023-11-01"), cutoff + 30,
-                        region="salvador_ba")  # fmt: skip
-    known = frame.days <= cutoff
-    assert 0.01 < np.nanmean(frame.column("is_storm")) < 0.03
-    for feature in (f for f in frame.features if f.driver):
-        values = frame.column(feature.name)[known]
-        assert np.isnan(values).sum() <= 1, feature.name  # the weather of the last day
-    adoption = frame.column("fiveg_adoption")[known]
-    assert (np.diff(adoption) >= 0).all()
-    assert (adoption[0] < 0.6, adoption[-1]) == (True, 1.0)

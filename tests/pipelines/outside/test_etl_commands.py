@@ -28,46 +28,41 @@ def twice(desk, domain):
     return desk.etl(domain)
 
 
-def test_a_second_night_asks_for_the_weather_of_the_increment_only(desk, world):
-    twice(desk, "climate")
+SGS = "/dados/serie/bcdata.sgs.{}/dados?formato=json&dataInicial={}/2026&dataFinal=21/11/2026"
+PTAX = "&@dataInicial='11-10-2026'&@dataFinalCotacao='11-21-2026'"
+QUOTES = f"period1={money.utc_midnight('2026-11-10')}&period2={money.utc_midnight('2026-11-22')}"
+SECOND_NIGHT = {
     # the last day known is 20 November, ten days before it are asked for again
-    windows = [
-        (r.query["start_date"], r.query["end_date"]) for r in world.servers["open_meteo"].log
-    ]
-    assert windows == [("2026-11-10", "2026-11-21")] * 2
-    assert world.asked() == {"open_meteo"}
-
-
-def test_a_second_night_asks_for_the_economy_of_the_increment_only(desk, world):
-    twice(desk, "economic")
-    (rates,) = world.targets("bcb_ptax")
-    assert "@dataInicial='11-10-2026'&@dataFinalCotacao='11-21-2026'" in rates
-    asked = {t.split("sgs.")[1].split("/")[0]: t for t in world.targets("bcb_sgs")}
-    assert "dataInicial=10/11/2026&dataFinal=21/11/2026" in asked["432"]
-    assert "dataInicial=10/11/2026&dataFinal=21/11/2026" in asked["11"]
-    assert "dataInicial=01/09/2026&dataFinal=21/11/2026" in asked["433"]  # 1 October - 10 days
-    assert len(world.targets("bcb_sgs")) == 5
-    assert world.asked() == {"bcb_ptax", "bcb_sgs"}
-
-
-def test_a_second_night_asks_whether_the_file_of_accesses_has_changed(desk, world):
-    twice(desk, "anatel_5g")
-    assert len(world.servers["anatel_accesses"].log) == 1
-    assert conditions(world.servers["anatel_accesses"])[0] is not None
+    "climate": {"open_meteo": ["&start_date=2026-11-10&end_date=2026-11-21"] * 2},
+    "economic": {
+        "bcb_ptax": [PTAX],
+        # of monthly series the last is 1 October at the latest, and two are restated for years
+        "bcb_sgs": [SGS.format(432, "10/11"), SGS.format(11, "10/11"),
+                    *(SGS.format(code, "01/09") for code in (433, 189, 24363))],
+    },
     # a page, and for each of two states the form and its file
-    assert len(world.servers["anatel_stations"].log) == 5
-    assert world.asked() == {"anatel_accesses", "anatel_stations"}
+    "anatel_5g": {"anatel_accesses": [".zip"],
+                  "anatel_stations": ["licenciamento.php", *["export", "file="] * 2]},
+    "prices": {"yahoo": [QUOTES], "bcb_ptax": [PTAX],
+               "ipeadata": ["Metadados('EIA366_PBRENT366')", "'EIA366_PBRENT366'"]},
+}  # fmt: skip
 
 
-def test_a_second_night_asks_for_the_quotes_of_the_increment_only(desk, world):
-    twice(desk, "prices")
-    (quotes,) = world.servers["yahoo"].log
-    assert int(quotes.query["period1"]) == money.utc_midnight("2026-11-10")
-    assert "@dataInicial='11-10-2026'" in world.targets("bcb_ptax")[0]
-    described, values = world.servers["ipeadata"].log
-    assert "Metadados" in described.target
-    assert values.headers.get("if-none-match") is not None
-    assert world.asked() == {"yahoo", "bcb_ptax", "ipeadata"}
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_second_night_asks_for_the_increment_only(desk, world, domain):
+    twice(desk, domain)
+    assert world.asked() == SECOND_NIGHT[domain].keys()
+    for service, parts in SECOND_NIGHT[domain].items():
+        for target, part in zip(world.targets(service), parts, strict=True):
+            assert part in target
+
+
+@pytest.mark.parametrize(
+    ("domain", "service"), [("anatel_5g", "anatel_accesses"), ("prices", "ipeadata")]
+)
+def test_a_second_night_asks_whether_a_whole_file_has_changed(desk, world, domain, service):
+    twice(desk, domain)
+    assert conditions(world.servers[service])[-1] is not None
 
 
 def test_sources_that_stand_in_are_asked_for_the_increment_only_as_well(desk, world):
@@ -117,26 +112,6 @@ def test_a_revision_of_the_second_day_is_a_row_known_from_that_day_on(desk, worl
         (row["ref_date"].date(), row["available_at"].date(), row["value"]) for row in added
     ] == [(date(2026, 11, 12), date(2026, 11, 21), 9.0)]
     assert all(row in desk.rows("economic", "usd_brl") for row in before)
-
-
-def test_a_restated_rain_is_found_within_the_overlap(desk, world):
-    desk.etl("climate")
-    desk.next_day()
-    world.revised["rain", "2026-11-12"] = 55.5
-    desk.etl("climate")
-    rows = [
-        (row["available_at"].date(), row["value"])
-        for row in desk.rows("climate", "precipitation_mm", "salvador_ba")
-        if row["ref_date"].date() == date(2026, 11, 12)
-    ]
-    assert rows[-1] == (date(2026, 11, 21), 55.5)
-    assert len(rows) == 2
-
-
-def test_a_value_of_the_night_is_dated_after_the_night_before(desk, world):
-    twice(desk, "economic")
-    (row,) = [r for r in desk.rows("economic", "selic") if r["ref_date"].date() == world.day]
-    assert row["available_at"].date() == date(2026, 11, 21)
 
 
 def test_a_source_that_is_down_is_replaced_and_that_is_said(desk, world):

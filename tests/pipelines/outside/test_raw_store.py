@@ -144,15 +144,11 @@ def test_the_same_body_is_one_file_with_the_same_bytes(store, fetched, tmp_path)
     assert [one.day for one in store.answers(["bank"])] == [DAY, DAY + timedelta(days=1)]
 
 
-def test_a_zip_is_kept_as_it_came(store, fetched):
+def test_a_zip_is_kept_as_it_came_and_its_temporary_file_is_gone(store, fetched, tmp_path):
     call = Call("bank", "http://bank", "/a.zip", ("a",), "zip")
     answer = take(store, call, fetched(b"PK\3\4..."))
     assert answer.body.name.endswith(".zip")
     assert answer.body.read_bytes() == answer.read() == b"PK\3\4..."
-
-
-def test_the_temporary_file_is_gone_afterwards(store, fetched, tmp_path):
-    take(store, CALL, fetched())
     assert not (tmp_path / "scratch.body").exists()
 
 

@@ -1,36 +1,17 @@
 """Tables that a command shares with others."""
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from ml.contracts.outside import PRICES
 from ml.locks import hold
 from ml.settings import settings
 from pipelines.outside.domain_rows import write_series
 from pipelines.outside.domain_sources import domain
 
 
-def users_price(desk, name, values=(1.5, 1.6)):
+def users_price(desk, name):
     """Prices that the user's own file has given."""
-    days = [f"2026-11-{17 + n}" for n in range(len(values))]
-    path = desk.path("prices")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stamps = pa.array(days).cast(pa.timestamp("us"))
-    rows = pa.table(
-        {
-            "series": [name] * len(days),
-            "region": pa.nulls(len(days), pa.string()),
-            "ref_date": stamps,
-            "available_at": stamps,
-            "value": list(values),
-            "unit": pa.nulls(len(days), pa.string()),
-            "source": ["user_files"] * len(days),
-            "preliminary": [False] * len(days),
-            "currency": pa.nulls(len(days), pa.string()),
-        },
-        schema=PRICES.schema,
-    )
-    pq.write_table(rows, path)
+    user = desk.folder / "data" / "raw" / "user"
+    user.mkdir(parents=True)
+    (user / "prices.csv").write_text(f"date,{name}\n2026-11-17,1.5\n2026-11-18,1.6\n")
+    desk.run("demand_etl")
 
 
 def test_prices_of_the_users_files_stay_as_they_are(desk, world):
@@ -57,10 +38,7 @@ def test_a_series_that_the_users_files_have_is_left_to_them_and_the_others_go_on
 def test_the_users_files_and_the_collected_prices_do_not_push_each_other_out(desk, world):
     desk.etl("prices")
     collected = desk.rows("prices")
-    user = desk.folder / "data" / "raw" / "user"
-    user.mkdir(parents=True)
-    (user / "prices.csv").write_text("date,COPPER\n2026-11-17,1.5\n2026-11-18,1.6\n")
-    desk.run("demand_etl")
+    users_price(desk, "COPPER")
     assert [row for row in desk.rows("prices") if row["source"] != "user_files"] == collected
     desk.next_day()
     desk.etl("prices")
@@ -68,7 +46,6 @@ def test_the_users_files_and_the_collected_prices_do_not_push_each_other_out(des
 
 
 def test_rows_that_the_user_brought_while_a_run_was_fetching_are_not_lost(desk):
-    desk.set()
     users_price(desk, "PETR4")
     before = desk.rows("prices")
     assert write_series(domain("prices", settings()), {}, desk.folder / "data") == []

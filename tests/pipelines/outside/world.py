@@ -93,15 +93,18 @@ class World:
     def value(self, code, base, day):
         return self.revised.get((code, day.isoformat()), level(base, day))
 
+    def months_out(self, first, lag):
+        """Months from a day on whose value is out, so many days after their end."""
+        days = days_between(first, self.day - timedelta(days=lag - 1))  # the day after a month
+        starts = [day for day in days if day.day == 1]
+        return starts[:-1]
+
     def _bcb_sgs(self, request):
         code = re.search(r"sgs\.(\d+)/", request.target)[1]
         first, last = (_from_brazil(request.query[name]) for name in ("dataInicial", "dataFinal"))
         last = min(last, self.day)
         if code in MONTHLY:
-            out = [
-                day for day in days_between(first, last)
-                if day.day == 1 and _month_end(day) + timedelta(days=MONTHLY[code]) <= self.day
-            ]  # fmt: skip
+            out = self.months_out(first, MONTHLY[code])
         else:
             out = days_between(first, last)
             out = out if code == "432" else business(out)
@@ -130,10 +133,7 @@ class World:
         return _tagged(money.ipeadata_values(code, values), JSON)
 
     def _ibge_sidra(self, _request):
-        out = [
-            day for day in days_between(self.start - timedelta(days=62), self.day)
-            if day.day == 1 and _month_end(day) + timedelta(days=12) <= self.day
-        ]  # fmt: skip
+        out = self.months_out(self.start - timedelta(days=62), MONTHLY["433"])
         values = {f"{day:%Y%m}": f"{self.value('433', 0.4, day)}" for day in out}
         return Reply(200, money.sidra(values), JSON)
 
@@ -158,10 +158,7 @@ class World:
         return Reply(200, sky.nasa_power_to(request.query), JSON)
 
     def _anatel_accesses(self, _request):
-        out = [
-            day for day in days_between(date(2026, 1, 1), self.day)
-            if day.day == 1 and _month_end(day) + timedelta(days=50) <= self.day
-        ]  # fmt: skip
+        out = self.months_out(date(2026, 1, 1), 50)
         rows = [
             sky.accesses_row(day.year, day.month, state, generation,
                              int(self.value(f"{state}{generation}", base, day)))
@@ -215,10 +212,6 @@ class World:
         out = business(days_between(self.day - timedelta(days=30), self.day))
         closes = {str(day): f"{self.value('av', 35.0, day):.4f}" for day in out}
         return Reply(200, money.alpha_vantage(closes), JSON)
-
-
-def _month_end(day):
-    return (day.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
 
 
 def _from_brazil(text):
