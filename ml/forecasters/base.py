@@ -24,13 +24,7 @@ Series = npt.NDArray[np.float64]
 N_PATHS = 500
 ABSURD_GROWTH = 1e4  # a path beyond so many times the largest observation is no forecast
 ITEMS = "items.parquet"
-SAVED = pa.schema(
-    [
-        pa.field("item_id", pa.string(), nullable=False),
-        pa.field("model", pa.string()),
-        pa.field("failure", pa.string()),
-    ]
-)
+SAVED = pa.schema({"item_id": pa.string(), "model": pa.string(), "failure": pa.string()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,9 @@ class LstmForecaster:
         A panel of fewer than ``MIN_WINDOWS`` windows to learn from is a failure of all its items.
         """
         learned = panel if learn_from is None else panel.select(learn_from)
-        scale = windows.learn_scale(learned)
-        table = windows.scaled(learned, self.horizon, scale.of(learned))
+        typical = windows.learn_typical(learned)
+        scales = windows.divisors(learned, typical)
+        table = windows.scale_panel(learned, self.horizon, scales)
         rng = np.random.default_rng(number(self.seed, "lstm", panel.kind))
         rows, origins = windows.learnable_origins(table, len(panel.periods))
         if len(rows) < MIN_WINDOWS:
@@ -70,7 +71,7 @@ class LstmForecaster:
         if len(rows) > self.most_windows:
             chosen = np.sort(rng.choice(len(rows), self.most_windows, replace=False))
             rows, origins = rows[chosen], origins[chosen]
-        steps = windows.drawn_steps(rng, len(rows), self.horizon)
+        steps = windows.draw_steps(rng, len(rows), self.horizon)
         seen, spread = windows.inputs(table, rows, origins)
         truth = windows.targets(table, rows, origins, steps, spread)
         buckets = learn_buckets(truth[~np.isnan(truth)], zero=panel.is_demand)
@@ -79,7 +80,7 @@ class LstmForecaster:
         # Learned items first, in batches that only they fill: others cannot change them.
         others = panel.select(tuple(set(panel.items) - set(learned.items)))
         parts = [part for part in (learned, others) if part.items]
-        predicted = [self._predict(network, part, scale) for part in parts]
+        predicted = [self._predict(network, part, typical) for part in parts]
         place = {item: row for row, item in enumerate(x for part in parts for x in part.items)}
         rows = np.asarray([place[item] for item in panel.items])
         probabilities, spreads = (
@@ -128,10 +129,10 @@ class LstmForecaster:
         )  # fmt: skip
         return network
 
-    def _predict(self, network: Any, panel: Panel, scale: windows.Scale) -> tuple[Any, Floats]:
+    def _predict(self, network: Any, panel: Panel, typical: float | None) -> tuple[Any, Floats]:
         """Bucket probabilities (N, H, B) of every item after the panel's end, and spreads (N,)."""
-        scales = scale.of(panel)
-        table = windows.scaled(panel, self.horizon, scales)
+        scales = windows.divisors(panel, typical)
+        table = windows.scale_panel(panel, self.horizon, scales)
         rows = np.arange(len(panel.items))
         origins = np.full(len(rows), len(panel.periods) - 1)
         seen, spread = windows.inputs(table, rows, origins)

@@ -11,35 +11,11 @@ import numpy.typing as npt
 
 from ml.forecasters.lstm_distribution import Buckets
 from ml.frequency import Frequency, periods_after, weekday
-from ml.panel import Drivers, Panel, carried_forward
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from ml.panel import Bools, Drivers, Floats, Ints, Panel, carried_forward
 
 WINDOW = 60
 TARGETS = 24  # target steps drawn a window where the horizon is longer
 VOLATILITY_FLOOR = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """What each item's values are divided by.
-
-    Attributes:
-        as_is: Nothing is divided.
-        typical: Median demand of the panel, to which an item with few demands is shrunk.
-    """
-
-    as_is: bool
-    typical: float
-
-    def of(self, panel: Panel) -> Floats:
-        """Divisor of each item, (N,); depends on the item's own values alone."""
-        if self.as_is:
-            return np.ones(len(panel.items))
-        sizes = np.where(panel.values > 0, panel.values, 0.0)
-        events = np.sum(sizes > 0, axis=1)
-        return (sizes.sum(axis=1) + self.typical) / (events + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,44 +25,54 @@ class Scaled:
     Attributes:
         levels: (N, T) demand over the item's scale, or price filled over holidays; NaN = unknown.
         seen: (N, T) whether there was an observation.
-        scales: (N,) divisor of each item's demand; ones for prices.
         kind: Of the panel.
         calendar: (T + H, G) features known ahead of every period of the panel and its horizon.
         drivers: What outside drivers contribute, or ``None``.
     """
 
     levels: Floats
-    seen: npt.NDArray[np.bool_]
-    scales: Floats
+    seen: Bools
     kind: str
     calendar: npt.NDArray[np.float32]
     drivers: Drivers | None = None
 
 
-def scaled(panel: Panel, horizon: int, scales: Floats) -> Scaled:
-    """The panel in the network's terms."""
-    levels = panel.values / scales[:, None]
-    seen = panel.observed()
-    if not panel.is_demand:
-        levels = _filled(levels)
-    calendar = _calendar(panel, horizon)
-    return Scaled(levels, seen, scales, panel.kind, calendar, panel.drivers)
-
-
-def learn_scale(panel: Panel, small: float = 20.0) -> Scale:
-    """How demand of this panel is brought to one scale.
+def learn_typical(panel: Panel, small: float = 20.0) -> float | None:
+    """Typical size of one demand where sizes are brought to one scale, else ``None``.
 
     Counts stay as they are where nine in ten demands of the panel are whole and at most
     ``small``: then a bucket is a count. Otherwise each item is divided by its mean demand when
-    there is any, so that large and small parts learn from each other.
+    there is any, so that large and small parts learn from each other. Prices stay as they are.
     """
-    if not panel.is_demand:
-        return Scale(as_is=True, typical=1.0)
     sizes = panel.values[panel.values > 0]
+    if not panel.is_demand or not len(sizes):
+        return None
     whole = bool(np.all(sizes == np.round(sizes)))
-    if not len(sizes) or (whole and np.quantile(sizes, 0.9) <= small):
-        return Scale(as_is=True, typical=1.0)
-    return Scale(as_is=False, typical=float(np.median(sizes)))
+    if whole and np.quantile(sizes, 0.9) <= small:
+        return None
+    return float(np.median(sizes))
+
+
+def divisors(panel: Panel, typical: float | None) -> Floats:
+    """What each item's values are divided by, (N,); depends on the item's own values alone.
+
+    Args:
+        panel: The items.
+        typical: Of :func:`learn_typical`, to which an item with few demands is shrunk.
+    """
+    if typical is None:
+        return np.ones(len(panel.items))
+    sizes = np.where(panel.values > 0, panel.values, 0.0)
+    return (sizes.sum(axis=1) + typical) / (np.sum(sizes > 0, axis=1) + 1)
+
+
+def scale_panel(panel: Panel, horizon: int, scales: Floats) -> Scaled:
+    """The panel in the network's terms."""
+    levels = panel.values / scales[:, None]
+    if not panel.is_demand:
+        levels = _fill_prices(levels)
+    calendar = _calendar(panel, horizon)
+    return Scaled(levels, panel.observed(), panel.kind, calendar, panel.drivers)
 
 
 def learnable_origins(table: Scaled, last: int, least: int = 6) -> tuple[Ints, Ints]:
@@ -124,12 +110,12 @@ def inputs(table: Scaled, rows: Ints, origins: Ints) -> tuple[npt.NDArray[np.flo
     return features, spread
 
 
-def _demand_inputs(values: Floats, seen: npt.NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+def _demand_inputs(values: Floats, seen: Bools) -> tuple[Floats, Floats, Floats]:
     level = np.where(seen, np.log1p(np.nan_to_num(values)), 0.0)
     return level, np.sign(level), np.ones(len(values))
 
 
-def _price_inputs(values: Floats, inside: npt.NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+def _price_inputs(values: Floats, inside: Bools) -> tuple[Floats, Floats, Floats]:
     change = np.where(inside, np.diff(values, axis=1, prepend=values[:, :1]), 0.0)
     change = np.nan_to_num(change)
     active = np.maximum(inside.sum(axis=1), 2)
@@ -176,7 +162,7 @@ def target_features(
     return features
 
 
-def drawn_steps(rng: np.random.Generator, count: int, horizon: int) -> Ints:
+def draw_steps(rng: np.random.Generator, count: int, horizon: int) -> Ints:
     """Target steps of each window, (count, K): all of them, or K at random."""
     if horizon <= TARGETS:
         return np.tile(np.arange(1, horizon + 1), (count, 1))
@@ -189,7 +175,7 @@ def labels(buckets: Buckets, truth: Floats) -> tuple[Ints, npt.NDArray[np.float3
     return buckets.of(np.where(known, truth, 0.0)), known.astype(np.float32)
 
 
-def _filled(levels: Floats) -> Floats:
+def _fill_prices(levels: Floats) -> Floats:
     """Each price carried forward over days without one; the first one carried back."""
     filled = carried_forward(levels)
     first = np.argmax(~np.isnan(levels), axis=1)

@@ -5,7 +5,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
@@ -51,9 +50,9 @@ def run_tasks(
     start = time.monotonic()
     with parallel_config("loky", inner_max_num_threads=1):
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-        done = pool(delayed(_pinned)(work, task) for task in tasks)
+        done = pool(delayed(_work_pinned)(work, task) for task in tasks)
         results = []
-        for result, worker, peak in _shown(done, len(tasks), label):
+        for result, worker, peak in _show(done, len(tasks), label):
             worker_peaks[worker] = max(peak, worker_peaks.get(worker, 0.0))
             results.append(result)
     seconds = round(time.monotonic() - start, 2)
@@ -65,7 +64,7 @@ worker_peaks: dict[int, float] = {}
 """Largest memory of each worker process that has worked for this one so far [MiB]."""
 
 
-def _pinned(work: Callable[[Any], Any], task: Any) -> tuple[Any, int, float]:
+def _work_pinned(work: Callable[[Any], Any], task: Any) -> tuple[Any, int, float]:
     """The result, the process that made it, and the most memory that it has ever held."""
     os.environ.update(ONE_THREAD)
     with threadpool_limits(1):
@@ -73,29 +72,17 @@ def _pinned(work: Callable[[Any], Any], task: Any) -> tuple[Any, int, float]:
     return result, os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _shown(results: Iterator[Any], total: int, label: str) -> Iterator[Any]:
+def _show(results: Iterator[Any], total: int, label: str) -> Iterator[Any]:
     """Pass results on with a bar on a terminal, and with a few plain lines elsewhere."""
-    with _progress() as progress:
-        if progress is None:
-            marks = {max(1, round(total * part / 4)) for part in (1, 2, 3, 4)}
-            for done, result in enumerate(results, start=1):
-                if done in marks:
-                    print(f"{label}: {done} of {total}", file=sys.stderr, flush=True)  # noqa: T201 - cron
-                yield result
-        else:
-            bar = progress.add_task(label, total=total)
-            for result in results:
-                progress.advance(bar)
-                yield result
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
+    if console.is_terminal:
+        columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(),
+                   TimeRemainingColumn())  # fmt: skip
+        with Progress(*columns, console=console) as progress:
+            yield from progress.track(results, total=total, description=label)
         return
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(),
-               TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=console) as progress:
-        yield progress
+    marks = {max(1, round(total * part / 4)) for part in (1, 2, 3, 4)}
+    for done, result in enumerate(results, start=1):
+        if done in marks:
+            print(f"{label}: {done} of {total}", file=sys.stderr, flush=True)  # noqa: T201 - cron
+        yield result
