@@ -28,7 +28,7 @@ from ml.evaluation.origins import (
     summarise_paths,
     typical_size,
 )
-from ml.forecasters.base import Forecast
+from ml.forecasters.base import Forecast, predict
 from ml.forecasters.registry import REFERENCES, forecaster
 from ml.panel import Panel
 from ml.panel_tables import price_panels
@@ -135,9 +135,12 @@ def forecast_all(
     for name in models:
         start = time.perf_counter()
         found[name] = [
-            forecaster(name)
-            .fit(panel.until(panel.periods[place]))
-            .predict(panel.items, horizon, seed=SEED)
+            predict(
+                forecaster(name).fit(panel.until(panel.periods[place])),
+                panel.items,
+                horizon,
+                seed=SEED,
+            )
             for place in cutoffs
         ]
         seconds[name] = time.perf_counter() - start

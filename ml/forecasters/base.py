@@ -1,11 +1,12 @@
 """The interface of a model family, and what all of them share.
 
-A ``Forecaster`` is its settings; ``fit`` returns a new ``Fitted``, which predicts sample paths.
-Quantiles, means and cumulative quantities are all read off the same paths, so they never
-contradict each other. Completeness and range are checked by the caller, not by each adapter.
+A ``Forecaster`` is its settings; ``fit`` returns a new ``Fitted``, which draws sample paths of one
+series; :func:`predict` does so for many. Quantiles, means and cumulative quantities are all read
+off the same paths, so they never contradict each other. No adapter checks what it draws:
+:func:`predict` does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,16 +46,26 @@ class Forecast:
 class Fitted(Protocol):
     """A model that has learned from a panel up to its cutoff."""
 
-    def predict(
-        self, items: Sequence[str], horizon: int, *, seed: int, n_paths: int = N_PATHS
-    ) -> Forecast:
-        """Sample paths of ``items`` for the ``horizon`` periods after the cutoff.
+    @property
+    def panel(self) -> Panel:
+        """What was fitted."""
+        ...
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Items that could not be fitted, with reasons."""
+        ...
+
+    def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Floats:
+        """Paths (S, H) of one series after the cutoff.
 
         Args:
-            items: Ids out of the panel that was fitted.
-            horizon: Periods ahead, H >= 1.
-            seed: Seed of the run; each item draws from a generator of its own name.
-            n_paths: Number of paths S.
+            panel: One item of the panel that was fitted.
+            shape: Paths S and horizon H.
+            seed: Seed of the run; the item draws from a generator of its own name.
+
+        Raises:
+            ValueError: The item has no forecast, for this reason.
         """
         ...
 
@@ -110,63 +121,45 @@ def is_count(values: Series) -> bool:
     return bool(np.all(seen == np.round(seen)))
 
 
-def sample_each(
-    panel: Panel,
-    shape: tuple[int, int],
-    draw: Callable[[Panel], Floats],
-    failures: Mapping[str, str],
+def predict(
+    fitted: Fitted, items: Sequence[str], horizon: int, *, seed: int, n_paths: int = N_PATHS
 ) -> Forecast:
-    """Paths of every item of a panel, drawn one by one.
+    """Sample paths of items for the periods after the cutoff, or reasons why there are none.
 
-    Demand is never negative, and whole where the history is.
+    Demand is never negative, and whole where the history is. Paths that are not finite, or absurdly
+    large, are no forecast.
 
     Args:
-        panel: N items with their history.
-        shape: Paths S and horizon H.
-        draw: Paths (S, H) of the one item of a panel. What it raises of ``ValueError`` and
-            arithmetic errors is the reason why that item has no forecast.
-        failures: Items that are not even tried, with reasons.
+        fitted: The model.
+        items: Ids out of the panel that was fitted.
+        horizon: Periods ahead, H >= 1.
+        seed: Seed of the run.
+        n_paths: Number of paths S.
     """
-    paths = np.full((len(panel.items), *shape), np.nan, np.float32)
-    failed = {item: failures[item] for item in panel.items if item in failures}
+    panel = fitted.panel.select(items)
+    paths = np.full((len(panel.items), n_paths, horizon), np.nan, np.float32)
+    failures = {item: fitted.failures[item] for item in panel.items if item in fitted.failures}
     for row, item in enumerate(panel.items):
-        if item in failed:
-            continue
-        try:
-            drawn = draw(panel.rows([row]))
-        except (ValueError, ArithmeticError) as error:
-            failed[item] = shorten(error)
-            continue
-        if panel.is_demand:
-            drawn = np.maximum(drawn, 0.0)
-            drawn = np.round(drawn) if is_count(panel.values[row]) else drawn
-        paths[row] = drawn
-    return Forecast(panel.items, paths, failed)
+        if item not in failures:
+            try:
+                paths[row] = _draw_valid(fitted, panel.rows([row]), (n_paths, horizon), seed)
+            except (ValueError, ArithmeticError) as error:
+                failures[item] = shorten(error)
+    return Forecast(panel.items, paths, failures)
 
 
-def mark_failed_items(forecast: Forecast, panel: Panel) -> Forecast:
-    """A forecast without the paths that are not finite or absurdly large, and why.
-
-    Args:
-        forecast: Of the items of ``panel``; it stays as it is.
-        panel: What was fitted.
-    """
-    largest = np.nanmax(np.abs(panel.values), axis=1, initial=0.0)
-    failed = {}
-    for row, item in enumerate(forecast.items):
-        top = np.abs(forecast.paths[row]).max()
-        if item in forecast.failures:
-            continue
-        if not np.isfinite(top):
-            failed[row] = "forecast not finite"
-        elif top > ABSURD_GROWTH * max(largest[row], 1.0):
-            failed[row] = f"forecast of {top:.3g} after values up to {largest[row]:.3g}"
-    if not failed:
-        return forecast
-    paths = forecast.paths.copy()
-    paths[list(failed)] = np.nan
-    reasons = {forecast.items[row]: reason for row, reason in failed.items()}
-    return Forecast(forecast.items, paths, {**forecast.failures, **reasons})
+def _draw_valid(fitted: Fitted, panel: Panel, shape: tuple[int, int], seed: int) -> Paths:
+    drawn = fitted.draw(panel, shape, seed)
+    if panel.is_demand:
+        drawn = np.maximum(drawn, 0.0)
+        drawn = np.round(drawn) if is_count(panel.values) else drawn
+    paths = drawn.astype(np.float32)
+    top, largest = np.abs(paths).max(), np.nanmax(np.abs(panel.values), initial=0.0)
+    if not np.isfinite(top):
+        raise ValueError("forecast not finite")
+    if top > ABSURD_GROWTH * max(largest, 1.0):
+        raise ValueError(f"forecast of {top:.3g} after values up to {largest:.3g}")
+    return paths
 
 
 def save_items(

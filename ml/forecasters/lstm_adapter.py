@@ -4,6 +4,7 @@ The network predicts all items of its panel as soon as it is trained, so TensorF
 process that trains. Whoever draws paths later needs the file of probabilities only.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from ml.durable import staged
 from ml.forecasters import lstm_windows as windows
-from ml.forecasters.base import N_PATHS, Fitted, Forecast, sample_each, save_items, saved_items
+from ml.forecasters.base import Fitted, save_items, saved_items
 from ml.forecasters.lstm_distribution import Buckets, Distributions, learn_buckets
 from ml.forecasters.silence import without_deprecations, without_stderr
 from ml.panel import Floats, Panel
@@ -160,28 +161,13 @@ class FittedLstm:
     predicted: Distributions | None = None
     network: Any = None
 
-    def predict(
-        self, items: Sequence[str], horizon: int, *, seed: int, n_paths: int = N_PATHS
-    ) -> Forecast:
-        """See :class:`ml.forecasters.base.Fitted`.
-
-        Raises:
-            ValueError: The network learned fewer steps.
-        """
-        known = self.predicted
-        if known is not None and horizon > known.probabilities.shape[1]:
-            learned = known.probabilities.shape[1]
-            raise ValueError(f"the network learned {learned} steps, not {horizon}")
-        place = {item: row for row, item in enumerate(self.panel.items)}
-
-        def draw(alone: Panel) -> Floats:
-            if known is None:
-                raise ValueError("not trained")
-            (item,) = alone.items
-            rng = generator(seed, LstmForecaster.name, item)
-            return known.paths(place[item], alone, (n_paths, horizon), rng)
-
-        return sample_each(self.panel.select(items), (n_paths, horizon), draw, self.failures)
+    def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Floats:
+        """See :class:`ml.forecasters.base.Fitted`."""
+        if self.predicted is None:
+            raise ValueError("not trained")
+        (item,) = panel.items
+        row = bisect_left(self.panel.items, item)  # they are sorted
+        return self.predicted.paths(row, panel, shape, generator(seed, LstmForecaster.name, item))
 
     def save(self, folder: Path) -> None:
         """See :class:`ml.forecasters.base.Fitted`."""

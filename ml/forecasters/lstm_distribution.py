@@ -119,9 +119,12 @@ class Distributions:
         """Paths (S, H) of the item at a position, the one series of ``panel``.
 
         Raises:
-            ValueError: It has no observed value.
+            ValueError: It has no observed value, or the network learned fewer steps.
         """
         n_paths, horizon = shape
+        learned = self.probabilities.shape[1]
+        if horizon > learned:
+            raise ValueError(f"the network learned {learned} steps, not {horizon}")
         seen = panel.values[0][~np.isnan(panel.values[0])]
         if not len(seen):
             raise ValueError("no observed value")

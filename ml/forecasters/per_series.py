@@ -10,16 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ml.forecasters.base import (
-    N_PATHS,
-    Fitted,
-    Forecast,
-    Series,
-    sample_each,
-    save_items,
-    saved_items,
-    shorten,
-)
+from ml.forecasters.base import Fitted, Series, save_items, saved_items, shorten
 from ml.panel import Panel
 from ml.seeds import number
 
@@ -98,18 +89,11 @@ class FittedSeries:
     models: Mapping[str, str]
     failures: Mapping[str, str]
 
-    def predict(
-        self, items: Sequence[str], horizon: int, *, seed: int, n_paths: int = N_PATHS
-    ) -> Forecast:
+    def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Series:
         """See :class:`ml.forecasters.base.Fitted`."""
-
-        def draw(alone: Panel) -> Series:
-            (item,) = alone.items
-            own_seed = number(seed, self.config.name, item, bits=32)
-            model = json.loads(self.models[item])
-            return self.config.sample_one(model, alone, (n_paths, horizon), own_seed)
-
-        return sample_each(self.panel.select(items), (n_paths, horizon), draw, self.failures)
+        (item,) = panel.items
+        own_seed = number(seed, self.config.name, item, bits=32)
+        return self.config.sample_one(json.loads(self.models[item]), panel, shape, own_seed)
 
     def save(self, folder: Path) -> None:
         """See :class:`ml.forecasters.base.Fitted`."""

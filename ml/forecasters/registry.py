@@ -6,15 +6,29 @@ imported, and a model library is loaded only when its model is asked for.
 
 from ml.errors import ConfigError
 from ml.forecasters.base import Forecaster
+from ml.forecasters.references import intermittent, resampling, seasonal_smoothing, volatility
+from ml.forecasters.references.sampling import Reference
 from ml.forecasters.silence import silence_loggers
 
-REFERENCES = {
-    "demand": (
-        "zero", "naive", "seasonal_naive", "empirical", "bootstrap", "tsb", "sba", "adida",
-        "shrunk_seasonal", "theta",
-    ),
-    "price": ("naive", "seasonal_naive", "empirical", "bootstrap", "volatility"),
-}  # fmt: skip
+WALKS = {
+    "naive": resampling.naive,
+    "seasonal_naive": resampling.seasonal_naive,
+    "empirical": resampling.empirical,
+    "bootstrap": resampling.bootstrap,
+}
+SAMPLERS = {
+    "demand": {
+        "zero": resampling.zero,
+        **WALKS,
+        "tsb": intermittent.tsb,
+        "sba": intermittent.sba,
+        "adida": intermittent.adida,
+        "shrunk_seasonal": seasonal_smoothing.shrunk_seasonal,
+        "theta": seasonal_smoothing.theta,
+    },
+    "price": {**WALKS, "volatility": volatility.volatility},
+}
+REFERENCES = {kind: tuple(samplers) for kind, samplers in SAMPLERS.items()}
 PER_SERIES = ("prophet", "arima")  # one model a series, fitted in chunks of series
 POOLED = ("lstm",)  # one model a panel and cutoff, trained in a process of its own
 FAMILIES = (*PER_SERIES, *POOLED)
@@ -54,32 +68,8 @@ def forecaster(name: str, *, horizon: int = 1, seed: int = 0) -> Forecaster:
 
             return LstmForecaster(horizon=horizon, seed=seed)
         case _:
-            return _reference(name)
-
-
-def _reference(name: str) -> Forecaster:
-    from ml.forecasters.references import (
-        intermittent,
-        resampling,
-        seasonal_smoothing,
-        volatility,
-    )
-    from ml.forecasters.references.sampling import Reference
-
-    samplers = {
-        "zero": resampling.zero,
-        "naive": resampling.naive,
-        "seasonal_naive": resampling.seasonal_naive,
-        "empirical": resampling.empirical,
-        "bootstrap": resampling.bootstrap,
-        "tsb": intermittent.tsb,
-        "sba": intermittent.sba,
-        "adida": intermittent.adida,
-        "shrunk_seasonal": seasonal_smoothing.shrunk_seasonal,
-        "theta": seasonal_smoothing.theta,
-        "volatility": volatility.volatility,
-    }
-    if name not in samplers:
-        known = ", ".join((*samplers, *FAMILIES))
-        raise ConfigError(f"Unknown model '{name}'. Choose one of: {known}.")
-    return Reference(name, samplers[name])
+            samplers = SAMPLERS["demand"] | SAMPLERS["price"]
+            if name not in samplers:
+                known = ", ".join((*samplers, *FAMILIES))
+                raise ConfigError(f"Unknown model '{name}'. Choose one of: {known}.")
+            return Reference(name, samplers[name])

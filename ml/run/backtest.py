@@ -20,7 +20,7 @@ from ml.evaluation.origins import (
     summarise_paths,
     typical_size,
 )
-from ml.forecasters.base import Fitted, Forecast, mark_failed_items, saved_items
+from ml.forecasters.base import Fitted, Forecast, predict, saved_items
 from ml.forecasters.registry import FAMILIES, POOLED, forecaster
 from ml.panel import Ints, Panel
 from ml.run.model_store import DONE, ModelStore, finish_part, start_part
@@ -164,14 +164,14 @@ def _backtest_chunk(task: BacktestTask) -> None:
 
 
 def _forecast(task: BacktestTask, model: str, train: Panel, starts: dict[str, Fitted]) -> Forecast:
-    """What a model says at an origin, judged as the forecast stage would use it."""
+    """What a model says at an origin."""
     family = forecaster(model, horizon=task.horizon, seed=task.seed)
     if model in task.pooled:
         fitted = family.load(task.pooled[model] / str(train.cutoff), train)
     else:
         fitted = family.fit(train, start=starts.get(model))
         starts.setdefault(model, fitted)
-    return mark_failed_items(fitted.predict(train.items, task.horizon, seed=task.seed), train)
+    return predict(fitted, train.items, task.horizon, seed=task.seed)
 
 
 def _summarise(

@@ -20,7 +20,7 @@ from ml.ensemble.mixture import ENSEMBLE, CombinedItem, FittedEnsemble, combine_
 from ml.ensemble.weights import weights_for
 from ml.errors import ModelError, first_few
 from ml.evaluation.demand_class import DemandPattern, demand_pattern
-from ml.forecasters.base import Forecast, is_count, mark_failed_items
+from ml.forecasters.base import Forecast, is_count, predict
 from ml.forecasters.registry import FALLBACK_CHAIN, forecaster
 from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.recommendations import recommend
@@ -189,12 +189,11 @@ def _forecast(task: ForecastTask) -> tuple[dict[str, pa.Table], tuple[Refusal, .
 def predict_components(
     panel: Panel, folders: Mapping[str, Path], reach: int, seed: int
 ) -> dict[str, Forecast]:
-    """Paths of every model for all items of a chunk; those that are no forecast are failures."""
-    found = {}
-    for model, folder in folders.items():
-        fitted = forecaster(model, horizon=reach, seed=seed).load(folder, panel)
-        found[model] = mark_failed_items(fitted.predict(panel.items, reach, seed=seed), panel)
-    return found
+    """Paths of every model for all items of a chunk, out of what was trained."""
+    return {
+        model: predict(forecaster(model).load(folder, panel), panel.items, reach, seed=seed)
+        for model, folder in folders.items()
+    }
 
 
 def _calibrate(combined: CombinedItem, item: str, name: str, task: ForecastTask) -> CombinedItem:

@@ -1,13 +1,13 @@
 """Makes a forecaster of a function that samples one series, and what such functions share."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
-from ml.forecasters.base import N_PATHS, Fitted, Forecast, Series, is_count, sample_each
+from ml.forecasters.base import Fitted, Series, is_count
 from ml.frequency import Frequency
 from ml.panel import Panel
 from ml.seeds import generator
@@ -81,20 +81,15 @@ class FittedReference:
 
     config: Reference
     panel: Panel
+    failures: Mapping[str, str] = field(default_factory=dict)
 
-    def predict(
-        self, items: Sequence[str], horizon: int, *, seed: int, n_paths: int = N_PATHS
-    ) -> Forecast:
+    def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Series:
         """See :class:`ml.forecasters.base.Fitted`."""
-
-        def draw(alone: Panel) -> Series:
-            values, rng = alone.values[0], generator(seed, self.config.name, *alone.items)
-            request = PathRequest(
-                alone.kind, alone.frequency, horizon, n_paths, rng, is_count(values)
-            )
-            return self.config.sampler(values, request)
-
-        return sample_each(self.panel.select(items), (n_paths, horizon), draw, {})
+        (values,), (n_paths, horizon) = panel.values, shape
+        rng = generator(seed, self.config.name, *panel.items)
+        counts = is_count(values)
+        request = PathRequest(panel.kind, panel.frequency, horizon, n_paths, rng, counts)
+        return self.config.sampler(values, request)
 
     def save(self, folder: Path) -> None:
         """See :class:`ml.forecasters.base.Fitted`: nothing was learned."""

@@ -10,8 +10,6 @@ Hyndman & Billah (2003), IJF 19 (it is simple exponential smoothing with drift);
 (2016), IJF 32 (test of the season).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ml.forecasters.base import Series
@@ -28,19 +26,6 @@ PRIOR_PERIODS = 8.0  # periods of Poisson demand that the variance of counts is 
 LEAST_INDEX = 0.05  # periods with less than this share of the level say nothing about it
 LEAST_TREND = 4  # observations: two for a line, two for its errors
 ONE_SIDED_90 = 1.645  # the theta method's own quantile for its test of the season
-
-
-@dataclass(frozen=True, slots=True)
-class Season:
-    """Multiplicative seasonal indices.
-
-    Attributes:
-        indices: (m,) of the series' periods from its first on, mean 1.
-        weight: How much of the indices as measured was kept, 0 to 1.
-    """
-
-    indices: Series
-    weight: float
 
 
 def yearly_mean(values: Series, season: int) -> Series:
@@ -86,18 +71,22 @@ def measure_indices(values: Series, season: int) -> tuple[Series, float] | None:
     return raw, chance
 
 
-def shrink_season(values: Series, season: int) -> Season:
-    """Indices drawn to 1 with weight 1 - (variance by chance) / (variance of the indices)."""
-    none = Season(np.ones(season), 0.0)
+def shrink_indices(values: Series, season: int) -> tuple[Series, float]:
+    """Indices drawn to 1 with weight 1 - (variance by chance) / (variance of the indices).
+
+    Returns:
+        Indices of the series' periods from its first on (m,), mean 1; and the weight, 0 to 1.
+    """
     measured = measure_indices(values, season)
     if measured is None:
-        return none
+        return np.ones(season), 0.0
     raw, chance = measured
     total = float(raw.var(ddof=1))
     weight = max(0.0, 1 - chance / total) if total > 0 else 0.0
     indices = 1 + weight * (raw - 1)
     # One absurd value can leave a season with a single period; nothing would teach the level.
-    return Season(indices, weight) if np.mean(indices >= LEAST_INDEX) > MOST_ZEROS else none
+    usable = np.mean(indices >= LEAST_INDEX) > MOST_ZEROS
+    return (indices, weight) if usable else (np.ones(season), 0.0)
 
 
 def shrunk_seasonal(values: Series, request: PathRequest) -> Series:
@@ -109,13 +98,14 @@ def shrunk_seasonal(values: Series, request: PathRequest) -> Series:
         ValueError: See ``smooth_history``.
     """
     history = smooth_history(values, "shrunk_seasonal")
-    season = shrink_season(history, request.frequency.season_length)
-    past, ahead = _split(season.indices, len(history), request.horizon)
+    indices, weight = shrink_indices(history, request.frequency.season_length)
+    past, ahead = _split(indices, len(history), request.horizon)
     teaches = past >= LEAST_INDEX
     level = smooth_level(np.where(teaches, history / np.where(teaches, past, 1.0), np.nan))
     errors = (level.errors * past)[~np.isnan(level.errors)]
     mean = float(np.nanmean(history))
-    variance = error_variance(errors, season, mean if request.is_count else None)
+    spent = weight * (len(indices) - 1)
+    variance = error_variance(errors, spent, mean if request.is_count else None)
     carry = carry_errors(level, request.horizon)
     uniforms = tied_uniforms(carry, request.n_paths, request.rng)
     means = level.value * ahead
@@ -128,7 +118,7 @@ def shrunk_seasonal(values: Series, request: PathRequest) -> Series:
     return np.stack(steps, axis=1)
 
 
-def error_variance(errors: Series, season: Season, poisson: float | None) -> float:
+def error_variance(errors: Series, spent: float, poisson: float | None) -> float:
     """Variance of one-step errors as it will be, not as it was on the data that was fitted.
 
     Indices take as many degrees of freedom as they were allowed to move, and their own error is
@@ -136,10 +126,10 @@ def error_variance(errors: Series, season: Season, poisson: float | None) -> flo
 
     Args:
         errors: (n,) in-sample.
-        season: What was fitted.
+        spent: Degrees of freedom that the indices took.
         poisson: Variance of a prior worth ``PRIOR_PERIODS`` errors; ``None`` for none.
     """
-    n, spent = len(errors), season.weight * (len(season.indices) - 1)
+    n = len(errors)
     inflation = (1 + spent / n) * n / max(n - spent, 1.0)
     total = float(np.sum(errors**2)) * inflation
     if poisson is None:

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from ml.forecasters.base import predict
 from ml.forecasters.registry import REFERENCES, forecaster, models_of
 from ml.frequency import Frequency
 from ml.panel import Panel
@@ -33,6 +34,7 @@ SERIES = {
     "gaps": np.where(np.random.default_rng(13).random(MONTHS) < 0.3, NAN, drawn(8.0)),
     "level_shift": drawn(np.where(MONTH < MONTHS - 18, 4.0, 20.0)),
     "new": only(slice(-4, None), [5.0, 6.0, 4.0, 5.0]),
+    "one_seen": only([40], [3.0]),
     "one_demand": np.where(MONTH == 10, 7.0, 0.0),
     "poisoned": np.where(MONTH == MONTHS - 1, 1e6, drawn(2.0)),
     "seasonal": np.round(20 + 15 * np.sin(2 * np.pi * (MONTH + 0.5) / 12)),
@@ -48,6 +50,7 @@ SANE = {
     "level_shift": (6.0, 30.0),  # half as much again as the old level of 4, and as the new of 20
     "new": (2.5, 10.0),  # half and double the mean of 5
     "one_demand": (0.0, 0.7),  # 7 units in 50 months since: 0.14 a month, five times that
+    "one_seen": (1.0, 9.0),  # a third of the one value seen, three times as much
     "poisoned": (0.0, 2e6),  # a walk starts at the typo and may go as far again, no further
     "seasonal": (10.0, 40.0),  # half and double the mean of 20
     "two_seen": (1.0, 15.0),  # a third of the smaller value seen, three times the larger
@@ -58,10 +61,15 @@ SPARSE, SEASONS, FEW = "for smooth demand", "two seasons", "needs . observations
 REFUSED = {
     ("seasonal_naive", "new"): "12 periods apart",
     ("seasonal_naive", "two_seen"): "12 periods apart",
+    ("seasonal_naive", "one_seen"): "12 periods apart",
     ("shrunk_seasonal", "all_zero"): SPARSE,
     ("shrunk_seasonal", "one_demand"): SPARSE,
     ("theta", "all_zero"): SPARSE,
     ("theta", "one_demand"): SPARSE,
+    ("shrunk_seasonal", "one_seen"): FEW,
+    ("theta", "one_seen"): FEW,
+    ("prophet", "one_seen"): FEW,
+    ("arima", "one_seen"): FEW,
     ("theta", "new"): SEASONS,
     ("theta", "two_seen"): SEASONS,
     ("prophet", "two_seen"): FEW,
@@ -91,7 +99,7 @@ def model(request):
     """A model's name, and its forecasts of all odd series."""
     name = request.param
     fitted = forecaster(name, horizon=HORIZON, seed=SEED).fit(odd_panel(40 * (name == "lstm") + 1))
-    return name, fitted.predict(tuple(SERIES), HORIZON, seed=SEED, n_paths=N_PATHS)
+    return name, predict(fitted, tuple(SERIES), HORIZON, seed=SEED, n_paths=N_PATHS)
 
 
 @pytest.mark.parametrize("case", SERIES)
@@ -115,9 +123,7 @@ def test_an_odd_series_gets_sane_paths_or_a_reason(model, case):
 @pytest.mark.parametrize("name", [*REFERENCES["demand"], "arima"])
 def test_an_odd_series_is_forecast_alike_alone_and_among_others(name, case):
     together, alone = (
-        forecaster(name, horizon=HORIZON, seed=SEED)
-        .fit(panel)
-        .predict((case,), HORIZON, seed=SEED, n_paths=20)
+        predict(forecaster(name).fit(panel), (case,), HORIZON, seed=SEED, n_paths=20)
         for panel in (odd_panel(1).select((case, "poisoned")), odd_panel(1).select((case,)))
     )
     np.testing.assert_array_equal(together.paths, alone.paths)
