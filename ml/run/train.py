@@ -66,13 +66,12 @@ def train_families(
 
 
 def _series_tasks(plan: PanelPlan, store: ModelStore, family: str) -> Iterator[TrainTask]:
-    panel = plan.train_at(plan.panel.cutoff)
-    folder = store.open(plan, family) / str(panel.cutoff)
+    folder = store.open(plan, family) / str(plan.panel.cutoff)
     known = {row["item_id"] for row in saved_items(folder, columns=["item_id"])}
     items = [item for item in plan.wanted if item not in known]
     size = max(1, min(CHUNK, -(-len(items) // 8)))
     for start in range(0, len(items), size):
-        chunk = panel.select(items[start : start + size])
+        chunk = plan.panel.select(items[start : start + size])
         part = folder / f"{number(0, *chunk.items):016x}"
         yield TrainTask(family, chunk, chunk.items, plan.reach, plan.seed, part)
 
@@ -85,9 +84,9 @@ def _pooled_tasks(
         part = folder / str(cutoff)
         if part.exists():
             continue
-        panel = plan.train_at(cutoff)
-        if cutoff != plan.panel.cutoff:  # the backtest is of learnable items
-            panel = panel.select(plan.learnable)
+        panel = plan.panel
+        if cutoff != panel.cutoff:  # the backtest is of learnable items
+            panel = plan.train_at(cutoff).select(plan.learnable)
         yield TrainTask(family, panel, plan.learnable, plan.reach, plan.seed, part)
 
 

@@ -111,12 +111,6 @@ def test_the_backtest_holds_every_origin_latest_first(trained):
     assert sum(read_ensemble(trained / ROOT / "ensemble").weights["*"].values()) == pytest.approx(1)
 
 
-def test_training_goes_on_after_a_power_cut(tmp_path):
-    place = tmp_path / "models"
-    place.mkdir()
-    assert survive_power_cuts(f"{JOBS}:train_all", place, files, sample=3) == 3
-
-
 @pytest.mark.slow
 def test_training_goes_on_after_a_power_cut_at_any_step(tmp_path):
     place = tmp_path / "models"

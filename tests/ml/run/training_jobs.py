@@ -8,9 +8,12 @@ from ml.forecasters.registry import PER_SERIES, POOLED, forecaster, models_of
 from ml.frequency import Frequency
 from ml.panel import Panel
 from ml.run.backtest import fit_ensembles, require_trained
+from ml.run.inputs import RunInputs
 from ml.run.model_store import ModelStore
-from ml.run.plan import PanelPlan, make_plan
+from ml.run.plan import PanelPlan, make_plans
+from ml.run.request import RunRequest
 from ml.run.train import train_families
+from ml.settings import Settings
 
 LOADED = [forecaster(name) for name in models_of("demand")]  # before the process is forked
 
@@ -21,9 +24,12 @@ def plan_of(months: int) -> PanelPlan:
     periods = np.arange(last - months + 1, last + 1).astype("datetime64[D]")
     values = np.stack([np.full(months, 4.0), np.arange(months) % 3.0])
     panel = Panel("demand", Frequency.MONTHLY, ("A", "B"), periods, values, ("u", "u"))
-    return make_plan(
-        panel, wanted=panel.items, horizon=3, protection=(2, 3), backtest_items=2, seed=0
-    )
+    inputs = RunInputs(
+        panels=(panel,), refusals=(), items=None, inventory=None, source={}, outside={},
+        region="", drivers=False, statements=(), quality_flags=(),
+    )  # fmt: skip
+    (plan,) = make_plans(inputs, RunRequest(command="train", horizon=3, settings=Settings()))
+    return plan
 
 
 def train_all(place: str, months: str = "14") -> None:
