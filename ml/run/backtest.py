@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ml.durable import read_sealed, staged, write_sealed
+from ml.durable import staged
 from ml.ensemble.leave_one_out import final_spreads
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.ensemble.weights import fit_weights
-from ml.errors import ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.origins import (
     BacktestPoints,
@@ -20,15 +19,13 @@ from ml.evaluation.origins import (
     summarise_paths,
     typical_size,
 )
-from ml.forecasters.base import Fitted, Forecast, predict, saved_items
-from ml.forecasters.registry import FAMILIES, POOLED, forecaster
+from ml.forecasters.base import Fitted, Forecast, predict
+from ml.forecasters.registry import POOLED, forecaster
 from ml.panel import Ints, Panel
-from ml.run.model_store import DONE, ModelStore, finish_part, start_part
+from ml.run.model_store import FITTED, ModelStore, Parts, finish_part, read_part, start_part
 from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan
 from ml.run.train import train_families
-
-FITTED = "ensemble.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +58,29 @@ class BacktestTask:
 def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
     """Try all models at the origins of every panel; save the best weights and their spreads."""
     train_families(plans, store, POOLED, jobs, origins=True)
-    tasks = [_backtest_tasks(plan, store) for plan in plans]
-    open_tasks = [one for part in tasks for one in part if not one.folder.exists()]
-    run_tasks(_backtest_chunk, open_tasks, jobs=jobs, label="backtest")
-    for plan, parts in zip(plans, tasks, strict=True):
+    tasks: list[BacktestTask] = []
+    unfitted = []
+    for plan in plans:
+        made, chunks = _backtest_tasks(plan, store)
+        tasks += [task for task in chunks if task.folder.name not in made]
+        if FITTED not in made:
+            unfitted.append((plan, len(chunks)))
+    run_tasks(_backtest_chunk, tasks, jobs=jobs, label="backtest")
+    for plan, count in unfitted:
         folder = store.folder(plan.name, ENSEMBLE)
-        if read_sealed(folder / FITTED) is None:
-            backtests = read_backtests(folder)
-            fitted = {
-                "weights": fit_weights(backtests, plan.panel.kind),
-                "spreads": final_spreads(backtests, plan.panel.kind),
-                "parts": len(parts),
-            }
-            write_sealed(folder / FITTED, fitted)
+        backtests, kind = read_backtests(folder), plan.panel.kind
+        finish_part(
+            start_part(folder / FITTED),
+            weights=fit_weights(backtests, kind),
+            spreads=final_spreads(backtests, kind),
+            chunks=count,
+        )
 
 
 def read_ensemble(folder: Path) -> FittedEnsemble:
     """What :func:`fit_ensembles` saved in the folder of a panel's ensemble."""
-    fitted = read_sealed(folder / FITTED) or {}
-    return FittedEnsemble(fitted.get("weights", {}), fitted.get("spreads", {}))
+    fitted = read_part(folder / FITTED) or {"weights": {}, "spreads": {}}
+    return FittedEnsemble(fitted["weights"], fitted["spreads"])
 
 
 def read_backtests(folder: Path) -> list[BacktestPoints]:
@@ -90,58 +91,21 @@ def read_backtests(folder: Path) -> list[BacktestPoints]:
     return [join_chunks(parts) for _, parts in sorted(chunks.items(), reverse=True)]
 
 
-def require_trained(plan: PanelPlan, store: ModelStore) -> None:
-    """Check that this code trained all that forecasts need, on the wanted items, for all steps.
-
-    Raises:
-        ModelError: It did not; the message names the commands that train what is missing.
-    """
-    names = (*FAMILIES, ENSEMBLE)
-    missing = [name for name in names if not store.is_current(plan, name)]
-    folder = store.folder(plan.name, ENSEMBLE)
-    parts = (read_sealed(folder / FITTED) or {}).get("parts")
-    if parts != len(list(folder.glob(f"*/{DONE}"))) and ENSEMBLE not in missing:
-        missing.append(ENSEMBLE)
-    if missing:
-        commands = " and ".join(f"python ml/train_{name}.py" for name in missing)
-        raise ModelError(
-            f"models: {len(missing)} of {len(names)} families of panel '{plan.name}' are not "
-            f"trained on dataset {store.dataset_id} by this version of the code: "
-            f"{', '.join(missing)}. Run {commands} first."
-        )
-    for family in FAMILIES:
-        folder = store.folder(plan.name, family, plan.panel.cutoff)
-        known = {row["item_id"] for row in saved_items(folder, columns=["item_id"])}
-        unknown = [item for item in plan.wanted if item not in known]
-        if unknown:
-            raise ModelError(
-                f"models: {len(unknown)} of {len(plan.wanted)} items of panel '{plan.name}' were "
-                f"never fitted by {family}: {first_few(unknown)}. Run python "
-                f"ml/train_{family}.py first."
-            )
-        reach = (read_sealed(folder / DONE) or {}).get("reach", plan.reach)
-        if reach < plan.reach:
-            raise ModelError(
-                f"models: the {family} of panel '{plan.name}' was trained for {reach} steps, this "
-                f"run needs {plan.reach}. Run python ml/train_{family}.py with the same --horizon "
-                f"first."
-            )
-
-
-def _backtest_tasks(plan: PanelPlan, store: ModelStore) -> list[BacktestTask]:
-    """One task for each chunk of backtest items."""
+def _backtest_tasks(plan: PanelPlan, store: ModelStore) -> tuple[Parts, list[BacktestTask]]:
+    """What is made already, and one task for each chunk of backtest items."""
     # Sums that are scored: to the item's own protection interval as far as H reaches, and to H.
     own = dict(zip(plan.panel.items, plan.protection, strict=True))
     steps = {item: [min(own[item], plan.horizon), plan.horizon] for item in plan.backtest_items}
-    folder = store.open(
+    made = store.open(
         plan, ENSEMBLE, plan.horizon, plan.reach, plan.models,
         [str(day) for day in plan.origins], list(steps.items()),
     )  # fmt: skip
+    folder = store.folder(plan.name, ENSEMBLE)
     trains = [plan.train_at(cutoff) for cutoff in plan.origins]
     priors = tuple(typical_size(train.select(plan.learnable)) for train in trains)
     pooled = {family: store.folder(plan.name, family) for family in POOLED}
     chunks = plan.chunks(plan.backtest_items, plan.horizon) if plan.origins else ()
-    return [
+    return made, [
         BacktestTask(
             plan.panel.select(items), tuple(train.select(items) for train in trains), priors,
             np.asarray([steps[item] for item in items], np.int64), plan.models, pooled,

@@ -6,19 +6,24 @@ every file. A part without it, or with a file that is not as it says, is made ag
 """
 
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ml.durable import make_folder, read_sealed, remove_all, sha256_of, write_sealed
+from ml.ensemble.mixture import ENSEMBLE
+from ml.errors import ModelError, first_few
+from ml.forecasters.registry import FAMILIES, POOLED
 from ml.logs import logger
 from ml.run.plan import PanelPlan, code_version, fingerprint
 
 COMPANY = "nova_corrente"
 MADE_BY = "made_by.json"
 DONE = "done.json"
+FITTED = "fitted"  # the part of the ensemble that holds weights and spreads
+Parts = dict[str, dict[str, Any]]
+"""Facts of each finished part of a family, by its folder below the family's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,8 @@ class ModelStore:
         """Folder of one family, or of its models of one cutoff."""
         return self.root / panel / family / str(cutoff)
 
-    def open(self, plan: PanelPlan, family: str, *settings: object) -> Path:
-        """The folder of one family, rid of parts that are damaged or were never finished.
-
-        It is emptied if other code or settings made what is in it.
+    def open(self, plan: PanelPlan, family: str, *settings: object) -> Parts:
+        """What is made of one family, in a folder that is emptied if it was made otherwise.
 
         Args:
             plan: Of the panel.
@@ -63,20 +66,55 @@ class ModelStore:
                 _say(f"{plan.name}: the saved {family} is of other code or settings; made again")
             remove_all(folder)
             write_sealed(folder / MADE_BY, made_by)
-        discard_unfinished(folder)
-        return folder
+        return _read_parts(folder)
 
     def folders(self, plan: PanelPlan) -> dict[str, Path]:
         """Where the models of a panel are that a forecast is made with, by name."""
         return {one: self.folder(plan.name, one, plan.panel.cutoff) for one in plan.models}
 
-    def is_current(self, plan: PanelPlan, family: str) -> bool:
-        """Whether this code made a family's folder, with these drivers; damaged parts go."""
-        folder = self.folder(plan.name, family)
-        made_by = read_sealed(folder / MADE_BY) or {}
-        discard_unfinished(folder)
-        here = {"code": code_version(), "drivers": plan.drivers_key}
-        return here.items() <= made_by.items()
+    def require(self, plan: PanelPlan) -> None:
+        """Check that this code trained all that forecasts need, on the wanted items and steps.
+
+        Raises:
+            ModelError: It did not; the message names the commands that train what is missing.
+        """
+        names, here = (*FAMILIES, ENSEMBLE), {"code": code_version(), "drivers": plan.drivers_key}
+        saved: dict[str, Parts] = {}
+        for name in names:
+            folder = self.folder(plan.name, name)
+            if here.items() <= (read_sealed(folder / MADE_BY) or {}).items():
+                saved[name] = _read_parts(folder)
+        fitted = saved.get(ENSEMBLE, {}).get(FITTED)
+        if fitted is None or len(saved[ENSEMBLE]) <= fitted["chunks"]:
+            saved.pop(ENSEMBLE, None)
+        missing = [name for name in names if name not in saved]
+        if missing:
+            commands = " and ".join(f"python ml/train_{name}.py" for name in missing)
+            raise ModelError(
+                f"models: {len(missing)} of {len(names)} families of panel '{plan.name}' are not "
+                f"trained on dataset {self.dataset_id} by this version of the code: "
+                f"{', '.join(missing)}. Run {commands} first."
+            )
+        for family in FAMILIES:
+            _require_items(plan, family, saved[family])
+
+
+def _require_items(plan: PanelPlan, family: str, saved: Parts) -> None:
+    """Check that the models of a family's last cutoff are of all wanted items and steps."""
+    last = [facts for name, facts in saved.items() if name.startswith(str(plan.panel.cutoff))]
+    known = {item for facts in last for item in facts["items"]}
+    unknown = [item for item in plan.wanted if item not in known]
+    if unknown:
+        raise ModelError(
+            f"models: {len(unknown)} of {len(plan.wanted)} items of panel '{plan.name}' were never "
+            f"fitted by {family}: {first_few(unknown)}. Run python ml/train_{family}.py first."
+        )
+    reach = min(facts["reach"] for facts in last)
+    if family in POOLED and reach < plan.reach:
+        raise ModelError(
+            f"models: the {family} of panel '{plan.name}' was trained for {reach} steps, this run "
+            f"needs {plan.reach}. Run python ml/train_{family}.py with the same --horizon first."
+        )
 
 
 def start_part(folder: Path) -> Path:
@@ -104,15 +142,21 @@ def read_part(folder: Path) -> dict[str, Any] | None:
     return facts if whole else None
 
 
-def discard_unfinished(folder: Path) -> None:
-    """Remove the parts below a folder that are damaged or were not finished."""
+def _read_parts(folder: Path) -> Parts:
+    """All parts below a folder; those that are damaged or were not finished are removed."""
+    parts = {}
     for path, _, names in os.walk(folder):
         part = Path(path)
-        if part == folder or not names or read_part(part) is not None:
+        if part == folder or not names:
+            continue
+        facts = read_part(part)
+        if facts is not None:
+            parts[part.relative_to(folder).as_posix()] = facts
             continue
         if DONE in names:
             _say(f"'{part}' is damaged; it is made again")
-        shutil.rmtree(part)
+        remove_all(part)
+    return parts
 
 
 def _say(line: str) -> None:

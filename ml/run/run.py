@@ -18,7 +18,7 @@ from ml.logs import logging_to, timed
 from ml.panel_tables import Refusal
 from ml.reporting.driver_metrics import driver_metrics
 from ml.reporting.metrics import metrics_table
-from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble, require_trained
+from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
 from ml.run.forecast import forecast_panel
 from ml.run.inputs import RunInputs, read_processed
 from ml.run.model_store import ModelStore
@@ -67,7 +67,7 @@ def run_batch(inputs: RunInputs, request: RunRequest) -> RunResult:
             fit_ensembles(plans, store, request.jobs)
             train_families(plans, store, PER_SERIES, request.jobs)
         for plan in plans:
-            require_trained(plan, store)
+            store.require(plan)
         output = _forecast(plans, inputs, request, store)
         record = write_version(inputs, request, output, reuse=reuse)
         shutil.rmtree(request.results / WORK, ignore_errors=True)

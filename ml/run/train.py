@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.forecasters.base import saved_items
 from ml.forecasters.registry import POOLED, forecaster
 from ml.panel import Panel
 from ml.run.model_store import ModelStore, finish_part, start_part
@@ -66,27 +65,27 @@ def train_families(
 
 
 def _series_tasks(plan: PanelPlan, store: ModelStore, family: str) -> Iterator[TrainTask]:
-    folder = store.open(plan, family) / str(plan.panel.cutoff)
-    known = {row["item_id"] for row in saved_items(folder, columns=["item_id"])}
+    parts = store.open(plan, family)
+    known = {item for facts in parts.values() for item in facts["items"]}
     items = [item for item in plan.wanted if item not in known]
     size = max(1, min(CHUNK, -(-len(items) // 8)))
     for start in range(0, len(items), size):
         chunk = plan.panel.select(items[start : start + size])
-        part = folder / f"{number(0, *chunk.items):016x}"
+        part = store.folder(plan.name, family, plan.panel.cutoff) / f"{number(0, *chunk.items):x}"
         yield TrainTask(family, chunk, chunk.items, plan.reach, plan.seed, part)
 
 
 def _pooled_tasks(
     plan: PanelPlan, store: ModelStore, family: str, *, origins: bool
 ) -> Iterator[TrainTask]:
-    folder = store.open(plan, family, plan.reach)
+    parts = store.open(plan, family, plan.reach)
     for cutoff in (*(plan.origins if origins else ()), plan.panel.cutoff):
-        part = folder / str(cutoff)
-        if part.exists():
+        if str(cutoff) in parts:
             continue
         panel = plan.panel
         if cutoff != panel.cutoff:  # the backtest is of learnable items
             panel = plan.train_at(cutoff).select(plan.learnable)
+        part = store.folder(plan.name, family, cutoff)
         yield TrainTask(family, panel, plan.learnable, plan.reach, plan.seed, part)
 
 
@@ -94,4 +93,4 @@ def _train_part(task: TrainTask) -> None:
     config = forecaster(task.family, horizon=task.reach, seed=task.seed)
     fitted = config.fit(task.panel, learn_from=task.learnable)
     fitted.save(start_part(task.folder))
-    finish_part(task.folder, reach=task.reach)
+    finish_part(task.folder, items=task.panel.items, reach=task.reach)

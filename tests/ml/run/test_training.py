@@ -9,7 +9,7 @@ import pytest
 from ml.errors import ModelError
 from ml.forecasters.base import saved_items
 from ml.forecasters.registry import FAMILIES
-from ml.run.backtest import read_backtests, read_ensemble, require_trained
+from ml.run.backtest import read_backtests, read_ensemble
 from ml.run.model_store import DONE, MADE_BY, ModelStore, read_part
 from tests.ml.run.training_jobs import plan_of, train_all
 from tests.power_cut import survive_power_cuts
@@ -59,7 +59,7 @@ def test_training_again_changes_nothing(place):
 
 @pytest.mark.parametrize("damage", ["emptied", "torn", "gone"])
 @pytest.mark.parametrize(
-    "name", ["items.parquet", "2025-09-01.npz", DONE, MADE_BY, "ensemble.json"]
+    "name", ["items.parquet", "2025-09-01.npz", DONE, MADE_BY, "fitted/done.json"]
 )
 def test_what_is_damaged_is_trained_again_and_said_so(place, trained, capsys, name, damage):
     path = min(place.rglob(name))
@@ -70,21 +70,21 @@ def test_what_is_damaged_is_trained_again_and_said_so(place, trained, capsys, na
     train_all(str(place))
     assert files(place) == files(trained)
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("models: ")]
-    silent = name == "ensemble.json" or (name == DONE and damage == "gone")
+    silent = name.endswith(DONE) and damage == "gone"
     assert len(said) == (0 if silent else 1)
 
 
-@pytest.mark.parametrize("name", ["items.parquet", "2025-09-01.npz", MADE_BY, "ensemble.json"])
+@pytest.mark.parametrize("name", ["items.parquet", "2025-09-01.npz", MADE_BY, "fitted/done.json"])
 def test_a_forecast_from_damaged_models_names_the_command_that_trains_them(place, name):
     for path in place.rglob(name):
         path.write_bytes(b"")
     with pytest.raises(ModelError, match="python ml/train_"):
-        require_trained(plan_of(14), ModelStore(place, "d-1"))
+        ModelStore(place, "d-1").require(plan_of(14))
 
 
 def test_a_forecast_of_more_steps_than_were_trained_is_refused(place):
     with pytest.raises(ModelError, match=r"lstm .* was trained for 3 steps, this run needs 5"):
-        require_trained(replace(plan_of(14), reach=5), ModelStore(place, "d-1"))
+        ModelStore(place, "d-1").require(replace(plan_of(14), reach=5))
 
 
 def test_models_of_older_code_are_trained_again_with_one_line_a_family(place, trained, capsys):

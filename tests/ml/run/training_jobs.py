@@ -7,7 +7,7 @@ import numpy as np
 from ml.forecasters.registry import PER_SERIES, POOLED, forecaster, models_of
 from ml.frequency import Frequency
 from ml.panel import Panel
-from ml.run.backtest import fit_ensembles, require_trained
+from ml.run.backtest import fit_ensembles
 from ml.run.inputs import RunInputs
 from ml.run.model_store import ModelStore
 from ml.run.plan import PanelPlan, make_plans
@@ -37,7 +37,7 @@ def train_all(place: str, months: str = "14") -> None:
     plan, store = plan_of(int(months)), ModelStore(Path(place), "d-1")
     fit_ensembles([plan], store, 1)
     train_families([plan], store, PER_SERIES, 1)
-    require_trained(plan, store)
+    store.require(plan)
 
 
 def train_pooled(place: str) -> None:
