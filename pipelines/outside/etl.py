@@ -25,7 +25,7 @@ from pipelines.outside.history_file import HistoryFile
 from pipelines.outside.ledger import add_run, last_run, windows_asked
 from pipelines.outside.raw_store import RawStore
 from pipelines.outside.report import Reporter, degraded, remarks, reporting, stale, table_lines
-from pipelines.sources.base import Adapter, Wanted
+from pipelines.sources.base import Adapter, SeriesRequest
 from pipelines.sources.client import Client
 
 
@@ -129,7 +129,9 @@ def catch_up(
     return read_again(rows, unread, raw, space.sources(), reporter.step)
 
 
-def finish(space: Workspace, raw: RawStore, rows: DomainRows, asked: Iterable[Wanted] = ()) -> None:
+def finish(
+    space: Workspace, raw: RawStore, rows: DomainRows, asked: Iterable[SeriesRequest] = ()
+) -> None:
     """Write the tables, then that they hold what has been read."""
     changed = write_series(space.domain, rows.tables, space.config.data_dir)
     windows = [((one.series, one.region), one.first) for one in asked]

@@ -19,7 +19,14 @@ from pipelines.outside.ledger import Window
 from pipelines.outside.raw_store import RawStore
 from pipelines.outside.report import Reporter
 from pipelines.outside.splits import find_split, left_in_old_shares
-from pipelines.sources.base import OBSERVATIONS, Adapter, Call, ParsedAnswer, SourceError, Wanted
+from pipelines.sources.base import (
+    OBSERVATIONS,
+    Adapter,
+    Call,
+    ParsedAnswer,
+    SeriesRequest,
+    SourceError,
+)
 from pipelines.sources.client import Client
 
 REST = timedelta(days=12)
@@ -74,7 +81,7 @@ class SeriesFetcher:
         reporter: Reporter,
     ) -> None:
         self.rows = known
-        self.asked: list[Wanted] = []
+        self.asked: list[SeriesRequest] = []
         self.unserved: tuple[Key, ...] = ()
         self.failures: list[SourceError] = []
         self.checks: list[SourceError] = []
@@ -130,11 +137,11 @@ class SeriesFetcher:
         failures = self._ask(self._sources[source], self._windows(source, group))
         self.checks += [error for _, error in failures]
 
-    def _windows(self, source: str, group: _Group) -> list[Wanted]:
+    def _windows(self, source: str, group: _Group) -> list[SeriesRequest]:
         adapter = self._sources[source]
         return [_request_window(self.rows, adapter, *one, self._request) for one in group]
 
-    def _ask(self, adapter: Adapter, wanted: Iterable[Wanted]) -> _Failures:
+    def _ask(self, adapter: Adapter, wanted: Iterable[SeriesRequest]) -> _Failures:
         """Fetch all that a source is asked for; one call that fails leaves the others alone."""
         try:
             calls = list(adapter.calls([*wanted]))
@@ -188,7 +195,7 @@ class SeriesFetcher:
 
 def _request_window(
     known: DomainRows, adapter: Adapter, name: str, place: Place, route: Route, request: EtlRequest
-) -> Wanted:
+) -> SeriesRequest:
     """What to ask a source for: from its own last period back by the overlap, or from a hole on."""
     facts, first = known.domain.series[name], request.start
     until = _known_until(known, adapter.name, (name, place.region), request.start)
@@ -198,10 +205,10 @@ def _request_window(
     if facts.period is Frequency.MONTHLY:
         first = first.replace(day=1)
     code = place.codes.get(adapter.name, route.code)
-    return Wanted(name, place.region, code, first, request.day, place.position)
+    return SeriesRequest(name, place.region, code, first, request.day, place.position)
 
 
-def _concerns(call: Call, wanted: Wanted) -> bool:
+def _concerns(call: Call, wanted: SeriesRequest) -> bool:
     """Whether a call was for it; one that names no single region is for all of them."""
     region = call.context.get("region", call.context.get("state", wanted.region))
     return wanted.series in call.series and region == wanted.region

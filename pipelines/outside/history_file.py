@@ -15,7 +15,7 @@ from pipelines.intake.parse_numbers import parse_numbers
 from pipelines.intake.parsed import parse_column
 from pipelines.outside.domain_sources import HISTORY_FILE
 from pipelines.sources.answers import refusal
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import Row, keep_plausible, to_table
 
 
@@ -31,7 +31,7 @@ class HistoryFile(Adapter):
     overlap = 0
     pause = 0.0
 
-    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:  # noqa: ARG002 - of the interface
+    def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:  # noqa: ARG002 - of the interface
         """Nothing: a file comes when somebody brings it."""
         return ()
 

@@ -18,7 +18,7 @@ from pipelines.outside.history_file import HistoryFile
 from pipelines.outside.raw_store import RawStore
 from pipelines.outside.report import Reporter, remarks, table_lines
 from pipelines.sources.base import Call, SourceError
-from pipelines.sources.exchange import Fetched
+from pipelines.sources.exchange import FetchResult
 
 
 def run_import(
@@ -79,7 +79,7 @@ def _keep(path: Path, call: Call, store: RawStore, body: Path, day: date) -> tup
     content = read_bytes(path)  # unpacked: the store packs by itself
     body.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
-    fetched = Fetched("data", 200, body, "", None, None, sha256, len(content))
+    fetched = FetchResult("data", 200, body, "", None, None, sha256, len(content))
     answer = store.keep(call, fetched, day)
     try:
         parsed = HistoryFile(base="").parse(call, answer)

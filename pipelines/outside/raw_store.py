@@ -22,7 +22,7 @@ from ml.durable import disk_errors, remove, staged
 from ml.errors import DataError
 from pipelines.outside.ledger import JSON, insert_answer, ledger
 from pipelines.sources.base import Answer, Call
-from pipelines.sources.exchange import Fetched, Validators
+from pipelines.sources.exchange import FetchResult, Validators
 
 _CALL = TypeAdapter(Call)
 _OF_CALL = ("source", "base", "target", "series", "media", "context", "form", "conditional")
@@ -70,7 +70,7 @@ class RawStore:
         self.root = root
         self.seen: list[int] = []
 
-    def keep(self, call: Call, fetched: Fetched, day: date) -> Answer:
+    def keep(self, call: Call, fetched: FetchResult, day: date) -> Answer:
         """Store a body; the temporary file is gone afterwards. Nothing is logged yet.
 
         Raises:
@@ -86,7 +86,9 @@ class RawStore:
             remove(fetched.body)
         return Answer(path, day, fetched.content_type)
 
-    def log(self, call: Call, fetched: Fetched, day: date, *, reason: str | None = None) -> None:
+    def log(
+        self, call: Call, fetched: FetchResult, day: date, *, reason: str | None = None
+    ) -> None:
         """Write an answer into the ledger.
 
         Args:
@@ -195,7 +197,7 @@ def _content_sha256(path: Path) -> str | None:
         return None
 
 
-def _columns(call: Call, fetched: Fetched, day: date, reason: str | None) -> dict[str, Any]:
+def _columns(call: Call, fetched: FetchResult, day: date, reason: str | None) -> dict[str, Any]:
     return {
         **{name: getattr(call, name) for name in _OF_CALL},
         **{name: getattr(fetched, name) for name in _OF_FETCHED},

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipelines.outside.domain_rows import DomainRows, rows_of
 from pipelines.outside.vintages import CLOSE
-from pipelines.sources.base import Call, Wanted
+from pipelines.sources.base import Call, SeriesRequest
 
 STEADY = 0.002
 """Relative difference of factors that is rounding: half a cent of a share of five, twice."""
@@ -23,7 +23,7 @@ COMPARED = 3
 
 def find_split(
     known: DomainRows, call: Call, rows: pa.Table, *, start: date
-) -> tuple[Wanted, str] | None:
+) -> tuple[SeriesRequest, str] | None:
     """Whether an answer shows a split that the stored closes before it do not know.
 
     It does where it names one that is not stored, and where its oldest closes differ from the
@@ -45,7 +45,7 @@ def find_split(
     about, first = call.context, min(start, *stored)
     last = date.fromisoformat(about["last"])
     reason = f"{cause}: asked again from {first} on, so that older closes are revised too"
-    return Wanted(about["series"], about["region"], about["code"], first, last), reason
+    return SeriesRequest(about["series"], about["region"], about["code"], first, last), reason
 
 
 def left_in_old_shares(known: DomainRows, call: Call, rows: pa.Table) -> tuple[str, ...]:

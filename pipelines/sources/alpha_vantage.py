@@ -7,7 +7,7 @@ from datetime import date
 from pydantic import SecretStr
 
 from pipelines.sources.answers import quote, read_json, refusal, take_fields
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SourceError, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest, SourceError
 from pipelines.sources.checks import read_rows, screen
 
 SERIES = "Time Series (Daily)"
@@ -37,7 +37,7 @@ class AlphaVantage(Adapter):
     overlap = 10
     pause = 1.5  # one request a second
 
-    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
+    def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
         """One request a symbol; more than a hundred sessions are not free.
 
         Raises:
@@ -48,7 +48,7 @@ class AlphaVantage(Adapter):
             raise SourceError(self.name, names, "no key; set ALPHAVANTAGE_API_KEY to ask it")
         return Adapter.calls(self, wanted)
 
-    def call(self, wanted: Wanted) -> Call:
+    def call(self, wanted: SeriesRequest) -> Call:
         """The last hundred sessions of a symbol."""
         target = (
             f"/query?function=TIME_SERIES_DAILY&symbol={_symbol(wanted.code)}"

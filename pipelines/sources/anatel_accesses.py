@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from pipelines.sources.answers import open_zip, plain_name, positions_of, refusal
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import Row, screen
 
 SERIES = ("fiveg_accesses", "mobile_accesses")
@@ -54,7 +54,7 @@ class AnatelAccesses(Adapter):
     overlap = 190
     pause = 1.0
 
-    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
+    def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
         """One call for everything; its answer is read from the first half-year wanted on.
 
         Raises:

@@ -26,7 +26,7 @@ from pipelines.sources.answers import (
     read_json,
     refusal,
 )
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import screen
 
 SERIES = "fiveg_stations"
@@ -44,7 +44,7 @@ class AnatelStations(Adapter):
     overlap = 0
     pause = 1.0
 
-    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
+    def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
         """The page; what it leads to asks for a state each.
 
         Raises:

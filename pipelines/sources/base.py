@@ -52,7 +52,7 @@ class NoAnswerError(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SeriesRequest:
     """One series of one region to ask a source for.
 
     Attributes:
@@ -198,7 +198,7 @@ class Adapter:
     overlap: ClassVar[int]
     pause: ClassVar[float]
 
-    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
+    def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
         """Requests for all of ``wanted``, windows cut as the API demands.
 
         One a series where nothing else is said; none where a window ends before it starts.
@@ -208,7 +208,7 @@ class Adapter:
         """
         return tuple(self.call(one) for one in wanted if one.first <= one.last)
 
-    def call(self, wanted: Wanted) -> Call:
+    def call(self, wanted: SeriesRequest) -> Call:
         """The request for one series."""
         raise NotImplementedError
 
@@ -228,7 +228,7 @@ class Adapter:
         details = {"media": "json", **more}
         return Call(self.name, self.base, target, tuple(series), context=context, **details)
 
-    def ask_for(self, wanted: Wanted, target: str, **more: Any) -> Call:
+    def ask_for(self, wanted: SeriesRequest, target: str, **more: Any) -> Call:
         """A request for one series, with what every ``parse`` needs to know of it."""
         context = {
             "series": wanted.series,
@@ -239,7 +239,9 @@ class Adapter:
         }
         return self.ask(target, [wanted.series], context, **more)
 
-    def expect_served(self, wanted: Sequence[Wanted], served: Collection[str], place: str) -> None:
+    def expect_served(
+        self, wanted: Sequence[SeriesRequest], served: Collection[str], place: str
+    ) -> None:
         """Check that all series are among those of the API, each of a place.
 
         Raises:

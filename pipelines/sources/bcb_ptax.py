@@ -3,7 +3,7 @@
 from datetime import date
 
 from pipelines.sources.answers import expect_list, read_json, take_fields
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import expect_rows, read_rows, screen
 
 SERVICE = "/olinda/servico/PTAX/versao/v1/odata/CotacaoMoedaPeriodo"
@@ -18,7 +18,7 @@ class BcbPtax(Adapter):
     overlap = 10
     pause = 0.5
 
-    def call(self, wanted: Wanted) -> Call:
+    def call(self, wanted: SeriesRequest) -> Call:
         """All bulletins of the window."""
         window = (
             f"@dataInicial='{wanted.first:%m-%d-%Y}'&@dataFinalCotacao='{wanted.last:%m-%d-%Y}'"

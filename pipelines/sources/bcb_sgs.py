@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import LONGEST_REST, read_rows, screen
 
 DOLLAR_SELL, DOLLAR_BUY = "1", "10813"  # easily mistaken: both are "the closing rate"
@@ -33,11 +33,11 @@ class BcbSgs(Adapter):
     overlap = 10
     pause = 0.5  # under a burst it answers with a page
 
-    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
+    def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
         """One request a series and window; windows share days, because the first go missing."""
         return tuple(self.call(part) for one in wanted for part in _windows(one))
 
-    def call(self, wanted: Wanted) -> Call:
+    def call(self, wanted: SeriesRequest) -> Call:
         """One window of a series."""
         window = f"dataInicial={wanted.first:%d/%m/%Y}&dataFinal={wanted.last:%d/%m/%Y}"
         return self.ask_for(
@@ -64,7 +64,7 @@ class BcbSgs(Adapter):
         return screen(call, answer, *read_rows(call, pairs, day=_day))
 
 
-def _windows(wanted: Wanted) -> Iterator[Wanted]:
+def _windows(wanted: SeriesRequest) -> Iterator[SeriesRequest]:
     """What each request asks for, none where there is nothing to ask for."""
     first, end = wanted.first, wanted.last
     if wanted.code in MONTHLY:

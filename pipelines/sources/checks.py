@@ -125,18 +125,18 @@ def screen(
     Raises:
         SourceError: See :func:`keep_plausible`.
     """
-    kept, said = list(rows), list(notes)
+    kept, lines = list(rows), list(notes)
     if "last" in call.context:
         window = (date.fromisoformat(call.context[end]) for end in ("first", "last"))
         first, last = window
-        kept = _keep(kept, lambda row: first <= row[2] <= last, "of days not asked for", said)
-    kept = _keep(kept, lambda row: row[2] <= answer.day, f"of days after {answer.day}", said)
+        kept = _keep(kept, lambda row: first <= row[2] <= last, "of days not asked for", lines)
+    kept = _keep(kept, lambda row: row[2] <= answer.day, f"of days after {answer.day}", lines)
     kept, absurd = keep_plausible(call, kept)
     table = to_table(kept)
-    said += absurd
+    lines += absurd
     if repeats := len(kept) - table.num_rows:
-        said.append(f"{repeats} of {len(kept)} values are of a day given twice, the last counts")
-    return ParsedAnswer(table, tuple(said))
+        lines.append(f"{repeats} of {len(kept)} values are of a day given twice, the last counts")
+    return ParsedAnswer(table, tuple(lines))
 
 
 def _keep(

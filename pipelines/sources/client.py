@@ -30,7 +30,7 @@ from tenacity import (
 from ml.logs import logger
 from pipelines.sources.base import Call, NoAnswerError, SourceError
 from pipelines.sources.exchange import (
-    Fetched,
+    FetchResult,
     PassingError,
     RefusedError,
     TryFailedError,
@@ -38,7 +38,7 @@ from pipelines.sources.exchange import (
     exchange,
 )
 
-__all__ = ["Client", "Fetched", "Validators"]
+__all__ = ["Client", "FetchResult", "Validators"]
 
 AGENT = "previsor/0.1 (offline batch forecasts; one request at a time)"
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
@@ -112,7 +112,7 @@ class _Host:
         failed: Calls without an answer since its last answer.
         wasted: Time they took [s].
         share: Most that they may take [s].
-        rests_until: When it may be asked again, on the monotonic clock: it said so.
+        rests_until: When it may be asked again, on the monotonic clock: its own wish.
         given_up: Why it is not asked again; empty = it is.
     """
 
@@ -183,7 +183,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def fetch(self, call: Call, *, pause: float, known: Validators | None = None) -> Fetched:
+    def fetch(self, call: Call, *, pause: float, known: Validators | None = None) -> FetchResult:
         """Get one answer.
 
         Args:
@@ -230,7 +230,9 @@ class Client:
             self._log(call, "not_sent", reason=cause)
             raise NoAnswerError(call.source, call.series, f"{host.name}: {cause}")
 
-    def _insist(self, call: Call, host: _Host, cost: float, known: Validators | None) -> Fetched:
+    def _insist(
+        self, call: Call, host: _Host, cost: float, known: Validators | None
+    ) -> FetchResult:
         """Try until there is an answer, or no try is left, or no time."""
         start, wasted = self._deadline.used(), host.wasted
 
@@ -263,7 +265,7 @@ class Client:
         known: Validators | None,
         left: Callable[[], float],
         number: int,
-    ) -> Fetched:
+    ) -> FetchResult:
         """One request, and its line in the log."""
         started = self._clock()
         self._starts[host.name] = started, cost
@@ -284,14 +286,14 @@ class Client:
 
     def _exchange(
         self, call: Call, known: Validators | None, left: Callable[[], float], number: int
-    ) -> Fetched:
+    ) -> FetchResult:
         """One exchange, in a thread that is waited for no longer than there is time left.
 
         Time limits of sockets bound single reads: a name server that does not answer, or headers
         that come byte by byte, pass by them. What is not done in time is left behind; its thread
         ends with its socket's own time limit and never holds up the end of the process.
         """
-        http, excuse, done = self._http, self._deadline.excuse, Future[Fetched]()
+        http, excuse, done = self._http, self._deadline.excuse, Future[FetchResult]()
 
         def work() -> None:
             try:

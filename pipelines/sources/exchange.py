@@ -68,7 +68,7 @@ class Validators:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchResult:
     """An answer.
 
     Attributes:
@@ -94,7 +94,7 @@ class Fetched:
 
 def exchange(
     http: httpx.Client, call: Call, known: Validators | None, scratch: Path, excuse: Excuse
-) -> Fetched:
+) -> FetchResult:
     """Send a request, follow redirects within its host, and take what is answered.
 
     Args:
@@ -163,7 +163,7 @@ def _follow(request: httpx.Request, following: httpx.Request) -> httpx.Request:
     return following
 
 
-def _take(call: Call, response: httpx.Response, scratch: Path, excuse: Excuse) -> Fetched:
+def _take(call: Call, response: httpx.Response, scratch: Path, excuse: Excuse) -> FetchResult:
     """What an answer is by its status; only a good one has its body kept."""
     status, sent = response.status_code, response.request.headers
     if status == httpx.codes.NOT_MODIFIED and any(name in sent for name in _CONDITIONS):
@@ -186,14 +186,14 @@ def _take(call: Call, response: httpx.Response, scratch: Path, excuse: Excuse) -
 
 def _fetched(
     outcome: str, response: httpx.Response, body: Path | None = None, sha256: str | None = None
-) -> Fetched:
+) -> FetchResult:
     headers, size = response.headers, body.stat().st_size if body else 0
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     version = headers.get("etag"), headers.get("last-modified")
-    return Fetched(outcome, response.status_code, body, content_type, *version, sha256, size)
+    return FetchResult(outcome, response.status_code, body, content_type, *version, sha256, size)
 
 
-def _with_body(call: Call, response: httpx.Response, scratch: Path, excuse: Excuse) -> Fetched:
+def _with_body(call: Call, response: httpx.Response, scratch: Path, excuse: Excuse) -> FetchResult:
     pieces = _pieces(call, response, excuse)
     if call.secret is not None:  # a key may be echoed; answers that need one are small
         pieces = iter([call.redact_bytes(b"".join(pieces))])

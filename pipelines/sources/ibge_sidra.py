@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import read_rows, screen
 
 MISSING = (None, "", "..", "...", "-", "X")
@@ -19,7 +19,7 @@ class IbgeSidra(Adapter):
     overlap = 62
     pause = 0.5
 
-    def call(self, wanted: Wanted) -> Call:
+    def call(self, wanted: SeriesRequest) -> Call:
         """All months of a table: what was not asked for is left out here.
 
         Raises:

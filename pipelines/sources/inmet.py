@@ -25,7 +25,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipelines.sources.answers import open_zip, plain_name, refusal
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SourceError, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest, SourceError
 from pipelines.sources.checks import LIMITS, Row, screen
 from pipelines.sources.weather import group_by_city, time_zone
 
@@ -67,7 +67,7 @@ class Inmet(Adapter):
     overlap = 10
     pause = 1.0
 
-    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
+    def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
         """One call a year, for all cities that reach it.
 
         Raises:
@@ -82,7 +82,7 @@ class Inmet(Adapter):
         years = {year for city, _ in cities for year in range(city.first.year, city.last.year + 1)}
         return tuple(self._call(year, cities) for year in sorted(years))
 
-    def _call(self, year: int, cities: Sequence[tuple[Wanted, Sequence[str]]]) -> Call:
+    def _call(self, year: int, cities: Sequence[tuple[SeriesRequest, Sequence[str]]]) -> Call:
         reaching = [one for one in cities if one[0].first.year <= year <= one[0].last.year]
         asked = {name for _, series in reaching for name in series}
         sites = [
@@ -135,7 +135,7 @@ class Inmet(Adapter):
         return screen(call, answer, rows, notes)
 
 
-def _stations(city: Wanted) -> list[str]:
+def _stations(city: SeriesRequest) -> list[str]:
     return [code.strip().upper() for code in city.code.split("+") if code.strip()]
 
 

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import read_rows, screen, to_number
 
 ENTITIES = "/api/odata4"
@@ -30,7 +30,7 @@ class Ipeadata(Adapter):
     overlap = 40 * 366  # all of it: it comes anyway, and old values are restated
     pause = 1.0
 
-    def call(self, wanted: Wanted) -> Call:
+    def call(self, wanted: SeriesRequest) -> Call:
         """The metadata of a series; its answer leads to the request for the values."""
         call = self.ask_for(wanted, f"{ENTITIES}/Metadados('{wanted.code}')")
         return replace(call, context={**call.context, "step": "metadata"})

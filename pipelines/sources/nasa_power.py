@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pipelines.sources.answers import quote, read_json, refusal, take_fields
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.weather import (
     KMH_PER_MS,
     Column,
@@ -40,7 +40,7 @@ class NasaPower(Adapter):
     overlap = 10
     pause = 1.0
 
-    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
+    def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
         """One call a city for all its days.
 
         Raises:
@@ -48,7 +48,7 @@ class NasaPower(Adapter):
         """
         return tuple(self._call(*city) for city in group_by_city(self, wanted, PARAMETERS))
 
-    def _call(self, city: Wanted, series: Sequence[str]) -> Call:
+    def _call(self, city: SeriesRequest, series: Sequence[str]) -> Call:
         query = {
             "parameters": ",".join(PARAMETERS[name][0] for name in series),
             "community": "AG",

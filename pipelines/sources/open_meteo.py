@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.weather import (
     Column,
     city_context,
@@ -44,7 +44,7 @@ class OpenMeteo(Adapter):
     overlap = 10
     pause = 0.12
 
-    def calls(self, wanted: Sequence[Wanted]) -> tuple[Call, ...]:
+    def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
         """One call a city and window of at most MAX_WEIGHT.
 
         Raises:
@@ -57,7 +57,7 @@ class OpenMeteo(Adapter):
             for part in _windows(city, len(series))
         )
 
-    def _call(self, city: Wanted, series: Sequence[str]) -> Call:
+    def _call(self, city: SeriesRequest, series: Sequence[str]) -> Call:
         point, zone = coordinates(self, city, series), time_zone(city.region)
         days = {"start_date": city.first.isoformat(), "end_date": city.last.isoformat()}
         variables = ",".join(VARIABLES[name][0] for name in series)
@@ -92,7 +92,7 @@ def weight(variables: int, days: int) -> float:
     return max(1.0, share, days / 14 * share)
 
 
-def _windows(city: Wanted, variables: int) -> Iterator[Wanted]:
+def _windows(city: SeriesRequest, variables: int) -> Iterator[SeriesRequest]:
     """Windows of whole years of 366 days, as many as stay below MAX_WEIGHT."""
     years = max(1, math.floor(MAX_WEIGHT / weight(variables, 366)))
     first = city.first

@@ -6,13 +6,12 @@ from datetime import date, timedelta
 
 from ml.errors import DataError
 from pipelines.sources.answers import refusal
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SourceError, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest, SourceError
 from pipelines.sources.checks import Row, read_rows, screen
 
 KMH_PER_MS = 3.6
 DELAY_DAYS = 5
 """Reanalysis is about five days behind; what comes earlier is replaced [days]."""
-MISSING = (None, "")
 _ZONES = {
     "America/Araguaina": ("TO",),
     "America/Bahia": ("BA",),
@@ -36,8 +35,8 @@ Column = Iterable[tuple[object, object]]
 
 
 def group_by_city(
-    adapter: Adapter, wanted: Sequence[Wanted], served: Collection[str]
-) -> list[tuple[Wanted, tuple[str, ...]]]:
+    adapter: Adapter, wanted: Sequence[SeriesRequest], served: Collection[str]
+) -> list[tuple[SeriesRequest, tuple[str, ...]]]:
     """Group by city what is wanted, so that all series of a city share their calls.
 
     Args:
@@ -53,7 +52,7 @@ def group_by_city(
         SourceError: A series that the source has not, or one without a city.
     """
     adapter.expect_served(wanted, served, "a city")
-    groups: dict[str | None, list[Wanted]] = {}
+    groups: dict[str | None, list[SeriesRequest]] = {}
     for one in wanted:
         if one.first <= one.last:
             groups.setdefault(one.region, []).append(one)
@@ -66,7 +65,7 @@ def group_by_city(
     return found
 
 
-def coordinates(adapter: Adapter, city: Wanted, series: Sequence[str]) -> dict[str, float]:
+def coordinates(adapter: Adapter, city: SeriesRequest, series: Sequence[str]) -> dict[str, float]:
     """Where a city is, as fields of a query.
 
     Raises:
@@ -78,7 +77,7 @@ def coordinates(adapter: Adapter, city: Wanted, series: Sequence[str]) -> dict[s
     return dict(zip(("latitude", "longitude"), city.place, strict=True))
 
 
-def city_context(city: Wanted, series: Sequence[str]) -> dict[str, object]:
+def city_context(city: SeriesRequest, series: Sequence[str]) -> dict[str, object]:
     """What reading an answer of a city needs, as plain JSON."""
     window = {"first": city.first.isoformat(), "last": city.last.isoformat()}
     return {"region": city.region, "series": list(series), **window}
@@ -110,7 +109,7 @@ def read_city(
     answer: Answer,
     columns: Mapping[str, Column],
     *,
-    missing: Sequence[object] = MISSING,
+    missing: Sequence[object] = (None, ""),
     factors: Mapping[str, float] | None = None,
 ) -> ParsedAnswer:
     """Read the columns of one city; the newest days are preliminary.

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
-from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, Wanted
+from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import Row, Screened, expect_rows, read_rows, screen, to_number
 
 TOLD_EARLY = timedelta(hours=2)  # bars of a summer time may carry 22:00 of the day before
@@ -27,7 +27,7 @@ class YahooChart(Adapter):
     overlap = 10
     pause = 1.0
 
-    def call(self, wanted: Wanted) -> Call:
+    def call(self, wanted: SeriesRequest) -> Call:
         """The bars of a symbol and its events."""
         window = f"period1={_epoch(wanted.first)}&period2={_epoch(wanted.last + timedelta(days=1))}"
         target = (

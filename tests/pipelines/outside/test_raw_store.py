@@ -15,7 +15,7 @@ from ml.errors import DataError, PublishError
 from pipelines.outside.ledger import FILE, add_run, ledger
 from pipelines.outside.raw_store import LoggedAnswer, RawStore
 from pipelines.sources.base import Call
-from pipelines.sources.client import Fetched, Validators
+from pipelines.sources.client import FetchResult, Validators
 
 ROOT = Path(__file__).resolve().parents[3]
 DAY = date(2026, 11, 20)
@@ -39,13 +39,13 @@ def fetched(tmp_path):
             "etag": '"v1"', "last_modified": None, "sha256": hashlib.sha256(body).hexdigest(),
             "bytes": len(body),
         }  # fmt: skip
-        return Fetched(**given | facts)
+        return FetchResult(**given | facts)
 
     return make
 
 
 def nothing(outcome, status):
-    return Fetched(outcome, status, None, "", None, None, None, 0)
+    return FetchResult(outcome, status, None, "", None, None, None, 0)
 
 
 def take(store, call, fetched, day=DAY, reason=None):
@@ -257,7 +257,7 @@ def look_often(root, scratch, name):
         path = scratch / f"{name}.body"
         path.write_bytes(body)
         sha256 = hashlib.sha256(body).hexdigest()
-        take(store, CALL, Fetched("data", 200, path, "", None, None, sha256, len(body)))
+        take(store, CALL, FetchResult("data", 200, path, "", None, None, sha256, len(body)))
 
 
 def test_commands_at_the_same_time_take_turns(store, tmp_path):

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 
-from pipelines.sources.base import Answer, Wanted
+from pipelines.sources.base import Answer, SeriesRequest
 
 XHTML = (
     b'<?xml version="1.0" encoding="pt-br"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 '
@@ -260,7 +260,7 @@ def answered(folder, body, *, day="2025-03-10", media="json", content_type=""):
 
 def wanted(series, code, first="2025-03-01", last="2025-03-10"):
     """A series that is asked for."""
-    return Wanted(series, None, code, date.fromisoformat(first), date.fromisoformat(last))
+    return SeriesRequest(series, None, code, date.fromisoformat(first), date.fromisoformat(last))
 
 
 def values_of(parsed, series=None):

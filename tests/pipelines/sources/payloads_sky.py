@@ -5,7 +5,7 @@ import json
 import zipfile
 from datetime import date, datetime, timedelta
 
-from pipelines.sources.base import Wanted
+from pipelines.sources.base import SeriesRequest
 
 HTML_CP1252 = (
     "<!DOCTYPE html><html><head><title>Agência Nacional de\nTelecomunicações</title></head>"
@@ -41,7 +41,7 @@ WEATHER = (
 def wanted(series, region="salvador_ba", *, first="2025-03-01", last="2025-03-10", code=""):
     """A series of a city or a state that is asked for."""
     window = (date.fromisoformat(first), date.fromisoformat(last))
-    return Wanted(series, region, code, *window, SITES.get(region))
+    return SeriesRequest(series, region, code, *window, SITES.get(region))
 
 
 def values_of(parsed, series, region="salvador_ba"):

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ml.errors import DataError
-from pipelines.sources.base import SourceError, Wanted
+from pipelines.sources.base import SeriesRequest, SourceError
 from pipelines.sources.open_meteo import MAX_WEIGHT, OpenMeteo, weight
 from tests.pipelines.sources.payloads_money import answered, preliminary_days
 from tests.pipelines.sources.payloads_sky import (
@@ -61,7 +61,7 @@ def test_a_city_is_asked_for_all_its_series_at_once_with_model_and_time_zone():
 )
 def test_days_are_those_of_the_citys_state(region, zone):
     day = date(2025, 3, 1)
-    (call,) = SOURCE.calls([Wanted("precipitation_mm", region, "", day, day, (-3.7, -38.5))])
+    (call,) = SOURCE.calls([SeriesRequest("precipitation_mm", region, "", day, day, (-3.7, -38.5))])
     assert query_of(call)["timezone"] == zone
 
 
@@ -69,7 +69,7 @@ def test_days_are_those_of_the_citys_state(region, zone):
 def test_a_city_without_a_state_is_refused(region):
     day = date(2025, 3, 1)
     with pytest.raises(DataError, match=f"region '{region}': ends in no Brazilian state"):
-        SOURCE.calls([Wanted("precipitation_mm", region, "", day, day, (-3.7, -38.5))])
+        SOURCE.calls([SeriesRequest("precipitation_mm", region, "", day, day, (-3.7, -38.5))])
 
 
 def test_a_long_history_is_cut_into_windows_without_gaps_that_weigh_little():
