@@ -149,9 +149,7 @@ def _write_csv(frame: pd.DataFrame, path: Path) -> None:
 def _effects() -> dict[str, object]:
     return {
         "data": "SYNTHETIC",
-        "families": {
-            f.name: {"storm": f.storm, "humidity": f.humidity, "fiveg": f.fiveg} for f in FAMILIES
-        },
+        "families": FAMILIES.set_index("name")[["storm", "humidity", "fiveg"]].to_dict("index"),
         "humidity_weight": demand.HUMIDITY_WEIGHT,
         "storm_kernel": weather.STORM_KERNEL,
         "storm_quantile": weather.STORM_QUANTILE,
@@ -169,7 +167,7 @@ def _effects() -> dict[str, object]:
 
 def _item_parameters(truth: Truth) -> pd.DataFrame:
     items = truth.items
-    shares = {f"share_{one.site_id}": items.site_share[:, k] for k, one in enumerate(world.SITES)}
+    shares = {f"share_{site}": items.site_share[:, k] for k, site in enumerate(world.SITES)}
     return pd.DataFrame(
         {
             "item_id": items.ids,
@@ -194,7 +192,7 @@ def _drivers(truth: Truth) -> pa.Table:
         "storm": drivers.storm,
         "humidity": drivers.humidity,
     }
-    ramps = {f"ramp_{one.site_id}": drivers.site_ramp[k] for k, one in enumerate(world.SITES)}
+    ramps = {f"ramp_{site}": drivers.site_ramp[k] for k, site in enumerate(world.SITES)}
     return pa.table(columns | ramps)
 
 

@@ -40,7 +40,7 @@ class Ledger:
             {
                 "item_id": np.array(ids, dtype=object)[self.item],
                 "date": np.datetime_as_string(days).astype(object)[self.day],
-                "site_id": np.array([site.site_id for site in SITES], dtype=object)[self.site],
+                "site_id": np.array(SITES, dtype=object)[self.site],
                 "quantity": self.units,
                 "is_stockout": self.stockout,
             }
@@ -130,7 +130,7 @@ class _Planter:
     def plant_event(self, kind: str) -> None:
         """One day on which many items of some families are needed at their main sites."""
         day = int(self.rng.integers(len(self.days)))
-        hit = np.array([FAMILIES[f].name in EVENTS[kind] for f in self.items.family])
+        hit = FAMILIES["name"].isin(EVENTS[kind]).to_numpy()[self.items.family]
         lines = np.flatnonzero(self.in_stock & ~self.planted & (self.day == day) & hit[self.item])
         lines = lines[np.unique(self.item[lines], return_index=True)[1]]
         count = min(max(SMALLEST_EVENT, round(EVENT_SHARE * len(lines))), len(lines))
@@ -156,7 +156,7 @@ class _Planter:
     def label(self, kind: str, lines: Ints, units: Floats) -> None:
         """Give lines other units, and note what they had."""
         first, last = self.days[self.day[lines[[0, -1]]]]
-        site = SITES[int(self.key[lines[0]] % len(SITES))].site_id if len(lines) == 1 else None
+        site = SITES[int(self.key[lines[0]] % len(SITES))] if len(lines) == 1 else None
         before, after = float(self.units[lines].sum()), float(units.sum())
         item = self.items.ids[self.item[lines[0]]]
         self.labels.append((kind, item, site, str(first), str(last), before, after))

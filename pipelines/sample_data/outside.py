@@ -16,7 +16,15 @@ from ml.features.holiday_calendar import (
     good_fridays,
     month_of,
 )
-from pipelines.sample_data.streams import Bools, Days, Floats, autoregressive, logistic, stream
+from pipelines.sample_data.streams import (
+    PARAMETERS,
+    Bools,
+    Days,
+    Floats,
+    autoregressive,
+    logistic,
+    stream,
+)
 
 SOURCE = "synthetic_sample"
 DEGREES_OF_FREEDOM = 5.0
@@ -39,14 +47,6 @@ CLIMATE_UNITS = {
 FIRST_LOOK_DAYS, FINAL_DAYS = 1, 6  # a reanalysis is first estimated, then final
 FIRST_LOOK_NOISE = 0.03
 IPCA_DAY = 10  # of the following month [days after its first]
-STATES = {
-    "BA": (2.6e6, np.datetime64("2022-08-01")),
-    "CE": (1.6e6, np.datetime64("2022-09-01")),
-    "PE": (1.7e6, np.datetime64("2022-08-15")),
-    "RJ": (4.9e6, np.datetime64("2022-07-15")),
-    "SP": (14.0e6, np.datetime64("2022-07-01")),
-}
-"""5G accesses at the end of the ramp, and when it starts in the capital."""
 MIDDLE = 2.0  # scales from the start of a ramp to its middle
 STATE_SCALE = 330.0  # a whole state takes longer than one town [days]
 ACCESSES_DAYS, RESTATED_DAYS, RESTATED_NOISE = 48, 79, 0.004  # after the month's end
@@ -156,14 +156,14 @@ def anatel_table(days: Days, seed: int) -> pd.DataFrame:
     end = _next_month(months)
     true_count, first_count = stream(seed, "5G states"), stream(seed, "5G first count")
     parts = []
-    for state, (total, start) in STATES.items():
-        age = (months - start).astype(float) + 30
+    for state in PARAMETERS["states"]:
+        age = (months - np.datetime64(state["ramp_start"])).astype(float) + 30
         ramp = logistic((age - MIDDLE * STATE_SCALE) / STATE_SCALE)
         noise = np.exp(true_count.normal(0, 0.01, len(months)))
-        accesses = np.maximum.accumulate(total * ramp * noise).round()
+        accesses = np.maximum.accumulate(state["accesses"] * ramp * noise).round()
         short = np.abs(first_count.normal(0, RESTATED_NOISE, len(months)))
         first = (accesses * (1 - short)).round()
-        about = ("fiveg_accesses", state, "accesses")
+        about = ("fiveg_accesses", state["name"], "accesses")
         parts.append(_rows(about, months, first, end + ACCESSES_DAYS, preliminary=True))
         parts.append(_rows(about, months, accesses, end + RESTATED_DAYS))
     return _publish(parts, days[-1])

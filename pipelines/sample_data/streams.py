@@ -1,6 +1,8 @@
-"""Independent random streams, so that one part of the sample can change without the others."""
+"""Parameters of the generator, and independent random streams, so that parts change alone."""
 
+import tomllib
 import zlib
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +11,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Days = npt.NDArray[np.datetime64]
+PARAMETERS = tomllib.loads(Path(__file__).with_name("parameters.toml").read_text(encoding="utf-8"))
 
 
 def stream(seed: int, name: str) -> np.random.Generator:

@@ -49,7 +49,7 @@ def draw_lead_times(items: Items, dollar_rise: Floats, seed: int) -> Ints:
     """
     rng = stream(seed, "lead times")
     shape = (len(items.ids), len(dollar_rise))
-    median, spread = np.array([FAMILIES[f].lead_time for f in items.family]).T
+    median, spread = np.array(FAMILIES["lead_time"].to_list())[items.family].T
     between = np.sqrt(np.maximum(spread**2 - WITHIN_SPREAD**2, 0.0))
     own = np.clip(median * np.exp(rng.normal(0, between)), SHORTEST_MEDIAN, LONGEST_MEDIAN)
     days = own[:, None] * np.exp(rng.normal(0, WITHIN_SPREAD, shape))

@@ -99,7 +99,7 @@ def draw_truth(world: World, n_items: int) -> Truth:
 
 def expected_rate(items: Items, life: Lifecycle, drivers: DemandDrivers) -> Floats:
     """Expected arrivals of each item and day, 0 before the launch [1/day], shape (N, T)."""
-    effects = np.array([(f.storm, f.humidity, f.fiveg) for f in FAMILIES])[items.family]
+    effects = FAMILIES[["storm", "humidity", "fiveg"]].to_numpy()[items.family]
     log_rate = np.log(items.rate)[:, None] + life.log_factor + drivers.log_calendar
     log_rate += effects[:, :1] * drivers.storm
     log_rate += HUMIDITY_WEIGHT * effects[:, 1:2] * drivers.humidity

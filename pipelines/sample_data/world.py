@@ -14,7 +14,7 @@ from ml.features.holiday_calendar import (
 )
 from ml.frequency import weekday
 from pipelines.sample_data import outside, weather
-from pipelines.sample_data.streams import Days, Floats, day_of_year, logistic, stream
+from pipelines.sample_data.streams import PARAMETERS, Days, Floats, day_of_year, logistic, stream
 
 LEAD_IN_DAYS = 365  # of the outside series before the first day of demand
 
@@ -22,27 +22,7 @@ WEEKDAY_FACTORS = (1.0, 1.1, 1.15, 1.05, 1.0, 0.18, 0.06)
 CARNIVAL_FACTOR, CATCH_UP_FACTOR = 0.15, 1.35
 HOLIDAY_FACTOR, YEAR_END_FACTOR, JULY_FACTOR = 0.1, 0.5, 0.85
 SINE_AMPLITUDE = 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class Depot:
-    """A site that parts leave from, its pull on demand, and when 5G reaches its towers."""
-
-    site_id: str
-    weight: float
-    ramp_start: np.datetime64
-
-
-SITES = (
-    Depot("SSA-01", 3.0, np.datetime64("2022-07-01")),
-    Depot("SSA-02", 1.5, np.datetime64("2022-10-01")),
-    Depot("FEC-01", 1.2, np.datetime64("2023-09-01")),
-    Depot("LEM-01", 0.6, np.datetime64("2024-03-01")),
-    Depot("IOS-01", 0.8, np.datetime64("2024-07-01")),
-    Depot("VDC-01", 0.9, np.datetime64("2024-11-01")),
-    Depot("JUA-01", 0.7, np.datetime64("2025-05-01")),
-    Depot("BRA-01", 0.6, np.datetime64("2026-01-01")),
-)
+SITES = tuple(site["site_id"] for site in PARAMETERS["sites"])
 JITTER_DAYS = 45.0
 SCALES = (60.0, 120.0)  # [days]
 
@@ -110,7 +90,9 @@ def draw_world(first: np.datetime64, days: int, seed: int) -> World:
     """The world of ``days`` days from ``first``; it does not depend on the items."""
     start = first.astype("datetime64[D]") - LEAD_IN_DAYS
     all_days = np.arange(start, start + LEAD_IN_DAYS + days)
-    cities = {city.name: weather.draw_weather(city, all_days, seed) for city in weather.CITIES}
+    cities = {
+        city["name"]: weather.draw_weather(city, all_days, seed) for city in PARAMETERS["cities"]
+    }
     return World(all_days, cities, outside.draw_markets(all_days, seed), seed)
 
 
@@ -130,8 +112,9 @@ def site_ramps(days: Days, seed: int) -> Floats:
     """How far 5G has come around each site, 0 to 1, shape (K, T)."""
     rng = stream(seed, "5G sites")
     ramps = []
-    for site in SITES:
+    for site in PARAMETERS["sites"]:
         scale = rng.uniform(*SCALES)
         middle = rng.normal(outside.MIDDLE * scale, JITTER_DAYS)
-        ramps.append(logistic(((days - site.ramp_start).astype(float) - middle) / scale))
+        age = (days - np.datetime64(site["ramp_start"])).astype(float)
+        ramps.append(logistic((age - middle) / scale))
     return np.stack(ramps)

@@ -200,7 +200,7 @@ def sums(values, periods):
 
 
 def family_effects(truth, name):
-    return [getattr(FAMILIES[f], name) for f in truth.items.family]
+    return FAMILIES[name].to_numpy()[truth.items.family]
 
 
 def calendar_design(days):

@@ -22,7 +22,7 @@ def test_lead_times_stay_plannable(truths):
 def test_lead_times_follow_their_family(truth):
     from pipelines.sample_data.items import FAMILIES
 
-    names = [FAMILIES[f].name for f in truth.items.family]
+    names = FAMILIES["name"].iloc[truth.items.family]
     means = truth.lead_time.mean(axis=1)
     typical = {n: np.median(means[np.array(names) == n]) for n in ("safety", "cables", "antennas")}
     assert 2 < typical["safety"] < 8
