@@ -1,4 +1,4 @@
-"""The ensemble at each origin of the backtest, as it would have been without that origin."""
+"""The ensemble that a backtest leads to, and at each origin what it would have been without it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,9 +11,9 @@ from ml.ensemble.calibration import (
     spread_by_step,
     stretch_points,
 )
-from ml.ensemble.mixture import ENSEMBLE, Spreads
+from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble, Spreads
 from ml.ensemble.mixture_score import FALLBACK, measure_distances
-from ml.ensemble.weights import choose_weights, weights_for
+from ml.ensemble.weights import choose_weights, fit_weights, weights_for
 from ml.evaluation.origins import BacktestPoints
 from ml.evaluation.scores import mixture_points
 from ml.panel import Floats
@@ -30,13 +30,13 @@ def add_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[Backtes
     return _walk_origins(backtests, kind)[0]
 
 
-def final_spreads(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, list[float]]:
-    """Spreads of the forecast: what all origins led to; none of prices.
+def fit_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> FittedEnsemble:
+    """Weights and spreads of the forecast: what all origins led to; no spreads of prices.
 
     A panel holds few prices, whose one shared origin says next to nothing about coverage; their
     intervals come from each series' own past changes.
     """
-    return _walk_origins(backtests, kind)[1]
+    return FittedEnsemble(fit_weights(backtests, kind), _walk_origins(backtests, kind)[1])
 
 
 def _walk_origins(

@@ -3,19 +3,21 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-Key = tuple[str, str, str, str]
 NAMES = ("kind", "panel", "demand_class", "model")
-COLUMNS = (
+MEANS = (
     "scaled_crps", "cum_scaled_crps", "wql", "cum_wql", "bias", "coverage_80_interval",
     "coverage_95", "fva_naive", "mase", "rmsse", "mae",
 )  # fmt: skip
 # Of all origins together: the difference to the best reference, and its 95 % interval.
 PAIRED = ("vs_reference", "vs_reference_low", "vs_reference_high")
+COLUMNS = (*NAMES, *MEANS, *PAIRED, "n_obs", "origins")
+Pairs = list[tuple[float, int]]
+"""Values of a metric at the origins, and the actuals behind them."""
 
 
 def leaderboard(metrics: pa.Table) -> list[dict[str, Any]]:
@@ -24,44 +26,41 @@ def leaderboard(metrics: pa.Table) -> list[dict[str, Any]]:
     Args:
         metrics: In the METRICS contract.
     """
-    wanted = [
-        row
-        for row in metrics.to_pylist()
-        if row["item_id"] is None
-        and row["horizon_step"] is None
-        and (row["cutoff"] is not None or row["metric"] in PAIRED)
-    ]
-    sums: dict[Key, dict[str, list[tuple[float, int]]]] = {}
-    for row in wanted:
-        key = (row["kind"], row["panel"], row["demand_class"] or "all", row["model"])
-        if row["value"] is not None:
-            sums.setdefault(key, {}).setdefault(row["metric"], []).append(
-                (row["value"], row["n_obs"])
-            )
-    lines = [_line(key, found) for key, found in sums.items()]
+    found: dict[tuple[str, ...], dict[str, Pairs]] = {}
+    for row in metrics.to_pylist():
+        of_group = row["item_id"] is None and row["horizon_step"] is None
+        judged = row["cutoff"] is not None or row["metric"] in PAIRED
+        if of_group and judged and row["value"] is not None:
+            key = (row["kind"], row["panel"], row["demand_class"] or "all", row["model"])
+            pairs = found.setdefault(key, {}).setdefault(row["metric"], [])
+            pairs.append((row["value"], row["n_obs"]))
+    lines = [{**dict(zip(NAMES, key, strict=True)), **_cells(own)} for key, own in found.items()]
     return sorted(lines, key=lambda line: (line["panel"], line["demand_class"] != "all",
                                            line["demand_class"], line["scaled_crps"]))  # fmt: skip
 
 
-def _line(key: Key, found: dict[str, list[tuple[float, int]]]) -> dict[str, Any]:
-    line: dict[str, Any] = dict(zip(NAMES, key, strict=True))
-    for name in COLUMNS:
-        pairs = found.get(name, [])
-        total = sum(count for _, count in pairs)
-        mean = sum(value * count for value, count in pairs) / total if total else None
-        line[name] = None if mean is None else round(mean, 6)
+def _cells(found: Mapping[str, Pairs]) -> dict[str, Any]:
+    """Cells of one model and class; of ``PAIRED`` there is one value."""
+    cells: dict[str, Any] = {}
+    for name in MEANS:
+        mean = weighted_mean(found.get(name, []))
+        cells[name] = None if mean is None else round(mean, 6)
     for name in PAIRED:
-        line[name] = round(found[name][0][0], 6) if name in found else None
-    line["n_obs"] = sum(count for _, count in found.get("scaled_crps", []))
-    line["origins"] = len(found.get("scaled_crps", []))
-    return line
+        cells[name] = round(found[name][0][0], 6) if name in found else None
+    scores = found.get("scaled_crps", [])
+    return {**cells, "n_obs": sum(count for _, count in scores), "origins": len(scores)}
 
 
-def as_csv(lines: Sequence[dict[str, Any]]) -> str:
-    """The leaderboard as CSV text."""
+def weighted_mean(pairs: Pairs) -> float | None:
+    """Mean of values by the actuals behind them; ``None`` without any."""
+    total = sum(count for _, count in pairs)
+    return sum(value * count for value, count in pairs) / total if total else None
+
+
+def to_csv(columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> str:
+    """Lines with these keys as CSV text."""
     stream = io.StringIO()
-    names = [*NAMES, *COLUMNS, *PAIRED, "n_obs", "origins"]
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     return stream.getvalue()

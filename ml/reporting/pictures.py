@@ -8,63 +8,99 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.durable import staged
+from ml.ensemble.mixture import ENSEMBLE
 from ml.panel import Panel
 
 SHOWN = 6  # items drawn a panel
 SEASONS = 4  # of history drawn before the forecast, times the horizon
+STRONG, PALE, DARK = "#d95f02", "#7f9db9", "#333333"
+Interval = tuple[str, float, float, float]
+"""Name, value, and the ends of its interval."""
 
 
-def draw_leaderboard(lines: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+def draw_leaderboard(
+    lines: Sequence[Mapping[str, Any]], titles: Mapping[str, str], folder: Path
+) -> list[Path]:
     """Bars of the scaled CRPS by model, one picture a panel; least is best."""
     written = []
     for panel in sorted({line["panel"] for line in lines}):
         rows = [x for x in lines if x["panel"] == panel and x["demand_class"] == "all"]
-        figure, axes = canvas(1, 1, width=7.5, height=0.35 * len(rows) + 1.4)
+        figure, axes = _make_figure(1, 1, width=7.5, height=0.35 * len(rows) + 1.4)
         names = [row["model"] for row in rows][::-1]
         values = [row["scaled_crps"] for row in rows][::-1]
-        colours = ["#d95f02" if name == "ensemble" else "#7f9db9" for name in names]
+        colours = [STRONG if name == ENSEMBLE else PALE for name in names]
         axes[0].barh(names, values, color=colours)
         axes[0].set_xlabel("scaled CRPS on the backtest (less is better)")
-        axes[0].set_title(f"{panel}: models at {rows[0]['origins']} rolling origins")
-        written.append(saved(figure, folder / f"leaderboard_{panel}.png"))
+        origins = f"models at {rows[0]['origins']} rolling origins"
+        title = f"{titles.get(panel, panel)}: {origins}"
+        written.append(_save(figure, title, folder / f"leaderboard_{panel}.png"))
     return written
 
 
 def draw_forecasts(
-    panels: Mapping[str, Panel], forecasts: pa.Table, folder: Path, version: str
+    panels: Mapping[str, Panel],
+    titles: Mapping[str, str],
+    forecasts: pa.Table,
+    folder: Path,
+    version: str,
 ) -> list[Path]:
     """Fan charts of the items with the largest recent values of each panel, by its name."""
     written = []
-    for panel_name, panel in panels.items():
-        known = set(pc.unique(forecasts["item_id"]).to_pylist())
+    known = set(pc.unique(forecasts["item_id"]).to_pylist())
+    for name, panel in panels.items():
         recent = np.nan_to_num(panel.values[:, -panel.frequency.default_horizon * SEASONS :])
         order = np.argsort(-np.abs(recent).sum(axis=1), kind="stable")
         chosen = [int(row) for row in order if panel.items[row] in known][:SHOWN]
         if not chosen:
             continue
-        figure, axes = canvas(-(-len(chosen) // 2), 2, width=11, height=2.6 * -(-len(chosen) // 2))
+        lines = -(-len(chosen) // 2)
+        figure, axes = _make_figure(lines, 2, width=11, height=2.6 * lines)
         for axis, row in zip(axes, chosen, strict=False):
-            _fan(axis, panel, row, forecasts)
+            _draw_fan(axis, panel, row, forecasts)
         for axis in axes[len(chosen) :]:
             axis.set_axis_off()
-        figure.suptitle(f"version {version}: history, median, 80 % interval, q05 to q99")
-        written.append(saved(figure, folder / f"forecasts_{panel_name}.png"))
+        title = f"{titles[name]}, version {version}: history, median, 80 % interval, q05 to q99"
+        written.append(_save(figure, title, folder / f"forecasts_{name}.png"))
     return written
 
 
-def _fan(axis: Any, panel: Panel, row: int, forecasts: pa.Table) -> None:
+def _draw_fan(axis: Any, panel: Panel, row: int, forecasts: pa.Table) -> None:
     rows = forecasts.filter(pc.equal(forecasts["item_id"], panel.items[row]))
     ahead = rows["ds"].to_numpy()
     length = SEASONS * rows.num_rows
-    axis.plot(panel.periods[-length:], panel.values[row, -length:], color="#333333", lw=0.9)
-    axis.fill_between(ahead, rows["q05"], rows["q99"], color="#d95f02", alpha=0.15, lw=0)
-    axis.fill_between(ahead, rows["q10"], rows["q90"], color="#d95f02", alpha=0.3, lw=0)
-    axis.plot(ahead, rows["q50"], color="#d95f02", lw=1.2)
+    axis.plot(panel.periods[-length:], panel.values[row, -length:], color=DARK, lw=0.9)
+    axis.fill_between(ahead, rows["q05"], rows["q99"], color=STRONG, alpha=0.15, lw=0)
+    axis.fill_between(ahead, rows["q10"], rows["q90"], color=STRONG, alpha=0.3, lw=0)
+    axis.plot(ahead, rows["q50"], color=STRONG, lw=1.2)
     axis.set_title(panel.items[row][:60], fontsize=9, parse_math=False)
     axis.tick_params(labelsize=7)
 
 
-def canvas(rows: int, columns: int, *, width: float, height: float) -> tuple[Any, list[Any]]:
+def draw_drivers(
+    title: str, gains: Sequence[Interval], effects: Sequence[Interval], path: Path
+) -> Path:
+    """Intervals of the gains of groups and of the effects of drivers, all items together."""
+    rows = max(len(gains), len(effects), 2)
+    figure, axes = _make_figure(1, 2, width=11, height=0.4 * rows + 1.6)
+    _draw_intervals(axes[0], gains)
+    axes[0].set_xlabel("change of the scaled pinball loss (below 0: it helps), 90 % interval")
+    _draw_intervals(axes[1], effects)
+    axes[1].set_xlabel("effect on the log of the rate, a standard deviation, 90 % interval")
+    return _save(figure, f"{title}: outside drivers, all items together", path)
+
+
+def _draw_intervals(axis: Any, rows: Sequence[Interval]) -> None:
+    """One line an interval; those that leave zero out stand out."""
+    for place, (_, value, low, high) in enumerate(reversed(rows)):
+        colour = STRONG if low > 0 or high < 0 else PALE
+        axis.plot([low, high], [place, place], color=colour, lw=2)
+        axis.plot([value], [place], "o", color=colour)
+    axis.axvline(0.0, color=DARK, lw=0.7)
+    axis.set_yticks(range(len(rows)), [row[0] for row in reversed(rows)])
+
+
+def _make_figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Any, list[Any]]:
     """A figure of rows x columns plots [inches], drawn without a display."""
     from matplotlib.figure import Figure
 
@@ -73,9 +109,9 @@ def canvas(rows: int, columns: int, *, width: float, height: float) -> tuple[Any
     return figure, list(axes.ravel())
 
 
-def saved(figure: Any, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all."""
-    staged = path.with_name(f".{path.name}")
-    figure.savefig(staged, dpi=110, format="png")
-    staged.replace(path)
+def _save(figure: Any, title: str, path: Path) -> Path:
+    """Write a figure as PNG under its title, which the file's metadata carry too."""
+    figure.suptitle(title)
+    with staged(path) as beside:
+        figure.savefig(beside, dpi=110, format="png", metadata={"Title": title})
     return path

@@ -1,15 +1,14 @@
 """Backtest stage: all models at rolling origins on a sample of items, then the weights."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ml.durable import staged
-from ml.ensemble.leave_one_out import final_spreads
+from ml.ensemble.leave_one_out import fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
-from ml.ensemble.weights import fit_weights
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.origins import (
     BacktestPoints,
@@ -68,13 +67,8 @@ def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
     run_tasks(_backtest_chunk, tasks, jobs=jobs, label="backtest")
     for plan, count in unfitted:
         folder = store.folder(plan.name, ENSEMBLE)
-        backtests, kind = read_backtests(folder), plan.panel.kind
-        finish_part(
-            start_part(folder / FITTED),
-            weights=fit_weights(backtests, kind),
-            spreads=final_spreads(backtests, kind),
-            chunks=count,
-        )
+        fitted = asdict(fit_ensemble(read_backtests(folder), plan.panel.kind))
+        finish_part(start_part(folder / FITTED), **fitted, chunks=count)
 
 
 def read_ensemble(folder: Path) -> FittedEnsemble:

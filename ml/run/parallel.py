@@ -64,6 +64,12 @@ worker_peaks: dict[int, float] = {}
 """Largest memory of each worker process that has worked for this one so far [MiB]."""
 
 
+def peak_memory() -> tuple[float, ...]:
+    """Largest memory of this process and of each of its workers so far [MiB]."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return own, *worker_peaks.values()
+
+
 def _work_pinned(work: Callable[[Any], Any], task: Any) -> tuple[Any, int, float]:
     """The result, the process that made it, and the most memory that it has ever held."""
     os.environ.update(ONE_THREAD)

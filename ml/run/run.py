@@ -16,7 +16,7 @@ from ml.forecasters.registry import FAMILIES, PER_SERIES
 from ml.locks import hold
 from ml.logs import logging_to, timed
 from ml.panel_tables import Refusal
-from ml.reporting.driver_metrics import driver_metrics
+from ml.reporting.drivers import driver_metrics
 from ml.reporting.metrics import metrics_table
 from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
 from ml.run.forecast import forecast_panel

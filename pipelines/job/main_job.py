@@ -1,14 +1,27 @@
 """The main job: read, forecast, recommend, write a version, tell people."""
 
 import time
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
 
+from ml.artifacts.reading import read_dataset
+from ml.contracts.forecasts import FORECASTS
 from ml.errors import ConfigError
 from ml.logs import logger, logging_to
+from ml.processed import SYNTHETIC
+from ml.reporting.run_report import (
+    PanelReport,
+    RunReport,
+    show_inputs,
+    show_result,
+    write_reports,
+)
+from ml.run.parallel import peak_memory
 from ml.run.request import RunRequest
 from ml.run.run import RunResult, run_batch
 from pipelines.intake.request import ReadingRequest
 from pipelines.job.find_inputs import find_inputs
-from pipelines.job.report import draw_version, show_inputs, show_result, spent, write_reports
 from pipelines.publish.deploy import Deployment, publish_newest
 
 
@@ -38,17 +51,31 @@ def generate(files: ReadingRequest, request: RunRequest, *, publish: bool) -> Ru
         logger().info("run_started", results=str(results), items=request.items,
                       horizon=request.horizon, as_of=str(request.as_of))  # fmt: skip
         inputs = find_inputs(files, request)
-        show_inputs(inputs, config.data_dir)
+        synthetic = {kind for kind, source in inputs.source.items() if source == SYNTHETIC}
+        show_inputs(inputs.statements, synthetic=bool(synthetic),
+                    user_folder=config.data_dir / "raw" / "user")  # fmt: skip
         for statement in inputs.statements:
             logger().info("statement", text=statement)
         result = run_batch(inputs, request)
-        write_reports(result, config.reports_dir)
-        draw_version(result, results, config.reports_dir)
-        cost = spent(time.monotonic() - start)
-        logger().info("run_done", version_id=result.record.version_id, seconds=cost.seconds,
-                      peak_mib=cost.peak_mib,
-                      refusals=len(result.refusals))  # fmt: skip
-    show_result(result, cost, results, config.reports_dir)
+        report, reports = _report_of(result, results, synthetic), config.reports_dir / "results"
+        write_reports(report, reports)
+        seconds, peak_mib = time.monotonic() - start, peak_memory()
+        logger().info("run_done", version_id=report.version_id, seconds=seconds,
+                      peak_mib=peak_mib, refusals=len(result.refusals))  # fmt: skip
+    show_result(report, results, reports, seconds=seconds, peak_mib=peak_mib)
     for line in publish_newest(place) if place is not None else ():
         print(line)  # noqa: T201 - the command's result
     return result
+
+
+def _report_of(result: RunResult, results: Path, synthetic: Collection[str]) -> RunReport:
+    """What a run made, for people; ``synthetic`` kinds of panels are of made-up data."""
+    version = result.record.version_id
+    refused = Counter(one.kind for one in result.refusals)
+    panels = tuple(
+        PanelReport(one.name, one.panel, len(one.wanted), one.horizon, refused[one.panel.kind],
+                    one.study, synthetic=one.panel.kind in synthetic)
+        for one in result.plans
+    )  # fmt: skip
+    forecasts = read_dataset(results, FORECASTS.name, version)
+    return RunReport(version, result.model_version, panels, result.metrics, forecasts)

@@ -14,11 +14,11 @@ from ml.ensemble.calibration import (
     stretch_paths,
     stretch_points,
 )
-from ml.ensemble.leave_one_out import add_ensemble, final_spreads
+from ml.ensemble.leave_one_out import add_ensemble, fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.ensemble.mixture_score import PANEL
 from ml.evaluation.origins import LEVELS
-from tests.ml.ensemble.backtests import backtest
+from tests.ml.backtests import backtest
 
 ITEMS = [f"i{k}" for k in range(400)]
 STEPS = 6
@@ -153,26 +153,26 @@ def test_an_origin_is_judged_by_what_older_ones_said_and_not_by_itself(rng):
         assert width(oldest) == pytest.approx(2 * 1.2816, rel=0.05)
         assert width(middle) == pytest.approx(1.2 * 2 * 1.2816, rel=0.05)
         assert width(latest) == pytest.approx(2 * 1.2816, rel=0.05)
-    assert final_spreads(calm, "demand")[PANEL] == pytest.approx([1.0] * 3, abs=0.04)
-    assert final_spreads(wild, "demand")[PANEL] == pytest.approx([2.0**0.5] * 3, abs=0.01)
+    assert fit_ensemble(calm, "demand").spreads[PANEL] == pytest.approx([1.0] * 3, abs=0.04)
+    assert fit_ensemble(wild, "demand").spreads[PANEL] == pytest.approx([2.0**0.5] * 3, abs=0.01)
 
 
 def test_prices_are_left_as_their_models_say(rng):
     found = origins(rng, (3.0, 3.0))
     found = [replace(one, classes=("price",) * len(one.items)) for one in found]
-    assert final_spreads(found, "price") == {}
+    assert fit_ensemble(found, "price").spreads == {}
     assert {round(width(one) / 2.5631, 1) for one in add_ensemble(found, "price")} == {1.0}
 
 
 def test_without_origins_nothing_is_stretched():
-    assert final_spreads([], "demand") == {}
+    assert fit_ensemble([], "demand").spreads == {}
 
 
 def test_items_that_no_model_could_forecast_say_nothing_of_the_spread(rng):
     found = origins(rng, (1.0, 1.0))
     points = found[0].points.copy()
     points[:, :60] = np.nan  # launched since: every model failed on them
-    assert final_spreads([replace(found[0], points=points), found[1]], "demand")[PANEL] == (
+    assert fit_ensemble([replace(found[0], points=points), found[1]], "demand").spreads[PANEL] == (
         pytest.approx([1.0] * 3, abs=0.05)
     )
 
@@ -184,7 +184,7 @@ def test_an_origin_is_judged_only_by_what_had_come_true_when_it_was_made(rng):
         actual = oldest.actual.copy()
         actual[:, 3:] = 20 + later * (actual[:, 3:] - 20)
         pair = [replace(newest, length=40), replace(oldest, length=37, actual=actual)]
-        return width(add_ensemble(pair, "demand")[0]), final_spreads(pair, "demand")[PANEL]
+        return width(add_ensemble(pair, "demand")[0]), fit_ensemble(pair, "demand").spreads[PANEL]
 
     # Weights do know what came true in both; with noise five times as large they move by little.
     assert judged(1.0)[0] == pytest.approx(judged(5.0)[0], rel=0.01)

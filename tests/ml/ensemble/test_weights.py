@@ -9,7 +9,7 @@ from ml.ensemble.mixture_score import PANEL
 from ml.ensemble.weights import fit_weights, weights_for
 from ml.evaluation import scores
 from ml.evaluation.origins import LEVELS, K
-from tests.ml.ensemble.backtests import backtest
+from tests.ml.backtests import backtest
 
 
 @pytest.fixture

@@ -1,0 +1,140 @@
+"""What people see of a run: remarks on its inputs, the table at its end, files and pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.table import Table
+
+from ml.drivers.study import Study
+from ml.durable import write_file
+from ml.ensemble.mixture import ENSEMBLE
+from ml.panel import Panel
+from ml.reporting.drivers import write_drivers
+from ml.reporting.leaderboard import COLUMNS, as_json, leaderboard, to_csv
+from ml.reporting.pictures import draw_forecasts, draw_leaderboard
+
+BANNER = "SYNTHETIC SAMPLE DATA: every number below is made up. Put your files into {folder}."
+
+
+@dataclass(frozen=True, slots=True)
+class PanelReport:
+    """What a run did with one panel.
+
+    Attributes:
+        name: Of the panel.
+        panel: Its series.
+        items: Number of items that were asked for.
+        horizon: Published steps.
+        refusals: Number of items of its kind that have no forecast.
+        study: Of its drivers.
+        synthetic: Whether the data are made up.
+    """
+
+    name: str
+    panel: Panel
+    items: int
+    horizon: int
+    refusals: int
+    study: Study | None
+    synthetic: bool
+
+    @property
+    def title(self) -> str:
+        """Name of the panel in pictures, which say so where data are made up."""
+        return f"SYNTHETIC SAMPLE, {self.name}" if self.synthetic else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run made.
+
+    Attributes:
+        version_id: Of the version.
+        model_version: Of all models together.
+        panels: What was done.
+        metrics: METRICS rows.
+        forecasts: FORECASTS rows.
+    """
+
+    version_id: str
+    model_version: str
+    panels: tuple[PanelReport, ...]
+    metrics: pa.Table
+    forecasts: pa.Table
+
+
+def write_reports(report: RunReport, folder: Path) -> list[Path]:
+    """Leaderboard as CSV and JSON, drivers as CSV, and pictures of them and of some forecasts."""
+    lines = leaderboard(report.metrics)
+    about = {"version_id": report.version_id, "model_version": report.model_version}
+    titles = {one.name: one.title for one in report.panels}
+    studies = {one.name: one.study for one in report.panels if one.study is not None}
+    panels = {one.name: one.panel for one in report.panels}
+    return [
+        write_file(folder / "leaderboard.csv", to_csv(COLUMNS, lines)),
+        write_file(folder / "leaderboard.json", as_json(lines, **about)),
+        *draw_leaderboard(lines, titles, folder),
+        *write_drivers(studies, titles, folder),
+        *draw_forecasts(panels, titles, report.forecasts, folder, report.version_id),
+    ]
+
+
+def show_inputs(statements: Sequence[str], *, synthetic: bool, user_folder: Path) -> None:
+    """Say on stderr what was read and decided; a banner over synthetic data."""
+    console = Console(stderr=True, highlight=False)
+    if synthetic:
+        text = BANNER.format(folder=user_folder)
+        console.print(f"*** {text} ***", style="bold yellow", markup=False, soft_wrap=True)
+    for statement in statements:
+        console.print(f"- {statement}", markup=False, soft_wrap=True)
+
+
+def show_result(
+    report: RunReport, results: Path, reports: Path, *, seconds: float, peak_mib: Sequence[float]
+) -> None:
+    """Print the short table at the end of a run to stdout.
+
+    Args:
+        report: What the run made.
+        results: The results folder.
+        reports: Where :func:`write_reports` wrote.
+        seconds: Of wall clock.
+        peak_mib: Largest memory of the main process and of each worker [MiB].
+    """
+    console = Console(highlight=False)
+    caption = "skill: share of the naive forecast's CRPS that the ensemble saves in the backtest"
+    table = Table(title=f"version {report.version_id}", title_justify="left", caption=caption,
+                  caption_justify="left")  # fmt: skip
+    for name in ("panel", "items", "steps", "as of", "fallbacks", "refusals", "skill"):
+        table.add_column(name, justify="left" if name == "panel" else "right")
+    skills = {line["panel"]: line["fva_naive"] for line in leaderboard(report.metrics)
+              if line["demand_class"] == "all" and line["model"] == ENSEMBLE}  # fmt: skip
+    for one in report.panels:
+        skill = skills.get(one.name)
+        table.add_row(
+            one.name, str(one.items), str(one.horizon), str(one.panel.cutoff),
+            str(_count_fallbacks(report.forecasts, one.panel)), str(one.refusals),
+            "not tried" if skill is None else f"{skill:+.0%}",
+        )  # fmt: skip
+    console.print(table)
+    for one in report.panels:
+        for text in one.study.statements if one.study is not None else ():
+            console.print(f"- {text}", markup=False, soft_wrap=True)
+    console.print(f"results: {results / 'versions' / report.version_id}", soft_wrap=True)
+    console.print(f"reports: {reports}", soft_wrap=True)
+    parts = " + ".join(f"{part:.0f}" for part in peak_mib)
+    console.print(f"{seconds:.0f} s, peak memory at most {sum(peak_mib):.0f} MiB ({parts})")
+
+
+def _count_fallbacks(forecasts: pa.Table, panel: Panel) -> int:
+    """Items of a panel with a fallback."""
+    wanted = (
+        pc.field("is_fallback")
+        & (pc.field("kind") == panel.kind)
+        & (pc.field("frequency") == panel.frequency.value)
+    )
+    return len(pc.unique(forecasts.filter(wanted)["item_id"]))

@@ -1,0 +1,126 @@
+"""What people see of a run, on a small one made by hand."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ml.contracts.forecasts import FORECASTS
+from ml.contracts.metrics import METRICS
+from ml.drivers.study import Effect, Gain, Study
+from ml.reporting.drivers import driver_metrics
+from ml.reporting.leaderboard import leaderboard
+from ml.reporting.run_report import PanelReport, RunReport, show_result, write_reports
+from tests.conftest import monthly_panel
+
+PANEL = monthly_panel(2, 24)
+DAYS = np.array(["2026-01-01", "2026-02-01"], "datetime64[us]")
+STUDY = Study(
+    gains=(
+        Gain("*", "climate", True, -0.3, -0.4, -0.2, 1.0, 8, 800),
+        Gain("*", "climate", False, -0.2, -0.3, -0.1, 1.0, 8, 800),
+    ),
+    effects=(Effect("lumpy", "storm_load", "climate", 0.25, 0.1, 0.4),),
+    used={"lumpy": ("climate",), "smooth": ()},
+    drivers={},
+    statements=("demand_ms, lumpy: drivers used: climate",),
+)
+
+
+def metric(model, name, value, cutoff, count=1):
+    return {"kind": "demand", "panel": "demand_ms", "model": model, "metric": name, "value": value,
+            "n_obs": count, "cutoff": cutoff}  # fmt: skip
+
+
+def forecast_rows(fallbacks):
+    rows = [{"kind": "demand", "frequency": "MS", "item_id": item, "ds": day, "q05": 0.0,
+             "q10": 0.0, "q50": 1.0, "q90": 2.0, "q99": 3.0, "is_fallback": item in fallbacks}
+            for item in PANEL.items for day in DAYS.tolist()]  # fmt: skip
+    names = list(rows[0])
+    schema = pa.schema([FORECASTS.schema.field(name) for name in names])
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+@pytest.fixture
+def report():
+    days = DAYS.tolist()
+    metrics = [
+        # Two origins of 1 and 3 actuals: (0.2 * 1 + 0.6 * 3) / 4 = 0.5.
+        metric("tsb", "scaled_crps", 0.2, days[0], 1),
+        metric("tsb", "scaled_crps", 0.6, days[1], 3),
+        metric("ensemble", "scaled_crps", 0.4, days[0], 4),
+        metric("ensemble", "fva_naive", 0.25, days[0], 4),
+        metric("ensemble", "vs_reference", -0.1, None, 4),
+    ]
+    panel = PanelReport("demand_ms", PANEL, 2, 2, 1, STUDY, synthetic=False)
+    table = pa.Table.from_pylist(metrics, schema=METRICS.schema)
+    return RunReport("v1", "m-1", (panel,), table, forecast_rows(PANEL.items[:1]))
+
+
+def test_models_are_listed_best_first_by_means_over_all_actuals(report):
+    lines = leaderboard(report.metrics)
+    assert [(line["model"], line["scaled_crps"], line["n_obs"]) for line in lines] == [
+        ("ensemble", 0.4, 4),
+        ("tsb", 0.5, 4),
+    ]
+    assert (lines[0]["vs_reference"], lines[1]["vs_reference"]) == (-0.1, None)
+
+
+def test_reports_hold_tables_and_pictures(report, tmp_path):
+    written = write_reports(report, tmp_path)
+    assert {path.name for path in written} == {path.name for path in tmp_path.iterdir()} == {
+        "leaderboard.csv", "leaderboard.json", "leaderboard_demand_ms.png", "drivers.csv",
+        "drivers_demand_ms.png", "forecasts_demand_ms.png",
+    }  # fmt: skip
+    document = json.loads((tmp_path / "leaderboard.json").read_text())
+    assert (document["version_id"], document["leaderboard"]) == ("v1", leaderboard(report.metrics))
+    with (tmp_path / "drivers.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["what"], row["value"], row["used"]) for row in rows] == [
+        ("gain had they been foreseen", "-0.3", "True"),
+        ("gain as known", "-0.2", "True"),
+        ("effect on the log rate", "0.25", "True"),
+    ]
+
+
+def test_a_run_without_a_backtest_or_drivers_writes_an_empty_leaderboard(report, tmp_path):
+    (tmp_path / "drivers.csv").write_text("stale")
+    panel = replace(report.panels[0], study=None)
+    write_reports(replace(report, panels=(panel,), metrics=report.metrics[:0]), tmp_path)
+    assert (tmp_path / "leaderboard.csv").read_text().count("\n") == 1
+    assert not (tmp_path / "drivers.csv").exists()
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_pictures_of_made_up_data_say_so(report, tmp_path, synthetic):
+    panel = replace(report.panels[0], synthetic=synthetic)
+    pictures = [path for path in write_reports(replace(report, panels=(panel,)), tmp_path)
+                if path.suffix == ".png"]  # fmt: skip
+    assert len(pictures) == 3
+    for path in pictures:
+        assert (b"SYNTHETIC SAMPLE, demand_ms" in path.read_bytes()) == synthetic
+
+
+def test_the_table_at_the_end_counts_fallbacks_and_refusals(report, tmp_path, capsys):
+    show_result(report, tmp_path, tmp_path / "reports", seconds=61.2, peak_mib=(100.4, 50.2))
+    shown = capsys.readouterr().out
+    (line,) = (one for one in shown.splitlines() if "demand_ms" in one and "│" in one)
+    assert line.replace("│", "").split() == [
+        "demand_ms", "2", "2", str(PANEL.cutoff), "1", "1", "+25%",
+    ]  # fmt: skip
+    assert "- demand_ms, lumpy: drivers used: climate" in shown
+    assert "61 s, peak memory at most 151 MiB (100 + 50)" in shown
+
+
+def test_the_study_of_drivers_becomes_rows_of_the_metrics_table():
+    rows = driver_metrics(STUDY, "demand", "demand_ms").to_pylist()
+    found = {(row["model"], row["demand_class"], row["metric"]): row["value"] for row in rows}
+    assert found["drivers:climate", None, "driver_gain_low"] == -0.3
+    assert found["drivers:climate", None, "driver_gain_foreseen"] == -0.3
+    assert found["driver:storm_load", "lumpy", "driver_effect_high"] == 0.4
+    assert found["drivers:climate", "lumpy", "driver_used"] == 1.0
+    assert found["drivers:climate", "smooth", "driver_used"] == 0.0
+    assert driver_metrics(None, "demand", "demand_ms").num_rows == 0
