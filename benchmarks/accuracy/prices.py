@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from ml.ensemble.fitting import fit_weights
 from ml.ensemble.mixture import mix_paths
 from ml.ensemble.mixture_score import PANEL
-from ml.ensemble.weights import fit_weights
 from ml.errors import DataError
 from ml.evaluation import scores
 from ml.evaluation.origins import (

@@ -50,8 +50,6 @@ class Gain:
         change: Mean over origins.
         low: Lower end of the 90 % interval over origins (Student).
         high: Upper end.
-        without: Mean loss without the group.
-        origins: Origins behind it.
         count: Item-steps behind it.
     """
 
@@ -61,8 +59,6 @@ class Gain:
     change: float
     low: float
     high: float
-    without: float
-    origins: int
     count: int
 
 
@@ -173,8 +169,6 @@ def _average(key: tuple[str, str, bool], trials: Sequence[Trial]) -> Gain:
         change=mean,
         low=mean - reach,
         high=mean + reach,
-        without=float(np.mean([trial.without for trial in trials])),
-        origins=len(trials),
         count=sum(trial.count for trial in trials),
     )
 

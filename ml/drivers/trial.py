@@ -64,7 +64,6 @@ class Trial:
         foreseen: Whether the drivers' later values were given to the forecast, which shows what
             they explain; otherwise they were as known at the origin, which is what counts.
         change: Mean scaled pinball loss with the group minus without; below 0 = it helps.
-        without: Mean loss without.
         count: Item-steps behind it.
     """
 
@@ -73,7 +72,6 @@ class Trial:
     group: str
     foreseen: bool
     change: float
-    without: float
     count: int
 
 
@@ -204,12 +202,11 @@ def _compare(
     seen = np.isfinite(plain)
     if not seen.any():
         return []
-    without, count = float(plain[seen].mean()), int(seen.sum())
+    changes = {group: (loss(groups == group) - plain)[seen] for group in design.groups}
     return [
-        Trial(origin, name, group, foreseen, float((loss(groups == group) - plain)[seen].mean()),
-              without, count)
-        for group in design.groups
-    ]  # fmt: skip
+        Trial(origin, name, group, foreseen, float(change.mean()), int(seen.sum()))
+        for group, change in changes.items()
+    ]
 
 
 def fit_levels(values: Floats, factor: Floats, days: float) -> Floats:

@@ -19,6 +19,7 @@ from scipy.special import ndtr, ndtri
 
 from ml.ensemble.mixture import Spreads
 from ml.ensemble.mixture_score import PANEL, SHRINKAGE
+from ml.evaluation.origins import BacktestPoints
 from ml.evaluation.scores import draw_uniforms, transform
 from ml.forecasters.base import Paths
 from ml.panel import Floats, Ints
@@ -118,6 +119,22 @@ def stretch_paths(paths: Paths, spread: Floats, name: str) -> Paths:
         order = shuffled[np.argsort(made[shuffled, step], kind="stable")]
         made[order, step] = made[order, step][stretch_ranks(len(made), float(spread[step]))]
     return made
+
+
+def stretch_backtest(
+    backtest: BacktestPoints, points: Floats, sums: Floats, spreads: Spreads
+) -> tuple[Floats, Floats]:
+    """Points of steps (N, H, K) and of sums (N, 2, K) of a forecast, stretched.
+
+    Sums are stretched by the mean of their steps' spreads.
+    """
+    if not spreads:
+        return points, sums
+    horizon = backtest.actual.shape[1]
+    steps = np.stack([spread_by_step(spreads, name, horizon, horizon) for name in backtest.classes])
+    means = np.cumsum(steps, axis=1) / np.arange(1, horizon + 1)
+    of_sums = np.take_along_axis(means, backtest.cum_steps - 1, axis=1).round(4)
+    return stretch_points(points, steps), stretch_points(sums, of_sums)
 
 
 def stretch_points(points: Floats, spread: Floats) -> Floats:

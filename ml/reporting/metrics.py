@@ -21,8 +21,6 @@ INTERVAL = (0.025, 0.975)
 Row = dict[str, object]
 Number = tuple[float, int]  # a value, and the actuals behind it
 Sums = tuple[Floats, Floats]  # of scaled CRPS and of actuals by item, (N,) each
-Difference = tuple[str | None, str, dict[str, float], int]
-"""Class (``None`` = all), model, the figures by name, and the number of actuals behind them."""
 
 
 def metrics_table(
@@ -36,7 +34,7 @@ def metrics_table(
         kind: ``demand`` or ``price``.
         panel: Name of the panel.
     """
-    rows = _weight_rows(ensemble, len(backtests[0].items) if backtests else 0)
+    rows = _ensemble_rows(ensemble, backtests)
     if backtests:
         losses = {
             model: [measure_losses(one, model) for one in backtests]
@@ -47,38 +45,10 @@ def metrics_table(
                 backtest, {model: found[place] for model, found in losses.items()}, kind
             )
         rows += _item_rows(backtests[0].items, losses)
-        rows += _comparison_rows(compare_with_reference(backtests[0], losses, kind))
-        rows += _spread_rows(ensemble, backtests[0])
+        rows += _comparison_rows(backtests[0], losses, kind)
     whole = [{**row, "kind": kind, "panel": panel} for row in rows]
     table = pa.Table.from_pylist(whole, schema=METRICS.schema)
     return table.sort_by([(name, "ascending") for name in METRICS.key])
-
-
-def compare_with_reference(
-    newest: BacktestPoints, losses: Mapping[str, Sequence[Losses]], kind: str
-) -> Iterator[Difference]:
-    """Scaled CRPS of each model less that of the best reference of the class, all origins.
-
-    Figures are ``vs_reference`` and the ends of its 95 % interval, by a bootstrap that draws items
-    with all their origins. What items share at one origin widens it no further: few origins say
-    little about that.
-
-    Args:
-        newest: The newest origin; its classes count.
-        losses: Of each model at all origins.
-        kind: ``demand`` or ``price``.
-    """
-    sums = {}
-    for model, found in losses.items():
-        whole = np.concatenate([one.scaled_crps for one in found], axis=1)
-        sums[model] = (
-            np.nansum(whole, axis=1),
-            (~np.isnan(whole)).sum(axis=1).astype(np.float64),
-        )
-    for name, rows in _groups(newest, kind).items():
-        of_group = {model: (loss[rows], count[rows]) for model, (loss, count) in sums.items()}
-        for model, (figures, count) in _compare_with_best(of_group, kind).items():
-            yield name, model, figures, count
 
 
 def _groups(backtest: BacktestPoints, kind: str) -> dict[str | None, Bools]:
@@ -90,21 +60,40 @@ def _groups(backtest: BacktestPoints, kind: str) -> dict[str | None, Bools]:
     return groups
 
 
-def _compare_with_best(
-    sums: Mapping[str, Sums], kind: str
-) -> dict[str, tuple[dict[str, float], int]]:
+def _comparison_rows(
+    newest: BacktestPoints, losses: Mapping[str, Sequence[Losses]], kind: str
+) -> Iterator[Row]:
+    """Scaled CRPS of each model less that of the best reference of the class, all origins.
+
+    With the ends of its 95 % interval, by a bootstrap that draws items with all their origins.
+    What items share at one origin widens it no further: few origins say little about that. The
+    classes are those of the newest origin.
+    """
+    sums = {}
+    for model, found in losses.items():
+        whole = np.concatenate([one.scaled_crps for one in found], axis=1)
+        sums[model] = (
+            np.nansum(whole, axis=1),
+            (~np.isnan(whole)).sum(axis=1).astype(np.float64),
+        )
+    for name, rows in _groups(newest, kind).items():
+        of_group = {model: (loss[rows], count[rows]) for model, (loss, count) in sums.items()}
+        for row in _compare_with_best(of_group, kind):
+            yield {"demand_class": name, **row}
+
+
+def _compare_with_best(sums: Mapping[str, Sums], kind: str) -> Iterator[Row]:
     usable = {model: one for model, one in sums.items() if one[1].sum()}
     rivals = [model for model in usable if model in REFERENCES[kind] and model not in NEVER]
     most = max((usable[model][1].sum() for model in rivals), default=0.0)
     # A reference that failed on some items was judged on the others only.
     rivals = [model for model in rivals if usable[model][1].sum() == most]
     if not rivals:
-        return {}
+        return
     best = usable[min(rivals, key=lambda model: (_overall_mean(*usable[model]), model))]
     items = len(best[0])
     rng = generator(0, "paired", str(items))
     draws = rng.multinomial(items, np.full(items, 1 / items), DRAWS).astype(np.float64)
-    result = {}
     for model, (loss, count) in usable.items():
         both = (count > 0) & (best[1] > 0)
         if not both.any():
@@ -114,10 +103,9 @@ def _compare_with_best(
         known = apart[np.isfinite(apart)]
         low, high = np.quantile(known, INTERVAL) if len(known) else (np.nan, np.nan)
         value = _overall_mean(loss[both], count[both]) - _overall_mean(best[0][both], best[1][both])
-        figures = {"vs_reference": value, "vs_reference_low": float(low),
-                   "vs_reference_high": float(high)}  # fmt: skip
-        result[model] = (figures, int(count[both].sum()))
-    return result
+        for end, number in (("", value), ("_low", float(low)), ("_high", float(high))):
+            cells = _cells(f"vs_reference{end}", number, int(count[both].sum()))
+            yield {"model": model, **cells}
 
 
 def _mean_by_draw(draws: Floats, loss: Floats, count: Floats) -> Floats:
@@ -241,33 +229,27 @@ def _item_rows(items: Sequence[str], losses: Mapping[str, Sequence[Losses]]) -> 
             yield {**key, **_cells("mae", float(np.nanmean(absolute[place])), count)}
 
 
-def _comparison_rows(differences: Iterator[Difference]) -> list[Row]:
-    return [
-        {"demand_class": name, "model": model, **_cells(metric, value, count)}
-        for name, model, figures, count in differences
-        for metric, value in figures.items()
-    ]
+def _ensemble_rows(ensemble: FittedEnsemble, backtests: Sequence[BacktestPoints]) -> list[Row]:
+    """Final weights by class, and spreads at the first step of their part of the horizon.
 
-
-def _spread_rows(ensemble: FittedEnsemble, newest: BacktestPoints) -> list[Row]:
-    """Final spreads by class, each at the first step of its part of the horizon."""
-    parts = split_horizon(newest.actual.shape[1])
-    return [
-        {"demand_class": None if name == PANEL else name, "model": ENSEMBLE,
-         "horizon_step": steps.start + 1, **_cells("spread", value, len(newest.items))}
-        for name, values in ensemble.spreads.items()
-        for steps, value in zip(parts, values, strict=True) if steps.start < steps.stop
-    ]  # fmt: skip
-
-
-def _weight_rows(ensemble: FittedEnsemble, count: int) -> list[Row]:
-    """Final weights by class; of prices, which form one class, those of the panel."""
-    return [
-        {"demand_class": None if name == PANEL else name, "model": model,
-         **_cells("weight", value, count)}
+    Prices form one class, whose weights are those of the panel.
+    """
+    count = len(backtests[0].items) if backtests else 0
+    rows: list[Row] = [
+        {"demand_class": name, "model": model, **_cells("weight", value, count)}
         for name, shares in ensemble.weights.items() if name != "price"
         for model, value in shares.items()
     ]  # fmt: skip
+    if backtests:
+        parts = split_horizon(backtests[0].actual.shape[1])
+        rows += [
+            {"demand_class": name, "model": ENSEMBLE, "horizon_step": steps.start + 1,
+             **_cells("spread", value, count)}
+            for name, values in ensemble.spreads.items()
+            for steps, value in zip(parts, values, strict=True) if steps.start < steps.stop
+        ]  # fmt: skip
+    return [{**row, "demand_class": None if row["demand_class"] == PANEL else row["demand_class"]}
+            for row in rows]  # fmt: skip
 
 
 def _cells(metric: str, value: float, count: int) -> Row:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ml.durable import staged
-from ml.ensemble.leave_one_out import fit_ensemble
+from ml.ensemble.fitting import fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.origins import (

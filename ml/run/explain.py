@@ -17,7 +17,7 @@ from ml.artifacts.reading import read_dataset
 from ml.artifacts.version import CommitRecord, commits, read_manifest
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
-from ml.ensemble.leave_one_out import add_ensemble
+from ml.ensemble.fitting import add_ensemble
 from ml.errors import ConfigError, DataError, ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.origins import BacktestPoints, pick_item

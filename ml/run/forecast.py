@@ -16,8 +16,8 @@ from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.durable import staged
 from ml.ensemble.calibration import spread_by_step, stretch_paths
+from ml.ensemble.fitting import weights_for
 from ml.ensemble.mixture import ENSEMBLE, CombinedItem, FittedEnsemble, combine_item, is_usable
-from ml.ensemble.weights import weights_for
 from ml.errors import ModelError, first_few
 from ml.evaluation.demand_class import DemandPattern, demand_pattern
 from ml.forecasters.base import Forecast, is_count, predict

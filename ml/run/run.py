@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ml.artifacts import version as versions
 from ml.contracts.metrics import METRICS
-from ml.ensemble.leave_one_out import add_ensemble
+from ml.ensemble.fitting import add_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ConfigError, DataError
 from ml.forecasters.registry import FAMILIES, PER_SERIES

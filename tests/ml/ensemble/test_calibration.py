@@ -14,7 +14,7 @@ from ml.ensemble.calibration import (
     stretch_paths,
     stretch_points,
 )
-from ml.ensemble.leave_one_out import add_ensemble, fit_ensemble
+from ml.ensemble.fitting import add_ensemble, fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.ensemble.mixture_score import PANEL
 from ml.evaluation.origins import LEVELS

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ml.ensemble.fitting import fit_weights, weights_for
 from ml.ensemble.mixture_score import PANEL
-from ml.ensemble.weights import fit_weights, weights_for
 from ml.evaluation import scores
 from ml.evaluation.origins import LEVELS, K
 from tests.ml.backtests import backtest

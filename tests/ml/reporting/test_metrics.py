@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ml.contracts.base import check
 from ml.contracts.metrics import METRICS
-from ml.ensemble.leave_one_out import add_ensemble, fit_ensemble
-from ml.ensemble.mixture import ENSEMBLE
-from ml.evaluation.scores import measure_losses
-from ml.reporting.metrics import compare_with_reference, metrics_table
+from ml.ensemble.fitting import add_ensemble, fit_ensemble
+from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
+from ml.reporting.metrics import metrics_table
 from tests.ml.backtests import backtest
 
 
@@ -49,10 +49,16 @@ def test_spreads_and_coverage_stand_at_the_first_step_of_each_third():
     assert {row["cutoff"] for row in rows if row["metric"] == "spread"} == {None}
 
 
-def differences(backtests):
-    losses = {model: [measure_losses(one, model) for one in backtests]
-              for model in backtests[0].models}  # fmt: skip
-    return compare_with_reference(backtests[0], losses, "demand")
+def compare(backtests):
+    """Figures of the comparison with the best reference, by class and model."""
+    ensemble = FittedEnsemble({}, {})
+    rows = metrics_table(backtests, ensemble, "demand", "demand_ms").to_pylist()
+    found = {}
+    for row in rows:
+        if row["metric"].startswith("vs_reference"):
+            key = (row["demand_class"], row["model"])
+            found.setdefault(key, {})[row["metric"]] = row["value"], row["n_obs"]
+    return found
 
 
 def points_of(rng, items, *, horizon=4):
@@ -67,37 +73,37 @@ def points_of(rng, items, *, horizon=4):
 
 
 def figures(rng, items=60):
-    found = differences([points_of(rng, items), points_of(rng, items)])
-    return {(name, model): (values, count) for name, model, values, count in found}
+    return compare([points_of(rng, items), points_of(rng, items)])
 
 
 def test_the_best_reference_is_no_better_than_itself():
-    values, count = figures(np.random.default_rng(0))[None, "empirical"]
-    assert values == {"vs_reference": 0.0, "vs_reference_low": 0.0, "vs_reference_high": 0.0}
-    assert count == 60 * 4 * 2
+    found = figures(np.random.default_rng(0))[None, "empirical"]
+    assert set(found) == {"vs_reference", "vs_reference_low", "vs_reference_high"}
+    assert set(found.values()) == {(0.0, 60 * 4 * 2)}
 
 
 def test_models_are_measured_against_the_best_reference_with_the_right_sign():
     found = figures(np.random.default_rng(1))
-    assert found[None, "right"][0]["vs_reference_high"] < 0
-    assert found[None, "naive"][0]["vs_reference_low"] > 0
+    assert found[None, "right"]["vs_reference_high"][0] < 0
+    assert found[None, "naive"]["vs_reference_low"][0] > 0
     assert found[None, "right"] == found["smooth", "right"]
 
 
 def test_the_interval_holds_the_true_difference_nineteen_times_in_twenty():
-    truth = np.mean([figures(np.random.default_rng(100 + k), 40)[None, "right"][0]["vs_reference"]
-                     for k in range(25)])  # fmt: skip
-    held = []
+    # E CRPS(N(m, 1), N(10, 1)) = E|N(m - 10, 2)| - 1 / sqrt(pi), a folded normal: m = 10 and 11.
+    folded = 2 / np.sqrt(np.pi) * np.exp(-1 / 4) + 1 - 2 * stats.norm.cdf(-1 / np.sqrt(2))
+    truth = 2 / np.sqrt(np.pi) - folded
+    inside = []
     for k in range(40):
-        values, _ = figures(np.random.default_rng(k), 40)[None, "right"]
-        held.append(values["vs_reference_low"] <= truth <= values["vs_reference_high"])
-    assert np.mean(held) == pytest.approx(0.95, abs=0.1)
+        found = figures(np.random.default_rng(k), 40)[None, "right"]
+        low, high = found["vs_reference_low"][0], found["vs_reference_high"][0]
+        inside.append(low <= truth <= high)
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.1)
 
 
 def test_always_zero_is_no_rival():
     rng = np.random.default_rng(2)
-    draws = {"empirical": rng.normal(9, 1, (20, 100, 2)), "zero": np.zeros((20, 100, 2))}
-    found = differences([backtest(draws, np.zeros((20, 2)))])
-    values = {model: one["vs_reference"] for name, model, one, _ in found if name is None}
-    assert values["empirical"] == 0.0
-    assert values["zero"] < 0
+    draws = {"naive": rng.normal(9, 1, (20, 100, 2)), "zero": np.zeros((20, 100, 2))}
+    found = compare([backtest(draws, np.zeros((20, 2)))])
+    assert found[None, "naive"]["vs_reference"][0] == 0.0
+    assert found[None, "zero"]["vs_reference"][0] < 0

@@ -20,8 +20,8 @@ PANEL = monthly_panel(2, 24)
 DAYS = np.array(["2026-01-01", "2026-02-01"], "datetime64[us]")
 STUDY = Study(
     gains=(
-        Gain("*", "climate", True, -0.3, -0.4, -0.2, 1.0, 8, 800),
-        Gain("*", "climate", False, -0.2, -0.3, -0.1, 1.0, 8, 800),
+        Gain("*", "climate", True, -0.3, -0.4, -0.2, 800),
+        Gain("*", "climate", False, -0.2, -0.3, -0.1, 800),
     ),
     effects=(Effect("lumpy", "storm_load", "climate", 0.25, 0.1, 0.4),),
     used={"lumpy": ("climate",), "smooth": ()},

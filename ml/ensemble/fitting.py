@@ -1,8 +1,9 @@
-"""Weights of the ensemble: the mixture with the least score, where it is proven to be better.
+"""How the ensemble is fitted on a backtest, and what it would have been without each origin.
 
-Proven at each origin by what the others would have chosen. A mixture of demand must beat a mixture
-of the references, and the best of them, by a paired test over items, one of prices the volatility
-around the last close by a test over origins: the simpler model wins ties.
+Its weights are those of the mixture with the least score, where that is proven to be better: proven
+at each origin by what the others would have chosen. A mixture of demand must beat a mixture of the
+references, and the best of them, by a paired test over items, one of prices the volatility around
+the last close by a test over origins: the simpler model wins ties.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ml.ensemble.calibration import fit_spreads, measure_deviations, stretch_backtest
+from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.ensemble.mixture_score import (
     DEFAULT,
+    FALLBACK,
     NEVER,
     PANEL,
     SHRINKAGE,
@@ -20,6 +24,7 @@ from ml.ensemble.mixture_score import (
     measure_distances,
 )
 from ml.evaluation.origins import BacktestPoints
+from ml.evaluation.scores import mixture_points
 from ml.forecasters.registry import REFERENCES
 from ml.panel import Bools, Floats
 
@@ -27,6 +32,81 @@ FULL, REFERENCES_MIXED, BEST_REFERENCE = "all models", "references", "best refer
 PROVEN = 1.645  # standard errors over items that a mixture must be ahead: one-sided 5 %
 LEAST_ORIGINS = 3  # that can prove anything about prices
 SURE = 0.1  # two-sided: one in twenty mixtures of prices that are no better is taken
+
+
+def fit_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> FittedEnsemble:
+    """Weights and spreads of the forecast: what all origins led to; no spreads of prices.
+
+    A panel holds few prices, whose one shared origin says next to nothing about coverage; their
+    intervals come from each series' own past changes.
+    """
+    return FittedEnsemble(fit_weights(backtests, kind), _walk_origins(backtests, kind)[1])
+
+
+def add_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[BacktestPoints]:
+    """The same with the ensemble as one more model, latest first.
+
+    Its weights at an origin are fitted on the other origins, and its spreads are those that older
+    origins led to by then, so that it is not judged on what chose them. With one origin there is
+    nothing else to fit weights on, and of origins less than a horizon apart the weights share what
+    came true in both.
+    """
+    return _walk_origins(backtests, kind)[0]
+
+
+def _walk_origins(
+    backtests: Sequence[BacktestPoints], kind: str
+) -> tuple[list[BacktestPoints], dict[str, list[float]]]:
+    extended: list[BacktestPoints] = []
+    spreads: dict[str, list[float]] = {}
+    final: dict[str, list[float]] = {}
+    if not backtests:
+        return extended, final
+    rows = measure_distances(backtests, kind)
+    for place in range(len(backtests) - 1, -1, -1):
+        backtest = backtests[place]
+        others = rows if len(backtests) == 1 else rows.of(rows.origin != place)
+        weights = choose_weights(others, backtest.models, kind)
+        mixed, mixed_sums, means = _mix(backtest, weights, kind)
+        points, sums = stretch_backtest(backtest, mixed, mixed_sums, spreads)
+        if kind == "demand":
+            means = np.maximum(means + points.mean(axis=-1) - mixed.mean(axis=-1), 0.0)
+            # Items that no model has a forecast of say nothing of the spread.
+            known = np.where(
+                np.all(backtest.failed().T, axis=1, keepdims=True), np.nan, backtest.actual
+            )
+            deviations = measure_deviations(mixed, known, backtest.items)
+            final = fit_spreads(deviations, backtest.classes, spreads)
+            if place:
+                deviations[:, backtests[place - 1].length - backtest.length :] = np.nan
+            # The next origin is judged by what had come true when it was made.
+            spreads = fit_spreads(deviations, backtest.classes, spreads)
+        found = replace(
+            backtest,
+            models=(*backtest.models, ENSEMBLE),
+            points=np.concatenate([backtest.points, points[None]]).astype(np.float32),
+            means=np.concatenate([backtest.means, means[None]]).astype(np.float32),
+            cum_points=np.concatenate([backtest.cum_points, sums[None]]).astype(np.float32),
+        )
+        extended.insert(0, found)
+    return extended, final
+
+
+def _mix(
+    backtest: BacktestPoints, weights: Mapping[str, Mapping[str, float]], kind: str
+) -> tuple[Floats, Floats, Floats]:
+    """Points, points of sums and means of the mixture at one origin."""
+    shares = np.zeros((len(backtest.models), len(backtest.items)))
+    for row, name in enumerate(backtest.classes):
+        for model, weight in weights_for(weights, name).items():
+            shares[backtest.models.index(model), row] = weight
+    shares[backtest.failed()] = 0.0
+    alone = shares.sum(axis=0) == 0
+    shares[backtest.models.index(FALLBACK[kind]), alone] = 1.0
+    shares /= shares.sum(axis=0)
+    points = mixture_points(np.nan_to_num(backtest.points), shares)
+    sums = mixture_points(np.nan_to_num(backtest.cum_points), shares)
+    return points, sums, np.einsum("mn,mnh->nh", shares, np.nan_to_num(backtest.means))
 
 
 def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dict[str, float]]:
