@@ -75,7 +75,9 @@ class NewFile(io.RawIOBase):
         """Write all of a buffer, or raise ``OSError``."""
         view = memoryview(data).cast("B")
         if not self._discarding:
-            _write_all(self._descriptor, view)
+            left = view
+            while left:
+                left = left[os.write(self._descriptor, left) :]
             self._hash.update(view)
         self.size += len(view)
         return len(view)
@@ -97,11 +99,6 @@ class NewFile(io.RawIOBase):
         """Give the file up: what is still written to it goes nowhere."""
         self._discarding = True
         remove(self.path)
-
-
-def _write_all(descriptor: int, view: memoryview) -> None:
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def write_new(path: Path, data: bytes) -> None:

@@ -51,19 +51,16 @@ class FolderStore:
             if self.single_writer:
                 replace(new, target)
                 return True
-            return self._linked(new, target)
-
-    def _linked(self, new: Path, target: Path) -> bool:
-        try:
-            return create_once(new, target)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            raise StoreRefusedError(
-                f"the file system of {self.name} has no hard links ({error.strerror}), so two "
-                f"writers could overwrite each other. Take another folder, or say "
-                f"--single-writer if nobody else ever publishes there."
-            ) from None
+            try:
+                return create_once(new, target)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                raise StoreRefusedError(
+                    f"the file system of {self.name} has no hard links ({error.strerror}), so two "
+                    f"writers could overwrite each other. Take another folder, or say "
+                    f"--single-writer if nobody else ever publishes there."
+                ) from None
 
     def put(self, key: str, body: Body) -> None:
         """See :class:`ml.artifacts.store.Store`."""
@@ -159,17 +156,13 @@ def folder_store(folder: Path, *, single_writer: bool = False) -> FolderStore:
         raise ConfigError(
             f"--to: neither '{folder}' nor the folder above it exists. Make it, or mount it."
         )
-    _clear_scratch(root)
-    return FolderStore(root, single_writer)
-
-
-def _clear_scratch(root: Path) -> None:
-    """Remove what writers that died a day ago left half written; others may be at work now."""
     with _named(f"clearing '{root}'"):
+        # What writers that died a day ago left half written; others may be at work now.
         for path in (root / STAGING).glob("*.tmp"):
             with suppress(FileNotFoundError):  # its writer has just finished
                 if time.time() - path.stat().st_mtime > DAY_SECONDS:
                     remove(path)
+    return FolderStore(root, single_writer)
 
 
 def _raise(error: OSError) -> None:

@@ -102,8 +102,14 @@ def write_manifest(
     """
     tables = [_listed(file, staged) for file in files]
     with disk_errors(f"writing the manifest of {staged.version_id}"):
-        entries = sorted([*tables, *_documents(staged)], key=lambda file: file.path)
-        _refuse_unlisted(staged, entries)
+        documents = [
+            ManifestFile(staged.key_of(path), METADATA, path.stat().st_size, sha256_of(path))
+            for path in staged.folder.rglob("*.json")
+        ]
+        entries = sorted([*tables, *documents], key=lambda file: file.path)
+        present = {staged.key_of(path) for path in staged.folder.rglob("*") if path.is_file()}
+        if odd := sorted(present ^ {entry.path for entry in entries}):
+            raise ValueError(f"files and list of {staged.version_id} differ in {first_few(odd)}")
         data = to_bytes(
             {
                 "format": FORMAT,
@@ -121,22 +127,8 @@ def write_manifest(
 def _listed(file: DatasetFile | ManifestFile, staged: Staged) -> ManifestFile:
     if isinstance(file, ManifestFile):
         return file
-    known = {field.name for field in fields(ManifestFile)} - {"path"}
-    values = {name: value for name, value in asdict(file).items() if name in known}
-    return ManifestFile(path=staged.key_of(file.path), **values)
-
-
-def _documents(staged: Staged) -> list[ManifestFile]:
-    return [
-        ManifestFile(staged.key_of(path), METADATA, path.stat().st_size, sha256_of(path))
-        for path in staged.folder.rglob("*.json")
-    ]
-
-
-def _refuse_unlisted(staged: Staged, entries: list[ManifestFile]) -> None:
-    present = {staged.key_of(path) for path in staged.folder.rglob("*") if path.is_file()}
-    if odd := sorted(present ^ {entry.path for entry in entries}):
-        raise ValueError(f"files and list of {staged.version_id} differ in {first_few(list(odd))}")
+    names = [field.name for field in fields(ManifestFile) if field.name != "path"]
+    return ManifestFile(staged.key_of(file.path), **{name: getattr(file, name) for name in names})
 
 
 def parse_manifest(data: bytes, version: str, *, place: str = "") -> Manifest:

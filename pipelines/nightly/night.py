@@ -3,7 +3,7 @@
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,19 +40,19 @@ class Failure:
     """A command that failed.
 
     Attributes:
-        step: Its name.
+        step: The command.
         code: Its exit code.
         last_line: The last thing it said.
     """
 
-    step: str
+    step: Step
     code: int
     last_line: str
 
     @property
     def text(self) -> str:
         """All of it in a few words."""
-        return f"{self.step} failed ({self.code}): {self.last_line.removeprefix('error: ')}"
+        return f"{self.step.name} failed ({self.code}): {self.last_line.removeprefix('error: ')}"
 
 
 def night(to: Path | None, results: Path | None) -> tuple[int, str]:
@@ -70,11 +70,11 @@ def night(to: Path | None, results: Path | None) -> tuple[int, str]:
     planned = plan_steps(config, results, to)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     with logging_to(config.log_dir, COMMAND, run_id):
-        outcome = run_night(planned, config.data_dir / LOCK)
-    if outcome.ended_by is not None:
-        return outcome.ended_by.code, f"error: {outcome.ended_by.text}"
+        failures = run_night(planned, config.data_dir / LOCK)
+    if failures and failures[-1].step.needed:
+        return failures[-1].code, f"error: {failures[-1].text}"
     done = f"night done: {', '.join(step.name for step in planned)}"
-    degraded = "; ".join(failure.text for failure in outcome.degraded)
+    degraded = "; ".join(failure.text for failure in failures)
     return 0, f"{done}; degraded: {degraded}" if degraded else done
 
 
@@ -110,20 +110,7 @@ def plan_steps(config: Settings, results: Path | None, to: Path | None) -> list[
     return [*found, main_job, deploy]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a night went.
-
-    Attributes:
-        ended_by: The needed step that failed; ``None`` = the night came to its end.
-        degraded: Steps that failed and were passed over.
-    """
-
-    ended_by: Failure | None
-    degraded: tuple[Failure, ...]
-
-
-def run_night(planned: Sequence[Step], lock_folder: Path) -> Outcome:
+def run_night(planned: Sequence[Step], lock_folder: Path) -> list[Failure]:
     """Run the steps until a needed one fails; what they say goes to this process's stderr.
 
     A step that fails leaves the published version as it is: only the last one publishes.
@@ -132,20 +119,23 @@ def run_night(planned: Sequence[Step], lock_folder: Path) -> Outcome:
         planned: The steps.
         lock_folder: Whose lock two nights cannot hold at once.
 
+    Returns:
+        The steps that failed; where a needed one did, it ended the night and is the last.
+
     Raises:
         PublishError: Another night is still running.
     """
-    degraded: tuple[Failure, ...] = ()
+    failures = []
     with hold(lock_folder):
         for step in planned:
             logger().info("step_started", step=step.name)
             code, last_line = _run(step)
             logger().info("step_done", step=step.name, code=code, last_line=last_line)
-            if code and step.needed:
-                return Outcome(Failure(step.name, code, last_line), degraded)
             if code:
-                degraded = (*degraded, Failure(step.name, code, last_line))
-    return Outcome(None, degraded)
+                failures.append(Failure(step, code, last_line))
+                if step.needed:
+                    break
+    return failures
 
 
 def _run(step: Step) -> tuple[int, str]:
@@ -161,14 +151,9 @@ def _run(step: Step) -> tuple[int, str]:
     )
     last = ""
     with process:
-        for line in _lines(process):
+        for line in process.stdout or ():
             sys.stderr.write(line)
             last = line.strip() or last
     if process.returncode < 0:  # killed by a signal: what a shell would say
         return 128 - process.returncode, last or f"killed by signal {-process.returncode}"
     return process.returncode, last
-
-
-def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    if process.stdout is not None:
-        yield from process.stdout

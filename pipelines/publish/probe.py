@@ -4,17 +4,15 @@ A store may know conditional writes, ignore them without a word, or know them an
 win at once; it may also depend on the bucket. So it is tried, on this bucket, with a small race.
 """
 
-import json
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from ml.artifacts.documents import to_bytes
 from ml.artifacts.errors import DeniedError, StoreRefusedError
 from ml.artifacts.store import Body, Store, read_small
-from ml.durable import disk_errors, write_file
+from ml.durable import disk_errors, read_sealed, write_sealed
 
 PROBES = "_probe/"
 RACERS, ROUNDS = 6, 3
@@ -31,8 +29,9 @@ def require_conditions(store: Store, cache: Path | None = None) -> None:
     Raises:
         StoreRefusedError: It ignores conditional writes, and nobody vouched for a single writer.
     """
+    passed = {"store": store.name, "day": datetime.now(UTC).date().isoformat()}
     note = None if cache is None else cache / f"{sha256(store.name.encode()).hexdigest()[:16]}.json"
-    if store.single_writer or (note and _is_noted(note)):
+    if store.single_writer or (note and read_sealed(note) == passed):
         return
     if problem := probe(store):
         raise StoreRefusedError(
@@ -42,7 +41,7 @@ def require_conditions(store: Store, cache: Path | None = None) -> None:
         )
     if note is not None:
         with disk_errors("noting the probe's result", "Correct that and run again."):
-            write_file(note, to_bytes({"store": store.name, "day": _today()}))
+            write_sealed(note, passed)
 
 
 def probe(store: Store) -> str | None:
@@ -83,14 +82,3 @@ def _clear(store: Store, keys: list[str]) -> None:
             store.remove(key)
     except DeniedError:
         return  # a publisher may not remove anything: a lifecycle rule or the janitor does
-
-
-def _is_noted(note: Path) -> bool:
-    try:
-        return bool(json.loads(note.read_bytes())["day"] == _today())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False  # no note, or none of ours: then it is tried again
-
-
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()

@@ -28,7 +28,7 @@ from ml.artifacts.errors import StoreError, UnreachableError, VerificationError
 from ml.artifacts.store import Body, Entry, missing, sound_key, too_large
 from ml.durable import BLOCK
 from pipelines.publish.s3_connection import HttpPool, RetryPolicy
-from pipelines.publish.s3_errors import Answered, translate
+from pipelines.publish.s3_errors import RefusedRequest, translate
 from pipelines.publish.s3_target import S3Target
 
 Result = TypeVar("Result")
@@ -105,7 +105,7 @@ class S3Store:
             }
             try:
                 self._ask(f"writing {key}", lambda: self._put(key, view, headers))
-            except Answered as answer:
+            except RefusedRequest as answer:
                 if answer.status == _TAKEN and "If-None-Match" in headers:
                     return False
                 raise answer.error from None
@@ -163,7 +163,7 @@ class S3Store:
         """See :class:`ml.artifacts.store.Store`."""
         try:
             found = self._ask(f"listing {prefix}", lambda: self._list(prefix, after))
-        except Answered as answer:
+        except RefusedRequest as answer:
             raise answer.error from None
         for entry in found:
             key = (entry.object_name or "").removeprefix(self._below)
@@ -192,7 +192,7 @@ class S3Store:
             return self._ask(
                 f"{doing} {key}", lambda: request(bucket_name=bucket, object_name=name, **more)
             )
-        except Answered as answer:
+        except RefusedRequest as answer:
             if answer.code == "NoSuchKey":
                 return None
             raise answer.error from None
@@ -212,7 +212,7 @@ class S3Store:
         """Send a request until it is answered.
 
         Raises:
-            Answered: With anything but success.
+            RefusedRequest: With anything but success.
             UnreachableError: It was not answered in time.
         """
 
@@ -232,7 +232,7 @@ class S3Store:
 
     def _as_error(
         self, doing: str, error: S3Error | InvalidResponseError | ServerError
-    ) -> StoreError | Answered:
+    ) -> StoreError | RefusedRequest:
         if isinstance(error, S3Error):
             status, code = error.response.status, error.code or ""
             text = error.message or ""

@@ -51,8 +51,7 @@ def test_steps_after_a_failed_one_do_not_run(tmp_path):
     touch = tmp_path / "touch.py"
     touch.write_text(f"open({str(marker)!r}, 'w').close()")
     night = [Step("one", (str(fail),)), Step("two", (str(touch),))]
-    outcome = run_night(night, tmp_path / "lock")
-    assert outcome.ended_by == Failure("one", 4, "the reason")
+    assert run_night(night, tmp_path / "lock") == [Failure(night[0], 4, "the reason")]
     assert not marker.exists()
 
 
@@ -63,17 +62,17 @@ def test_outside_data_that_cannot_be_had_is_said_and_does_not_end_the_night(tmp_
     touch = tmp_path / "touch.py"
     touch.write_text(f"open({str(marker)!r}, 'w').close()")
     night = [Step("weather", (str(fail),), needed=False), Step("two", (str(touch),))]
-    outcome = run_night(night, tmp_path / "lock")
-    assert outcome.ended_by is None
-    assert outcome.degraded == (Failure("weather", 3, "error: nobody answers"),)
+    failures = run_night(night, tmp_path / "lock")
+    assert failures == [Failure(night[0], 3, "error: nobody answers")]
+    assert failures[0].text == "weather failed (3): nobody answers"
     assert marker.exists()
 
 
 def test_a_step_killed_by_a_signal_gets_the_code_that_a_shell_gives_it(tmp_path):
     path = tmp_path / "killed.py"
     path.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    outcome = run_night([Step("killed", (str(path),))], tmp_path / "lock")
-    assert outcome.ended_by == Failure("killed", 128 + 9, "killed by signal 9")
+    step = Step("killed", (str(path),))
+    assert run_night([step], tmp_path / "lock") == [Failure(step, 128 + 9, "killed by signal 9")]
 
 
 def test_incomplete_keys_of_the_store_show_before_the_work(workspace):
