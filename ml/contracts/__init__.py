@@ -14,7 +14,7 @@ PUBLISHED: tuple[Contract, ...] = (
     RECOMMENDATIONS,
     METRICS,
 )
-"""The tables of a version, in the order in which they are told about."""
+"""The tables of a version, in the order of the documentation."""
 PROCESSED: tuple[Contract, ...] = (
     *(DEMAND, ITEMS, INVENTORY),
     *OUTSIDE,

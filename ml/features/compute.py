@@ -121,7 +121,7 @@ def features_at(
         features=features,
         days=days,
         values=np.column_stack(columns),
-        statements=tuple(said for part in parts.values() for said in part.statements),
+        statements=tuple(line for part in parts.values() for line in part.statements),
         regions=tuple(parts[feature.group].region for feature in features),
         publishers=tuple(parts[feature.group].publishers for feature in features),
     )
@@ -139,8 +139,8 @@ def state_of(region: str) -> str:
 def _calendar_part(days: Days, state: str) -> _Part:
     if is_state(state):
         return _Part(calendar_features(days, state), state, None, ())
-    said = f"calendar: '{state}' is no Brazilian state; national holidays alone count."
-    return _Part(calendar_features(days, None), None, None, (said,))
+    statement = f"calendar: '{state}' is no Brazilian state; national holidays alone count."
+    return _Part(calendar_features(days, None), None, None, (statement,))
 
 
 def _outside_part(

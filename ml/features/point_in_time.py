@@ -1,4 +1,4 @@
-"""What one outside table had said by a cutoff: the only door through which features see data.
+"""What was known of one outside table at a cutoff: the only door through which features see data.
 
 A row counts if it was available by the end of the cutoff's day; of each day's versions the newest
 counts, and one that is null withdraws the day. Regions are never joined: a feature is of one
@@ -40,10 +40,10 @@ NOTHING = KnownSeries(np.empty(0, "datetime64[D]"), np.empty(0), np.empty(0, "da
 
 @dataclass(frozen=True, slots=True)
 class KnownTable:
-    """What a table had said by the cutoff about one region.
+    """What was known of one region at the cutoff.
 
     Attributes:
-        days: (K,) from its first day to the cutoff, without gaps; empty if it said nothing.
+        days: (K,) from its first day to the cutoff, without gaps; empty if nothing was known.
         series: What is known of each series.
         region: The region's name; ``mean`` where others stand in; ``None`` = national.
         publishers: Who published it, joined by ``+``; ``None`` = nobody.
@@ -81,7 +81,7 @@ def known_at(
     region: str | None,
     least_share: float,
 ) -> KnownTable:
-    """What ``table`` had said of ``region`` by the end of the day ``cutoff``.
+    """What was known of ``region`` at the end of the day ``cutoff``.
 
     Args:
         table: Rows as published, see :data:`ml.contracts.outside.AS_PUBLISHED`.
@@ -94,8 +94,8 @@ def known_at(
     early = pc.and_(pc.less(table["available_at"], end), pc.less(table["ref_date"], end))
     rows = table.filter(early)
     if not rows.num_rows:
-        said = f"{name}: nothing was known by {cutoff}; its features are missing."
-        return KnownTable(np.empty(0, "datetime64[D]"), {}, region, None, (said,))
+        statement = f"{name}: nothing was known by {cutoff}; its features are missing."
+        return KnownTable(np.empty(0, "datetime64[D]"), {}, region, None, (statement,))
     by_region = {one: rows.filter(_is_region(rows, one)) for one in _regions(rows)}
     if region in by_region:
         own = by_region[region]
@@ -106,11 +106,11 @@ def known_at(
     series = {
         one: _average([part[one] for part in parts if one in part], least_share) for one in names
     }
-    said = (
+    statement = (
         f"{name}: nothing of '{region or 'the nation'}' by {cutoff}; the mean of "
         f"{len(by_region)} regions stands in."
     )
-    return KnownTable(_days_until(series, cutoff), series, MEAN, _publishers(rows), (said,))
+    return KnownTable(_days_until(series, cutoff), series, MEAN, _publishers(rows), (statement,))
 
 
 def _publishers(rows: pa.Table) -> str:

@@ -79,7 +79,7 @@ def slob_class(
     idle_months: float | None,
     days: float,
 ) -> str:
-    """Slow is said by the frequency of demand, excess by quantity; the one is not the other.
+    """Whether the stock is slow (by frequency of demand) or in excess (by quantity), or neither.
 
     Args:
         policy: The item's parameters.

@@ -3,14 +3,6 @@
 Everything is drawn from explicit seeds; no measured value is in it.
 """
 
-from pipelines.sample_data.files import SampleFiles, ensure_sample, sample_paths, write_sample
-from pipelines.sample_data.sample import Sample, generate
+from pipelines.sample_data.files import SampleFiles, ensure_sample
 
-__all__ = [
-    "Sample",
-    "SampleFiles",
-    "ensure_sample",
-    "generate",
-    "sample_paths",
-    "write_sample",
-]
+__all__ = ["SampleFiles", "ensure_sample"]

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pipelines.sample_data import ensure_sample, generate
+from pipelines.sample_data.files import ensure_sample
+from pipelines.sample_data.sample import generate
 from pipelines.sample_data.truth import draw_truth
 from pipelines.sample_data.world import draw_world
 

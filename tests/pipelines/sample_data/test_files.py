@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.errors import DataError
-from pipelines.sample_data import ensure_sample, generate, sample_paths, write_sample
+from pipelines.sample_data.files import ensure_sample, sample_paths, write_sample
+from pipelines.sample_data.sample import generate
 
 
 def contents(folder):

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.sample_data import generate
 from pipelines.sample_data.items import FAMILIES
+from pipelines.sample_data.sample import generate
 
 
 def test_families_and_tiers_have_their_shares_to_the_nearest_item(truth):
