@@ -28,12 +28,8 @@ ETL_HELP = {
     "prices": "Collect Brent, the dollar, and the quotes and dividends of SYMBOLS.",
 }
 """What the help of each domain's command says first."""
-_EXAMPLES = {
-    "climate": "precipitation_mm,humidity_percent",
-    "economic": "usd_brl,ipca",
-    "anatel_5g": "fiveg_accesses",
-    "prices": "Brent,PETR4",
-}
+_EXAMPLES = {"climate": "precipitation_mm,humidity_percent", "economic": "usd_brl,ipca",
+             "anatel_5g": "fiveg_accesses", "prices": "Brent,PETR4"}  # fmt: skip
 _SOCKETS = (
     "Opens sockets only where ENABLE_EXTERNAL_APIS is true; otherwise it says what is stored."
 )

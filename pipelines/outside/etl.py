@@ -22,9 +22,9 @@ from pipelines.outside.domain_rows import (
 from pipelines.outside.domain_sources import Domain, adapters, domain
 from pipelines.outside.fetch_series import EtlRequest, SeriesFetcher
 from pipelines.outside.history_file import HistoryFile
-from pipelines.outside.ledger import add_run, last_run, windows_asked
+from pipelines.outside.ledger import insert_run, last_run, ledger, windows_asked
 from pipelines.outside.raw_store import RawStore
-from pipelines.outside.report import Reporter, degraded, remarks, reporting, stale, table_lines
+from pipelines.outside.report import Reporter, remarks, reporting, stale, table_lines
 from pipelines.sources.base import Adapter, SeriesRequest
 from pipelines.sources.client import Client
 
@@ -135,7 +135,8 @@ def finish(
     """Write the tables, then that they hold what has been read."""
     changed = write_series(space.domain, rows.tables, space.config.data_dir)
     windows = [((one.series, one.region), one.first) for one in asked]
-    add_run(space.raw, space.domain.name, space.day, answers=raw.seen, asked=windows)
+    with ledger(space.raw) as db:
+        insert_run(db, space.domain.name, space.day, answers=raw.seen, asked=windows)
     logger().info("tables_written", tables=changed)
 
 
@@ -197,8 +198,7 @@ def _fetch(space: Workspace, raw: RawStore, request: EtlRequest) -> EtlResult:
             fetcher = SeriesFetcher(known, request, client, raw, space.sources(), reporter)
             fetcher.fetch()
     finish(space, raw, fetcher.rows, fetcher.asked)
-    failed = degraded(fetcher.rows, fetcher.failures, fetcher.unserved, fetcher.checks)
-    return _result(space, request.series, fetcher.rows, (*failed, *lost))
+    return _result(space, request.series, fetcher.rows, (*fetcher.degraded(), *lost))
 
 
 def _read_all_again(space: Workspace, raw: RawStore, request: EtlRequest) -> EtlResult:

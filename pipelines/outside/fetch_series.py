@@ -4,15 +4,16 @@ They are asked only for what is new, but for all that is missing. The newest row
 what is: a first download that broke off leaves a hole below it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import pyarrow.compute as pc
 
+from ml.errors import first_few
 from ml.frequency import Frequency
 from ml.logs import logger
-from pipelines.outside.domain_rows import DomainRows, add_answer
+from pipelines.outside.domain_rows import DomainRows, add_answer, named
 from pipelines.outside.domain_sources import HISTORY_FILE, Place, Route
 from pipelines.outside.known_series import Key
 from pipelines.outside.ledger import Window
@@ -111,6 +112,19 @@ class SeriesFetcher:
             for route in ways:
                 if route.checks and all(error.source != route.source for error in self.failures):
                     self._compare([(name, place, route) for place in domain.places], route.source)
+
+    def degraded(self) -> Iterator[str]:
+        """A line a cause of failure, and one a day up to which what nobody served is stored."""
+        for error in _merge(self.failures):
+            yield f"degraded: {error}"
+        missing: dict[date | None, list[str]] = {}
+        for key in self.unserved:
+            missing.setdefault(self.rows.newest(key), []).append(named(key))
+        for newest, names in missing.items():
+            until = f"what is stored reaches {newest}" if newest else "nothing is stored"
+            yield f"degraded: no source served {first_few(names)}; {until}."
+        for error in _merge(self.checks):
+            yield f"not compared: {error}"
 
     def _serve(self, source: str, group: _Group) -> list[tuple[str, Place]]:
         """Ask one source; what it left is for the next.
@@ -241,3 +255,12 @@ def _imported(known: DomainRows, key: Key) -> list[Window]:
         return []
     ends = pc.min_max(table.filter(pc.equal(table["source"], HISTORY_FILE))["ref_date"]).as_py()
     return [] if ends["min"] is None else [(ends["min"].date(), ends["max"].date())]
+
+
+def _merge(errors: Iterable[SourceError]) -> Iterator[SourceError]:
+    """One error a source and cause, with all series that it hit."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for error in errors:
+        groups.setdefault((error.source, error.cause), []).extend(error.series)
+    for (source, cause), series in groups.items():
+        yield SourceError(source, list(dict.fromkeys(series)), cause)

@@ -124,29 +124,23 @@ def windows_asked(raw: Path, domain: str) -> dict[Key, list[Window]]:
     return found
 
 
-def add_run(
-    raw: Path, domain: str, day: date, *, answers: Iterable[int], asked: Iterable[tuple[Key, date]]
+def insert_run(
+    db: sqlite3.Connection,
+    domain: str,
+    day: date,
+    *,
+    answers: Iterable[int],
+    asked: Iterable[tuple[Key, date]],
 ) -> None:
     """Note a run, its tables being in place.
 
     Args:
-        raw: ``DATA_DIR/raw``.
+        db: The ledger.
         domain: The domain.
         day: Day of the run.
         answers: Numbers of the answers that are in the tables now.
         asked: Series, region and first day of what was asked for without a failure.
     """
-    with ledger(raw) as db:
-        _insert_run(db, domain, day, answers, asked)
-
-
-def _insert_run(
-    db: sqlite3.Connection,
-    domain: str,
-    day: date,
-    answers: Iterable[int],
-    asked: Iterable[tuple[Key, date]],
-) -> None:
     row = [domain, day.isoformat()]
     run = db.execute("INSERT INTO runs (domain, day) VALUES (?, ?)", row).lastrowid
     windows = [(run, *key, first.isoformat()) for key, first in asked]
@@ -189,7 +183,7 @@ def _import_older(db: sqlite3.Connection, raw: Path) -> None:
                     f"{path}: line {number} of {len(lines)} cannot be read ({error!r}). Restore "
                     "the file, or remove that line: what it asked for is then asked for again."
                 ) from None
-            _insert_run(db, path.stem, day, read, asked)
+            insert_run(db, path.stem, day, answers=read, asked=asked)
 
 
 def _older_answers(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """What a run says: how far it is, a table of its series, and what went wrong."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -11,11 +11,8 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from ml.errors import first_few
 from pipelines.outside.domain_rows import DomainRows, named
-from pipelines.outside.known_series import Key
 from pipelines.outside.vintages import ORDER
-from pipelines.sources.base import SourceError
 
 MOST_REMARKS = 8
 _HEAD = ("series", "regions", "rows", "new", "revised", "last", "source", "lag")
@@ -67,25 +64,6 @@ def table_lines(rows: DomainRows, series: Sequence[str], day: date) -> tuple[str
     )
 
 
-def degraded(
-    rows: DomainRows,
-    failures: Iterable[SourceError],
-    unserved: Iterable[Key],
-    checks: Iterable[SourceError],
-) -> Iterator[str]:
-    """A line a cause of failure, and one a day up to which what nobody served is stored."""
-    for error in _merged(failures):
-        yield f"degraded: {error}"
-    missing: dict[date | None, list[str]] = {}
-    for key in unserved:
-        missing.setdefault(rows.newest(key), []).append(named(key))
-    for newest, names in missing.items():
-        until = f"what is stored reaches {newest}" if newest else "nothing is stored"
-        yield f"degraded: no source served {first_few(names)}; {until}."
-    for error in _merged(checks):
-        yield f"not compared: {error}"
-
-
 def stale(rows: DomainRows, series: Sequence[str], day: date) -> Iterator[str]:
     """A line for each series whose last value is older than it may be."""
     for name in series:
@@ -125,12 +103,3 @@ def _cells(rows: DomainRows, name: str, day: date) -> tuple[str, ...]:
     source = "+".join(rows.served.get(name, ())) or newest
     counts = (len(tables), table.num_rows, rows.new[name], rows.revised[name])
     return (name, *map(str, counts), f"{last}", source, f"{(day - last).days} d")
-
-
-def _merged(errors: Iterable[SourceError]) -> Iterator[SourceError]:
-    """One error a source and cause, with all series that it hit."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for error in errors:
-        groups.setdefault((error.source, error.cause), []).extend(error.series)
-    for (source, cause), series in groups.items():
-        yield SourceError(source, list(dict.fromkeys(series)), cause)

@@ -8,7 +8,7 @@ import pytest
 
 from ml.settings import settings
 from pipelines.intake.names import plain
-from pipelines.outside.history_columns import Hints, all_series, understand
+from pipelines.outside.import_files import Hints, all_series, understand
 from pipelines.outside.raw_store import RawStore
 
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from ml.errors import DataError, PublishError
-from pipelines.outside.ledger import FILE, add_run, ledger
+from pipelines.outside.ledger import FILE, insert_run, ledger
 from pipelines.outside.raw_store import LoggedAnswer, RawStore
 from pipelines.sources.base import Call
 from pipelines.sources.client import FetchResult, Validators
@@ -93,7 +93,8 @@ def test_the_ledger_says_all_there_is_to_know_for_any_reader_of_sqlite(store, fe
 def test_answers_that_are_in_the_tables_of_a_domain_are_passed_over_for_it(store, fetched):
     take(store, CALL, fetched(b"[1]"))
     take(store, CALL, fetched(b"[2]"))
-    add_run(store.root, "economic", DAY, answers=[1], asked=[])
+    with ledger(store.root) as db:
+        insert_run(db, "economic", DAY, answers=[1], asked=[])
     (one,) = store.answers(["bank"], not_in="economic")
     assert store.body(one).read() == b"[2]"
     assert [one.number for one in store.answers(["bank"], not_in="prices")] == [1, 2]
@@ -238,8 +239,8 @@ def test_a_ledger_of_newer_code_is_left_alone(store, fetched):
 
 def test_a_change_of_the_ledger_that_fails_is_taken_back(store, fetched):
     take(store, CALL, fetched())
-    with pytest.raises(AttributeError):
-        add_run(store.root, "economic", DAY, answers=[1], asked=[(("ipca", None), "no day")])
+    with pytest.raises(AttributeError), ledger(store.root) as db:
+        insert_run(db, "economic", DAY, answers=[1], asked=[(("ipca", None), "no day")])
     assert len(store.answers(["bank"], not_in="economic")) == 1
 
 
