@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +9,6 @@ import pytest
 from ml.artifacts.version import commit_version
 from tests.ml.artifacts.run_job import NEW, OLD, PARTS
 from tests.power_cut import survive_power_cuts
-
-COMMITTER = Path(__file__).with_name("committer.py")
 
 
 def sha256(path):
@@ -116,27 +111,3 @@ def test_everything_is_on_the_disk_before_the_log_names_it(published, rig, kit):
     assert did.index(("write", record)) < did.index(("fsync", record)) < linked
     pointed = next(i for i, note in enumerate(did) if note[0] == "replace")
     assert ("fsync", "_commits") in did[linked:pointed]
-
-
-@pytest.mark.slow
-def test_a_killed_process_leaves_whole_versions_and_no_acknowledged_one_is_lost(tmp_path):
-    """SIGKILL at twelve random moments; each process goes on with what the one before left."""
-    chance = random.Random(20261120)
-    acknowledged = []
-    for _ in range(12):
-        with subprocess.Popen(
-            [sys.executable, COMMITTER, tmp_path], stdout=subprocess.PIPE, text=True
-        ) as process:
-            for _ in range(chance.randrange(1, 250)):  # a line an operation on the disk
-                line = process.stdout.readline()
-                assert line, "the process ended by itself"
-                if line.startswith("committed "):
-                    acknowledged.append(line.split()[1])
-            process.kill()
-            rest = process.stdout.read().splitlines()
-            acknowledged += [text.split()[1] for text in rest if text.startswith("committed ")]
-        if (tmp_path / "metadata/last_updated.json").exists():
-            log = readers_are_served(tmp_path)
-            assert set(acknowledged) <= set(log)
-            assert len(log) == len(set(log))
-    assert len(acknowledged) > 3

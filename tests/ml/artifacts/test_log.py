@@ -46,13 +46,6 @@ def test_the_commit_record_has_the_documented_form(tmp_path, kit):
     assert file["sha256"] == sha256(tmp_path / file["path"])
 
 
-def test_the_pointer_is_a_copy_of_the_newest_record(tmp_path, kit):
-    for version in (A, B):
-        record = commit(tmp_path, version, kit)
-        pointer = (tmp_path / "metadata/last_updated.json").read_bytes()
-        assert pointer == (tmp_path / f"_commits/{record.seq:020d}.json").read_bytes()
-
-
 def test_a_document_of_a_size_that_ours_never_have_is_not_read(tmp_path, kit):
     commit(tmp_path, A, kit)
     (tmp_path / "_commits/00000000000000000001.json").write_bytes(b" " * (1 << 20) + b"{}")
@@ -74,19 +67,6 @@ def test_a_record_for_readers_to_come_is_refused(tmp_path, kit):
     path.write_text(path.read_text().replace('"min_reader": 1', '"min_reader": 2'))
     with pytest.raises(PublishError, match="Update the program"):
         commits(tmp_path)
-
-
-@pytest.mark.parametrize("damage", ["gone", "garbage", "behind"])
-def test_the_newest_commit_is_found_whatever_became_of_the_pointer(tmp_path, kit, damage):
-    for version in (A, B, C):
-        commit(tmp_path, version, kit)
-    pointer = tmp_path / "metadata/last_updated.json"
-    pointer.unlink()
-    if damage == "garbage":
-        pointer.write_bytes(b"\x00")
-    elif damage == "behind":
-        pointer.write_bytes((tmp_path / "_commits/00000000000000000001.json").read_bytes())
-    assert log.newest(results_store(tmp_path)).version_id == C
 
 
 def test_keys_that_a_later_program_added_are_passed_over(tmp_path, kit):

@@ -77,15 +77,6 @@ def test_verify_names_what_is_missing_changed_or_too_much(tmp_path, kit):
         assert problem.startswith(f"versions/{A}/{name}: {what}")
 
 
-def test_a_manifest_changed_after_the_commit_is_noticed(tmp_path, kit):
-    record = commit(tmp_path, A, kit)
-    path = tmp_path / record.manifest
-    path.write_text(path.read_text().replace('"seed": 7', '"seed": 8'))
-    with pytest.raises(PublishError, match="was changed after it was committed"):
-        read_manifest(tmp_path, A, sha256=record.manifest_sha256)
-    assert "was changed after it was committed" in verify_version(tmp_path, A)[0]
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -101,17 +92,6 @@ def test_a_manifest_that_is_none_is_refused(tmp_path, kit, change, message):
     path = tmp_path / "versions" / A / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | dict([change])))
     with pytest.raises(PublishError, match=message):
-        read_manifest(tmp_path, A)
-
-
-@pytest.mark.parametrize("key", ["../../etc/passwd", f"versions/{B}/x", f"versions/{A}/../x"])
-def test_a_manifest_cannot_name_a_file_outside_its_version(tmp_path, kit, key):
-    commit(tmp_path, A, kit)
-    path = tmp_path / "versions" / A / "manifest.json"
-    document = json.loads(path.read_text())
-    document["files"][0]["path"] = key
-    path.write_text(json.dumps(document))
-    with pytest.raises(PublishError, match="no key below"):
         read_manifest(tmp_path, A)
 
 

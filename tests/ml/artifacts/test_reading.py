@@ -30,12 +30,6 @@ def test_a_table_comes_back_with_its_contract(tmp_path, kit):
     assert table.equals(kit.forecasts())
 
 
-def test_columns_can_be_chosen(tmp_path, kit):
-    commit(tmp_path, A, kit)
-    table = read_dataset(tmp_path, "forecasts", columns=["ds", "q50"])
-    assert table.equals(kit.forecasts().select(["ds", "q50"]))
-
-
 def test_a_dataset_that_a_partial_version_lacks_comes_from_the_version_before(tmp_path, kit):
     commit(tmp_path, A, kit, level=1.0)
     commit(tmp_path, B, kit, level=2.0, partial=True, only=["forecasts"])

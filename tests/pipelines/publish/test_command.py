@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 
 from ml import durable
 from ml.artifacts.errors import VerificationError
-from ml.artifacts.folder_store import FolderStore
 from ml.artifacts.store import Body
 from ml.settings import settings
 from scripts import previsor
@@ -226,22 +225,6 @@ def test_a_partial_version_is_not_published(deploy, results):
     assert deploy()[1][0].startswith(f"published version {FIRST}")
 
 
-def test_an_older_day_is_stale_until_it_is_forced(deploy, results, tmp_path):
-    deploy()
-    make_version(results, SECOND, as_of="2026-11-18")
-    refused(deploy, tmp_path / "out", "stale", text="--force")
-    assert deploy("--force")[1][0].startswith(f"published version {SECOND}")
-
-
-@pytest.mark.parametrize("hostile", ["../x", "%2e%2e/x", "/x", "a\nb"])
-def test_a_local_manifest_with_hostile_keys_is_refused(deploy, results, tmp_path, hostile):
-    path = results / "versions" / FIRST / "manifest.json"
-    document = json.loads(path.read_text())
-    document["files"][0]["path"] = hostile
-    path.write_text(json.dumps(document))
-    refused(deploy, tmp_path / "out", "verification failed", text="no key below")
-
-
 def test_a_full_disk_is_refused_and_the_next_run_goes_on(deploy, results, tmp_path, monkeypatch):
     deploy()
     make_version(results, SECOND)
@@ -272,15 +255,6 @@ def test_a_file_system_without_hard_links_is_refused_unless_one_vouches(
     monkeypatch.setattr(durable, "os", NoLinks())
     refused(deploy, tmp_path / "out", "store refused", text="--single-writer")
     assert deploy("--single-writer")[0] == 0
-
-
-def test_a_store_that_ignores_conditions_is_refused(deploy, tmp_path, monkeypatch):
-    def create(self, key, body):
-        self.put(key, body)
-        return True
-
-    monkeypatch.setattr(FolderStore, "create", create)
-    refused(deploy, tmp_path / "out", "store refused", text="ignores the condition")
 
 
 @pytest.fixture

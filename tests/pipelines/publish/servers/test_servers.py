@@ -1,6 +1,5 @@
 """What the publishing tests rely on, asked of the servers themselves."""
 
-import io
 import json
 import sys
 from pathlib import Path
@@ -27,15 +26,6 @@ def put(client, bucket, key, data=b"x", **headers):
     )
 
 
-def got(client, bucket, key):
-    response = client.get_object(bucket_name=bucket, object_name=key)
-    try:
-        return response.read()
-    finally:
-        response.close()
-        response.release_conn()
-
-
 def keys(client, bucket):
     found = client.list_objects(bucket_name=bucket, recursive=True)
     return [entry.object_name for entry in found]
@@ -48,57 +38,6 @@ def status(call, *arguments, **options):
     except S3Error as error:
         return error.response.status
     return 200
-
-
-def test_what_is_put_is_got_listed_and_removed(server, bucket):
-    client, data = server.client(), bytes(range(256)) * 5000
-    client.put_object(bucket_name=bucket, object_name="a/b=1/c", data=io.BytesIO(data),
-                      length=len(data))  # fmt: skip
-    assert got(client, bucket, "a/b=1/c") == data
-    assert keys(client, bucket) == ["a/b=1/c"]
-    client.remove_object(bucket_name=bucket, object_name="a/b=1/c")
-    assert keys(client, bucket) == []
-    with pytest.raises(S3Error, match="NoSuchKey"):
-        got(client, bucket, "a/b=1/c")
-
-
-def test_a_second_create_only_put_is_refused_and_changes_nothing(server, bucket):
-    client = server.client()
-    put(client, bucket, "_commits/1.json", b"first", If_None_Match="*")
-    assert status(put, client, bucket, "_commits/1.json", b"second", If_None_Match="*") == 412
-    assert got(client, bucket, "_commits/1.json") == b"first"
-
-
-def test_what_was_acknowledged_outlives_a_killed_server(server, bucket):
-    client, before = server.client(), server.gateway.pid
-    put(client, bucket, "kept", b"1234")
-    server.kill()
-    with pytest.raises(urllib3.exceptions.HTTPError, match="refused"):
-        got(client, bucket, "kept")
-    server.restart()
-    assert server.gateway.pid not in {before, None}
-    assert got(client, bucket, "kept") == b"1234"
-    put(client, bucket, "later")
-    assert keys(client, bucket) == ["kept", "later"]
-
-
-def test_a_user_may_do_what_the_policy_says_and_nothing_else(server, bucket):
-    allowed = {"Effect": "Allow", "Action": ["s3:GetObject"],
-               "Resource": [f"arn:aws:s3:::{bucket}/open/*"]}  # fmt: skip
-    reader, nobody = f"reader-{bucket}", f"nobody-{bucket}"
-    add_user(server, reader, SECRET, {"Version": "2012-10-17", "Statement": [allowed]})
-    add_user(server, nobody, SECRET)
-    for key in ("open/1", "closed/1"):
-        put(server.client(), bucket, key, b"data")
-    client = server.client(reader, SECRET)
-    assert got(client, bucket, "open/1") == b"data"
-    assert status(got, client, bucket, "closed/1") == 403
-    assert status(put, client, bucket, "open/2") == 403
-    assert status(client.remove_object, bucket_name=bucket, object_name="open/1") == 403
-    assert status(got, server.client(nobody, SECRET), bucket, "open/1") == 403
-    assert status(got, server.client(reader, SECRET[::-1]), bucket, "open/1") == 403
-    anonymous = urllib3.request("GET", f"{server.url}/{bucket}/open/1", retries=False)
-    assert anonymous.status == 403
 
 
 DELETES_OF = {"minio": 200, "rgw": 403}  # what deleting is answered under a bucket policy's deny
