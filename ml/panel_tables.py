@@ -4,7 +4,7 @@ Rows after ``as_of``, or of a period that is still running, are gone before anyt
 from the others.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 from ml.contracts.demand import ABSURD
 from ml.errors import DataError
 from ml.frequency import Days, Frequency, period_range, weekday
-from ml.long_table import LongTable, Mask, coded, days, dense, floats, period_ends
-from ml.panel import Panel
+from ml.panel import Bools, Floats, Ints, Panel
 
 Units = Mapping[str, str | None]
 ANY_WEEKDAY = -1
@@ -48,23 +47,59 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class LongTable:
+    """Rows of several series as arrays, one an item and period.
+
+    Attributes:
+        items: Ids of all series, sorted.
+        item: (rows,) position of each row's id in ``items``.
+        ds: (rows,) start of the period.
+        y: (rows,) value, NaN = not observed.
+    """
+
+    items: tuple[str, ...]
+    item: Ints
+    ds: Days
+    y: Floats
+
+    def where(self, keep: Bools) -> "LongTable":
+        """Only these rows; ``items`` stays."""
+        return LongTable(self.items, self.item[keep], self.ds[keep], self.y[keep])
+
+    def per_item(self, weights: Floats | Bools) -> Ints:
+        """Sum of a number a row over the rows of each item."""
+        return np.bincount(self.item, weights=weights, minlength=len(self.items)).astype(np.int64)
+
+    def only(self, usable: Bools) -> "LongTable":
+        """The usable series alone."""
+        rows = self.where(usable[self.item])
+        items = tuple(item for item, ok in zip(self.items, usable, strict=True) if ok)
+        return LongTable(items, (np.cumsum(usable) - 1)[rows.item], rows.ds, rows.y)
+
+    @property
+    def seen(self) -> Bools:
+        """Rows with an observation."""
+        return ~np.isnan(self.y)
+
+
+@dataclass(frozen=True, slots=True)
 class _Clock:
     """The last moment that a run may know of."""
 
     as_of: date | None
     today: date
 
-    def seen(self, starts: Days, frequency: Frequency) -> Mask:
+    def seen(self, starts: Days, frequency: Frequency) -> Bools:
         """Which periods a run sees: until ``as_of``, else those that are over on ``today``."""
         if self.as_of is not None:
             return starts <= np.datetime64(self.as_of, "D")
-        return period_ends(starts, frequency) < np.datetime64(self.today, "D")
+        return _period_ends(starts, frequency) < np.datetime64(self.today, "D")
 
     def known_by(self, frequency: Frequency) -> np.datetime64:
         """The day by whose end a value must have been published."""
         if self.as_of is None:
             return np.datetime64(self.today, "D")
-        return period_ends(np.array([self.as_of], "datetime64[D]"), frequency)[0]
+        return _period_ends(np.array([self.as_of], "datetime64[D]"), frequency)[0]
 
 
 def demand_panel(table: pa.Table, *, as_of: date | None, today: date) -> Prepared:
@@ -81,19 +116,15 @@ def demand_panel(table: pa.Table, *, as_of: date | None, today: date) -> Prepare
         DataError: Two frequencies among the usable series, or no period is over.
     """
     short = pc.fill_null(table["is_stockout"], fill_value=False).to_numpy(zero_copy_only=False)
-    y = np.where(short, np.nan, floats(table["y"]))
-    long = LongTable(*coded(table["item_id"]), days(table["ds"]), y)
-    names, codes = coded(table["frequency"])
+    y = np.where(short, np.nan, _floats(table["y"]))
+    long = LongTable(*_encode(table["item_id"]), _days(table["ds"]), y)
+    names, codes = _encode(table["frequency"])
     clock = _Clock(as_of, today)
     seen = np.zeros(len(y), bool)
     for code, name in enumerate(names):
         own = codes == code
         seen[own] = clock.seen(long.ds[own], Frequency(name))
-    known = _existing(long, seen, clock)
-    long, seen, codes = _only(long, known), seen[known[long.item]], codes[known[long.item]]
-    _require_complete("demand", long, seen, clock)
-    usable, refusals = _split(long, seen, "demand")
-    statements = _on_running("demand", long, seen, usable, clock)
+    usable, refusals, statements = _judge("demand", long, seen, clock)
     found = sorted({names[code] for code in np.unique(codes[seen & usable[long.item]])})
     if len(found) > 1:
         raise DataError(
@@ -101,7 +132,7 @@ def demand_panel(table: pa.Table, *, as_of: date | None, today: date) -> Prepare
         )
     if not found:
         return Prepared(None, refusals, statements)
-    kept = _only(long.where(seen), usable)
+    kept = long.where(seen).only(usable)
     panel = _panel(kept, "demand", Frequency(found[0]), dict.fromkeys(kept.items, "units"))
     return Prepared(panel, refusals, statements)
 
@@ -113,22 +144,17 @@ def price_panels(table: pa.Table, *, as_of: date | None, today: date) -> tuple[P
     """
     order = [("series", "ascending"), ("ref_date", "ascending"), ("available_at", "ascending")]
     table = table.sort_by(order)
-    long = LongTable(*coded(table["series"]), days(table["ref_date"]), floats(table["value"]))
+    long = LongTable(*_encode(table["series"]), _days(table["ref_date"]), _floats(table["value"]))
     clock = _Clock(as_of, today)
     rhythms = _rhythms(long, clock)
-    seen = _known_prices(long, days(table["available_at"]), rhythms, clock)
+    seen = _known_prices(long, _days(table["available_at"]), rhythms, clock)
     units = _price_units(table.filter(pa.array(seen)))
-    known = _existing(long, seen, clock)
-    rhythms = [rhythm for rhythm, ok in zip(rhythms, known, strict=True) if ok]
-    long, seen = _only(long, known), seen[known[long.item]]
-    _require_complete("price", long, seen, clock)
-    usable, refusals = _split(long, seen, "price")
-    statements = _on_running("price", long, seen, usable, clock)
+    usable, refusals, statements = _judge("price", long, seen, clock)
     prepared = []
     for rhythm in sorted(set(rhythms)):
         own = usable & np.array([other == rhythm for other in rhythms], bool)
         if own.any():
-            kept = _only(long.where(seen), own)
+            kept = long.where(seen).only(own)
             panel = _panel(kept, "price", Frequency(rhythm[0]), units)
             prepared.append(Prepared(panel, refusals, statements))
             refusals, statements = (), ()  # said once
@@ -162,7 +188,7 @@ def _rhythms(long: LongTable, clock: _Clock) -> list[tuple[str, int]]:
 
 def _known_prices(
     long: LongTable, published: Days, rhythms: list[tuple[str, int]], clock: _Clock
-) -> Mask:
+) -> Bools:
     """The newest version of each price that was published in time, of periods that are over."""
     seen = np.zeros(len(long.ds), bool)
     for place, (name, _) in enumerate(rhythms):
@@ -176,71 +202,81 @@ def _known_prices(
     return seen
 
 
-def _existing(long: LongTable, seen: Mask, clock: _Clock) -> Mask:
-    """Which items anybody had heard of at ``as_of``."""
-    if clock.as_of is None:
-        return np.ones(len(long.items), bool)
-    return long.per_item(seen) > 0
+def _judge(
+    kind: str, long: LongTable, seen: Bools, clock: _Clock
+) -> tuple[Bools, tuple[Refusal, ...], tuple[str, ...]]:
+    """Which series are usable, a refusal for every other one that anybody had heard of, statements.
 
-
-def _split(long: LongTable, seen: Mask, kind: str) -> tuple[Mask, tuple[Refusal, ...]]:
-    """Which series are usable, and a refusal for every other one."""
+    Raises:
+        DataError: No period is over.
+    """
+    if clock.as_of is None and len(seen) and not seen.any():
+        raise DataError(
+            f"{kind}: none of {len(np.unique(long.ds))} periods is over on {clock.today}, the "
+            f"first starts on {long.ds.min()}. Wait, or set --as-of."
+        )
     rows = long.where(seen)
     counts = rows.per_item(rows.seen)
     absurd = rows.per_item(np.abs(np.nan_to_num(rows.y)) > ABSURD)
+    usable = (counts > 0) & (absurd == 0)
+    known = (rows.per_item(np.ones(len(rows.y))) > 0) | (clock.as_of is None)
     refusals = []
-    for place in np.flatnonzero((counts == 0) | (absurd > 0)):
+    for place in np.flatnonzero(known & ~usable):
         total = int(counts[place])
         reason = "no observed value"
         if absurd[place]:
             reason = f"{absurd[place]} of {total} values beyond {ABSURD:g}: a fault of the file"
         refusals.append(Refusal(long.items[place], kind, reason, total))
-    return (counts > 0) & (absurd == 0), tuple(refusals)
-
-
-def _only(long: LongTable, usable: Mask) -> LongTable:
-    """The usable series alone."""
-    place = np.cumsum(usable) - 1
-    rows = long.where(usable[long.item])
-    items = tuple(item for item, ok in zip(long.items, usable, strict=True) if ok)
-    return LongTable(items, place[rows.item], rows.ds, rows.y)
+    own = usable[long.item]
+    if clock.as_of is not None or not (own & seen).any():
+        return usable, tuple(refusals), ()
+    running = np.unique(long.ds[own & ~seen & (long.ds > long.ds[own & seen].max())])
+    named = ", ".join(str(day) for day in running)
+    left_out = f"{kind}: the period of {named} is still running on {clock.today}: left out"
+    return usable, tuple(refusals), (left_out,) if len(running) else ()
 
 
 def _panel(long: LongTable, kind: str, frequency: Frequency, units: Units) -> Panel:
     """From the first observation to the last row: a row without a value is a period, too."""
     first = long.ds[long.seen].min()
     periods = period_range(first, long.ds.max(), frequency)
-    values = dense(long, periods)
+    columns = np.searchsorted(periods, long.ds)
+    inside = columns < len(periods)
+    inside[inside] = periods[columns[inside]] == long.ds[inside]
+    values = np.full((len(long.items), len(periods)), np.nan)
+    values[long.item[inside], columns[inside]] = long.y[inside]
     return Panel(kind, frequency, long.items, periods, values,
                  tuple(units.get(item) for item in long.items))  # fmt: skip
 
 
-def _require_complete(kind: str, long: LongTable, seen: Mask, clock: _Clock) -> None:
-    if clock.as_of is None and len(seen) and not seen.any():
-        raise DataError(
-            f"{kind}: none of {len(np.unique(long.ds))} periods is over on {clock.today}, the "
-            f"first starts on {long.ds.min()}. Wait, or set --as-of."
-        )
-
-
-def _on_running(
-    kind: str, long: LongTable, seen: Mask, usable: Mask, clock: _Clock
-) -> tuple[str, ...]:
-    """A sentence on periods of usable series that are not over yet."""
-    own = usable[long.item]
-    if clock.as_of is not None or not (own & seen).any():
-        return ()
-    later = np.unique(long.ds[own & ~seen & (long.ds > long.ds[own & seen].max())])
-    if not len(later):
-        return ()
-    named = ", ".join(str(day) for day in later)
-    return (f"{kind}: the period of {named} is still running on {clock.today}: left out",)
-
-
 def _price_units(table: pa.Table) -> dict[str, str | None]:
-    def largest() -> Iterator[tuple[str, str | None]]:
-        grouped = table.select(["series", "unit", "currency"]).group_by("series")
-        for row in grouped.aggregate([("unit", "max"), ("currency", "max")]).to_pylist():
-            yield row["series"], row["unit_max"] or row["currency_max"]
+    grouped = table.group_by("series").aggregate([("unit", "max"), ("currency", "max")])
+    return {row["series"]: row["unit_max"] or row["currency_max"] for row in grouped.to_pylist()}
 
-    return dict(largest())
+
+def _encode(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:
+    """Distinct texts, sorted, and the position of each row's text among them."""
+    encoded = column.combine_chunks().dictionary_encode()
+    texts = np.asarray(encoded.dictionary.to_pylist(), dtype=object)
+    order = np.argsort(texts, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return tuple(texts[order].tolist()), place[encoded.indices.to_numpy()]
+
+
+def _days(column: pa.ChunkedArray) -> Days:
+    """A timestamp column as days."""
+    return column.to_numpy(zero_copy_only=False).astype("datetime64[D]")
+
+
+def _floats(column: pa.ChunkedArray) -> Floats:
+    """A number column, null = NaN."""
+    return column.to_numpy(zero_copy_only=False).astype(np.float64)
+
+
+def _period_ends(starts: Days, frequency: Frequency) -> Days:
+    """The last day of each period, for whole columns; see ``frequency.period_end``."""
+    if frequency is Frequency.MONTHLY:
+        following = (starts.astype("datetime64[M]") + np.timedelta64(1, "M")).astype(starts.dtype)
+        return np.asarray(following - np.timedelta64(1, "D"), starts.dtype)
+    return starts + np.timedelta64(6 if frequency is Frequency.WEEKLY else 0, "D")

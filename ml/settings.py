@@ -4,7 +4,7 @@ Each class is one group of them; the docstring under a setting is its descriptio
 documentation and in ``.env.ml.example``.
 """
 
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -206,6 +206,11 @@ class Settings(
     model_config = SettingsConfigDict(
         env_file=PROJECT / ".env.ml", env_ignore_empty=True, extra="ignore", frozen=True
     )
+
+    @property
+    def current_day(self) -> date:
+        """The day on which every command believes to run."""
+        return self.today or datetime.now(UTC).date()
 
     @property
     def policy(self) -> PolicySettings:

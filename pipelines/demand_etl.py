@@ -33,11 +33,11 @@ def demand_etl(
     with exit_on_error():
         from ml.settings import settings
         from pipelines.intake.read_tables import process_files
-        from pipelines.intake.request import ReadingRequest, column_mapping, day_of_run
+        from pipelines.intake.request import ReadingRequest, column_mapping
 
         request = ReadingRequest(
             files=existing_files(demand, prices, items_file, inventory),
-            today=day_of_run(settings()),
+            today=settings().current_day,
             columns=column_mapping(column or []),
             gaps=gaps,
             duplicates=duplicates,

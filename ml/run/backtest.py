@@ -98,7 +98,7 @@ def _backtest_tasks(plan: PanelPlan, store: ModelStore) -> tuple[Parts, list[Bac
     trains = [plan.train_at(cutoff) for cutoff in plan.origins]
     priors = tuple(typical_size(train.select(plan.learnable)) for train in trains)
     pooled = {family: store.folder(plan.name, family) for family in POOLED}
-    chunks = plan.chunks(plan.backtest_items, plan.horizon) if plan.origins else ()
+    chunks = plan.backtest_chunks if plan.origins else ()
     return made, [
         BacktestTask(
             plan.panel.select(items), tuple(train.select(items) for train in trains), priors,

@@ -114,7 +114,7 @@ def forecast_panel(
             origin=origin,
             folder=work / plan.name / f"{number:06d}",
         )
-        for number, items in enumerate(plan.chunks(plan.wanted, plan.reach))
+        for number, items in enumerate(plan.forecast_chunks)
     ]
     done = run_tasks(forecast_chunk, tasks, jobs=jobs, label="forecasting")
     chunks = sorted(done, key=lambda chunk: chunk.folder)

@@ -42,7 +42,9 @@ class PanelPlan:
         policies: Replenishment parameters of each item of a demand panel; none of prices.
         protection: Steps of the protection interval of each item of the panel, so that what an
             item gets does not depend on which others are asked for.
+        forecast_chunks: The wanted items in portions for one worker at a time.
         backtest_items: Items that the backtest runs on.
+        backtest_chunks: They in portions.
         origins: Its cutoffs, latest first.
         seed: Of the run.
         study: What is known of the outside drivers.
@@ -57,7 +59,9 @@ class PanelPlan:
     reach: int
     policies: Mapping[str, ItemPolicy]
     protection: tuple[int, ...]
+    forecast_chunks: tuple[tuple[str, ...], ...]
     backtest_items: tuple[str, ...]
+    backtest_chunks: tuple[tuple[str, ...], ...]
     origins: tuple[np.datetime64, ...]
     seed: int
     study: Study
@@ -71,13 +75,6 @@ class PanelPlan:
     def models(self) -> tuple[str, ...]:
         """All component models."""
         return models_of(self.panel.kind)
-
-    def chunks(self, items: tuple[str, ...], steps: int) -> tuple[tuple[str, ...], ...]:
-        """``items`` in portions whose paths fit a worker's memory; results do not depend on it."""
-        per_item = (len(self.models) * N_PATHS + ENSEMBLE_PATHS) * steps * 4.0
-        size = int(np.clip(CHUNK_BYTES / per_item, 2, LARGEST_CHUNK))
-        size = max(1, min(size, -(-len(items) // 8)))
-        return tuple(items[start : start + size] for start in range(0, len(items), size))
 
 
 def make_plans(inputs: RunInputs, request: RunRequest) -> tuple[PanelPlan, ...]:
@@ -99,6 +96,7 @@ def _plan(
     Where there are more items than the backtest may run on, those with the smallest hash of
     their id are taken, whatever else is in the file.
     """
+    name = _name(panel)
     policy, most = request.settings.policy, request.settings.backtest_items
     policies: Mapping[str, ItemPolicy] = {}
     protection = (1,) * len(panel.items)
@@ -113,8 +111,8 @@ def _plan(
     reach = max((horizon, *protection))
     learnable = learnable_items(panel)
     sample = sorted(learnable, key=lambda item: number(policy.seed, "backtest", item))[:most]
+    backtest_items = tuple(sorted(sample))
     origins = choose_cutoffs(panel.select(learnable), horizon) if learnable else ()
-    name = _name(panel)
     study = study_drivers(name, panel, learnable, origins, reach, inputs, request.jobs)
     return PanelPlan(
         name=name,
@@ -125,12 +123,22 @@ def _plan(
         reach=reach,
         policies=policies,
         protection=protection,
-        backtest_items=tuple(sorted(sample)),
+        forecast_chunks=_in_chunks(wanted, reach, panel.kind),
+        backtest_items=backtest_items,
+        backtest_chunks=_in_chunks(backtest_items, horizon, panel.kind),
         origins=origins,
         seed=policy.seed,
         study=study,
         drivers_key=_drivers_key(study.drivers),
     )
+
+
+def _in_chunks(items: tuple[str, ...], steps: int, kind: str) -> tuple[tuple[str, ...], ...]:
+    """``items`` in portions whose paths fit a worker's memory; results do not depend on it."""
+    per_item = (len(models_of(kind)) * N_PATHS + ENSEMBLE_PATHS) * steps * 4.0
+    size = int(np.clip(CHUNK_BYTES / per_item, 2, LARGEST_CHUNK))
+    size = max(1, min(size, -(-len(items) // 8)))
+    return tuple(items[start : start + size] for start in range(0, len(items), size))
 
 
 def _name(panel: Panel) -> str:

@@ -9,10 +9,12 @@ import pyarrow as pa
 
 from ml.artifacts import version as versions
 from ml.contracts.metrics import METRICS
+from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.fitting import add_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ConfigError, DataError
 from ml.forecasters.registry import FAMILIES, PER_SERIES
+from ml.inventory.recommendations import insufficient
 from ml.locks import hold
 from ml.logs import logging_to, timed
 from ml.panel_tables import Refusal
@@ -26,7 +28,7 @@ from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
 from ml.run.train import train_families
-from ml.run.version_writer import RunOutput, inputs_hash, write_version
+from ml.run.version_writer import RunOutput, write_version
 
 WORK = ".work"
 
@@ -132,8 +134,8 @@ def _forecast(
     model_version = f"m-{fingerprint(store.dataset_id, code_version(), policy.seed)}"
     origin = RowOrigin(model_version, store.dataset_id, inputs.source, request.started)
     ensembles = {plan.name: read_ensemble(store.folder(plan.name, ENSEMBLE)) for plan in plans}
-    whole_hash = inputs_hash(inputs, request, store.dataset_id)
-    work = _work_folder(request.results, fingerprint(whole_hash, code_version(), ensembles))
+    inputs_hash = _inputs_hash(inputs, request, store.dataset_id)
+    work = _work_folder(request.results, fingerprint(inputs_hash, code_version(), ensembles))
     chunks = {}
     metrics = [METRICS.schema.empty_table()]
     wanted = request.items
@@ -154,14 +156,37 @@ def _forecast(
         backtests = add_ensemble(read_backtests(store.folder(name, ENSEMBLE)), kind)
         metrics.append(metrics_table(backtests, ensemble, kind, name))
         metrics.append(driver_metrics(plan.study, kind, name))
+    refusals.sort(key=lambda one: one.item_id)
+    reasons = {one.item_id: one.reason for one in refusals if one.kind == "demand"}
+    demand = next((plan for plan in plans if plan.panel.is_demand), None)
+    refused = RECOMMENDATIONS.schema.empty_table()
+    if demand is not None and reasons:
+        refused = insufficient(
+            reasons, demand.policies, frequency=demand.panel.frequency,
+            as_of=demand.panel.cutoff, run_id=request.run_id,
+        )  # fmt: skip
     return RunOutput(
         plans=plans,
         chunks=chunks,
         ensembles=ensembles,
-        refusals=sorted(refusals, key=lambda one: one.item_id),
+        refusals=refusals,
+        refused=refused,
         metrics=pa.concat_tables(metrics).sort_by([(key, "ascending") for key in METRICS.key]),
         origin=origin,
+        inputs_hash=inputs_hash,
     )
+
+
+def _inputs_hash(inputs: RunInputs, request: RunRequest, dataset_id: str) -> str:
+    """Name of all that shapes the results of a run, in hexadecimal."""
+    tables = [
+        table.to_pylist() if table is not None else None
+        for table in (inputs.items, inputs.inventory)
+    ]
+    return fingerprint(
+        dataset_id, tables, request.settings.policy, request.settings.backtest_items,
+        request.items, request.horizon, str(request.as_of),
+    )  # fmt: skip
 
 
 def _work_folder(results: Path, key: str) -> Path:

@@ -16,11 +16,11 @@ from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.mixture import FittedEnsemble
 from ml.forecasters.registry import FAMILIES
-from ml.inventory.recommendations import insufficient, rank
+from ml.inventory.recommendations import rank
 from ml.panel_tables import Refusal
 from ml.run.forecast import ForecastChunk
 from ml.run.inputs import RunInputs
-from ml.run.plan import PanelPlan, code_version, fingerprint
+from ml.run.plan import PanelPlan, code_version
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
 
@@ -40,16 +40,20 @@ class RunOutput:
         chunks: Forecast chunks of each panel, by its name, in the order of their items.
         ensembles: How models were combined, by panel name.
         refusals: Items without a forecast, sorted.
+        refused: RECOMMENDATIONS rows of demand items among them, without quantities.
         metrics: METRICS rows.
         origin: What every row says of where it comes from.
+        inputs_hash: Name of all that shaped the results, in hexadecimal.
     """
 
     plans: Sequence[PanelPlan]
     chunks: Mapping[str, Sequence[ForecastChunk]]
     ensembles: Mapping[str, FittedEnsemble]
     refusals: Sequence[Refusal]
+    refused: pa.Table
     metrics: pa.Table
     origin: RowOrigin
+    inputs_hash: str
 
 
 def write_version(
@@ -66,9 +70,16 @@ def write_version(
     Raises:
         PublishError: The disk refused, or the written version does not verify.
     """
+    model_versions = _model_versions(inputs, request, output)
+    tables = {
+        FORECASTS: _merge_by_item(output, FORECASTS),
+        FORECAST_MODELS: _merge_by_item(output, FORECAST_MODELS),
+        REFUSALS: _refusals(output),
+        RECOMMENDATIONS: _recommendations(output),
+        METRICS: iter([output.metrics]),
+    }
     results, parts = request.results, request.parts
-    whole_hash = inputs_hash(inputs, request, output.origin.dataset_id)
-    version_id = versions.new_version_id(results, request.started, whole_hash)
+    version_id = versions.new_version_id(results, request.started, output.inputs_hash)
     cutoffs = {plan.name: str(plan.panel.cutoff) for plan in output.plans}
     as_of = str(request.as_of or max(cutoffs.values()))
     provenance = versions.Provenance(
@@ -79,24 +90,26 @@ def write_version(
         quality_flags=inputs.quality_flags,
     )
     staged = versions.stage_version(results, version_id)
+    # What a run that died had written bears the moment and the name of that run.
+    constants = {"run_id": request.run_id, "generated_at": request.started}
     files: list[Any] = []
-    for contract in (FORECASTS, FORECAST_MODELS, REFUSALS, RECOMMENDATIONS, METRICS):
+    for contract, chunks in tables.items():
         if contract.name in parts:
-            file = _write(staged, contract, _stream(contract, output, request), as_of)
+            file = _write(staged, contract, chunks, as_of, constants)
             versions.write_metadata(staged, contract, file, provenance, as_of=as_of,
                                     refusals=len(output.refusals))  # fmt: skip
-            files.append(file)
+            files += [file]
         elif reuse is not None:
             files += versions.copy_dataset(results, reuse, staged, contract.name)
     if reuse is None:
-        versions.write_model_versions(staged, _model_versions(inputs, request, output))
+        versions.write_model_versions(staged, model_versions)
     else:
         versions.copy_dataset(results, reuse, staged, MODEL_VERSIONS)
     run = {
         "run_id": request.run_id,
         "dataset_id": output.origin.dataset_id,
         "model_version": output.origin.model_version,
-        "inputs_hash": whole_hash,
+        "inputs_hash": output.inputs_hash,
         "horizon": {plan.name: plan.horizon for plan in output.plans},
         "items": sum(len(plan.wanted) for plan in output.plans),
         "source": dict(inputs.source),
@@ -108,18 +121,6 @@ def write_version(
     return versions.commit_version(
         results, version_id, publisher=versions.publisher(), allow_stale=True
     )
-
-
-def inputs_hash(inputs: RunInputs, request: RunRequest, dataset_id: str) -> str:
-    """Name of all that shapes the results of a run, in hexadecimal."""
-    tables = [
-        table.to_pylist() if table is not None else None
-        for table in (inputs.items, inputs.inventory)
-    ]
-    return fingerprint(
-        dataset_id, tables, request.settings.policy, request.settings.backtest_items,
-        request.items, request.horizon, str(request.as_of),
-    )  # fmt: skip
 
 
 def _model_versions(inputs: RunInputs, request: RunRequest, output: RunOutput) -> dict[str, Any]:
@@ -149,59 +150,45 @@ def _model_versions(inputs: RunInputs, request: RunRequest, output: RunOutput) -
 
 def _ensemble_mean(metrics: pa.Table, name: str) -> dict[str, float | None]:
     """A metric of the ensemble by kind, mean over origins; null where it is not defined."""
-    found: dict[str, list[float]] = {}
-    for row in metrics.to_pylist():
-        whole = all(row[key] is None for key in ("item_id", "demand_class", "horizon_step"))
-        wanted = row["model"] == "ensemble" and row["metric"] == name
-        if whole and wanted and row["value"] is not None:
-            found.setdefault(row["kind"], []).append(row["value"])
-    kinds = sorted(set(metrics["kind"].to_pylist()))
-    return {kind: sum(found[kind]) / len(found[kind]) if kind in found else None for kind in kinds}
+    found = [
+        row for row in metrics.to_pylist()
+        if row["model"] == "ensemble" and row["metric"] == name and row["value"] is not None
+        and all(row[key] is None for key in ("item_id", "demand_class", "horizon_step"))
+    ]  # fmt: skip
+    means = {}
+    for kind in sorted(set(metrics["kind"].to_pylist())):
+        values = [row["value"] for row in found if row["kind"] == kind]
+        means[kind] = sum(values) / len(values) if values else None
+    return means
 
 
 def _write(
-    staged: versions.Staged, contract: Contract, chunks: Iterator[pa.Table], as_of: str
+    staged: versions.Staged,
+    contract: Contract,
+    chunks: Iterator[pa.Table],
+    as_of: str,
+    constants: Mapping[str, object],
 ) -> DatasetFile:
     about = footer(contract, version_id=staged.version_id, as_of=as_of, generator=code_version())
     with DatasetWriter(staged.data_path(contract.name), contract, about) as writer:
         for chunk in chunks:
-            writer.append(chunk)
+            table = chunk
+            for name in constants.keys() & set(contract.names):
+                field = contract.schema.field(name)
+                column = pa.repeat(pa.scalar(constants[name], field.type), table.num_rows)
+                table = table.set_column(contract.names.index(name), field, column)
+            writer.append(table)
         return writer.close()
 
 
-def _stream(contract: Contract, output: RunOutput, request: RunRequest) -> Iterator[pa.Table]:
-    if contract is REFUSALS:
-        rows = [asdict(one) for one in output.refusals]
-        yield pa.Table.from_pylist(rows, schema=contract.schema)
-    elif contract is METRICS:
-        yield output.metrics
-    elif contract is RECOMMENDATIONS:
-        known = _read_chunks(output, "demand", contract)
-        ranked = rank(pa.concat_tables([*known, _refused_recommendations(output)]))
-        yield _fill(ranked, contract, "run_id", request.run_id)
-    else:
-        for chunk in _merge_by_item(output, contract):
-            # What a run that died had written bears the moment of that run.
-            stamped = "generated_at" in contract.names
-            yield _fill(chunk, contract, "generated_at", request.started) if stamped else chunk
+def _refusals(output: RunOutput) -> Iterator[pa.Table]:
+    rows = [asdict(one) for one in output.refusals]
+    yield pa.Table.from_pylist(rows, schema=REFUSALS.schema)
 
 
-def _refused_recommendations(output: RunOutput) -> pa.Table:
-    """A row without quantities for every demand item that has no forecast."""
-    plan = next((one for one in output.plans if one.panel.is_demand), None)
-    reasons = {one.item_id: one.reason for one in output.refusals if one.kind == "demand"}
-    if plan is None or not reasons:
-        return RECOMMENDATIONS.schema.empty_table()
-    return insufficient(
-        reasons, plan.policies, frequency=plan.panel.frequency, as_of=plan.panel.cutoff, run_id=""
-    )
-
-
-def _fill(table: pa.Table, contract: Contract, name: str, value: object) -> pa.Table:
-    """The table with one value in all rows of a column."""
-    field = contract.schema.field(name)
-    column = pa.repeat(pa.scalar(value, field.type), table.num_rows)
-    return table.set_column(table.schema.get_field_index(name), field, column)
+def _recommendations(output: RunOutput) -> Iterator[pa.Table]:
+    known = _read_chunks(output, "demand", RECOMMENDATIONS)
+    yield rank(pa.concat_tables([*known, output.refused]))
 
 
 def _read_chunks(output: RunOutput, kind: str, contract: Contract) -> Iterator[pa.Table]:

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 
 from ml.errors import ConfigError
 from ml.frequency import Frequency
-from ml.settings import Settings
 from pipelines.intake.names import refuse_unknown_names
 
 TABLES = ("demand", "prices", "items", "inventory")
@@ -94,8 +93,3 @@ def column_mapping(pairs: Sequence[str]) -> dict[str, str]:
         mapping[wanted.strip()] = name.strip()
     refuse_unknown_names(mapping)
     return mapping
-
-
-def day_of_run(settings: Settings) -> date:
-    """``TODAY`` of the settings, else the day of the UTC clock."""
-    return settings.today or datetime.now(UTC).date()

@@ -11,7 +11,6 @@ from ml.errors import ConfigError, DataError, PipelineError, first_few
 from ml.locks import hold
 from ml.logs import logger, logging_to
 from ml.settings import Settings, settings
-from pipelines.intake.request import day_of_run
 from pipelines.outside.domain_rows import (
     DomainRows,
     read_again,
@@ -84,7 +83,7 @@ def workspace(name: str, config: Settings) -> Workspace:
     series = {key: facts for key, facts in whole.series.items() if key not in taken}
     routes = {key: ways for key, ways in whole.routes.items() if key not in taken}
     return Workspace(
-        replace(whole, series=series, routes=routes), config, day_of_run(config), taken
+        replace(whole, series=series, routes=routes), config, config.current_day, taken
     )
 
 

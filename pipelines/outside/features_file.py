@@ -28,7 +28,7 @@ from ml.processed import (
 )
 from ml.settings import Settings, settings
 from pipelines.intake.read_tables import read_tables
-from pipelines.intake.request import ReadingRequest, day_of_run
+from pipelines.intake.request import ReadingRequest
 from pipelines.sample_data import ensure_sample
 
 
@@ -50,7 +50,7 @@ def compute_features(
         PublishError: The disk refuses.
     """
     config = settings()
-    today = day_of_run(config)
+    today = config.current_day
     if cutoff is not None and cutoff > today:
         raise ConfigError(f"--cutoff {cutoff} lies after today, {today}. Name a day that is over.")
     tables = _sample_tables(config, today) if sample else _processed_tables(config)

@@ -17,7 +17,6 @@ from ml.logs import logging_to
 from ml.settings import Settings, settings
 from pipelines.intake.data_file import open_file, stem
 from pipelines.intake.names import ChosenColumns, plain
-from pipelines.intake.request import day_of_run
 from pipelines.intake.text import read_bytes
 from pipelines.outside.domain_sources import DOMAINS, HISTORY_FILE, domain
 from pipelines.outside.etl import EtlResult, catch_up, finish, hold_domain, workspace
@@ -97,7 +96,7 @@ def _keep_files(
     files: Sequence[Path], hints: Hints, config: Settings
 ) -> tuple[list[str], list[str]]:
     """Put files into the raw store; their series, and what was left alone and why."""
-    raw, day = config.data_dir / "raw", day_of_run(config)
+    raw, day = config.data_dir / "raw", config.current_day
     raw.mkdir(parents=True, exist_ok=True)
     names: list[str] = []
     said: list[str] = []

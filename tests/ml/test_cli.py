@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from ml import errors
-from ml.cli import existing, exit_on_error, item_list, require_ml_processing
+from ml.cli import existing, exit_on_error, item_list
 from ml.errors import ConfigError, first_few
 from ml.settings import settings
 
@@ -59,12 +59,6 @@ def test_an_interrupted_command_says_that_what_is_published_is_whole(capsys):
     assert capsys.readouterr().err.startswith("interrupted: what was published is whole")
 
 
-def test_work_without_an_error_passes_unchanged(capsys):
-    with exit_on_error():
-        pass
-    assert capsys.readouterr() == ("", "")
-
-
 @pytest.mark.parametrize(
     ("text", "items"),
     [
@@ -96,15 +90,6 @@ def test_a_path_of_the_command_line_is_relative_to_the_working_directory(tmp_pat
 def test_a_path_with_nothing_there_is_refused_by_the_name_of_its_option(tmp_path):
     with pytest.raises(ConfigError, match=r"--prices: there is no file or folder '.*nothing\.csv'"):
         existing(tmp_path / "nothing.csv", "--prices")
-
-
-def test_training_is_allowed_unless_the_settings_forbid_it(monkeypatch):
-    monkeypatch.setenv("ENABLE_ML_PROCESSING", "true")
-    require_ml_processing()
-    settings.cache_clear()
-    monkeypatch.setenv("ENABLE_ML_PROCESSING", "false")
-    with pytest.raises(ConfigError, match="ENABLE_ML_PROCESSING is false"):
-        require_ml_processing()
 
 
 @pytest.mark.parametrize("command", NEEDS_ML)

@@ -131,12 +131,6 @@ def test_a_period_that_is_named_counts_as_complete_although_it_is_running():
     assert prepared.statements == ()
 
 
-def test_as_of_cuts_off_what_is_later():
-    prepared = panel_of(months("A", 1.0, 2.0, 3.0), as_of=date(2025, 2, 1))
-    assert str(prepared.panel.cutoff) == "2025-02-01"
-    np.testing.assert_array_equal(prepared.panel.values, [[1.0, 2.0]])
-
-
 def test_nothing_but_a_running_period_is_an_error_that_says_what_to_do():
     with pytest.raises(DataError, match=r"none of 1 periods is over on 2025-04-10, .* --as-of"):
         panel_of([("A", "2025-04-01", 1.0)])
@@ -237,8 +231,9 @@ def test_a_billion_is_still_a_demand_and_more_is_a_fault():
     assert len(panel_of([*USABLE, *months("C", np.nextafter(1e9, 2e9))]).refusals) == 1
 
 
-def test_a_series_of_zeros_is_usable():
-    assert panel_of(USABLE).panel.items == ("A", "B")
+def test_a_series_of_zeros_is_usable_and_all_demand_is_in_units():
+    panel = panel_of(USABLE).panel
+    assert (panel.items, panel.units) == (("A", "B"), ("units", "units"))
 
 
 DAY = st.dates(date(1990, 1, 1), date(2026, 3, 31)).map(date.isoformat)
@@ -264,10 +259,6 @@ def test_a_table_of_unusable_series_only_has_refusals_and_no_panel():
     prepared = panel_of([*months("A", None), *months("B", 2e9)])
     assert prepared.panel is None
     assert [one.item_id for one in prepared.refusals] == ["A", "B"]
-
-
-def test_demand_is_in_units():
-    assert panel_of(USABLE).panel.units == ("units", "units")
 
 
 def test_pooled_models_learn_from_series_with_enough_observations_and_some_demand():

@@ -83,22 +83,10 @@ def test_rounding_keeps_the_first_six_digits_and_no_more(value):
     assert float(f"{rounded:.5e}") == rounded
 
 
-@given(value=numbers)
-@quick
-def test_rounding_twice_is_rounding_once(value):
-    once = significant(np.array([value]), 6)
-    np.testing.assert_array_equal(significant(once, 6), once)
-
-
 def test_rounding_by_hand():
     given_values = np.array([[1234567.0, 0.0], [-0.00123456789, 99999.95]])
     expected = np.array([[1234570.0, 0.0], [-0.00123457, 100000.0]])
     np.testing.assert_array_equal(significant(given_values, 6), expected)
-
-
-def test_whole_numbers_of_six_digits_stay_as_they_are():
-    whole = np.arange(0.0, 1_000_000.0, 37.0)
-    np.testing.assert_array_equal(significant(whole, 6), whole)
 
 
 def test_the_interval_is_the_ten_and_ninety_per_cent_quantile():
@@ -215,21 +203,15 @@ def test_every_row_says_what_its_item_was_learned_from():
     panel = type(panel)("demand", panel.frequency, panel.items, panel.periods, values, panel.units)
     table = rows_of(panel, counts(horizon=2)).to_pylist()
     assert [row["n_train"] for row in table] == [12, 12, 9, 9, 10, 10]
-    assert [row["train_end"].strftime("%Y-%m") for row in table[::2]] == [
-        "2025-12",
-        "2025-09",
-        "2025-12",
-    ]
+    ends = [row["train_end"].strftime("%Y-%m") for row in table[::2]]
+    assert ends == ["2025-12", "2025-09", "2025-12"]
 
 
 def test_a_fallback_says_why_and_others_say_nothing():
     table = rows_of(monthly_panel(3), counts(), reasons=[None, "arima: timeout", None])
     by_item = {row["item_id"]: row for row in table.to_pylist()}
-    assert [(row["is_fallback"], row["fallback_reason"]) for row in by_item.values()] == [
-        (False, None),
-        (True, "arima: timeout"),
-        (False, None),
-    ]
+    said = [(row["is_fallback"], row["fallback_reason"]) for row in by_item.values()]
+    assert said == [(False, None), (True, "arima: timeout"), (False, None)]
 
 
 def test_a_unit_that_nobody_knows_is_null():

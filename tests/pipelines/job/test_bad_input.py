@@ -82,12 +82,6 @@ def test_stock_without_demand_is_a_usage_error(workspace):
     assert "--demand" in one_line(workspace.generate("--inventory", str(path), expect=2))
 
 
-def test_ml_can_be_switched_off(workspace):
-    path = write_demand(workspace.folder / "demand.csv")
-    done = workspace.generate("--demand", str(path), expect=2, ENABLE_ML_PROCESSING="false")
-    assert "ENABLE_ML_PROCESSING" in one_line(done)
-
-
 @pytest.mark.parametrize("command", ["prophet", "arima", "lstm", "ensemble"])
 def test_training_without_data_says_what_to_run(workspace, command):
     line = one_line(workspace.run(f"ml/train_{command}.py", expect=3))

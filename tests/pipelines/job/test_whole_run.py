@@ -116,13 +116,6 @@ def test_manifest_metadata_and_pointer_agree(company):
         assert about["seed"] == 0
 
 
-def test_flat_view_shows_the_version(company):
-    day = company.pointer()["version_id"][:8]
-    name = f"forecasts_{day[:4]}-{day[4:6]}-{day[6:]}.parquet"
-    flat = pq.read_table(company.results / "forecasts" / name)
-    assert flat.equals(company.table("forecasts"))
-
-
 def test_model_versions_keeps_its_documented_keys(company):
     document = json.loads((company.results / "metadata" / "model_versions.json").read_text())
     assert {"model_version", "generated_at", "source", "dataset_id", "models", "metrics"} <= set(
