@@ -1,7 +1,7 @@
 """The rows of a domain: out of the processed tables, added to by answers, and into them again."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -14,9 +14,8 @@ from ml.processed import USER, changing, read_table, write_tables
 from pipelines.outside.domain_sources import Domain
 from pipelines.outside.known_series import Key
 from pipelines.outside.ledger import Window
-from pipelines.outside.raw_store import LoggedAnswer, RawStore
 from pipelines.outside.vintages import ORDER, TABLES, Origin, add_vintages
-from pipelines.sources.base import Adapter, ParsedAnswer, SourceError
+from pipelines.sources.base import ParsedAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,33 +71,6 @@ def add_answer(known: DomainRows, parsed: ParsedAnswer, source: str, day: date) 
         notes += [f"{source}: {named(key)}: {note}" for note in update.notes]
     return replace(known, tables=tables, new=new, revised=revised, served=served,
                    notes=tuple(notes))  # fmt: skip
-
-
-def read_again(
-    known: DomainRows,
-    logged: Iterable[LoggedAnswer],
-    raw: RawStore,
-    sources: Mapping[str, Adapter],
-    step: Callable[[int], object],
-) -> tuple[DomainRows, tuple[str, ...]]:
-    """Read stored answers in the order in which they came.
-
-    Returns:
-        The rows with theirs, and a line for each answer that cannot be read any more.
-
-    Raises:
-        DataError: A stored file is missing, or is not what it was.
-    """
-    failures = []
-    for one in logged:
-        step(0)
-        try:
-            parsed = sources[one.call.source].parse(one.call, raw.body(one))
-        except SourceError as error:
-            failures.append(f"answer of {one.day}: {error}")
-            continue
-        known = add_answer(known, parsed, one.call.source, one.day)
-    return known, tuple(failures)
 
 
 def named(key: Key) -> str:

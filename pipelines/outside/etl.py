@@ -13,7 +13,7 @@ from ml.logs import logger, logging_to
 from ml.settings import Settings, settings
 from pipelines.outside.domain_rows import (
     DomainRows,
-    read_again,
+    add_answer,
     read_series,
     users_series,
     write_series,
@@ -24,7 +24,7 @@ from pipelines.outside.history_file import HistoryFile
 from pipelines.outside.ledger import insert_run, last_run, ledger, windows_asked
 from pipelines.outside.raw_store import RawStore
 from pipelines.outside.report import Reporter, remarks, reporting, stale, table_lines
-from pipelines.sources.base import Adapter, SeriesRequest
+from pipelines.sources.base import Adapter, SeriesRequest, SourceError
 from pipelines.sources.client import Client
 
 
@@ -114,8 +114,11 @@ def catch_up(
 
     Returns:
         The rows, and a line for each answer that cannot be read any more.
+
+    Raises:
+        DataError: A stored file is missing, or is not what it was.
     """
-    own = space.domain
+    own, sources = space.domain, space.sources()
     stored = {} if from_nothing else read_series(own, space.config.data_dir)
     unread = [
         one
@@ -124,8 +127,17 @@ def catch_up(
     ]
     if unread:
         reporter.start("reading stored answers", len(unread))
-    rows = DomainRows(own, windows_asked(space.raw, own.name), stored)
-    return read_again(rows, unread, raw, space.sources(), reporter.step)
+    rows, lost = DomainRows(own, windows_asked(space.raw, own.name), stored), []
+    for one in unread:
+        reporter.step(0)
+        source = one.call.source
+        try:
+            parsed = sources[source].parse(one.call, raw.body(one))
+        except SourceError as error:
+            lost.append(f"answer of {one.day}: {error}")
+            continue
+        rows = add_answer(rows, parsed, source, one.day)
+    return rows, tuple(lost)
 
 
 def finish(

@@ -1,8 +1,13 @@
 """Tables that a command shares with others."""
 
+import threading
+
+import pyarrow.parquet as pq
+
 from ml.locks import hold
+from ml.processed import changing, write_tables
 from ml.settings import settings
-from pipelines.outside.domain_rows import write_series
+from pipelines.outside.domain_rows import read_series, write_series
 from pipelines.outside.domain_sources import domain
 
 
@@ -50,6 +55,25 @@ def test_rows_that_the_user_brought_while_a_run_was_fetching_are_not_lost(desk):
     before = desk.rows("prices")
     assert write_series(domain("prices", settings()), {}, desk.folder / "data") == []
     assert desk.rows("prices") == before
+
+
+def test_a_run_that_writes_waits_for_the_users_files_and_keeps_their_rows(desk, world):
+    desk.etl("prices", "--series", "Brent")
+    data_dir = desk.folder / "data"
+    own = read_series(domain("prices", settings()), data_dir)
+    desk.path("prices").unlink()
+    users_price(desk, "COPPER")
+    users = pq.read_table(desk.path("prices"))
+    writing = (domain("prices", settings()), own, data_dir)
+    work = threading.Thread(target=write_series, args=writing)
+    with changing(data_dir):
+        write_tables(data_dir, {"prices": None})
+        work.start()
+        work.join(0.05)
+        assert work.is_alive()
+        write_tables(data_dir, {"prices": users})
+    work.join(10)
+    assert {row["series"] for row in desk.rows("prices")} == {"COPPER", "Brent"}
 
 
 def test_a_table_that_is_no_parquet_file_is_named_with_what_to_do(desk, world):
