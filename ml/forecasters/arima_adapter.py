@@ -74,18 +74,10 @@ class ArimaModel:
     def _search_order(self, values: Series) -> tuple[tuple[int, int, int], str | None]:
         filled = np.where(np.isnan(values), np.nanmean(values), values)
         best = pmdarima.auto_arima(
-            filled,
-            start_p=0,
-            start_q=0,
-            max_p=self.max_order,
-            max_q=self.max_order,
-            max_d=self.max_difference,
-            seasonal=False,
-            stepwise=True,
-            maxiter=self.iterations,
-            suppress_warnings=True,
-            error_action="ignore",
-        )
+            filled, start_p=0, start_q=0, max_p=self.max_order, max_q=self.max_order,
+            max_d=self.max_difference, seasonal=False, stepwise=True, maxiter=self.iterations,
+            suppress_warnings=True, error_action="ignore",
+        )  # fmt: skip
         return tuple(best.order), "c" if best.with_intercept else None
 
     def sample_one(

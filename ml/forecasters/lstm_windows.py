@@ -4,6 +4,7 @@ A window ends at an origin t. Its input is the last L periods up to t, its targe
 periods t+1 to t+H, each with features of that period that are known ahead (step, season).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy.typing as npt
 from ml.forecasters.lstm_distribution import Buckets
 from ml.frequency import Frequency, periods_after, weekday
 from ml.panel import Bools, Drivers, Floats, Ints, Panel, carried_forward
+
+Float32s = npt.NDArray[np.float32]
 
 WINDOW = 60
 TARGETS = 24  # target steps drawn a window where the horizon is longer
@@ -33,7 +36,7 @@ class Scaled:
     levels: Floats
     seen: Bools
     kind: str
-    calendar: npt.NDArray[np.float32]
+    calendar: Float32s
     drivers: Drivers | None = None
 
 
@@ -82,7 +85,7 @@ def learnable_origins(table: Scaled, last: int, least: int = 6) -> tuple[Ints, I
     return rows, origins
 
 
-def inputs(table: Scaled, rows: Ints, origins: Ints) -> tuple[npt.NDArray[np.float32], Floats]:
+def inputs(table: Scaled, rows: Ints, origins: Ints) -> tuple[Float32s, Floats]:
     """Network input of windows and their own scales.
 
     Returns:
@@ -99,15 +102,8 @@ def inputs(table: Scaled, rows: Ints, origins: Ints) -> tuple[npt.NDArray[np.flo
         level, change, spread = _demand_inputs(values, seen)
     else:
         level, change, spread = _price_inputs(values, inside)
-    # One float32 array filled in place: windows are by far the largest thing in memory.
-    season = 3 + table.calendar.shape[1]
-    groups = len(table.drivers.groups) if table.drivers is not None else 0
-    features = np.empty((len(rows), length, season + groups), np.float32)
-    features[..., 0], features[..., 1], features[..., 2] = level, change, seen
-    features[..., 3:season] = table.calendar[places]
-    if table.drivers is not None:
-        features[..., season:] = table.drivers.seen_from(rows, origins, places)
-    return features, spread
+    driven = table.drivers.seen_from(rows, origins, places) if table.drivers else None
+    return _stack(table, (level, change, seen), places, driven), spread
 
 
 def _demand_inputs(values: Floats, seen: Bools) -> tuple[Floats, Floats, Floats]:
@@ -138,11 +134,8 @@ def targets(table: Scaled, rows: Ints, origins: Ints, steps: Ints, spread: Float
     """
     last = table.levels.shape[1]
     places = origins[:, None] + steps
-    known = places < last
-    values = table.levels[rows[:, None], np.minimum(places, last - 1)]
-    values = np.where(
-        known & table.seen[rows[:, None], np.minimum(places, last - 1)], values, np.nan
-    )
+    at = rows[:, None], np.minimum(places, last - 1)
+    values = np.where((places < last) & table.seen[at], table.levels[at], np.nan)
     if table.kind == "demand":
         return values
     return (values - table.levels[rows, origins][:, None]) / (spread[:, None] * np.sqrt(steps))
@@ -150,15 +143,25 @@ def targets(table: Scaled, rows: Ints, origins: Ints, steps: Ints, spread: Float
 
 def target_features(
     table: Scaled, rows: Ints, origins: Ints, steps: Ints, horizon: int
-) -> npt.NDArray[np.float32]:
+) -> Float32s:
     """Features of the target periods as they are expected at the origins, (n, K, G)."""
-    season = 2 + table.calendar.shape[1]
-    groups = len(table.drivers.groups) if table.drivers is not None else 0
-    features = np.empty((*steps.shape, season + groups), np.float32)
-    features[..., 0], features[..., 1] = steps / horizon, np.log(steps)
-    features[..., 2:season] = table.calendar[origins[:, None] + steps]
-    if table.drivers is not None:
-        features[..., season:] = table.drivers.ahead_of(rows, origins, steps)
+    driven = table.drivers.ahead_of(rows, origins, steps) if table.drivers else None
+    return _stack(table, (steps / horizon, np.log(steps)), origins[:, None] + steps, driven)
+
+
+def _stack(
+    table: Scaled, columns: Sequence[Floats | Bools], places: Ints, driven: Float32s | None
+) -> Float32s:
+    """Columns, the calendar at these places and the drivers as features, (n, K, G)."""
+    # One float32 array filled in place: windows are by far the largest thing in memory.
+    first, last = len(columns), len(columns) + table.calendar.shape[1]
+    groups = 0 if driven is None else driven.shape[-1]
+    features = np.empty((*places.shape, last + groups), np.float32)
+    for number, column in enumerate(columns):
+        features[..., number] = column
+    features[..., first:last] = table.calendar[places]
+    if driven is not None:
+        features[..., last:] = driven
     return features
 
 
@@ -169,7 +172,7 @@ def draw_steps(rng: np.random.Generator, count: int, horizon: int) -> Ints:
     return np.sort(rng.integers(1, horizon + 1, (count, TARGETS)), axis=1)
 
 
-def labels(buckets: Buckets, truth: Floats) -> tuple[Ints, npt.NDArray[np.float32]]:
+def labels(buckets: Buckets, truth: Floats) -> tuple[Ints, Float32s]:
     """Bucket of each target and its weight in the loss: 0 where it is not known."""
     known = ~np.isnan(truth)
     return buckets.of(np.where(known, truth, 0.0)), known.astype(np.float32)
@@ -183,7 +186,7 @@ def _fill_prices(levels: Floats) -> Floats:
     return np.where(np.isnan(filled), start[:, None], filled)
 
 
-def _calendar(panel: Panel, horizon: int) -> npt.NDArray[np.float32]:
+def _calendar(panel: Panel, horizon: int) -> Float32s:
     ahead = periods_after(panel.cutoff, horizon, panel.frequency)
     periods = np.concatenate([panel.periods, ahead])
     year = (periods - periods.astype("datetime64[Y]")).astype(float) / 365.25 * 2 * np.pi

@@ -6,7 +6,7 @@ imported, and a model library is loaded only when its model is asked for.
 
 from ml.errors import ConfigError
 from ml.forecasters.base import Forecaster
-from ml.forecasters.references import intermittent, resampling, seasonal_smoothing, volatility
+from ml.forecasters.references import intermittent, resampling, smoothing, volatility
 from ml.forecasters.references.sampling import Reference
 from ml.forecasters.silence import silence_loggers
 
@@ -23,8 +23,8 @@ SAMPLERS = {
         "tsb": intermittent.tsb,
         "sba": intermittent.sba,
         "adida": intermittent.adida,
-        "shrunk_seasonal": seasonal_smoothing.shrunk_seasonal,
-        "theta": seasonal_smoothing.theta,
+        "shrunk_seasonal": smoothing.shrunk_seasonal,
+        "theta": smoothing.theta,
     },
     "price": {**WALKS, "volatility": volatility.volatility},
 }

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ml.forecasters.references import exponential_smoothing as smoothing
-from ml.forecasters.references import seasonal_smoothing as seasonal
+from ml.forecasters.references import smoothing
 from ml.forecasters.references.sampling import PathRequest
 from ml.frequency import Frequency
 from ml.seeds import generator
@@ -91,7 +90,7 @@ def test_intervals_of_months_and_of_their_sums_cover_what_they_say(gain):
     inside = []
     for seed in range(150):
         series = np.maximum(local_level(72, gain, 15.0, seed), 0.0)
-        paths = seasonal.shrunk_seasonal(series[:60], LITRES(12, 200, rng(str(seed))))
+        paths = smoothing.shrunk_seasonal(series[:60], LITRES(12, 200, rng(str(seed))))
         months = (paths < series[60:]).mean(axis=0)
         total = (paths.sum(axis=1) < series[60:].sum()).mean()
         inside.append((np.mean((months >= 0.1) & (months < 0.9)), 0.1 <= total < 0.9))
@@ -107,7 +106,7 @@ def test_intervals_of_months_and_of_their_sums_cover_what_they_say(gain):
         pytest.param([0.0] * 7 + [4.0] * 5, "7 of 12 periods are zero", id="sparse"),
     ],
 )
-@pytest.mark.parametrize("sampler", [seasonal.shrunk_seasonal, seasonal.theta])
+@pytest.mark.parametrize("sampler", [smoothing.shrunk_seasonal, smoothing.theta])
 def test_series_without_a_level_to_smooth_are_refused(sampler, values, reason):
     with pytest.raises(ValueError, match=reason):
         sampler(np.array(values), COUNTS(3, 5, rng()))
@@ -119,18 +118,18 @@ def test_series_without_a_level_to_smooth_are_refused(sampler, values, reason):
 def test_means_around_a_period_hold_whole_seasons_and_skip_gaps():
     # m = 4, weights 1/2 1 1 1 1/2: of 0 4 8 12 around the third: (0 + 4 + 8 + 12 + 16/2 - 0) / 4
     values = 4.0 * np.arange(8)
-    np.testing.assert_allclose(seasonal.yearly_mean(values, 4), [8, 8, 8, 12, 16, 20, 20, 20])
+    np.testing.assert_allclose(smoothing.yearly_mean(values, 4), [8, 8, 8, 12, 16, 20, 20, 20])
     values[2] = np.nan  # leaves (0/2 + 4 + 12 + 16/2) / 3 = 8, then (2 + 12 + 16 + 10) / 3
-    np.testing.assert_allclose(seasonal.yearly_mean(values, 4)[2:4], [8, 40 / 3])
+    np.testing.assert_allclose(smoothing.yearly_mean(values, 4)[2:4], [8, 40 / 3])
 
 
 def test_a_plain_season_is_kept_and_noise_is_not():
     noise = np.random.default_rng(5)
-    kept, weight = seasonal.shrink_indices(100 * np.tile(YEAR, 5) + noise.normal(0, 2, 60), 12)
+    kept, weight = smoothing.shrink_indices(100 * np.tile(YEAR, 5) + noise.normal(0, 2, 60), 12)
     assert weight > 0.95
     np.testing.assert_allclose(kept, YEAR, atol=0.05)
     weights = [
-        seasonal.shrink_indices(noise.poisson(100.0, 60).astype(float), 12)[1] for _ in range(100)
+        smoothing.shrink_indices(noise.poisson(100.0, 60).astype(float), 12)[1] for _ in range(100)
     ]
     assert np.mean(weights) < 0.3
 
@@ -141,14 +140,14 @@ def test_shrunk_indices_are_nearer_to_the_truth_than_those_measured():
     gaps = []
     for _ in range(60):
         values = noise.poisson(40 * np.tile(truth, 5)).astype(float)
-        measured, _ = seasonal.measure_indices(values, 12)
-        shrunk, _ = seasonal.shrink_indices(values, 12)
+        measured, _ = smoothing.measure_indices(values, 12)
+        shrunk, _ = smoothing.shrink_indices(values, 12)
         gaps.append((np.sum((measured - truth) ** 2), np.sum((shrunk - truth) ** 2)))
     raw, drawn = np.mean(gaps, axis=0)
     assert drawn < 0.8 * raw
 
 
-@pytest.mark.parametrize("sampler", [seasonal.shrunk_seasonal, seasonal.theta])
+@pytest.mark.parametrize("sampler", [smoothing.shrunk_seasonal, smoothing.theta])
 def test_the_season_goes_on_where_the_history_stopped(sampler):
     months = np.arange(5, 5 + 55)  # starts in June, ends in December
     values = np.round(200 * YEAR[months % 12])
@@ -158,42 +157,42 @@ def test_the_season_goes_on_where_the_history_stopped(sampler):
 
 def test_without_two_seasons_the_level_stands_alone():
     values = np.round(200 * YEAR[np.arange(23) % 12])
-    means = seasonal.shrunk_seasonal(values, COUNTS(12, 400, rng())).mean(axis=0)
+    means = smoothing.shrunk_seasonal(values, COUNTS(12, 400, rng())).mean(axis=0)
     assert means.std() < 0.02 * means.mean()
 
 
 def test_error_variance_counts_what_the_season_has_spent():
     errors = np.full(10, 2.0)  # sum of squares 40
-    assert seasonal.error_variance(errors, 0.0, None) == pytest.approx(4.0)
+    assert smoothing.error_variance(errors, 0.0, None) == pytest.approx(4.0)
     # 8 Poisson months of variance 1: (40 + 8) / 18
-    assert seasonal.error_variance(errors, 0.0, 1.0) == pytest.approx(48 / 18)
+    assert smoothing.error_variance(errors, 0.0, 1.0) == pytest.approx(48 / 18)
     # 3 free indices of 10: 40 / 7 in sample, and their own error on top: times 1.3
-    assert seasonal.error_variance(errors, 3.0, None) == pytest.approx(40 / 7 * 1.3)
+    assert smoothing.error_variance(errors, 3.0, None) == pytest.approx(40 / 7 * 1.3)
 
 
 def test_counts_that_scatter_like_a_poisson_are_forecast_so():
     values = np.random.default_rng(7).poisson(30.0, 84).astype(float)
-    paths = seasonal.shrunk_seasonal(values, COUNTS(6, 4_000, rng()))
+    paths = smoothing.shrunk_seasonal(values, COUNTS(6, 4_000, rng()))
     assert paths.var(axis=0).mean() == pytest.approx(30.0, rel=0.3)
     assert paths.mean() == pytest.approx(values.mean(), rel=0.05)
 
 
 def test_the_unit_of_a_quantity_in_fractions_does_not_matter():
     litres = np.random.default_rng(8).gamma(5.0, 0.3, 60)
-    left = seasonal.shrunk_seasonal(litres, LITRES(6, 50, rng()))
-    right = seasonal.shrunk_seasonal(litres * 1000, LITRES(6, 50, rng()))
+    left = smoothing.shrunk_seasonal(litres, LITRES(6, 50, rng()))
+    right = smoothing.shrunk_seasonal(litres * 1000, LITRES(6, 50, rng()))
     np.testing.assert_allclose(left * 1000, right, rtol=1e-6)
 
 
 def test_counts_that_scatter_less_than_a_poisson_stay_steady():
-    paths = seasonal.shrunk_seasonal(np.full(60, 30.0), COUNTS(6, 500, rng()))
+    paths = smoothing.shrunk_seasonal(np.full(60, 30.0), COUNTS(6, 500, rng()))
     assert paths.var(axis=0).max() < 8.0  # 8 Poisson months of 68 leave about 4 of 30
 
 
 def test_one_absurd_month_leaves_a_level_to_learn():
     values = np.full(24, 3.0)
     values[6], values[18] = 1e6, np.nan  # all of the season would be one month, seen once
-    paths = seasonal.shrunk_seasonal(values, COUNTS(12, 100, rng()))
+    paths = smoothing.shrunk_seasonal(values, COUNTS(12, 100, rng()))
     assert np.isfinite(paths).all()
     assert paths.mean() < 1e6
 
@@ -204,13 +203,13 @@ def test_one_absurd_month_leaves_a_level_to_learn():
 def test_theta_goes_on_with_half_of_the_trend():
     # Hyndman & Billah (2003): smoothing with a drift of half the slope
     values = 50 + 3.0 * np.arange(40)
-    paths = seasonal.theta(values, LITRES(6, 2_000, rng()))
+    paths = smoothing.theta(values, LITRES(6, 2_000, rng()))
     np.testing.assert_allclose(np.diff(paths.mean(axis=0)), 1.5, atol=0.1)
 
 
 def test_theta_spreads_as_its_errors_do():
     values = 50 + np.random.default_rng(12).normal(0, 4, 200)
-    paths = seasonal.theta(values, LITRES(1, 4_000, rng()))
+    paths = smoothing.theta(values, LITRES(1, 4_000, rng()))
     assert paths.std() == pytest.approx(4.0, rel=0.1)
 
 
@@ -221,22 +220,22 @@ def test_theta_is_that_of_statsmodels_where_the_level_is_plain():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a bare array has no dates
         theirs = np.asarray(ThetaModel(values, period=12, deseasonalize=False).fit().forecast(8))
-    ours = seasonal.theta(values, LITRES(8, 4_000, rng())).mean(axis=0)
+    ours = smoothing.theta(values, LITRES(8, 4_000, rng())).mean(axis=0)
     np.testing.assert_allclose(ours, theirs, rtol=0.02)
 
 
 def test_noise_is_taken_for_a_season_as_often_as_the_test_says():
     draws = np.random.default_rng(10)
-    found = [seasonal.is_seasonal(draws.normal(size=96), 12) for _ in range(400)]
+    found = [smoothing.is_seasonal(draws.normal(size=96), 12) for _ in range(400)]
     assert 0.02 < np.mean(found) < 0.12  # two-sided 10 %, less for estimated correlations
-    assert seasonal.is_seasonal(np.tile(YEAR, 8) + draws.normal(0, 0.1, 96), 12)
-    assert not seasonal.is_seasonal(np.ones(96), 12)
+    assert smoothing.is_seasonal(np.tile(YEAR, 8) + draws.normal(0, 0.1, 96), 12)
+    assert not smoothing.is_seasonal(np.ones(96), 12)
 
 
 def test_theta_refuses_less_than_two_seasons_and_too_few_points():
     with pytest.raises(ValueError, match="two seasons of 12 periods, there are 23"):
-        seasonal.theta(np.ones(23), COUNTS(3, 5, rng()))
+        smoothing.theta(np.ones(23), COUNTS(3, 5, rng()))
     thin = np.full(30, np.nan)
     thin[[0, 10, 29]] = 2.0
     with pytest.raises(ValueError, match="needs 4 observations, there are 3"):
-        seasonal.theta(thin, COUNTS(3, 5, rng()))
+        smoothing.theta(thin, COUNTS(3, 5, rng()))
