@@ -68,7 +68,7 @@ def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
     for plan, count in unfitted:
         folder = store.folder(plan.name, ENSEMBLE)
         fitted = asdict(fit_ensemble(read_backtests(folder), plan.panel.kind))
-        finish_part(start_part(folder / FITTED), **fitted, chunks=count)
+        finish_part(folder / FITTED, **fitted, chunks=count)
 
 
 def read_ensemble(folder: Path) -> FittedEnsemble:
@@ -90,11 +90,10 @@ def _backtest_tasks(plan: PanelPlan, store: ModelStore) -> tuple[Parts, list[Bac
     # Sums that are scored: to the item's own protection interval as far as H reaches, and to H.
     own = dict(zip(plan.panel.items, plan.protection, strict=True))
     steps = {item: [min(own[item], plan.horizon), plan.horizon] for item in plan.backtest_items}
-    made = store.open(
+    folder, made = store.open(
         plan, ENSEMBLE, plan.horizon, plan.reach, plan.models,
         [str(day) for day in plan.origins], list(steps.items()),
     )  # fmt: skip
-    folder = store.folder(plan.name, ENSEMBLE)
     trains = [plan.train_at(cutoff) for cutoff in plan.origins]
     priors = tuple(typical_size(train.select(plan.learnable)) for train in trains)
     pooled = {family: store.folder(plan.name, family) for family in POOLED}

@@ -47,8 +47,8 @@ class ModelStore:
         """Folder of one family, or of its models of one cutoff."""
         return self.root / panel / family / str(cutoff)
 
-    def open(self, plan: PanelPlan, family: str, *settings: object) -> Parts:
-        """What is made of one family, in a folder that is emptied if it was made otherwise.
+    def open(self, plan: PanelPlan, family: str, *settings: object) -> tuple[Path, Parts]:
+        """The folder of a family and what is made there; emptied if it was made otherwise.
 
         Args:
             plan: Of the panel.
@@ -61,12 +61,14 @@ class ModelStore:
             "code": code_version(),
             "drivers": drivers,
         }
+        parts = _read_parts(folder)
         if read_sealed(folder / MADE_BY) != made_by:
             if folder.exists():
                 _say(f"{plan.name}: the saved {family} is of other code or settings; made again")
             remove_all(folder)
             write_sealed(folder / MADE_BY, made_by)
-        return _read_parts(folder)
+            parts = {}
+        return folder, parts
 
     def folders(self, plan: PanelPlan) -> dict[str, Path]:
         """Where the models of a panel are that a forecast is made with, by name."""
@@ -79,15 +81,18 @@ class ModelStore:
             ModelError: It did not; the message names the commands that train what is missing.
         """
         names, here = (*FAMILIES, ENSEMBLE), {"code": code_version(), "drivers": plan.drivers_key}
-        saved: dict[str, Parts] = {}
+        missing, lacks = [], []
         for name in names:
             folder = self.folder(plan.name, name)
-            if here.items() <= (read_sealed(folder / MADE_BY) or {}).items():
-                saved[name] = _read_parts(folder)
-        fitted = saved.get(ENSEMBLE, {}).get(FITTED)
-        if fitted is None or len(saved[ENSEMBLE]) <= fitted["chunks"]:
-            saved.pop(ENSEMBLE, None)
-        missing = [name for name in names if name not in saved]
+            parts = _read_parts(folder)
+            if name == ENSEMBLE:  # what was fitted, and all chunks that it was fitted on
+                whole = len(parts) > parts.get(FITTED, {"chunks": len(parts)})["chunks"]
+            else:
+                whole, lack = True, _find_lack(plan, name, parts)
+                lacks += [lack] if lack else []
+            made_by = read_sealed(folder / MADE_BY) or {}
+            if not whole or not here.items() <= made_by.items():
+                missing.append(name)
         if missing:
             commands = " and ".join(f"python ml/train_{name}.py" for name in missing)
             raise ModelError(
@@ -95,26 +100,27 @@ class ModelStore:
                 f"trained on dataset {self.dataset_id} by this version of the code: "
                 f"{', '.join(missing)}. Run {commands} first."
             )
-        for family in FAMILIES:
-            _require_items(plan, family, saved[family])
+        if lacks:
+            raise ModelError(lacks[0])
 
 
-def _require_items(plan: PanelPlan, family: str, saved: Parts) -> None:
-    """Check that the models of a family's last cutoff are of all wanted items and steps."""
-    last = [facts for name, facts in saved.items() if name.startswith(str(plan.panel.cutoff))]
+def _find_lack(plan: PanelPlan, family: str, parts: Parts) -> str | None:
+    """What the models of a family's last cutoff lack of the wanted items and steps."""
+    last = [facts for name, facts in parts.items() if name.startswith(str(plan.panel.cutoff))]
     known = {item for facts in last for item in facts["items"]}
     unknown = [item for item in plan.wanted if item not in known]
     if unknown:
-        raise ModelError(
+        return (
             f"models: {len(unknown)} of {len(plan.wanted)} items of panel '{plan.name}' were never "
             f"fitted by {family}: {first_few(unknown)}. Run python ml/train_{family}.py first."
         )
     reach = min(facts["reach"] for facts in last)
     if family in POOLED and reach < plan.reach:
-        raise ModelError(
+        return (
             f"models: the {family} of panel '{plan.name}' was trained for {reach} steps, this run "
             f"needs {plan.reach}. Run python ml/train_{family}.py with the same --horizon first."
         )
+    return None
 
 
 def start_part(folder: Path) -> Path:
@@ -126,7 +132,7 @@ def start_part(folder: Path) -> Path:
 
 def finish_part(folder: Path, **facts: Any) -> None:
     """Vouch for every file of a part, each of which is on the disk already."""
-    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    files = {path.name: sha256_of(path) for path in sorted(folder.glob("*"))}
     write_sealed(folder / DONE, {**facts, "files": files})
 
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ml.forecasters.registry import POOLED, forecaster
 from ml.panel import Panel
-from ml.run.model_store import ModelStore, finish_part, start_part
+from ml.run.model_store import ModelStore, Parts, finish_part, start_part
 from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan
 from ml.seeds import number
@@ -56,37 +58,37 @@ def train_families(
     tasks: list[TrainTask] = []
     for plan in plans:
         for family in families:
-            if family in POOLED:
-                tasks += _pooled_tasks(plan, store, family, origins=origins)
-            else:
-                tasks += _series_tasks(plan, store, family)
+            pooled = family in POOLED
+            folder, parts = store.open(plan, family, *((plan.reach,) if pooled else ()))
+            make_tasks = _pooled_tasks if pooled else _series_tasks
+            cutoffs = (*(plan.origins if origins else ()), plan.panel.cutoff)
+            tasks += make_tasks(plan, family, cutoffs, folder, parts)
     largest_first = sorted(tasks, key=lambda task: -task.panel.values.size)
     run_tasks(_train_part, largest_first, jobs=jobs, label=f"training {', '.join(families)}")
 
 
-def _series_tasks(plan: PanelPlan, store: ModelStore, family: str) -> Iterator[TrainTask]:
-    parts = store.open(plan, family)
+def _series_tasks(
+    plan: PanelPlan, family: str, cutoffs: Sequence[np.datetime64], folder: Path, parts: Parts
+) -> Iterator[TrainTask]:
     known = {item for facts in parts.values() for item in facts["items"]}
     items = [item for item in plan.wanted if item not in known]
     size = max(1, min(CHUNK, -(-len(items) // 8)))
     for start in range(0, len(items), size):
         chunk = plan.panel.select(items[start : start + size])
-        part = store.folder(plan.name, family, plan.panel.cutoff) / f"{number(0, *chunk.items):x}"
+        part = folder / str(cutoffs[-1]) / f"{number(0, *chunk.items):x}"
         yield TrainTask(family, chunk, chunk.items, plan.reach, plan.seed, part)
 
 
 def _pooled_tasks(
-    plan: PanelPlan, store: ModelStore, family: str, *, origins: bool
+    plan: PanelPlan, family: str, cutoffs: Sequence[np.datetime64], folder: Path, parts: Parts
 ) -> Iterator[TrainTask]:
-    parts = store.open(plan, family, plan.reach)
-    for cutoff in (*(plan.origins if origins else ()), plan.panel.cutoff):
+    for cutoff in cutoffs:
         if str(cutoff) in parts:
             continue
         panel = plan.panel
         if cutoff != panel.cutoff:  # the backtest is of learnable items
             panel = plan.train_at(cutoff).select(plan.learnable)
-        part = store.folder(plan.name, family, cutoff)
-        yield TrainTask(family, panel, plan.learnable, plan.reach, plan.seed, part)
+        yield TrainTask(family, panel, plan.learnable, plan.reach, plan.seed, folder / str(cutoff))
 
 
 def _train_part(task: TrainTask) -> None:
