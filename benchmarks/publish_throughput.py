@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipelines.publish.publishing import LocalVersion, newest_local, publish
 from pipelines.publish.s3_store import S3Store
-from pipelines.publish.s3_target import S3Target, checked_target
+from pipelines.publish.s3_target import S3Target, check_target
 from tests.pipelines.publish.servers import Server, start_minio
 
 
@@ -64,7 +64,7 @@ def published(server: Server, bucket: str, version: LocalVersion) -> tuple[float
         secret_key=server.secret_key, prefix="", region="us-east-1", secure=False,
         ca_file=None, allow_insecure=False,
     )  # fmt: skip
-    store = S3Store(checked_target(target))
+    store = S3Store(check_target(target))
     watch = Stopwatch()
     start = time.perf_counter()
     publish(store, version, publisher="benchmark", progress=watch, streams=4)

@@ -51,7 +51,7 @@ def commit(
     for _ in range(MOST_REBASES):
         head = log.newest(store)
         last = head.seq if head else 0
-        if done := _logged(store, manifest, since, last):
+        if done := _find_logged(store, manifest, since, last):
             return done, False
         if expect_parent is not None and last != expect_parent:
             raise ConflictError(
@@ -69,7 +69,7 @@ def commit(
     )
 
 
-def _logged(store: Store, manifest: Manifest, since: int, until: int) -> CommitRecord | None:
+def _find_logged(store: Store, manifest: Manifest, since: int, until: int) -> CommitRecord | None:
     """The first record of a version, of those from one number to another."""
     return next(
         (r for r in log.records(store, since, until) if r.version_id == manifest.version_id), None

@@ -13,22 +13,22 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from ml.artifacts.errors import StoreRefusedError, VerificationError
-from ml.artifacts.keys import checked_version_id
+from ml.artifacts.keys import check_version_id
 
 FORMAT = 1
 MAX_BYTES = 1 << 20  # a record of the log has about five thousand
 Document = TypeVar("Document")
 
 
-def checked_day(text: str) -> str:
+def check_day(text: str) -> str:
     """An ISO day, as ``as_of`` has to be one: such texts order as the days do."""
     if date.fromisoformat(text).isoformat() != text:
         raise ValueError(f"not a day as YYYY-MM-DD: {text!r}")
     return text
 
 
-Day = Annotated[str, AfterValidator(checked_day)]
-VersionId = Annotated[str, AfterValidator(checked_version_id)]
+Day = Annotated[str, AfterValidator(check_day)]
+VersionId = Annotated[str, AfterValidator(check_version_id)]
 
 
 def to_bytes(document: Mapping[str, Any]) -> bytes:

@@ -51,7 +51,7 @@ def refresh(
 
     changed: list[str] = []
     while True:
-        keys = in_parallel(streams, write, sorted(wanted(store, head).items()))
+        keys = in_parallel(streams, write, sorted(expected_files(store, head).items()))
         changed += [key for key in keys if key]
         latest = newest(store)
         if latest is None or latest.seq == head.seq:
@@ -59,7 +59,7 @@ def refresh(
         head = latest
 
 
-def wanted(store: Store, head: CommitRecord) -> dict[str, ManifestFile | None]:
+def expected_files(store: Store, head: CommitRecord) -> dict[str, ManifestFile | None]:
     """The flat keys and the file that each has to hold, ``None`` for those that have to go.
 
     They are the newest whole version's files, and over them those of partial ones since. Names of
@@ -76,14 +76,14 @@ def wanted(store: Store, head: CommitRecord) -> dict[str, ManifestFile | None]:
         files |= {file.path.removeprefix(base): file for file in manifest.files}
     since, day = (date_of(record.version_id) for record in (layers[-1], head))
     others: dict[str, ManifestFile | None] = {}
-    for name, key, found, suffix in _dated(store, since):
+    for name, key, found, suffix in _dated_files(store, since):
         same = files.get(f"{name}_{day}{suffix}")
         if key not in files and (store.withdraws or (same and found > day)):
             others[key] = None if store.withdraws else same
     return files | others
 
 
-def _dated(store: Store, since: str) -> Iterator[tuple[str, str, str, str]]:
+def _dated_files(store: Store, since: str) -> Iterator[tuple[str, str, str, str]]:
     """Flat files of a day and later: dataset with its folder, key, day, what the name ends in."""
     for dataset, folder in DATASET_FOLDERS.items():
         name = f"{folder}/{dataset}"

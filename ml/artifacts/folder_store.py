@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.artifacts.errors import DeniedError, StoreError, StoreRefusedError, UnreachableError
-from ml.artifacts.store import Body, Entry, missing, sound_key, too_large
+from ml.artifacts.store import Body, Entry, missing, require_key, too_large
 from ml.durable import BLOCK, NewFile, create_once, make_folder, remove, replace, sha256_of
 from ml.errors import ConfigError
 
@@ -42,11 +42,11 @@ class FolderStore:
 
     def create(self, key: str, body: Body) -> bool:
         """See :class:`ml.artifacts.store.Store`."""
-        with _named(f"writing {key} to {self.name}"):
-            target = self.root / sound_key(key)
+        with _store_errors(f"writing {key} to {self.name}"):
+            target = self.root / require_key(key)
             if target.exists():
                 return False
-            new = self._written(body)
+            new = self._write_scratch(body)
             make_folder(target.parent)
             if self.single_writer:
                 replace(new, target)
@@ -64,13 +64,13 @@ class FolderStore:
 
     def put(self, key: str, body: Body) -> None:
         """See :class:`ml.artifacts.store.Store`."""
-        with _named(f"writing {key} to {self.name}"):
-            target = self.root / sound_key(key)
-            new = self._written(body)
+        with _store_errors(f"writing {key} to {self.name}"):
+            target = self.root / require_key(key)
+            new = self._write_scratch(body)
             make_folder(target.parent)
             replace(new, target)
 
-    def _written(self, body: Body) -> Path:
+    def _write_scratch(self, body: Body) -> Path:
         new = scratch_path(self.root)
         try:
             with body.view() as view, NewFile(new) as file:
@@ -83,9 +83,9 @@ class FolderStore:
 
     def get(self, key: str, *, limit: int) -> Iterator[bytes]:
         """See :class:`ml.artifacts.store.Store`."""
-        with _named(f"reading {key} in {self.name}"):
+        with _store_errors(f"reading {key} in {self.name}"):
             try:
-                file = (self.root / sound_key(key)).open("rb")
+                file = (self.root / require_key(key)).open("rb")
             except FileNotFoundError:
                 raise missing(self.name, key) from None
             with file:
@@ -96,8 +96,8 @@ class FolderStore:
 
     def head(self, key: str) -> Entry | None:
         """See :class:`ml.artifacts.store.Store`; the hash is that of the file as it is."""
-        with _named(f"looking at {key} in {self.name}"):
-            path = self.root / sound_key(key)
+        with _store_errors(f"looking at {key} in {self.name}"):
+            path = self.root / require_key(key)
             try:
                 return Entry(key, path.stat().st_size, sha256_of(path))
             except FileNotFoundError:
@@ -105,7 +105,7 @@ class FolderStore:
 
     def listing(self, prefix: str, *, after: str = "") -> Iterator[Entry]:
         """See :class:`ml.artifacts.store.Store`."""
-        with _named(f"listing {prefix} in {self.name}"):
+        with _store_errors(f"listing {prefix} in {self.name}"):
             folder = self.root / prefix.rpartition("/")[0]
             keys = [
                 Path(inside, name).relative_to(self.root).as_posix()
@@ -121,8 +121,8 @@ class FolderStore:
 
     def remove(self, key: str) -> None:
         """See :class:`ml.artifacts.store.Store`; folders left empty go with it."""
-        with _named(f"removing {key} from {self.name}"):
-            path = self.root / sound_key(key)
+        with _store_errors(f"removing {key} from {self.name}"):
+            path = self.root / require_key(key)
             remove(path)
             for folder in path.parents[: key.count("/") - 1]:
                 try:
@@ -156,7 +156,7 @@ def folder_store(folder: Path, *, single_writer: bool = False) -> FolderStore:
         raise ConfigError(
             f"--to: neither '{folder}' nor the folder above it exists. Make it, or mount it."
         )
-    with _named(f"clearing '{root}'"):
+    with _store_errors(f"clearing '{root}'"):
         # What writers that died a day ago left half written; others may be at work now.
         for path in (root / STAGING).glob("*.tmp"):
             with suppress(FileNotFoundError):  # its writer has just finished
@@ -171,7 +171,7 @@ def _raise(error: OSError) -> None:
 
 
 @contextmanager
-def _named(doing: str) -> Iterator[None]:
+def _store_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

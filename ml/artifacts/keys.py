@@ -52,7 +52,7 @@ def version_id(started: datetime, inputs_hash: str, *, taken: Container[str] = (
     return name
 
 
-def checked_version_id(text: str) -> str:
+def check_version_id(text: str) -> str:
     """The text, if it is the id of a version.
 
     Raises:
@@ -91,7 +91,7 @@ def valid_key(key: str) -> bool:
     )
 
 
-def checked_key(key: str, *, below: str, where: str) -> str:
+def check_key(key: str, *, below: str, where: str) -> str:
     """A key read from a document, refused unless it is valid and in the folder it has to be in.
 
     Raises:

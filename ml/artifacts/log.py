@@ -15,7 +15,7 @@ from typing import Any
 
 from ml.artifacts.documents import FORMAT, MAX_BYTES, Day, VersionId, parse, to_bytes
 from ml.artifacts.errors import DeniedError, MissingError, StoreRefusedError, VerificationError
-from ml.artifacts.keys import MANIFEST, POINTER, checked_key, commit_key, version_key
+from ml.artifacts.keys import MANIFEST, POINTER, check_key, commit_key, version_key
 from ml.artifacts.manifest import Manifest
 from ml.artifacts.store import Body, Store, read_small
 
@@ -113,7 +113,7 @@ def parse_record(data: bytes, *, where: str) -> CommitRecord:
     record = parse(CommitRecord, data, where=where)
     paths = [entry.get("path", "") for files in record.datasets.values() for entry in files]
     for path in [record.manifest, *paths]:
-        checked_key(str(path), below=version_key(record.version_id), where=where)
+        check_key(str(path), below=version_key(record.version_id), where=where)
     return record
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from ml.artifacts.documents import FORMAT, Day, VersionId, checked_day, parse, to_bytes
+from ml.artifacts.documents import FORMAT, Day, VersionId, check_day, parse, to_bytes
 from ml.artifacts.errors import VerificationError
-from ml.artifacts.keys import MANIFEST, checked_key, version_key
-from ml.artifacts.staging import DatasetFile, Staged
+from ml.artifacts.keys import MANIFEST, check_key, version_key
+from ml.artifacts.staging import DatasetFile, StagedVersion
 from ml.artifacts.store import Store, read_small
 from ml.durable import disk_errors, sha256_of, write_new
 from ml.errors import first_few
@@ -80,7 +80,7 @@ class Manifest:
 
 
 def write_manifest(
-    staged: Staged,
+    staged: StagedVersion,
     files: Iterable[DatasetFile | ManifestFile],
     *,
     as_of: str,
@@ -100,7 +100,7 @@ def write_manifest(
         PublishError: The disk refused.
         ValueError: A table in the folder is not among ``files``, or the other way round.
     """
-    tables = [_listed(file, staged) for file in files]
+    tables = [_manifest_file(file, staged) for file in files]
     with disk_errors(f"writing the manifest of {staged.version_id}"):
         documents = [
             ManifestFile(staged.key_of(path), METADATA, path.stat().st_size, sha256_of(path))
@@ -114,7 +114,7 @@ def write_manifest(
             {
                 "format": FORMAT,
                 "version_id": staged.version_id,
-                "as_of": checked_day(as_of),
+                "as_of": check_day(as_of),
                 "partial": partial,
                 "run": dict(run),
                 "files": [asdict(entry) for entry in entries],
@@ -124,7 +124,7 @@ def write_manifest(
     return parse_manifest(data, staged.version_id)
 
 
-def _listed(file: DatasetFile | ManifestFile, staged: Staged) -> ManifestFile:
+def _manifest_file(file: DatasetFile | ManifestFile, staged: StagedVersion) -> ManifestFile:
     if isinstance(file, ManifestFile):
         return file
     names = [field.name for field in fields(ManifestFile) if field.name != "path"]
@@ -146,7 +146,7 @@ def parse_manifest(data: bytes, version: str, *, place: str = "") -> Manifest:
     where = f"{place}: {version_key(version, MANIFEST)}".removeprefix(": ")
     manifest = parse(Manifest, data, where=where)
     for file in manifest.files:
-        checked_key(file.path, below=version_key(version), where=where)
+        check_key(file.path, below=version_key(version), where=where)
     if len({file.path for file in manifest.files}) != len(manifest.files):
         raise VerificationError(f"{where}: names a file twice. The file is damaged.")
     if manifest.version_id != version:

@@ -121,10 +121,10 @@ class DatasetWriter:
                 self._parquet.close()
                 self._sink.close()
                 sync_folder(self._path.parent)
-            self._done = self._finished()
+            self._done = self._describe()
         return self._done
 
-    def _finished(self) -> DatasetFile:
+    def _describe(self) -> DatasetFile:
         tally = self._tally
         return DatasetFile(
             path=self._path,

@@ -143,7 +143,7 @@ def _unlisted(store: Store, manifest: Manifest, at: str | None) -> list[str]:
     return [f"{key}: not in the manifest" for key in keys if key not in known]
 
 
-def look_over(store: Store, manifest: Manifest) -> list[str]:
+def verify_stored_hashes(store: Store, manifest: Manifest) -> list[str]:
     """What is wrong with a version, by looking at its files and not reading them."""
     return [
         f"{file.path}: missing or of other content"

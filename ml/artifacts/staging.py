@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.artifacts import keys
-from ml.artifacts.documents import checked_day, to_bytes
+from ml.artifacts.documents import check_day, to_bytes
 from ml.artifacts.folder_store import STAGING
 from ml.contracts.base import Contract
 from ml.durable import disk_errors, make_folder, remove_all, write_new
@@ -62,7 +62,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedVersion:
     """A version that is being built.
 
     Attributes:
@@ -101,13 +101,13 @@ class Staged:
         return keys.version_key(self.version_id, path.relative_to(self.folder).as_posix())
 
 
-def stage_version(results: Path, version: str) -> Staged:
+def stage_version(results: Path, version: str) -> StagedVersion:
     """Make the folder to build a version in.
 
     Raises:
         PublishError: A version of that id exists or is being built, or the disk refused.
     """
-    staged = Staged(results, keys.checked_version_id(version))
+    staged = StagedVersion(results, keys.check_version_id(version))
     if staged.folder.exists() or (results / keys.version_key(version)).exists():
         raise PublishError(f"version {version} exists in '{results}'. Start the run again.")
     with disk_errors(f"staging {version}"):
@@ -133,7 +133,7 @@ def discard_stale_staging(results: Path) -> list[str]:
 
 
 def write_metadata(
-    staged: Staged,
+    staged: StagedVersion,
     contract: Contract,
     file: DatasetFile,
     provenance: Provenance,
@@ -157,13 +157,13 @@ def write_metadata(
     document = {
         "dataset": contract.name,
         "version_id": staged.version_id,
-        "as_of": checked_day(as_of),
+        "as_of": check_day(as_of),
         "rows": file.rows,
         "items": file.items,
         "refusals": refusals,
         "min_ds": file.min_ds,
         "max_ds": file.max_ds,
-        "schema": described_columns(contract),
+        "schema": describe_columns(contract),
         "data_cutoff": dict(provenance.data_cutoff),
         "model_versions": dict(provenance.model_versions),
         "code_version": provenance.code_version,
@@ -173,7 +173,7 @@ def write_metadata(
     return _write(staged.metadata_path(contract.name), document)
 
 
-def described_columns(contract: Contract) -> list[dict[str, str]]:
+def describe_columns(contract: Contract) -> list[dict[str, str]]:
     """Name, type, unit and meaning of each column, for readers that see no Arrow metadata."""
     return [
         {"name": c.name, "type": str(c.dtype), "unit": c.unit, "description": c.description}
@@ -181,7 +181,7 @@ def described_columns(contract: Contract) -> list[dict[str, str]]:
     ]
 
 
-def write_model_versions(staged: Staged, document: Mapping[str, Any]) -> Path:
+def write_model_versions(staged: StagedVersion, document: Mapping[str, Any]) -> Path:
     """Write ``metadata/model_versions.json``.
 
     Raises:

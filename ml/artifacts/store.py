@@ -137,7 +137,7 @@ class Store(Protocol):
         ...
 
 
-def sound_key(key: str) -> str:
+def require_key(key: str) -> str:
     """A key that is safe in every store.
 
     Raises:

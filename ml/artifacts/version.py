@@ -16,7 +16,7 @@ from ml.artifacts.manifest import Manifest, ManifestFile, stored_manifest, write
 from ml.artifacts.reading import verify
 from ml.artifacts.staging import (
     Provenance,
-    Staged,
+    StagedVersion,
     discard_stale_staging,
     stage_version,
     write_metadata,
@@ -31,7 +31,7 @@ __all__ = [
     "Manifest",
     "ManifestFile",
     "Provenance",
-    "Staged",
+    "StagedVersion",
     "commit_version",
     "commits",
     "copy_dataset",
@@ -115,7 +115,7 @@ def new_version_id(results: Path, started: datetime, inputs_hash: str) -> str:
 
 
 def copy_dataset(
-    results: Path, from_version: str, staged: Staged, dataset: str
+    results: Path, from_version: str, staged: StagedVersion, dataset: str
 ) -> tuple[ManifestFile, ...]:
     """Copy a dataset's table and its description into a staged version, under its day.
 
@@ -153,7 +153,7 @@ def copy_dataset(
     return tuple(copy for copy in copies if copy.dataset == dataset)
 
 
-def _copy(results: Path, file: ManifestFile, staged: Staged, version: str) -> ManifestFile:
+def _copy(results: Path, file: ManifestFile, staged: StagedVersion, version: str) -> ManifestFile:
     inside = file.path.removeprefix(f"{keys.version_key(version)}/")
     folder, name = inside.rsplit("/", 1)
     target = staged.folder / folder / name.replace(f"_{keys.date_of(version)}", f"_{staged.date}")
@@ -195,7 +195,10 @@ def commit_version(
 
 def _settle(store: FolderStore, version: str, *, allow_stale: bool) -> Manifest:
     """Let a version lie in ``versions/`` whole; its manifest."""
-    staged, final = Staged(store.root, version).folder, store.root / keys.version_key(version)
+    staged, final = (
+        StagedVersion(store.root, version).folder,
+        store.root / keys.version_key(version),
+    )
     at = None if final.exists() else staged.relative_to(store.root).as_posix()
     manifest = stored_manifest(store, version, at=at)
     commit.refuse_problems(store, manifest, verify(store, manifest, at=at), "Run again.")

@@ -163,7 +163,7 @@ def _ensemble_mean(metrics: pa.Table, name: str) -> dict[str, float | None]:
 
 
 def _write(
-    staged: versions.Staged,
+    staged: versions.StagedVersion,
     contract: Contract,
     chunks: Iterator[pa.Table],
     as_of: str,

@@ -88,7 +88,7 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectResult:
     """What was done, or would be, by version.
 
     Attributes:
@@ -108,7 +108,7 @@ class Collected:
 
 def collect_garbage(
     store: Store, retention: Retention, *, now: datetime | None = None, dry_run: bool = False
-) -> Collected:
+) -> CollectResult:
     """Mark what is not kept, and remove what was marked a grace ago.
 
     Args:
@@ -123,7 +123,7 @@ def collect_garbage(
     moment = now or datetime.now(UTC)
     objects = _by_version(store)
     records = list(log.records(store))
-    kept = _kept(records, objects, retention, moment)
+    kept = _keep(records, objects, retention, moment)
     marked_at = _marks(store, objects)
     fresh = [name for name in objects if name not in kept and name not in marked_at]
     due = [
@@ -137,13 +137,13 @@ def collect_garbage(
             put_mark(store, name, moment)
         for name in due:
             records += log.records(store, since=len(records) + 1)  # what came meanwhile
-            if name in _kept(records, [name], retention, moment):
+            if name in _keep(records, [name], retention, moment):
                 store.remove(mark_key(name))
             else:
                 _sweep(store, name, objects[name])
                 removed.append(name)
     waiting = [n for n in objects if n in marked_at and n not in due and n not in kept]
-    return Collected(
+    return CollectResult(
         kept=tuple(sorted(kept & objects.keys())),
         marked=tuple(fresh),
         waiting=tuple(waiting),
@@ -162,7 +162,7 @@ def _by_version(store: Store) -> dict[str, dict[str, int]]:
     return objects
 
 
-def _kept(
+def _keep(
     records: Iterable[CommitRecord],
     names: Iterable[str],
     retention: Retention,

@@ -29,7 +29,7 @@ from pipelines.publish.doctor import examine
 from pipelines.publish.policies import policies_text
 from pipelines.publish.probe import require_conditions
 from pipelines.publish.progress_bars import console_progress
-from pipelines.publish.publishing import LocalVersion, Published, newest_local, publish
+from pipelines.publish.publishing import LocalVersion, PublishResult, newest_local, publish
 from pipelines.publish.reader import open_store, published_record
 from pipelines.publish.rollback import roll_back
 
@@ -124,7 +124,7 @@ def publish_newest(
     yield _describe(store, version, done)
 
 
-def _describe(store: Store, version: LocalVersion, done: Published) -> str:
+def _describe(store: Store, version: LocalVersion, done: PublishResult) -> str:
     size = sum(file.bytes for file in done.sent)
     skipped = len(version.manifest.files) - len(done.sent)
     files = f"{len(done.sent)} files sent ({decimal(size)}), {skipped} there already"

@@ -8,7 +8,7 @@ from ml.artifacts.errors import DeniedError, StoreError
 from ml.artifacts.keys import POINTER, commit_key
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.manifest import stored_manifest
-from ml.artifacts.reading import look_over
+from ml.artifacts.reading import verify_stored_hashes
 from ml.artifacts.store import Store, holds
 from ml.errors import first_few
 from pipelines.publish.collect_garbage import marked_versions
@@ -100,14 +100,14 @@ def _versions(store: Store, records: list[CommitRecord]) -> Iterator[Finding]:
 def _damage(store: Store, record: CommitRecord) -> list[str]:
     try:
         manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
-        return look_over(store, manifest)
+        return verify_stored_hashes(store, manifest)
     except StoreError as error:
         return [error.message]
 
 
 def _flat(store: Store, newest: CommitRecord) -> Finding:
     try:
-        wanted = flat_view.wanted(store, newest)
+        wanted = flat_view.expected_files(store, newest)
     except StoreError as error:
         return Finding("problem", str(error))
     try:

@@ -47,7 +47,7 @@ class LocalVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishResult:
     """What a call of :func:`publish` did.
 
     Attributes:
@@ -93,7 +93,7 @@ def publish(
     expect_parent: int | None = None,
     progress: Progress = SILENT,
     streams: int = 1,
-) -> Published:
+) -> PublishResult:
     """Publish a version; may be called again after any crash, and does nothing twice.
 
     Args:
@@ -109,7 +109,7 @@ def publish(
         StoreError: Unless the message says that the version is committed, it is not, and readers
             see what they saw before.
     """
-    record, is_new = _already_logged(store, version), False
+    record, is_new = _find_published(store, version), False
     if record is not None:
         sent, _ = _upload(store, version, progress, streams)  # for a repair, usually nothing
     else:
@@ -129,12 +129,12 @@ def publish(
             force=force,
             expect_parent=expect_parent,
         )
-    return Published(
+    return PublishResult(
         record, is_new, sent, tuple(commit.show_newest(store, version.results, streams))
     )
 
 
-def _already_logged(store: Store, version: LocalVersion) -> CommitRecord | None:
+def _find_published(store: Store, version: LocalVersion) -> CommitRecord | None:
     """The newest record of the version; without its manifest it cannot have one."""
     if store.head(version_key(version.version_id, MANIFEST)) is None:
         return None

@@ -7,13 +7,13 @@ from ml.artifacts.commit import refuse_problems, show_newest
 from ml.artifacts.errors import ConflictError, VerificationError
 from ml.artifacts.log import CommitRecord, rollback_record
 from ml.artifacts.manifest import stored_manifest
-from ml.artifacts.reading import look_over
+from ml.artifacts.reading import verify_stored_hashes
 from ml.artifacts.store import Store
 from pipelines.publish.collect_garbage import is_marked
 
 
 @dataclass(frozen=True, slots=True)
-class RolledBack:
+class RollbackResult:
     """What a rollback did.
 
     Attributes:
@@ -27,7 +27,7 @@ class RolledBack:
     is_new: bool
 
 
-def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> RolledBack:
+def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> RollbackResult:
     """Make the version of an earlier record the newest one.
 
     Args:
@@ -47,7 +47,7 @@ def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> Rol
     target = _target(store, head, to_seq)
     if target.version_id == head.version_id:
         show_newest(store)
-        return RolledBack(head, head, False)
+        return RollbackResult(head, head, False)
     if is_marked(store, target.version_id):
         raise ConflictError(
             f"{store.name}: version {target.version_id} is marked for removal or was removed. "
@@ -62,7 +62,7 @@ def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> Rol
         )
     _recheck(store, target, head, publisher)
     show_newest(store)
-    return RolledBack(head, record, True)
+    return RollbackResult(head, record, True)
 
 
 def _target(store: Store, head: CommitRecord, to_seq: int | None) -> CommitRecord:
@@ -89,7 +89,9 @@ def _before(store: Store, head: CommitRecord) -> CommitRecord:
 
 def _refuse_broken(store: Store, target: CommitRecord) -> None:
     manifest = stored_manifest(store, target.version_id, sha256=target.manifest_sha256)
-    refuse_problems(store, manifest, look_over(store, manifest), "Choose another from --list.")
+    refuse_problems(
+        store, manifest, verify_stored_hashes(store, manifest), "Choose another from --list."
+    )
 
 
 def _recheck(store: Store, target: CommitRecord, head: CommitRecord, publisher: str) -> None:

@@ -25,7 +25,7 @@ from urllib3.exceptions import (
 )
 
 from ml.artifacts.errors import StoreError, UnreachableError, VerificationError
-from ml.artifacts.store import Body, Entry, missing, sound_key, too_large
+from ml.artifacts.store import Body, Entry, missing, require_key, too_large
 from ml.durable import BLOCK
 from pipelines.publish.s3_connection import HttpPool, RetryPolicy
 from pipelines.publish.s3_errors import RefusedRequest, translate
@@ -115,7 +115,7 @@ class S3Store:
         # The client changes the headers it is given, and takes any buffer where it says bytes.
         self._client._put_object(  # noqa: SLF001 - see the top of the module
             self._target.bucket,
-            self._below + sound_key(key),
+            self._below + require_key(key),
             view,  # type: ignore[arg-type]
             dict(headers),
         )
@@ -187,7 +187,7 @@ class S3Store:
         self, key: str, doing: str, request: Callable[..., Result], **more: Any
     ) -> Result | None:
         """Send a request about an object; ``None`` where there is none."""
-        name, bucket = self._below + sound_key(key), self._target.bucket
+        name, bucket = self._below + require_key(key), self._target.bucket
         try:
             return self._ask(
                 f"{doing} {key}", lambda: request(bucket_name=bucket, object_name=name, **more)
@@ -200,7 +200,7 @@ class S3Store:
     def anonymous_status(self, key: str) -> int:
         """The HTTP status that a request for an object gets when it carries no key at all."""
         scheme = "https" if self._target.secure else "http"
-        path = f"{self._target.bucket}/{self._below}{sound_key(key)}"
+        path = f"{self._target.bucket}/{self._below}{require_key(key)}"
 
         def unsigned() -> int:
             url = f"{scheme}://{self._target.endpoint}/{path}"

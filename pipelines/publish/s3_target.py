@@ -59,7 +59,7 @@ class S3Target:
             return host == "localhost"
 
 
-def checked_target(target: S3Target) -> S3Target:
+def check_target(target: S3Target) -> S3Target:
     """The same target if it can be used.
 
     Raises:
@@ -121,7 +121,7 @@ def settings_target() -> S3Target:
         ConfigError: They are not complete or not safe.
     """
     read = settings()
-    return checked_target(
+    return check_target(
         S3Target(
             endpoint=read.s3_endpoint,
             bucket=read.s3_bucket,

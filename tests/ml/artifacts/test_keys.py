@@ -89,7 +89,7 @@ def test_a_key_that_some_store_or_disk_reads_differently_is_not(key):
 @pytest.mark.parametrize("key", ["versions/other/x", "versions/v/../../x", "versions/v"])
 def test_a_key_outside_its_version_is_refused(key):
     with pytest.raises(PublishError, match="no key below 'versions/v/'"):
-        keys.checked_key(key, below="versions/v", where="manifest.json")
+        keys.check_key(key, below="versions/v", where="manifest.json")
 
 
 def test_datasets_lie_where_the_documentation_says():

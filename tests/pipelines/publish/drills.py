@@ -14,7 +14,7 @@ import pytest
 
 from ml.artifacts import log
 from ml.artifacts.errors import ConflictError, VerificationError
-from ml.artifacts.flat_view import wanted
+from ml.artifacts.flat_view import expected_files
 from ml.artifacts.log import rollback_record
 from ml.artifacts.manifest import stored_manifest
 from ml.artifacts.reading import verify
@@ -74,7 +74,7 @@ def mended(store):
     """Pointer and flat view show the newest record."""
     newest = log.newest(store)
     assert log.read_pointer(store) == newest
-    for key, file in wanted(store, newest).items():
+    for key, file in expected_files(store, newest).items():
         assert holds(store, key, size=file.bytes, sha256=file.sha256), key
 
 

@@ -51,8 +51,8 @@ def test_a_record_that_is_not_known_again_by_its_nonce_is_seen(near_place, made,
 
 
 def test_a_version_that_is_not_looked_for_in_the_log_is_seen(folder_place, made, monkeypatch):
-    monkeypatch.setattr(commit, "_logged", lambda *_: None)
-    monkeypatch.setattr(publishing, "_already_logged", lambda *_: None)
+    monkeypatch.setattr(commit, "_find_logged", lambda *_: None)
+    monkeypatch.setattr(publishing, "_find_published", lambda *_: None)
     with pytest.raises(AssertionError, match="the log has"):
         drills.crash_drill(folder_place, drills.PublishDrill(made))
 

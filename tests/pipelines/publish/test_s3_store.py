@@ -26,7 +26,7 @@ from pipelines.publish.probe import probe
 from pipelines.publish.reader import open_store
 from pipelines.publish.s3_connection import HttpPool, RetryPolicy
 from pipelines.publish.s3_store import S3Store
-from pipelines.publish.s3_target import S3Target, checked_target, settings_target
+from pipelines.publish.s3_target import S3Target, check_target, settings_target
 from tests.pipelines.publish.conftest import BUCKET, place_of, target_of
 from tests.pipelines.publish.places import AT_ONCE, LIMIT, S3Place, keys
 
@@ -290,19 +290,19 @@ def test_settings_that_are_not_complete_or_not_safe_are_refused(changes, text):
     from dataclasses import replace
 
     with pytest.raises(ConfigError, match=re.escape(text)) as error:
-        checked_target(replace(NETWORK, **changes))
+        check_target(replace(NETWORK, **changes))
     assert "secret" not in str(error.value).replace("S3_SECRET_KEY", "")
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", "localhost:9000", "[::1]:9000"])
 def test_http_and_the_factory_key_are_fine_on_this_machine(endpoint):
-    checked_target(S3Target(endpoint, "b-1", "minioadmin", "minioadmin", secure=False))
+    check_target(S3Target(endpoint, "b-1", "minioadmin", "minioadmin", secure=False))
 
 
 def test_http_to_another_machine_is_fine_where_it_is_allowed():
     from dataclasses import replace
 
-    checked_target(replace(NETWORK, secure=False, allow_insecure=True))
+    check_target(replace(NETWORK, secure=False, allow_insecure=True))
 
 
 def test_secrets_are_shown_by_no_repr(fake):
