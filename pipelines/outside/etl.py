@@ -80,7 +80,7 @@ def workspace(name: str, config: Settings) -> Workspace:
     """
     whole = domain(name, config)
     taken = users_series(whole, config.data_dir)
-    series = {key: facts for key, facts in whole.series.items() if key not in taken}
+    series = {key: one for key, one in whole.series.items() if key not in taken}
     routes = {key: ways for key, ways in whole.routes.items() if key not in taken}
     return Workspace(
         replace(whole, series=series, routes=routes), config, config.current_day, taken
@@ -141,13 +141,13 @@ def catch_up(
 
 
 def finish(
-    space: Workspace, raw: RawStore, rows: DomainRows, asked: Iterable[SeriesRequest] = ()
+    space: Workspace, raw: RawStore, rows: DomainRows, completed: Iterable[SeriesRequest] = ()
 ) -> None:
     """Write the tables, then that they hold what has been read."""
     changed = write_series(space.domain, rows.tables, space.config.data_dir)
-    windows = [((one.series, one.region), one.first) for one in asked]
+    windows = [((one.series, one.region), one.first) for one in completed]
     with ledger(space.raw) as db:
-        insert_run(db, space.domain.name, space.day, answers=raw.seen, asked=windows)
+        insert_run(db, space.domain.name, space.day, answers=raw.seen, windows=windows)
     logger().info("tables_written", tables=changed)
 
 
@@ -208,7 +208,7 @@ def _fetch(space: Workspace, raw: RawStore, request: EtlRequest) -> EtlResult:
         with Client(time_limit=limit, scratch=Path(scratch)) as client:
             fetcher = SeriesFetcher(known, request, client, raw, space.sources(), reporter)
             fetcher.fetch()
-    finish(space, raw, fetcher.rows, fetcher.asked)
+    finish(space, raw, fetcher.rows, fetcher.completed)
     return _result(space, request.series, fetcher.rows, (*fetcher.degraded(), *lost))
 
 
@@ -230,8 +230,8 @@ def _read_all_again(space: Workspace, raw: RawStore, request: EtlRequest) -> Etl
     return _result(space, request.series, rows, (*lost, *fewer))
 
 
-def _is_of(series: str, asked: tuple[str, ...]) -> bool:
-    return series in asked or series.partition("/")[0] in asked
+def _is_of(series: str, names: tuple[str, ...]) -> bool:
+    return series in names or series.partition("/")[0] in names
 
 
 def _say_what_is_stored(space: Workspace) -> EtlResult:

@@ -66,7 +66,7 @@ class SeriesFetcher:
 
     Attributes:
         rows: The rows, those of this run among them.
-        asked: Windows that were asked for without a failure.
+        completed: Windows that were asked for without a failure.
         unserved: Series and regions that no source served.
         failures: What failed on the way; another source may have served instead.
         checks: Comparisons that could not be made.
@@ -82,7 +82,7 @@ class SeriesFetcher:
         reporter: Reporter,
     ) -> None:
         self.rows = known
-        self.asked: list[SeriesRequest] = []
+        self.completed: list[SeriesRequest] = []
         self.unserved: tuple[Key, ...] = ()
         self.failures: list[SourceError] = []
         self.checks: list[SourceError] = []
@@ -105,7 +105,7 @@ class SeriesFetcher:
                     route = routes[name][rank]
                     groups.setdefault(route.source, []).append((name, place, route))
             left = [one for source, group in groups.items() for one in self._serve(source, group)]
-        served = {(one.series, one.region) for one in self.asked}
+        served = {(one.series, one.region) for one in self.completed}
         keys = ((name, place.region) for name, place in every)
         self.unserved = tuple(key for key in keys if key not in served)
         for name, ways in routes.items():
@@ -143,7 +143,7 @@ class SeriesFetcher:
             if failed or (stands_in and newest == before.newest(key)):
                 left.append((name, place))
             if not failed:
-                self.asked.append(one)
+                self.completed.append(one)
         return left
 
     def _compare(self, group: _Group, source: str) -> None:
@@ -211,12 +211,12 @@ def _request_window(
     known: DomainRows, adapter: Adapter, name: str, place: Place, route: Route, request: EtlRequest
 ) -> SeriesRequest:
     """What to ask a source for: from its own last period back by the overlap, or from a hole on."""
-    facts, first = known.domain.series[name], request.start
+    series, first = known.domain.series[name], request.start
     until = _known_until(known, adapter.name, (name, place.region), request.start)
     if until is not None and not request.again:
-        back = until - timedelta(days=max(adapter.overlap, facts.overlap))
+        back = until - timedelta(days=max(adapter.overlap, series.overlap))
         first = max(back, min(request.start, until))
-    if facts.period is Frequency.MONTHLY:
+    if series.period is Frequency.MONTHLY:
         first = first.replace(day=1)
     code = place.codes.get(adapter.name, route.code)
     return SeriesRequest(name, place.region, code, first, request.day, place.position)

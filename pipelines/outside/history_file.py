@@ -50,8 +50,8 @@ class HistoryFile(Adapter):
         rows: list[Row] = []
         notes = list(_lost(days, regions, file.rows.height))
         for column, series in call.context["values"].items():
-            values, said = _values(file, column)
-            notes += said
+            values, remarks = _values(file, column)
+            notes += remarks
             for name in series:
                 monthly = name in call.context["monthly"]
                 rows += _rows(name, _months(days) if monthly else days, regions, values)

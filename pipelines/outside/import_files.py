@@ -77,19 +77,19 @@ def run_import(
     files = listed(paths)
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     with logging_to(config.log_dir, "import_history", run_id):
-        names, said = _keep_files(files, hints, config)
+        names, warnings = _keep_files(files, hints, config)
         if not names:
             error = DataError(
                 f"none of {len(files)} files could be imported, see above. Name columns and "
                 "series: --column NAME=FILE_NAME, --series NAME, --region NAME."
             )
-            return EtlResult((), tuple(said), error=error)
+            return EtlResult((), tuple(warnings), error=error)
         lines: list[str] = []
         for name in DOMAINS:
             written, warned = _written(name, names, config)
             lines += written
-            said += warned
-    return EtlResult(tuple(lines), tuple(said))
+            warnings += warned
+    return EtlResult(tuple(lines), tuple(warnings))
 
 
 def _keep_files(
@@ -99,20 +99,20 @@ def _keep_files(
     raw, day = config.data_dir / "raw", config.current_day
     raw.mkdir(parents=True, exist_ok=True)
     names: list[str] = []
-    said: list[str] = []
+    warnings: list[str] = []
     with tempfile.TemporaryDirectory(dir=raw, prefix=".importing-") as scratch:
         for path in files:
             try:
                 call, ignored = understand(path, hints, config)
                 notes = _keep(path, call, RawStore(raw), Path(scratch, "body"), day)
             except DataError as error:  # one that cannot be used leaves the others alone
-                said.append(f"left alone: {error}")
+                warnings.append(f"left alone: {error}")
                 continue
             names += call.series
-            said += [f"{path.name}: {note}" for note in notes]
+            warnings += [f"{path.name}: {note}" for note in notes]
             if ignored:
-                said.append(f"{path.name}: nothing is read from {', '.join(ignored)}.")
-    return names, said
+                warnings.append(f"{path.name}: nothing is read from {', '.join(ignored)}.")
+    return names, warnings
 
 
 def _keep(path: Path, call: Call, store: RawStore, body: Path, day: date) -> tuple[str, ...]:
@@ -136,19 +136,19 @@ def _written(name: str, names: Sequence[str], config: Settings) -> tuple[list[st
     space = workspace(name, config)
     own = tuple(dict.fromkeys(one for one in names if one in space.domain.series))
     taken = sorted(space.taken & set(names))
-    said = [f"{one}: the user's files have this series, it is not imported." for one in taken]
+    warnings = [f"{one}: the user's files have this series, it is not imported." for one in taken]
     if not own:
-        return [], said
+        return [], warnings
     with hold_domain(space) as raw:
         rows, lost = catch_up(space, raw, Reporter())
         finish(space, raw, rows)
-    said += [*lost, *(line for line in remarks(rows) if "differ" in line)]
-    return [f"{name}:", *table_lines(rows, own, space.day)], said
+    warnings += [*lost, *(line for line in remarks(rows) if "differ" in line)]
+    return [f"{name}:", *table_lines(rows, own, space.day)], warnings
 
 
 def all_series(config: Settings) -> dict[str, Series]:
     """Every series of every domain, by name."""
-    return {name: facts for one in DOMAINS for name, facts in domain(one, config).series.items()}
+    return {name: series for one in DOMAINS for name, series in domain(one, config).series.items()}
 
 
 def import_hints(
@@ -253,8 +253,8 @@ def _columns(
     return date, city, values
 
 
-def _column(header: Sequence[str], told: str | None, names: Sequence[str]) -> str | None:
-    wanted = (plain(told),) if told else names
+def _column(header: Sequence[str], hint: str | None, names: Sequence[str]) -> str | None:
+    wanted = (plain(hint),) if hint else names
     found = [column for name in wanted for column in header if plain(column) == name]
     return found[0] if found else None
 
@@ -264,13 +264,13 @@ def _values(
 ) -> dict[str, tuple[str, ...]]:
     """The series of each value column."""
     own = _own_names(known)
-    told = {
+    by_hint = {
         plain(column): own[plain(series)]
         for series, column in hints.columns.items()
         if series in known
     }
-    if told:
-        return {column: told[plain(column)] for column in header if plain(column) in told}
+    if by_hint:
+        return {column: by_hint[plain(column)] for column in header if plain(column) in by_hint}
     prices = [column for column in header if plain(column) in PRICES]
     if hints.series is not None:
         only = prices if len(prices) == 1 else list(header)

@@ -130,7 +130,7 @@ def insert_run(
     day: date,
     *,
     answers: Iterable[int],
-    asked: Iterable[tuple[Key, date]],
+    windows: Iterable[tuple[Key, date]],
 ) -> None:
     """Note a run, its tables being in place.
 
@@ -139,12 +139,12 @@ def insert_run(
         domain: The domain.
         day: Day of the run.
         answers: Numbers of the answers that are in the tables now.
-        asked: Series, region and first day of what was asked for without a failure.
+        windows: Series, region and first day of what was asked for without a failure.
     """
     row = [domain, day.isoformat()]
     run = db.execute("INSERT INTO runs (domain, day) VALUES (?, ?)", row).lastrowid
-    windows = [(run, *key, first.isoformat()) for key, first in asked]
-    db.executemany("INSERT INTO windows VALUES (?, ?, ?, ?)", windows)
+    rows = [(run, *key, first.isoformat()) for key, first in windows]
+    db.executemany("INSERT INTO windows VALUES (?, ?, ?, ?)", rows)
     numbers = [(domain, number) for number in answers]
     db.executemany("INSERT OR IGNORE INTO in_tables VALUES (?, ?)", numbers)
 
@@ -170,7 +170,7 @@ def _import_older(db: sqlite3.Connection, raw: Path) -> None:
             try:
                 run = json.loads(line)
                 day = date.fromisoformat(run["day"])
-                asked = [
+                windows = [
                     ((series, region), date.fromisoformat(window["first"]))
                     for window in run["looked"]
                     for series, region in window["keys"]
@@ -183,7 +183,7 @@ def _import_older(db: sqlite3.Connection, raw: Path) -> None:
                     f"{path}: line {number} of {len(lines)} cannot be read ({error!r}). Restore "
                     "the file, or remove that line: what it asked for is then asked for again."
                 ) from None
-            insert_run(db, path.stem, day, answers=read, asked=asked)
+            insert_run(db, path.stem, day, answers=read, windows=windows)
 
 
 def _older_answers(path: Path) -> Iterator[dict[str, Any]]:

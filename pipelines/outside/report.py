@@ -67,21 +67,21 @@ def table_lines(rows: DomainRows, series: Sequence[str], day: date) -> tuple[str
 def stale(rows: DomainRows, series: Sequence[str], day: date) -> Iterator[str]:
     """A line for each series whose last value is older than it may be."""
     for name in series:
-        facts = rows.domain.series[name]
+        one = rows.domain.series[name]
         old = []
         for key in rows.tables:
             newest = rows.newest(key) if key[0] == name else None
-            if newest is None or facts.stale_after is None:
+            if newest is None or one.stale_after is None:
                 continue
-            end = facts.period_ends(np.array([newest], "datetime64[D]"))[0].astype(date)
-            if (day - end).days > facts.stale_after:
+            end = one.period_ends(np.array([newest], "datetime64[D]"))[0].astype(date)
+            if (day - end).days > one.stale_after:
                 old.append((newest, key))
         if old:
             newest, key = min(old, key=lambda pair: pair[0])
             count = f" ({len(old)} regions)" if len(old) > 1 else ""
             yield (
                 f"stale: {named(key)}{count}: the last value is of {newest}, and after "
-                f"{facts.stale_after} days without one something is wrong with its source."
+                f"{one.stale_after} days without one something is wrong with its source."
             )
 
 

@@ -59,8 +59,8 @@ def left_in_old_shares(known: DomainRows, call: Call, rows: pa.Table) -> tuple[s
     stored, cause = _compared(known, call, rows)
     if not cause:
         return ()
-    told = _newest(rows_of(rows, (call.context["series"], call.context["region"])))
-    left = [day for day in stored if day < min(told, default=date.max)]
+    answered = _newest(rows_of(rows, (call.context["series"], call.context["region"])))
+    left = [day for day in stored if day < min(answered, default=date.max)]
     if not left:
         return ()
     line = f"{len(left)} of {len(stored)} stored closes are older than all that was answered"
@@ -83,10 +83,10 @@ def _compared(known: DomainRows, call: Call, rows: pa.Table) -> tuple[Mapping[da
     return stored, _rescaled(stored, _newest(rows_of(rows, closes)))
 
 
-def _rescaled(stored: Mapping[date, float], told: Mapping[date, float]) -> str:
+def _rescaled(stored: Mapping[date, float], answered: Mapping[date, float]) -> str:
     """Whether the oldest closes are the stored ones times one factor other than 1, in words."""
-    days = sorted(stored.keys() & told.keys())[:COMPARED]
-    factors = np.array([told[day] / stored[day] for day in days if stored[day]])
+    days = sorted(stored.keys() & answered.keys())[:COMPARED]
+    factors = np.array([answered[day] / stored[day] for day in days if stored[day]])
     if len(factors) < 2 or not (factors > 0).all():
         return ""
     factor = float(np.median(factors))

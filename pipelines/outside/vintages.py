@@ -64,7 +64,7 @@ class Update:
 
 
 def add_vintages(
-    known: pa.Table | None, observations: pa.Table, facts: Series, origin: Origin
+    known: pa.Table | None, observations: pa.Table, series: Series, origin: Origin
 ) -> Update:
     """Add to the known rows of one series and region what an answer has beyond them.
 
@@ -79,26 +79,26 @@ def add_vintages(
     Args:
         known: Rows in their contract, ordered by key; ``None`` = none.
         observations: OBSERVATIONS of the same series and region.
-        facts: Of the series.
+        series: Of the series.
         origin: Who says it, and when.
 
     Raises:
         ValueError: Rows were published after the day of the run: days must go forward.
     """
-    before = TABLES[facts.table].schema.empty_table() if known is None else known
+    before = TABLES[series.table].schema.empty_table() if known is None else known
     day = np.datetime64(origin.day, "D")
-    asked, notes = _up_to(observations, day)
-    if not asked.num_rows:
+    observed, notes = _up_to(observations, day)
+    if not observed.num_rows:
         return Update(before, 0, 0, notes)
     periods, available = _days(before["ref_date"]), _days(before["available_at"])
     if (available > day).any():
-        raise ValueError(f"{facts.name} has rows published after {day}")
+        raise ValueError(f"{series.name} has rows published after {day}")
     newest = np.flatnonzero(np.append(periods[1:] != periods[:-1], True)[: len(periods)])
-    refs = _days(asked["ref_date"])
+    refs = _days(observed["ref_date"])
     found = np.isin(refs, periods)
     known_at = newest[np.searchsorted(periods[newest], refs[found])]
     revised = np.zeros(len(refs), bool)
-    revised[found], remark = _revisions(asked.filter(found), before.take(known_at), origin)
+    revised[found], remark = _revisions(observed.filter(found), before.take(known_at), origin)
     notes = (*notes, remark) if remark else notes
     is_added = ~found | revised
     if not is_added.any():
@@ -106,8 +106,8 @@ def add_vintages(
     replaced = known_at[revised[found]]
     kept = np.ones(len(periods), bool)
     kept[replaced[available[replaced] == day]] = False
-    rows = _rows(asked.filter(is_added), _available(refs, revised, facts, origin)[is_added],
-                 facts, origin.source)  # fmt: skip
+    rows = _rows(observed.filter(is_added), _available(refs, revised, series, origin)[is_added],
+                 series, origin.source)  # fmt: skip
     table = pa.concat_tables([before.filter(kept), rows]).sort_by(ORDER)
     return Update(table, int((~found).sum()), int(revised.sum()), notes)
 
@@ -120,11 +120,11 @@ def last_covering(windows: Iterable[Window], refs: Days, *, before: date) -> Day
     return newest[np.searchsorted(firsts, refs, side="right") - 1]  # -1 = none = the NaT at the end
 
 
-def _revisions(asked: pa.Table, known: pa.Table, origin: Origin) -> tuple[Mask, str]:
+def _revisions(observed: pa.Table, known: pa.Table, origin: Origin) -> tuple[Mask, str]:
     """Which rows revise the known ones beside them, and a remark on sources that disagree."""
-    values, before = asked["value"].to_numpy(), known["value"].to_numpy()
+    values, before = observed["value"].to_numpy(), known["value"].to_numpy()
     sources = np.array(known["source"].to_pylist(), object)
-    final = np.array(pc.and_not(known["preliminary"], asked["preliminary"]).to_pylist(), bool)
+    final = np.array(pc.and_not(known["preliminary"], observed["preliminary"]).to_pylist(), bool)
     rank = {name: place for place, name in enumerate(origin.preferred)}
     ranks = np.array([rank.get(name, len(rank)) for name in sources], int)
     is_own, is_better = sources == origin.source, rank.get(origin.source, len(rank)) < ranks
@@ -137,28 +137,28 @@ def _revisions(asked: pa.Table, known: pa.Table, origin: Origin) -> tuple[Mask, 
         remark = (
             f"{len(apart)} of {len(values)} values of {origin.source} differ by more than "
             f"{CLOSE:.1%} from those stored, last: {values[last]:g}, not {before[last]:g}, "
-            f"on {asked['ref_date'][last].as_py():%Y-%m-%d}"
+            f"on {observed['ref_date'][last].as_py():%Y-%m-%d}"
         )
     return (is_own | is_better) & (differs | final), remark
 
 
-def _available(refs: Days, revised: Mask, facts: Series, origin: Origin) -> Days:
+def _available(refs: Days, revised: Mask, series: Series, origin: Origin) -> Days:
     """When each value could first be known."""
     day = np.datetime64(origin.day, "D")
     after = last_covering(origin.windows, refs, before=origin.day) + _DAY
-    first = np.minimum(day, np.fmax(facts.declared_days(refs), after))  # fmax: NaT = no request
+    first = np.minimum(day, np.fmax(series.declared_days(refs), after))  # fmax: NaT = no request
     return np.where(revised, day, np.maximum(refs, first))
 
 
-def _rows(asked: pa.Table, available: Days, facts: Series, source: str) -> pa.Table:
+def _rows(observed: pa.Table, available: Days, series: Series, source: str) -> pa.Table:
     """Observations as rows of their table."""
-    same = {"unit": facts.unit, "source": source, "currency": facts.currency}
+    same = {"unit": series.unit, "source": source, "currency": series.currency}
     columns = {
-        **{name: asked[name] for name in asked.column_names},
-        **{name: pa.array([text] * asked.num_rows, pa.string()) for name, text in same.items()},
+        **{name: observed[name] for name in observed.column_names},
+        **{name: pa.array([text] * observed.num_rows, pa.string()) for name, text in same.items()},
         "available_at": pa.array(available.astype("datetime64[us]")),
     }
-    schema = TABLES[facts.table].schema
+    schema = TABLES[series.table].schema
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 

@@ -94,7 +94,7 @@ def test_answers_that_are_in_the_tables_of_a_domain_are_passed_over_for_it(store
     take(store, CALL, fetched(b"[1]"))
     take(store, CALL, fetched(b"[2]"))
     with ledger(store.root) as db:
-        insert_run(db, "economic", DAY, answers=[1], asked=[])
+        insert_run(db, "economic", DAY, answers=[1], windows=[])
     (one,) = store.answers(["bank"], not_in="economic")
     assert store.body(one).read() == b"[2]"
     assert [one.number for one in store.answers(["bank"], not_in="prices")] == [1, 2]
@@ -240,7 +240,7 @@ def test_a_ledger_of_newer_code_is_left_alone(store, fetched):
 def test_a_change_of_the_ledger_that_fails_is_taken_back(store, fetched):
     take(store, CALL, fetched())
     with pytest.raises(AttributeError), ledger(store.root) as db:
-        insert_run(db, "economic", DAY, answers=[1], asked=[(("ipca", None), "no day")])
+        insert_run(db, "economic", DAY, answers=[1], windows=[(("ipca", None), "no day")])
     assert len(store.answers(["bank"], not_in="economic")) == 1
 
 
