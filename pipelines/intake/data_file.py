@@ -7,12 +7,15 @@ columns are text from there on.
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +30,8 @@ from pipelines.intake.text import Layout, as_utf8, layout, read_bytes
 CHUNK = 10_000  # records that become columns at a time
 SHOWN = 200  # characters of a broken row that the quarantine keeps
 _END = ["\0"]  # a record that no text file holds; still within quotes it is not found
+Lines = npt.NDArray[np.int64]
+_BREAK = re.compile("\r\n|\r|\n")
 _EXACT = 2.0**53  # whole numbers above it are not exact in a float64
 _BLANKS = "".join(sign for sign in map(chr, range(0x3001)) if sign.isspace())
 
@@ -100,57 +105,51 @@ def stem(path: Path) -> str:
 def _open_csv(path: Path, text: bytes, choose: Choose) -> DataFile:
     found = layout(text, path.name)
     chosen = choose(found.header, path.name)
-    broken: list[tuple[int, int]] = []
+    schema = {f"c{position}": pl.String for position in range(len(found.header))}
     wanted = {name: pl.col(f"c{at}").str.strip_chars(_BLANKS)
               for name, at in chosen.positions.items()}  # fmt: skip
-    chunks = _records(text, found, path.name, broken)
-    rows = pl.concat([chunk.select("line", **wanted) for chunk in chunks])
+    parts: list[pl.DataFrame] = []
+    broken: list[tuple[int, int]] = []
+    for records, starts, ends in _records(text, found, path.name):
+        widths = np.array([*map(len, records)])
+        sound = widths == len(schema)
+        lost = ~sound & (widths > 0)
+        broken += zip(starts[lost].tolist(), ends[lost].tolist(), strict=True)
+        rows = records if sound.all() else [one for one in records if len(one) == len(schema)]
+        frame = pl.DataFrame(rows, schema, orient="row")
+        parts.append(frame.select(line=pl.Series(starts[sound] + 1), **wanted))
     names = {name: found.header[at] for name, at in chosen.positions.items()}
     aside = _broken_rows(text, path.name, broken)
-    return DataFile(path.name, stem(path), rows, names, frozenset(), chosen, aside)
+    return DataFile(path.name, stem(path), pl.concat(parts), names, frozenset(), chosen, aside)
 
 
 def _records(
-    text: bytes, found: Layout, name: str, broken: list[tuple[int, int]]
-) -> Iterator[pl.DataFrame]:
-    """The records below the header as columns ``c0``, ``c1``, ... and ``line``, in chunks.
+    text: bytes, found: Layout, name: str
+) -> Iterator[tuple[list[list[str]], Lines, Lines]]:
+    """The records below the header in chunks, with the physical lines before and behind each.
 
-    The lines before the first and before the next of a record of another length go to ``broken``.
+    A blank line is a record without fields.
     """
-    schema = {f"c{position}": pl.String for position in range(len(found.header))}
-    rows: list[list[str]] = []
-    lines: list[int] = []
-
-    def as_columns() -> pl.DataFrame:
-        return pl.DataFrame(rows, schema, orient="row").with_columns(
-            line=pl.Series(lines, dtype=pl.Int64)
-        )
-
-    reader = csv.reader(
-        chain(islice(_lines(text), found.lines, None), _END), delimiter=found.delimiter
-    )
-    limit, end = csv.field_size_limit(sys.maxsize), found.lines
+    lines = chain(islice(_lines(text), found.lines, None), _END)
+    reader, before, closed = csv.reader(lines, delimiter=found.delimiter), found.lines, False
+    limit = csv.field_size_limit(sys.maxsize)
     try:
-        for record in reader:
-            start, end = end, found.lines + reader.line_num
-            if record == _END:
-                break
-            if len(record) == len(schema):
-                rows.append(record)
-                lines.append(start + 1)
-            elif record:
-                broken.append((start, end))
-            if len(rows) == CHUNK:
-                yield as_columns()
-                rows, lines = [], []
-        else:
-            raise DataError(
-                f"{name}: is no readable CSV, perhaps a quote is not closed: the row that begins "
-                f"on line {start + 1} does not end."
-            )
+        while records := list(islice(reader, CHUNK)):
+            if closed := records[-1] == _END:
+                records.pop()
+            heights = np.ones(len(records), np.int64)
+            if before + len(records) + closed != found.lines + reader.line_num:  # within quotes
+                heights += [len(_BREAK.findall("\0".join(record))) for record in records]
+            ends = before + np.cumsum(heights)
+            yield records, ends - heights, ends
+            before += int(heights.sum())
     finally:
         csv.field_size_limit(limit)
-    yield as_columns()
+    if not closed:
+        raise DataError(
+            f"{name}: is no readable CSV, perhaps a quote is not closed: the row that begins on "
+            f"line {before - heights[-1] + 1} does not end."
+        )
 
 
 def _lines(text: bytes) -> Iterator[str]:
