@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from ml.contracts.demand import ABSURD, DEMAND
+from pipelines.intake import series
 from pipelines.intake.data_file import DataFile, open_files
 from pipelines.intake.names import DEMAND_NAMES, by_usual_names
 from pipelines.intake.parse_numbers import parse_numbers
@@ -16,21 +17,7 @@ from pipelines.intake.periods import MONDAY, Inferred, fill_calendar, infer, on_
 from pipelines.intake.quarantine import combined
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import counted, named, on_rows, refuse_nothing_left
-from pipelines.intake.series import (
-    KEY,
-    SOUND,
-    USABLE,
-    FileRows,
-    SeriesRows,
-    Y,
-    add_up,
-    as_series,
-    date_rows,
-    judge,
-    repeated_rows,
-    settle,
-    to_intake,
-)
+from pipelines.intake.series import KEY, SOUND, USABLE, FileRows, SeriesRows, Y
 
 NEEDED = ("item_id", "ds", "y")
 ZEROS_SHARE = 0.01  # of the rows; fewer recorded zeros are slips in a log of movements
@@ -56,10 +43,12 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
     """
     where = path.name
     files = open_files(path, by_usual_names(DEMAND_NAMES, NEEDED, request.columns))
-    found = settle(partial(_read, where, files, request), "items", "no observed value or one above")
+    found = series.settle(
+        partial(_read, where, files, request), "items", "no observed value or one above"
+    )
     usable = found.rows.filter(USABLE)
     key, words = [*KEY, "site_id"], "item, site and day"
-    repeats = repeated_rows(usable, key, request, where=where, words=words)
+    repeats = series.repeated_rows(usable, key, request, where=where, words=words)
     statements = [*found.statements]
     if repeats:
         statements.append(
@@ -77,7 +66,7 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
         source=pl.lit(request.source),
     )
     statements += [inferred.statement, *returns, gaps]
-    return to_intake(table, DEMAND, found, inferred.frequency, statements)
+    return series.to_intake(table, DEMAND, found, inferred.frequency, statements)
 
 
 def _read(
@@ -89,8 +78,8 @@ def _read(
     refuse_nothing_left(where, files, rows.height, quarantine)
     said = on_rows(where, files, rows.height, quarantine)
     said += [remark for part in parts for remark in [*part.remarks, *part.later]]
-    rows = as_series(rows)
-    found = judge(where, rows, add_up(rows), said, quarantine)
+    rows = series.as_series(rows)
+    found = series.judge(where, rows, series.add_up(rows), said, quarantine)
     if found.unusable:
         said.append(
             f"{where}: {len(found.unusable):,} of {counted(len(found.ids), 'item')} have no "
@@ -105,7 +94,7 @@ def _read(
 
 def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str]) -> FileRows:
     """The sound rows of a file."""
-    dated = date_rows(file, request, excluded, "item_id")
+    dated = series.date_rows(file, request, excluded, "item_id")
     rows, remarks = parse_column(
         file, dated.rows, "y", partial(parse_numbers, typed="y" in file.typed)
     )
@@ -138,7 +127,7 @@ def _sum_to_periods(found: SeriesRows, inferred: Inferred) -> tuple[pl.DataFrame
     """One row an item and period, with returns netted; and the sentence on them."""
     periods = on_periods(found.rows, inferred.frequency, inferred.anchor)
     items = periods.select("item_id", "usable").unique()
-    rows = add_up(periods).join(items, on="item_id", maintain_order="left")
+    rows = series.add_up(periods).join(items, on="item_id", maintain_order="left")
     statements = []
     if returns := found.rows.filter(USABLE, Y < 0).height:
         below = rows.filter(USABLE, Y < 0).height

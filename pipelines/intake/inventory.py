@@ -8,10 +8,9 @@ import polars as pl
 
 from ml.contracts.demand import INVENTORY
 from ml.errors import DataError
-from pipelines.intake.attributes import contract_table, read_records
 from pipelines.intake.data_file import open_files
+from pipelines.intake.items import contract_table, read_records
 from pipelines.intake.names import INVENTORY_NAMES, by_usual_names
-from pipelines.intake.quarantine import as_arrow
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import counted, named, on_rows
 
@@ -68,7 +67,7 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
     if places > 1:
         statements.append(f"{where}: stock was summed over {counted(places, 'location')}.")
     statements += _on_unknown(where, records.names, newest)
-    return Intake(table, None, tuple(statements), as_arrow(records.quarantine))
+    return Intake(table, None, tuple(statements), records.quarantine)
 
 
 def _sum_locations(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:

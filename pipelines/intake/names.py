@@ -157,7 +157,12 @@ def find_columns(
             positions[wanted] = position
     for wanted in needed:
         if wanted not in positions:
-            raise DataError(_not_found(header, aliases[wanted], wanted, where))
+            shown = ", ".join(repr(field[:60]) for field in header[:20])
+            raise DataError(
+                f"{where}: no column for '{wanted}'. Columns found ({len(header)}): {shown}. Names "
+                f"looked for: {', '.join(aliases[wanted])}. Say which one it is: --column "
+                f"{wanted}=NAME."
+            )
     ignored = tuple(name for i, name in enumerate(header) if i not in positions.values())
     return ChosenColumns(positions, ignored, tuple(remarks))
 
@@ -194,11 +199,3 @@ def position_of(header: Sequence[str], names: tuple[str, ...], where: str) -> in
         if alike:
             return alike[0]
     return None
-
-
-def _not_found(header: Sequence[str], names: tuple[str, ...], wanted: str, where: str) -> str:
-    shown = ", ".join(repr(field[:60]) for field in header[:20])
-    return (
-        f"{where}: no column for '{wanted}'. Columns found ({len(header)}): {shown}. "
-        f"Names looked for: {', '.join(names)}. Say which one it is: --column {wanted}=NAME."
-    )

@@ -3,53 +3,33 @@
 Loads nothing heavy, so that ``--help`` answers at once.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-FILES, SHAPE = "Input files", "How to read them"
+from ml.cli import existing
 
-Demand = Annotated[
-    Path | None,
-    typer.Option(help="Demand: a file or folder of CSV or Parquet.", rich_help_panel=FILES),
-]
-Prices = Annotated[
-    Path | None, typer.Option(help="Price series: a file or folder.", rich_help_panel=FILES)
-]
-ItemsFile = Annotated[
-    Path | None, typer.Option(help="Items: lead times, costs, lots.", rich_help_panel=FILES)
-]
-Inventory = Annotated[
-    Path | None,
-    typer.Option(help="Stock; without it there are no order quantities.", rich_help_panel=FILES),
-]
+FILES, SHAPE = "Input files", "How to read them"
+_file = partial(typer.Option, rich_help_panel=FILES)
+_shape = partial(typer.Option, rich_help_panel=SHAPE)
+
+Demand = Annotated[Path | None, _file(help="Demand: a file or folder of CSV or Parquet.")]
+Prices = Annotated[Path | None, _file(help="Price series: a file or folder.")]
+ItemsFile = Annotated[Path | None, _file(help="Items: lead times, costs, lots.")]
+Inventory = Annotated[Path | None, _file(help="Stock; without it there are no order quantities.")]
 Column = Annotated[
     list[str] | None,
-    typer.Option(
-        help="A column under a name of your own: item_id=Código. Repeatable.",
-        rich_help_panel=SHAPE,
-    ),
+    _shape(help="A column under a name of your own: item_id=Código. Repeatable."),
 ]
 Gaps = Annotated[
-    str,
-    typer.Option(
-        help="A period without a row: missing, zero or auto (zero in lists of movements).",
-        rich_help_panel=SHAPE,
-    ),
+    str, _shape(help="A period without a row: missing, zero or auto (zero in lists of movements).")
 ]
-Duplicates = Annotated[
-    str,
-    typer.Option(help="Rows of one item, site and day: sum or error.", rich_help_panel=SHAPE),
-]
+Duplicates = Annotated[str, _shape(help="Rows of one item, site and day: sum or error.")]
 SummedTo = Annotated[
     str | None,
-    typer.Option(
-        "--frequency",
-        help="D, B, W or MS: sum demand to it.",
-        show_default="inferred",
-        rich_help_panel=SHAPE,
-    ),
+    _shape("--frequency", help="D, B, W or MS: sum demand to it.", show_default="inferred"),
 ]
 
 
@@ -61,8 +41,6 @@ def existing_files(
     Raises:
         ConfigError: There is nothing at a path.
     """
-    from ml.cli import existing
-
     paths = {
         "demand": existing(demand, "--demand"),
         "prices": existing(prices, "--prices"),

@@ -9,6 +9,7 @@ import polars as pl
 from ml.contracts.demand import ABSURD
 from ml.contracts.outside import PRICES
 from ml.errors import DataError
+from pipelines.intake import series
 from pipelines.intake.data_file import DataFile, open_files
 from pipelines.intake.names import (
     PRICE_NAMES,
@@ -24,20 +25,7 @@ from pipelines.intake.periods import fill_calendar, infer, on_periods
 from pipelines.intake.quarantine import Reason, combined
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import counted, named, on_rows, refuse_nothing_left
-from pipelines.intake.series import (
-    KEY,
-    SOUND,
-    USABLE,
-    FileRows,
-    SeriesRows,
-    Y,
-    as_series,
-    date_rows,
-    judge,
-    repeated_rows,
-    settle,
-    to_intake,
-)
+from pipelines.intake.series import KEY, SOUND, USABLE, FileRows, SeriesRows, Y
 
 CLOSES = ("close", "price", "ultimo", "fechamento")  # the first that is there is the price
 MARKET = (
@@ -67,7 +55,9 @@ def read_prices(path: Path, request: ReadingRequest) -> Intake:
         IntakeError: No row, or no series, is usable.
     """
     files = open_files(path, _choose_columns(request.columns))
-    found = settle(partial(_read, path.name, files, request), "series", "no value or one beyond")
+    found = series.settle(
+        partial(_read, path.name, files, request), "series", "no value or one beyond"
+    )
     inferred = infer(found.rows.filter(USABLE).select(KEY), kind="price", where=found.where)
     rows = on_periods(found.rows, inferred.frequency, inferred.anchor)
     rows = fill_calendar(rows.drop(_NOTES), inferred.frequency)
@@ -89,7 +79,7 @@ def read_prices(path: Path, request: ReadingRequest) -> Intake:
         inferred.statement,
         f"{found.where}: {absent} without a row between first and last rows stay missing.",
     )
-    return to_intake(table, PRICES, found, inferred.frequency, statements)
+    return series.to_intake(table, PRICES, found, inferred.frequency, statements)
 
 
 def _choose_columns(mapped: Mapping[str, str]) -> Choose:
@@ -134,7 +124,7 @@ def _read(
 ) -> SeriesRows:
     parts = [_read_file(file, request, excluded) for file in files]
     rows = pl.concat([part.rows for part in parts])
-    repeats = repeated_rows(rows, KEY, request, where=where, words="series and day")
+    repeats = series.repeated_rows(rows, KEY, request, where=where, words="series and day")
     disagree = Y.is_not_null() & (Y.min().over(KEY) != Y.max().over(KEY))
     contradicting = rows.filter(disagree).select(
         "file", "line", "item_id", "column", value="text", reason=pl.lit(str(Reason.REPEATED_KEY))
@@ -150,10 +140,10 @@ def _read(
             f"{where}: {counted(repeats, 'row')} repeated the series and day of another; equal "
             f"ones count once, {contradicting.height:,} that disagree were set aside."
         )
-    rows = _with_notes(as_series(rows.drop("file", "line", "column", "text")))
+    rows = _with_notes(series.as_series(rows.drop("file", "line", "column", "text")))
     rows = rows.sort(*KEY, "y", nulls_last=True, maintain_order=True)  # a value goes before null
     rows = rows.unique(KEY, keep="first", maintain_order=True)
-    found = judge(where, rows, rows, said, quarantine)
+    found = series.judge(where, rows, rows, said, quarantine)
     said.append(f"{where}: {counted(len(found.ids), 'series', 'series')}: {named(found.ids)}.")
     if found.unusable:
         said.append(
@@ -166,8 +156,8 @@ def _read(
 
 def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str]) -> FileRows:
     """The sound values of all value columns of a file, below one another."""
-    series = "series" if "series" in file.names else None
-    dated = date_rows(file, request, excluded, series)
+    ids = "series" if "series" in file.names else None
+    dated = series.date_rows(file, request, excluded, ids)
     keys = [key for key in file.names if key.startswith(VALUE)]
     notes = {note: pl.col(note) if note in file.names else pl.lit("") for note in _NOTES}
     blocks = []
@@ -178,7 +168,7 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
         if len(keys) > 1 and rows.select(value.is_null().all() & fault.is_not_null().any()).item():
             dated.remarks.append(f"{file.name}, {name}: no cell is a number; column not used.")
             continue
-        item = pl.col(series) if series else pl.lit(file.stem if plain(name) in NAMELESS else name)
+        item = pl.col(ids) if ids else pl.lit(file.stem if plain(name) in NAMELESS else name)
         dated.aside.append(faulty_cells(file, rows, key, item))
         dated.remarks.extend(remarks)
         blocks.append(

@@ -49,12 +49,12 @@ class IntakeError(DataError):
 
     def __init__(self, message: str, quarantine: pl.DataFrame = CELLS) -> None:
         super().__init__(message)
-        self.quarantine = as_arrow(quarantine)
+        self.quarantine = quarantine
 
 
-def as_arrow(cells: pl.DataFrame) -> pa.Table:
-    """A list of cells in :data:`SCHEMA`."""
-    return cells.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(SCHEMA)
+def to_arrow(rows: pl.DataFrame) -> pa.Table:
+    """A frame in types that contracts know."""
+    return rows.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def combined(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
@@ -78,16 +78,16 @@ def first_cell(cells: pl.DataFrame) -> str:
     )
 
 
-def write_quarantine(cells: pa.Table, folder: Path, stem: str) -> Path | None:
+def write_quarantine(cells: pl.DataFrame, folder: Path, stem: str) -> Path | None:
     """Write the cells that an intake set aside as ``<folder>/<stem>.csv``, whole or not at all.
 
     Returns:
         The file; ``None`` when nothing was set aside: a file of an earlier run is removed.
     """
     target = folder / f"{stem}.csv"
-    if not cells.num_rows:
+    if not cells.height:
         remove(target)
         return None
     with staged(target) as beside:
-        pa_csv.write_csv(cells, beside)
+        pa_csv.write_csv(to_arrow(cells).cast(SCHEMA), beside)
     return target

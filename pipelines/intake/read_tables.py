@@ -70,8 +70,8 @@ def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tabl
         if quarantine is not None:
             write_quarantine(found.quarantine, quarantine, table)
         logger().info("file_read", table=table, path=str(path), rows=found.table.num_rows,
-                      quarantined=found.quarantine.num_rows)  # fmt: skip
-    cells = {table: found.quarantine.num_rows for table, found in intakes.items()}
+                      quarantined=found.quarantine.height)  # fmt: skip
+    cells = {table: found.quarantine.height for table, found in intakes.items()}
     return Tables(
         intakes,
         tables={table: found.table for table, found in intakes.items()},
@@ -107,7 +107,7 @@ def process_files(request: ReadingRequest, data_dir: Path) -> list[str]:
     lines: list[str] = []
     for table, intake in read.intakes.items():
         lines += intake.statements
-        if intake.quarantine.num_rows:
+        if intake.quarantine.height:
             lines.append(f"{table}.csv: cells set aside are listed in {quarantine / table}.csv.")
         lines.append(_on_table(table, intake, folder))
     tables: dict[str, pa.Table | None] = dict(read.tables)

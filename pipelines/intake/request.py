@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 
 from ml.errors import ConfigError
@@ -46,20 +47,18 @@ class ReadingRequest:
 
     def __post_init__(self) -> None:
         """Refuse values outside the closed lists."""
-        _one_of("gaps", self.gaps, GAPS)
-        _one_of("duplicates", self.duplicates, DUPLICATES)
-        if self.frequency is not None:
-            _one_of("frequency", self.frequency, tuple(Frequency))
+        for option, value, allowed in (
+            ("gaps", self.gaps, GAPS),
+            ("duplicates", self.duplicates, DUPLICATES),
+            ("frequency", self.frequency or Frequency.DAILY, tuple(Frequency)),
+        ):
+            if value not in allowed:
+                raise ConfigError(f"--{option} {value!r}: choose one of: {', '.join(allowed)}.")
 
     @property
     def forced(self) -> Frequency | None:
         """The frequency asked for, ``None`` = infer."""
         return None if self.frequency is None else Frequency(self.frequency)
-
-
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"--{option} {value!r}: choose one of: {', '.join(allowed)}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class Intake:
     table: pa.Table
     frequency: Frequency | None
     statements: tuple[str, ...]
-    quarantine: pa.Table
+    quarantine: pl.DataFrame
 
 
 def column_mapping(pairs: Sequence[str]) -> dict[str, str]:

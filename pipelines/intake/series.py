@@ -17,7 +17,7 @@ from ml.frequency import Frequency, period_end, period_start
 from pipelines.intake.data_file import DataFile
 from pipelines.intake.parse_days import parse_days
 from pipelines.intake.parsed import faulty_cells, parse_column
-from pipelines.intake.quarantine import IntakeError, Reason, as_arrow
+from pipelines.intake.quarantine import IntakeError, Reason, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import counted, named
 
@@ -230,9 +230,4 @@ def to_intake(
         for start, stop in pairwise([*cuts.tolist(), rows.height])
     ]
     table = pa.concat_tables(parts)
-    return Intake(table, frequency, tuple(statements), as_arrow(found.quarantine))
-
-
-def to_arrow(rows: pl.DataFrame) -> pa.Table:
-    """A frame in types that contracts know."""
-    return rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+    return Intake(table, frequency, tuple(statements), found.quarantine)

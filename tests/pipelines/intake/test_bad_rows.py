@@ -34,7 +34,7 @@ def test_a_bad_row_is_named_and_leaves_no_trace(csv, options, row, cell, place):
     assert read.table.equals(clean.table)
     assert read.frequency == clean.frequency
     item, column, value, reason = cell
-    assert read.quarantine.to_pylist() == [
+    assert read.quarantine.to_dicts() == [
         {
             "file": "demand.csv",
             "line": place + 2,
@@ -51,7 +51,7 @@ def test_a_bad_row_is_named_and_leaves_no_trace(csv, options, row, cell, place):
 def test_no_demand_is_not_observed_and_no_fault(csv, options, y):
     read = read_demand(csv("A,2024-01-01,1", f"A,2024-01-02,{y}", "A,2024-01-03,0"), options())
     assert read.table["y"].to_pylist() == [1.0, None, 0.0]
-    assert read.quarantine.num_rows == 0
+    assert read.quarantine.height == 0
 
 
 def test_a_bad_row_has_no_say_in_how_numbers_and_dates_are_written(csv, options):
@@ -65,7 +65,7 @@ def test_texts_of_several_lines_may_lie_across_chunks(file, options, monkeypatch
     rows = "".join(f'"{"long " * 9}\nid {i}",2024-01-01,1\n' for i in range(50))
     read = read_demand(file(f"item_id,ds,y\n{rows}X,soon,1\n"), options())
     assert read.table.num_rows == 50
-    assert read.quarantine["line"].to_pylist() == [102]
+    assert read.quarantine["line"].to_list() == [102]
 
 
 def test_lines_are_counted_over_blank_lines_and_lines_within_quotes(file, options):
@@ -75,25 +75,25 @@ def test_lines_are_counted_over_blank_lines_and_lines_within_quotes(file, option
     )
     # header 1, blank 2, A 3-4, blank 5-6, B 7-9, C 10, D 11, E 12
     read = read_demand(path, options())
-    assert read.quarantine["line"].to_pylist() == [7, 10, 11, 12]
+    assert read.quarantine["line"].to_list() == [7, 10, 11, 12]
 
 
 def test_lines_are_counted_over_a_header_of_two_lines(file, options):
     path = file('item_id,ds,y,"a\nb"\nA,2024-01-01,1,\nA,soon,1,\n')
-    assert read_demand(path, options()).quarantine["line"].to_pylist() == [4]
+    assert read_demand(path, options()).quarantine["line"].to_list() == [4]
 
 
 def test_rows_of_parquet_are_numbered(tmp_path, options):
     rows = {"item_id": ["A", None, "A"], "ds": ["2024-01-01"] * 3, "y": [1.0, 2.0, float("inf")]}
     pq.write_table(pa.table(rows), tmp_path / "demand.parquet")
     quarantine = read_demand(tmp_path / "demand.parquet", options()).quarantine
-    assert quarantine["line"].to_pylist() == [2, 3]
-    assert quarantine["value"].to_pylist() == ["", "inf"]
+    assert quarantine["line"].to_list() == [2, 3]
+    assert quarantine["value"].to_list() == ["", "inf"]
 
 
 def test_every_bad_cell_of_a_row_is_named(csv, options):
     read = read_demand(csv(*GOOD, ",soon,x"), options())
-    assert sorted(read.quarantine["column"].to_pylist()) == ["ds", "item_id", "y"]
+    assert sorted(read.quarantine["column"].to_list()) == ["ds", "item_id", "y"]
     assert "4 used, 1 set aside" in read.statements[0]
 
 
@@ -108,7 +108,7 @@ def test_a_file_of_bad_rows_only_is_refused_with_its_quarantine(csv, options):
     ) as caught:
         read_demand(csv("A,soon,1", "B,later,1"), options())
     assert caught.value.exit_code == 3
-    assert caught.value.quarantine["item_id"].to_pylist() == ["A", "B"]
+    assert caught.value.quarantine["item_id"].to_list() == ["A", "B"]
 
 
 def test_a_word_that_is_no_flag_costs_the_flag_only(csv, options):
@@ -117,7 +117,7 @@ def test_a_word_that_is_no_flag_costs_the_flag_only(csv, options):
         csv("A,2024-01-01,1,perhaps", "A,2024-01-02,2,sim", header=header), options()
     )
     assert read.table["is_stockout"].to_pylist() == [None, True]
-    assert read.quarantine["reason"].to_pylist() == [Reason.UNKNOWN_WORD]
+    assert read.quarantine["reason"].to_list() == [Reason.UNKNOWN_WORD]
 
 
 def test_the_quarantine_is_written_as_csv_and_removed_when_empty(csv, options, tmp_path):
@@ -134,6 +134,6 @@ def test_the_quarantine_is_written_as_csv_and_removed_when_empty(csv, options, t
 
 def test_reasons_of_the_quarantine_are_a_closed_list(csv, options):
     rows = [param.values[0] for param in BAD]
-    reasons = read_demand(csv(*GOOD, *rows), options()).quarantine["reason"].to_pylist()
+    reasons = read_demand(csv(*GOOD, *rows), options()).quarantine["reason"].to_list()
     assert set(reasons) <= set(Reason)
     assert len(reasons) == len(rows)

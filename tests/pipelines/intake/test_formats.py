@@ -75,7 +75,7 @@ def test_line_ends_make_no_difference(file, options, newline):
 
 def test_the_byte_order_mark_is_no_part_of_a_name(file, options):
     path = file("\ufeffsku,ds,y\nA,2024-01-01,1\n,2024-01-01,1\n")
-    assert read_demand(path, options()).quarantine["column"].to_pylist() == ["sku"]
+    assert read_demand(path, options()).quarantine["column"].to_list() == ["sku"]
 
 
 def test_a_packed_csv_is_unpacked(file, options):
@@ -176,7 +176,7 @@ def test_missing_columns_name_what_was_found_and_looked_for(csv, options):
 
 def test_a_name_written_exactly_goes_before_one_that_is_alike(csv, options):
     read = read_demand(csv("A,never,2024-01-01,1", header="item,Date,date,y"), options())
-    assert read.quarantine.num_rows == 0
+    assert read.quarantine.height == 0
 
 
 def test_two_columns_of_one_name_are_refused(csv, options):

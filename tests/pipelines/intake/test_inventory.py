@@ -47,7 +47,7 @@ def test_stock_unknown_in_one_location_is_unknown_in_total(csv, options):
     assert "on_order" not in given(read)
     assert given(read)["backorders"] == 2.0
     assert "on_hand" not in given(read, "B")
-    assert read.quarantine["reason"].to_pylist() == ["out_of_range"]
+    assert read.quarantine["reason"].to_list() == ["out_of_range"]
     assert any("'on_hand' of 2 items is not known" in statement for statement in read.statements)
 
 
@@ -67,7 +67,7 @@ def test_the_first_location_that_gives_an_attribute_counts(csv, options):
 def test_a_day_after_today_is_not_known(csv, options):
     read = read_inventory(csv("A,S1,2024-07-01,5,,,", header=HEADER), options())
     assert given(read)["snapshot_at"] == ""
-    assert read.quarantine["reason"].to_pylist() == ["date_after_today"]
+    assert read.quarantine["reason"].to_list() == ["date_after_today"]
 
 
 def test_what_a_file_lacks_is_said(csv, options):

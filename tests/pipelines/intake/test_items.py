@@ -46,7 +46,7 @@ def test_usual_names_are_understood(csv, options):
 def test_criticality_becomes_one_of_its_words(csv, options, text, meaning):
     read = read_items(csv(f"A,{text}", header="item_id,criticality"), options())
     assert read.table["criticality"].to_pylist() == [meaning]
-    assert read.quarantine.num_rows == 0
+    assert read.quarantine.height == 0
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_criticality_becomes_one_of_its_words(csv, options, text, meaning):
 def test_a_bad_cell_is_set_aside_and_counts_as_not_given(csv, options, column, text, reason):
     read = read_items(csv(f"A,Cabo,{text}", header=f"item_id,name,{column}"), options())
     assert given(read) == {"item_id": "A", "name": "Cabo"}
-    cells = read.quarantine.to_pylist()
+    cells = read.quarantine.to_dicts()
     assert [(cell["line"], cell["column"], cell["value"], cell["reason"]) for cell in cells] == [
         (2, column, text, reason)
     ]
@@ -77,8 +77,8 @@ def test_the_first_row_of_an_item_counts(csv, options):
     read = read_items(path, options())
     assert read.table["item_id"].to_pylist() == ["A", "B"]
     assert read.table["name"].to_pylist() == ["one", "x"]
-    assert read.quarantine["line"].to_pylist() == [5]
-    assert read.quarantine["reason"].to_pylist() == ["repeated_key"]
+    assert read.quarantine["line"].to_list() == [5]
+    assert read.quarantine["reason"].to_list() == ["repeated_key"]
 
 
 def test_repeated_items_are_refused_on_demand(csv, options):
@@ -89,7 +89,7 @@ def test_repeated_items_are_refused_on_demand(csv, options):
 def test_a_row_without_an_id_is_set_aside(csv, options):
     read = read_items(csv(",x", "NA,y", header="sku,name"), options())
     assert given(read) == {"item_id": "NA", "name": "y"}
-    assert read.quarantine["reason"].to_pylist() == ["empty_id"]
+    assert read.quarantine["reason"].to_list() == ["empty_id"]
 
 
 def test_a_file_without_any_id_is_refused(csv, options):

@@ -64,7 +64,7 @@ def test_every_column_of_a_wide_file_is_a_series(csv, options):
     assert names(read) == ["Brent", "WTI"]
     assert levels(read, "WTI") == [None, -36.98]
     assert levels(read, "Brent") == [80.0]
-    assert read.quarantine.to_pylist() == [
+    assert read.quarantine.to_dicts() == [
         {
             "file": "oil.csv",
             "line": 3,
@@ -133,15 +133,15 @@ def test_equal_repeats_count_once_and_contradictions_are_set_aside(csv, options)
     rows = ["2024-01-01,1", "2024-01-01,1", "2024-01-02,2", "2024-01-02,3", "2024-01-03,4"]
     read = read_prices(csv(*rows, header="Date,Price"), options())
     assert levels(read) == [1.0, None, 4.0]
-    assert read.quarantine["line"].to_pylist() == [4, 5]
-    assert set(read.quarantine["reason"].to_pylist()) == {"repeated_key"}
+    assert read.quarantine["line"].to_list() == [4, 5]
+    assert set(read.quarantine["reason"].to_list()) == {"repeated_key"}
 
 
 def test_a_row_without_a_value_contradicts_nothing(csv, options):
     rows = ["2024-01-01,", "2024-01-01,1", "2024-01-02,2"]
     read = read_prices(csv(*rows, header="Date,Price"), options())
     assert levels(read) == [1.0, 2.0]
-    assert read.quarantine.num_rows == 0
+    assert read.quarantine.height == 0
 
 
 def test_repeats_are_refused_on_demand(csv, options):
@@ -162,7 +162,7 @@ def test_a_folder_of_prices_is_one_table(file, tmp_path, options):
 def test_a_date_after_today_is_set_aside(csv, options):
     read = read_prices(csv("2024-01-01,1", "2024-07-01,2", header="Date,Price"), options())
     assert levels(read) == [1.0]
-    assert read.quarantine["reason"].to_pylist() == ["date_after_today"]
+    assert read.quarantine["reason"].to_list() == ["date_after_today"]
 
 
 def test_a_file_without_a_price_is_refused(csv, options):
