@@ -33,6 +33,10 @@ SERIES = "fiveg_stations"
 PAGE = "/se/public/view/b/licenciamento.php"
 EXPORT = "/se/public/view/b/export_licenciamento.php"
 MOBILE = "10"  # the mobile service (SMP)
+FORM = (
+    ("skip", "0"), ("filter", "-1"), ("rpp", "50"), ("wfid", "licencas"), ("view", "0"),
+    ("fa_gsearch", "2"),
+)  # fmt: skip
 PATH_KEYS = ("redirectUrl", "submitUrl", "path", "url")
 COLUMNS = ("NUMSERVICO", "NUMESTACAO", "SIGLAUF", "TECNOLOGIA")
 
@@ -76,21 +80,11 @@ class AnatelStations(Adapter):
 
 def _export(page: Call, state: str) -> Call:
     """Have an export of a state made."""
-    fields = {
-        "skip": "0",
-        "filter": "-1",
-        "rpp": "50",
-        "wfid": "licencas",
-        "view": "0",
-        "fa_gsearch": "2",
-        "fa_uf": state,
-        "fa_municipio": "",
-    }
     return replace(
         page,
         target=EXPORT,
         media="json",
-        form=tuple(fields.items()),
+        form=(*FORM, ("fa_uf", state), ("fa_municipio", "")),
         headers=(("Referer", page.url),),
         context={"step": "export", "state": state},
     )
