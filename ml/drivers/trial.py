@@ -144,18 +144,24 @@ def class_totals(panel: Panel, classes: npt.NDArray[np.str_]) -> dict[str, effec
 def _demand_losses(
     train: Panel, actual: Floats, design: Design, *, foreseen: bool
 ) -> dict[str, Callable[[Bools], Floats]]:
-    """By class: scaled losses of its items and steps, given the drivers that take part."""
+    """By class: scaled losses of its items and steps (N, H), given the drivers that take part.
+
+    An item's level is its recent demand over what the factors had expected of a level of 1.
+    """
     classes = class_names(train)
     totals = class_totals(train, classes)
     spread = measure_dispersion(train.values)
     scale = scales(train, typical_size(train))[0]
+    age = np.arange(design.length)[::-1] * design.frequency.days
+    weight = 0.5 ** (age / HALF_LIFE)
 
     def measure(name: str, columns: Bools) -> Floats:
         rows = np.ones(len(classes), bool) if name == ALL else np.asarray(classes == name)
         found, seasons = effects.fit_rates(design, columns, totals[ALL], totals[name])
         factor = rate_factors(design, found, seasons, foreseen=foreseen)
         values = train.values[rows]
-        level = fit_levels(values, factor[: design.length], design.frequency.days)
+        expected = (np.isfinite(values) * factor[: design.length]) @ weight
+        level = np.asarray(np.nan_to_num(values) @ weight / np.maximum(expected, 1e-12))
         tables = tabulate_quantiles(level, spread[rows])
         return demand_losses(tables, factor[design.length :], actual[rows], scale[rows])
 
@@ -165,10 +171,11 @@ def _demand_losses(
 def _price_losses(
     train: Panel, actual: Floats, design: Design, *, foreseen: bool
 ) -> dict[str, Callable[[Bools], Floats]]:
-    """The same of all prices, in units of daily volatility."""
+    """The same of the levels of all prices, in units of daily volatility."""
     changes, volatility = effects.standardise_changes(train.values)
     last = carried_forward(train.values)[:, -1]
     moved = (actual - last[:, None]) / volatility[:, None]
+    width = np.sqrt(np.arange(1, actual.shape[1] + 1))
 
     def measure(columns: Bools) -> Floats:
         found = effects.fit_changes(design, columns, changes)
@@ -176,7 +183,10 @@ def _price_losses(
         places = np.arange(design.length, design.length + actual.shape[1])[None, :]
         seen = drivers.contribution[0][places] if foreseen else drivers.seen_from(
             ONE_CLASS, np.array([drivers.last]), places)  # fmt: skip
-        return price_losses(np.cumsum(seen[0].sum(axis=1)), moved)
+        mean = np.cumsum(seen[0].sum(axis=1))
+        cuts = [(level, mean + stats.norm.ppf(level) * width) for level in PRICE_LEVELS]
+        losses = [pinball(moved, np.broadcast_to(cut, moved.shape), level) for level, cut in cuts]
+        return np.asarray(np.mean(losses, axis=0) / width)
 
     return {ALL: measure}
 
@@ -207,21 +217,6 @@ def _compare(
         Trial(origin, name, group, foreseen, float(change.mean()), int(seen.sum()))
         for group, change in changes.items()
     ]
-
-
-def fit_levels(values: Floats, factor: Floats, days: float) -> Floats:
-    """Level of each item: recent demand over what the factors had expected of a level of 1, (N,).
-
-    Args:
-        values: (N, T) demand.
-        factor: (T,) the drivers' factor of each period.
-        days: Mean length of a period [days].
-    """
-    age = np.arange(values.shape[1])[::-1] * days
-    weight = 0.5 ** (age / HALF_LIFE)
-    seen = ~np.isnan(values)
-    demand = np.nan_to_num(values) @ weight
-    return np.asarray(demand / np.maximum((seen * factor) @ weight, 1e-12))
 
 
 def measure_dispersion(values: Floats) -> Floats:
@@ -259,18 +254,3 @@ def demand_losses(tables: Floats, factor: Floats, actual: Floats, scale: Floats)
     cuts = tables[:, low] * (1 - share) + tables[:, low + 1] * share
     losses = [pinball(actual, cuts[..., k], level) for k, level in enumerate(DEMAND_LEVELS)]
     return np.asarray(np.mean(losses, axis=0) / scale[:, None])
-
-
-def price_losses(mean: Floats, actual: Floats) -> Floats:
-    """Mean pinball loss of levels in units of daily volatility, (N, H).
-
-    Args:
-        mean: (H,) expected change since the origin.
-        actual: (N, H) what came true, as change since the origin.
-    """
-    width = np.sqrt(np.arange(1, actual.shape[1] + 1))
-    losses = [
-        pinball(actual, np.broadcast_to(mean + stats.norm.ppf(level) * width, actual.shape), level)
-        for level in PRICE_LEVELS
-    ]
-    return np.asarray(np.mean(losses, axis=0) / width)

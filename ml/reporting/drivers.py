@@ -30,24 +30,23 @@ def driver_metrics(study: Study | None, kind: str, panel: str) -> pa.Table:
 
 
 def _metrics_rows(study: Study) -> Iterator[Row]:
-    for gain in study.gains:
-        metric = "driver_gain_foreseen" if gain.foreseen else "driver_gain"
-        key = {"demand_class": _class(gain.demand_class), "model": f"drivers:{gain.group}"}
-        for end, value in (("", gain.change), ("_low", gain.low), ("_high", gain.high)):
-            yield {**key, "metric": metric + end, "value": value, "n_obs": gain.count}
-    for effect in study.effects:
-        key = {"demand_class": _class(effect.demand_class), "model": f"driver:{effect.feature}"}
-        for end, value in (("", effect.effect), ("_low", effect.low), ("_high", effect.high)):
-            known = value if np.isfinite(value) else None
-            yield {**key, "metric": f"driver_effect{end}", "value": known, "n_obs": 0}
+    found = [
+        ("driver_gain_foreseen" if one.foreseen else "driver_gain", f"drivers:{one.group}",
+         one.demand_class, (one.change, one.low, one.high), one.count)
+        for one in study.gains
+    ] + [
+        ("driver_effect", f"driver:{one.feature}", one.demand_class,
+         (one.effect, one.low, one.high), 0)
+        for one in study.effects
+    ]  # fmt: skip
+    for metric, model, name, values, count in found:
+        key = {"demand_class": None if name == ALL else name, "model": model, "n_obs": count}
+        for end, value in zip(("", "_low", "_high"), values, strict=True):
+            yield {**key, "metric": metric + end, "value": value if np.isfinite(value) else None}
     for name, used in study.used.items():
         for group in dict.fromkeys(gain.group for gain in study.gains):
             key = {"demand_class": None if name == "price" else name, "model": f"drivers:{group}"}
             yield {**key, "metric": "driver_used", "value": float(group in used), "n_obs": 0}
-
-
-def _class(name: str) -> str | None:
-    return None if name == ALL else name
 
 
 def write_drivers(
@@ -83,30 +82,25 @@ def write_drivers(
 
 
 def _lines(study: Study) -> Iterator[Row]:
-    """Gains of groups and effects of single drivers."""
-    for gain in study.gains:
+    """Gains of groups and effects of single drivers; of all items, any class may use a group."""
+    found = [
+        (
+            one,
+            one.group,
+            "gain had they been foreseen" if one.foreseen else "gain as known",
+            one.change,
+            7,
+        )
+        for one in study.gains
+    ] + [(one, one.feature, "effect on the log rate", one.effect, 5) for one in study.effects]
+    for one, driver, what, value, digits in found:
+        classes = study.used if one.demand_class == ALL else (one.demand_class,)
         yield {
-            "demand_class": gain.demand_class.replace(ALL, "all"),
-            "drivers": gain.group,
-            "what": "gain had they been foreseen" if gain.foreseen else "gain as known",
-            "value": round(gain.change, 7),
-            "low_90": round(gain.low, 7),
-            "high_90": round(gain.high, 7),
-            "used": _is_used(study, gain.demand_class, gain.group),
+            "demand_class": one.demand_class.replace(ALL, "all"),
+            "drivers": driver,
+            "what": what,
+            "value": round(value, digits),
+            "low_90": round(one.low, digits),
+            "high_90": round(one.high, digits),
+            "used": any(one.group in study.used.get(name, ()) for name in classes),
         }
-    for effect in study.effects:
-        yield {
-            "demand_class": effect.demand_class.replace(ALL, "all"),
-            "drivers": effect.feature,
-            "what": "effect on the log rate",
-            "value": round(effect.effect, 5),
-            "low_90": round(effect.low, 5),
-            "high_90": round(effect.high, 5),
-            "used": _is_used(study, effect.demand_class, effect.group),
-        }
-
-
-def _is_used(study: Study, name: str, group: str) -> bool:
-    """Whether a class takes a group; of all items together, whether any class does."""
-    classes = study.used if name == ALL else (name,)
-    return any(group in study.used.get(one, ()) for one in classes)

@@ -11,6 +11,7 @@ from ml.ensemble.mixture_score import PANEL
 from ml.evaluation.demand_class import ADI_CUT, CV2_CUT, DemandPattern
 from ml.frequency import Days, Frequency
 from ml.panel import Floats
+from ml.reporting.leaderboard import leaderboard
 
 BARS = "▁▂▃▄▅▆▇█"
 GAP = "·"  # not observed
@@ -244,19 +245,12 @@ def _tabulate_backtest(facts: ItemFacts) -> list[str]:
 def _tabulate_class(facts: ItemFacts) -> Iterator[str]:
     """Scores of the class, or of the panel, for an item that was not tried itself."""
     name = facts.metrics_class
-    found: dict[str, list[tuple[float, int]]] = {}
-    for row in facts.metrics:
-        of_all = row["item_id"] is None and row["horizon_step"] is None
-        wanted = of_all and row["demand_class"] == name and row["metric"] == "scaled_crps"
-        if wanted and row["value"] is not None:
-            found.setdefault(row["model"], []).append((row["value"], row["n_obs"]))
-    if not found:
+    lines = [one for one in leaderboard(facts.metrics) if one["demand_class"] == (name or "all")]
+    scores = {one["model"]: one["scaled_crps"] for one in lines if one["scaled_crps"] is not None}
+    if not scores:
         return
     yield f"scaled CRPS of {'class ' + name if name else 'the panel'} instead, less is better"
-    means = {
-        m: sum(v * n for v, n in pairs) / sum(n for _, n in pairs) for m, pairs in found.items()
-    }
-    for model, value in sorted(means.items(), key=_least_first):
+    for model, value in sorted(scores.items(), key=_least_first):
         yield f"{model:<16}{_format_score(value):>9}"
 
 

@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 NAMES = ("kind", "panel", "demand_class", "model")
 MEANS = (
     "scaled_crps", "cum_scaled_crps", "wql", "cum_wql", "bias", "coverage_80_interval",
@@ -20,18 +18,18 @@ Pairs = list[tuple[float, int]]
 """Values of a metric at the origins, and the actuals behind them."""
 
 
-def leaderboard(metrics: pa.Table) -> list[dict[str, Any]]:
+def leaderboard(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Mean of each metric over the origins, by panel, class and model; least ``scaled_crps`` first.
 
     Args:
-        metrics: In the METRICS contract.
+        metrics: Rows in the METRICS contract.
     """
     found: dict[tuple[str, ...], dict[str, Pairs]] = {}
-    for row in metrics.to_pylist():
+    for row in metrics:
         of_group = row["item_id"] is None and row["horizon_step"] is None
         judged = row["cutoff"] is not None or row["metric"] in PAIRED
         if of_group and judged and row["value"] is not None:
-            key = (row["kind"], row["panel"], row["demand_class"] or "all", row["model"])
+            key = (row["kind"], row.get("panel", ""), row["demand_class"] or "all", row["model"])
             pairs = found.setdefault(key, {}).setdefault(row["metric"], [])
             pairs.append((row["value"], row["n_obs"]))
     lines = [{**dict(zip(NAMES, key, strict=True)), **_cells(own)} for key, own in found.items()]

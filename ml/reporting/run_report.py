@@ -69,7 +69,7 @@ class RunReport:
 
 def write_reports(report: RunReport, folder: Path) -> list[Path]:
     """Leaderboard as CSV and JSON, drivers as CSV, and pictures of them and of some forecasts."""
-    lines = leaderboard(report.metrics)
+    lines = leaderboard(report.metrics.to_pylist())
     about = {"version_id": report.version_id, "model_version": report.model_version}
     titles = {one.name: one.title for one in report.panels}
     studies = {one.name: one.study for one in report.panels if one.study is not None}
@@ -111,7 +111,7 @@ def show_result(
                   caption_justify="left")  # fmt: skip
     for name in ("panel", "items", "steps", "as of", "fallbacks", "refusals", "skill"):
         table.add_column(name, justify="left" if name == "panel" else "right")
-    skills = {line["panel"]: line["fva_naive"] for line in leaderboard(report.metrics)
+    skills = {line["panel"]: line["fva_naive"] for line in leaderboard(report.metrics.to_pylist())
               if line["demand_class"] == "all" and line["model"] == ENSEMBLE}  # fmt: skip
     for one in report.panels:
         skill = skills.get(one.name)

@@ -6,14 +6,18 @@ import pyarrow.compute as pc
 import pytest
 
 from ml.drivers.study import (
+    LEAST_ORIGINS,
     StudyTask,
     average_gains,
+    choose_groups,
     describe_choice,
     effects_at,
     fit_at,
+    select_known,
     trial_tasks,
 )
-from ml.drivers.trial import try_origin
+from ml.drivers.trial import Trial, try_origin
+from ml.frequency import Frequency
 
 
 @pytest.fixture(scope="module")
@@ -40,30 +44,30 @@ def disturbed(tables, after):
     return found
 
 
-def test_the_driver_that_moves_demand_is_chosen(world, tried):
-    used = fit_at(study(world, tried))[2]
+@pytest.fixture(scope="module")
+def used(world, tried):
+    return fit_at(study(world, tried))[2]
+
+
+def test_the_driver_that_moves_demand_is_chosen(used):
     assert "climate" in set().union(*used.values())
 
 
-def test_drivers_that_move_nothing_are_mostly_left_out(world, tried):
+def test_drivers_that_move_nothing_are_mostly_left_out(tried):
     found = {(g.demand_class, g.group): g for g in average_gains(tried[1]) if not g.foreseen}
     climate, calendar = found["*", "climate"], found["*", "calendar"]
     assert climate.high < 0
     assert calendar.change > climate.change
 
 
-def test_trials_as_known_do_not_see_what_came_out_after_their_origin(world, tried):
+@pytest.mark.parametrize("foreseen", [False, True])
+def test_only_foreseen_trials_see_what_came_out_after_their_origin(tried, foreseen):
     task = tried[0][4]
     wrong = replace(task, tables=disturbed(task.tables, task.origin))
-    plain = [trial for trial in try_origin(task) if not trial.foreseen]
-    assert [trial for trial in try_origin(wrong) if not trial.foreseen] == plain
-
-
-def test_foreseen_trials_do_see_it(world, tried):
-    task = tried[0][4]
-    wrong = replace(task, tables=disturbed(task.tables, task.origin))
-    plain = [trial for trial in try_origin(task) if trial.foreseen]
-    assert [trial for trial in try_origin(wrong) if trial.foreseen] != plain
+    plain, other = (
+        [trial for trial in try_origin(one) if trial.foreseen == foreseen] for one in (task, wrong)
+    )
+    assert (plain != other) == foreseen
 
 
 def test_contributions_at_a_cutoff_do_not_depend_on_anything_later(world, tried):
@@ -94,14 +98,60 @@ def test_a_short_history_is_not_tried_and_says_so(world):
     assert sentence.startswith("demand_d: no drivers are used: too few origins")
 
 
-def test_a_group_that_could_not_be_tried_is_named(world, tried):
-    used = fit_at(study(world, tried))[2]
+def test_what_is_used_left_out_and_not_tried_is_said_by_class(tried, used):
     sentences = describe_choice("demand_d", used, average_gains(tried[1]), ["climate", "telecom"])
+    assert len(sentences) == len(used) + 1
+    assert all("drivers used" in text and "left out" in text for text in sentences[:-1])
     assert sentences[-1].endswith("too little of the history is covered: telecom")
 
 
-def test_what_is_used_and_what_is_left_out_is_said_by_class(world, tried):
-    used = fit_at(study(world, tried))[2]
-    sentences = describe_choice("demand_d", used, average_gains(tried[1]))
-    assert len(sentences) == len(used)
-    assert all("drivers used" in text and "left out" in text for text in sentences)
+def trials(changes, *, name="*", group="climate", foreseen=False):
+    first = np.datetime64("2025-01-01")
+    return [
+        Trial(first + 30 * k, name, group, foreseen, change, 100)
+        for k, change in enumerate(changes)
+    ]
+
+
+def test_a_gain_is_the_mean_over_origins_with_students_interval():
+    # Mean -2, standard deviation 1, eight origins; the tables' t at 95 % with 7 degrees of
+    # freedom is 1.895, so the interval reaches 1.895 / sqrt(8) = 0.670 to both sides.
+    changes = np.array([-1, -3, -1, -3, -1, -3, -1, -3]) * np.sqrt(7 / 8)
+    changes += -2 - changes.mean()
+    (found,) = average_gains(trials(changes))
+    assert found.change == pytest.approx(-2.0)
+    assert (found.low, found.high) == pytest.approx((-2.670, -1.330), abs=1e-3)
+    assert found.count == 800
+
+
+def test_too_few_origins_say_nothing():
+    assert average_gains(trials([-1.0] * (LEAST_ORIGINS - 1))) == []
+
+
+def chosen(*groups):
+    rows = [trial for group in groups for trial in group]
+    return choose_groups(average_gains(rows), ["lumpy", "smooth"])
+
+
+HELPS, NOISE, HARMS = (-1.0, -1.2) * 4, (1.0, -1.1) * 4, (1.0, 1.2) * 4
+
+
+def test_a_group_is_used_where_it_helps_beyond_noise():
+    assert chosen(trials(HELPS, name="lumpy")) == {"lumpy": ("climate",), "smooth": ()}
+    assert chosen(trials(NOISE, name="lumpy")) == {"lumpy": (), "smooth": ()}
+
+
+def test_a_class_follows_the_panel_unless_it_speaks_against_it():
+    both = chosen(trials(HELPS), trials(NOISE, name="lumpy"), trials(HARMS, name="smooth"))
+    assert both == {"lumpy": ("climate",), "smooth": ()}
+
+
+def test_what_drivers_explain_with_hindsight_chooses_nothing():
+    assert chosen(trials(HELPS, foreseen=True)) == {"lumpy": (), "smooth": ()}
+
+
+def test_a_cutoff_chooses_by_origins_whose_outcomes_it_knew():
+    rows = trials(HELPS)
+    # Origins on day 0, 30, 60 with 30 steps each are over on day 90; the next one is not.
+    known = select_known(rows, np.datetime64("2025-01-01") + 90, 30, Frequency.DAILY)
+    assert len(known) == 3

@@ -22,6 +22,7 @@ from tests.ml.backtests import backtest
 
 ITEMS = [f"i{k}" for k in range(400)]
 STEPS = 6
+NORMAL = stats.norm.ppf(LEVELS)
 
 
 @pytest.fixture
@@ -35,33 +36,26 @@ def spreads_of(actual, points, classes=None, before=None):
     return fit_spreads(found, classes or ["smooth"] * len(actual), before or {})
 
 
-def test_half_of_what_an_origin_says_is_believed(rng):
-    # Points of N(0, 1) for actuals of N(0, 1.44): intervals should be 1.44 times as wide, and the
-    # square root of that is taken.
-    actual = rng.normal(0, 1.44, (400, STEPS))
-    found = spreads_of(actual, stats.norm.ppf(LEVELS))
-    assert found[PANEL] == pytest.approx([1.2] * 3, abs=0.04)
-
-
-def test_intervals_that_cover_what_they_say_are_left_alone(rng):
-    for name, actual, points in (
-        ("normal", rng.normal(0, 1, (400, STEPS)), stats.norm.ppf(LEVELS)),
-        ("counts", rng.poisson(0.7, (400, STEPS)) * 1.0, stats.poisson.ppf(LEVELS, 0.7)),
-    ):
-        assert spreads_of(actual, points)[PANEL] == pytest.approx([1.0] * 3, abs=0.03), name
-
-
-def test_each_part_of_the_horizon_has_its_own_spread(rng):
-    wide = np.repeat([1.44, 1.0, 1 / 1.44], STEPS // 3)
-    found = spreads_of(rng.normal(0, 1, (400, STEPS)) * wide, stats.norm.ppf(LEVELS))
-    assert found[PANEL] == pytest.approx([1.2, 1.0, 1 / 1.2], abs=0.04)
+# Points of N(0, 1) for actuals of N(0, 1.44): intervals should be 1.44 times as wide, and the
+# square root of that is taken.
+@pytest.mark.parametrize(
+    ("deviations", "spreads"),
+    [
+        pytest.param([1.44] * 6, [1.2] * 3, id="half of what an origin says is believed"),
+        pytest.param([1.0] * 6, [1.0] * 3, id="what covers as it says is left alone"),
+        pytest.param([1.44] * 2 + [1.0] * 2 + [1 / 1.44] * 2, [1.2, 1.0, 1 / 1.2], id="by part"),
+    ],
+)
+def test_intervals_are_drawn_to_what_they_cover(rng, deviations, spreads):
+    actual = rng.normal(0, 1, (400, STEPS)) * deviations
+    assert spreads_of(actual, NORMAL)[PANEL] == pytest.approx(spreads, abs=0.04)
 
 
 def test_a_class_of_few_items_is_drawn_to_its_panel(rng):
     actual = rng.normal(0, 1, (400, STEPS))
     actual[:10] *= 2.25
     classes = ["lumpy"] * 10 + ["smooth"] * 390
-    found = spreads_of(actual, stats.norm.ppf(LEVELS), classes)
+    found = spreads_of(actual, NORMAL, classes)
     # 10 items against a prior of 60: a seventh of the way from 1.0 to 1.5.
     assert found["lumpy"] == pytest.approx([1.5 ** (1 / 7)] * 3, abs=0.04)
     assert found["smooth"] == pytest.approx([1.0] * 3, abs=0.03)
@@ -70,19 +64,18 @@ def test_a_class_of_few_items_is_drawn_to_its_panel(rng):
 def test_parts_that_an_origin_does_not_reach_keep_what_older_ones_said(rng):
     actual = rng.normal(0, 1, (400, STEPS))
     actual[:, 2:] = np.nan
-    found = spreads_of(actual, stats.norm.ppf(LEVELS), before={PANEL: [1.3, 1.2, 1.1]})
+    found = spreads_of(actual, NORMAL, before={PANEL: [1.3, 1.2, 1.1]})
     assert found[PANEL] == pytest.approx([1.0, 1.2, 1.1], abs=0.03)
 
 
 def test_an_origin_without_actuals_says_nothing():
     actual = np.full((5, STEPS), np.nan)
-    assert spreads_of(actual, stats.norm.ppf(LEVELS))[PANEL] == [1.0, 1.0, 1.0]
+    assert spreads_of(actual, NORMAL)[PANEL] == [1.0, 1.0, 1.0]
 
 
 def test_no_origin_moves_spreads_without_bounds(rng):
-    points = stats.norm.ppf(LEVELS)
-    assert max(spreads_of(rng.normal(0, 50, (400, STEPS)), points)[PANEL]) <= 2.0**0.5
-    assert min(spreads_of(np.zeros((400, STEPS)) + 1e-6, points)[PANEL]) >= 0.5**0.5 - 1e-4
+    assert max(spreads_of(rng.normal(0, 50, (400, STEPS)), NORMAL)[PANEL]) <= 2.0**0.5
+    assert min(spreads_of(np.zeros((400, STEPS)) + 1e-6, NORMAL)[PANEL]) >= 0.5**0.5 - 1e-4
 
 
 def test_stretched_normal_paths_have_the_stretched_deviation(rng):

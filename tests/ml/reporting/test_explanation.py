@@ -43,8 +43,11 @@ KNOWN = ItemFacts(
 
 
 def metric(model, name, value, demand_class=None, count=1):
-    return {"model": model, "metric": name, "value": value, "n_obs": count, "item_id": None,
-            "demand_class": demand_class, "horizon_step": None}  # fmt: skip
+    return {
+        "kind": "demand", "panel": "demand_ms", "item_id": None, "horizon_step": None,
+        "demand_class": demand_class, "model": model, "metric": name, "value": value,
+        "n_obs": count, "cutoff": None if model.startswith("driver") else MONTHS[0],
+    }  # fmt: skip
 
 
 def paragraph(known, label):

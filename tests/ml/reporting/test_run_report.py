@@ -61,7 +61,7 @@ def report():
 
 
 def test_models_are_listed_best_first_by_means_over_all_actuals(report):
-    lines = leaderboard(report.metrics)
+    lines = leaderboard(report.metrics.to_pylist())
     assert [(line["model"], line["scaled_crps"], line["n_obs"]) for line in lines] == [
         ("ensemble", 0.4, 4),
         ("tsb", 0.5, 4),
@@ -76,7 +76,10 @@ def test_reports_hold_tables_and_pictures(report, tmp_path):
         "drivers_demand_ms.png", "forecasts_demand_ms.png",
     }  # fmt: skip
     document = json.loads((tmp_path / "leaderboard.json").read_text())
-    assert (document["version_id"], document["leaderboard"]) == ("v1", leaderboard(report.metrics))
+    assert (document["version_id"], document["leaderboard"]) == (
+        "v1",
+        leaderboard(report.metrics.to_pylist()),
+    )
     with (tmp_path / "drivers.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["what"], row["value"], row["used"]) for row in rows] == [
