@@ -30,7 +30,7 @@ from ml.inventory.lead_time_demand import (
     protection_periods,
     sample_quantile,
 )
-from ml.inventory.risk import days_of_cover, days_to_reorder, stockout_risk
+from ml.inventory.risk import Risk, days_of_cover, days_to_reorder, stockout_risk
 from ml.seeds import generator
 from ml.settings import PolicySettings
 
@@ -38,6 +38,11 @@ Cells = dict[str, Any]
 LTD_LEVELS = (50, 80, 90, 95, 99)
 EXCESS_DAYS = 180.0
 EXCESS_LEVEL = 0.95
+RESULTS = (ItemPolicy, DemandSummary, Stock, Decision, ordering.Levels, ordering.Order, Risk)
+FILLED_BY = {
+    kind: tuple(name for name in RECOMMENDATIONS.names if hasattr(kind, name)) for kind in RESULTS
+}
+"""The columns that a result fills by itself: its fields and properties of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +282,9 @@ def _stock_cells(
     }
 
 
-def _columns_of(*results: object) -> Cells:
+def _columns_of(*results: Any) -> Cells:
     """What results have under the name of a column."""
-    names = RECOMMENDATIONS.names
-    return {name: getattr(one, name) for one in results for name in names if hasattr(one, name)}
+    return {name: getattr(one, name) for one in results for name in FILLED_BY[type(one)]}
 
 
 def _common_cells(
