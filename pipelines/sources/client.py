@@ -234,23 +234,19 @@ class Client:
         self, call: Call, host: _Host, cost: float, known: Validators | None
     ) -> FetchResult:
         """Try until there is an answer, or no try is left, or no time."""
-        start, wasted = self._deadline.used(), host.wasted
+        start = self._deadline.used() - host.wasted
 
         def left() -> float:
-            taken = wasted + self._deadline.used() - start
-            return min(self._deadline.left(), host.share - taken)
+            return min(self._deadline.left(), host.share - (self._deadline.used() - start))
 
         def pause(state: RetryCallState) -> float:
             rest = host.rests_until - self._clock()
             return max(self._backoff(state), rest, self._due(host.name, cost))
 
-        def stop(state: RetryCallState) -> bool:
-            return state.attempt_number >= TRIES or state.upcoming_sleep >= left()
-
         retrying = Retrying(
             retry=retry_if_exception_type(PassingError),
             wait=pause,
-            stop=stop,
+            stop=lambda state: state.attempt_number >= TRIES or state.upcoming_sleep >= left(),
             sleep=self._sleep,
             reraise=True,
         )
