@@ -130,23 +130,14 @@ class Distributions:
             raise ValueError("no observed value")
         steps = self.probabilities[row, :horizon].astype(np.float64)
         if panel.is_demand:
-            uniforms = shared_level(rng, n_paths, horizon, SHARED_LEVEL[panel.frequency])
+            rho = SHARED_LEVEL[panel.frequency]
+            common, own = rng.standard_normal((n_paths, 1)), rng.standard_normal(shape)
+            uniforms = stratify(np.sqrt(rho) * common + np.sqrt(1 - rho) * own, rng)
             return self.buckets.draw(steps, uniforms) * self.spreads[row]
-        uniforms = random_walk(rng, n_paths, horizon)
+        # Steps follow each other as the levels of a random walk do.
+        uniforms = stratify(np.cumsum(rng.standard_normal(shape), axis=1), rng)
         moved = self.buckets.draw(steps, uniforms) * np.sqrt(np.arange(1, horizon + 1))
         return seen[-1] + moved * self.spreads[row]
-
-
-def shared_level(rng: np.random.Generator, n_paths: int, horizon: int, rho: float) -> Floats:
-    """Even uniforms (S, H) whose columns share one factor: correlation ``rho`` between normals."""
-    common = rng.standard_normal((n_paths, 1))
-    own = rng.standard_normal((n_paths, horizon))
-    return stratify(np.sqrt(rho) * common + np.sqrt(1 - rho) * own, rng)
-
-
-def random_walk(rng: np.random.Generator, n_paths: int, horizon: int) -> Floats:
-    """Even uniforms (S, H) whose columns follow each other as the levels of a random walk do."""
-    return stratify(np.cumsum(rng.standard_normal((n_paths, horizon)), axis=1), rng)
 
 
 def stratify(scores: Floats, rng: np.random.Generator) -> Floats:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
@@ -26,11 +26,6 @@ ONE_THREAD = {
 }
 
 
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_tasks(
     work: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int | None, label: str
 ) -> list[Any]:
@@ -46,7 +41,7 @@ def run_tasks(
     """
     if not tasks:
         return []
-    count = min(jobs or cores(), len(tasks))
+    count = min(jobs or cpu_count(), len(tasks))
     start = time.monotonic()
     with parallel_config("loky", inner_max_num_threads=1):
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
