@@ -11,10 +11,10 @@ from statsmodels.tsa.statespace.sarimax import SARIMAX
 
 from ml.forecasters.base import Series
 from ml.forecasters.regressors import (
-    coefficients,
+    fit_coefficients,
+    fit_season,
     fourier_terms,
     group_terms,
-    seasonal_coefficients,
 )
 from ml.panel import Panel
 
@@ -49,7 +49,7 @@ class ArimaModel:
             return {"constant": float(np.nanmin(values))}
         driven, applied = _fit_drivers(values, first, panel)
         values = values - driven
-        season = seasonal_coefficients(values, first, panel.frequency)
+        season = fit_season(values, first, panel.frequency)
         steps = np.arange(first, len(panel.periods))
         rest = values - fourier_terms(steps, panel.frequency) @ season
         scale = float(np.nanstd(rest)) or 1.0
@@ -113,7 +113,7 @@ def _fit_drivers(values: Series, first: int, panel: Panel) -> tuple[Series, dict
     unit = float(np.nanmean(values))
     if not panel.is_demand:
         unit = float(np.std(np.diff(values[~np.isnan(values)]))) or 1.0
-    found = coefficients(values, matrix, unit)
+    found = fit_coefficients(values, matrix, unit)
     applied = {group: float(value) for group, value in zip(terms, found, strict=True)}
     return _sum_drivers(applied, panel, 0)[first:], applied
 

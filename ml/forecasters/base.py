@@ -174,7 +174,7 @@ def save_items(
         pq.write_table(pa.Table.from_pylist(rows, schema=SAVED), path, compression="zstd")
 
 
-def saved_items(
+def read_items(
     folder: Path, items: Sequence[str] | None = None, columns: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """Rows of :func:`save_items` in a folder and those below it, without any model library."""

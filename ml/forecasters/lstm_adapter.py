@@ -14,7 +14,7 @@ import numpy as np
 
 from ml.durable import staged
 from ml.forecasters import lstm_windows as windows
-from ml.forecasters.base import Fitted, save_items, saved_items
+from ml.forecasters.base import Fitted, read_items, save_items
 from ml.forecasters.lstm_distribution import Buckets, Distributions, learn_buckets
 from ml.forecasters.silence import without_deprecations, without_stderr
 from ml.panel import Floats, Panel
@@ -91,7 +91,7 @@ class LstmForecaster:
 
     def load(self, folder: Path, panel: Panel) -> "FittedLstm":
         """See :class:`ml.forecasters.base.Forecaster`; needs no TensorFlow."""
-        saved = saved_items(folder, columns=["item_id", "failure"])
+        saved = read_items(folder, columns=["item_id", "failure"])
         failures = {one["item_id"]: one["failure"] for one in saved if one["failure"]}
         if not (folder / PREDICTED).exists():
             untrained = dict.fromkeys(panel.items, "not trained")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ml.forecasters.base import Fitted, Series, save_items, saved_items, shorten
+from ml.forecasters.base import Fitted, Series, read_items, save_items, shorten
 from ml.panel import Panel
 from ml.seeds import number
 
@@ -71,7 +71,7 @@ class PerSeries:
     def load(self, folder: Path, panel: Panel) -> "FittedSeries":
         """See :class:`ml.forecasters.base.Forecaster`."""
         models, failures = {}, dict.fromkeys(panel.items, "not trained")
-        for row in saved_items(folder, panel.items):
+        for row in read_items(folder, panel.items):
             if row["failure"] is None:
                 models[row["item_id"]] = row["model"]
                 failures.pop(row["item_id"], None)

@@ -62,7 +62,7 @@ class ProphetModel:
                 model.fit(history, iter=self.iterations, timeout=self.timeout)
             except TimeoutError:
                 raise ValueError("timeout") from None
-            model.history = history_of(model).iloc[:KEPT_ROWS]
+            model.history = kept_history(model).iloc[:KEPT_ROWS]
             model.history_dates = model.history["ds"]
             return json.loads(json.dumps(model_to_dict(model)))
 
@@ -82,7 +82,7 @@ class ProphetModel:
         return np.asarray(drawn["yhat"], np.float64).T
 
 
-def history_of(model: Prophet) -> pd.DataFrame:
+def kept_history(model: Prophet) -> pd.DataFrame:
     """The frame that a fitted Prophet keeps."""
     if model.history is None:
         raise ValueError("prophet was not fitted")

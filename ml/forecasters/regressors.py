@@ -36,7 +36,7 @@ def group_terms(panel: Panel, horizon: int) -> dict[str, Floats]:
     }
 
 
-def coefficients(values: Floats, terms: Floats, unit: float) -> Floats:
+def fit_coefficients(values: Floats, terms: Floats, unit: float) -> Floats:
     """How much of each term a series shows, in its own units, shrunk to ``unit``, (G,).
 
     Bayesian linear regression with a normal prior around ``unit`` and the series' own variance
@@ -63,7 +63,7 @@ def fourier_terms(steps: Ints, frequency: Frequency) -> Floats:
     return np.hstack([np.sin(angles * orders), np.cos(angles * orders)])
 
 
-def seasonal_coefficients(values: Floats, first: int, frequency: Frequency) -> Floats:
+def fit_season(values: Floats, first: int, frequency: Frequency) -> Floats:
     """Coefficients of :func:`fourier_terms`, all zero where the season does not pay.
 
     It pays where the small-sample Akaike criterion (AICc) of a mean with Fourier terms is below

@@ -22,7 +22,7 @@ from ml.errors import ConfigError, DataError, ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.origins import BacktestPoints, pick_item
 from ml.evaluation.scores import measure_losses
-from ml.forecasters.base import saved_items
+from ml.forecasters.base import read_items
 from ml.forecasters.registry import FAMILIES
 from ml.panel import Floats
 from ml.processed import has_processed
@@ -127,7 +127,7 @@ def _panel_folder(store: ModelStore, first: Row) -> Path:
 def _saved(panel: Path, first: Row) -> dict[str, Row]:
     """What each family has saved of the item, by name."""
     cutoff = str(first["as_of"].date())
-    rows = {name: saved_items(panel / name / cutoff, [first["item_id"]]) for name in FAMILIES}
+    rows = {name: read_items(panel / name / cutoff, [first["item_id"]]) for name in FAMILIES}
     return {name: found[0] for name, found in rows.items() if found}
 
 

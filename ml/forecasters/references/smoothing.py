@@ -115,7 +115,7 @@ def carry_errors(level: Level, horizon: int) -> Series:
     return np.triu(np.broadcast_to(gains[:, None], (horizon, horizon)), 1) + np.eye(horizon)
 
 
-def tied_uniforms(carry: Series, n_paths: int, rng: np.random.Generator) -> Series:
+def tie_uniforms(carry: Series, n_paths: int, rng: np.random.Generator) -> Series:
     """Uniform numbers that fill (0, 1) evenly at each step and are tied along a path, (S, H).
 
     A Gaussian copula with the correlations of errors that ``carry`` carries forward.
@@ -205,7 +205,7 @@ def shrunk_seasonal(values: Series, request: PathRequest) -> Series:
     spent = weight * (len(indices) - 1)
     variance = error_variance(errors, spent, mean if request.is_count else None)
     carry = carry_errors(level, request.horizon)
-    uniforms = tied_uniforms(carry, request.n_paths, request.rng)
+    uniforms = tie_uniforms(carry, request.n_paths, request.rng)
     means = level.value * ahead
     curve = _move_variance(means, mean, variance, counts=request.is_count)
     spreads = np.sum(carry**2, axis=0) * curve

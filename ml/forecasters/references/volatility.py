@@ -111,8 +111,8 @@ def count_changes(values: Series, horizon: int, *, window: int) -> Ints:
 
 def _draw_changes(changes: Series, n_paths: int, moves: int, rng: np.random.Generator) -> Series:
     """Relative changes (S, M), the same number of paths from each part that history allows."""
-    parts = [exponential(changes).draw]
-    fitted = garch(changes) if len(changes) >= GARCH_FROM else None
+    parts = [fit_exponential(changes).draw]
+    fitted = fit_garch(changes) if len(changes) >= GARCH_FROM else None
     if fitted is not None:
         parts.append(fitted.draw)
     if len(changes) >= EMPIRICAL_FROM:
@@ -167,7 +167,7 @@ class VarianceModel:
         return changes
 
 
-def exponential(changes: Series) -> VarianceModel:
+def fit_exponential(changes: Series) -> VarianceModel:
     """The variance as an exponentially weighted mean of squared changes.
 
     Args:
@@ -183,7 +183,7 @@ def exponential(changes: Series) -> VarianceModel:
     return VarianceModel(0.0, 1 - DECAY, DECAY, degrees, spread, float(after[-1]), usual)
 
 
-def garch(changes: Series) -> VarianceModel | None:
+def fit_garch(changes: Series) -> VarianceModel | None:
     """GARCH(1,1) with t shocks by maximum likelihood; ``None`` where no maximum was found.
 
     Args:

@@ -76,7 +76,7 @@ def test_the_mean_of_a_short_history_is_uncertain_in_sums():
 
 def test_tied_uniforms_are_even_at_each_step_and_correlated_along_a_path():
     carry = smoothing.carry_errors(smoothing.Level(0.0, 0.5, 99, np.empty(0)), 2)
-    uniforms = smoothing.tied_uniforms(carry, 20_000, rng())
+    uniforms = smoothing.tie_uniforms(carry, 20_000, rng())
     strata = np.sort((uniforms * 20_000).astype(int), axis=0)
     np.testing.assert_array_equal(strata, np.tile(np.arange(20_000)[:, None], 2))
     # Values e1 and e2 + e1/2: covariance 1/2, variances 1 and 5/4

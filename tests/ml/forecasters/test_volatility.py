@@ -11,8 +11,8 @@ from ml.forecasters.references.volatility import (
     VarianceModel,
     count_changes,
     degrees_of_freedom,
-    exponential,
-    garch,
+    fit_exponential,
+    fit_garch,
     relative_changes,
     volatility,
 )
@@ -182,13 +182,13 @@ def test_near_zero_a_change_is_taken_over_a_tenth_of_the_typical_price():
 def test_the_exponential_variance_follows_its_recursion():
     # Mean square 13/5 = 2.6; then 2.552, 2.50544, 2.460277, 2.416468 after changes of 1 and
     # .97 * 2.416468 + .03 * 9 = 2.613974 after the last.
-    model = exponential(np.array([1.0, -1.0, 1.0, -1.0, 3.0]))
+    model = fit_exponential(np.array([1.0, -1.0, 1.0, -1.0, 3.0]))
     assert model.following == pytest.approx(2.613974, abs=1e-6)
 
 
 def test_garch_finds_the_model_that_made_the_changes():
     truth = {"constant": 4e-6, "reaction": 0.08, "memory": 0.9, "degrees": 6.0}
-    found = garch(clustered(6000, **truth))
+    found = fit_garch(clustered(6000, **truth))
     assert found.reaction == pytest.approx(0.08, abs=0.025)
     assert found.memory == pytest.approx(0.9, abs=0.03)
     assert found.degrees == pytest.approx(6, abs=1.2)
@@ -199,7 +199,7 @@ def test_garch_finds_the_model_that_made_the_changes():
 
 def test_a_single_change_in_years_has_no_likeliest_model_and_is_forecast_without_one():
     prices = np.repeat([10.0, 20.0], 800)
-    assert garch(relative_changes(prices)[0]) is None
+    assert fit_garch(relative_changes(prices)[0]) is None
     assert np.isfinite(walked(prices)).all()
 
 

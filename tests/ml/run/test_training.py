@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ml.errors import ModelError
-from ml.forecasters.base import saved_items
+from ml.forecasters.base import read_items
 from ml.forecasters.registry import FAMILIES
 from ml.run.backtest import read_backtests, read_ensemble
 from ml.run.model_store import DONE, MADE_BY, ModelStore, read_part
@@ -98,7 +98,7 @@ def test_models_of_older_code_are_trained_again_with_one_line_a_family(place, tr
 
 
 def test_a_panel_too_small_for_the_network_says_so_of_every_item(trained):
-    rows = saved_items(trained / ROOT / "lstm" / "2025-12-01")
+    rows = read_items(trained / ROOT / "lstm" / "2025-12-01")
     assert [row["item_id"] for row in rows] == ["A", "B"]
     assert all("needs 32 windows to learn from, has 16" in row["failure"] for row in rows)
 
