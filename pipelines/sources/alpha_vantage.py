@@ -38,11 +38,7 @@ class AlphaVantage(Adapter):
     pause = 1.5  # one request a second
 
     def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
-        """One request a symbol; more than a hundred sessions are not free.
-
-        Raises:
-            SourceError: There is no key.
-        """
+        """One request a symbol; more than a hundred sessions are not free."""
         if not self.key.get_secret_value():
             names = [one.series for one in wanted]
             raise SourceError(self.name, names, "no key; set ALPHAVANTAGE_API_KEY to ask it")
@@ -57,12 +53,7 @@ class AlphaVantage(Adapter):
         return self.ask_for(wanted, target, secret=("apikey", self.key))
 
     def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
-        """Read raw closes; the bar of the day of the run is preliminary.
-
-        Raises:
-            SourceError: It is one of the messages that all come with status 200, or no such
-                series.
-        """
+        """Read raw closes; the bar of the day of the run is preliminary."""
         found = read_json(call, answer)
         if not isinstance(found, dict) or not found:
             raise refusal(call, "an empty object")

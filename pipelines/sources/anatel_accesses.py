@@ -55,11 +55,7 @@ class AnatelAccesses(Adapter):
     pause = 1.0
 
     def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
-        """One call for everything; its answer is read from the first half-year wanted on.
-
-        Raises:
-            SourceError: A series that it has not, or one without a state.
-        """
+        """One call for everything; its answer is read from the first half-year wanted on."""
         asked = [one for one in wanted if one.first <= one.last]
         self.expect_served(asked, SERIES, "a state")
         if not asked:
@@ -75,9 +71,7 @@ class AnatelAccesses(Adapter):
     def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
         """Sum the half-years asked for; the newest month is preliminary.
 
-        Raises:
-            SourceError: It is no ZIP or breaks off, it has no half-year that was asked for, a
-                file's columns have changed, or 5G vanishes from one month to the next.
+        5G that vanishes from one month to the next is refused: it goes by another name then.
         """
         faults: Counter[str] = Counter()
         sums: Sums = {}

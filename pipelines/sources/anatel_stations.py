@@ -49,23 +49,14 @@ class AnatelStations(Adapter):
     pause = 1.0
 
     def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
-        """The page; what it leads to asks for a state each.
-
-        Raises:
-            SourceError: Another series than ``fiveg_stations``, or one without a state.
-        """
+        """The page; what it leads to asks for a state each."""
         self.expect_served(wanted, [SERIES], "a state")
         states = sorted({one.region for one in wanted if one.region and one.first <= one.last})
         context = {"step": "page", "states": states}
         return (self.ask(PAGE, [SERIES], context, media="html"),) if states else ()
 
     def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
-        """Read the page, the path of an export, or an export, as the call's context says.
-
-        Raises:
-            SourceError: An error instead of a path, a path on another host, no ZIP, a changed
-                header, or a file without a single 5G station.
-        """
+        """Read the page, the path of an export, or an export, as the call's context says."""
         match call.context["step"]:
             case "page":
                 if not answer.read().strip():

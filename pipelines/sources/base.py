@@ -204,7 +204,9 @@ class Adapter:
         One a series where nothing else is said; none where a window ends before it starts.
 
         Raises:
-            SourceError: It cannot be asked, for example because a key is missing.
+            SourceError: It cannot be asked: it has not that series, or a key, the place or the
+                station of a city is missing.
+            DataError: A city whose name ends in no state, so that its time zone is unknown.
         """
         return tuple(self.call(one) for one in wanted if one.first <= one.last)
 
@@ -216,8 +218,9 @@ class Adapter:
         """Read one answer after checking that it is data at all.
 
         Raises:
-            SourceError: It is an error message, a page, truncated, empty where it cannot be,
-                or holds implausible values only.
+            SourceError: It is an error message, a page, truncated, in another format or unit, of
+                another series or place, empty where it cannot be (status 200 comes with an empty
+                list for an unknown code as well), or holds implausible values only.
         """
         raise NotImplementedError
 

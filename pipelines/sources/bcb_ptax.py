@@ -27,12 +27,7 @@ class BcbPtax(Adapter):
         return self.ask_for(wanted, target)
 
     def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
-        """Read the closing bulletins; of a day that closed twice, the later one.
-
-        Raises:
-            SourceError: It is no list of bulletins, or a window has no closing rate that must
-                have one: an unknown currency gets an empty list and status 200.
-        """
+        """Read the closing bulletins; of a day that closed twice, the later one."""
         (value,) = take_fields(call, read_json(call, answer), "value")
         names = ("dataHoraCotacao", "tipoBoletim", "cotacaoVenda")
         bulletins = [take_fields(call, one, *names) for one in expect_list(call, value, "'value'")]

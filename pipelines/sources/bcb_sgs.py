@@ -48,12 +48,7 @@ class BcbSgs(Adapter):
         )
 
     def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
-        """Read the values of one window; dates after the day of the run are plans.
-
-        Raises:
-            SourceError: It is one of the two kinds of error, or no list of dates and values, or
-                an empty one for a window that is too long to be empty.
-        """
+        """Read the values of one window, or one of two kinds of error; later dates are plans."""
         found = read_json(call, answer)
         if isinstance(found, dict):
             return _read_error(call, answer, found)

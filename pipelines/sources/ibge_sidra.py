@@ -30,11 +30,7 @@ class IbgeSidra(Adapter):
         return self.ask_for(of_months, f"/values/t/{table}/n1/all/v/{variable}/p/all")
 
     def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
-        """Read the months below the header, which is the first record.
-
-        Raises:
-            SourceError: It is no such list, has no months, or is of another variable.
-        """
+        """Read the months below the header, which is the first record."""
         table, variable = call.context["code"].split("/")
         asked = f"variable {variable} of table {table}"
         records = expect_list(call, read_json(call, answer), "the answer")

@@ -68,12 +68,7 @@ class Inmet(Adapter):
     pause = 1.0
 
     def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
-        """One call a year, for all cities that reach it.
-
-        Raises:
-            SourceError: A series that stations do not measure, or a city without a station.
-            DataError: A city whose name ends in no state, so that its time zone is unknown.
-        """
+        """One call a year, for all cities that reach it."""
         cities = group_by_city(self, wanted, MEASURES)
         for city, series in cities:
             if not _stations(city):
@@ -107,10 +102,6 @@ class Inmet(Adapter):
 
         Each value is of the first station of its city with 20 valid hours on that day; which
         station served is in the notes.
-
-        Raises:
-            SourceError: It is no ZIP or breaks off, it has none of the stations, a file's
-                columns have changed, or not one day has enough hours.
         """
         rows: list[Row] = []
         notes: list[str] = []

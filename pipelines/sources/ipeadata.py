@@ -36,12 +36,7 @@ class Ipeadata(Adapter):
         return replace(call, context={**call.context, "step": "metadata"})
 
     def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
-        """Read metadata, which name the request for the values, or the values.
-
-        Raises:
-            SourceError: It is no list, an empty one (an unknown code gets status 200), the list
-                of another series, or the multiplier of the unit is not known.
-        """
+        """Read metadata, which name the request for the values, or the values."""
         code = call.context["code"]
         (value,) = take_fields(call, read_json(call, answer), "value")
         records = expect_list(call, value, "'value'")

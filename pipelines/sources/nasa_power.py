@@ -41,11 +41,7 @@ class NasaPower(Adapter):
     pause = 1.0
 
     def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
-        """One call a city for all its days.
-
-        Raises:
-            SourceError: A series that it has no parameter for, or a city without place.
-        """
+        """One call a city for all its days."""
         return tuple(self._call(*city) for city in group_by_city(self, wanted, PARAMETERS))
 
     def _call(self, city: SeriesRequest, series: Sequence[str]) -> Call:
@@ -62,12 +58,7 @@ class NasaPower(Adapter):
         return self.ask(target, series, city_context(city, series))
 
     def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
-        """Read one city's days; the newest three to five are always missing.
-
-        Raises:
-            SourceError: Messages instead of data, a parameter that is missing or has another
-                unit, or no value at all.
-        """
+        """Read one city's days; the newest three to five are always missing."""
         body = read_json(call, answer)
         found = body if isinstance(body, dict) and "properties" not in body else {}
         for name in ("messages", "detail", "message", "errors"):

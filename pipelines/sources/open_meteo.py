@@ -45,12 +45,7 @@ class OpenMeteo(Adapter):
     pause = 0.12
 
     def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
-        """One call a city and window of at most MAX_WEIGHT.
-
-        Raises:
-            SourceError: A series that the archive has no variable for, or a city without place.
-            DataError: A city whose name ends in no state, so that its time zone is unknown.
-        """
+        """One call a city and window of at most MAX_WEIGHT."""
         return tuple(
             self._call(part, series)
             for city, series in group_by_city(self, wanted, VARIABLES)
@@ -70,12 +65,7 @@ class OpenMeteo(Adapter):
         )
 
     def parse(self, call: Call, answer: Answer) -> ParsedAnswer:
-        """Read one city's days; those of the last five before the answer are preliminary.
-
-        Raises:
-            SourceError: A reason instead of data, days of another time zone, another unit,
-                columns of another length, or no value at all.
-        """
+        """Read one city's days; those of the last five before the answer are preliminary."""
         body = read_json(call, answer)
         if isinstance(body, dict) and body.get("error"):
             raise refusal(call, f"error: {body.get('reason', 'without a reason')}")

@@ -41,10 +41,6 @@ class YahooChart(Adapter):
 
         The bar of a session that is still open is left out, that of the day of the run is
         preliminary.
-
-        Raises:
-            SourceError: It is an error or a page, of another symbol, uneven, or has no bars
-                where there must be some.
         """
         chart = _chart(call, read_json(call, answer))
         (meta,) = take_fields(call, chart, "meta")
