@@ -156,21 +156,15 @@ def average_gains(trials: Iterable[Trial]) -> list[Gain]:
     for trial in trials:
         key = (trial.demand_class, trial.group, trial.foreseen)
         found.setdefault(key, []).append(trial)
-    return [_average(key, own) for key, own in sorted(found.items()) if len(own) >= LEAST_ORIGINS]
-
-
-def _average(key: tuple[str, str, bool], trials: Sequence[Trial]) -> Gain:
-    changes = np.array([trial.change for trial in trials])
-    error = changes.std(ddof=1) / np.sqrt(len(changes))
-    reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(changes) - 1) * error)
-    mean = float(changes.mean())
-    return Gain(
-        *key,
-        change=mean,
-        low=mean - reach,
-        high=mean + reach,
-        count=sum(trial.count for trial in trials),
-    )
+    gains = []
+    for key, own in sorted(found.items()):
+        if len(own) >= LEAST_ORIGINS:
+            changes = np.array([trial.change for trial in own])
+            error = changes.std(ddof=1) / np.sqrt(len(own))
+            reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(own) - 1) * error)
+            mean, count = float(changes.mean()), sum(trial.count for trial in own)
+            gains.append(Gain(*key, mean, mean - reach, mean + reach, count))
+    return gains
 
 
 def select_known(

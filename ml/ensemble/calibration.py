@@ -74,19 +74,15 @@ def _fit_parts(
         if len(known) < LEAST_ACTUALS:
             spreads.append(float(otherwise[part]))
             continue
-        wanted = _conformal_quantile(known) / ndtri((1 + LEVEL) / 2)
+        # The ceil((n + 1) level)-th smallest of n covers the next one at the level.
+        place = min(int(np.ceil((len(known) + 1) * LEVEL)), len(known)) - 1
+        wanted = float(np.partition(known, place)[place]) / ndtri((1 + LEVEL) / 2)
         log = BELIEVED * float(np.log(np.clip(wanted, *BOUNDS)))
         if prior is not None:
             own = len(found) / (len(found) + SHRINKAGE)
             log = own * log + (1 - own) * float(np.log(prior[part]))
         spreads.append(round(float(np.exp(log)), 4))
     return spreads
-
-
-def _conformal_quantile(values: Floats) -> float:
-    """The ceil((n + 1) level)-th smallest of n, which covers the next one at the level."""
-    place = min(int(np.ceil((len(values) + 1) * LEVEL)), len(values))
-    return float(np.partition(values, place - 1)[place - 1])
 
 
 def split_horizon(horizon: int) -> list[slice]:

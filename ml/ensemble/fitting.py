@@ -178,22 +178,19 @@ def prove_demand(
 
 
 def _pick_winner(rows: ItemDistances, scores: Mapping[str, Floats]) -> str:
-    """Which of the three stands, by their scores (R,) at origins that did not choose them."""
+    """Which of the three stands, by their scores (R,) at origins that did not choose them.
+
+    All models must be below the others by a paired test over items.
+    """
     means = {name: np.average(score, weights=rows.trust) for name, score in scores.items()}
     plain = min((BEST_REFERENCE, REFERENCES_MIXED), key=lambda name: means[name])
-    return FULL if _is_surely_less(rows, scores[FULL], scores[plain]) else plain
-
-
-def _is_surely_less(rows: ItemDistances, one: Floats, other: Floats) -> bool:
-    """Whether a score (R,) is below another one by a paired test over items."""
-    apart = one - other
-    _, places = np.unique(rows.item, return_inverse=True)
-    trust = np.bincount(places, rows.trust)
+    apart = scores[FULL] - scores[plain]
     mean = float(np.average(apart, weights=rows.trust))
     # Origins of one item are drawn together: its errors resemble each other.
+    _, places = np.unique(rows.item, return_inverse=True)
     beyond = np.bincount(places, rows.trust * (apart - mean))
-    error = float(np.sqrt(np.square(beyond).sum()) / trust.sum())
-    return mean < -PROVEN * error
+    error = float(np.sqrt(np.square(beyond).sum()) / np.bincount(places, rows.trust).sum())
+    return FULL if mean < -PROVEN * error else plain
 
 
 def _select_models(
@@ -247,15 +244,10 @@ def prove_prices(
     if np.ptp(scores[0] - scores[1]) == 0:
         return dict.fromkeys(found, plain)
     test = diebold_mariano_test(
-        np.zeros(len(origins)), *scores, lags=0, criterion=_take_loss, harvey_adj=True
+        np.zeros(len(origins)), *scores, lags=0, criterion=lambda _, loss: loss, harvey_adj=True
     )
     better = scores[0].mean() < scores[1].mean() and test.pvalue < SURE
     return dict(found) if better else dict.fromkeys(found, plain)
-
-
-def _take_loss(_actual: Floats, loss: Floats) -> Floats:
-    """The test's measure of a forecast that is a loss already."""
-    return loss
 
 
 def score_elsewhere(rows: ItemDistances, models: Sequence[str], kind: str) -> Floats:

@@ -223,7 +223,8 @@ def _distances(points: Floats, actual: Floats) -> tuple[Floats, Floats]:
     count = len(points)
     seen = ~np.isnan(actual)
     steps = np.maximum(seen.sum(axis=1), 1)
-    thin = _thin(points)
+    grouped = np.sort(points, axis=-1).reshape(*points.shape[:-1], -1, THINNED)
+    thin = grouped[..., THINNED // 2 - 1 : THINNED // 2 + 1].mean(axis=-1)  # the middle of a few
     gaps = np.abs(thin - np.nan_to_num(actual)[None, :, :, None]).mean(axis=-1)
     near = np.where(seen, gaps, 0.0).sum(axis=2).T / steps[:, None]
     near[~seen.any(axis=1)] = np.nan
@@ -234,10 +235,3 @@ def _distances(points: Floats, actual: Floats) -> tuple[Floats, Floats]:
             between[:, m, k] = np.where(seen, apart, 0.0).sum(axis=1) / steps
             between[:, k, m] = between[:, m, k]
     return near, between
-
-
-def _thin(points: Floats) -> Floats:
-    """The middle of each few neighbouring points, ascending."""
-    ordered = np.sort(points, axis=-1)
-    grouped = ordered.reshape(*points.shape[:-1], -1, THINNED)
-    return np.asarray(grouped[..., THINNED // 2 - 1 : THINNED // 2 + 1].mean(axis=-1))

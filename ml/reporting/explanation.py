@@ -1,6 +1,6 @@
 """What is said of one item's forecast: the facts, and the words and tables made of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,20 +161,16 @@ def _describe_history(facts: ItemFacts) -> list[str]:
         lines.append(f"the tables have changed since: the run saw {seen}")
     if history.pattern is not None:
         zeros = int((values == 0).sum())
+        last_demand = "never any"
+        if len(asked := np.flatnonzero(np.nan_to_num(history.values) > 0)):
+            ago = len(history.values) - 1 - int(asked[-1])
+            when = f"{ago} period{'s' * (ago != 1)} before the end" if ago else "in the last period"
+            day = history.periods[asked[-1]]
+            last_demand = f"last demand {history.values[asked[-1]]:g} on {day}, {when}"
         share = f"{zeros} of them without demand ({zeros / len(values):.0%})"
-        lines.append(f"{share}; {_describe_last_demand(history)}")
+        lines.append(f"{share}; {last_demand}")
     lines.append(f"{draw_sparkline(history.values)}  {values.min():g} to {values.max():g}")
     return lines
-
-
-def _describe_last_demand(history: ItemHistory) -> str:
-    asked = np.flatnonzero(np.nan_to_num(history.values) > 0)
-    if not len(asked):
-        return "never any"
-    place = int(asked[-1])
-    ago = len(history.values) - 1 - place
-    when = f"{ago} period{'s' * (ago != 1)} before the end" if ago else "in the last period"
-    return f"last demand {history.values[place]:g} on {history.periods[place]}, {when}"
 
 
 def _describe_class(facts: ItemFacts) -> list[str]:
@@ -225,10 +221,19 @@ def _list_shares(shares: Mapping[str, float]) -> str:
 
 
 def _tabulate_backtest(facts: ItemFacts) -> list[str]:
+    """Scores of the item; of its class, or the panel, where it was not tried itself."""
     backtest = facts.backtest
     if backtest is None:
-        tried = f"not among the {facts.tried} items tried" if facts.tried else "there was none"
-        return [tried, *_tabulate_class(facts)]
+        lines = [f"not among the {facts.tried} items tried" if facts.tried else "there was none"]
+        name = facts.metrics_class
+        scores = {one["model"]: one["scaled_crps"] for one in leaderboard(facts.metrics)
+                  if one["demand_class"] == (name or "all")}  # fmt: skip
+        if scores:
+            of = f"class {name}" if name else "the panel"
+            lines.append(f"scaled CRPS of {of} instead, less is better")
+        for model, own in sorted(scores.items(), key=_least_first):
+            lines.append(f"{model:<16}{_format_score(own):>9}")
+        return lines
     origins = f"{len(backtest.origins)} origins ({', '.join(backtest.origins)})"
     sums = f"sums of {backtest.protection}" if any(backtest.sums.values()) else ""
     lines = [
@@ -240,18 +245,6 @@ def _tabulate_backtest(facts: ItemFacts) -> list[str]:
         mark = "  <- published" if model == ENSEMBLE else ""
         lines.append(f"{model:<16}{_format_score(own):>9}{total:>14}{mark}")
     return lines
-
-
-def _tabulate_class(facts: ItemFacts) -> Iterator[str]:
-    """Scores of the class, or of the panel, for an item that was not tried itself."""
-    name = facts.metrics_class
-    lines = [one for one in leaderboard(facts.metrics) if one["demand_class"] == (name or "all")]
-    scores = {one["model"]: one["scaled_crps"] for one in lines if one["scaled_crps"] is not None}
-    if not scores:
-        return
-    yield f"scaled CRPS of {'class ' + name if name else 'the panel'} instead, less is better"
-    for model, value in sorted(scores.items(), key=_least_first):
-        yield f"{model:<16}{_format_score(value):>9}"
 
 
 def _describe_drivers(facts: ItemFacts) -> list[str]:

@@ -32,21 +32,15 @@ def leaderboard(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             key = (row["kind"], row.get("panel", ""), row["demand_class"] or "all", row["model"])
             pairs = found.setdefault(key, {}).setdefault(row["metric"], [])
             pairs.append((row["value"], row["n_obs"]))
-    lines = [{**dict(zip(NAMES, key, strict=True)), **_cells(own)} for key, own in found.items()]
+    lines = []
+    for group, own in found.items():
+        line: dict[str, Any] = dict(zip(NAMES, group, strict=True))
+        means = {name: weighted_mean(own.get(name, [])) for name in (*MEANS, *PAIRED)}
+        line |= {name: None if mean is None else round(mean, 6) for name, mean in means.items()}
+        scores = own.get("scaled_crps", [])
+        lines.append({**line, "n_obs": sum(count for _, count in scores), "origins": len(scores)})
     return sorted(lines, key=lambda line: (line["panel"], line["demand_class"] != "all",
                                            line["demand_class"], line["scaled_crps"]))  # fmt: skip
-
-
-def _cells(found: Mapping[str, Pairs]) -> dict[str, Any]:
-    """Cells of one model and class; of ``PAIRED`` there is one value."""
-    cells: dict[str, Any] = {}
-    for name in MEANS:
-        mean = weighted_mean(found.get(name, []))
-        cells[name] = None if mean is None else round(mean, 6)
-    for name in PAIRED:
-        cells[name] = round(found[name][0][0], 6) if name in found else None
-    scores = found.get("scaled_crps", [])
-    return {**cells, "n_obs": sum(count for _, count in scores), "origins": len(scores)}
 
 
 def weighted_mean(pairs: Pairs) -> float | None:

@@ -121,18 +121,29 @@ def _overall_mean(loss: Floats, count: Floats) -> float:
 def _origin_rows(
     backtest: BacktestPoints, losses: Mapping[str, Losses], kind: str
 ) -> Iterator[Row]:
-    """Metrics of all models at one origin, by class and by step."""
+    """Metrics of all models at one origin, by class and by step.
+
+    Coverage by part of the horizon stands at the part's first step.
+    """
     cutoff = backtest.cutoff.astype("datetime64[us]").astype(object)
     groups = _groups(backtest, kind)
     for model, found in losses.items():
         key = {"model": model, "cutoff": cutoff}
+        known = ~np.isnan(found.actual)
         for name, rows in groups.items():
             for metric, number in _measure(found, losses["naive"], backtest, rows).items():
                 yield {**key, "demand_class": name, **_cells(metric, *number)}
-        yield from _step_rows(found, key)
-        if model == ENSEMBLE:
-            for name, rows in groups.items():
-                yield from _coverage_rows(found, rows, {**key, "demand_class": name})
+            for steps in split_horizon(known.shape[1]) if model == ENSEMBLE else ():
+                here = known[:, steps] & rows[:, None]
+                if here.any():
+                    inside = float(_is_inside(found.transform[:, steps][here]).mean())
+                    cells = _cells("coverage_80_interval", inside, int(here.sum()))
+                    yield {**key, "demand_class": name, "horizon_step": steps.start + 1, **cells}
+        for step, here in enumerate(known.T):
+            demand = np.abs(found.actual[here, step]).sum()
+            if demand:
+                value = 2 * float(found.pinball[here, step].sum() / demand)
+                yield {**key, "horizon_step": step + 1, **_cells("wql", value, int(here.sum()))}
 
 
 def _measure(
@@ -194,26 +205,6 @@ def _mean_over_items(loss: Floats, known: Bools, divisor: Floats) -> float:
 def _is_inside(transform: Floats) -> Bools:
     """Whether actuals lie in the central 80 %."""
     return np.asarray((transform >= 0.1) & (transform < 0.9))
-
-
-def _step_rows(found: Losses, key: Row) -> Iterator[Row]:
-    known = ~np.isnan(found.actual)
-    for step in range(known.shape[1]):
-        here = known[:, step]
-        demand = np.abs(found.actual[here, step]).sum()
-        if demand:
-            value = 2 * float(found.pinball[here, step].sum() / demand)
-            yield {**key, "horizon_step": step + 1, **_cells("wql", value, int(here.sum()))}
-
-
-def _coverage_rows(found: Losses, rows: Bools, key: Row) -> Iterator[Row]:
-    """Coverage of the 80 % interval in each part of the horizon, at the part's first step."""
-    for steps in split_horizon(found.actual.shape[1]):
-        known = ~np.isnan(found.actual[:, steps]) & rows[:, None]
-        if known.any():
-            inside = _is_inside(found.transform[:, steps][known])
-            cells = _cells("coverage_80_interval", float(inside.mean()), int(known.sum()))
-            yield {**key, "horizon_step": steps.start + 1, **cells}
 
 
 def _item_rows(items: Sequence[str], losses: Mapping[str, Sequence[Losses]]) -> Iterator[Row]:

@@ -59,7 +59,7 @@ def explain(item: str, config: Settings, results: Path) -> str:
         return _explain_refusal(item, results, record)
     first = rows[0]
     folder = _panel_folder(ModelStore(config.models_dir, first["dataset_id"]), first)
-    backtests = read_backtests(folder / "ensemble")
+    backtests, saved = read_backtests(folder / "ensemble"), _saved(folder, first)
     shares = {row["model"]: row["weight"] for row in _rows(results, FORECAST_MODELS.name, item)
               if row["horizon_step"] == 1}  # fmt: skip
     return explain_forecast(
@@ -71,7 +71,11 @@ def explain(item: str, config: Settings, results: Path) -> str:
             history=_read_history(item, first, config),
             ensemble=read_ensemble(folder / "ensemble"),
             shares=shares,
-            failures=_failures(_saved(folder, first), set(shares), backtests),
+            failures={
+                model: saved.get(model, {}).get("failure") or "no forecast that could be used"
+                for model in (backtests[0].models if backtests else FAMILIES)
+                if model not in shares
+            },
             backtest=_score_item(item, backtests, first["kind"]),
             tried=len(backtests[0].items) if backtests else 0,
             metrics=_read_metrics(results, first["dataset_id"], first["kind"], folder.name),
@@ -170,18 +174,6 @@ def _mean(scores: Sequence[Floats]) -> float | None:
     every = np.concatenate([one.ravel() for one in scores])
     known = every[~np.isnan(every)]
     return float(known.mean()) if len(known) else None
-
-
-def _failures(
-    saved: dict[str, Row], present: set[str], backtests: list[BacktestPoints]
-) -> dict[str, str]:
-    """Why models have no forecast of the item, by model."""
-    tried = backtests[0].models if backtests else FAMILIES
-    return {
-        model: saved.get(model, {}).get("failure") or "no forecast that could be used"
-        for model in tried
-        if model not in present
-    }
 
 
 def _read_metrics(results: Path, dataset_id: str, kind: str, panel: str) -> list[Row]:
