@@ -6,21 +6,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
-from ml.drivers.study import Study
+from ml.drivers.study import (
+    Study,
+    StudyTask,
+    average_gains,
+    describe_choice,
+    effects_at,
+    fit_at,
+    trial_tasks,
+)
+from ml.drivers.trial import frame_at, try_origin
 from ml.ensemble.mixture import ENSEMBLE_PATHS
 from ml.evaluation.origins import choose_cutoffs
 from ml.forecasters.base import N_PATHS
 from ml.forecasters.registry import models_of
-from ml.frequency import Frequency, weekday
+from ml.frequency import Frequency, period_end, weekday
 from ml.inventory.items import ItemPolicy, resolve_policies
 from ml.inventory.lead_time_demand import protection_periods
 from ml.panel import Drivers, Panel, learnable_items
-from ml.run.drivers import study_drivers
+from ml.processed import known_by
 from ml.run.inputs import RunInputs
+from ml.run.parallel import run_tasks
 from ml.run.request import RunRequest
 from ml.seeds import number
 
@@ -113,7 +124,9 @@ def _plan(
     sample = sorted(learnable, key=lambda item: number(policy.seed, "backtest", item))[:most]
     backtest_items = tuple(sorted(sample))
     origins = choose_cutoffs(panel.select(learnable), horizon) if learnable else ()
-    study = study_drivers(name, panel, learnable, origins, reach, inputs, request.jobs)
+    forecast_chunks = _in_chunks(wanted, reach, panel.kind)
+    backtest_chunks = _in_chunks(backtest_items, horizon, panel.kind)
+    study = _study_drivers(name, panel, learnable, origins, reach, inputs, request.jobs)
     return PanelPlan(
         name=name,
         panel=replace(panel, drivers=study.drivers.get(str(panel.cutoff))),
@@ -123,14 +136,53 @@ def _plan(
         reach=reach,
         policies=policies,
         protection=protection,
-        forecast_chunks=_in_chunks(wanted, reach, panel.kind),
+        forecast_chunks=forecast_chunks,
         backtest_items=backtest_items,
-        backtest_chunks=_in_chunks(backtest_items, horizon, panel.kind),
+        backtest_chunks=backtest_chunks,
         origins=origins,
         seed=policy.seed,
         study=study,
         drivers_key=_drivers_key(study.drivers),
     )
+
+
+def _study_drivers(
+    name: str,
+    panel: Panel,
+    learnable: tuple[str, ...],
+    origins: tuple[np.datetime64, ...],
+    reach: int,
+    inputs: RunInputs,
+    jobs: int | None,
+) -> Study:
+    """Try the drivers on a panel's past, and fit those that help at each cutoff."""
+    tables = known_by(inputs.outside, period_end(panel.cutoff, panel.frequency))
+    obstacle = None
+    if not inputs.drivers:
+        obstacle = "no drivers, as asked"
+    elif not tables and panel.frequency is Frequency.MONTHLY:  # it averages the calendar away
+        obstacle = "no drivers are used: there are no outside tables"
+    elif not learnable:
+        obstacle = "no drivers are used: there is no item to learn from"
+    if obstacle:
+        return Study((), (), {}, {}, (f"{name}: {obstacle}",))
+    tasks = trial_tasks(panel.select(learnable), tables, inputs.region)
+    found = run_tasks(try_origin, tasks, jobs=jobs, label=f"trying drivers, {name}")
+    in_order = attrgetter("origin", "demand_class", "group", "foreseen")
+    trials = tuple(sorted((trial for part in found for trial in part), key=in_order))
+    studies = [
+        StudyTask(panel, learnable, cutoff, reach, tables, inputs.region, trials)
+        for cutoff in dict.fromkeys((panel.cutoff, *origins))
+    ]
+    fitted = run_tasks(fit_at, studies, jobs=jobs, label=f"fitting drivers, {name}")
+    drivers = {day: one for day, one, _ in fitted if one is not None}
+    used = next(groups for day, _, groups in fitted if day == str(panel.cutoff))
+    (effects,) = run_tasks(effects_at, studies[:1], jobs=1, label="effects of drivers")
+    tried = tuple(average_gains(trials))
+    frame = frame_at(panel, tables, inputs.region, panel.cutoff, 1)
+    offered = list(dict.fromkeys(one.group for one in frame.features if one.driver))
+    sentences = (*describe_choice(name, used, tried, offered), *frame.statements)
+    return Study(tried, tuple(effects), used, drivers, sentences)
 
 
 def _in_chunks(items: tuple[str, ...], steps: int, kind: str) -> tuple[tuple[str, ...], ...]:

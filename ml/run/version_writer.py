@@ -70,11 +70,12 @@ def write_version(
     Raises:
         PublishError: The disk refused, or the written version does not verify.
     """
+    refusals = [asdict(one) for one in output.refusals]
     model_versions = _model_versions(inputs, request, output)
     tables = {
         FORECASTS: _merge_by_item(output, FORECASTS),
         FORECAST_MODELS: _merge_by_item(output, FORECAST_MODELS),
-        REFUSALS: _refusals(output),
+        REFUSALS: iter([pa.Table.from_pylist(refusals, schema=REFUSALS.schema)]),
         RECOMMENDATIONS: _recommendations(output),
         METRICS: iter([output.metrics]),
     }
@@ -179,11 +180,6 @@ def _write(
                 table = table.set_column(contract.names.index(name), field, column)
             writer.append(table)
         return writer.close()
-
-
-def _refusals(output: RunOutput) -> Iterator[pa.Table]:
-    rows = [asdict(one) for one in output.refusals]
-    yield pa.Table.from_pylist(rows, schema=REFUSALS.schema)
 
 
 def _recommendations(output: RunOutput) -> Iterator[pa.Table]:
