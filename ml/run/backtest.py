@@ -24,7 +24,6 @@ from ml.panel import Ints, Panel
 from ml.run.model_store import FITTED, ModelStore, Parts, finish_part, read_part, start_part
 from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan
-from ml.run.train import train_families
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,10 @@ class BacktestTask:
 
 
 def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
-    """Try all models at the origins of every panel; save the best weights and their spreads."""
-    train_families(plans, store, POOLED, jobs, origins=True)
+    """Try all models at the origins of every panel; save the best weights and their spreads.
+
+    Pooled models are trained before, those of the origins too.
+    """
     tasks: list[BacktestTask] = []
     unfitted = []
     for plan in plans:

@@ -70,12 +70,11 @@ class ModelStore:
             parts = {}
         return folder, parts
 
-    def folders(self, plan: PanelPlan) -> dict[str, Path]:
-        """Where the models of a panel are that a forecast is made with, by name."""
-        return {one: self.folder(plan.name, one, plan.panel.cutoff) for one in plan.models}
-
-    def require(self, plan: PanelPlan) -> None:
+    def require(self, plan: PanelPlan) -> dict[str, Path]:
         """Check that this code trained all that forecasts need, on the wanted items and steps.
+
+        Returns:
+            Where the models are that a forecast is made with, by name.
 
         Raises:
             ModelError: It did not; the message names the commands that train what is missing.
@@ -102,6 +101,7 @@ class ModelStore:
             )
         if lacks:
             raise ModelError(lacks[0])
+        return {one: self.folder(plan.name, one, plan.panel.cutoff) for one in plan.models}
 
 
 def _find_lack(plan: PanelPlan, family: str, parts: Parts) -> str | None:

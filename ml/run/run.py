@@ -1,7 +1,7 @@
 """A whole run: plan, train, backtest, forecast, recommend, write one version."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.fitting import add_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ConfigError, DataError
-from ml.forecasters.registry import FAMILIES, PER_SERIES
+from ml.forecasters.registry import FAMILIES, POOLED
 from ml.inventory.recommendations import insufficient
 from ml.locks import hold
 from ml.logs import logging_to, timed
@@ -66,11 +66,10 @@ def run_batch(inputs: RunInputs, request: RunRequest) -> RunResult:
         reuse = _version_to_reuse(request, store.dataset_id)
         plans = make_plans(inputs, request)
         if request.train and not request.only_recommendations:
+            train_families(plans, store, FAMILIES, request.jobs, origins=True)
             fit_ensembles(plans, store, request.jobs)
-            train_families(plans, store, PER_SERIES, request.jobs)
-        for plan in plans:
-            store.require(plan)
-        output = _forecast(plans, inputs, request, store)
+        folders = {plan.name: store.require(plan) for plan in plans}
+        output = _forecast(plans, folders, inputs, request, store)
         record = write_version(inputs, request, output, reuse=reuse)
         shutil.rmtree(request.results / WORK, ignore_errors=True)
     return RunResult(record, plans, output.refusals, output.metrics, output.origin.model_version)
@@ -91,6 +90,7 @@ def train_family(family: str, request: RunRequest) -> list[Path]:
         with hold(store.root), timed(request.command):
             plans = make_plans(inputs, request)
             if family == ENSEMBLE:
+                train_families(plans, store, POOLED, request.jobs, origins=True)
                 fit_ensembles(plans, store, request.jobs)
             else:
                 train_families(plans, store, (family,), request.jobs)
@@ -127,7 +127,11 @@ def _version_to_reuse(request: RunRequest, dataset_id: str) -> str | None:
 
 
 def _forecast(
-    plans: Sequence[PanelPlan], inputs: RunInputs, request: RunRequest, store: ModelStore
+    plans: Sequence[PanelPlan],
+    folders: Mapping[str, Mapping[str, Path]],
+    inputs: RunInputs,
+    request: RunRequest,
+    store: ModelStore,
 ) -> RunOutput:
     """Forecast every panel with its models, and measure how good they were in the backtest."""
     policy = request.settings.policy
@@ -144,7 +148,7 @@ def _forecast(
         name, kind, ensemble = plan.name, plan.panel.kind, ensembles[plan.name]
         chunks[name] = forecast_panel(
             plan,
-            store.folders(plan),
+            folders[name],
             ensemble,
             inputs.inventory,
             policy,
