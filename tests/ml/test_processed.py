@@ -47,13 +47,6 @@ def test_tables_are_written_and_removed_together_and_nothing_is_left_over(data_d
     assert names == ["demand.parquet", "items.parquet"]
 
 
-def test_a_table_that_cannot_be_written_leaves_all_as_they_were(data_dir):
-    with changing(data_dir), pytest.raises(AttributeError):
-        write_tables(data_dir, {"demand": table(1), "items": "no table"})
-    assert values(data_dir) == [0, 0, 0]
-    assert len(list((data_dir / "processed").iterdir())) == 3
-
-
 def test_after_a_power_cut_a_reader_finds_all_of_a_change_or_nothing_of_it(data_dir):
     def expect_whole(place):
         with reading(place):
