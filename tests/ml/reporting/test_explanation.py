@@ -77,86 +77,69 @@ def test_only_the_newest_periods_are_drawn():
     assert draw_sparkline([9.0] + [0.0] * 60) == "▁" * 60
 
 
-def test_history_counts_zeros_gaps_and_the_last_demand():
-    # 8 months, one not observed; 4 of 7 zero; the last demand, of 3, in July, one month ago.
-    assert paragraph(KNOWN, "history") == [
-        "7 of 8 periods observed, 2024-01-01 to 2024-08-01",
-        "4 of them without demand (57%); last demand 3 on 2024-07-01, 1 period before the end",
-        "▁▅▁·█▁▇▁  0 to 4",
-    ]
+PANEL_ALONE = {"ensemble": FittedEnsemble({"*": {"tsb": 1.0}}, {})}
+NO_TABLES = {"history": "not to be shown: gone"}
+NEVER_ANY = {"history": replace(HISTORY, values=np.zeros(8), pattern=demand_pattern(np.zeros(8)))}
+FELL_BACK = {
+    "first": {**FIRST, "is_fallback": True, "fallback_reason": "lstm: too short"},
+    "shares": {"tsb": 1.0},
+    "failures": {"lstm": "too short"},
+}
+CV2 = "variation of sizes (CV²)"
+SAW = "7 observed periods, the last on 2024-08-01"
+STRETCHED = "stretched by what class intermittent covered at origins: steps near 0.98, middle 1.00"
 
 
-def test_class_is_said_with_its_reasons():
-    # 7 months / 3 demands = 2.33; demands 2, 4, 3: variance 2/3 over mean 3 squared = 0.07.
-    (line,) = paragraph(KNOWN, "class")
-    assert line.startswith("intermittent: ")
-    assert "(ADI) 2.33 (cut 1.32)" in line
-    assert "(CV²) 0.07 (cut 0.49)" in line
-
-
-def test_item_that_never_had_demand_has_no_pattern():
-    nothing = np.zeros(8)
-    known = replace(
-        KNOWN, history=replace(HISTORY, values=nothing, pattern=demand_pattern(nothing))
-    )
-    assert "8 of them without demand (100%); never any" in paragraph(known, "history")
-    assert paragraph(known, "class")[0].startswith("no_demand: periods per demand (ADI) none")
-
-
-def test_tables_that_changed_since_the_run_are_pointed_out():
-    known = replace(KNOWN, history=replace(HISTORY, same=False))
-    assert (
-        "the tables have changed since: the run saw 7 observed periods, the last on 2024-08-01"
-        in paragraph(known, "history")
-    )
-
-
-def test_without_the_tables_the_version_says_how_much_was_seen():
-    known = replace(KNOWN, history="not to be shown: gone")
-    assert paragraph(known, "history") == [
-        "7 observed periods, the last on 2024-08-01",
-        "not to be shown: gone",
-    ]
-    assert paragraph(known, "class") == ["not known without the history"]
-    assert paragraph(known, "weights") == ["of the whole panel: tsb 100%"]
-
-
-def test_weights_of_the_class_come_before_those_of_the_panel():
-    assert paragraph(KNOWN, "weights") == [
-        "of class intermittent: lstm 75%, tsb 25%",
-        "of the whole panel: tsb 100%",
-    ]
-
-
-def test_class_that_was_not_tried_is_served_by_the_panel():
-    known = replace(KNOWN, ensemble=FittedEnsemble({"*": {"tsb": 1.0}}, {}))
-    assert paragraph(known, "weights") == [
-        "of the whole panel: tsb 100%",
-        "class intermittent has none of its own",
-    ]
-
-
-def test_intervals_say_how_far_they_were_stretched():
-    said = "stretched by what class intermittent covered at origins: steps near 0.98, middle 1.00, "
-    assert paragraph(KNOWN, "intervals") == [f"{said}far 1.25 (1 = left alone)"]
-    known = replace(KNOWN, ensemble=FittedEnsemble({"*": {"tsb": 1.0}}, {}))
-    assert paragraph(known, "intervals") == ["as the models gave them"]
-
-
-def test_intervals_of_a_fallback_are_not_stretched():
-    known = replace(KNOWN, first={**FIRST, "model_used": "empirical", "is_fallback": True})
-    assert paragraph(known, "intervals") == ["as the models gave them"]
-
-
-def test_what_failed_and_what_stood_in_is_said_with_reasons():
-    fell = {**FIRST, "is_fallback": True, "fallback_reason": "lstm: too short"}
-    known = replace(KNOWN, first=fell, shares={"tsb": 1.0}, failures={"lstm": "too short"})
-    assert paragraph(known, "made by") == [
-        "ensemble: tsb 100%",
-        "fell back: lstm: too short",
-        "lstm failed: too short",
-    ]
-    assert paragraph(KNOWN, "made by") == ["ensemble: lstm 75%, tsb 25%", "nothing fell back"]
+@pytest.mark.parametrize(
+    ("changes", "label", "lines"),
+    [
+        # 8 months, one not observed; 4 of 7 zero; the last demand, of 3, in July, one month ago.
+        pytest.param({}, "history", [
+            "7 of 8 periods observed, 2024-01-01 to 2024-08-01",
+            "4 of them without demand (57%); last demand 3 on 2024-07-01, 1 period before the end",
+            "▁▅▁·█▁▇▁  0 to 4",
+        ], id="zeros, gaps and the last demand are counted"),
+        pytest.param(NEVER_ANY, "history", [
+            "8 of 8 periods observed, 2024-01-01 to 2024-08-01",
+            "8 of them without demand (100%); never any",
+            "▁▁▁▁▁▁▁▁  0 to 0",
+        ], id="never any demand"),
+        pytest.param({"history": replace(HISTORY, same=False, pattern=None)}, "history", [
+            "7 of 8 periods observed, 2024-01-01 to 2024-08-01",
+            f"the tables have changed since: the run saw {SAW}",
+            "▁▅▁·█▁▇▁  0 to 4",
+        ], id="tables that changed since the run are pointed out"),
+        pytest.param(NO_TABLES, "history", [SAW, "not to be shown: gone"],
+                     id="without the tables the version says how much was seen"),
+        # 7 months / 3 demands = 2.33; demands 2, 4, 3: variance 2/3 over mean 3 squared = 0.07.
+        pytest.param({}, "class", [
+            f"intermittent: periods per demand (ADI) 2.33 (cut 1.32), {CV2} 0.07 (cut 0.49)",
+        ], id="the class is said with its reasons"),
+        pytest.param(NEVER_ANY, "class", [
+            f"no_demand: periods per demand (ADI) none, {CV2} none",
+        ], id="no pattern without demand"),
+        pytest.param(NO_TABLES, "class", ["not known without the history"], id="class not known"),
+        pytest.param({}, "weights", ["of class intermittent: lstm 75%, tsb 25%",
+                                     "of the whole panel: tsb 100%"],
+                     id="weights of the class come first"),
+        pytest.param(NO_TABLES, "weights", ["of the whole panel: tsb 100%"], id="no class"),
+        pytest.param(PANEL_ALONE, "weights", ["of the whole panel: tsb 100%",
+                                              "class intermittent has none of its own"],
+                     id="a class that was not tried is served by the panel"),
+        pytest.param({}, "intervals", [f"{STRETCHED}, far 1.25 (1 = left alone)"], id="stretched"),
+        pytest.param(PANEL_ALONE, "intervals", ["as the models gave them"], id="not stretched"),
+        pytest.param({"first": {**FIRST, "model_used": "empirical", "is_fallback": True}},
+                     "intervals", ["as the models gave them"], id="a fallback is not stretched"),
+        pytest.param({}, "made by", ["ensemble: lstm 75%, tsb 25%", "nothing fell back"],
+                     id="all took part"),
+        pytest.param(FELL_BACK, "made by", ["ensemble: tsb 100%", "fell back: lstm: too short",
+                                            "lstm failed: too short"],
+                     id="what failed and what stood in is said with reasons"),
+        pytest.param({}, "drivers", ["none are used"], id="no drivers"),
+    ],
+)  # fmt: skip
+def test_a_paragraph_says_what_is_known(changes, label, lines):
+    assert paragraph(replace(KNOWN, **changes), label) == lines
 
 
 def test_scores_of_the_item_are_listed_best_first_and_failures_last():
@@ -202,4 +185,3 @@ def test_drivers_of_the_class_are_named_with_effects_that_are_clear_of_zero():
         "used by class intermittent: climate; left out: economy",
         "storm_load: +0.30 (+0.10 to +0.50) on the log of the rate a standard deviation",
     ]
-    assert paragraph(KNOWN, "drivers") == ["none are used"]
