@@ -114,22 +114,19 @@ def _backtest_chunk(task: BacktestTask) -> None:
     starts: dict[str, Fitted] = {}
     start_part(task.folder)
     for train, prior in zip(reversed(task.trains), reversed(task.priors), strict=True):
-        forecasts = [_forecast(task, model, train, starts) for model in task.models]
+        forecasts = []
+        for model in task.models:
+            family = forecaster(model, horizon=task.horizon, seed=task.seed)
+            if model in task.pooled:
+                fitted = family.load(task.pooled[model] / str(train.cutoff), train)
+            else:
+                fitted = family.fit(train, start=starts.get(model))
+                starts.setdefault(model, fitted)
+            forecasts.append(predict(fitted, train.items, task.horizon, seed=task.seed))
         points = _summarise(task, train, prior, forecasts)
         with staged(task.folder / f"{train.cutoff}.npz") as path:
             points.save(path)
     finish_part(task.folder)
-
-
-def _forecast(task: BacktestTask, model: str, train: Panel, starts: dict[str, Fitted]) -> Forecast:
-    """What a model says at an origin."""
-    family = forecaster(model, horizon=task.horizon, seed=task.seed)
-    if model in task.pooled:
-        fitted = family.load(task.pooled[model] / str(train.cutoff), train)
-    else:
-        fitted = family.fit(train, start=starts.get(model))
-        starts.setdefault(model, fitted)
-    return predict(fitted, train.items, task.horizon, seed=task.seed)
 
 
 def _summarise(

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ml.forecasters.registry import POOLED, forecaster
 from ml.panel import Panel
-from ml.run.model_store import ModelStore, Parts, finish_part, start_part
+from ml.run.model_store import ModelStore, finish_part, start_part
 from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan
 from ml.seeds import number
@@ -58,37 +56,33 @@ def train_families(
     tasks: list[TrainTask] = []
     for plan in plans:
         for family in families:
-            pooled = family in POOLED
-            folder, parts = store.open(plan, family, *((plan.reach,) if pooled else ()))
-            make_tasks = _pooled_tasks if pooled else _series_tasks
-            cutoffs = (*(plan.origins if origins else ()), plan.panel.cutoff)
-            tasks += make_tasks(plan, family, cutoffs, folder, parts)
+            tasks += _open_tasks(plan, store, family, origins=origins)
     largest_first = sorted(tasks, key=lambda task: -task.panel.values.size)
     run_tasks(_train_part, largest_first, jobs=jobs, label=f"training {', '.join(families)}")
 
 
-def _series_tasks(
-    plan: PanelPlan, family: str, cutoffs: Sequence[np.datetime64], folder: Path, parts: Parts
+def _open_tasks(
+    plan: PanelPlan, store: ModelStore, family: str, *, origins: bool
 ) -> Iterator[TrainTask]:
+    """The parts of a family that are not trained yet."""
+    pooled, last = family in POOLED, plan.panel.cutoff
+    folder, parts = store.open(plan, family, *((plan.reach,) if pooled else ()))
+    if pooled:
+        for cutoff in (*(plan.origins if origins else ()), last):
+            if str(cutoff) not in parts:
+                train = plan.panel
+                if cutoff != last:  # the backtest is of learnable items
+                    train = plan.train_at(cutoff).select(plan.learnable)
+                part = folder / str(cutoff)
+                yield TrainTask(family, train, plan.learnable, plan.reach, plan.seed, part)
+        return
     known = {item for facts in parts.values() for item in facts["items"]}
     items = [item for item in plan.wanted if item not in known]
     size = max(1, min(CHUNK, -(-len(items) // 8)))
     for start in range(0, len(items), size):
         chunk = plan.panel.select(items[start : start + size])
-        part = folder / str(cutoffs[-1]) / f"{number(0, *chunk.items):x}"
+        part = folder / str(last) / f"{number(0, *chunk.items):x}"
         yield TrainTask(family, chunk, chunk.items, plan.reach, plan.seed, part)
-
-
-def _pooled_tasks(
-    plan: PanelPlan, family: str, cutoffs: Sequence[np.datetime64], folder: Path, parts: Parts
-) -> Iterator[TrainTask]:
-    for cutoff in cutoffs:
-        if str(cutoff) in parts:
-            continue
-        panel = plan.panel
-        if cutoff != panel.cutoff:  # the backtest is of learnable items
-            panel = plan.train_at(cutoff).select(plan.learnable)
-        yield TrainTask(family, panel, plan.learnable, plan.reach, plan.seed, folder / str(cutoff))
 
 
 def _train_part(task: TrainTask) -> None:
