@@ -3,31 +3,21 @@
 import typer
 
 from ml.cli import HELP, exit_on_error
-from pipelines.intake.options import (
-    Column,
-    Demand,
-    Duplicates,
-    Gaps,
-    Inventory,
-    ItemsFile,
-    Prices,
-    SummedTo,
-    existing_files,
-)
+from pipelines.intake import options
 
 app = typer.Typer(context_settings=HELP, add_completion=False)
 
 
 @app.command()
 def demand_etl(
-    demand: Demand = None,
-    items_file: ItemsFile = None,
-    inventory: Inventory = None,
-    prices: Prices = None,
-    column: Column = None,
-    gaps: Gaps = "auto",
-    duplicates: Duplicates = "sum",
-    frequency: SummedTo = None,
+    demand: options.Demand = None,
+    items_file: options.ItemsFile = None,
+    inventory: options.Inventory = None,
+    prices: options.Prices = None,
+    column: options.Column = None,
+    gaps: options.Gaps = "auto",
+    duplicates: options.Duplicates = "sum",
+    frequency: options.SummedTo = None,
 ) -> None:
     """Read your demand, item, stock and price files; default: what data/raw/user holds."""
     with exit_on_error():
@@ -36,7 +26,7 @@ def demand_etl(
         from pipelines.intake.request import ReadingRequest, column_mapping
 
         request = ReadingRequest(
-            files=existing_files(demand, prices, items_file, inventory),
+            files=options.existing_files(demand, prices, items_file, inventory),
             today=settings().current_day,
             columns=column_mapping(column or []),
             gaps=gaps,

@@ -16,38 +16,27 @@ from ml.cli import (
     item_list,
     require_ml_processing,
 )
-from pipelines.intake.options import (
-    SHAPE,
-    Column,
-    Demand,
-    Duplicates,
-    Gaps,
-    Inventory,
-    ItemsFile,
-    Prices,
-    SummedTo,
-    existing_files,
-)
+from pipelines.intake import options
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
 
 
 @app.command()
 def run(
-    demand: Demand = None,
-    prices: Prices = None,
-    items_file: ItemsFile = None,
-    inventory: Inventory = None,
-    column: Column = None,
-    gaps: Gaps = "auto",
-    duplicates: Duplicates = "sum",
-    frequency: SummedTo = None,
+    demand: options.Demand = None,
+    prices: options.Prices = None,
+    items_file: options.ItemsFile = None,
+    inventory: options.Inventory = None,
+    column: options.Column = None,
+    gaps: options.Gaps = "auto",
+    duplicates: options.Duplicates = "sum",
+    frequency: options.SummedTo = None,
     no_drivers: Annotated[
         bool,
         typer.Option(
             "--no-drivers",
             help="Leave out weather, economy, 5G and the calendar.",
-            rich_help_panel=SHAPE,
+            rich_help_panel=options.SHAPE,
         ),
     ] = False,
     only_forecasts: Annotated[
@@ -97,7 +86,7 @@ def run(
             only_recommendations=only_recommendations,
         )
         files = ReadingRequest(
-            files=existing_files(demand, prices, items_file, inventory),
+            files=options.existing_files(demand, prices, items_file, inventory),
             today=request.today,
             as_of=as_of,
             columns=column_mapping(column or []),

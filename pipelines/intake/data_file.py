@@ -5,10 +5,13 @@ sets aside rows with a wrong number of fields, so records are found by Python's 
 columns are text from there on.
 """
 
+import codecs
 import csv
+import gzip
 import io
 import re
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -25,10 +28,15 @@ from ml.errors import DataError
 from pipelines.intake.find_files import data_files
 from pipelines.intake.names import Choose, ChosenColumns
 from pipelines.intake.quarantine import CELLS, Reason
-from pipelines.intake.text import Layout, as_utf8, layout, read_bytes
 
+# the more telling first: a comma also occurs inside names
+DELIMITERS: tuple[str, ...] = (";", "\t", ",")
+HEAD = 1 << 18  # bytes that the header is looked for in
 CHUNK = 10_000  # records that become columns at a time
 SHOWN = 200  # characters of a broken row that the quarantine keeps
+_BINARY = "is a binary file, neither text nor Parquet."
+_CONTROL = bytes(set(range(32)) - {9, 10, 11, 12, 13})
+_PIECE = 1 << 24
 _END = ["\0"]  # a record that no text file holds; still within quotes it is not found
 Lines = npt.NDArray[np.int64]
 _BREAK = re.compile("\r\n|\r|\n")
@@ -42,7 +50,6 @@ class DataFile:
 
     Attributes:
         name: File name.
-        stem: File name without its endings.
         rows: The chosen columns as text, without surrounding blanks, null as '', by wanted name;
             and the 1-based ``line`` that each row starts on (of Parquet its number).
         names: Wanted name to the column's name in the file.
@@ -52,7 +59,6 @@ class DataFile:
     """
 
     name: str
-    stem: str
     rows: pl.DataFrame
     names: Mapping[str, str]
     typed: frozenset[str]
@@ -87,7 +93,7 @@ def open_file(path: Path, choose: Choose) -> DataFile:
     raw = read_bytes(path)
     if raw.startswith(b"PAR1") or path.suffix.lower() == ".parquet":
         return _open_parquet(path, raw, choose)
-    return _open_csv(path, as_utf8(raw, path.name), choose)
+    return _open_csv(path, _as_utf8(raw, path.name), choose)
 
 
 def stem(path: Path) -> str:
@@ -102,15 +108,88 @@ def stem(path: Path) -> str:
     return name or path.name
 
 
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file, unpacked where it is a gzip file.
+
+    Raises:
+        DataError: It cannot be read or unpacked.
+    """
+    try:
+        packed = path.read_bytes()
+        return gzip.decompress(packed) if packed.startswith(b"\x1f\x8b") else packed
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path.name}: cannot be read: {error}") from None
+
+
+def _as_utf8(raw: bytes, name: str) -> bytes:
+    """The same text in UTF-8 without byte order mark, from UTF-8, UTF-16 or Latin-1.
+
+    Raises:
+        DataError: The file is empty, or no text.
+    """
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raw = raw.decode("utf-16", errors="replace").encode()
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    if _is_blank(raw, 0):
+        raise DataError(f"{name}: the file is empty.")
+    if raw.startswith(b"PK\x03\x04"):
+        raise DataError(f"{name}: is a spreadsheet or an archive; save it as CSV (UTF-8).")
+    if b"\0" in raw:
+        raise DataError(f"{name}: {_BINARY}")
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:  # piece by piece: a decoded copy of a large file is up to four times its size
+        for start in range(0, len(raw), _PIECE):
+            decoder.decode(raw[start : start + _PIECE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        head = raw[:HEAD]
+        if len(head) - len(head.translate(None, _CONTROL)) > 0.01 * len(head):
+            raise DataError(f"{name}: {_BINARY}") from None
+        return raw.decode("latin-1").encode()
+    return raw
+
+
+def _is_blank(text: bytes, start: int) -> bool:
+    head = text[start : start + HEAD]  # stripping all of a large file would copy it
+    return not head.strip() and not text[start:].strip()
+
+
+def _header(text: bytes, name: str) -> tuple[list[str], str, int]:
+    """The names of the columns, the delimiter, and the physical lines down to there.
+
+    The delimiter is the one that splits the first line into most fields.
+
+    Raises:
+        DataError: There is nothing below the header.
+    """
+    lines = list(io.StringIO(text[:HEAD].decode(errors="ignore"), newline=""))
+    candidates, before = DELIMITERS, 0
+    hint = lines[0].strip().strip('"').casefold()
+    if hint.startswith("sep=") and len(hint) == len("sep=") + 1:  # a spreadsheet's own
+        candidates, before = (hint[-1],), 1
+    headers = []
+    for delimiter in candidates:
+        reader = csv.reader(lines[before:], delimiter=delimiter)
+        try:
+            fields = next((row for row in reader if row), [])
+        except csv.Error:  # a field larger than the csv module takes is no header
+            fields = []
+        headers.append(([field.strip() for field in fields], delimiter, before + reader.line_num))
+    found = max(headers, key=lambda header: len(header[0]))
+    if _is_blank(text, len("".join(lines[: found[2]]).encode())):
+        raise DataError(f"{name}: has a header but no rows.")
+    return found
+
+
 def _open_csv(path: Path, text: bytes, choose: Choose) -> DataFile:
-    found = layout(text, path.name)
-    chosen = choose(found.header, path.name)
-    schema = {f"c{position}": pl.String for position in range(len(found.header))}
+    header, delimiter, skipped = _header(text, path.name)
+    chosen = choose(header, path.name)
+    schema = {f"c{position}": pl.String for position in range(len(header))}
     wanted = {name: pl.col(f"c{at}").str.strip_chars(_BLANKS)
               for name, at in chosen.positions.items()}  # fmt: skip
     parts: list[pl.DataFrame] = []
     broken: list[tuple[int, int]] = []
-    for records, starts, ends in _records(text, found, path.name):
+    for records, starts, ends in _records(text, delimiter, skipped, path.name):
         widths = np.array([*map(len, records)])
         sound = widths == len(schema)
         lost = ~sound & (widths > 0)
@@ -118,27 +197,27 @@ def _open_csv(path: Path, text: bytes, choose: Choose) -> DataFile:
         rows = records if sound.all() else [one for one in records if len(one) == len(schema)]
         frame = pl.DataFrame(rows, schema, orient="row")
         parts.append(frame.select(line=pl.Series(starts[sound] + 1), **wanted))
-    names = {name: found.header[at] for name, at in chosen.positions.items()}
+    names = {name: header[at] for name, at in chosen.positions.items()}
     aside = _broken_rows(text, path.name, broken)
-    return DataFile(path.name, stem(path), pl.concat(parts), names, frozenset(), chosen, aside)
+    return DataFile(path.name, pl.concat(parts), names, frozenset(), chosen, aside)
 
 
 def _records(
-    text: bytes, found: Layout, name: str
+    text: bytes, delimiter: str, skipped: int, name: str
 ) -> Iterator[tuple[list[list[str]], Lines, Lines]]:
     """The records below the header in chunks, with the physical lines before and behind each.
 
     A blank line is a record without fields.
     """
-    lines = chain(islice(_lines(text), found.lines, None), _END)
-    reader, before, closed = csv.reader(lines, delimiter=found.delimiter), found.lines, False
+    lines = chain(islice(_lines(text), skipped, None), _END)
+    reader, before, closed = csv.reader(lines, delimiter=delimiter), skipped, False
     limit = csv.field_size_limit(sys.maxsize)
     try:
         while records := list(islice(reader, CHUNK)):
             if closed := records[-1] == _END:
                 records.pop()
             heights = np.ones(len(records), np.int64)
-            if before + len(records) + closed != found.lines + reader.line_num:  # within quotes
+            if before + len(records) + closed != skipped + reader.line_num:  # within quotes
                 heights += [len(_BREAK.findall("\0".join(record))) for record in records]
             ends = before + np.cumsum(heights)
             yield records, ends - heights, ends
@@ -189,7 +268,7 @@ def _open_parquet(path: Path, raw: bytes, choose: Choose) -> DataFile:
     rows = pl.DataFrame(texts).select(pl.all().fill_null("").str.strip_chars(_BLANKS))
     rows = rows.with_row_index("line", offset=1).cast({"line": pl.Int64})
     typed = frozenset(wanted for wanted, name in names.items() if _is_number(table[name].type))
-    return DataFile(path.name, stem(path), rows, names, typed, chosen, CELLS)
+    return DataFile(path.name, rows, names, typed, chosen, CELLS)
 
 
 def _is_number(kind: pa.DataType) -> bool:

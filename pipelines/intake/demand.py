@@ -8,11 +8,11 @@ import polars as pl
 
 from ml.contracts.demand import ABSURD, DEMAND
 from pipelines.intake import series
+from pipelines.intake.cells import faulty_cells, parse_column
 from pipelines.intake.data_file import DataFile, open_files
-from pipelines.intake.names import DEMAND_NAMES, by_usual_names
+from pipelines.intake.names import DEMAND_NAMES, find_columns
 from pipelines.intake.parse_numbers import parse_numbers
 from pipelines.intake.parse_words import parse_flags
-from pipelines.intake.parsed import faulty_cells, parse_column
 from pipelines.intake.periods import MONDAY, Inferred, fill_calendar, infer, on_periods
 from pipelines.intake.quarantine import combined
 from pipelines.intake.request import Intake, ReadingRequest
@@ -42,7 +42,8 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
         IntakeError: No row, or no item, is usable.
     """
     where = path.name
-    files = open_files(path, by_usual_names(DEMAND_NAMES, NEEDED, request.columns))
+    choose = partial(find_columns, aliases=DEMAND_NAMES, needed=NEEDED, mapped=request.columns)
+    files = open_files(path, choose)
     found = series.settle(
         partial(_read, where, files, request), "items", "no observed value or one above"
     )
@@ -77,7 +78,7 @@ def _read(
     rows = pl.concat([part.rows for part in parts])
     refuse_nothing_left(where, files, rows.height, quarantine)
     said = on_rows(where, files, rows.height, quarantine)
-    said += [remark for part in parts for remark in [*part.remarks, *part.later]]
+    said += [remark for part in parts for remark in part.remarks]
     rows = series.as_series(rows)
     found = series.judge(where, rows, series.add_up(rows), said, quarantine)
     if found.unusable:
@@ -109,7 +110,7 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
     sound = rows.filter(SOUND & pl.col("y.fault").is_null()).select(
         "item_id", ds="ds.value", y="y.value", site_id=site, is_stockout=flag
     )
-    return FileRows(sound, dated.aside, dated.remarks, dated.later)
+    return FileRows(sound, dated.aside, dated.remarks)
 
 
 def _frequency(where: str, usable: pl.DataFrame, request: ReadingRequest) -> Inferred:

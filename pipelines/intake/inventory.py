@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from ml.contracts.base import check
 from ml.contracts.demand import INVENTORY
 from ml.errors import DataError
-from pipelines.intake.data_file import open_files
-from pipelines.intake.items import contract_table, read_records
-from pipelines.intake.names import INVENTORY_NAMES, by_usual_names
+from pipelines.intake.items import Records, read_records
+from pipelines.intake.names import INVENTORY_NAMES
+from pipelines.intake.quarantine import to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import counted, named, on_rows
 
@@ -33,28 +34,19 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
             location and day where they are to be refused.
         IntakeError: No row has an id.
     """
-    where = path.name
-    files = open_files(path, by_usual_names(INVENTORY_NAMES, ("item_id",), request.columns))
-    records = read_records(where, files, INVENTORY, request.today)
-    rows = records.rows
-    if "location_id" not in records.names:
-        rows = rows.with_columns(location_id=pl.lit(""))
-    rows = rows.with_columns(_LOCATION.fill_null(""))
-    newest = rows
-    if "snapshot_at" in records.names:
-        when = _COUNTED_AT.fill_null(date.min)
-        newest = rows.filter(when == when.max().over(KEY))
-    newest = newest.sort(KEY, maintain_order=True)
+    where, records = path.name, read_records(path, request, INVENTORY, INVENTORY_NAMES)
+    rows = records.rows.with_columns(_LOCATION.fill_null(""))
+    when = _COUNTED_AT.fill_null(date.min)
+    newest = rows.filter(when == when.max().over(KEY)).sort(KEY, maintain_order=True)
     again = newest.filter(~pl.struct(KEY).is_first_distinct())
     if again.height and request.duplicates == "error":
         raise DataError(
-            f"{where}: {counted(again.height, 'row')} of {rows.height:,} repeat the item, "
-            f"location and day of another. First: "
-            f"{named(again['item_id'].unique(maintain_order=True).to_list())}. Remove them, or "
-            "add them up with --duplicates sum."
+            f"{where}: {counted(again.height, 'row')} of {rows.height:,} repeat the item, location "
+            f"and day of another. First: {named(_items(again))}. Remove them, or add them up with "
+            "--duplicates sum."
         )
-    table = contract_table(_sum_locations(newest, records.names), INVENTORY, where)
-    statements = [*on_rows(where, files, rows.height, records.quarantine), *records.remarks]
+    table = check(to_arrow(_sum_locations(newest)), INVENTORY, where=where)
+    statements = on_rows(where, records.files, rows.height, records.quarantine) + records.remarks
     if newest.height < rows.height:
         older = counted(rows.height - newest.height, "row")
         statements.append(f"{where}: {older} of older counts were left out.")
@@ -66,41 +58,44 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
     places = rows["location_id"].n_unique()
     if places > 1:
         statements.append(f"{where}: stock was summed over {counted(places, 'location')}.")
-    statements += _on_unknown(where, records.names, newest)
+    statements += _on_unknown(where, records, newest)
     return Intake(table, None, tuple(statements), records.quarantine)
 
 
-def _sum_locations(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+def _sum_locations(rows: pl.DataFrame) -> pl.DataFrame:
     """One row an item of its rows, which are sorted by item and location."""
-    given = [name for name in names if name not in (*KEY, "snapshot_at")]
-    oldest = [_COUNTED_AT.min()] if "snapshot_at" in names else []
+    others = [name for name in INVENTORY.names if name not in (*KEY, "snapshot_at")]
     items = rows.group_by("item_id", maintain_order=True).agg(
-        pl.col(given).drop_nulls().first(), *oldest, rows=pl.len()
+        pl.col(others).drop_nulls().first(), _COUNTED_AT.min(), rows=pl.len()
     )
     starts = items["rows"].cum_sum().shift(1, fill_value=0).to_numpy().astype(np.int64)
-    for name in [name for name in given if name in (*KNOWN_IN_ALL, *KNOWN_IN_SOME)]:
+    for name in (*KNOWN_IN_ALL, *KNOWN_IN_SOME):
         values = rows[name].to_numpy()
         if name in KNOWN_IN_SOME:
             values = np.nan_to_num(values, nan=0.0)
         sums = pl.Series(np.add.reduceat(values, starts), nan_to_null=True)
         known = pl.col(name).is_not_null()  # at least one row gives it
         items = items.with_columns(pl.when(known).then(sums).alias(name))
-    return items.with_columns(location_id=pl.lit(ALL_LOCATIONS))
+    return items.with_columns(location_id=pl.lit(ALL_LOCATIONS)).select(INVENTORY.names)
 
 
-def _on_unknown(where: str, names: list[str], newest: pl.DataFrame) -> list[str]:
+def _on_unknown(where: str, records: Records, newest: pl.DataFrame) -> list[str]:
     """What is not known for any item, and which items lack a total as one location lacks it."""
+    given = {name for file in records.files for name in file.names}
     sentences = [
         f"{where}: no column '{name}': not known for any item."
         for name in ("snapshot_at", "on_hand")
-        if name not in names
+        if name not in given
     ]
     for name in KNOWN_IN_ALL:
-        unknown = newest.filter(pl.col(name).is_null()) if name in names else newest.clear()
-        items = unknown["item_id"].unique(maintain_order=True).to_list()
-        if items:
+        items = _items(newest.filter(pl.col(name).is_null()))
+        if items and name in given:
             sentences.append(
                 f"{where}: '{name}' of {counted(len(items), 'item')} is not known in at least one "
                 f"row and therefore not in total: {named(items)}."
             )
     return sentences
+
+
+def _items(rows: pl.DataFrame) -> list[str]:
+    return rows["item_id"].unique(maintain_order=True).to_list()

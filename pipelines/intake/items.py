@@ -4,7 +4,6 @@ A cell that cannot be read goes to quarantine and counts as not given; the row s
 one bad cost must not hide a lead time.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -16,12 +15,7 @@ import pyarrow as pa
 from ml.contracts.base import Column, Contract, check
 from ml.contracts.demand import ITEMS
 from ml.errors import DataError
-from pipelines.intake.data_file import DataFile, open_files
-from pipelines.intake.names import ITEM_NAMES, by_usual_names
-from pipelines.intake.parse_days import parse_days
-from pipelines.intake.parse_numbers import parse_numbers
-from pipelines.intake.parse_words import parse_criticality, parse_status
-from pipelines.intake.parsed import (
+from pipelines.intake.cells import (
     NOTHING,
     TEXT,
     ParsedTexts,
@@ -31,6 +25,11 @@ from pipelines.intake.parsed import (
     parse_column,
     parsed_texts,
 )
+from pipelines.intake.data_file import DataFile, open_files
+from pipelines.intake.names import ITEM_NAMES, Aliases, find_columns
+from pipelines.intake.parse_days import parse_days
+from pipelines.intake.parse_numbers import parse_numbers
+from pipelines.intake.parse_words import parse_criticality, parse_status
 from pipelines.intake.quarantine import Reason, combined, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import counted, named, on_rows, refuse_nothing_left
@@ -43,16 +42,16 @@ class Records:
     """Rows of attributes of all files.
 
     Attributes:
-        rows: ``item_id``, the columns of the contract that any file has, null where nothing is
-            given; and ``file``, ``line`` and ``id_column``, what a file calls its ids.
-        names: Those columns.
+        files: Those that were read.
+        rows: The columns of the contract, null where nothing is given; and ``file``, ``line`` and
+            ``id_column``, what a file calls its ids.
         remarks: What was decided in reading.
         quarantine: Cells set aside.
     """
 
+    files: list[DataFile]
     rows: pl.DataFrame
-    names: list[str]
-    remarks: tuple[str, ...]
+    remarks: list[str]
     quarantine: pl.DataFrame
 
 
@@ -67,9 +66,7 @@ def read_items(path: Path, request: ReadingRequest) -> Intake:
             are to be refused.
         IntakeError: No row has an id.
     """
-    where = path.name
-    files = open_files(path, by_usual_names(ITEM_NAMES, ("item_id",), request.columns))
-    records = read_records(where, files, ITEMS, request.today)
+    where, records = path.name, read_records(path, request, ITEMS, ITEM_NAMES)
     rows = records.rows
     repeats = rows.filter(~pl.col("item_id").is_first_distinct())
     if repeats.height and request.duplicates == "error":
@@ -77,19 +74,14 @@ def read_items(path: Path, request: ReadingRequest) -> Intake:
             f"{where}: {counted(repeats.height, 'row')} of {rows.height:,} repeat an item. "
             f"First: {named(repeats['item_id'].unique().sort().to_list())}. Keep one row an item."
         )
-    given = [pl.col(name) for name in records.names]
-    differs = [
-        value.ne_missing(value.first().over("item_id"))
-        for value in given
-        if value.meta.output_name() != "item_id"
-    ]
-    different = rows.filter(pl.any_horizontal(pl.lit(value=False), *differs))
-    repeated = different.select(
+    given = pl.col(ITEMS.names[1:])
+    differs = pl.any_horizontal(given.ne_missing(given.first().over("item_id")))
+    different = rows.filter(differs).select(
         "file", "line", "item_id", column="id_column", value="item_id",
         reason=pl.lit(str(Reason.REPEATED_KEY)),
     )  # fmt: skip
-    quarantine = combined([records.quarantine, repeated])
-    statements = [*on_rows(where, files, rows.height - different.height, quarantine)]
+    quarantine = combined([records.quarantine, different])
+    statements = on_rows(where, records.files, rows.height - different.height, quarantine)
     statements += records.remarks
     if repeats.height:
         statements.append(
@@ -97,28 +89,31 @@ def read_items(path: Path, request: ReadingRequest) -> Intake:
             f"counts, {different.height:,} that said something else were set aside."
         )
     first = rows.unique("item_id", keep="first", maintain_order=True).sort("item_id")
-    table = contract_table(first, ITEMS, where)
+    table = check(to_arrow(first.select(ITEMS.names)), ITEMS, where=where)
     return Intake(table, None, tuple(statements), quarantine)
 
 
-def read_records(where: str, files: Sequence[DataFile], contract: Contract, today: date) -> Records:
-    """Read the columns of a contract from opened files; only rows without an id are left out.
+def read_records(
+    path: Path, request: ReadingRequest, contract: Contract, aliases: Aliases
+) -> Records:
+    """Read the columns of a contract; only rows without an id are left out.
 
     Raises:
+        DataError: Files that cannot be read or have no column of ids.
         IntakeError: No row has an id.
     """
-    parts: list[pl.DataFrame] = []
+    choose = partial(find_columns, aliases=aliases, needed=("item_id",), mapped=request.columns)
+    files, item = open_files(path, choose), pl.col("item_id")
+    parts = [pl.DataFrame(schema={one.name: _dtype(one) for one in contract.columns})]
     remarks: list[str] = []
     aside = [file.broken for file in files]
-    item = pl.col("item_id")
     for file in files:
-        wanted = [one for one in contract.columns[1:] if one.name in file.names]
-        rows = file.rows.with_columns(
-            pl.when(item == "").then(pl.lit(str(Reason.EMPTY_ID))).alias("item_id.fault")
-        )
+        empty = pl.when(item == "").then(pl.lit(str(Reason.EMPTY_ID)))
+        rows = file.rows.with_columns(empty.alias("item_id.fault"))
         aside.append(faulty_cells(file, rows, "item_id", item))
+        wanted = [one for one in contract.columns[1:] if one.name in file.names]
         for column in wanted:
-            parse = _parser(column, today, typed=column.name in file.typed)
+            parse = _parser(column, request.today, typed=column.name in file.typed)
             rows, said = parse_column(file, rows, column.name, parse)
             aside.append(faulty_cells(file, rows, column.name, item))
             remarks += said
@@ -127,21 +122,14 @@ def read_records(where: str, files: Sequence[DataFile], contract: Contract, toda
         parts.append(rows.filter(item != "").select("item_id", "line", **origin, **values))
     quarantine = combined(aside)
     rows = pl.concat(parts, how="diagonal")
-    refuse_nothing_left(where, files, rows.height, quarantine)
-    names = [column.name for column in contract.columns if column.name in rows.columns]
-    return Records(rows, names, tuple(remarks), quarantine)
+    refuse_nothing_left(path.name, files, rows.height, quarantine)
+    return Records(files, rows, remarks, quarantine)
 
 
-def contract_table(rows: pl.DataFrame, contract: Contract, where: str) -> pa.Table:
-    """Rows in their contract; a column that they lack is null.
-
-    Raises:
-        ContractError: The rows break their contract.
-    """
-    columns = [
-        name if name in rows.columns else pl.lit(None).alias(name) for name in contract.names
-    ]
-    return check(to_arrow(rows.select(columns)), contract, where=where)
+def _dtype(column: Column) -> type[pl.DataType]:
+    if pa.types.is_timestamp(column.dtype):
+        return pl.Date
+    return pl.String if pa.types.is_string(column.dtype) else pl.Float64
 
 
 def _parser(column: Column, today: date, *, typed: bool) -> Parser:
@@ -150,9 +138,9 @@ def _parser(column: Column, today: date, *, typed: bool) -> Parser:
         return parse_criticality
     if column.name == "status":
         return parse_status
-    if pa.types.is_string(column.dtype):
+    if _dtype(column) is pl.String:
         return partial(_free_text, upper=column.name == "currency")
-    if pa.types.is_timestamp(column.dtype):
+    if _dtype(column) is pl.Date:
         return partial(_optional_days, today=today)
     return partial(_in_range, column=column, typed=typed)
 

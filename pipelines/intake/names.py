@@ -115,22 +115,13 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", bare.casefold()).strip("_")
 
 
-def by_usual_names(aliases: Aliases, needed: Sequence[str], mapped: Mapping[str, str]) -> Choose:
-    """A chooser of columns by the user's mapping and the names that columns usually have."""
-
-    def choose(header: Sequence[str], where: str) -> ChosenColumns:
-        return find_columns(header, aliases, needed=needed, mapped=mapped, where=where)
-
-    return choose
-
-
 def find_columns(
     header: Sequence[str],
-    aliases: Aliases,
+    where: str,
     *,
+    aliases: Aliases,
     needed: Sequence[str],
     mapped: Mapping[str, str],
-    where: str,
 ) -> ChosenColumns:
     """Find the wanted columns in a header, by the user's mapping first, then by usual names.
 

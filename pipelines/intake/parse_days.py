@@ -4,7 +4,7 @@ from datetime import date
 
 import polars as pl
 
-from pipelines.intake.parsed import TEXT, ParsedTexts, parsed_texts
+from pipelines.intake.cells import TEXT, ParsedTexts, parsed_texts
 from pipelines.intake.quarantine import Reason
 
 FIRST_DAY = date(1900, 1, 1)  # before it a date is a typing error, or a spreadsheet's null

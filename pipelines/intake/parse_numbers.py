@@ -8,7 +8,7 @@ disagree, or both kinds of open cells meet, it is a fault.
 
 import polars as pl
 
-from pipelines.intake.parsed import NOTHING, TEXT, ParsedTexts, is_one_of, matches, parsed_texts
+from pipelines.intake.cells import NOTHING, TEXT, ParsedTexts, is_one_of, matches, parsed_texts
 from pipelines.intake.quarantine import Reason
 from pipelines.intake.sentences import counted
 
@@ -42,7 +42,11 @@ def parse_numbers(texts: pl.DataFrame, where: str, *, typed: bool = False) -> Pa
             open_point=_may_be_thousands(r"\."),
         )
         decimal_comma, unclear, remarks = _decide(texts, where)
-        plain = _with_point(decimal_comma)
+        # a point as the decimal sign, and no thousands separators
+        bare = pl.col("bare").str
+        of_comma = bare.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
+        of_point = bare.replace_all(",", "", literal=True)
+        plain = pl.when(decimal_comma).then(of_comma).otherwise(of_point)
         readable = ~pl.col("bare").str.contains("[.,]") | _COMMA | _POINT | _OPEN
     texts = texts.with_columns(plain=plain, readable=readable)
     plain = pl.col("plain")
@@ -66,14 +70,6 @@ def _bare() -> pl.Expr:
     return pl.when(spaced).then(signed.str.replace_all(_BLANK, "")).otherwise(signed)
 
 
-def _with_point(decimal_comma: pl.Expr) -> pl.Expr:
-    """Every text with a point as its decimal sign and without thousands separators."""
-    bare = pl.col("bare")
-    of_comma = bare.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
-    of_point = bare.str.replace_all(",", "", literal=True)
-    return pl.when(decimal_comma).then(of_comma).otherwise(of_point)
-
-
 def _shape(sign: str, thousands: str) -> pl.Expr:
     """Where ``sign`` must be the decimal sign."""
     one = rf"[+-]?[0-9]*{sign}[0-9]*{_POWER}"
@@ -88,27 +84,18 @@ def _may_be_thousands(sign: str) -> pl.Expr:
 
 def _decide(texts: pl.DataFrame, where: str) -> tuple[pl.Expr, pl.Expr, tuple[str, ...]]:
     """Where the comma is the decimal sign, where nobody can tell, and the sentences on it."""
-    evidence = texts.select(
-        pl.col("weight").filter(shape).sum().alias(name)
-        for name, shape in (("comma", _COMMA), ("point", _POINT), ("open_comma", _OPEN_COMMA),
-                            ("open_point", _OPEN_POINT))
-    ).row(0, named=True)  # fmt: skip
-    comma, point = evidence["comma"], evidence["point"]
+    shapes = (_COMMA, _POINT, _OPEN_COMMA, _OPEN_POINT)
+    comma, point, *either = (texts.filter(shape)["weight"].sum() for shape in shapes)
     if comma > _CLEAR_MAJORITY * point:
         return _COMMA | _OPEN, _NOWHERE, (f"{where}: the comma was read as the decimal sign.",)
     if point > _CLEAR_MAJORITY * comma:
         return _COMMA, _NOWHERE, ()
-    if comma or (evidence["open_comma"] and evidence["open_point"]):
+    if comma or all(either):
         return _COMMA, _OPEN, ()
-    return _COMMA | _OPEN_COMMA, _NOWHERE, _doubt(texts.filter(_OPEN, pl.col("weight") > 0), where)
-
-
-def _doubt(seen: pl.DataFrame, where: str) -> tuple[str, ...]:
-    if not seen.height:
-        return ()
+    seen = texts.filter(_OPEN, pl.col("weight") > 0)
     numbers = counted(int(seen["weight"].sum()), "number")
     remark = (
         f"{where}: {numbers} such as {seen['text'].min()!r} read with a decimal sign; if it "
         "separates thousands there, write them without it."
     )
-    return (remark,)
+    return _COMMA | _OPEN_COMMA, _NOWHERE, (remark,) if seen.height else ()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from pipelines.intake.parsed import NOTHING, TEXT, ParsedTexts, is_one_of, matches, parsed_texts
+from pipelines.intake.cells import NOTHING, TEXT, ParsedTexts, is_one_of, matches, parsed_texts
 from pipelines.intake.quarantine import Reason
 
 _YES = ("true", "t", "yes", "y", "sim", "s", "1", "1.0", "verdadeiro", "v")

@@ -46,18 +46,28 @@ def infer(days: pl.DataFrame, *, kind: str, where: str) -> Inferred:
     Raises:
         DataError: Series of different frequencies are mixed.
     """
-    distinct = days.select(_DS.unique().sort())
-    if distinct.height == 1:
-        return Inferred(Frequency.DAILY, MONDAY, f"{where}: has one day only, taken as daily data.")
+    distinct = days["ds"].unique().sort()
+    weekdays = (distinct.dt.weekday() - 1).unique().to_list()
+    span = pl.date_range(distinct[0], distinct[-1], eager=True)
     rhythm = _rhythm(days)
-    if rhythm["monthly"].all():
-        return Inferred(Frequency.MONTHLY, MONDAY, _monthly(distinct, where))
-    weekdays = distinct.select(_WEEKDAY.unique()).to_series().to_list()
-    if len(weekdays) == 1:
-        statement = f"{where}: weekly data, all days are {NAMES_OF_DAYS[weekdays[0]]}."
-        return Inferred(Frequency.WEEKLY, weekdays[0], statement)
-    _refuse_mixture(rhythm, kind, where)
-    return _daily(distinct["ds"], has_weekends=max(weekdays) > FRIDAY, kind=kind, where=where)
+    frequency, anchor, words = Frequency.DAILY, MONDAY, "daily data."
+    if len(distinct) == 1:
+        words = "has one day only, taken as daily data."
+    elif rhythm["monthly"].all():
+        frequency, words = Frequency.MONTHLY, "monthly data, all days are firsts of months."
+        if (distinct != distinct.dt.month_start()).any():
+            words = "monthly data on last days of months, moved to the first of their month."
+    elif len(weekdays) == 1:
+        frequency, anchor = Frequency.WEEKLY, weekdays[0]
+        words = f"weekly data, all days are {NAMES_OF_DAYS[anchor]}."
+    else:
+        _refuse_mixture(rhythm, kind, where)
+        if max(weekdays) <= FRIDAY and (span.dt.weekday() - 1 > FRIDAY).sum() > 1:
+            words = "daily data, with no row on a weekend; weekends are periods all the same."
+            if kind == "price":
+                frequency = Frequency.BUSINESS
+                words = "daily data from Monday to Friday; holidays are not skipped."
+    return Inferred(frequency, anchor, f"{where}: {words}")
 
 
 def _rhythm(days: pl.DataFrame) -> pl.DataFrame:
@@ -82,23 +92,6 @@ def _rhythm(days: pl.DataFrame) -> pl.DataFrame:
             votes_weekly=pl.col("weekly") & ~pl.col("monthly") & steady & enough,
         )
     )
-
-
-def _monthly(distinct: pl.DataFrame, where: str) -> str:
-    if distinct.select((_DS.dt.month_start() == _DS).all()).item():
-        return f"{where}: monthly data, all days are firsts of months."
-    return f"{where}: monthly data on last days of months, moved to the first of their month."
-
-
-def _daily(distinct: pl.Series, *, has_weekends: bool, kind: str, where: str) -> Inferred:
-    span = pl.date_range(distinct[0], distinct[-1], eager=True)
-    if has_weekends or (span.dt.weekday() - 1 > FRIDAY).sum() < 2:
-        return Inferred(Frequency.DAILY, MONDAY, f"{where}: daily data.")
-    if kind == "price":
-        statement = f"{where}: daily data from Monday to Friday; holidays are not skipped."
-        return Inferred(Frequency.BUSINESS, MONDAY, statement)
-    statement = f"{where}: daily data, with no row on a weekend; weekends are periods all the same."
-    return Inferred(Frequency.DAILY, MONDAY, statement)
 
 
 def _refuse_mixture(rhythm: pl.DataFrame, kind: str, where: str) -> None:

@@ -10,7 +10,8 @@ from ml.contracts.demand import ABSURD
 from ml.contracts.outside import PRICES
 from ml.errors import DataError
 from pipelines.intake import series
-from pipelines.intake.data_file import DataFile, open_files
+from pipelines.intake.cells import faulty_cells, parse_column
+from pipelines.intake.data_file import DataFile, open_files, stem
 from pipelines.intake.names import (
     PRICE_NAMES,
     Choose,
@@ -20,7 +21,6 @@ from pipelines.intake.names import (
     position_of,
 )
 from pipelines.intake.parse_numbers import parse_numbers
-from pipelines.intake.parsed import faulty_cells, parse_column
 from pipelines.intake.periods import fill_calendar, infer, on_periods
 from pipelines.intake.quarantine import Reason, combined
 from pipelines.intake.request import Intake, ReadingRequest
@@ -86,7 +86,7 @@ def _choose_columns(mapped: Mapping[str, str]) -> Choose:
     """A chooser for price files: one value column, market data, or one column a series."""
 
     def choose(header: Sequence[str], where: str) -> ChosenColumns:
-        base = find_columns(header, PRICE_NAMES, needed=("ds",), mapped=mapped, where=where)
+        base = find_columns(header, where, aliases=PRICE_NAMES, needed=("ds",), mapped=mapped)
         free = {
             i: plain(name)
             for i, name in enumerate(header)
@@ -134,7 +134,7 @@ def _read(
     quarantine = combined([*aside, contradicting])
     refuse_nothing_left(where, files, rows.height, quarantine)
     said = on_rows(where, files, rows.select("file", "line").n_unique(), quarantine)
-    said += [remark for part in parts for remark in [*part.remarks, *part.later]]
+    said += [remark for part in parts for remark in part.remarks]
     if repeats:
         said.append(
             f"{where}: {counted(repeats, 'row')} repeated the series and day of another; equal "
@@ -168,7 +168,8 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
         if len(keys) > 1 and rows.select(value.is_null().all() & fault.is_not_null().any()).item():
             dated.remarks.append(f"{file.name}, {name}: no cell is a number; column not used.")
             continue
-        item = pl.col(ids) if ids else pl.lit(file.stem if plain(name) in NAMELESS else name)
+        own_name = stem(Path(file.name)) if plain(name) in NAMELESS else name
+        item = pl.col(ids) if ids else pl.lit(own_name)
         dated.aside.append(faulty_cells(file, rows, key, item))
         dated.remarks.extend(remarks)
         blocks.append(
@@ -180,7 +181,7 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
     if not blocks:
         columns = named([file.names[key] for key in keys])
         raise DataError(f"{file.name}: no cell of its columns {columns} is a number.")
-    return FileRows(pl.concat(blocks), dated.aside, dated.remarks, dated.later)
+    return FileRows(pl.concat(blocks), dated.aside, dated.remarks)
 
 
 def _with_notes(rows: pl.DataFrame) -> pl.DataFrame:

@@ -14,9 +14,9 @@ from ml.contracts.base import Contract, check
 from ml.contracts.demand import ABSURD
 from ml.errors import DataError
 from ml.frequency import Frequency, period_end, period_start
+from pipelines.intake.cells import faulty_cells, parse_column
 from pipelines.intake.data_file import DataFile
 from pipelines.intake.parse_days import parse_days
-from pipelines.intake.parsed import faulty_cells, parse_column
 from pipelines.intake.quarantine import IntakeError, Reason, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import counted, named
@@ -35,13 +35,11 @@ class FileRows:
             ``counts`` where it says how the next columns are written.
         aside: Quarantine.
         remarks: What was decided in reading.
-        later: The sentence on rows after ``as_of``, if there are any.
     """
 
     rows: pl.DataFrame
     aside: list[pl.DataFrame]
     remarks: list[str]
-    later: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +91,13 @@ def date_rows(
     if request.as_of is not None:
         last = _last_day(rows["ds.value"], request.as_of, request.forced)
         seen = (pl.col("ds.value") <= last).fill_null(value=True)
-    later = rows.filter(~seen).height
-    sentence = (
-        f"{file.name}: {later:,} of {rows.height:,} rows are after {request.as_of} and were left "
-        "out."
-    )
+    said = [*remarks]
+    if later := rows.filter(~seen).height:
+        rows_later = f"{later:,} of {rows.height:,} rows are after {request.as_of}"
+        said.append(f"{file.name}: {rows_later} and were left out.")
     dated = pl.col("ds.fault").is_null() & seen
     rows = rows.with_columns(sound=SOUND & dated, counts=pl.col("counts") & dated)
-    return FileRows(rows, aside, [*remarks], [sentence] if later else [])
+    return FileRows(rows, aside, said)
 
 
 def _last_day(days: pl.Series, as_of: date, forced: Frequency | None) -> date:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ml.frequency import Days
+from pipelines.intake.cells import parse_column
 from pipelines.intake.data_file import DataFile, open_file
 from pipelines.intake.names import ChosenColumns
 from pipelines.intake.parse_days import parse_days
 from pipelines.intake.parse_numbers import parse_numbers
-from pipelines.intake.parsed import parse_column
 from pipelines.outside.domain_sources import HISTORY_FILE
 from pipelines.sources.answers import refusal
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
