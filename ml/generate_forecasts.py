@@ -57,7 +57,7 @@ def generate_forecasts(
             train=False,
             only_forecasts=True,
         )
-        record = run(request).record
+        record = run(request)
         typer.echo(f"version {record.version_id}: forecasts written, partial")
 
 

@@ -26,9 +26,11 @@ from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.recommendations import recommend
 from ml.panel import Panel
 from ml.panel_tables import Refusal
+from ml.run.inputs import RunInputs
 from ml.run.model_store import finish_part, read_part, start_part
 from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan
+from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin, forecast_rows, model_rows
 from ml.settings import PolicySettings
 
@@ -79,11 +81,10 @@ def forecast_panel(
     plan: PanelPlan,
     folders: Mapping[str, Path],
     ensemble: FittedEnsemble,
-    stock: pa.Table | None,
-    policy_settings: PolicySettings,
+    inputs: RunInputs,
+    request: RunRequest,
     origin: RowOrigin,
     work: Path,
-    jobs: int | None,
 ) -> list[ForecastChunk]:
     """Forecast the wanted items of a panel, in the order of their ids.
 
@@ -91,11 +92,10 @@ def forecast_panel(
         plan: Of the panel.
         folders: Of the saved models by model.
         ensemble: How the models are combined.
-        stock: In the INVENTORY contract, ``None`` without a stock file.
-        policy_settings: Defaults and seed of recommendations.
+        inputs: Hold the stock.
+        request: Of the run.
         origin: What every row says of where it comes from.
         work: Folder of the finished chunks, of this run and of one that died on the same inputs.
-        jobs: Worker processes.
 
     Raises:
         ModelError: No item could be forecast.
@@ -109,14 +109,14 @@ def forecast_panel(
             folders=folders,
             policies={item: plan.policies[item] for item in items if plan.policies},
             # What a task carries does not grow with the file.
-            stock=_stock_of(items, stock),
-            policy_settings=policy_settings,
+            stock=_stock_of(items, inputs.inventory),
+            policy_settings=request.settings.policy,
             origin=origin,
             folder=work / plan.name / f"{number:06d}",
         )
         for number, items in enumerate(plan.forecast_chunks)
     ]
-    done = run_tasks(forecast_chunk, tasks, jobs=jobs, label="forecasting")
+    done = run_tasks(forecast_chunk, tasks, jobs=request.jobs, label="forecasting")
     chunks = sorted(done, key=lambda chunk: chunk.folder)
     refused = [one for chunk in chunks for one in chunk.refusals]
     if len(refused) == len(plan.wanted):

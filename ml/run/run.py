@@ -2,12 +2,12 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from ml.artifacts import version as versions
+from ml.artifacts.version import CommitRecord
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.fitting import add_ensemble
@@ -17,7 +17,6 @@ from ml.forecasters.registry import FAMILIES, POOLED
 from ml.inventory.recommendations import insufficient
 from ml.locks import hold
 from ml.logs import logging_to, timed
-from ml.panel_tables import Refusal
 from ml.reporting.drivers import driver_metrics
 from ml.reporting.metrics import metrics_table
 from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
@@ -33,27 +32,8 @@ from ml.run.version_writer import RunOutput, write_version
 WORK = ".work"
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """What a run made.
-
-    Attributes:
-        record: Its commit.
-        plans: What was done.
-        refusals: Items without a forecast.
-        metrics: METRICS rows.
-        model_version: Of all models together.
-    """
-
-    record: versions.CommitRecord
-    plans: Sequence[PanelPlan]
-    refusals: Sequence[Refusal]
-    metrics: pa.Table
-    model_version: str
-
-
-def run_batch(inputs: RunInputs, request: RunRequest) -> RunResult:
-    """Run everything and commit a version.
+def run_batch(inputs: RunInputs, request: RunRequest) -> tuple[CommitRecord, RunOutput]:
+    """Run everything and commit a version; its record, and what was computed.
 
     Raises:
         DataError: Nothing was made before that could be copied.
@@ -72,7 +52,7 @@ def run_batch(inputs: RunInputs, request: RunRequest) -> RunResult:
         output = _forecast(plans, folders, inputs, request, store)
         record = write_version(inputs, request, output, reuse=reuse)
         shutil.rmtree(request.results / WORK, ignore_errors=True)
-    return RunResult(record, plans, output.refusals, output.metrics, output.origin.model_version)
+    return record, output
 
 
 def train_family(family: str, request: RunRequest) -> list[Path]:
@@ -97,7 +77,7 @@ def train_family(family: str, request: RunRequest) -> list[Path]:
     return [store.folder(plan.name, family) for plan in plans]
 
 
-def generate_forecasts(request: RunRequest) -> RunResult:
+def generate_forecasts(request: RunRequest) -> CommitRecord:
     """Forecast the processed tables with the models trained on them.
 
     Raises:
@@ -105,7 +85,7 @@ def generate_forecasts(request: RunRequest) -> RunResult:
         ModelError: Models are missing.
     """
     with logging_to(request.settings.log_dir, request.command, request.run_id):
-        return run_batch(read_processed(request), request)
+        return run_batch(read_processed(request), request)[0]
 
 
 def _version_to_reuse(request: RunRequest, dataset_id: str) -> str | None:
@@ -134,8 +114,7 @@ def _forecast(
     store: ModelStore,
 ) -> RunOutput:
     """Forecast every panel with its models, and measure how good they were in the backtest."""
-    policy = request.settings.policy
-    model_version = f"m-{fingerprint(store.dataset_id, code_version(), policy.seed)}"
+    model_version = f"m-{fingerprint(store.dataset_id, code_version(), request.settings.seed)}"
     origin = RowOrigin(model_version, store.dataset_id, inputs.source, request.started)
     ensembles = {plan.name: read_ensemble(store.folder(plan.name, ENSEMBLE)) for plan in plans}
     inputs_hash = _inputs_hash(inputs, request, store.dataset_id)
@@ -146,16 +125,7 @@ def _forecast(
     refusals = [one for one in inputs.refusals if wanted is None or one.item_id in wanted]
     for plan in plans:
         name, kind, ensemble = plan.name, plan.panel.kind, ensembles[plan.name]
-        chunks[name] = forecast_panel(
-            plan,
-            folders[name],
-            ensemble,
-            inputs.inventory,
-            policy,
-            origin,
-            work,
-            request.jobs,
-        )
+        chunks[name] = forecast_panel(plan, folders[name], ensemble, inputs, request, origin, work)
         refusals += [one for chunk in chunks[name] for one in chunk.refusals]
         backtests = add_ensemble(read_backtests(store.folder(name, ENSEMBLE)), kind)
         metrics.append(metrics_table(backtests, ensemble, kind, name))

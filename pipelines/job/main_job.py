@@ -23,7 +23,8 @@ from ml.reporting.run_report import (
 from ml.run.inputs import RunInputs, inputs_of, read_processed
 from ml.run.parallel import peak_memory
 from ml.run.request import RunRequest
-from ml.run.run import RunResult, run_batch
+from ml.run.run import run_batch
+from ml.run.version_writer import RunOutput
 from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.read_tables import USER_FILES, process_files, read_tables
 from pipelines.intake.request import TABLES, ReadingRequest
@@ -33,7 +34,7 @@ from pipelines.sample_data import ensure_sample
 SAMPLE_REGION = "salvador_ba"
 
 
-def generate(files: ReadingRequest, request: RunRequest, *, publish: bool) -> RunResult:
+def generate(files: ReadingRequest, request: RunRequest, *, publish: bool) -> None:
     """Run the main job from files to a committed version, and publish it if asked.
 
     Args:
@@ -64,16 +65,16 @@ def generate(files: ReadingRequest, request: RunRequest, *, publish: bool) -> Ru
                     user_folder=config.data_dir / "raw" / "user")  # fmt: skip
         for statement in inputs.statements:
             logger().info("statement", text=statement)
-        result = run_batch(inputs, request)
-        report, reports = _report_of(result, results, synthetic), config.reports_dir / "results"
+        record, output = run_batch(inputs, request)
+        reports = config.reports_dir / "results"
+        report = _report_of(record.version_id, output, results, synthetic)
         write_reports(report, reports)
         seconds, peak_mib = time.monotonic() - start, peak_memory()
         logger().info("run_done", version_id=report.version_id, seconds=seconds,
-                      peak_mib=peak_mib, refusals=len(result.refusals))  # fmt: skip
+                      peak_mib=peak_mib, refusals=len(output.refusals))  # fmt: skip
     show_result(report, results, reports, seconds=seconds, peak_mib=peak_mib)
     for line in publish_newest(place) if place is not None else ():
         print(line)  # noqa: T201 - the command's result
-    return result
 
 
 def find_inputs(files: ReadingRequest, request: RunRequest) -> RunInputs:
@@ -116,14 +117,15 @@ def find_inputs(files: ReadingRequest, request: RunRequest) -> RunInputs:
     )  # fmt: skip
 
 
-def _report_of(result: RunResult, results: Path, synthetic: Collection[str]) -> RunReport:
+def _report_of(
+    version: str, output: RunOutput, results: Path, synthetic: Collection[str]
+) -> RunReport:
     """What a run made, for people; ``synthetic`` kinds of panels are of made-up data."""
-    version = result.record.version_id
-    refused = Counter(one.kind for one in result.refusals)
+    refused = Counter(one.kind for one in output.refusals)
     panels = tuple(
         PanelReport(one.name, one.panel, len(one.wanted), one.horizon, refused[one.panel.kind],
                     one.study, synthetic=one.panel.kind in synthetic)
-        for one in result.plans
+        for one in output.plans
     )  # fmt: skip
     forecasts = read_dataset(results, FORECASTS.name, version)
-    return RunReport(version, result.model_version, panels, result.metrics, forecasts)
+    return RunReport(version, output.origin.model_version, panels, output.metrics, forecasts)
