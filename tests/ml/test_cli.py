@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from ml import errors
+from ml import errors, generate_forecasts
 from ml.cli import existing, exit_on_error, item_list
 from ml.errors import ConfigError, first_few
 from ml.settings import settings
@@ -90,6 +91,21 @@ def test_a_path_of_the_command_line_is_relative_to_the_working_directory(tmp_pat
 def test_a_path_with_nothing_there_is_refused_by_the_name_of_its_option(tmp_path):
     with pytest.raises(ConfigError, match=r"--prices: there is no file or folder '.*nothing\.csv'"):
         existing(tmp_path / "nothing.csv", "--prices")
+
+
+def test_explaining_has_a_command_of_its_own_and_an_option_that_does_the_same(tmp_path):
+    results = ["--results", str(tmp_path)]
+    alone = CliRunner().invoke(generate_forecasts.explain_app, ["A", *results])
+    option = CliRunner().invoke(generate_forecasts.app, ["--explain", "A", *results])
+    assert (alone.exit_code, alone.stderr) == (option.exit_code, option.stderr)
+    assert alone.exit_code == 3
+    assert "no committed version" in alone.stderr
+
+
+def test_a_day_that_is_none_is_refused_with_the_way_to_write_it():
+    done = CliRunner().invoke(generate_forecasts.app, ["--as-of", "20/11/2026"])
+    assert done.exit_code == 2
+    assert "2026-11-20" in done.stderr
 
 
 @pytest.mark.parametrize("command", NEEDS_ML)
