@@ -22,6 +22,7 @@ from ml.ensemble.mixture_score import (
     ItemDistances,
     best_weights,
     measure_distances,
+    score_alone,
 )
 from ml.evaluation.origins import BacktestPoints
 from ml.evaluation.scores import mixture_points
@@ -221,7 +222,7 @@ def _best_reference(rows: ItemDistances, references: Bools) -> int:
     """Position of the reference with the least score on these rows, if one works, that works."""
     works = rows.working() & references
     usable = works if works.any() else references
-    return int(np.argmin(np.where(usable, rows.means().alone(), np.inf)))
+    return int(np.argmin(np.where(usable, score_alone(rows.means()), np.inf)))
 
 
 def prove_prices(

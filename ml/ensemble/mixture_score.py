@@ -41,32 +41,8 @@ THINNED = 4  # neighbouring points taken as one: enough for distances between mo
 GROWTH = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class MeanDistances:
-    """Mean distances over so many item-origins.
-
-    Attributes:
-        near: (M,) mean of E|X_m - y| over scale.
-        between: (M, M) mean of E|X_m - X_k| over scale.
-        count: Item-origins behind the means.
-    """
-
-    near: Floats
-    between: Floats
-    count: int
-
-    def alone(self) -> Floats:
-        """Score of each model on its own, (M,)."""
-        return np.asarray(self.near - np.diag(self.between) / 2)
-
-    def shrink_to(self, panel: "MeanDistances") -> "MeanDistances":
-        """A class drawn towards its panel."""
-        own = self.count / (self.count + SHRINKAGE)
-        return MeanDistances(
-            own * self.near + (1 - own) * panel.near,
-            own * self.between + (1 - own) * panel.between,
-            self.count,
-        )
+Means = tuple[Floats, Floats]
+"""Means of E|X_m - y| (M,) and of E|X_m - X_k| (M, M) over scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +71,14 @@ class ItemDistances:
         """Only these rows."""
         return ItemDistances(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def means(self) -> MeanDistances:
-        """Means, weighted by trust."""
-        return MeanDistances(
-            np.average(self.near, axis=0, weights=self.trust),
-            np.average(self.between, axis=0, weights=self.trust),
-            len(self.near),
-        )
+    def means(self, panel: Means | None = None) -> Means:
+        """Means weighted by trust; those of a class are drawn towards its panel's."""
+        near = np.average(self.near, axis=0, weights=self.trust)
+        between = np.average(self.between, axis=0, weights=self.trust)
+        if panel is None:
+            return near, between
+        own = len(self.near) / (len(self.near) + SHRINKAGE)
+        return own * near + (1 - own) * panel[0], own * between + (1 - own) * panel[1]
 
     def working(self) -> Bools:
         """Models that fail seldom enough on these rows, (M,)."""
@@ -111,6 +88,11 @@ class ItemDistances:
         """CRPS of the mixture with weights (R, M) in each row, (R,)."""
         spread = np.einsum("rm,rmk,rk->r", weights, self.between, weights)
         return np.asarray(np.einsum("rm,rm->r", weights, self.near) - spread / 2)
+
+
+def score_alone(means: Means) -> Floats:
+    """Score of each model on its own, (M,)."""
+    return np.asarray(means[0] - np.diag(means[1]) / 2)
 
 
 def best_weights(rows: ItemDistances, models: Sequence[str], kind: str) -> dict[str, Floats]:
@@ -125,26 +107,26 @@ def best_weights(rows: ItemDistances, models: Sequence[str], kind: str) -> dict[
     found = {PANEL: _best(panel, models, kind, rows.working())}
     for name in sorted(set(rows.classes)):
         own = rows.of(rows.classes == name)
-        found[str(name)] = _best(own.means().shrink_to(panel), models, kind, own.working())
+        found[str(name)] = _best(own.means(panel), models, kind, own.working())
     return found
 
 
-def _best(distances: MeanDistances, models: Sequence[str], kind: str, works: Bools) -> Floats:
+def _best(means: Means, models: Sequence[str], kind: str, works: Bools) -> Floats:
     """The weights on the simplex with the least score.
 
     Models that do not work on the class, hopeless ones and ``NEVER`` are at 0.
     """
-    alone = distances.alone()
+    near, between = means
+    alone = score_alone(means)
     usual = np.array([model in DEFAULT[kind] for model in models])
     candidates = works & np.array([model not in NEVER for model in models])
     if not candidates.any():
         candidates = usual
     kept = usual | (candidates & (alone <= HOPELESS * alone[candidates].min() + SLACK))
-    near, between = distances.near[kept], distances.between[np.ix_(kept, kept)]
-    anchor = np.full(len(near), 1 / len(near))
+    anchor = np.full(kept.sum(), 1 / kept.sum())
     if kind == "price":
         anchor = np.array([DEFAULT[kind].get(model, 0.0) for model in models])[kept]
-    found = _minimise(near, between, anchor, PULL[kind])
+    found = _minimise(near[kept], between[np.ix_(kept, kept)], anchor, PULL[kind])
     weights = np.zeros(len(models))
     weights[kept] = np.where(found < SMALL, 0.0, found)
     return weights / weights.sum()

@@ -20,6 +20,7 @@ from ml.panel import Bools, Floats, Ints, Panel
 
 MOST_CUTOFFS = {"demand": 3, "price": 6}
 LEAST_TRAIN = 8
+PRIOR_COUNT = 6.0  # observations that the size of a typical item counts for in the scale
 K = 100
 LEVELS = (np.arange(K) + 0.5) / K
 Float32s = npt.NDArray[np.float32]
@@ -148,7 +149,7 @@ def actual_values(full: Panel, train: Panel, horizon: int) -> Floats:
     return actual
 
 
-def scales(train: Panel, prior: float, weight: float = 6.0) -> tuple[Floats, Floats, Floats]:
+def scales(train: Panel, prior: float) -> tuple[Floats, Floats, Floats]:
     """Divisors of scores by item: scale, seasonal naive error, naive root mean square.
 
     Losses over a mean explode on parts that were hardly ever asked for; the root mean square
@@ -157,11 +158,10 @@ def scales(train: Panel, prior: float, weight: float = 6.0) -> tuple[Floats, Flo
     Args:
         train: What was seen.
         prior: Root mean square of a typical item, which short histories are shrunk to.
-        weight: Observations that the prior counts for.
     """
     squares = np.square(_sizes(train))
     counts = np.sum(~np.isnan(squares), axis=1)
-    scale = np.sqrt((np.nansum(squares, axis=1) + weight * prior**2) / (counts + weight))
+    scale = np.sqrt((np.nansum(squares, axis=1) + PRIOR_COUNT * prior**2) / (counts + PRIOR_COUNT))
     season = train.frequency.season_length if train.is_demand else 1
     lag = season if train.values.shape[1] > season else 1
     values = train.values
