@@ -55,10 +55,7 @@ def run(
                 "--gc": gc,
                 "--doctor": doctor,
                 "--print-policies": print_policies,
-            }
-        )
-        deploy.refuse_details(
-            action,
+            },
             {
                 f"VERSION ({version})": version is not None,
                 "--to-seq": to_seq is not None,

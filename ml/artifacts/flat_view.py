@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ml.artifacts.errors import VerificationError
 from ml.artifacts.keys import DATASET_FOLDERS, date_of, version_key
-from ml.artifacts.log import CommitRecord, newest, read_record
-from ml.artifacts.manifest import ManifestFile, stored_manifest
+from ml.artifacts.log import CommitRecord, newest, read_record, record_manifest
+from ml.artifacts.manifest import ManifestFile
 from ml.artifacts.store import Body, Store, holds, in_parallel
 from ml.durable import NewFile, sha256_of
 
@@ -71,7 +71,7 @@ def expected_files(store: Store, head: CommitRecord) -> dict[str, ManifestFile |
         layers.append(read_record(store, layers[-1].parent))
     files: dict[str, ManifestFile | None] = {}
     for record in reversed(layers):
-        manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
+        manifest = record_manifest(store, record)
         base = f"{version_key(record.version_id)}/"
         files |= {file.path.removeprefix(base): file for file in manifest.files}
     since, day = (date_of(record.version_id) for record in (layers[-1], head))

@@ -16,7 +16,7 @@ from typing import Any
 from ml.artifacts.documents import FORMAT, MAX_BYTES, Day, VersionId, parse, to_bytes
 from ml.artifacts.errors import DeniedError, MissingError, StoreRefusedError, VerificationError
 from ml.artifacts.keys import MANIFEST, POINTER, check_key, commit_key, version_key
-from ml.artifacts.manifest import Manifest
+from ml.artifacts.manifest import Manifest, stored_manifest
 from ml.artifacts.store import Body, Store, read_small
 
 LOG = "_commits/"
@@ -159,20 +159,17 @@ def newest(store: Store, *, trusting: bool = False) -> CommitRecord | None:
     if record is None:
         last = max(numbers(store), default=0)
         record = read_record(store, last) if last else None
-        _refuse_lost(store, pointed, last)
+        if pointed is not None and pointed.seq > last:
+            # Going on from an earlier number would give one that was taken to another version.
+            raise VerificationError(
+                f"{store.name}: the pointer names record {pointed.seq}, the log ends at {last}: "
+                f"records were removed. Restore them, or remove {POINTER} to go on from what is "
+                f"there."
+            )
     seq = record.seq if record else 0
     while (following := _record_or_none(store, seq + 1, trusting=trusting)) is not None:
         record, seq = following, seq + 1
     return record
-
-
-def _refuse_lost(store: Store, pointed: CommitRecord | None, end: int) -> None:
-    """Going on from an earlier number would give one that was taken to another version."""
-    if pointed is not None and pointed.seq > end:
-        raise VerificationError(
-            f"{store.name}: the pointer names record {pointed.seq}, the log ends at {end}: records "
-            f"were removed. Restore them, or remove {POINTER} to go on from what is there."
-        )
 
 
 def _record_or_none(store: Store, seq: int, *, trusting: bool = False) -> CommitRecord | None:
@@ -184,6 +181,11 @@ def _record_or_none(store: Store, seq: int, *, trusting: bool = False) -> Commit
         if trusting:
             return None
         raise
+
+
+def record_manifest(store: Store, record: CommitRecord) -> Manifest:
+    """The manifest that a record commits; see :func:`ml.artifacts.manifest.stored_manifest`."""
+    return stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
 
 
 def find_record(

@@ -88,9 +88,11 @@ class DatasetWriter:
         """
         if self._done is not None:
             raise ValueError(f"{self._path.name} is closed")
-        chunk = _sorted(check(table, self._contract, where=self._path.name), self._contract)
+        chunk = check(table, self._contract, where=self._path.name)
         if not chunk.num_rows:
             return
+        if keys := [(name, "ascending") for name in self._contract.key]:  # null comes last
+            chunk = chunk.take(pc.sort_indices(chunk, sort_keys=keys))
         self._tally.add(chunk, where=self._path.name)
         self._content.update(chunk)
         self._pending.append(chunk)
@@ -159,14 +161,6 @@ class DatasetWriter:
             self.close()
         else:
             self.discard()
-
-
-def _sorted(table: pa.Table, contract: Contract) -> pa.Table:
-    """Rows by the key, null last (Arrow's default, and what the footer says)."""
-    if not contract.key:
-        return table
-    keys = [(name, "ascending") for name in contract.key]
-    return table.take(pc.sort_indices(table, sort_keys=keys))
 
 
 def _day(moment: datetime | None) -> str | None:

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 from ml.artifacts.errors import MissingError, VerificationError
 from ml.artifacts.folder_store import results_store
 from ml.artifacts.keys import MANIFEST, version_key
-from ml.artifacts.log import find_record
-from ml.artifacts.manifest import Manifest, ManifestFile, stored_manifest
+from ml.artifacts.log import find_record, record_manifest
+from ml.artifacts.manifest import Manifest, ManifestFile
 from ml.artifacts.store import SILENT, Body, Progress, Store, digest, holds, in_parallel, read_small
 from ml.errors import DataError
 
@@ -51,8 +51,7 @@ def read_dataset(
             f"'{results}' has no committed {which}. Run generate_ml_results, or name another "
             f"folder with --results."
         )
-    manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
-    return read_table(store, manifest, dataset, columns)
+    return read_table(store, record_manifest(store, record), dataset, columns)
 
 
 def read_table(

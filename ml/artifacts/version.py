@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ml.artifacts import commit, keys, log
 from ml.artifacts.errors import VerificationError
-from ml.artifacts.folder_store import STAGING, FolderStore, results_store
+from ml.artifacts.folder_store import STAGING, results_store
 from ml.artifacts.log import CommitRecord, publisher
 from ml.artifacts.manifest import Manifest, ManifestFile, stored_manifest, write_manifest
 from ml.artifacts.reading import verify
@@ -186,27 +186,18 @@ def commit_version(
             that it is committed, it is not, and readers see what they saw before.
     """
     store = results_store(results)
+    staged, final = StagedVersion(results, version).folder, results / keys.version_key(version)
+    at = None if final.exists() else staged.relative_to(results).as_posix()
     with disk_errors(f"committing {version}"):
-        manifest = _settle(store, version, allow_stale=allow_stale)
+        manifest = stored_manifest(store, version, at=at)
+        commit.refuse_problems(store, manifest, verify(store, manifest, at=at), "Run again.")
+        if at is not None:
+            commit.refuse_stale(manifest, log.newest(store), force=allow_stale)
+            sync_tree(staged)
+            move_folder(staged, final)
         record, _ = commit.commit(store, manifest, publisher=publisher, force=allow_stale)
     repair_flat_view(results)
     return record
-
-
-def _settle(store: FolderStore, version: str, *, allow_stale: bool) -> Manifest:
-    """Let a version lie in ``versions/`` whole; its manifest."""
-    staged, final = (
-        StagedVersion(store.root, version).folder,
-        store.root / keys.version_key(version),
-    )
-    at = None if final.exists() else staged.relative_to(store.root).as_posix()
-    manifest = stored_manifest(store, version, at=at)
-    commit.refuse_problems(store, manifest, verify(store, manifest, at=at), "Run again.")
-    if at is not None:
-        commit.refuse_stale(manifest, log.newest(store), force=allow_stale)
-        sync_tree(staged)
-        move_folder(staged, final)
-    return manifest
 
 
 def repair_flat_view(results: Path) -> list[str]:

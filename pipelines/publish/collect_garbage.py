@@ -174,13 +174,10 @@ def _keep(
         last.pop(record.version_id, None)  # to the end: the order is that of the last record
         last[record.version_id] = datetime.fromisoformat(record.published_at)
     kept = set(list(last)[-retention.versions :]) | set(retention.pins)
-    begun = {name: _started(name) for name in names}
-    young = [n for n, t in (begun | last).items() if moment - t < retention.age]
-    return kept | set(young)
-
-
-def _started(version: str) -> datetime:
-    return datetime.strptime(version[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    begun = {
+        name: datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) for name in names
+    }
+    return kept | {n for n, t in (begun | last).items() if moment - t < retention.age}
 
 
 def _sweep(store: Store, version: str, keys: Iterable[str]) -> None:

@@ -18,7 +18,6 @@ from ml.artifacts.commit import refuse_stale
 from ml.artifacts.errors import ConflictError, VerificationError
 from ml.artifacts.keys import is_version_id, version_key
 from ml.artifacts.log import publisher
-from ml.artifacts.manifest import stored_manifest
 from ml.artifacts.reading import verify
 from ml.artifacts.store import Store, holds
 from ml.errors import ConfigError, first_few
@@ -181,7 +180,7 @@ def verify_version(place: Deployment, version: str | None = None) -> Iterator[st
         raise ConflictError(f"{version!r} is not the id of a version; --list shows them.")
     store = place.open()
     record = published_record(store, version)
-    manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
+    manifest = log.record_manifest(store, record)
     with console_progress() as progress:
         problems = verify(store, manifest, progress=progress)
     if problems:
@@ -277,26 +276,24 @@ def print_policies() -> Iterator[str]:
     yield policies_text(read.s3_bucket, read.s3_prefix.strip("/"))
 
 
-def choose_action(asked: Mapping[str, bool]) -> str:
+def choose_action(asked: Mapping[str, bool], details: Mapping[str, bool]) -> str:
     """The action that was asked for, empty = publish.
 
+    Args:
+        asked: Actions, and whether each was given.
+        details: Details, and whether each was given; one of another action would be lost in
+            silence.
+
     Raises:
-        ConfigError: More than one was.
+        ConfigError: More than one action was, or a detail of another one.
     """
     names = [name for name, given in asked.items() if given]
     if len(names) > 1:
         raise ConfigError(f"{' and '.join(names)} exclude each other; ask for one at a time.")
-    return names[0] if names else ""
-
-
-def refuse_details(action: str, given: Mapping[str, bool]) -> None:
-    """Refuse a detail of another action than the one asked for: in silence it would be lost.
-
-    Raises:
-        ConfigError: There is one.
-    """
-    for name, is_given in given.items():
+    action = names[0] if names else ""
+    for name, given in details.items():
         actions = DETAILS[name.partition(" ")[0]]
-        if is_given and action not in actions:
+        if given and action not in actions:
             wanted = " or ".join(word or "publishing" for word in actions)
             raise ConfigError(f"{name} goes with {wanted} only.")
+    return action

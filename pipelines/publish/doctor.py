@@ -7,7 +7,6 @@ from ml.artifacts import flat_view, log
 from ml.artifacts.errors import DeniedError, StoreError
 from ml.artifacts.keys import POINTER, commit_key
 from ml.artifacts.log import CommitRecord
-from ml.artifacts.manifest import stored_manifest
 from ml.artifacts.reading import verify_stored_hashes
 from ml.artifacts.store import Store, holds
 from ml.errors import first_few
@@ -86,7 +85,11 @@ def _versions(store: Store, records: list[CommitRecord]) -> Iterator[Finding]:
     for version, record in latest.items():
         if version in marked and version != newest:
             continue
-        if problems := _damage(store, record):
+        try:
+            problems = verify_stored_hashes(store, log.record_manifest(store, record))
+        except StoreError as error:
+            problems = [error.message]
+        if problems:
             yield Finding(
                 "problem",
                 f"version {version}: {len(problems)} problems: {first_few(problems)}. Publish it "
@@ -95,14 +98,6 @@ def _versions(store: Store, records: list[CommitRecord]) -> Iterator[Finding]:
         else:
             whole += 1
     yield Finding("ok", f"{whole} of {len(latest)} versions are whole, {len(marked)} marked")
-
-
-def _damage(store: Store, record: CommitRecord) -> list[str]:
-    try:
-        manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
-        return verify_stored_hashes(store, manifest)
-    except StoreError as error:
-        return [error.message]
 
 
 def _flat(store: Store, newest: CommitRecord) -> Finding:

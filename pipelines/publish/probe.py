@@ -6,6 +6,7 @@ win at once; it may also depend on the bucket. So it is tried, on this bucket, w
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -49,7 +50,11 @@ def probe(store: Store) -> str | None:
     key = f"{PROBES}{secrets.token_hex(8)}"
     keys = [key, *(f"{key}-{number}" for number in range(ROUNDS))]
     problem = _try_conditions(store, keys)
-    _clear(store, keys)  # not after an error: a store that is away would be waited for twice
+    # Not after an error: a store that is away would be waited for twice. A publisher may not remove
+    # anything: a lifecycle rule or the janitor does.
+    with suppress(DeniedError):
+        for name in keys:
+            store.remove(name)
     return problem
 
 
@@ -74,11 +79,3 @@ def _race(store: Store, key: str) -> int:
         return sum(won)
     there = read_small(store, key, limit=_SMALL)
     return 1 if there == bodies[won.index(True)].source else 0
-
-
-def _clear(store: Store, keys: list[str]) -> None:
-    try:
-        for key in keys:
-            store.remove(key)
-    except DeniedError:
-        return  # a publisher may not remove anything: a lifecycle rule or the janitor does

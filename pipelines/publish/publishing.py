@@ -13,7 +13,7 @@ from ml.artifacts.errors import ConflictError, VerificationError
 from ml.artifacts.folder_store import results_store
 from ml.artifacts.keys import MANIFEST, version_key
 from ml.artifacts.log import CommitRecord
-from ml.artifacts.manifest import Manifest, ManifestFile, stored_manifest
+from ml.artifacts.manifest import Manifest, ManifestFile
 from ml.artifacts.reading import verify
 from ml.artifacts.store import SILENT, Body, Progress, Store, holds, in_parallel
 from pipelines.publish.collect_garbage import is_marked
@@ -76,7 +76,7 @@ def newest_local(results: Path) -> LocalVersion:
             f"'{results}': holds no whole version to publish. Run generate_ml_results first; "
             f"--only-forecasts makes a part, which is not published."
         )
-    manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
+    manifest = log.record_manifest(store, record)
     problems = verify(store, manifest)
     problems += [f"{file.path}: is empty" for file in manifest.files if not file.bytes]
     advice = "Restore them or run generate_ml_results again."

@@ -11,12 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from ml.artifacts import log
-from ml.artifacts.errors import ConflictError, VerificationError
+from ml.artifacts.commit import refuse_problems
+from ml.artifacts.errors import ConflictError
 from ml.artifacts.flat_view import fetch
 from ml.artifacts.folder_store import FolderStore, folder_store, scratch_path
 from ml.artifacts.keys import MANIFEST, version_key
-from ml.artifacts.log import CommitRecord
-from ml.artifacts.manifest import MAX_BYTES, Manifest, stored_manifest
+from ml.artifacts.log import CommitRecord, record_manifest
+from ml.artifacts.manifest import MAX_BYTES, Manifest
 from ml.artifacts.reading import read_table, verify
 from ml.artifacts.store import Store, read_small
 from ml.durable import disk_errors, make_folder, move_folder, remove_all, sync_tree, write_new
@@ -52,10 +53,16 @@ def read_ml_results(
     if at is None:
         record = published_record(opened, version, trusting=True)
     elif version is None:
-        record = _record_at(opened, _moment(at))
+        moment = _moment(at)
+        found = log.find_record(
+            opened, lambda one: datetime.fromisoformat(one.published_at) <= moment, trusting=True
+        )
+        if found is None:
+            raise ConflictError(f"{opened.name}: nothing was published before {moment}.")
+        record = found
     else:
         raise ValueError("version and at exclude each other")
-    return read_table(opened, _manifest(opened, record), dataset, columns)
+    return read_table(opened, record_manifest(opened, record), dataset, columns)
 
 
 def fetch_version(
@@ -80,11 +87,13 @@ def fetch_version(
     """
     opened, root = _open(store), Path(folder).absolute()
     record = published_record(opened, version, trusting=True)
-    manifest = _manifest(opened, record)
+    manifest = record_manifest(opened, record)
     target = root / version_key(record.version_id)
     with disk_errors(f"fetching version {record.version_id}", "Correct that and run again."):
         if target.exists():
-            _refuse_other(FolderStore(root), manifest)
+            mirror = FolderStore(root)
+            advice = "It is there and not what was published: remove it and fetch again."
+            refuse_problems(mirror, manifest, verify(mirror, manifest), advice)
             return target
         staging = scratch_path(root)
         try:
@@ -135,15 +144,6 @@ def published_record(
     return record
 
 
-def _record_at(store: Store, moment: datetime) -> CommitRecord:
-    record = log.find_record(
-        store, lambda one: datetime.fromisoformat(one.published_at) <= moment, trusting=True
-    )
-    if record is None:
-        raise ConflictError(f"{store.name}: nothing was published before {moment}.")
-    return record
-
-
 def _moment(at: datetime | date | str) -> datetime:
     """A moment in UTC; a day is its last microsecond."""
     if isinstance(at, str):
@@ -159,10 +159,6 @@ def _open(store: Store | Path | str | None) -> Store:
     return store
 
 
-def _manifest(store: Store, record: CommitRecord) -> Manifest:
-    return stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
-
-
 def _fetch(store: Store, manifest: Manifest, staging: Path) -> None:
     base = f"{version_key(manifest.version_id)}/"
     for file in manifest.files:
@@ -171,11 +167,3 @@ def _fetch(store: Store, manifest: Manifest, staging: Path) -> None:
         fetch(store, file, path)
     data = read_small(store, f"{base}{MANIFEST}", limit=MAX_BYTES)
     write_new(staging / MANIFEST, data)
-
-
-def _refuse_other(mirror: Store, manifest: Manifest) -> None:
-    if problems := verify(mirror, manifest):
-        raise VerificationError(
-            f"{mirror.name}: version {manifest.version_id} is there and not what was published: "
-            f"{problems[0]} (of {len(problems)} problems). Remove it and fetch again."
-        )

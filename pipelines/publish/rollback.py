@@ -6,7 +6,6 @@ from ml.artifacts import log
 from ml.artifacts.commit import refuse_problems, show_newest
 from ml.artifacts.errors import ConflictError, VerificationError
 from ml.artifacts.log import CommitRecord, rollback_record
-from ml.artifacts.manifest import stored_manifest
 from ml.artifacts.reading import verify_stored_hashes
 from ml.artifacts.store import Store
 from pipelines.publish.collect_garbage import is_marked
@@ -66,8 +65,14 @@ def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> Rol
 
 
 def _target(store: Store, head: CommitRecord, to_seq: int | None) -> CommitRecord:
-    if to_seq is None:
-        return _before(store, head)
+    if to_seq is None:  # the record before the first one of the present version
+        first = next(r for r in log.records(store, 1, head.seq) if r.version_id == head.version_id)
+        to_seq = first.parent
+        if not to_seq:
+            raise ConflictError(
+                f"{store.name}: {head.version_id} is the first version ever published there, so "
+                f"there is none before it."
+            )
     if not 1 <= to_seq <= head.seq:
         raise ConflictError(
             f"{store.name}: there is no record number {to_seq}, the log has 1 to {head.seq}. "
@@ -76,19 +81,8 @@ def _target(store: Store, head: CommitRecord, to_seq: int | None) -> CommitRecor
     return log.read_record(store, to_seq)
 
 
-def _before(store: Store, head: CommitRecord) -> CommitRecord:
-    """The record before the first one of the present version."""
-    first = next(r for r in log.records(store, 1, head.seq) if r.version_id == head.version_id)
-    if not first.parent:
-        raise ConflictError(
-            f"{store.name}: {head.version_id} is the first version ever published there, so there "
-            f"is none before it."
-        )
-    return log.read_record(store, first.parent)
-
-
 def _refuse_broken(store: Store, target: CommitRecord) -> None:
-    manifest = stored_manifest(store, target.version_id, sha256=target.manifest_sha256)
+    manifest = log.record_manifest(store, target)
     refuse_problems(
         store, manifest, verify_stored_hashes(store, manifest), "Choose another from --list."
     )

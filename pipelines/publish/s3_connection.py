@@ -79,9 +79,6 @@ class HttpPool(urllib3.PoolManager):
     ) -> urllib3.BaseHTTPResponse:
         """Send a request; see :class:`urllib3.PoolManager`."""
         del redirect
-        return super().urlopen(method, url, redirect=False, timeout=self._waits(), **kw)
-
-    def _waits(self) -> urllib3.Timeout:
-        deadline = getattr(self._thread, "deadline", float("inf"))
-        left = max(deadline - time.monotonic(), 0.1)
-        return urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=min(READ_SECONDS, left))
+        left = max(getattr(self._thread, "deadline", float("inf")) - time.monotonic(), 0.1)
+        waits = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=min(READ_SECONDS, left))
+        return super().urlopen(method, url, redirect=False, timeout=waits, **kw)

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from minio import Minio
 from minio.datatypes import Object
 from minio.error import InvalidResponseError, S3Error, ServerError
-from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -98,33 +97,39 @@ class S3Store:
                 f"{key}: has {body.size} bytes, one object has 1 to {LARGEST_PUT}."
             )
         with body.view() as view:
+            md5 = hashlib.md5(view, usedforsecurity=False).digest()
             headers |= {
-                "Content-Type": _content_type(key),
-                "Content-MD5": _md5(view),
+                "Content-Type": "application/json"
+                if key.endswith(".json")
+                else "application/octet-stream",
+                "Content-MD5": base64.b64encode(md5).decode(),
                 _SHA256: body.sha256,
             }
+
+            def put() -> None:
+                # The client changes the headers it is given, and takes any buffer for bytes.
+                self._client._put_object(  # noqa: SLF001 - see the top of the module
+                    self._target.bucket,
+                    self._below + require_key(key),
+                    view,  # type: ignore[arg-type]
+                    dict(headers),
+                )
+
             try:
-                self._ask(f"writing {key}", lambda: self._put(key, view, headers))
+                self._ask(f"writing {key}", put)
             except RefusedRequest as answer:
                 if answer.status == _TAKEN and "If-None-Match" in headers:
                     return False
                 raise answer.error from None
         return True
 
-    def _put(self, key: str, view: memoryview, headers: dict[str, str]) -> None:
-        # The client changes the headers it is given, and takes any buffer where it says bytes.
-        self._client._put_object(  # noqa: SLF001 - see the top of the module
-            self._target.bucket,
-            self._below + require_key(key),
-            view,  # type: ignore[arg-type]
-            dict(headers),
-        )
-
     def get(self, key: str, *, limit: int) -> Iterator[bytes]:
         """See :class:`ml.artifacts.store.Store`; goes on where a broken answer ended."""
         read, etag = 0, None
         for tries_left in reversed(range(READ_TRIES)):
-            response = self._open(key, read)
+            response = self._ask_of(key, "reading", self._client.get_object, offset=read)
+            if response is None:
+                raise missing(self.name, key)
             try:
                 if etag is not None and response.headers.get("etag") != etag:
                     raise VerificationError(f"{key}: changed while it was read. Run again.")
@@ -146,12 +151,6 @@ class S3Store:
                 response.close()
                 response.release_conn()
 
-    def _open(self, key: str, offset: int) -> BaseHTTPResponse:
-        response = self._ask_of(key, "reading", self._client.get_object, offset=offset)
-        if response is None:
-            raise missing(self.name, key)
-        return response
-
     def head(self, key: str) -> Entry | None:
         """See :class:`ml.artifacts.store.Store`."""
         found = self._ask_of(key, "looking at", self._client.stat_object)
@@ -161,23 +160,24 @@ class S3Store:
 
     def listing(self, prefix: str, *, after: str = "") -> Iterator[Entry]:
         """See :class:`ml.artifacts.store.Store`."""
+
+        def find() -> list[Object]:
+            return list(
+                self._client.list_objects(
+                    bucket_name=self._target.bucket,
+                    prefix=self._below + prefix,
+                    recursive=True,
+                    start_after=self._below + after if after else None,
+                )
+            )
+
         try:
-            found = self._ask(f"listing {prefix}", lambda: self._list(prefix, after))
+            found = self._ask(f"listing {prefix}", find)
         except RefusedRequest as answer:
             raise answer.error from None
         for entry in found:
             key = (entry.object_name or "").removeprefix(self._below)
             yield Entry(key, entry.size or 0)
-
-    def _list(self, prefix: str, after: str) -> list[Object]:
-        return list(
-            self._client.list_objects(
-                bucket_name=self._target.bucket,
-                prefix=self._below + prefix,
-                recursive=True,
-                start_after=self._below + after if after else None,
-            )
-        )
 
     def remove(self, key: str) -> None:
         """See :class:`ml.artifacts.store.Store`."""
@@ -258,11 +258,3 @@ def _reason(error: HTTPError) -> str:
         if isinstance(cause, kind):
             return words
     return type(cause).__name__
-
-
-def _content_type(key: str) -> str:
-    return "application/json" if key.endswith(".json") else "application/octet-stream"
-
-
-def _md5(view: memoryview) -> str:
-    return base64.b64encode(hashlib.md5(view, usedforsecurity=False).digest()).decode()

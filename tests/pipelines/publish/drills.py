@@ -16,7 +16,6 @@ from ml.artifacts import log
 from ml.artifacts.errors import ConflictError, VerificationError
 from ml.artifacts.flat_view import expected_files
 from ml.artifacts.log import rollback_record
-from ml.artifacts.manifest import stored_manifest
 from ml.artifacts.reading import verify
 from ml.artifacts.store import holds
 from pipelines.publish.collect_garbage import Retention, collect_garbage
@@ -37,7 +36,7 @@ def put(store, version, **kwargs):
 
 def whole(store, record):
     try:
-        manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
+        manifest = log.record_manifest(store, record)
         problems = verify(store, manifest)
     except VerificationError as error:
         problems = [str(error)]

@@ -8,7 +8,6 @@ import pytest
 
 from ml.artifacts import log
 from ml.artifacts.folder_store import folder_store
-from ml.artifacts.manifest import stored_manifest
 from ml.artifacts.reading import read_dataset, verify
 from ml.artifacts.store import read_small
 from ml.artifacts.version import (
@@ -72,7 +71,7 @@ def test_a_store_is_listed_verified_read_and_mirrored(old, tmp_path):
     assert [record.kind for record in records] == ["publish", "publish", "rollback"]
     assert log.read_pointer(store) == log.newest(store) == records[2]
     for record in records:
-        manifest = stored_manifest(store, record.version_id, sha256=record.manifest_sha256)
+        manifest = log.record_manifest(store, record)
         assert verify(store, manifest) == []
     assert level(read_ml_results("forecasts", store=store)) == 1.0
     assert level(read_ml_results("forecasts", VERSIONS[1], store=store)) == 2.0
