@@ -94,15 +94,15 @@ class Drivers:
         summed = np.cumsum(self.seen_from(rows, origins, every), axis=1)
         return np.take_along_axis(summed, steps[..., None] - 1, axis=1)
 
-    def index(self, row: int, horizon: int) -> Floats:
+    def contribution_to(self, row: int, horizon: int) -> Floats:
         """Contribution of each group to one item over history and horizon, (T + H, G).
 
         Contributions to changes are summed up to levels.
         """
         places = np.arange(self.last + 1 + horizon)[None, :]
         seen = self.seen_from(np.array([row]), np.array([self.last]), places)[0]
-        index = seen.astype(np.float64)
-        return np.cumsum(index, axis=0) if self.changes else index
+        levels = seen.astype(np.float64)
+        return np.cumsum(levels, axis=0) if self.changes else levels
 
 
 @dataclass(frozen=True, slots=True)

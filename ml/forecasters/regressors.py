@@ -27,7 +27,7 @@ def group_terms(panel: Panel, horizon: int) -> dict[str, Floats]:
     """
     if panel.drivers is None:
         return {}
-    index = panel.drivers.index(0, horizon)
+    index = panel.drivers.contribution_to(0, horizon)
     terms = index if panel.drivers.changes else np.expm1(np.clip(index, -MOST_LOG, MOST_LOG))
     return {
         group: terms[:, place]

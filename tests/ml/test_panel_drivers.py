@@ -77,17 +77,17 @@ def test_earlier_periods_in_front_move_nothing_that_was_there():
                     last=1)  # fmt: skip
     longer = found.behind(3)
     assert longer.last == 4
-    assert longer.index(0, 1)[:, 0].tolist() == [0.0, 0.0, 0.0, 1.0, 2.0, 1.0]
+    assert longer.contribution_to(0, 1)[:, 0].tolist() == [0.0, 0.0, 0.0, 1.0, 2.0, 1.0]
 
 
 def test_selected_items_keep_their_class():
     two = drivers(np.ones((3, 1)), ahead=[True], persistence=[1], lag=[0], last=1)
     picked = two.rows([2])
     assert picked.class_of.tolist() == [0]
-    assert picked.index(0, 1).shape == (3, 1)
+    assert picked.contribution_to(0, 1).shape == (3, 1)
 
 
-def test_the_index_of_an_item_reaches_over_history_and_horizon():
+def test_the_contribution_to_an_item_reaches_over_history_and_horizon():
     values = np.array([[1.0, 2.0, 0.0, 0.0]]).T
     found = drivers(values, ahead=[False], persistence=[0.5], lag=[0], last=1)
-    assert found.index(0, 2)[:, 0] == pytest.approx([1.0, 2.0, 1.0, 0.5])
+    assert found.contribution_to(0, 2)[:, 0] == pytest.approx([1.0, 2.0, 1.0, 0.5])
