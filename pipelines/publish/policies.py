@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 _SHOWN = ("versions", "_commits", "metadata")
-_FLAT = ("forecasts", "recommendations", "metrics")
-Statement = dict[str, Any]
+_WRITTEN = (*_SHOWN, "forecasts", "recommendations", "metrics", "_probe")
+_VERSION = "2012-10-17"
 
 
 def policies(bucket: str, prefix: str = "") -> dict[str, dict[str, Any]]:
@@ -15,67 +15,43 @@ def policies(bucket: str, prefix: str = "") -> dict[str, dict[str, Any]]:
         bucket: The bucket.
         prefix: Key below which everything lies, empty for the whole bucket.
     """
-    place = _Place(bucket, prefix)
+    whole = f"arn:aws:s3:::{bucket}"
+    below = f"{whole}/{prefix}/" if prefix else f"{whole}/"
+    # Names in the whole bucket, also where there is a prefix. Without it an absent object answers
+    # 403 instead of 404; and so it does on AWS and Ceph where the permission is bound to a prefix,
+    # for a read names none.
+    listing = {
+        "Sid": "List", "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [whole],
+    }  # fmt: skip
+    # Stands in each user's own policy, whatever else that user is allowed elsewhere: MinIO asks the
+    # policy of a bucket about requests without a key alone.
+    keep_log = {
+        "Sid": "LogIsAppendOnly",
+        "Effect": "Deny",
+        "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+        "Resource": [f"{below}_commits/*"],
+    }
+
+    def policy(*allowed: tuple[str, list[str], tuple[str, ...]]) -> dict[str, Any]:
+        first, *others = (
+            {"Sid": sid, "Effect": "Allow", "Action": [f"s3:{name}" for name in actions],
+             "Resource": [f"{below}{folder}/*" for folder in folders]}
+            for sid, actions, folders in allowed
+        )  # fmt: skip
+        return {"Version": _VERSION, "Statement": [first, listing, *others, keep_log]}
+
     return {
-        "reader": _policy(
-            place.allow("Read", ["s3:GetObject"], _SHOWN),
-            place.listing("List"),
-            place.keep_log(),
+        "reader": policy(("Read", ["GetObject"], _SHOWN)),
+        "publisher": policy(("Put", ["GetObject", "PutObject"], _WRITTEN)),
+        "janitor": policy(
+            ("Read", ["GetObject"], (*_SHOWN, "_gc")),
+            ("Mark", ["PutObject", "DeleteObject"], ("_gc",)),
+            ("Remove", ["DeleteObject"], ("versions", "_probe")),
         ),
-        "publisher": _policy(
-            place.allow("Put", ["s3:GetObject", "s3:PutObject"], (*_SHOWN, *_FLAT, "_probe")),
-            place.listing("List"),
-            place.keep_log(),
-        ),
-        "janitor": _policy(
-            place.allow("Read", ["s3:GetObject"], (*_SHOWN, "_gc")),
-            place.listing("List"),
-            place.allow("Mark", ["s3:PutObject", "s3:DeleteObject"], ("_gc",)),
-            place.allow("Remove", ["s3:DeleteObject"], ("versions", "_probe")),
-            place.keep_log(),
-        ),
-        "log": _policy(place.append_only()),
+        "log": {"Version": _VERSION, "Statement": [keep_log | {"Principal": {"AWS": ["*"]}}]},
     }
 
 
 def policies_text(bucket: str, prefix: str = "") -> str:
     """The policies as one JSON document."""
     return json.dumps(policies(bucket, prefix), indent=2)
-
-
-class _Place:
-    def __init__(self, bucket: str, prefix: str) -> None:
-        self._bucket = f"arn:aws:s3:::{bucket}"
-        self._below = f"{self._bucket}/{prefix}/" if prefix else f"{self._bucket}/"
-
-    def allow(self, sid: str, actions: list[str], folders: tuple[str, ...]) -> Statement:
-        resources = [f"{self._below}{folder}/*" for folder in folders]
-        return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
-
-    def listing(self, sid: str) -> Statement:
-        """Names in the whole bucket, also where there is a prefix.
-
-        Without it an absent object answers 403 instead of 404; and so it does on AWS and Ceph
-        where the permission is bound to a prefix, for a read names none.
-        """
-        resources = [self._bucket]
-        return {"Sid": sid, "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": resources}
-
-    def keep_log(self) -> Statement:
-        """Stands in each user's own policy, whatever else that user is allowed elsewhere.
-
-        MinIO asks the policy of a bucket about requests without a key alone.
-        """
-        return {
-            "Sid": "LogIsAppendOnly",
-            "Effect": "Deny",
-            "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
-            "Resource": [f"{self._below}_commits/*"],
-        }
-
-    def append_only(self) -> Statement:
-        return self.keep_log() | {"Principal": {"AWS": ["*"]}}
-
-
-def _policy(*statements: Statement) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": list(statements)}

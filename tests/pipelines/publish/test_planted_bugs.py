@@ -7,7 +7,7 @@ from ml.artifacts.folder_store import FolderStore
 from ml.artifacts.keys import POINTER, commit_key
 from ml.artifacts.log import next_record, record_bytes
 from ml.artifacts.store import Body
-from pipelines.publish import probe, publishing
+from pipelines.publish import publishing
 from pipelines.publish.s3_store import S3Store
 from tests.pipelines.publish import drills
 
@@ -35,10 +35,6 @@ def test_a_lost_publish_is_seen_where_writes_have_no_condition(near_place, made,
 def test_a_lost_publish_is_seen_where_the_store_ignores_conditions(careless, made):
     with pytest.raises(AssertionError, match="a publish was lost"):
         drills.overtaken_drill(careless, made)
-
-
-def test_the_probe_sees_writes_without_the_condition(near_place, careless_writes):
-    assert "ignores the condition" in probe.probe(near_place.open())
 
 
 def test_a_record_that_is_not_known_again_by_its_nonce_is_seen(near_place, made, monkeypatch):
