@@ -77,26 +77,17 @@ def require_ml_processing() -> None:
         raise ConfigError("ENABLE_ML_PROCESSING is false: nothing is trained or forecast here.")
 
 
-def item_list(text: str | None) -> tuple[str, ...] | None:
-    """The ids of an ``--items "a,b"`` option; ``None`` = all items.
+def name_list(text: str | None, option: str) -> tuple[str, ...] | None:
+    """The names of an option such as ``--items "a,b"``, each once; ``None`` = all.
 
     Raises:
-        ConfigError: The option is there but names no item.
-    """
-    return name_list(text, "--items", "no item")
-
-
-def name_list(text: str | None, option: str, nothing: str) -> tuple[str, ...] | None:
-    """The names of an option such as ``--series "a,b"``, each once; ``None`` = all.
-
-    Raises:
-        ConfigError: The option is there but names ``nothing``.
+        ConfigError: The option is there but names nothing.
     """
     if text is None:
         return None
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names:
-        raise ConfigError(f'{option} names {nothing}; write {option} "a,b".')
+        raise ConfigError(f'{option} names nothing; write {option} "a,b".')
     return names
 
 

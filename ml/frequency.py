@@ -5,11 +5,13 @@ so a weekly frequency carries its anchor by way of the periods themselves.
 """
 
 from enum import StrEnum
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Days = npt.NDArray[np.datetime64]
+Moment = TypeVar("Moment", np.datetime64, Days)
 
 
 class Frequency(StrEnum):
@@ -88,12 +90,13 @@ def period_start(days: Days, frequency: Frequency, anchor: int = 0) -> Days:
     return days
 
 
-def period_end(start: np.datetime64, frequency: Frequency) -> np.datetime64:
-    """The last day of the period that starts on ``start``."""
-    if frequency is Frequency.BUSINESS:
-        return start.astype("datetime64[D]")
-    following = periods_after(start, 1, frequency)[0]
-    return following - np.timedelta64(1, "D")
+def period_end(start: Moment, frequency: Frequency) -> Moment:
+    """The last day of the period that starts on ``start``, or of each one in an array."""
+    first: Any = start.astype("datetime64[D]")
+    last: Moment = first + (6 if frequency is Frequency.WEEKLY else 0)
+    if frequency is Frequency.MONTHLY:
+        last = (first.astype("datetime64[M]") + 1).astype("datetime64[D]") - 1
+    return last
 
 
 def weekday(days: Days) -> npt.NDArray[np.int64]:

@@ -13,7 +13,7 @@ from ml.cli import (
     Jobs,
     Results,
     exit_on_error,
-    item_list,
+    name_list,
     require_ml_processing,
 )
 from ml.errors import ConfigError
@@ -49,7 +49,7 @@ def generate_forecasts(
 
         request = RunRequest(
             command="generate_forecasts",
-            items=item_list(items),
+            items=name_list(items, "--items"),
             horizon=horizon,
             as_of=as_of,
             jobs=jobs,

@@ -5,7 +5,6 @@ Nothing is written until a command says where to; used as a library the code is 
 
 import json
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,11 +60,3 @@ def logging_to(folder: Path, command: str, run_id: str) -> Iterator[Path]:
         structlog.contextvars.clear_contextvars()
         target.removeHandler(handler)
         handler.close()
-
-
-@contextmanager
-def timed(stage: str, **facts: object) -> Iterator[None]:
-    """Log how long a stage took."""
-    start = time.monotonic()
-    yield
-    logger().info("stage_done", stage=stage, seconds=round(time.monotonic() - start, 2), **facts)

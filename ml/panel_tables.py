@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ml.contracts.demand import ABSURD
 from ml.errors import DataError
-from ml.frequency import Days, Frequency, period_range, weekday
+from ml.frequency import Days, Frequency, period_end, period_range, weekday
 from ml.panel import Bools, Floats, Ints, Panel
 
 Units = Mapping[str, str | None]
@@ -93,13 +93,13 @@ class _Clock:
         """Which periods a run sees: until ``as_of``, else those that are over on ``today``."""
         if self.as_of is not None:
             return starts <= np.datetime64(self.as_of, "D")
-        return _period_ends(starts, frequency) < np.datetime64(self.today, "D")
+        return period_end(starts, frequency) < np.datetime64(self.today, "D")
 
     def known_by(self, frequency: Frequency) -> np.datetime64:
         """The day by whose end a value must have been published."""
         if self.as_of is None:
             return np.datetime64(self.today, "D")
-        return _period_ends(np.array([self.as_of], "datetime64[D]"), frequency)[0]
+        return period_end(np.datetime64(self.as_of, "D"), frequency)
 
 
 def demand_panel(table: pa.Table, *, as_of: date | None, today: date) -> Prepared:
@@ -272,11 +272,3 @@ def _days(column: pa.ChunkedArray) -> Days:
 def _floats(column: pa.ChunkedArray) -> Floats:
     """A number column, null = NaN."""
     return column.to_numpy(zero_copy_only=False).astype(np.float64)
-
-
-def _period_ends(starts: Days, frequency: Frequency) -> Days:
-    """The last day of each period, for whole columns; see ``frequency.period_end``."""
-    if frequency is Frequency.MONTHLY:
-        following = (starts.astype("datetime64[M]") + np.timedelta64(1, "M")).astype(starts.dtype)
-        return np.asarray(following - np.timedelta64(1, "D"), starts.dtype)
-    return starts + np.timedelta64(6 if frequency is Frequency.WEEKLY else 0, "D")

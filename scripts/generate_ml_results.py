@@ -13,7 +13,7 @@ from ml.cli import (
     Jobs,
     Results,
     exit_on_error,
-    item_list,
+    name_list,
     require_ml_processing,
 )
 from pipelines.intake import options
@@ -76,7 +76,7 @@ def run(
 
         request = RunRequest(
             command="generate_ml_results",
-            items=item_list(items),
+            items=name_list(items, "--items"),
             horizon=horizon,
             as_of=as_of,
             jobs=jobs,

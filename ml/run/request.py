@@ -11,9 +11,6 @@ from ml.errors import ConfigError
 from ml.seeds import number
 from ml.settings import Settings, settings
 
-FORECAST_PARTS = (FORECASTS.name, FORECAST_MODELS.name, REFUSALS.name)
-OTHER_PARTS = (RECOMMENDATIONS.name, METRICS.name)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
@@ -74,7 +71,9 @@ class RunRequest:
         """Datasets to write."""
         if self.only_recommendations:
             return (RECOMMENDATIONS.name,)
-        return FORECAST_PARTS if self.only_forecasts else (*FORECAST_PARTS, *OTHER_PARTS)
+        forecasts = (FORECASTS.name, FORECAST_MODELS.name, REFUSALS.name)
+        others = () if self.only_forecasts else (RECOMMENDATIONS.name, METRICS.name)
+        return (*forecasts, *others)
 
     @property
     def results(self) -> Path:

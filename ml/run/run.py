@@ -16,7 +16,7 @@ from ml.errors import ConfigError, DataError
 from ml.forecasters.registry import FAMILIES, POOLED
 from ml.inventory.recommendations import insufficient
 from ml.locks import hold
-from ml.logs import logging_to, timed
+from ml.logs import logging_to
 from ml.reporting.drivers import driver_metrics
 from ml.reporting.metrics import metrics_table
 from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
@@ -67,7 +67,7 @@ def train_family(family: str, request: RunRequest) -> list[Path]:
     with logging_to(request.settings.log_dir, request.command, request.run_id):
         inputs = read_processed(request)
         store = ModelStore(request.settings.models_dir, inputs.dataset_id())
-        with hold(store.root), timed(request.command):
+        with hold(store.root):
             plans = make_plans(inputs, request)
             if family == ENSEMBLE:
                 train_families(plans, store, POOLED, request.jobs, origins=True)

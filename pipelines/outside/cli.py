@@ -47,7 +47,7 @@ def etl_command(domain: str) -> Callable[..., None]:
         with exit_on_error():
             from pipelines.outside.etl import run_etl, show_result
 
-            names = name_list(series, "--series", "nothing")
+            names = name_list(series, "--series")
             day = since.date() if since else None
             result = run_etl(domain, since=day, series=names, reparse=reparse)
             show_result(result, typer.echo)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.frequency import Days, Frequency
+from ml.frequency import Days, Frequency, period_end
 
 CLIMATE, ECONOMIC, ANATEL_5G = "climate", "economic", "anatel_5g"
 PRICES, DIVIDENDS = "prices", "dividends"
@@ -45,16 +45,9 @@ class Series:
     overlap: int = 0
     currency: str | None = None
 
-    def period_ends(self, starts: Days) -> Days:
-        """The last day of each period."""
-        if self.period is Frequency.MONTHLY:
-            following: Days = (starts.astype("datetime64[M]") + 1).astype("datetime64[D]")
-            return following - np.timedelta64(1, "D")
-        return starts.astype("datetime64[D]")
-
     def declared_days(self, starts: Days) -> Days:
         """The day on which the value of each period is normally out."""
-        return self.period_ends(starts) + np.timedelta64(self.lag, "D")
+        return period_end(starts, self.period) + np.timedelta64(self.lag, "D")
 
 
 _REANALYSIS = "ERA5 is five days late; a station's day is over before, but its file is not out"

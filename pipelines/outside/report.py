@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from ml.frequency import period_end
 from pipelines.outside.domain_rows import DomainRows, named
 from pipelines.outside.vintages import ORDER
 
@@ -73,7 +74,7 @@ def stale(rows: DomainRows, series: Sequence[str], day: date) -> Iterator[str]:
             newest = rows.newest(key) if key[0] == name else None
             if newest is None or one.stale_after is None:
                 continue
-            end = one.period_ends(np.array([newest], "datetime64[D]"))[0].astype(date)
+            end = period_end(np.datetime64(newest, "D"), one.period).astype(date)
             if (day - end).days > one.stale_after:
                 old.append((newest, key))
         if old:

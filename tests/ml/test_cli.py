@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from ml import errors, generate_forecasts
-from ml.cli import existing, exit_on_error, item_list
+from ml.cli import existing, exit_on_error, name_list
 from ml.errors import ConfigError, first_few
 from ml.settings import settings
 
@@ -72,13 +72,13 @@ def test_an_interrupted_command_says_that_what_is_published_is_whole(capsys):
     ],
 )
 def test_items_of_the_command_line(text, items):
-    assert item_list(text) == items
+    assert name_list(text, "--items") == items
 
 
 @pytest.mark.parametrize("text", ["", " ", ",, ,"])
 def test_an_option_that_names_no_item_is_refused_and_not_taken_for_all(text):
-    with pytest.raises(ConfigError, match="--items names no item"):
-        item_list(text)
+    with pytest.raises(ConfigError, match="--items names nothing"):
+        name_list(text, "--items")
 
 
 def test_a_path_of_the_command_line_is_relative_to_the_working_directory(tmp_path, monkeypatch):

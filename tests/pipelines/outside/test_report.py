@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from ml.frequency import Frequency
+from ml.frequency import Frequency, period_end
 from ml.settings import settings
 from pipelines.outside import known_series
 from pipelines.outside.domain_rows import DomainRows
@@ -57,7 +57,7 @@ def test_no_series_is_late_before_its_next_value_is_due(name):
     facts = SERIES[name]
     monthly = facts.period is Frequency.MONTHLY
     starts = np.arange("2024-01", "2026-01", dtype="datetime64[M]" if monthly else "datetime64[D]")
-    ends = facts.period_ends(starts.astype("datetime64[D]"))
+    ends = period_end(starts, facts.period)
     due = facts.declared_days(starts.astype("datetime64[D]"))
     waited = (due[1:] - ends[:-1]).astype("timedelta64[D]").astype(int).max() - 1
     rest = 0 if monthly else 4  # carnival: from Friday to the afternoon of Ash Wednesday
