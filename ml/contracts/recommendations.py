@@ -71,11 +71,7 @@ ALERT_LEVELS = {
     "high": "below 14 days",
     "critical": "below 7 days",
 }
-TARGET_SOURCES = {
-    "item": "the item's own row",
-    "segment": "its segment; not used yet",
-    "default": "the setting",
-}
+TARGET_SOURCES = {"item": "the item's own row", "segment": "not used yet", "default": "the setting"}
 MODEL_ROLES = {
     "champion": "the model chosen for the item",
     "fallback": "the one that stood in",

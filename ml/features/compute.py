@@ -9,10 +9,9 @@ import pyarrow as pa
 
 from ml.features.climate import climate_features
 from ml.features.declarations import FEATURES, Feature
-from ml.features.economy import economy_features, price_features
+from ml.features.economy import economy_features, price_features, telecom_features
 from ml.features.holiday_calendar import calendar_features, is_state
 from ml.features.point_in_time import KnownTable, known_at
-from ml.features.telecom import telecom_features
 from ml.frequency import Days
 from ml.panel import Floats
 

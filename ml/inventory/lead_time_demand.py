@@ -132,15 +132,6 @@ def sample_quantile(ordered: Floats, level: float) -> float:
     return float(ordered[max(math.ceil(level * len(ordered) - 1e-9), 1) - 1])
 
 
-def lead_time_quantile(policy: ItemPolicy, level: float) -> float:
-    """Quantile of the lead time [days]: gamma of the policy's mean and std, constant at std 0."""
-    mean, std = policy.lead_time_days_mean, policy.lead_time_days_std
-    if std == 0.0:
-        return mean
-    shape = (mean / std) ** 2
-    return float(gammaincinv(shape, level)) * mean / shape
-
-
 def protection_periods(policy: ItemPolicy, frequency: Frequency) -> int:
     """Periods of forecast that the policy needs: review period plus 99 % quantile of lead time.
 
@@ -148,7 +139,12 @@ def protection_periods(policy: ItemPolicy, frequency: Frequency) -> int:
     >>> protection_periods(fixed, Frequency.WEEKLY), protection_periods(fixed, Frequency.DAILY)
     (3, 21)
     """
-    days = policy.review_period_days + lead_time_quantile(policy, LEAD_TIME_LEVEL)
+    mean, std = policy.lead_time_days_mean, policy.lead_time_days_std
+    longest = mean
+    if std > 0.0:
+        shape = (mean / std) ** 2
+        longest = float(gammaincinv(shape, LEAD_TIME_LEVEL)) * mean / shape
+    days = policy.review_period_days + longest
     return max(1, math.ceil(days / frequency.days - _ROUNDING))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from pipelines.sample_data.streams import PARAMETERS, Bools, Floats, Ints, stream
 
@@ -49,8 +50,6 @@ class Items:
 
     def size_moments(self) -> tuple[Floats, Floats]:
         """Mean [units] and mean square [units^2] of one arrival, packs included, each (N,)."""
-        from scipy.stats import norm
-
         points = norm.ppf((np.arange(QUANTILE_POINTS) + 0.5) / QUANTILE_POINTS)
         logs = self.log_size[:, None] + self.size_spread[:, None] * points
         sizes = whole_packs(np.exp(logs), self.pack[:, None])

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from pipelines.sample_data.items import TIERS, Items
-from pipelines.sample_data.streams import Floats, Ints, logistic, stream
+from pipelines.sample_data.streams import Floats, Ints, stream
 
 OBSOLETE_SHARE, NEW_SHARE, SUPERSEDED_SHARE, SHIFT_SHARE = 0.10, 0.07, 0.03, 0.03
 DECLINE_TO = 0.03
@@ -65,7 +66,7 @@ def draw_lifecycle(items: Items, days: int, seed: int) -> tuple[Items, Lifecycle
 
     for i in order[:end_obsolete]:
         day, scale = draw_day(), rng.uniform(*DECLINE_SCALES)
-        gone = logistic((np.arange(days) - day) / scale)
+        gone = expit((np.arange(days) - day) / scale)
         log_factor[i] = np.log(1 - (1 - DECLINE_TO) * gone)
         note(i, "obsolete", day, scale, DECLINE_TO)
     for i in order[end_obsolete:end_new]:

@@ -6,6 +6,7 @@ autoregression, so that quiet and wild weeks cluster; levels are pulled back wea
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from ml.contracts.outside import AS_PUBLISHED_KEY
 from ml.features.holiday_calendar import (
@@ -22,7 +23,6 @@ from pipelines.sample_data.streams import (
     Days,
     Floats,
     autoregressive,
-    logistic,
     stream,
 )
 
@@ -158,7 +158,7 @@ def anatel_table(days: Days, seed: int) -> pd.DataFrame:
     parts = []
     for state in PARAMETERS["states"]:
         age = (months - np.datetime64(state["ramp_start"])).astype(float) + 30
-        ramp = logistic((age - MIDDLE * STATE_SCALE) / STATE_SCALE)
+        ramp = expit((age - MIDDLE * STATE_SCALE) / STATE_SCALE)
         noise = np.exp(true_count.normal(0, 0.01, len(months)))
         accesses = np.maximum.accumulate(state["accesses"] * ramp * noise).round()
         short = np.abs(first_count.normal(0, RESTATED_NOISE, len(months)))

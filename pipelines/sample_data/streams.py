@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.signal import lfilter
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -26,20 +27,10 @@ def autoregressive(innovations: Floats, persistence: float) -> Floats:
         innovations: Independent draws of unit variance, shape (..., T).
         persistence: Correlation of neighbours, in (-1, 1).
     """
-    from scipy.signal import lfilter
-
     scaled = innovations * np.sqrt(1 - persistence**2)
     scaled[..., 0] = innovations[..., 0]
     filtered: Floats = lfilter([1.0], [1.0, -persistence], scaled, axis=-1)
     return filtered
-
-
-def logistic(values: Floats) -> Floats:
-    """The S-curve 1 / (1 + exp(-x))."""
-    from scipy.special import expit
-
-    result: Floats = expit(values)
-    return result
 
 
 def day_of_year(days: Days) -> Ints:

@@ -60,11 +60,8 @@ def draw_lead_times(items: Items, dollar_rise: Floats, seed: int) -> Ints:
     for _ in range(rng.poisson(STRIKES_A_YEAR * shape[1] / 365.25)):
         start = rng.integers(shape[1])
         strikes[start : start + rng.integers(*STRIKE_DAYS)] = STRIKE_FACTOR
-    return _narrow(np.clip(days * strikes, SHORTEST, LONGEST))
-
-
-def _narrow(days: Floats) -> Ints:
-    """Whole days, drawn towards the item's mean where they vary too much to plan with."""
+    days = np.clip(days * strikes, SHORTEST, LONGEST)
+    # Drawn towards the item's mean where they vary too much to plan with.
     mean = days.mean(axis=1, keepdims=True)
     variation = days.std(axis=1, keepdims=True) / mean
     shrink = np.minimum(1.0, LARGEST_VARIATION / variation)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from pipelines.sample_data.streams import Days, Floats, autoregressive, day_of_year, stream
 
@@ -30,7 +31,6 @@ def draw_weather(city: Mapping[str, Any], days: Days, seed: int) -> dict[str, Fl
         days: T days.
         seed: Of the draw.
     """
-    from scipy.stats import norm
 
     def season(name: str) -> Floats:
         mean, amplitude, peak = city[name]

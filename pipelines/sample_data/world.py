@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from ml.features.holiday_calendar import (
     JULY,
@@ -14,7 +15,7 @@ from ml.features.holiday_calendar import (
 )
 from ml.frequency import weekday
 from pipelines.sample_data import outside, weather
-from pipelines.sample_data.streams import PARAMETERS, Days, Floats, day_of_year, logistic, stream
+from pipelines.sample_data.streams import PARAMETERS, Days, Floats, day_of_year, stream
 
 LEAD_IN_DAYS = 365  # of the outside series before the first day of demand
 
@@ -116,5 +117,5 @@ def site_ramps(days: Days, seed: int) -> Floats:
         scale = rng.uniform(*SCALES)
         middle = rng.normal(outside.MIDDLE * scale, JITTER_DAYS)
         age = (days - np.datetime64(site["ramp_start"])).astype(float)
-        ramps.append(logistic((age - middle) / scale))
+        ramps.append(expit((age - middle) / scale))
     return np.stack(ramps)
