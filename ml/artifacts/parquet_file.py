@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -123,23 +122,20 @@ class DatasetWriter:
                 self._parquet.close()
                 self._sink.close()
                 sync_folder(self._path.parent)
-            self._done = self._describe()
+            tally = self._tally
+            self._done = DatasetFile(
+                path=self._path,
+                dataset=self._contract.name,
+                rows=tally.rows,
+                bytes=self._file.size,
+                sha256=self._file.sha256,
+                content_sha256=self._content.hexdigest(),
+                schema_sha256=schema_sha256(self._contract),
+                items=tally.items,
+                min_ds=tally.first_ds,
+                max_ds=tally.last_ds,
+            )
         return self._done
-
-    def _describe(self) -> DatasetFile:
-        tally = self._tally
-        return DatasetFile(
-            path=self._path,
-            dataset=self._contract.name,
-            rows=tally.rows,
-            bytes=self._file.size,
-            sha256=self._file.sha256,
-            content_sha256=self._content.hexdigest(),
-            schema_sha256=schema_sha256(self._contract),
-            items=tally.items,
-            min_ds=_day(tally.first_ds),
-            max_ds=_day(tally.last_ds),
-        )
 
     def discard(self) -> None:
         """Give the file up and remove it."""
@@ -155,33 +151,20 @@ class DatasetWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         """Finish the file, or remove it where the block failed."""
-        if self._done is not None:
-            return
         if kind is None:
             self.close()
-        else:
+        elif self._done is None:
             self.discard()
 
 
-def _day(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.date().isoformat()
-
-
 class _Tally:
-    """Rows, items and days of the chunks so far; needs only the last key of them.
-
-    Attributes:
-        rows: Rows so far.
-        items: Different ``item_id`` so far (null is none), ``None`` if it is not in the key.
-        first_ds: Earliest ``ds`` so far.
-        last_ds: Latest ``ds`` so far.
-    """
+    """Rows, items (null is none) and days of the chunks so far; needs only their last key."""
 
     def __init__(self, contract: Contract) -> None:
         self.rows = 0
         self.items = 0 if "item_id" in contract.key else None
-        self.first_ds: datetime | None = None
-        self.last_ds: datetime | None = None
+        self.first_ds: str | None = None
+        self.last_ds: str | None = None
         self._contract = contract
         self._last: _Place = ()
 
@@ -192,17 +175,25 @@ class _Tally:
             ContractError: Its first key does not come after the last one of the chunk before.
         """
         keys = chunk.select(list(self._contract.key))
-        first, last = (_place(keys, row) for row in (0, keys.num_rows - 1))
+        # Keys as something that Python orders the way the file is sorted, null last.
+        first, last = (
+            tuple((value is None, value) for value in keys.slice(row, 1).to_pylist()[0].values())
+            for row in (0, keys.num_rows - 1)
+        )
         if self._last and first <= self._last:
+            start, before = (tuple(str(v) for _, v in place) for place in (first, self._last))
             raise ContractError(
                 f"{where}: chunks of table '{self._contract.name}' must ascend by "
-                f"{self._contract.key}: one starts with {_named(first)} after {_named(self._last)}."
-                f" Append the chunks in the order of their keys."
+                f"{self._contract.key}: one starts with {start} after {before}. Append the chunks "
+                f"in the order of their keys."
             )
         if self.items is not None:
             self.items += self._new_items(keys, first)
-        if "ds" in chunk.column_names:
-            self._stretch(chunk["ds"])
+        if "ds" in chunk.column_names and chunk["ds"].null_count < chunk.num_rows:
+            bounds = pc.min_max(chunk["ds"]).as_py()
+            first_ds, last_ds = (bounds[end].date().isoformat() for end in ("min", "max"))
+            self.first_ds = min(self.first_ds or first_ds, first_ds)
+            self.last_ds = max(self.last_ds or last_ds, last_ds)
         self.rows += chunk.num_rows
         self._last = last
 
@@ -217,20 +208,3 @@ class _Tally:
         width = len(prefix)
         goes_on = first[:width] == self._last[:width] and first[width - 1][1] is not None
         return known - int(goes_on)
-
-    def _stretch(self, days: pa.ChunkedArray) -> None:
-        bounds = pc.min_max(days).as_py()
-        if bounds["min"] is None:
-            return
-        self.first_ds = min(self.first_ds or bounds["min"], bounds["min"])
-        self.last_ds = max(self.last_ds or bounds["max"], bounds["max"])
-
-
-def _place(keys: pa.Table, row: int) -> _Place:
-    """A key as something that Python orders the way the file is sorted, null last."""
-    values = (keys[name][row].as_py() for name in keys.column_names)
-    return tuple((value is None, value) for value in values)
-
-
-def _named(place: _Place) -> tuple[str, ...]:
-    return tuple(str(value) for _, value in place)

@@ -167,23 +167,20 @@ def _copy(results: Path, file: ManifestFile, staged: StagedVersion, version: str
     return replace(file, path=staged.key_of(target))
 
 
-def commit_version(
-    results: Path, version: str, *, publisher: str, allow_stale: bool = False
-) -> CommitRecord:
-    """Make a staged version the newest one; may be called again after any crash.
+def commit_version(results: Path, version: str, *, publisher: str) -> CommitRecord:
+    """Make a staged version the newest one, whatever its day; may be called again after a crash.
 
     Args:
         results: The results folder.
         version: Id of the version, staged with its manifest or moved by a call that died.
         publisher: Who commits, for instance ``host/user``.
-        allow_stale: Commit although the newest version is as of a later day.
 
     Returns:
         The record in the log; of an earlier call if that had committed the version already.
 
     Raises:
-        PublishError: The version is damaged, stale, or the disk refused. Unless the message says
-            that it is committed, it is not, and readers see what they saw before.
+        PublishError: The version is damaged, or the disk refused. Unless the message says that it
+            is committed, it is not, and readers see what they saw before.
     """
     store = results_store(results)
     staged, final = StagedVersion(results, version).folder, results / keys.version_key(version)
@@ -192,10 +189,9 @@ def commit_version(
         manifest = stored_manifest(store, version, at=at)
         commit.refuse_problems(store, manifest, verify(store, manifest, at=at), "Run again.")
         if at is not None:
-            commit.refuse_stale(manifest, log.newest(store), force=allow_stale)
             sync_tree(staged)
             move_folder(staged, final)
-        record, _ = commit.commit(store, manifest, publisher=publisher, force=allow_stale)
+        record, _ = commit.commit(store, manifest, publisher=publisher, force=True)
     repair_flat_view(results)
     return record
 

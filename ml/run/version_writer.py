@@ -119,9 +119,7 @@ def write_version(
     versions.write_manifest(staged, files, as_of=as_of, partial=partial, run=run)
     # A run as of an earlier day, or on other data, is an explicit wish on one's own disk; the
     # guard against a late run becoming the newest belongs to publishing.
-    return versions.commit_version(
-        results, version_id, publisher=versions.publisher(), allow_stale=True
-    )
+    return versions.commit_version(results, version_id, publisher=versions.publisher())
 
 
 def _model_versions(inputs: RunInputs, request: RunRequest, output: RunOutput) -> dict[str, Any]:

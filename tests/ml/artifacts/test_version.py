@@ -77,24 +77,10 @@ def test_committing_again_changes_nothing(tmp_path, kit):
     assert commits(tmp_path)[-1].version_id == B
 
 
-def test_a_run_on_older_data_does_not_become_the_newest(tmp_path, kit):
+def test_a_run_on_older_data_becomes_the_newest_here(tmp_path, kit):
     commit(tmp_path, A, kit, as_of="2026-11-19")
-    kit.version(tmp_path, B, as_of="2026-11-18")
-    with pytest.raises(PublishError, match=r"^stale: .* as of 2026-11-18.* as of 2026-11-19"):
-        commit_version(tmp_path, B, publisher="host/test")
-    assert not (tmp_path / "versions" / B).exists()
-    record = commit_version(tmp_path, B, publisher="host/test", allow_stale=True)
+    record = commit(tmp_path, B, kit, as_of="2026-11-18")
     assert commits(tmp_path)[-1] == record
-
-
-def test_a_version_left_by_a_crash_does_not_become_the_newest_after_a_later_one(tmp_path, kit):
-    kit.version(tmp_path, A, as_of="2026-11-18")
-    (tmp_path / "versions").mkdir()
-    (tmp_path / ".staging" / A).rename(tmp_path / "versions" / A)
-    commit(tmp_path, B, kit, as_of="2026-11-19")
-    with pytest.raises(PublishError, match=r"^stale: "):
-        commit_version(tmp_path, A, publisher="host/test")
-    assert commits(tmp_path)[-1].version_id == B
 
 
 def test_a_damaged_version_is_not_committed(tmp_path, kit):
