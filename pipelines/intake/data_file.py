@@ -267,15 +267,11 @@ def _open_parquet(path: Path, raw: bytes, choose: Choose) -> DataFile:
     texts = {wanted: _as_text(table[name], name, path.name) for wanted, name in names.items()}
     rows = pl.DataFrame(texts).select(pl.all().fill_null("").str.strip_chars(_BLANKS))
     rows = rows.with_row_index("line", offset=1).cast({"line": pl.Int64})
-    typed = frozenset(wanted for wanted, name in names.items() if _is_number(table[name].type))
+    kinds = {wanted: table[name].type for wanted, name in names.items()}
+    bare = {one: getattr(kinds[one], "value_type", kinds[one]) for one in kinds}  # of dictionaries
+    tests = (pa.types.is_floating, pa.types.is_decimal, pa.types.is_integer)
+    typed = frozenset(one for one, kind in bare.items() if any(test(kind) for test in tests))
     return DataFile(path.name, rows, names, typed, chosen, CELLS)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(
-        pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_integer(kind)
-    )
 
 
 def _as_text(values: pa.ChunkedArray, name: str, file: str) -> pl.Series:

@@ -44,9 +44,8 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
     where = path.name
     choose = partial(find_columns, aliases=DEMAND_NAMES, needed=NEEDED, mapped=request.columns)
     files = open_files(path, choose)
-    found = series.settle(
-        partial(_read, where, files, request), "items", "no observed value or one above"
-    )
+    read = partial(_read, where, files, request)
+    found = series.settle(read, "item", "no observed value or one above")
     usable = found.rows.filter(USABLE)
     key, words = [*KEY, "site_id"], "item, site and day"
     repeats = series.repeated_rows(usable, key, request, where=where, words=words)
@@ -58,16 +57,13 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
         )
     inferred = _frequency(where, usable, request)
     rows, returns = _sum_to_periods(found, inferred)
-    rows, gaps = _fill_gaps(where, usable, fill_calendar(rows, inferred.frequency), request.gaps)
+    frequency = inferred.frequency
+    rows, gaps = _fill_gaps(where, usable, fill_calendar(rows, frequency), request.gaps)
     table = rows.select(
-        *KEY,
-        "y",
-        "is_stockout",
-        frequency=pl.lit(str(inferred.frequency)),
-        source=pl.lit(request.source),
+        *KEY, "y", "is_stockout", frequency=pl.lit(str(frequency)), source=pl.lit(request.source)
     )
     statements += [inferred.statement, *returns, gaps]
-    return series.to_intake(table, DEMAND, found, inferred.frequency, statements)
+    return series.to_intake(table, DEMAND, found, frequency, statements)
 
 
 def _read(

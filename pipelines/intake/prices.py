@@ -55,9 +55,8 @@ def read_prices(path: Path, request: ReadingRequest) -> Intake:
         IntakeError: No row, or no series, is usable.
     """
     files = open_files(path, _choose_columns(request.columns))
-    found = series.settle(
-        partial(_read, path.name, files, request), "series", "no value or one beyond"
-    )
+    read = partial(_read, path.name, files, request)
+    found = series.settle(read, "series", "no value or one beyond")
     inferred = infer(found.rows.filter(USABLE).select(KEY), kind="price", where=found.where)
     rows = on_periods(found.rows, inferred.frequency, inferred.anchor)
     rows = fill_calendar(rows.drop(_NOTES), inferred.frequency)
@@ -144,10 +143,10 @@ def _read(
     rows = rows.sort(*KEY, "y", nulls_last=True, maintain_order=True)  # a value goes before null
     rows = rows.unique(KEY, keep="first", maintain_order=True)
     found = series.judge(where, rows, rows, said, quarantine)
-    said.append(f"{where}: {counted(len(found.ids), 'series', 'series')}: {named(found.ids)}.")
+    said.append(f"{where}: {counted(len(found.ids), 'series')}: {named(found.ids)}.")
     if found.unusable:
         said.append(
-            f"{where}: {counted(len(found.unusable), 'series', 'series')} with no value or one "
+            f"{where}: {counted(len(found.unusable), 'series')} with no value or one "
             f"beyond {ABSURD:g}: {named(found.unusable)}; kept as they are, without influence on "
             "the others."
         )

@@ -144,7 +144,7 @@ def _beside_others(prices: pa.Table, data_dir: Path, source: str) -> pa.Table:
     if shared.num_rows:
         names, sources = (shared[name].unique().to_pylist() for name in ("series", "source"))
         raise DataError(
-            f"prices.parquet: {counted(len(names), 'series', 'series')} of the user's files come "
+            f"prices.parquet: {counted(len(names), 'series')} of the user's files come "
             f"from {named(sources)} too: {named(names)}. Rename them in the file."
         )
     ordered = pa.concat_tables([others, prices]).sort_by([(key, "ascending") for key in PRICES.key])

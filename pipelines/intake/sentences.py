@@ -9,13 +9,13 @@ from pipelines.intake.data_file import DataFile
 from pipelines.intake.quarantine import IntakeError, first_cell, summary
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
+def counted(number: int, noun: str) -> str:
     """A number with its noun.
 
-    >>> counted(1, "row"), counted(1200, "row"), counted(2, "series", "series")
+    >>> counted(1, "row"), counted(1200, "row"), counted(2, "series")
     ('1 row', '1,200 rows', '2 series')
     """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun}" if number == 1 or noun == "series" else f"{number:,} {noun}s"
 
 
 def named(names: Sequence[str]) -> str:

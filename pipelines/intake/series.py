@@ -69,11 +69,7 @@ def date_rows(
 ) -> FileRows:
     """Parse ids and days of a file; what is decided for it is decided by the sound rows only.
 
-    Args:
-        file: The file.
-        request: Its ``today`` and ``as_of`` end the rows.
-        excluded: Series that have no say.
-        item: Column of ids, if there is one.
+    ``item`` is the column of ids, if there is one; ``excluded`` are series that have no say.
     """
     rows = file.rows.with_columns(sound=pl.lit(value=True), counts=pl.lit(value=True))
     aside: list[pl.DataFrame] = []
@@ -160,13 +156,11 @@ def judge(
     return SeriesRows(where, rows, ids, unusable, said, quarantine)
 
 
-def settle(read: Callable[[Sequence[str]], SeriesRows], series: str, fault: str) -> SeriesRows:
+def settle(read: Callable[[Sequence[str]], SeriesRows], noun: str, fault: str) -> SeriesRows:
     """Read series so that the unusable ones have no say in how the others are read.
 
-    Args:
-        read: Reads all files, without regard to some series.
-        series: What series are called, where there are several.
-        fault: What makes one unusable.
+    ``read`` reads all files, without regard to some series; ``noun`` is what a series is called,
+    ``fault`` what makes one unusable.
 
     Raises:
         IntakeError: No series is usable.
@@ -175,9 +169,8 @@ def settle(read: Callable[[Sequence[str]], SeriesRows], series: str, fault: str)
     if found.unusable:
         found = read(found.unusable)
     if found.unusable == found.ids:
-        one = series if series == "series" else series[:-1]
         raise IntakeError(
-            f"{found.where}: none of {counted(len(found.ids), one, series)} is usable: each has "
+            f"{found.where}: none of {counted(len(found.ids), noun)} is usable: each has "
             f"{fault} {ABSURD:g}. First: {named(found.ids)}.",
             found.quarantine,
         )

@@ -1,14 +1,16 @@
 """Rows that cannot be used are named, counted, and leave no trace."""
 
 import csv as csv_module
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml.errors import DataError
 from pipelines.intake import data_file
 from pipelines.intake.demand import read_demand
-from pipelines.intake.quarantine import SCHEMA, IntakeError, Reason, write_quarantine
+from pipelines.intake.quarantine import CELLS, IntakeError, Reason, write_quarantine
 
 GOOD = ["A,2024-01-01,1", "A,2024-01-02,2", "B,2024-01-01,3", "B,2024-01-02,4"]
 BAD = [
@@ -33,17 +35,7 @@ def test_a_bad_row_is_named_and_leaves_no_trace(csv, options, row, cell, place):
     read = read_demand(csv(*GOOD[:place], row, *GOOD[place:]), options())
     assert read.table.equals(clean.table)
     assert read.frequency == clean.frequency
-    item, column, value, reason = cell
-    assert read.quarantine.to_dicts() == [
-        {
-            "file": "demand.csv",
-            "line": place + 2,
-            "item_id": item,
-            "column": column,
-            "value": value,
-            "reason": reason,
-        }
-    ]
+    assert read.quarantine.rows() == [("demand.csv", place + 2, *cell)]
     assert "5 rows read from 1 file, 4 used, 1 set aside" in read.statements[0]
 
 
@@ -91,6 +83,23 @@ def test_rows_of_parquet_are_numbered(tmp_path, options):
     assert quarantine["value"].to_list() == ["", "inf"]
 
 
+def test_a_quote_that_is_not_closed_is_named_with_its_line(csv, options):
+    with pytest.raises(DataError, match="a quote is not closed: the row that begins on line 4"):
+        read_demand(csv(*GOOD[:2], '"A,2024-01-03,1', "B,2024-01-01,3"), options())
+
+
+def test_rows_after_the_day_of_the_run_are_left_out_and_counted(csv, options):
+    read = read_demand(csv(*GOOD), options(as_of=date(2024, 1, 1)))
+    clean = read_demand(csv(GOOD[0], GOOD[2]), options())
+    assert read.table.equals(clean.table)
+    assert "demand.csv: 2 of 4 rows are after 2024-01-01 and were left out." in read.statements
+
+
+def test_a_file_of_later_rows_only_is_refused(csv, options):
+    with pytest.raises(IntakeError, match="none of 4 rows can be used: all are of later days"):
+        read_demand(csv(*GOOD), options(as_of=date(2023, 12, 31)))
+
+
 def test_every_bad_cell_of_a_row_is_named(csv, options):
     read = read_demand(csv(*GOOD, ",soon,x"), options())
     assert sorted(read.quarantine["column"].to_list()) == ["ds", "item_id", "y"]
@@ -103,19 +112,16 @@ def test_items_of_which_no_row_is_left_are_named(csv, options):
 
 
 def test_a_file_of_bad_rows_only_is_refused_with_its_quarantine(csv, options):
-    with pytest.raises(
-        IntakeError, match=r"none of 2 rows can be used \(2 unparsable_date\)"
-    ) as caught:
+    words = r"none of 2 rows can be used \(2 unparsable_date\)"
+    with pytest.raises(IntakeError, match=words) as caught:
         read_demand(csv("A,soon,1", "B,later,1"), options())
     assert caught.value.exit_code == 3
     assert caught.value.quarantine["item_id"].to_list() == ["A", "B"]
 
 
 def test_a_word_that_is_no_flag_costs_the_flag_only(csv, options):
-    header = "item_id,ds,y,is_stockout"
-    read = read_demand(
-        csv("A,2024-01-01,1,perhaps", "A,2024-01-02,2,sim", header=header), options()
-    )
+    rows = ["A,2024-01-01,1,perhaps", "A,2024-01-02,2,sim"]
+    read = read_demand(csv(*rows, header="item_id,ds,y,is_stockout"), options())
     assert read.table["is_stockout"].to_pylist() == [None, True]
     assert read.quarantine["reason"].to_list() == [Reason.UNKNOWN_WORD]
 
@@ -125,7 +131,7 @@ def test_the_quarantine_is_written_as_csv_and_removed_when_empty(csv, options, t
     path = write_quarantine(read.quarantine, tmp_path / "quarantine", "demand")
     with path.open(newline="") as handle:
         rows = list(csv_module.DictReader(handle))
-    assert list(rows[0]) == SCHEMA.names
+    assert list(rows[0]) == CELLS.columns
     assert rows[0]["item_id"] == 'a "b"\nc'
     clean = read_demand(csv(*GOOD), options())
     assert write_quarantine(clean.quarantine, tmp_path / "quarantine", "demand") is None

@@ -53,9 +53,8 @@ def test_a_site_without_a_number_does_not_hide_the_others(csv, options):
 def test_returns_are_netted_and_a_period_below_zero_becomes_zero(csv, options):
     read = read_demand(csv(*DENSE, "A,2024-01-02,-1", "A,2024-01-03,-4"), options())
     assert values(read) == [0.0, 1.0, 0.0]
-    assert said(
-        read, "2 rows below zero are returns and were netted within item and period; 1 period"
-    )
+    words = "2 rows below zero are returns and were netted within item and period; 1 period"
+    assert said(read, words)
 
 
 def test_a_sum_beyond_all_numbers_stays_finite(csv, options):
@@ -83,35 +82,15 @@ def test_absent_periods_are_made_explicit_as_asked(csv, options, gaps, filled):
 @pytest.mark.parametrize(
     ("rows", "filled", "reason"),
     [
-        pytest.param(
-            # 3 of 10 periods are there, no zero among them
-            ["A,2024-01-01,3", "A,2024-01-05,1", "A,2024-01-10,4"],
-            0.0,
-            "only 30% of the periods",
-            id="log of movements",
-        ),
-        pytest.param(
-            ["A,2024-01-01,3", "A,2024-01-05,0", "A,2024-01-10,4"],
-            None,
-            "records 1 zero itself",
-            id="zeros are recorded",
-        ),
-        pytest.param(
-            # 2 of 4 periods
-            ["A,2024-01-01,3", "A,2024-01-04,4"],
-            None,
-            "50% of the periods",
-            id="half is there",
-        ),
-        pytest.param(
-            # the zero is netted, not recorded
-            ["A,2024-01-01,3", "A,2024-01-05,2", "A,2024-01-05,-2", "A,2024-01-10,4"],
-            0.0,
-            "log of movements",
-            id="a netted zero is no record",
-        ),
+        # 3 of 10 periods are there, no zero among them; one recorded; 2 of 4; a netted zero
+        (["A,2024-01-01,3", "A,2024-01-05,1", "A,2024-01-10,4"], 0.0, "only 30% of the periods"),
+        (["A,2024-01-01,3", "A,2024-01-05,0", "A,2024-01-10,4"], None, "records 1 zero itself"),
+        (["A,2024-01-01,3", "A,2024-01-04,4"], None, "50% of the periods"),
+        (["A,2024-01-01,3", "A,2024-01-05,2", "A,2024-01-05,-2", "A,2024-01-10,4"], 0.0,
+         "log of movements"),
     ],
-)
+    ids=["log of movements", "zeros are recorded", "half is there", "a netted zero is no record"],
+)  # fmt: skip
 def test_what_gaps_mean_is_told_from_the_file(csv, options, rows, filled, reason):
     read = read_demand(csv(*rows), options())
     assert values(read)[2] == filled
@@ -124,10 +103,8 @@ def test_a_row_without_a_number_stays_missing_in_a_log(csv, options):
 
 
 def test_the_table_is_sorted_by_its_key(csv, options):
-    path = csv(
-        "b,2024-01-02,1", "é,2024-01-01,1", "B,2024-01-01,1", "b,2024-01-01,1", "🔧,2024-01-01,1"
-    )
-    ids = read_demand(path, options()).table["item_id"].to_pylist()
+    rows = [f"{item},2024-01-01,1" for item in ("é", "B", "b", "🔧")]
+    ids = read_demand(csv("b,2024-01-02,1", *rows), options()).table["item_id"].to_pylist()
     assert ids == sorted(ids) == ["B", "b", "b", "é", "🔧"]
 
 

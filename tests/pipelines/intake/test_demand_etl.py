@@ -55,17 +55,6 @@ def test_the_command_ends_with_the_exit_code_of_the_fault(csv, tmp_path):
     assert (wrong.returncode, "--demand: there is no file" in wrong.stderr) == (2, True)
 
 
-def test_help_loads_no_heavy_library(tmp_path):
-    code = (
-        "import runpy, sys; sys.argv = ['demand_etl.py', '--help']\n"
-        f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
-        "except SystemExit: print(sorted({'numpy', 'pyarrow', 'pandas'} & set(sys.modules)))"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "--duplicates" in result.stdout
-    assert result.stdout.strip().endswith("[]")
-
-
 @pytest.fixture
 def process(options, tmp_path):
     return lambda **files: process_files(options(files=files), tmp_path)

@@ -15,21 +15,11 @@ def put(folder, *names):
 
 @pytest.mark.parametrize(
     ("name", "table"),
-    [
-        ("demand.csv", "demand"),
-        ("Demanda_2024.CSV", "demand"),
-        ("consumo.parquet", "demand"),
-        ("demand/part-0.parquet", "demand"),
-        ("items.txt", "items"),
-        ("itens.csv.gz", "items"),
-        ("inventory.csv", "inventory"),
-        ("inventário.csv", "inventory"),
-        ("stock.csv", "inventory"),
-        ("estoque_2024/a.csv", "inventory"),
-        ("prices.csv", "prices"),
-        ("Preços.csv", "prices"),
-    ],
-)
+    [("demand.csv", "demand"), ("Demanda_2024.CSV", "demand"), ("consumo.parquet", "demand"),
+     ("demand/part-0.parquet", "demand"), ("items.txt", "items"), ("itens.csv.gz", "items"),
+     ("inventory.csv", "inventory"), ("inventário.csv", "inventory"), ("stock.csv", "inventory"),
+     ("estoque_2024/a.csv", "inventory"), ("prices.csv", "prices"), ("Preços.csv", "prices")],
+)  # fmt: skip
 def test_a_table_is_found_by_its_name(tmp_path, name, table):
     put(tmp_path, name)
     assert collect_user_files(tmp_path) == {table: tmp_path / name.split("/")[0]}

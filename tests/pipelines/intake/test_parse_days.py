@@ -19,44 +19,26 @@ def parsed(*texts, weights=None):
 
 @pytest.mark.parametrize(
     ("text", "day"),
-    [
-        ("2024-02-29", "2024-02-29"),
-        ("2024-2-9", "2024-02-09"),
-        ("2024/02/09", "2024-02-09"),
-        ("2024-02-09T23:59:59.123456Z", "2024-02-09"),
-        ("2024-02-09 00:00:00-03:00", "2024-02-09"),
-        ("2024-02-09 7:05 PM", "2024-02-09"),
-        ("2024-02", "2024-02-01"),
-        ("202402", "2024-02-01"),
-        ("20240209", "2024-02-09"),
-        ("02/2024", "2024-02-01"),
-        ("09/02/2024", "2024-02-09"),
-        ("9.2.2024", "2024-02-09"),
-        ("31-01-2024 10:30", "2024-01-31"),
-        ("2024-06-30", "2024-06-30"),
-    ],
-)
+    [("2024-02-29", "2024-02-29"), ("2024-2-9", "2024-02-09"), ("2024/02/09", "2024-02-09"),
+     ("2024-02-09T23:59:59.123456Z", "2024-02-09"), ("2024-02-09 00:00:00-03:00", "2024-02-09"),
+     ("2024-02-09 7:05 PM", "2024-02-09"), ("2024-02", "2024-02-01"), ("202402", "2024-02-01"),
+     ("20240209", "2024-02-09"), ("02/2024", "2024-02-01"), ("09/02/2024", "2024-02-09"),
+     ("9.2.2024", "2024-02-09"), ("31-01-2024 10:30", "2024-01-31"),
+     ("2024-06-30", "2024-06-30")],
+)  # fmt: skip
 def test_a_day_is_read(text, day):
     assert parsed(text)[0] == [day]
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [
-        ("", Reason.EMPTY_DATE),
-        ("soon", Reason.UNPARSABLE_DATE),
-        ("45000", Reason.UNPARSABLE_DATE),
-        ("1/2/24", Reason.UNPARSABLE_DATE),
-        ("2024-01-01 25:00", Reason.UNPARSABLE_DATE),
-        ("2023-02-29", Reason.IMPOSSIBLE_DATE),
-        ("2024-13-01", Reason.IMPOSSIBLE_DATE),
-        ("31/04/2024", Reason.IMPOSSIBLE_DATE),
-        ("0000-00-00", Reason.IMPOSSIBLE_DATE),
-        ("1899-12-30", Reason.IMPOSSIBLE_DATE),
-        ("2024-07-01", Reason.AFTER_TODAY),
-        ("9999-12-31", Reason.AFTER_TODAY),
-    ],
-)
+    [("", Reason.EMPTY_DATE), ("soon", Reason.UNPARSABLE_DATE),
+     ("45000", Reason.UNPARSABLE_DATE), ("1/2/24", Reason.UNPARSABLE_DATE),
+     ("2024-01-01 25:00", Reason.UNPARSABLE_DATE), ("2023-02-29", Reason.IMPOSSIBLE_DATE),
+     ("2024-13-01", Reason.IMPOSSIBLE_DATE), ("31/04/2024", Reason.IMPOSSIBLE_DATE),
+     ("0000-00-00", Reason.IMPOSSIBLE_DATE), ("1899-12-30", Reason.IMPOSSIBLE_DATE),
+     ("2024-07-01", Reason.AFTER_TODAY), ("9999-12-31", Reason.AFTER_TODAY)],
+)  # fmt: skip
 def test_what_is_no_day_has_its_reason(text, reason):
     assert parsed(text)[0] == [reason]
 

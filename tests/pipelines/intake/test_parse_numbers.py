@@ -50,20 +50,13 @@ def test_nothing_is_no_fault(text):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [
-        ("x", Reason.UNPARSABLE_NUMBER),
-        ("R$ 5", Reason.UNPARSABLE_NUMBER),
-        ("1.2.3", Reason.UNPARSABLE_NUMBER),
-        ("1,2,3", Reason.UNPARSABLE_NUMBER),
-        ("12 34", Reason.UNPARSABLE_NUMBER),
-        ("1_000", Reason.UNPARSABLE_NUMBER),
-        ("0x10", Reason.UNPARSABLE_NUMBER),
-        ("-", Reason.UNPARSABLE_NUMBER),
-        ("inf", Reason.INFINITE_NUMBER),
-        ("-Infinity", Reason.INFINITE_NUMBER),
-        ("1e999", Reason.INFINITE_NUMBER),
-    ],
-)
+    [("x", Reason.UNPARSABLE_NUMBER), ("R$ 5", Reason.UNPARSABLE_NUMBER),
+     ("1.2.3", Reason.UNPARSABLE_NUMBER), ("1,2,3", Reason.UNPARSABLE_NUMBER),
+     ("12 34", Reason.UNPARSABLE_NUMBER), ("1_000", Reason.UNPARSABLE_NUMBER),
+     ("0x10", Reason.UNPARSABLE_NUMBER), ("-", Reason.UNPARSABLE_NUMBER),
+     ("inf", Reason.INFINITE_NUMBER), ("-Infinity", Reason.INFINITE_NUMBER),
+     ("1e999", Reason.INFINITE_NUMBER)],
+)  # fmt: skip
 def test_what_is_no_number_has_its_reason(text, reason):
     assert parsed(text)[0] == [reason]
 

@@ -49,32 +49,17 @@ def test_weeks_keep_the_weekday_of_the_data(csv, options):
 
 
 MIXED = [
-    pytest.param(
-        [*rows("M", MONTHS), *rows("N", MONTHS), *rows("D", DAILY)],
-        "2 items monthly (first 'M'); 1 item daily (first 'D')",
-        id="monthly and daily",
-    ),
-    pytest.param(
-        [*rows("W", TUESDAYS), *rows("D", DAILY)],
-        "1 item weekly on Tuesdays (first 'W'); 1 item daily (first 'D')",
-        id="weekly and daily",
-    ),
-    pytest.param(
-        [*rows("A", TUESDAYS), *rows("B", WEDNESDAYS)],
-        "1 item weekly on Tuesdays (first 'A'); 1 item weekly on Wednesdays (first 'B')",
-        id="weeks on different weekdays",
-    ),
-    pytest.param(
-        [*rows("M", MONTHS), *rows("W", TUESDAYS)],
-        "1 item monthly (first 'M'); 1 item weekly on Tuesdays (first 'W')",
-        id="monthly and weekly",
-    ),
-    pytest.param(
-        [*rows("M", MONTHS), *rows("X", [*MONTHS[:-1], "2023-08-15"])],
-        "1 item monthly (first 'M'); 1 item daily (first 'X')",
-        id="one date off the first of its month",
-    ),
-]
+    ([*rows("M", MONTHS), *rows("N", MONTHS), *rows("D", DAILY)],
+     "2 items monthly (first 'M'); 1 item daily (first 'D')"),
+    ([*rows("W", TUESDAYS), *rows("D", DAILY)],
+     "1 item weekly on Tuesdays (first 'W'); 1 item daily (first 'D')"),
+    ([*rows("A", TUESDAYS), *rows("B", WEDNESDAYS)],
+     "1 item weekly on Tuesdays (first 'A'); 1 item weekly on Wednesdays (first 'B')"),
+    ([*rows("M", MONTHS), *rows("W", TUESDAYS)],
+     "1 item monthly (first 'M'); 1 item weekly on Tuesdays (first 'W')"),
+    ([*rows("M", MONTHS), *rows("X", [*MONTHS[:-1], "2023-08-15"])],  # one date off
+     "1 item monthly (first 'M'); 1 item daily (first 'X')"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("lines", "words"), MIXED)

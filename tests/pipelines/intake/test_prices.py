@@ -35,18 +35,12 @@ def test_a_price_column_is_called_after_its_file(csv, options):
 
 @pytest.mark.parametrize(
     ("header", "name"),
-    [
-        ("Date,Close", "file"),
-        ("date,VALUE", "file"),
-        ("Date,Brent", "Brent"),
-        ("Data,Fechamento", "Fechamento"),
-    ],
-)
+    [("Date,Close", "file"), ("date,VALUE", "file"), ("Date,Brent", "Brent"),
+     ("Data,Fechamento", "Fechamento")],
+)  # fmt: skip
 def test_a_series_takes_its_name_from_its_column_or_its_file(csv, options, header, name):
-    read = read_prices(
-        csv("2024-01-01,1", "2024-01-02,2", header=header, name="file.csv"), options()
-    )
-    assert names(read) == [name]
+    path = csv("2024-01-01,1", "2024-01-02,2", header=header, name="file.csv")
+    assert names(read_prices(path, options())) == [name]
 
 
 def test_market_data_give_their_close(csv, options):
@@ -64,25 +58,14 @@ def test_every_column_of_a_wide_file_is_a_series(csv, options):
     assert names(read) == ["Brent", "WTI"]
     assert levels(read, "WTI") == [None, -36.98]
     assert levels(read, "Brent") == [80.0]
-    assert read.quarantine.to_dicts() == [
-        {
-            "file": "oil.csv",
-            "line": 3,
-            "item_id": "Brent",
-            "column": "Brent",
-            "value": "x",
-            "reason": "unparsable_number",
-        }
-    ]
+    cell = ("oil.csv", 3, "Brent", "Brent", "x", "unparsable_number")
+    assert read.quarantine.rows() == [cell]
     assert any("Notes: no cell is a number" in statement for statement in read.statements)
 
 
 def test_a_column_of_names_makes_the_series(csv, options):
-    rows = [
-        "PETR4,2024-01-01,30,brl,R$",
-        "BRENT,2024-01-01,80,USD,barrel",
-        "PETR4,2024-01-02,31,brl,R$",
-    ]
+    rows = ["PETR4,2024-01-01,30,brl,R$", "BRENT,2024-01-01,80,USD,barrel",
+            "PETR4,2024-01-02,31,brl,R$"]  # fmt: skip
     read = read_prices(csv(*rows, header="ticker,date,close,currency,unit"), options())
     assert names(read) == ["BRENT", "PETR4"]
     assert levels(read, "PETR4") == [30.0, 31.0]
@@ -146,9 +129,8 @@ def test_a_row_without_a_value_contradicts_nothing(csv, options):
 
 def test_repeats_are_refused_on_demand(csv, options):
     path = csv("2024-01-01,1", "2024-01-01,1", header="Date,Price", name="oil.csv")
-    with pytest.raises(
-        DataError, match=r"1 row of 2 repeat the series and day.*'oil' on 2024-01-01"
-    ):
+    words = r"1 row of 2 repeat the series and day.*'oil' on 2024-01-01"
+    with pytest.raises(DataError, match=words):
         read_prices(path, options(duplicates="error"))
 
 
@@ -172,3 +154,5 @@ def test_a_file_without_a_price_is_refused(csv, options):
         read_prices(csv("never,1", header="Date,Price"), options())
     with pytest.raises(DataError, match="no column of values"):
         read_prices(csv("2024-01-01", header="Date"), options())
+    with pytest.raises(DataError, match="no cell of its columns 'WTI', 'Notes' is a number"):
+        read_prices(csv("2024-01-01,a,b", header="Date,WTI,Notes"), options())

@@ -28,14 +28,8 @@ POISONS = {
     "decimal commas": [f'BAD,2024-01-{day},"{day}00000000000,5"' for day in range(10, 30)],
     "repeated nulls": ["BAD,2024-01-01,"] * 5,
 }
-FILES = {
-    "log": LOG,
-    "dense": DENSE,
-    "monthly": MONTHLY,
-    "weekly": WEEKLY,
-    "slashes": SLASHES,
-    "quoted": QUOTED,
-}
+FILES = {"log": LOG, "dense": DENSE, "monthly": MONTHLY, "weekly": WEEKLY, "slashes": SLASHES,
+         "quoted": QUOTED}  # fmt: skip
 
 
 def others(read):
