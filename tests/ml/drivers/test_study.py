@@ -86,8 +86,9 @@ def test_contributions_at_a_cutoff_do_not_depend_on_anything_later(world, tried)
 def test_effects_come_with_intervals_that_hold_the_planted_one(world, tried):
     found = {(e.demand_class, e.feature): e for e in effects_at(study(world, tried))}
     planted = found["*", "humidity_load_60d"]
-    assert planted.low < 0.5 < planted.high
-    assert planted.low > 0
+    assert 0 < planted.low < 0.5 < planted.high
+    # Rain moves nothing in this world.
+    assert found["*", "storm_load"].low < 0 < found["*", "storm_load"].high
 
 
 def test_a_short_history_is_not_tried_and_says_so(world):

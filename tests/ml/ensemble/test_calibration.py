@@ -157,10 +157,6 @@ def test_prices_are_left_as_their_models_say(rng):
     assert {round(width(one) / 2.5631, 1) for one in add_ensemble(found, "price")} == {1.0}
 
 
-def test_without_origins_nothing_is_stretched():
-    assert fit_ensemble([], "demand").spreads == {}
-
-
 def test_items_that_no_model_could_forecast_say_nothing_of_the_spread(rng):
     found = origins(rng, (1.0, 1.0))
     points = found[0].points.copy()

@@ -48,16 +48,17 @@ def test_a_failed_component_hands_its_share_on_and_is_named(components):
     assert (mixed.paths.sum(axis=1) < 30).all()
 
 
-def test_the_chain_stands_in_when_all_wanted_components_failed(components):
-    mixed = combine_item(components, 0, {"broken": 1.0}, ("broken", "high", "low"))
-    assert mixed.model == "high"
-    assert mixed.reason == "broken: did not converge"
-
-
-def test_no_paths_at_all_is_a_refusal_with_its_reason(components):
-    mixed = combine_item({"broken": components["broken"]}, 0, {"broken": 1.0}, ("broken",))
-    assert mixed.paths is None
-    assert mixed.reason == "broken: did not converge"
+@pytest.mark.parametrize(
+    ("known", "chain", "model"),
+    [
+        pytest.param(("broken", "high", "low"), ("broken", "high", "low"), "high", id="stands in"),
+        pytest.param(("broken",), ("broken",), "none", id="a refusal"),
+    ],
+)
+def test_the_chain_stands_in_when_all_wanted_components_failed(components, known, chain, model):
+    mixed = combine_item({name: components[name] for name in known}, 0, {"broken": 1.0}, chain)
+    assert (mixed.model, mixed.reason) == (model, "broken: did not converge")
+    assert (mixed.paths is None) == (model == "none")
 
 
 def test_counts_add_up_whatever_the_weights():

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml.ensemble.fitting import fit_weights, weights_for
+from ml.ensemble.fitting import fit_ensemble, fit_weights, weights_for
+from ml.ensemble.mixture import FittedEnsemble
 from ml.ensemble.mixture_score import PANEL
 from ml.evaluation import scores
 from ml.evaluation.origins import LEVELS, K
@@ -158,7 +159,7 @@ def test_a_mixture_that_beats_every_reference_at_other_origins_stays(rng):
 
 
 def test_without_a_backtest_the_stated_default_serves():
-    assert fit_weights([], "price") == {PANEL: {"volatility": 1.0}}
+    assert fit_ensemble([], "price") == FittedEnsemble({PANEL: {"volatility": 1.0}}, {})
     assert weights_for(fit_weights([], "demand"), "lumpy") == {"empirical": 0.5, "tsb": 0.5}
 
 
