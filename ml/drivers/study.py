@@ -40,47 +40,31 @@ LEAST_HORIZONS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
-    """Change of the scaled pinball loss that a group of drivers makes; below 0 = it helps.
+class Finding:
+    """What a group of drivers gains in the trials, or the effect of one driver.
+
+    A gain is a change of the scaled pinball loss; below 0 = it helps. An effect is one on the log
+    of the rate, a standard deviation (demand), all drivers of the design taken together.
 
     Attributes:
         demand_class: Class, ``*`` = all.
         group: Drivers.
+        feature: The driver of an effect; ``None`` = the group, which gains.
         foreseen: With the drivers' later values given (what they explain), or as known then.
-        change: Mean over origins.
-        low: Lower end of the 90 % interval over origins (Student).
+        value: Mean over origins, or estimate.
+        low: Lower end of the 90 % interval, of gains over origins (Student).
         high: Upper end.
-        count: Item-steps behind it.
+        count: Item-steps behind a gain.
     """
 
     demand_class: str
     group: str
+    feature: str | None
     foreseen: bool
-    change: float
+    value: float
     low: float
     high: float
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """Effect of one driver: log of the rate a standard deviation (demand), with a 90 % interval.
-
-    Attributes:
-        demand_class: Class, ``*`` = all.
-        feature: Name.
-        group: Its group.
-        effect: Estimate, all drivers of the design taken together.
-        low: Lower end.
-        high: Upper end.
-    """
-
-    demand_class: str
-    feature: str
-    group: str
-    effect: float
-    low: float
-    high: float
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +79,8 @@ class Study:
         statements: Sentences for people.
     """
 
-    gains: tuple[Gain, ...]
-    effects: tuple[Effect, ...]
+    gains: tuple[Finding, ...]
+    effects: tuple[Finding, ...]
     used: Mapping[str, tuple[str, ...]]
     drivers: Mapping[str, Drivers]
     statements: tuple[str, ...]
@@ -150,7 +134,7 @@ def select_recent(panel: Panel) -> Panel:
     return replace(panel, periods=panel.periods[start:], values=values, drivers=None)
 
 
-def average_gains(trials: Iterable[Trial]) -> list[Gain]:
+def average_gains(trials: Iterable[Trial]) -> list[Finding]:
     """Gains by class, group and knowledge; those tried at too few origins are left out."""
     found: dict[tuple[str, str, bool], list[Trial]] = {}
     for trial in trials:
@@ -163,7 +147,10 @@ def average_gains(trials: Iterable[Trial]) -> list[Gain]:
             error = changes.std(ddof=1) / np.sqrt(len(own))
             reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(own) - 1) * error)
             mean, count = float(changes.mean()), sum(trial.count for trial in own)
-            gains.append(Gain(*key, mean, mean - reach, mean + reach, count))
+            name, group, foreseen = key
+            gains.append(
+                Finding(name, group, None, foreseen, mean, mean - reach, mean + reach, count)
+            )
     return gains
 
 
@@ -176,7 +163,7 @@ def select_known(
     ]
 
 
-def choose_groups(found: Sequence[Gain], classes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def choose_groups(found: Sequence[Finding], classes: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Groups that each class uses: those that help beyond noise, as known at the time.
 
     A class uses a group if its own interval lies below 0; or if that of the panel does, and the
@@ -189,11 +176,11 @@ def choose_groups(found: Sequence[Gain], classes: Iterable[str]) -> dict[str, tu
     }
 
 
-def _helps(known: dict[tuple[str, str], Gain], name: str, group: str) -> bool:
+def _helps(known: dict[tuple[str, str], Finding], name: str, group: str) -> bool:
     own, panel = known.get((name, group)), known.get((ALL, group))
     if own is not None and own.high < 0:
         return True
-    speaks_against = own is not None and own.change >= 0
+    speaks_against = own is not None and own.value >= 0
     return panel is not None and panel.high < 0 and not speaks_against
 
 
@@ -228,7 +215,7 @@ def _fit_classes(design: Design, learned: Panel, used: Mapping[str, tuple[str, .
     ])  # fmt: skip
 
 
-def effects_at(task: StudyTask) -> list[Effect]:
+def effects_at(task: StudyTask) -> list[Finding]:
     """Effects of all drivers of a demand panel at a cutoff; none for prices."""
     panel = select_recent(task.panel.until(task.cutoff)).select(task.learnable)
     if not panel.is_demand:
@@ -243,14 +230,16 @@ def effects_at(task: StudyTask) -> list[Effect]:
         for feature, effect, error in zip(design.features, estimates, errors, strict=True):
             if np.isfinite(effect):
                 low, high = float(effect - reach * error), float(effect + reach * error)
-                found.append(Effect(name, feature.name, feature.group, float(effect), low, high))
+                found.append(
+                    Finding(name, feature.group, feature.name, False, float(effect), low, high)
+                )
     return found
 
 
 def describe_choice(
     panel: str,
     used: Mapping[str, Sequence[str]],
-    tried: Sequence[Gain],
+    tried: Sequence[Finding],
     offered: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Sentences on what is used, what is left out, and what could not be tried.

@@ -30,19 +30,15 @@ def driver_metrics(study: Study | None, kind: str, panel: str) -> pa.Table:
 
 
 def _metrics_rows(study: Study) -> Iterator[Row]:
-    found = [
-        ("driver_gain_foreseen" if one.foreseen else "driver_gain", f"drivers:{one.group}",
-         one.demand_class, (one.change, one.low, one.high), one.count)
-        for one in study.gains
-    ] + [
-        ("driver_effect", f"driver:{one.feature}", one.demand_class,
-         (one.effect, one.low, one.high), 0)
-        for one in study.effects
-    ]  # fmt: skip
-    for metric, model, name, values, count in found:
-        key = {"demand_class": None if name == ALL else name, "model": model, "n_obs": count}
-        for end, value in zip(("", "_low", "_high"), values, strict=True):
-            yield {**key, "metric": metric + end, "value": value if np.isfinite(value) else None}
+    for one in (*study.gains, *study.effects):
+        metric = "driver_gain_foreseen" if one.foreseen else "driver_gain"
+        model = f"drivers:{one.group}"
+        if one.feature is not None:
+            metric, model = "driver_effect", f"driver:{one.feature}"
+        name = None if one.demand_class == ALL else one.demand_class
+        for end, value in (("", one.value), ("_low", one.low), ("_high", one.high)):
+            yield {"demand_class": name, "model": model, "metric": metric + end,
+                   "value": value if np.isfinite(value) else None, "n_obs": one.count}  # fmt: skip
     for name, used in study.used.items():
         for group in dict.fromkeys(gain.group for gain in study.gains):
             key = {"demand_class": None if name == "price" else name, "model": f"drivers:{group}"}
@@ -69,10 +65,8 @@ def write_drivers(
         *(
             draw_drivers(
                 titles[panel],
-                [(one.group, one.change, one.low, one.high) for one in study.gains
-                 if one.demand_class == ALL and not one.foreseen],
-                [(one.feature, one.effect, one.low, one.high) for one in study.effects
-                 if one.demand_class == ALL],
+                [one for one in study.gains if one.demand_class == ALL and not one.foreseen],
+                [one for one in study.effects if one.demand_class == ALL],
                 folder / f"drivers_{panel}.png",
             )
             for panel, study in studies.items()
@@ -83,23 +77,15 @@ def write_drivers(
 
 def _lines(study: Study) -> Iterator[Row]:
     """Gains of groups and effects of single drivers; of all items, any class may use a group."""
-    found = [
-        (
-            one,
-            one.group,
-            "gain had they been foreseen" if one.foreseen else "gain as known",
-            one.change,
-            7,
-        )
-        for one in study.gains
-    ] + [(one, one.feature, "effect on the log rate", one.effect, 5) for one in study.effects]
-    for one, driver, what, value, digits in found:
+    for one in (*study.gains, *study.effects):
+        what = "gain had they been foreseen" if one.foreseen else "gain as known"
         classes = study.used if one.demand_class == ALL else (one.demand_class,)
+        digits = 7 if one.feature is None else 5
         yield {
             "demand_class": one.demand_class.replace(ALL, "all"),
-            "drivers": driver,
-            "what": what,
-            "value": round(value, digits),
+            "drivers": one.feature or one.group,
+            "what": "effect on the log rate" if one.feature else what,
+            "value": round(one.value, digits),
             "low_90": round(one.low, digits),
             "high_90": round(one.high, digits),
             "used": any(one.group in study.used.get(name, ()) for name in classes),

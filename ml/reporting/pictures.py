@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.drivers.study import Finding
 from ml.durable import staged
 from ml.ensemble.mixture import ENSEMBLE
 from ml.panel import Panel
@@ -15,8 +16,6 @@ from ml.panel import Panel
 SHOWN = 6  # items drawn a panel
 SEASONS = 4  # of history drawn before the forecast, times the horizon
 STRONG, PALE, DARK = "#d95f02", "#7f9db9", "#333333"
-Interval = tuple[str, float, float, float]
-"""Name, value, and the ends of its interval."""
 
 
 def draw_leaderboard(
@@ -78,7 +77,7 @@ def _draw_fan(axis: Any, panel: Panel, row: int, forecasts: pa.Table) -> None:
 
 
 def draw_drivers(
-    title: str, gains: Sequence[Interval], effects: Sequence[Interval], path: Path
+    title: str, gains: Sequence[Finding], effects: Sequence[Finding], path: Path
 ) -> Path:
     """Intervals of the gains of groups and of the effects of drivers, all items together."""
     rows = max(len(gains), len(effects), 2)
@@ -90,14 +89,14 @@ def draw_drivers(
     return _save(figure, f"{title}: outside drivers, all items together", path)
 
 
-def _draw_intervals(axis: Any, rows: Sequence[Interval]) -> None:
+def _draw_intervals(axis: Any, rows: Sequence[Finding]) -> None:
     """One line an interval; those that leave zero out stand out."""
-    for place, (_, value, low, high) in enumerate(reversed(rows)):
-        colour = STRONG if low > 0 or high < 0 else PALE
-        axis.plot([low, high], [place, place], color=colour, lw=2)
-        axis.plot([value], [place], "o", color=colour)
+    for place, one in enumerate(reversed(rows)):
+        colour = STRONG if one.low > 0 or one.high < 0 else PALE
+        axis.plot([one.low, one.high], [place, place], color=colour, lw=2)
+        axis.plot([one.value], [place], "o", color=colour)
     axis.axvline(0.0, color=DARK, lw=0.7)
-    axis.set_yticks(range(len(rows)), [row[0] for row in reversed(rows)])
+    axis.set_yticks(range(len(rows)), [one.feature or one.group for one in reversed(rows)])
 
 
 def _make_figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Any, list[Any]]:

@@ -36,7 +36,7 @@ def studied(panel):
 def test_weeks_in_which_two_drivers_are_one_are_studied(first, weeks):
     values = np.random.default_rng(weeks).integers(0, 7, (2, weeks)).astype(float)
     _, _, effects = studied(panel_of(values, first, Frequency.WEEKLY))
-    assert all(abs(one.effect) < 12 and np.isfinite([one.low, one.high]).all() for one in effects)
+    assert all(abs(one.value) < 12 and np.isfinite([one.low, one.high]).all() for one in effects)
 
 
 def test_of_two_drivers_that_are_one_only_the_first_gets_an_effect():
@@ -63,7 +63,7 @@ def test_a_panel_that_teaches_nothing_has_no_effects(kind):
     trials, fitted, effects = studied(panel)
     assert effects == []
     assert fitted[1] is None
-    assert all(np.isfinite(one.change) for one in average_gains(trials))
+    assert all(np.isfinite(one.value) for one in average_gains(trials))
 
 
 def test_a_price_that_starts_late_is_studied_without_a_word(recwarn):

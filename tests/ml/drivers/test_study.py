@@ -57,7 +57,7 @@ def test_drivers_that_move_nothing_are_mostly_left_out(tried):
     found = {(g.demand_class, g.group): g for g in average_gains(tried[1]) if not g.foreseen}
     climate, calendar = found["*", "climate"], found["*", "calendar"]
     assert climate.high < 0
-    assert calendar.change > climate.change
+    assert calendar.value > climate.value
 
 
 @pytest.mark.parametrize("foreseen", [False, True])
@@ -120,7 +120,7 @@ def test_a_gain_is_the_mean_over_origins_with_students_interval():
     changes = np.array([-1, -3, -1, -3, -1, -3, -1, -3]) * np.sqrt(7 / 8)
     changes += -2 - changes.mean()
     (found,) = average_gains(trials(changes))
-    assert found.change == pytest.approx(-2.0)
+    assert found.value == pytest.approx(-2.0)
     assert (found.low, found.high) == pytest.approx((-2.670, -1.330), abs=1e-3)
     assert found.count == 800
 

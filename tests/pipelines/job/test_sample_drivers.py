@@ -50,7 +50,7 @@ def study(sample) -> StudyTask:
 def test_a_planted_effect_is_found_with_its_sign_beyond_doubt(study, driver, sign):
     found = {one.feature: one for one in effects_at(study) if one.demand_class == ALL}
     effect = found[driver]
-    assert effect.effect * sign > 0
+    assert effect.value * sign > 0
     assert (effect.low > 0) == (sign > 0)
     assert (effect.high < 0) == (sign < 0)
 
