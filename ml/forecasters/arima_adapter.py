@@ -96,7 +96,10 @@ class ArimaModel:
             state = SARIMAX(rest / model["scale"], order=model["order"], trend=model["trend"])
             filtered = state.filter(model["params"])
             mean = np.asarray(filtered.forecast(horizon))
-        errors = _residuals(np.asarray(filtered.resid), sum(model["order"]))
+        errors = np.asarray(filtered.resid)
+        errors = errors[min(BURN_IN + sum(model["order"]), len(errors) // 2) :]
+        errors = errors[~np.isnan(errors)]
+        errors = errors - errors.mean()
         steps = np.random.default_rng(seed).choice(errors, shape)
         paths = mean + _accumulate(steps, filtered.polynomial_ar, filtered.polynomial_ma, model)
         ahead = fourier_terms(np.arange(end, end + horizon), panel.frequency) @ model["season"]
@@ -132,12 +135,6 @@ def _window(row: Series, window: int) -> tuple[Series, int]:
     seen = np.flatnonzero(~np.isnan(row[start:]))
     first = start + (int(seen[0]) if len(seen) else 0)
     return row[first:], first
-
-
-def _residuals(errors: Series, order: int) -> Series:
-    seen = errors[min(BURN_IN + order, len(errors) // 2) :]
-    seen = seen[~np.isnan(seen)]
-    return seen - seen.mean()
 
 
 def _accumulate(steps: Series, ar: Series, ma: Series, model: dict[str, Any]) -> Series:

@@ -99,16 +99,12 @@ def inputs(table: Scaled, rows: Ints, origins: Ints) -> tuple[Float32s, Floats]:
     seen = table.seen[rows[:, None], places] & inside
     values = table.levels[rows[:, None], places]
     if table.kind == "demand":
-        level, change, spread = _demand_inputs(values, seen)
+        level = np.where(seen, np.log1p(np.nan_to_num(values)), 0.0)
+        change, spread = np.sign(level), np.ones(len(values))
     else:
         level, change, spread = _price_inputs(values, inside)
     driven = table.drivers.seen_from(rows, origins, places) if table.drivers else None
     return _stack(table, (level, change, seen), places, driven), spread
-
-
-def _demand_inputs(values: Floats, seen: Bools) -> tuple[Floats, Floats, Floats]:
-    level = np.where(seen, np.log1p(np.nan_to_num(values)), 0.0)
-    return level, np.sign(level), np.ones(len(values))
 
 
 def _price_inputs(values: Floats, inside: Bools) -> tuple[Floats, Floats, Floats]:

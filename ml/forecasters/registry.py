@@ -29,9 +29,8 @@ SAMPLERS = {
     "price": {**WALKS, "volatility": volatility.volatility},
 }
 REFERENCES = {kind: tuple(samplers) for kind, samplers in SAMPLERS.items()}
-PER_SERIES = ("prophet", "arima")  # one model a series, fitted in chunks of series
 POOLED = ("lstm",)  # one model a panel and cutoff, trained in a process of its own
-FAMILIES = (*PER_SERIES, *POOLED)
+FAMILIES = ("prophet", "arima", *POOLED)  # the others: one model a series, in chunks of series
 FALLBACK_CHAIN = {"demand": ("empirical", "zero"), "price": ("volatility", "naive")}
 
 
