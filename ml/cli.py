@@ -91,17 +91,6 @@ def name_list(text: str | None, option: str) -> tuple[str, ...] | None:
     return names
 
 
-def existing(path: Path | None, option: str) -> Path | None:
-    """A path given on the command line, relative to the working directory.
-
-    Raises:
-        ConfigError: There is nothing at the path.
-    """
-    if path is not None and not path.exists():
-        raise ConfigError(f"{option}: there is no file or folder '{path}'.")
-    return path
-
-
 def training_command(family: str, about: str) -> typer.Typer:
     """The command that trains one family on the processed tables.
 

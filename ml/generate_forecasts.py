@@ -1,6 +1,5 @@
 """Forecast from trained models. Usage: python ml/generate_forecasts.py --help."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,7 +40,7 @@ def generate_forecasts(
                 raise ConfigError(
                     "--explain reads what is saved: of the other options it takes --results."
                 )
-            _print_explanation(explain, results)
+            explain_forecast(explain, results)
             return
         require_ml_processing()
         from ml.run.request import RunRequest
@@ -62,21 +61,17 @@ def generate_forecasts(
 
 
 @explain_app.command()
-def explain(
+def explain_forecast(
     item: Annotated[str, typer.Argument(metavar="ITEM", help="Id of the item.")],
     results: Results = None,
 ) -> None:
     """Say why the newest forecast of an item is as it is."""
     with exit_on_error():
-        _print_explanation(item, results)
+        from ml.run.explain import explain
+        from ml.settings import settings
 
-
-def _print_explanation(item: str, results: Path | None) -> None:
-    from ml.run.explain import explain as explain_item
-    from ml.settings import settings
-
-    config = settings()
-    typer.echo(explain_item(item, config, (results or config.ml_results_path).resolve()))
+        config = settings()
+        typer.echo(explain(item, config, (results or config.ml_results_path).resolve()))
 
 
 if __name__ == "__main__":

@@ -39,10 +39,6 @@ def _below_project(path: object) -> object:
     return PROJECT / path if isinstance(path, str | Path) else path
 
 
-def _empty_is_none(value: object) -> object:
-    return None if value == "" else value
-
-
 def _region(name: str) -> str:
     """A state, or a city in the small letters of the outside tables."""
     state = name[-2:].lower()
@@ -52,7 +48,6 @@ def _region(name: str) -> str:
 
 
 ProjectPath = Annotated[Path, BeforeValidator(_below_project)]
-OptionalDay = Annotated[date | None, BeforeValidator(_empty_is_none)]
 Region = Annotated[str, AfterValidator(_region)]
 
 
@@ -74,7 +69,7 @@ class GeneralSettings(SettingsGroup):
     """true lets the ETL open sockets"""
     enable_ml_processing: bool = True
     """false: training and forecasting commands stop with exit code 2"""
-    today: OptionalDay = None
+    today: date | None = None
     """the day on which every command believes to run; empty = the clock"""
 
 

@@ -100,6 +100,7 @@ def forecast_panel(
     Raises:
         ModelError: No item could be forecast.
     """
+    stock = inputs.inventory
     tasks = [
         ForecastTask(
             panel=plan.panel.select(items),
@@ -109,7 +110,7 @@ def forecast_panel(
             folders=folders,
             policies={item: plan.policies[item] for item in items if plan.policies},
             # What a task carries does not grow with the file.
-            stock=_stock_of(items, inputs.inventory),
+            stock=stock and stock.filter(pc.is_in(stock["item_id"], value_set=pa.array(items))),
             policy_settings=request.settings.policy,
             origin=origin,
             folder=work / plan.name / f"{number:06d}",
@@ -125,12 +126,6 @@ def forecast_panel(
             f"{first_few([f'{one.item_id}: {one.reason}' for one in refused])}."
         )
     return chunks
-
-
-def _stock_of(items: Sequence[str], stock: pa.Table | None) -> pa.Table | None:
-    if stock is None:
-        return None
-    return stock.filter(pc.is_in(stock["item_id"], value_set=pa.array(items)))
 
 
 def forecast_chunk(task: ForecastTask) -> ForecastChunk:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import existing
+from ml.errors import ConfigError
 
 FILES, SHAPE = "Input files", "How to read them"
 _file = partial(typer.Option, rich_help_panel=FILES)
@@ -41,10 +41,9 @@ def existing_files(
     Raises:
         ConfigError: There is nothing at a path.
     """
-    paths = {
-        "demand": existing(demand, "--demand"),
-        "prices": existing(prices, "--prices"),
-        "items": existing(items, "--items-file"),
-        "inventory": existing(inventory, "--inventory"),
-    }
-    return {table: path for table, path in paths.items() if path is not None}
+    paths = {"demand": demand, "prices": prices, "items-file": items, "inventory": inventory}
+    named = {option: path for option, path in paths.items() if path is not None}
+    for option, path in named.items():
+        if not path.exists():
+            raise ConfigError(f"--{option}: there is no file or folder '{path}'.")
+    return {option.removesuffix("-file"): path for option, path in named.items()}

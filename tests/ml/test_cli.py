@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from ml import errors, generate_forecasts
-from ml.cli import existing, exit_on_error, name_list
+from ml.cli import exit_on_error, name_list
 from ml.errors import ConfigError, first_few
 from ml.settings import settings
 
@@ -79,18 +79,6 @@ def test_items_of_the_command_line(text, items):
 def test_an_option_that_names_no_item_is_refused_and_not_taken_for_all(text):
     with pytest.raises(ConfigError, match="--items names nothing"):
         name_list(text, "--items")
-
-
-def test_a_path_of_the_command_line_is_relative_to_the_working_directory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("demand.csv").touch()
-    assert existing(Path("demand.csv"), "--demand") == Path("demand.csv")
-    assert existing(None, "--demand") is None
-
-
-def test_a_path_with_nothing_there_is_refused_by_the_name_of_its_option(tmp_path):
-    with pytest.raises(ConfigError, match=r"--prices: there is no file or folder '.*nothing\.csv'"):
-        existing(tmp_path / "nothing.csv", "--prices")
 
 
 def test_explaining_has_a_command_of_its_own_and_an_option_that_does_the_same(tmp_path):

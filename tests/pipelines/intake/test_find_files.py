@@ -1,9 +1,12 @@
 """Finding the user's files by their names."""
 
+from pathlib import Path
+
 import pytest
 
-from ml.errors import DataError
+from ml.errors import ConfigError, DataError
 from pipelines.intake.find_files import collect_user_files
+from pipelines.intake.options import existing_files
 
 
 def put(folder, *names):
@@ -49,3 +52,14 @@ def test_a_spreadsheet_is_not_passed_over(tmp_path):
     put(tmp_path, "demand.csv", "items.xlsx")
     with pytest.raises(DataError, match=r"spreadsheets are not read: 'items\.xlsx'"):
         collect_user_files(tmp_path)
+
+
+def test_files_of_the_command_line_are_those_named_relative_to_the_working_directory(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    stock = Path("stock.csv")
+    stock.touch()
+    assert existing_files(None, None, None, stock) == {"inventory": stock}
+    with pytest.raises(ConfigError, match=r"--items-file: there is no file or folder 'gone\.csv'"):
+        existing_files(None, None, Path("gone.csv"), stock)
