@@ -40,7 +40,7 @@ LEAST_HORIZONS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DriverFinding:
     """What a group of drivers gains in the trials, or the effect of one driver.
 
     A gain is a change of the scaled pinball loss; below 0 = it helps. An effect is one on the log
@@ -79,8 +79,8 @@ class Study:
         statements: Sentences for people.
     """
 
-    gains: tuple[Finding, ...]
-    effects: tuple[Finding, ...]
+    gains: tuple[DriverFinding, ...]
+    effects: tuple[DriverFinding, ...]
     used: Mapping[str, tuple[str, ...]]
     drivers: Mapping[str, Drivers]
     statements: tuple[str, ...]
@@ -134,7 +134,7 @@ def select_recent(panel: Panel) -> Panel:
     return replace(panel, periods=panel.periods[start:], values=values, drivers=None)
 
 
-def average_gains(trials: Iterable[Trial]) -> list[Finding]:
+def average_gains(trials: Iterable[Trial]) -> list[DriverFinding]:
     """Gains by class, group and knowledge; those tried at too few origins are left out."""
     found: dict[tuple[str, str, bool], list[Trial]] = {}
     for trial in trials:
@@ -149,7 +149,7 @@ def average_gains(trials: Iterable[Trial]) -> list[Finding]:
             mean, count = float(changes.mean()), sum(trial.count for trial in own)
             name, group, foreseen = key
             gains.append(
-                Finding(name, group, None, foreseen, mean, mean - reach, mean + reach, count)
+                DriverFinding(name, group, None, foreseen, mean, mean - reach, mean + reach, count)
             )
     return gains
 
@@ -163,7 +163,9 @@ def select_known(
     ]
 
 
-def choose_groups(found: Sequence[Finding], classes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def choose_groups(
+    found: Sequence[DriverFinding], classes: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
     """Groups that each class uses: those that help beyond noise, as known at the time.
 
     A class uses a group if its own interval lies below 0; or if that of the panel does, and the
@@ -176,7 +178,7 @@ def choose_groups(found: Sequence[Finding], classes: Iterable[str]) -> dict[str,
     }
 
 
-def _helps(known: dict[tuple[str, str], Finding], name: str, group: str) -> bool:
+def _helps(known: dict[tuple[str, str], DriverFinding], name: str, group: str) -> bool:
     own, panel = known.get((name, group)), known.get((ALL, group))
     if own is not None and own.high < 0:
         return True
@@ -215,7 +217,7 @@ def _fit_classes(design: Design, learned: Panel, used: Mapping[str, tuple[str, .
     ])  # fmt: skip
 
 
-def effects_at(task: StudyTask) -> list[Finding]:
+def effects_at(task: StudyTask) -> list[DriverFinding]:
     """Effects of all drivers of a demand panel at a cutoff; none for prices."""
     panel = select_recent(task.panel.until(task.cutoff)).select(task.learnable)
     if not panel.is_demand:
@@ -231,7 +233,9 @@ def effects_at(task: StudyTask) -> list[Finding]:
             if np.isfinite(effect):
                 low, high = float(effect - reach * error), float(effect + reach * error)
                 found.append(
-                    Finding(name, feature.group, feature.name, False, float(effect), low, high)
+                    DriverFinding(
+                        name, feature.group, feature.name, False, float(effect), low, high
+                    )
                 )
     return found
 
@@ -239,7 +243,7 @@ def effects_at(task: StudyTask) -> list[Finding]:
 def describe_choice(
     panel: str,
     used: Mapping[str, Sequence[str]],
-    tried: Sequence[Finding],
+    tried: Sequence[DriverFinding],
     offered: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Sentences on what is used, what is left out, and what could not be tried.

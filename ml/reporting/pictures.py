@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.drivers.study import Finding
+from ml.drivers.study import DriverFinding
 from ml.durable import staged
 from ml.ensemble.mixture import ENSEMBLE
 from ml.panel import Panel
@@ -77,7 +77,7 @@ def _draw_fan(axis: Any, panel: Panel, row: int, forecasts: pa.Table) -> None:
 
 
 def draw_drivers(
-    title: str, gains: Sequence[Finding], effects: Sequence[Finding], path: Path
+    title: str, gains: Sequence[DriverFinding], effects: Sequence[DriverFinding], path: Path
 ) -> Path:
     """Intervals of the gains of groups and of the effects of drivers, all items together."""
     rows = max(len(gains), len(effects), 2)
@@ -89,7 +89,7 @@ def draw_drivers(
     return _save(figure, f"{title}: outside drivers, all items together", path)
 
 
-def _draw_intervals(axis: Any, rows: Sequence[Finding]) -> None:
+def _draw_intervals(axis: Any, rows: Sequence[DriverFinding]) -> None:
     """One line an interval; those that leave zero out stand out."""
     for place, one in enumerate(reversed(rows)):
         colour = STRONG if one.low > 0 or one.high < 0 else PALE

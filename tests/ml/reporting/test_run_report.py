@@ -10,7 +10,7 @@ import pytest
 
 from ml.contracts.forecasts import FORECASTS
 from ml.contracts.metrics import METRICS
-from ml.drivers.study import Finding, Study
+from ml.drivers.study import DriverFinding, Study
 from ml.reporting.drivers import driver_metrics
 from ml.reporting.leaderboard import leaderboard
 from ml.reporting.run_report import PanelReport, RunReport, show_result, write_reports
@@ -20,10 +20,10 @@ PANEL = monthly_panel(2, 24)
 DAYS = np.array(["2026-01-01", "2026-02-01"], "datetime64[us]")
 STUDY = Study(
     gains=(
-        Finding("*", "climate", None, True, -0.3, -0.4, -0.2, 800),
-        Finding("*", "climate", None, False, -0.2, -0.3, -0.1, 800),
+        DriverFinding("*", "climate", None, True, -0.3, -0.4, -0.2, 800),
+        DriverFinding("*", "climate", None, False, -0.2, -0.3, -0.1, 800),
     ),
-    effects=(Finding("lumpy", "climate", "storm_load", False, 0.25, 0.1, 0.4),),
+    effects=(DriverFinding("lumpy", "climate", "storm_load", False, 0.25, 0.1, 0.4),),
     used={"lumpy": ("climate",), "smooth": ()},
     drivers={},
     statements=("demand_ms, lumpy: drivers used: climate",),
