@@ -135,19 +135,14 @@ def write_series(domain: Domain, rows: Mapping[Key, pa.Table], data_dir: Path) -
         for name in domain.tables:
             before = _stored(name, data_dir)
             own = [of for key, of in rows.items() if domain.series[key[0]].table == name]
-            table = _joined(domain, before, own)
+            is_own = pc.is_in(before["series"], value_set=pa.array([*domain.series], pa.string()))
+            others = before.filter(pc.or_(pc.equal(before["source"], USER), pc.invert(is_own)))
+            table = pa.concat_tables([others, *own]).sort_by(ORDER)
             if not check(table, TABLES[name]).equals(before):
                 changed[name] = table
         if changed:
             write_tables(data_dir, changed)
     return [*changed]
-
-
-def _joined(domain: Domain, before: pa.Table, own: list[pa.Table]) -> pa.Table:
-    """A whole table: what a domain's series are now, beside all the others."""
-    is_own = pc.is_in(before["series"], value_set=pa.array([*domain.series], pa.string()))
-    others = before.filter(pc.or_(pc.equal(before["source"], USER), pc.invert(is_own)))
-    return pa.concat_tables([others, *own]).sort_by(ORDER)
 
 
 def _stored(name: str, data_dir: Path) -> pa.Table:

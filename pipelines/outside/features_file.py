@@ -53,7 +53,12 @@ def compute_features(
     today = config.current_day
     if cutoff is not None and cutoff > today:
         raise ConfigError(f"--cutoff {cutoff} lies after today, {today}. Name a day that is over.")
-    tables = _sample_tables(config, today) if sample else _processed_tables(config)
+    if sample:
+        tables = _sample_tables(config, today)
+    else:
+        with reading(config.data_dir):
+            found = {one.name: read_table(config.data_dir, one) for one in OUTSIDE}
+        tables = {name: table for name, table in found.items() if table is not None}
     day = np.datetime64(cutoff or today)
     if sample and cutoff is None:
         day = min(day, max(_days(tables, "available_at")))
@@ -73,12 +78,6 @@ def compute_features(
         f"end of {day}, region {region}."
     )
     return lines
-
-
-def _processed_tables(config: Settings) -> dict[str, pa.Table]:
-    with reading(config.data_dir):
-        found = {one.name: read_table(config.data_dir, one) for one in OUTSIDE}
-    return {name: table for name, table in found.items() if table is not None}
 
 
 def _sample_tables(config: Settings, today: date) -> dict[str, pa.Table]:

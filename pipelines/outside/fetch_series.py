@@ -234,7 +234,12 @@ def _known_until(known: DomainRows, source: str, key: Key, start: date) -> date 
     newest = known.newest(key, {*preferred[: preferred.index(source) + 1], HISTORY_FILE})
     if newest is None and source != preferred[0]:
         newest = known.newest(key)
-    whole = _whole_until([*known.windows.get(key, ()), *_imported(known, key)], start)
+    windows = [*known.windows.get(key, ())]
+    if key in known.tables:
+        imported = pc.equal(known.tables[key]["source"], HISTORY_FILE)
+        ends = pc.min_max(known.tables[key].filter(imported)["ref_date"]).as_py()
+        windows += [] if ends["min"] is None else [(ends["min"].date(), ends["max"].date())]
+    whole = _whole_until(windows, start)
     return None if newest is None or whole is None else min(newest, whole)
 
 
@@ -246,15 +251,6 @@ def _whole_until(windows: Sequence[Window], start: date) -> date | None:
             break
         until = max(until or last, last)
     return until
-
-
-def _imported(known: DomainRows, key: Key) -> list[Window]:
-    """First and last day of what imported files hold."""
-    table = known.tables.get(key)
-    if table is None:
-        return []
-    ends = pc.min_max(table.filter(pc.equal(table["source"], HISTORY_FILE))["ref_date"]).as_py()
-    return [] if ends["min"] is None else [(ends["min"].date(), ends["max"].date())]
 
 
 def _merge(errors: Iterable[SourceError]) -> Iterator[SourceError]:

@@ -46,6 +46,7 @@ class HistoryFile(Adapter):
         file = replace(file, name=call.context["file"])
         dated, _ = parse_column(file, file.rows, "date", partial(parse_days, today=answer.day))
         days = dated["date.value"].to_numpy().astype("datetime64[D]")
+        months = days.astype("datetime64[M]").astype("datetime64[D]")
         regions = _regions(call.context, file)
         rows: list[Row] = []
         notes = list(_lost(days, regions, file.rows.height))
@@ -54,7 +55,7 @@ class HistoryFile(Adapter):
             notes += remarks
             for name in series:
                 monthly = name in call.context["monthly"]
-                rows += _rows(name, _months(days) if monthly else days, regions, values)
+                rows += _rows(name, months if monthly else days, regions, values)
         kept, absurd = keep_plausible(call, rows)
         table = to_table(kept)
         if not table.num_rows:
@@ -73,10 +74,6 @@ def _chooser(context: Mapping[str, Any]) -> Any:
         return ChosenColumns(positions, ())
 
     return choose
-
-
-def _months(days: Days) -> Days:
-    return days.astype("datetime64[M]").astype("datetime64[D]")
 
 
 def _regions(context: Mapping[str, Any], file: DataFile) -> Sequence[str | None] | None:

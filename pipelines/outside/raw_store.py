@@ -8,13 +8,11 @@ import gzip
 import hashlib
 import json
 import shutil
-import sqlite3
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -100,8 +98,17 @@ class RawStore:
         Raises:
             PublishError: The disk does not take it.
         """
-        with ledger(self.root) as db:
-            self.seen.append(insert_answer(db, _columns(call, fetched, day, reason)))
+        answer = {
+            **{name: getattr(call, name) for name in _OF_CALL},
+            **{name: getattr(fetched, name) for name in _OF_FETCHED},
+            "day": day.isoformat(),
+            "outcome": fetched.outcome if reason is None else "rejected",
+            "file": _file(call, fetched.sha256) if fetched.sha256 else None,
+            "reason": None if reason is None else call.redact(reason),
+        }
+        with ledger(self.root) as db:  # one at a time, so that times rise with the numbers
+            now = datetime.now(UTC).isoformat(timespec="microseconds")
+            self.seen.append(insert_answer(db, {**answer, "retrieved_at": now}))
 
     def answers(self, sources: Iterable[str], *, not_in: str | None = None) -> list[LoggedAnswer]:
         """Answers of some sources, in the order in which they came.
@@ -117,7 +124,23 @@ class RawStore:
         with ledger(self.root) as db:
             rows = db.execute(query, [json.dumps([*sources]), not_in]).fetchall()
         self.seen += [row["id"] for row in rows]
-        return [self._logged(row) for row in rows]
+        calls = (
+            {name: json.loads(row[name]) if name in JSON else row[name] for name in _OF_CALL}
+            for row in rows
+        )
+        return [
+            LoggedAnswer(
+                row["id"],
+                _CALL.validate_python(call),
+                date.fromisoformat(row["day"]),
+                row["outcome"],
+                None if row["file"] is None else self.root / row["file"],
+                row["sha256"],
+                row["content_type"],
+                row["reason"],
+            )
+            for row, call in zip(rows, calls, strict=True)
+        ]
 
     def body(self, logged: LoggedAnswer) -> Answer:
         """The bytes of an answer, checked.
@@ -159,19 +182,6 @@ class RawStore:
         found = Validators(row["etag"], row["last_modified"])
         return found if before == now and found != Validators(None, None) else None
 
-    def _logged(self, row: sqlite3.Row) -> LoggedAnswer:
-        of_call = {n: json.loads(row[n]) if n in JSON else row[n] for n in _OF_CALL}
-        return LoggedAnswer(
-            row["id"],
-            _CALL.validate_python(of_call),
-            date.fromisoformat(row["day"]),
-            row["outcome"],
-            None if row["file"] is None else self.root / row["file"],
-            row["sha256"],
-            row["content_type"],
-            row["reason"],
-        )
-
 
 def _file(call: Call, sha256: str) -> str:
     suffix = call.media if call.media == "zip" else f"{call.media}.gz"
@@ -195,15 +205,3 @@ def _content_sha256(path: Path) -> str | None:
             return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     except (OSError, EOFError, zlib.error):
         return None
-
-
-def _columns(call: Call, fetched: FetchResult, day: date, reason: str | None) -> dict[str, Any]:
-    return {
-        **{name: getattr(call, name) for name in _OF_CALL},
-        **{name: getattr(fetched, name) for name in _OF_FETCHED},
-        "day": day.isoformat(),
-        "retrieved_at": datetime.now(UTC).isoformat(timespec="microseconds"),
-        "outcome": fetched.outcome if reason is None else "rejected",
-        "file": _file(call, fetched.sha256) if fetched.sha256 else None,
-        "reason": None if reason is None else call.redact(reason),
-    }

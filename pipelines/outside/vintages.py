@@ -87,7 +87,10 @@ def add_vintages(
     """
     before = TABLES[series.table].schema.empty_table() if known is None else known
     day = np.datetime64(origin.day, "D")
-    observed, notes = _up_to(observations, day)
+    observed = observations.filter(_days(observations["ref_date"]) <= day)
+    later = observations.num_rows - observed.num_rows  # cannot have been observed
+    note = f"{later} of {observations.num_rows} values are of days after {day}"
+    notes = (note,) if later else ()
     if not observed.num_rows:
         return Update(before, 0, 0, notes)
     periods, available = _days(before["ref_date"]), _days(before["available_at"])
@@ -160,14 +163,6 @@ def _rows(observed: pa.Table, available: Days, series: Series, source: str) -> p
     }
     schema = TABLES[series.table].schema
     return pa.table([columns[name] for name in schema.names], schema=schema)
-
-
-def _up_to(observations: pa.Table, day: np.datetime64) -> tuple[pa.Table, tuple[str, ...]]:
-    """Observations up to the day of the run; what is later cannot have been observed."""
-    past = observations.filter(_days(observations["ref_date"]) <= day)
-    later = observations.num_rows - past.num_rows
-    note = f"{later} of {observations.num_rows} values are of days after {day}"
-    return past, (note,) if later else ()
 
 
 def _days(column: pa.ChunkedArray) -> Days:
