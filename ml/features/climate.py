@@ -30,6 +30,8 @@ def climate_features(known: KnownTable) -> Mapping[str, Floats]:
     measured = {name: known.daily(name) for name in MEASURED}
     rain, humid = measured["precipitation_mm"], measured["humidity_percent"]
     storm = exceeds(rain, STORM)
+    # One of rain and wind alone where the other is not measured.
+    measured_ones = [x for x in (rain, measured["wind_max_kmh"]) if not np.isnan(x).all()]
     rain_30d = RAIN_DAYS * _known_today(rolling_mean(rain, RAIN_DAYS), rain)
     loads = {
         f"humidity_load_{days}d": _known_today(rolling_mean(humid, days), humid)
@@ -45,7 +47,7 @@ def climate_features(known: KnownTable) -> Mapping[str, Floats]:
         "is_high_humidity": exceeds(humid, HUMID),
         "rain_30d": rain_30d,
         "is_drought": falls_below(rain_30d, DROUGHT),
-        "field_work_disruption": _disruption(rain, measured["wind_max_kmh"]),
+        "field_work_disruption": any_of([exceeds(x, DISRUPTION) for x in measured_ones or [rain]]),
     }
 
 
@@ -75,8 +77,3 @@ def _known_today(windowed: Floats, values: Floats) -> Floats:
     known = np.flatnonzero(~np.isnan(values))
     end = known[-1] + 1 if len(known) else 0
     return np.where(np.arange(len(values)) < end, windowed, np.nan)
-
-
-def _disruption(rain: Floats, wind: Floats) -> Floats:
-    """Rain or wind above its own quantile; one of them alone where the other is not measured."""
-    return any_of([exceeds(x, DISRUPTION) for x in (rain, wind) if not np.isnan(x).all()] or [rain])

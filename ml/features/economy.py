@@ -41,11 +41,17 @@ def economy_features(known: KnownTable) -> Mapping[str, Floats]:
     activity = by_month(known.of("ibc_br"), BY_NAME["ibc_br_change_12m"].lag)
     growth = log_growth(activity.values, YEAR)
     release = BY_NAME["ipca"].carry
+    quotes = known.of("usd_brl")
+    positive = quotes.values > 0
+    steps = np.diff(np.log(quotes.values[positive]))
+    volatility = rolling_deviation(
+        known.on_days(quotes.days[positive][1:], steps), 30, LEAST_QUOTES
+    )
     return {
         "usd_brl": dollar,
         "usd_brl_change_30d": change(log_dollar, 30),
         "usd_brl_change_60d": change(log_dollar, 60),
-        "usd_brl_volatility_30d": _volatility(known, log_dollar),
+        "usd_brl_volatility_30d": np.where(np.isnan(log_dollar), np.nan, volatility),
         "ipca": stand(ipca.values, ipca.since, days, release),
         "ipca_12m": stand(compound(ipca.values, YEAR), ipca.since, days, release),
         "selic": selic,
@@ -54,20 +60,13 @@ def economy_features(known: KnownTable) -> Mapping[str, Floats]:
     }
 
 
-def _volatility(known: KnownTable, log_dollar: Floats) -> Floats:
-    """Deviation of the changes from quote to quote within 30 days, as long as quotes come."""
-    quotes = known.of("usd_brl")
-    positive = quotes.values > 0
-    days, values = quotes.days[positive], quotes.values[positive]
-    changes = known.on_days(days[1:], np.diff(np.log(values)))
-    return np.where(np.isnan(log_dollar), np.nan, rolling_deviation(changes, 30, LEAST_QUOTES))
-
-
 def price_features(known: KnownTable) -> Mapping[str, Floats]:
     """All features of prices on ``known.days``, each of shape (K,)."""
     features = {}
     for prefix, series in QUOTES.items():
-        quotes = _quotes(known, series)
+        # The name may be in another case where the user's file writes it so.
+        same = [name for name in sorted(known.series) if name.casefold() == series.casefold()]
+        quotes = known.of(series if series in same or not same else same[0])
         daily = returns(quotes, 1)
         for name, values in (
             (f"{prefix}_return_{RETURN_SESSIONS}d", returns(quotes, RETURN_SESSIONS)),
@@ -99,12 +98,6 @@ def returns(quotes: KnownSeries, sessions: int) -> Floats:
     span = (quotes.days[sessions:] - quotes.days[:-sessions]).astype(np.float64)
     found[sessions:][span > max(LONGEST * sessions, 7.0)] = np.nan
     return found
-
-
-def _quotes(known: KnownTable, series: str) -> KnownSeries:
-    """A series by its name, in another case where the user's file writes it so."""
-    same = [name for name in sorted(known.series) if name.casefold() == series.casefold()]
-    return known.of(series if series in same or not same else same[0])
 
 
 def telecom_features(known: KnownTable) -> Mapping[str, Floats]:

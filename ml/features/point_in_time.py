@@ -96,7 +96,12 @@ def known_at(
     if not rows.num_rows:
         statement = f"{name}: nothing was known by {cutoff}; its features are missing."
         return KnownTable(np.empty(0, "datetime64[D]"), {}, region, None, (statement,))
-    by_region = {one: rows.filter(_is_region(rows, one)) for one in _regions(rows)}
+    # In an order that does not depend on that of the rows: means are sums.
+    places = rows["region"]
+    by_region = {
+        one: rows.filter(pc.is_null(places) if one is None else pc.equal(places, one))
+        for one in sorted(pc.unique(places).to_pylist(), key=lambda one: one or "")
+    }
     if region in by_region:
         own = by_region[region]
         series = _series(own)
@@ -115,18 +120,6 @@ def known_at(
 
 def _publishers(rows: pa.Table) -> str:
     return "+".join(sorted(pc.unique(rows["source"]).to_pylist()))
-
-
-def _regions(rows: pa.Table) -> list[str | None]:
-    """The regions of a table in an order that does not depend on that of its rows."""
-    found: list[str | None] = pc.unique(rows["region"]).to_pylist()
-    return sorted(found, key=lambda one: one or "")
-
-
-def _is_region(rows: pa.Table, region: str | None) -> pa.ChunkedArray:
-    if region is None:
-        return pc.is_null(rows["region"])
-    return pc.fill_null(pc.equal(rows["region"], region), fill_value=False)
 
 
 def _series(rows: pa.Table) -> dict[str, KnownSeries]:

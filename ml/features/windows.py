@@ -23,11 +23,9 @@ def rolling_mean(values: Floats, window: int, least_share: float = LEAST_SHARE) 
     so a value does not depend on how far back the series goes.
     """
     views = _windows(values, window)
-    known = ~np.isnan(views)
-    count = known.sum(axis=1)
-    total = np.where(known, views, 0.0).sum(axis=1)
-    enough = count >= least_share * window
-    return np.where(enough, total / np.maximum(count, 1), np.nan)
+    count = (~np.isnan(views)).sum(axis=1)
+    mean = np.nansum(views, axis=1) / np.maximum(count, 1)
+    return np.where(count >= least_share * window, mean, np.nan)
 
 
 def rolling_deviation(values: Floats, window: int, least: int) -> Floats:
@@ -36,11 +34,9 @@ def rolling_deviation(values: Floats, window: int, least: int) -> Floats:
     NaN where fewer than ``least`` (at least 2) are known.
     """
     views = _windows(values, window)
-    known = ~np.isnan(views)
-    count = known.sum(axis=1)
-    mean = np.where(known, views, 0.0).sum(axis=1) / np.maximum(count, 1)
-    squares = np.where(known, views - mean[:, None], 0.0) ** 2
-    variance = squares.sum(axis=1) / np.maximum(count - 1, 1)
+    count = (~np.isnan(views)).sum(axis=1)
+    mean = np.nansum(views, axis=1) / np.maximum(count, 1)
+    variance = np.nansum((views - mean[:, None]) ** 2, axis=1) / np.maximum(count - 1, 1)
     return np.where(count >= max(least, 2), np.sqrt(variance), np.nan)
 
 

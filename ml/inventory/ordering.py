@@ -103,7 +103,9 @@ def size_order(levels: Levels, policy: ItemPolicy, position: float, *, whole_uni
         return Order(0.0, 0.0)
     step = _order_step(policy, whole_units=whole_units)
     quantity = _round_up(max(net, policy.moq), step)
-    most = _round_down(policy.max_order_qty, step)
+    most = policy.max_order_qty
+    if step > 0.0 and math.isfinite(most):
+        most = math.floor(most / step + _ROUNDING) * step
     if quantity > most:
         return Order(net, 0.0 if limits_conflict(levels, policy) else most, "max_order")
     if policy.moq > net:
@@ -129,9 +131,3 @@ def _order_step(policy: ItemPolicy, *, whole_units: bool) -> float:
 
 def _round_up(quantity: float, step: float) -> float:
     return math.ceil(quantity / step - _ROUNDING) * step if step > 0.0 else quantity
-
-
-def _round_down(quantity: float, step: float) -> float:
-    if step == 0.0 or math.isinf(quantity):
-        return quantity
-    return math.floor(quantity / step + _ROUNDING) * step

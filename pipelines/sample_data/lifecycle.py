@@ -83,7 +83,12 @@ def draw_lifecycle(items: Items, days: int, seed: int) -> tuple[Items, Lifecycle
         note(old, "superseded", day, other=items.ids[new])
         note(new, "successor", day, other=items.ids[old])
     table = pd.DataFrame(events, columns=list(EVENT_COLUMNS)).sort_values("item_id")
-    return _inherit(items, pairs), Lifecycle(launch, log_factor, table.reset_index(drop=True))
+    source = np.arange(n)
+    for old, new in pairs:
+        source[new] = old
+    inherited = ("tier", "rate", "log_size", "size_spread", "imported", "site_share")
+    heirs = replace(items, **{name: getattr(items, name)[source] for name in inherited})
+    return heirs, Lifecycle(launch, log_factor, table.reset_index(drop=True))
 
 
 def _is_moving(items: Items, item: int) -> bool:
@@ -103,12 +108,3 @@ def _draw_pairs(items: Items, rng: np.random.Generator) -> list[tuple[int, int]]
         pairs.append((old, partners[0]))
         free = [j for j in free if j not in pairs[-1]]
     return pairs
-
-
-def _inherit(items: Items, pairs: list[tuple[int, int]]) -> Items:
-    """Successors with the demand of what they replace."""
-    source = np.arange(len(items.ids))
-    for old, successor in pairs:
-        source[successor] = old
-    inherited = ("tier", "rate", "log_size", "size_spread", "imported", "site_share")
-    return replace(items, **{name: getattr(items, name)[source] for name in inherited})
