@@ -148,7 +148,9 @@ def price_panels(table: pa.Table, *, as_of: date | None, today: date) -> tuple[P
     clock = _Clock(as_of, today)
     rhythms = _rhythms(long, clock)
     seen = _known_prices(long, _days(table["available_at"]), rhythms, clock)
-    units = _price_units(table.filter(pa.array(seen)))
+    grouped = table.filter(pa.array(seen)).group_by("series")
+    named = grouped.aggregate([("unit", "max"), ("currency", "max")]).to_pylist()
+    units = {row["series"]: row["unit_max"] or row["currency_max"] for row in named}
     usable, refusals, statements = _judge("price", long, seen, clock)
     prepared = []
     for rhythm in sorted(set(rhythms)):
@@ -247,11 +249,6 @@ def _panel(long: LongTable, kind: str, frequency: Frequency, units: Units) -> Pa
     values[long.item[inside], columns[inside]] = long.y[inside]
     return Panel(kind, frequency, long.items, periods, values,
                  tuple(units.get(item) for item in long.items))  # fmt: skip
-
-
-def _price_units(table: pa.Table) -> dict[str, str | None]:
-    grouped = table.group_by("series").aggregate([("unit", "max"), ("currency", "max")])
-    return {row["series"]: row["unit_max"] or row["currency_max"] for row in grouped.to_pylist()}
 
 
 def _encode(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:

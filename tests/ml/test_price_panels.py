@@ -134,11 +134,6 @@ def test_prices_of_several_frequencies_become_a_panel_each():
     assert {panel.kind for panel in panels} == {"price"}
 
 
-def test_a_price_below_zero_is_a_price():
-    panel = panel_of([("OIL", "2020-04-17", 18.3), ("OIL", "2020-04-20", -37.6)]).panel
-    np.testing.assert_array_equal(panel.values, [[18.3, -37.6]])
-
-
 @pytest.mark.parametrize(
     ("constant", "unit"),
     [

@@ -134,15 +134,10 @@ def test_the_example_file_names_every_setting_and_no_other():
     assert sorted(named) == NAMES
 
 
-def test_the_example_file_sets_nothing_as_it_is(env_file):
+def test_the_example_file_sets_nothing_as_it_is_and_shows_the_defaults(env_file):
     text = EXAMPLE.read_text(encoding="utf-8")
     assert not [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert env_file(text) == Settings(_env_file=None)
-
-
-def test_the_values_of_the_example_file_are_the_defaults(env_file):
-    text = EXAMPLE.read_text(encoding="utf-8")
-    assert env_file(COMMENTED.sub(r"\1=\2", text)) == Settings(_env_file=None)
+    assert env_file(text) == env_file(COMMENTED.sub(r"\1=\2", text)) == Settings(_env_file=None)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -107,18 +107,6 @@ def test_quantiles_never_cross(paths):
 
 @given(paths=small_paths)
 @quick
-def test_at_step_one_the_cumulative_demand_is_the_demand(paths):
-    columns = distribution_columns(paths, cumulative=True)
-    for level in CUMULATIVE_QUANTILES:
-        name = quantile_name(level)
-        total, single = (column(columns, one, paths.shape[2]) for one in (f"cum_{name}", name))
-        np.testing.assert_array_equal(total[:, 0], single[:, 0])
-    mean, single = (column(columns, one, paths.shape[2]) for one in ("cum_mean", "forecast"))
-    np.testing.assert_array_equal(mean[:, 0], single[:, 0])
-
-
-@given(paths=small_paths)
-@quick
 def test_cumulative_demand_never_falls_with_the_step(paths):
     columns = distribution_columns(paths, cumulative=True)
     for name in ("cum_mean", *(f"cum_{quantile_name(q)}" for q in CUMULATIVE_QUANTILES)):

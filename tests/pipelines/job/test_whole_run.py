@@ -3,7 +3,6 @@
 import json
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ml.artifacts.version import verify_version
 from ml.contracts.base import check
@@ -70,15 +69,6 @@ def test_weights_of_an_item_add_up_to_one(company):
     first = rows.filter(pc.equal(rows["horizon_step"], 1))
     sums = first.group_by("item_id").aggregate([("weight", "sum")])["weight_sum"].to_pylist()
     assert all(abs(total - 1) < 1e-4 for total in sums)
-
-
-def test_models_are_saved_without_pickle(company):
-    saved = [path for path in (company.folder / "models").rglob("*") if path.is_file()]
-    suffixes = {path.suffix for path in saved if path.name != ".lock"}
-    assert suffixes <= {".json", ".parquet", ".keras", ".npz"}
-    assert any(path.name == "network.keras" for path in saved)
-    tables = [path for path in saved if path.parent.name == "prophet" and path.suffix == ".parquet"]
-    assert sum(pq.read_table(path).num_rows for path in tables) == len(RATES) + 1
 
 
 def test_recommendations_order_in_lots_and_only_below_the_reorder_point(company):
