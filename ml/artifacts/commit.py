@@ -51,8 +51,9 @@ def commit(
     for _ in range(MOST_REBASES):
         head = log.newest(store)
         last = head.seq if head else 0
-        if done := _find_logged(store, manifest, since, last):
-            return done, False
+        for record in log.records(store, since, last):
+            if record.version_id == manifest.version_id:
+                return record, False
         if expect_parent is not None and last != expect_parent:
             raise ConflictError(
                 f"the newest record is number {last}, not {expect_parent} as expected; nothing "
@@ -66,13 +67,6 @@ def commit(
     raise ConflictError(
         f"{store.name}: {MOST_REBASES} times somebody else was first; nothing was published. "
         f"Run again when fewer publish at once."
-    )
-
-
-def _find_logged(store: Store, manifest: Manifest, since: int, until: int) -> CommitRecord | None:
-    """The first record of a version, of those from one number to another."""
-    return next(
-        (r for r in log.records(store, since, until) if r.version_id == manifest.version_id), None
     )
 
 

@@ -17,7 +17,7 @@ from ml.artifacts.flat_view import fetch
 from ml.artifacts.folder_store import FolderStore, folder_store, scratch_path
 from ml.artifacts.keys import MANIFEST, version_key
 from ml.artifacts.log import CommitRecord, record_manifest
-from ml.artifacts.manifest import MAX_BYTES, Manifest
+from ml.artifacts.manifest import MAX_BYTES
 from ml.artifacts.reading import read_table, verify
 from ml.artifacts.store import Store, read_small
 from ml.durable import disk_errors, make_folder, move_folder, remove_all, sync_tree, write_new
@@ -97,7 +97,13 @@ def fetch_version(
             return target
         staging = scratch_path(root)
         try:
-            _fetch(opened, manifest, staging)
+            base = f"{version_key(record.version_id)}/"
+            for file in manifest.files:
+                path = staging / file.path.removeprefix(base)
+                make_folder(path.parent)
+                fetch(opened, file, path)
+            data = read_small(opened, f"{base}{MANIFEST}", limit=MAX_BYTES)
+            write_new(staging / MANIFEST, data)
             sync_tree(staging)
             move_folder(staging, target)
         finally:
@@ -157,13 +163,3 @@ def _open(store: Store | Path | str | None) -> Store:
     if store is None or isinstance(store, str | Path):
         return open_store(None if store is None else Path(store))
     return store
-
-
-def _fetch(store: Store, manifest: Manifest, staging: Path) -> None:
-    base = f"{version_key(manifest.version_id)}/"
-    for file in manifest.files:
-        path = staging / file.path.removeprefix(base)
-        make_folder(path.parent)
-        fetch(store, file, path)
-    data = read_small(store, f"{base}{MANIFEST}", limit=MAX_BYTES)
-    write_new(staging / MANIFEST, data)

@@ -3,6 +3,7 @@
 import ast
 import re
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -164,6 +165,26 @@ def test_a_server_that_stays_away_is_given_up_when_the_patience_ends():
     assert set(tries) == {60.0}
     assert 50 < clock[0] <= 60
     assert len(tries) > 10
+
+
+def test_the_deadline_of_one_thread_is_not_that_of_another():
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self):
+            time.sleep(0.5)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    pool = HttpPool()
+    pool.wait_until(time.monotonic() + 60)
+    with HTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        hurried = threading.Thread(target=pool.wait_until, args=(time.monotonic(),))
+        hurried.start()
+        hurried.join()
+        assert pool.urlopen("GET", f"http://127.0.0.1:{server.server_port}/").status == 200
 
 
 def test_a_certificate_that_is_not_trusted_is_not_tried_again():
