@@ -31,7 +31,7 @@ def climate_features(known: KnownTable) -> Mapping[str, Floats]:
     rain, humid = measured["precipitation_mm"], measured["humidity_percent"]
     storm = exceeds(rain, STORM)
     # One of rain and wind alone where the other is not measured.
-    measured_ones = [x for x in (rain, measured["wind_max_kmh"]) if not np.isnan(x).all()]
+    given = [x for x in (rain, measured["wind_max_kmh"]) if not np.isnan(x).all()]
     rain_30d = RAIN_DAYS * _known_today(rolling_mean(rain, RAIN_DAYS), rain)
     loads = {
         f"humidity_load_{days}d": _known_today(rolling_mean(humid, days), humid)
@@ -47,7 +47,7 @@ def climate_features(known: KnownTable) -> Mapping[str, Floats]:
         "is_high_humidity": exceeds(humid, HUMID),
         "rain_30d": rain_30d,
         "is_drought": falls_below(rain_30d, DROUGHT),
-        "field_work_disruption": any_of([exceeds(x, DISRUPTION) for x in measured_ones or [rain]]),
+        "field_work_disruption": any_of([exceeds(x, DISRUPTION) for x in given or [rain]]),
     }
 
 
