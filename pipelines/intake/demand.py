@@ -55,7 +55,7 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
             f"{where}: {counted(repeats, 'row')} repeated the item, site and day of another "
             "and were added to it; --duplicates error refuses them."
         )
-    inferred = _frequency(where, usable, request)
+    inferred = _frequency(where, found.days.filter(USABLE), request)
     rows, returns = _sum_to_periods(found, inferred)
     frequency = inferred.frequency
     rows, gaps = _fill_gaps(where, usable, fill_calendar(rows, frequency), request.gaps)
@@ -109,9 +109,8 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
     return FileRows(sound, dated.aside, dated.remarks)
 
 
-def _frequency(where: str, usable: pl.DataFrame, request: ReadingRequest) -> Inferred:
+def _frequency(where: str, days: pl.DataFrame, request: ReadingRequest) -> Inferred:
     """The frequency asked for, else what the days of the usable items show."""
-    days = usable.select(KEY).unique().sort(KEY)
     if request.forced is None:
         return infer(days, kind="demand", where=where)
     weekdays = days["ds"].dt.weekday().unique()

@@ -50,6 +50,7 @@ class SeriesRows:
         where: Name of the file or folder.
         rows: At least ``item_id`` (an Enum, sorted as text), ``ds``, ``y``; and ``usable``: of a
             series that has an observed value and no absurd one.
+        days: One row a series and day, sorted, with ``usable``.
         ids: All series, sorted.
         unusable: Series that cannot be used as a whole, sorted.
         statements: What was read and set aside.
@@ -58,6 +59,7 @@ class SeriesRows:
 
     where: str
     rows: pl.DataFrame
+    days: pl.DataFrame
     ids: list[str]
     unusable: list[str]
     statements: list[str]
@@ -126,13 +128,13 @@ def add_up(rows: pl.DataFrame) -> pl.DataFrame:
     """
     rows = rows.sort(*KEY, "y", nulls_last=True)
     totals = rows.group_by(KEY, maintain_order=True).agg(
-        observed=Y.is_not_null().any(), is_stockout=pl.col("is_stockout").max()
+        observed=Y.is_not_null().any(), is_stockout=pl.col("is_stockout").max(), count=pl.len()
     )
-    group = rows.select(pl.struct(KEY).rle_id()).to_series().to_numpy()
+    group = np.repeat(np.arange(totals.height), totals["count"])
     sums = np.bincount(group, rows["y"].fill_null(0.0).to_numpy(), totals.height)
     largest = np.finfo(np.float64).max
     y = pl.when("observed").then(pl.Series(np.clip(sums, -largest, largest)))
-    return totals.with_columns(y=y).drop("observed")
+    return totals.with_columns(y=y).drop("observed", "count")
 
 
 def judge(
@@ -149,11 +151,12 @@ def judge(
     """
     usable = Y.is_not_null().any() & ~(Y.abs() > ABSURD).any()
     series = days.group_by("item_id").agg(usable=usable).sort("item_id")
-    rows = rows.join(series, on="item_id", how="left", maintain_order="left")
+    rows = rows.join(series, on="item_id", maintain_order="left")
+    days = days.join(series, on="item_id", maintain_order="left")
     ids, unusable = (
         found["item_id"].cast(pl.String).to_list() for found in (series, series.filter(~USABLE))
     )
-    return SeriesRows(where, rows, ids, unusable, said, quarantine)
+    return SeriesRows(where, rows, days, ids, unusable, said, quarantine)
 
 
 def settle(read: Callable[[Sequence[str]], SeriesRows], noun: str, fault: str) -> SeriesRows:
