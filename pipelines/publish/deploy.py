@@ -199,15 +199,14 @@ def roll_back_version(place: Deployment, to_seq: int | None = None) -> Iterator[
     """
     store = place.open()
     with _logging():
-        done = roll_back(store, publisher=publisher(), to_seq=to_seq)
-        logger().info("rolled_back", store=store.name, seq=done.record.seq)
-    if not done.is_new:
-        yield f"nothing to do: {done.record.version_id} is the newest version already"
+        before, record = roll_back(store, publisher=publisher(), to_seq=to_seq)
+        logger().info("rolled_back", store=store.name, seq=record.seq)
+    if record == before:
+        yield f"nothing to do: {record.version_id} is the newest version already"
     else:
         yield (
-            f"rolled back from {done.before.version_id} to {done.record.version_id} (record "
-            f"{done.record.seq}) in {store.name}; undo it with --rollback --to-seq "
-            f"{done.before.seq}"
+            f"rolled back from {before.version_id} to {record.version_id} (record {record.seq}) in "
+            f"{store.name}; undo it with --rollback --to-seq {before.seq}"
         )
 
 

@@ -1,7 +1,5 @@
 """Making an earlier version the newest one again: one more record, and no data moved."""
 
-from dataclasses import dataclass
-
 from ml.artifacts import log
 from ml.artifacts.commit import refuse_problems, show_newest
 from ml.artifacts.errors import ConflictError, VerificationError
@@ -11,22 +9,9 @@ from ml.artifacts.store import Store
 from pipelines.publish.collect_garbage import is_marked
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackResult:
-    """What a rollback did.
-
-    Attributes:
-        before: The record that was the newest.
-        record: The one that is now.
-        is_new: Whether this call made it.
-    """
-
-    before: CommitRecord
-    record: CommitRecord
-    is_new: bool
-
-
-def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> RollbackResult:
+def roll_back(
+    store: Store, *, publisher: str, to_seq: int | None = None
+) -> tuple[CommitRecord, CommitRecord]:
     """Make the version of an earlier record the newest one.
 
     Args:
@@ -34,6 +19,9 @@ def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> Rol
         publisher: Who does it.
         to_seq: Number of that record. Without it, the version that was the newest before the
             present one was first published.
+
+    Returns:
+        The record that was the newest and the one that is now, the same where nothing was to do.
 
     Raises:
         ConflictError: There is no such record, its version is marked for removal, or somebody
@@ -46,7 +34,7 @@ def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> Rol
     target = _target(store, head, to_seq)
     if target.version_id == head.version_id:
         show_newest(store)
-        return RollbackResult(head, head, False)
+        return head, head
     if is_marked(store, target.version_id):
         raise ConflictError(
             f"{store.name}: version {target.version_id} is marked for removal or was removed. "
@@ -61,7 +49,7 @@ def roll_back(store: Store, *, publisher: str, to_seq: int | None = None) -> Rol
         )
     _recheck(store, target, head, publisher)
     show_newest(store)
-    return RollbackResult(head, record, True)
+    return head, record
 
 
 def _target(store: Store, head: CommitRecord, to_seq: int | None) -> CommitRecord:

@@ -318,7 +318,7 @@ class Storm:
 
     def roller(self):
         with suppress(ConflictError):  # somebody published meanwhile, or it is marked
-            self.records.append(roll_back(self.place.open(), publisher="host/test").record)
+            self.records.append(roll_back(self.place.open(), publisher="host/test")[1])
             return 1
         return 0
 

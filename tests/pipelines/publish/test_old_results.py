@@ -83,8 +83,8 @@ def test_a_store_is_published_onto_rolled_back_and_cleared_up(old):
     done = publish(store, newest_local(old / "results"), publisher="host/now")
     assert (done.record.seq, done.record.version_id, done.is_new) == (4, VERSIONS[2], True)
     assert level(read_ml_results("forecasts", store=store)) == 3.0
-    back = roll_back(store, publisher="host/now")
-    assert (back.record.seq, back.record.version_id) == (5, VERSIONS[0])
+    _, record = roll_back(store, publisher="host/now")
+    assert (record.seq, record.version_id) == (5, VERSIONS[0])
     flat = read_small(store, "forecasts/forecasts_2026-11-22.parquet", limit=1 << 20)
     path = f"versions/{VERSIONS[0]}/forecasts/forecasts_2026-11-20.parquet"
     assert flat == read_small(store, path, limit=1 << 20)

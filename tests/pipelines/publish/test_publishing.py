@@ -228,7 +228,7 @@ def test_the_flat_view_shows_the_version_that_was_rolled_back_to_under_later_day
     store = place.open()
     put(store, made(1))
     put(store, made(2))
-    assert roll_back(store, publisher="host/test").record.version_id == made(1).version_id
+    assert roll_back(store, publisher="host/test")[1].version_id == made(1).version_id
     flat = [key for key in keys(store, "forecasts/") if key.endswith(".parquet")]
     assert flat == [f"forecasts/forecasts_2026-11-{day}.parquet" for day in (21, 22)]
     local = made(1).results / "versions" / made(1).version_id / flat[0]
@@ -240,9 +240,9 @@ def test_two_rollbacks_go_two_versions_back_and_a_number_goes_forward(near_place
     store = near_place.open()
     for number in (1, 2, 3):
         put(store, made(number))
-    shown = [roll_back(store, publisher="host/test").record.version_id for _ in range(2)]
+    shown = [roll_back(store, publisher="host/test")[1].version_id for _ in range(2)]
     assert shown == [made(2).version_id, made(1).version_id]
-    assert roll_back(store, publisher="host/test", to_seq=3).record.seq == 6
+    assert roll_back(store, publisher="host/test", to_seq=3)[1].seq == 6
     assert first_item(store) == made(3).version_id
     with pytest.raises(ConflictError, match="no record number 9, the log has 1 to 6"):
         roll_back(store, publisher="host/test", to_seq=9)
