@@ -25,32 +25,21 @@ class Drivers:
     One rule serves the past and the future of a window: at origin o a past-only driver with a
     publication lag is known up to o - lag; after that its contribution fades by its persistence,
     because that is what can be expected of it. Future-known drivers are known at every period.
-
-    Attributes:
-        groups: G names.
-        features: F names.
-        contribution: (C, T + R, F) effect on the log of the rate (demand), or expected change in
-            units of the item's volatility (price); 0 at the feature's mean. R periods reach
-            beyond the cutoff; there only future-known features are filled.
-        group_of: (F,) position of each feature's group.
-        ahead: (F,) whether the feature is known in advance.
-        persistence: (F,) share of a contribution that is left after a period.
-        lag: (F,) periods until a value is known.
-        last: Position of the cutoff, T - 1.
-        class_of: (N,) position of each item's class.
-        changes: Whether contributions are to changes (prices) rather than to levels.
     """
 
-    groups: tuple[str, ...]
-    features: tuple[str, ...]
+    groups: tuple[str, ...]  # G names
+    features: tuple[str, ...]  # F names
+    # (C, T + R, F) effect on the log of the rate (demand), or expected change in units of the
+    # item's volatility (price); 0 at the feature's mean. R periods reach beyond the cutoff;
+    # there only future-known features are filled.
     contribution: Floats
-    group_of: Ints
-    ahead: Bools
-    persistence: Floats
-    lag: Ints
-    last: int
-    class_of: Ints
-    changes: bool = False
+    group_of: Ints  # (F,) position of each feature's group
+    ahead: Bools  # (F,) whether the feature is known in advance
+    persistence: Floats  # (F,) share of a contribution that is left after a period
+    lag: Ints  # (F,) periods until a value is known
+    last: int  # position of the cutoff, T - 1
+    class_of: Ints  # (N,) position of each item's class
+    changes: bool = False  # whether contributions are to changes (prices) rather than to levels
 
     def rows(self, rows: Sequence[int]) -> "Drivers":
         """Only the items at these positions."""
@@ -107,25 +96,16 @@ class Drivers:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Series that share kind, frequency and calendar.
+    """Series that share kind, frequency and calendar."""
 
-    Attributes:
-        kind: ``demand`` (non-negative, cumulative quantities matter) or ``price`` (any sign).
-        frequency: How often the series are observed.
-        items: N ids, sorted.
-        periods: T period starts, ascending, without gaps.
-        values: (N, T), NaN = not observed. Read-only.
-        units: N units, ``None`` where not known.
-        drivers: What outside drivers contribute, as known at the panel's own cutoff; ``None``
-            where none are used.
-    """
-
-    kind: str
-    frequency: Frequency
-    items: tuple[str, ...]
-    periods: Days
-    values: Floats
-    units: tuple[str | None, ...]
+    kind: str  # `demand` (non-negative, cumulative quantities matter) or `price` (any sign)
+    frequency: Frequency  # how often the series are observed
+    items: tuple[str, ...]  # N ids, sorted
+    periods: Days  # T period starts, ascending, without gaps
+    values: Floats  # (N, T), NaN = not observed. Read-only.
+    units: tuple[str | None, ...]  # N units, `None` where not known
+    # what outside drivers contribute, as known at the panel's own cutoff; `None` where none
+    # are used
     drivers: Drivers | None = None
 
     def __post_init__(self) -> None:

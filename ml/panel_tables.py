@@ -33,34 +33,21 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A panel ready for the models, and what was left out of it.
+    """A panel ready for the models, and what was left out of it."""
 
-    Attributes:
-        panel: The usable series.
-        refusals: The others, with reasons.
-        statements: Plain sentences about what was decided.
-    """
-
-    panel: Panel | None
-    refusals: tuple[Refusal, ...]
-    statements: tuple[str, ...]
+    panel: Panel | None  # the usable series
+    refusals: tuple[Refusal, ...]  # the others, with reasons
+    statements: tuple[str, ...]  # plain sentences about what was decided
 
 
 @dataclass(frozen=True, slots=True)
 class LongTable:
-    """Rows of several series as arrays, one an item and period.
+    """Rows of several series as arrays, one an item and period."""
 
-    Attributes:
-        items: Ids of all series, sorted.
-        item: (rows,) position of each row's id in ``items``.
-        ds: (rows,) start of the period.
-        y: (rows,) value, NaN = not observed.
-    """
-
-    items: tuple[str, ...]
-    item: Ints
-    ds: Days
-    y: Floats
+    items: tuple[str, ...]  # ids of all series, sorted
+    item: Ints  # (rows,) position of each row's id in `items`
+    ds: Days  # (rows,) start of the period
+    y: Floats  # (rows,) value, NaN = not observed
 
     def where(self, keep: Bools) -> "LongTable":
         """Only these rows; ``items`` stays."""

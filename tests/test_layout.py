@@ -184,3 +184,12 @@ def test_ci_runs_the_documented_test_command_and_stops_at_the_first_failure():
     assert "set -euo pipefail" in lines
     assert any(re.match(r"(step )?make test\b(?!-)", line) for line in lines)
     assert subprocess.run(["bash", "-n", script], capture_output=True).returncode == 0
+
+
+def test_no_class_name_is_used_twice():
+    found = {}
+    for path in MODULES:
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(short(path))
+    assert not {name: places for name, places in found.items() if len(places) > 1}

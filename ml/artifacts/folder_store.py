@@ -23,16 +23,11 @@ _GONE = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDO
 
 @dataclass(frozen=True, slots=True)
 class FolderStore:
-    """Objects as files below a folder.
+    """Objects as files below a folder."""
 
-    Attributes:
-        root: The folder.
-        single_writer: See :class:`ml.artifacts.store.Store`.
-        withdraws: Likewise; true for the results folder, where the run that commits clears up.
-    """
-
-    root: Path
-    single_writer: bool = False
+    root: Path  # the folder
+    single_writer: bool = False  # See `ml.artifacts.store.Store`
+    # likewise; true for the results folder, where the run that commits clears up
     withdraws: bool = False
 
     @property

@@ -24,34 +24,20 @@ LOG = "_commits/"
 
 @dataclass(frozen=True, slots=True)
 class CommitRecord:
-    """One record of the log; its fields are those of the JSON document.
+    """One record of the log; its fields are those of the JSON document."""
 
-    Attributes:
-        seq: Number in the log, from 1 without gaps.
-        parent: Number of the record before, 0 = none.
-        kind: ``publish`` or ``rollback``.
-        version_id: Of the version that is the newest from here on.
-        as_of: ISO day that the version is as of.
-        partial: Whether the version holds only a part and is not to be deployed.
-        published_at: When, UTC.
-        publisher: By whom.
-        nonce: Tells one's own record from another's of the same number.
-        manifest: Key of the version's manifest.
-        manifest_sha256: Of the manifest's bytes.
-        datasets: By name, the files as ``path``, ``bytes``, ``rows`` and ``sha256``.
-    """
-
-    seq: int
-    parent: int
-    kind: str
-    version_id: VersionId
-    as_of: Day
-    partial: bool
-    published_at: str
-    publisher: str
-    nonce: str
-    manifest: str
-    manifest_sha256: str
+    seq: int  # number in the log, from 1 without gaps
+    parent: int  # number of the record before, 0 = none
+    kind: str  # `publish` or `rollback`
+    version_id: VersionId  # of the version that is the newest from here on
+    as_of: Day  # ISO day that the version is as of
+    partial: bool  # whether the version holds only a part and is not to be deployed
+    published_at: str  # when, UTC
+    publisher: str  # by whom
+    nonce: str  # tells one's own record from another's of the same number
+    manifest: str  # key of the version's manifest
+    manifest_sha256: str  # of the manifest's bytes
+    # by name, the files as `path`, `bytes`, `rows` and `sha256`
     datasets: Mapping[str, list[dict[str, Any]]]
 
 

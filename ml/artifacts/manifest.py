@@ -19,50 +19,29 @@ MAX_BYTES = 16 << 20  # thousands of files, and a run described at length
 
 @dataclass(frozen=True, slots=True)
 class ManifestFile:
-    """One file of a version; what only tables have is ``None`` for a JSON document.
+    """One file of a version; what only tables have is ``None`` for a JSON document."""
 
-    Attributes:
-        path: Key below the results folder, ``versions/<id>/…``.
-        dataset: What it holds.
-        bytes: Its size.
-        sha256: Of its bytes.
-        content_sha256: Of what the table says.
-        rows: Of the table.
-        schema_sha256: Of the table's columns.
-        min_ds: First day of the table, ISO.
-        max_ds: Last day of the table.
-    """
-
-    path: str
-    dataset: str
-    bytes: int
-    sha256: str
-    content_sha256: str | None = None
-    rows: int | None = None
-    schema_sha256: str | None = None
-    min_ds: str | None = None
-    max_ds: str | None = None
+    path: str  # key below the results folder, `versions/<id>/…`
+    dataset: str  # what it holds
+    bytes: int  # its size
+    sha256: str  # of its bytes
+    content_sha256: str | None = None  # of what the table says
+    rows: int | None = None  # of the table
+    schema_sha256: str | None = None  # of the table's columns
+    min_ds: str | None = None  # first day of the table, ISO
+    max_ds: str | None = None  # last day of the table
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a version consists of.
+    """What a version consists of."""
 
-    Attributes:
-        version_id: Of the version.
-        as_of: ISO day that it is as of.
-        partial: Whether it holds only a part and is not to be deployed.
-        run: How it was made.
-        files: All files but the manifest itself, by path.
-        sha256: Of the manifest's own bytes.
-    """
-
-    version_id: VersionId
-    as_of: Day
-    partial: bool
-    run: Mapping[str, Any]
-    files: tuple[ManifestFile, ...]
-    sha256: str = ""
+    version_id: VersionId  # of the version
+    as_of: Day  # ISO day that it is as of
+    partial: bool  # whether it holds only a part and is not to be deployed
+    run: Mapping[str, Any]  # how it was made
+    files: tuple[ManifestFile, ...]  # all files but the manifest itself, by path
+    sha256: str = ""  # of the manifest's own bytes
 
     @property
     def size(self) -> int:

@@ -15,63 +15,37 @@ from ml.errors import PublishError
 
 @dataclass(frozen=True, slots=True)
 class DatasetFile:
-    """A Parquet file just written.
+    """A Parquet file just written."""
 
-    Attributes:
-        path: Where it lies.
-        dataset: Name of its contract.
-        rows: Number of rows.
-        bytes: Size of the file.
-        sha256: Of the file's bytes.
-        content_sha256: Of what it says; equal for equal inputs and seed.
-        schema_sha256: Of its columns.
-        items: Different ``item_id``; ``None`` if the key has none.
-        min_ds: First ``ds``, an ISO day; ``None`` without rows or without that column.
-        max_ds: Last ``ds``.
-    """
-
-    path: Path
-    dataset: str
-    rows: int
-    bytes: int
-    sha256: str
-    content_sha256: str
-    schema_sha256: str
-    items: int | None
-    min_ds: str | None
-    max_ds: str | None
+    path: Path  # where it lies
+    dataset: str  # name of its contract
+    rows: int  # number of rows
+    bytes: int  # size of the file
+    sha256: str  # of the file's bytes
+    content_sha256: str  # of what it says; equal for equal inputs and seed
+    schema_sha256: str  # of its columns
+    items: int | None  # different `item_id`; `None` if the key has none
+    min_ds: str | None  # first `ds`, an ISO day; `None` without rows or without that column
+    max_ds: str | None  # last `ds`
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How the tables of a version were made.
+    """How the tables of a version were made."""
 
-    Attributes:
-        code_version: Version of the package and of the code.
-        seed: Of all random draws.
-        data_cutoff: Last day used, by source.
-        model_versions: Version of each model used.
-        quality_flags: What a reader should know about the inputs, one text each.
-    """
-
-    code_version: str
-    seed: int
-    data_cutoff: Mapping[str, str] = field(default_factory=dict)
-    model_versions: Mapping[str, str] = field(default_factory=dict)
-    quality_flags: tuple[str, ...] = ()
+    code_version: str  # version of the package and of the code
+    seed: int  # of all random draws
+    data_cutoff: Mapping[str, str] = field(default_factory=dict)  # last day used, by source
+    model_versions: Mapping[str, str] = field(default_factory=dict)  # version of each model used
+    quality_flags: tuple[str, ...] = ()  # what a reader should know about the inputs, one text each
 
 
 @dataclass(frozen=True, slots=True)
 class StagedVersion:
-    """A version that is being built.
+    """A version that is being built."""
 
-    Attributes:
-        results: The results folder.
-        version_id: Of the version.
-    """
-
-    results: Path
-    version_id: str
+    results: Path  # the results folder
+    version_id: str  # of the version
 
     @property
     def folder(self) -> Path:

@@ -22,17 +22,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What is to be stored: bytes at hand, or a file that is mapped while it is sent.
+    """What is to be stored: bytes at hand, or a file that is mapped while it is sent."""
 
-    Attributes:
-        source: The bytes or the file.
-        size: Number of bytes, at least one: an empty object is none of ours.
-        sha256: Of the bytes.
-    """
-
-    source: bytes | Path
-    size: int
-    sha256: str
+    source: bytes | Path  # the bytes or the file
+    size: int  # number of bytes, at least one: an empty object is none of ours
+    sha256: str  # of the bytes
 
     @staticmethod
     def of(data: bytes) -> "Body":
@@ -62,17 +56,12 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a store knows of an object without sending it.
+    """What a store knows of an object without sending it."""
 
-    Attributes:
-        key: Of the object.
-        size: Its bytes.
-        sha256: That was stored with it; ``None`` in a listing, and where another program stored it
-            without.
-    """
-
-    key: str
-    size: int
+    key: str  # of the object
+    size: int  # its bytes
+    # that was stored with it; `None` in a listing, and where another program stored it
+    # without
     sha256: str | None = None
 
 

@@ -15,26 +15,17 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table.
+    """One column of a table."""
 
-    Attributes:
-        name: Column name, ``[a-z][a-z0-9_]*``.
-        dtype: Arrow type; only int64, float64, string, bool, timestamp[us] and date32 are used.
-        unit: Unit of the values, ``1`` where they have none.
-        description: What the value means.
-        lower: Smallest plausible value.
-        upper: Largest plausible value.
-        nullable: Whether null (unknown) is allowed.
-        vocabulary: The closed list of a text column's values with their meanings; empty = free.
-    """
-
-    name: str
+    name: str  # column name, `[a-z][a-z0-9_]*`
+    # arrow type; only int64, float64, string, bool, timestamp[us] and date32 are used
     dtype: pa.DataType
-    unit: str = "1"
-    description: str = ""
-    lower: float = -math.inf
-    upper: float = math.inf
-    nullable: bool = False
+    unit: str = "1"  # unit of the values, `1` where they have none
+    description: str = ""  # what the value means
+    lower: float = -math.inf  # smallest plausible value
+    upper: float = math.inf  # largest plausible value
+    nullable: bool = False  # whether null (unknown) is allowed
+    # the closed list of a text column's values with their meanings; empty = free
     vocabulary: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
@@ -88,20 +79,14 @@ def flag(name: str, description: str, *, nullable: bool = False) -> Column:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A named table: the key that identifies one row, and the columns.
+    """A named table: the key that identifies one row, and the columns."""
 
-    Attributes:
-        name: Name of the table, also of its file and folder.
-        key: Columns that together identify a row; rows are sorted by them.
-        columns: All columns in order. Later versions only ever add nullable columns.
-        version: Raised when columns are added.
-        volatile: Columns that ``content_sha256`` leaves out (clock and run identity).
-    """
-
-    name: str
-    key: tuple[str, ...]
+    name: str  # name of the table, also of its file and folder
+    key: tuple[str, ...]  # columns that together identify a row; rows are sorted by them
+    # All columns in order. Later versions only ever add nullable columns.
     columns: tuple[Column, ...]
-    version: int = 1
+    version: int = 1  # raised when columns are added
+    # columns that `content_sha256` leaves out (clock and run identity)
     volatile: tuple[str, ...] = field(default=("generated_at", "run_id"))
 
     @property

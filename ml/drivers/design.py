@@ -17,23 +17,16 @@ LEAST_KNOWN = 0.5  # share of the history that a feature must be known on
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Regressors of T periods until a cutoff and R after it.
+    """Regressors of T periods until a cutoff and R after it."""
 
-    Attributes:
-        features: F features, in the order of the columns.
-        base: (T + R, B) weekdays and the yearly wave, with a constant.
-        values: (T + R, F) standardised; past-only ones are 0 after the cutoff, and 0 (their
-            mean) where they are not known.
-        length: T.
-        frequency: Of the periods.
-        unknown: (F,) periods before the cutoff for which nothing of a feature was known yet.
-    """
-
-    features: tuple[Feature, ...]
-    base: Floats
+    features: tuple[Feature, ...]  # F features, in the order of the columns
+    base: Floats  # (T + R, B) weekdays and the yearly wave, with a constant
+    # (T + R, F) standardised; past-only ones are 0 after the cutoff, and 0 (their mean) where
+    # they are not known
     values: Floats
-    length: int
-    frequency: Frequency
+    length: int  # T
+    frequency: Frequency  # of the periods
+    # (F,) periods before the cutoff for which nothing of a feature was known yet
     unknown: npt.NDArray[np.int64]
 
     @property

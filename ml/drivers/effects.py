@@ -29,15 +29,10 @@ SILENCE = 1e-3  # an item whose silence is less probable than this has left; it 
 
 @dataclass(frozen=True, slots=True)
 class ClassTotals:
-    """Demand of some items together.
+    """Demand of some items together."""
 
-    Attributes:
-        demand: (T,) in typical sizes.
-        exposure: (T,) what constant rates would give, 0 where nothing was observed.
-    """
-
-    demand: Floats
-    exposure: Floats
+    demand: Floats  # (T,) in typical sizes
+    exposure: Floats  # (T,) what constant rates would give, 0 where nothing was observed
 
 
 def count_typical_sizes(values: Floats) -> Floats:

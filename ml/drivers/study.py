@@ -45,68 +45,41 @@ class DriverFinding:
 
     A gain is a change of the scaled pinball loss; below 0 = it helps. An effect is one on the log
     of the rate, a standard deviation (demand), all drivers of the design taken together.
-
-    Attributes:
-        demand_class: Class, ``*`` = all.
-        group: Drivers.
-        feature: The driver of an effect; ``None`` = the group, which gains.
-        foreseen: With the drivers' later values given (what they explain), or as known then.
-        value: Mean over origins, or estimate.
-        low: Lower end of the 90 % interval, of gains over origins (Student).
-        high: Upper end.
-        count: Item-steps behind a gain.
     """
 
-    demand_class: str
-    group: str
-    feature: str | None
-    foreseen: bool
-    value: float
-    low: float
-    high: float
-    count: int = 0
+    demand_class: str  # class, `*` = all
+    group: str  # drivers
+    feature: str | None  # the driver of an effect; `None` = the group, which gains
+    foreseen: bool  # with the drivers' later values given (what they explain), or as known then
+    value: float  # mean over origins, or estimate
+    low: float  # lower end of the 90 % interval, of gains over origins (Student)
+    high: float  # upper end
+    count: int = 0  # item-steps behind a gain
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What is known of a panel's drivers.
+    """What is known of a panel's drivers."""
 
-    Attributes:
-        gains: With and without each group.
-        effects: Of each driver.
-        used: Groups by class at ``as_of``.
-        drivers: Contributions for each cutoff that was asked for; none where no group helps.
-        statements: Sentences for people.
-    """
-
-    gains: tuple[DriverFinding, ...]
-    effects: tuple[DriverFinding, ...]
-    used: Mapping[str, tuple[str, ...]]
+    gains: tuple[DriverFinding, ...]  # with and without each group
+    effects: tuple[DriverFinding, ...]  # of each driver
+    used: Mapping[str, tuple[str, ...]]  # groups by class at `as_of`
+    # contributions for each cutoff that was asked for; none where no group helps
     drivers: Mapping[str, Drivers]
-    statements: tuple[str, ...]
+    statements: tuple[str, ...]  # sentences for people
 
 
 @dataclass(frozen=True, slots=True)
 class StudyTask:
-    """Choosing and fitting at one cutoff.
+    """Choosing and fitting at one cutoff."""
 
-    Attributes:
-        panel: All items until ``as_of``.
-        learnable: Items that are learned from.
-        cutoff: Where the study looks from.
-        reach: Steps that contributions must reach.
-        tables: Outside tables.
-        region: Home region.
-        trials: Of all origins.
-    """
-
-    panel: Panel
-    learnable: tuple[str, ...]
-    cutoff: np.datetime64
-    reach: int
-    tables: Mapping[str, pa.Table]
-    region: str
-    trials: tuple[Trial, ...]
+    panel: Panel  # all items until `as_of`
+    learnable: tuple[str, ...]  # items that are learned from
+    cutoff: np.datetime64  # where the study looks from
+    reach: int  # steps that contributions must reach
+    tables: Mapping[str, pa.Table]  # outside tables
+    region: str  # home region
+    trials: tuple[Trial, ...]  # of all origins
 
     def design(self, panel: Panel, steps: int) -> Design:
         """Regressors of a panel at the cutoff, and so many steps after it."""

@@ -36,43 +36,27 @@ LEAST_DISPERSION = 1.05  # variance over mean
 
 @dataclass(frozen=True, slots=True)
 class TrialTask:
-    """Everything that one origin takes.
+    """Everything that one origin takes."""
 
-    Attributes:
-        panel: The items that are learned from, until ``as_of``.
-        origin: Cutoff of the trial.
-        horizon: Steps that are scored.
-        tables: Outside tables as known at ``as_of``.
-        region: Home region.
-    """
-
-    panel: Panel
-    origin: np.datetime64
-    horizon: int
-    tables: Mapping[str, pa.Table]
-    region: str
+    panel: Panel  # the items that are learned from, until `as_of`
+    origin: np.datetime64  # cutoff of the trial
+    horizon: int  # steps that are scored
+    tables: Mapping[str, pa.Table]  # outside tables as known at `as_of`
+    region: str  # home region
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Gain of one group for one class at one origin.
+    """Gain of one group for one class at one origin."""
 
-    Attributes:
-        origin: Cutoff.
-        demand_class: Class, ``*`` = all.
-        group: Drivers.
-        foreseen: Whether the drivers' later values were given to the forecast, which shows what
-            they explain; otherwise they were as known at the origin, which is what counts.
-        change: Mean scaled pinball loss with the group minus without; below 0 = it helps.
-        count: Item-steps behind it.
-    """
-
-    origin: np.datetime64
-    demand_class: str
-    group: str
+    origin: np.datetime64  # cutoff
+    demand_class: str  # class, `*` = all
+    group: str  # drivers
+    # whether the drivers' later values were given to the forecast, which shows what they
+    # explain; otherwise they were as known at the origin, which is what counts
     foreseen: bool
-    change: float
-    count: int
+    change: float  # mean scaled pinball loss with the group minus without; below 0 = it helps
+    count: int  # item-steps behind it
 
 
 def try_origin(task: TrialTask) -> list[Trial]:

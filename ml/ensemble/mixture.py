@@ -21,30 +21,20 @@ Spreads = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True, slots=True)
 class FittedEnsemble:
-    """How the models of a panel are combined, as the backtest found it.
+    """How the models of a panel are combined, as the backtest found it."""
 
-    Attributes:
-        weights: Share of each model by class, under ``*`` for the panel.
-        spreads: How far the mixture's intervals are stretched by class; empty for prices.
-    """
-
+    # share of each model by class, under `*` for the panel
     weights: Mapping[str, Mapping[str, float]]
-    spreads: Spreads
+    spreads: Spreads  # how far the mixture's intervals are stretched by class; empty for prices
 
 
 @dataclass(frozen=True, slots=True)
 class CombinedItem:
-    """The ensemble's paths of one item, and how they came about.
+    """The ensemble's paths of one item, and how they came about."""
 
-    Attributes:
-        paths: (S, H), ``None`` when no model has any.
-        model: ``ensemble``, or the fallback that stands in for it.
-        reason: Why not every wanted model took part; ``None`` when all did.
-    """
-
-    paths: Paths | None
-    model: str
-    reason: str | None
+    paths: Paths | None  # (S, H), `None` when no model has any
+    model: str  # `ensemble`, or the fallback that stands in for it
+    reason: str | None  # why not every wanted model took part; `None` when all did
 
 
 def combine_item(

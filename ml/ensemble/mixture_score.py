@@ -47,25 +47,15 @@ Means = tuple[Floats, Floats]
 
 @dataclass(frozen=True, slots=True)
 class ItemDistances:
-    """Distances of every item at every origin, R rows.
+    """Distances of every item at every origin, R rows."""
 
-    Attributes:
-        near: (R, M).
-        between: (R, M, M).
-        classes: (R,) demand class.
-        failed: (R, M) whether the model had no forecast, and the fallback stands in for it.
-        trust: (R,) what the origin counts.
-        origin: (R,) its position.
-        item: (R,) id.
-    """
-
-    near: Floats
-    between: Floats
-    classes: npt.NDArray[np.str_]
-    failed: Bools
-    trust: Floats
-    origin: Ints
-    item: npt.NDArray[np.str_]
+    near: Floats  # (R, M)
+    between: Floats  # (R, M, M)
+    classes: npt.NDArray[np.str_]  # (R,) demand class
+    failed: Bools  # (R, M) whether the model had no forecast, and the fallback stands in for it
+    trust: Floats  # (R,) what the origin counts
+    origin: Ints  # (R,) its position
+    item: npt.NDArray[np.str_]  # (R,) id
 
     def of(self, rows: Bools) -> "ItemDistances":
         """Only these rows."""

@@ -15,21 +15,14 @@ ADI_CUT, CV2_CUT = 1.32, 0.49
 
 @dataclass(frozen=True, slots=True)
 class DemandPattern:
-    """What a class is made of.
+    """What a class is made of."""
 
-    Attributes:
-        name: smooth, erratic, intermittent, lumpy, too_few or no_demand.
-        adi: Observed periods per period with demand; null without demand.
-        cv2: Squared coefficient of variation of the non-zero demands; null below two demands.
-        n_obs: Observed periods.
-        n_nonzero: Periods with demand.
-    """
-
-    name: str
-    adi: float | None
+    name: str  # smooth, erratic, intermittent, lumpy, too_few or no_demand
+    adi: float | None  # observed periods per period with demand; null without demand
+    # squared coefficient of variation of the non-zero demands; null below two demands
     cv2: float | None
-    n_obs: int
-    n_nonzero: int
+    n_obs: int  # observed periods
+    n_nonzero: int  # periods with demand
 
 
 def demand_pattern(values: Floats) -> DemandPattern:

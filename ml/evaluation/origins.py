@@ -48,40 +48,24 @@ def choose_cutoffs(panel: Panel, horizon: int) -> tuple[np.datetime64, ...]:
 
 @dataclass(frozen=True, slots=True)
 class BacktestPoints:
-    """What M models said of N items at one cutoff, and what came true.
+    """What M models said of N items at one cutoff, and what came true."""
 
-    Attributes:
-        cutoff: Last period that the models saw.
-        items: N ids.
-        classes: N demand classes (``price`` for prices).
-        models: M names.
-        points: (M, N, H, K) quantile points of each period; NaN where a model failed.
-        means: (M, N, H) means.
-        cum_points: (M, N, 2, K) of the sums of steps 1 to ``cum_steps`` and 1 to H.
-        cum_steps: (N, 2) those steps.
-        actual: (N, H) what came true, NaN = not observed.
-        cum_actual: (N, 2) sums; NaN unless every period was observed.
-        scale: (N,) root mean square of what was seen until the cutoff, demand or price changes,
-            shrunk to the panel's.
-        naive_mae: (N,) in-sample mean absolute seasonal difference, the divisor of MASE.
-        naive_rms: (N,) in-sample root mean squared difference, the divisor of RMSSE.
-        length: Periods that the models had seen, T.
-    """
-
-    cutoff: np.datetime64
-    items: tuple[str, ...]
-    classes: tuple[str, ...]
-    models: tuple[str, ...]
-    points: Float32s
-    means: Float32s
-    cum_points: Float32s
-    cum_steps: Ints
-    actual: Floats
-    cum_actual: Floats
+    cutoff: np.datetime64  # last period that the models saw
+    items: tuple[str, ...]  # N ids
+    classes: tuple[str, ...]  # N demand classes (`price` for prices)
+    models: tuple[str, ...]  # M names
+    points: Float32s  # (M, N, H, K) quantile points of each period; NaN where a model failed
+    means: Float32s  # (M, N, H) means
+    cum_points: Float32s  # (M, N, 2, K) of the sums of steps 1 to `cum_steps` and 1 to H
+    cum_steps: Ints  # (N, 2) those steps
+    actual: Floats  # (N, H) what came true, NaN = not observed
+    cum_actual: Floats  # (N, 2) sums; NaN unless every period was observed
+    # (N,) root mean square of what was seen until the cutoff, demand or price changes, shrunk
+    # to the panel's
     scale: Floats
-    naive_mae: Floats
-    naive_rms: Floats
-    length: int = 1
+    naive_mae: Floats  # (N,) in-sample mean absolute seasonal difference, the divisor of MASE
+    naive_rms: Floats  # (N,) in-sample root mean squared difference, the divisor of RMSSE
+    length: int = 1  # periods that the models had seen, T
 
     def failed(self) -> Bools:
         """Which models have no forecast of which items, (M, N)."""

@@ -18,23 +18,17 @@ from ml.panel import Floats
 
 @dataclass(frozen=True, slots=True)
 class FeatureFrame:
-    """All that could be known of the features at one cutoff, for one region.
+    """All that could be known of the features at one cutoff, for one region."""
 
-    Attributes:
-        features: F features, in the order of their declaration.
-        days: (T,) consecutive days.
-        values: (T, F), NaN = not known at the cutoff. Read-only.
-        statements: What a reader has to know: regions that stand in, series without a value.
-        regions: F names of what each feature is of: a city, a state, ``mean``; ``None`` =
-            national. Empty where nobody needs them.
-        publishers: F names of who published what it is made of, ``None`` = computed.
-    """
-
-    features: tuple[Feature, ...]
-    days: Days
-    values: Floats
+    features: tuple[Feature, ...]  # F features, in the order of their declaration
+    days: Days  # (T,) consecutive days
+    values: Floats  # (T, F), NaN = not known at the cutoff. Read-only.
+    # what a reader has to know: regions that stand in, series without a value
     statements: tuple[str, ...] = ()
+    # F names of what each feature is of: a city, a state, `mean`; `None` = national. Empty
+    # where nobody needs them.
     regions: tuple[str | None, ...] = ()
+    # F names of who published what it is made of, `None` = computed
     publishers: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:

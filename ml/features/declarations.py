@@ -26,37 +26,24 @@ TELECOM_CARRY = 100  # days: two counts may be left out
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One feature.
+    """One feature."""
 
-    Attributes:
-        name: ``[a-z][a-z0-9_]*``.
-        series: The series that it is made of, joined by ``, ``; empty = computed.
-        persistence: Share of the distance to its mean that is left after a day, in [0, 1]: how
-            a forecast carries a past-only value ahead.
-        description: What it means.
-        unit: Of the values, ``1`` where they have none.
-        driver: Whether models may use it.
-        lag: Days after its day (of a month: after its first) on which it is normally known.
-        missing: What a gap becomes: ``carry`` the last value, ``zero`` (a month before the
-            first 5G access counts 0; later gaps are carried), ``none`` (NaN stays).
-        carry: Most days that a value is carried past the day from which it stands.
-        group: One of :data:`ml.contracts.outside.GROUPS`.
-        table: The table that the series are in.
-        role: One of :data:`ml.contracts.outside.ROLES`.
-    """
-
-    name: str
-    series: str
+    name: str  # `[a-z][a-z0-9_]*`
+    series: str  # the series that it is made of, joined by `, `; empty = computed
+    # share of the distance to its mean that is left after a day, in [0, 1]: how a forecast
+    # carries a past-only value ahead
     persistence: float
-    description: str
-    unit: str = "1"
-    driver: bool = False
-    lag: int = 0
+    description: str  # what it means
+    unit: str = "1"  # of the values, `1` where they have none
+    driver: bool = False  # whether models may use it
+    lag: int = 0  # days after its day (of a month: after its first) on which it is normally known
+    # what a gap becomes: `carry` the last value, `zero` (a month before the first 5G access
+    # counts 0; later gaps are carried), `none` (NaN stays)
     missing: str = "none"
-    carry: int = 0
-    group: str = field(kw_only=True)
-    table: str = field(kw_only=True)
-    role: str = field(kw_only=True)
+    carry: int = 0  # most days that a value is carried past the day from which it stands
+    group: str = field(kw_only=True)  # one of :data:`ml.contracts.outside.GROUPS`
+    table: str = field(kw_only=True)  # the table that the series are in
+    role: str = field(kw_only=True)  # one of :data:`ml.contracts.outside.ROLES`
 
     @property
     def source(self) -> str:

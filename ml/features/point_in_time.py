@@ -22,17 +22,11 @@ ONE_DAY = np.timedelta64(1, "D")
 
 @dataclass(frozen=True, slots=True)
 class KnownSeries:
-    """One series of one region as it was known.
+    """One series of one region as it was known."""
 
-    Attributes:
-        days: (n,) days that the values are of, ascending.
-        values: (n,) newest version of each.
-        since: (n,) days on which any version of them was first known.
-    """
-
-    days: Days
-    values: Floats
-    since: Days
+    days: Days  # (n,) days that the values are of, ascending
+    values: Floats  # (n,) newest version of each
+    since: Days  # (n,) days on which any version of them was first known
 
 
 NOTHING = KnownSeries(np.empty(0, "datetime64[D]"), np.empty(0), np.empty(0, "datetime64[D]"))
@@ -40,21 +34,13 @@ NOTHING = KnownSeries(np.empty(0, "datetime64[D]"), np.empty(0), np.empty(0, "da
 
 @dataclass(frozen=True, slots=True)
 class KnownTable:
-    """What was known of one region at the cutoff.
+    """What was known of one region at the cutoff."""
 
-    Attributes:
-        days: (K,) from its first day to the cutoff, without gaps; empty if nothing was known.
-        series: What is known of each series.
-        region: The region's name; ``mean`` where others stand in; ``None`` = national.
-        publishers: Who published it, joined by ``+``; ``None`` = nobody.
-        statements: What stands in for what.
-    """
-
-    days: Days
-    series: Mapping[str, KnownSeries]
-    region: str | None
-    publishers: str | None
-    statements: tuple[str, ...] = ()
+    days: Days  # (K,) from its first day to the cutoff, without gaps; empty if nothing was known
+    series: Mapping[str, KnownSeries]  # what is known of each series
+    region: str | None  # the region's name; `mean` where others stand in; `None` = national
+    publishers: str | None  # who published it, joined by `+`; `None` = nobody
+    statements: tuple[str, ...] = ()  # what stands in for what
 
     def of(self, name: str) -> KnownSeries:
         """A series; one that is not known is empty."""

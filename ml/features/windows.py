@@ -126,17 +126,11 @@ def stand(values: Floats, since: Days, days: Days, most: int) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Monthly:
-    """A series by the month.
+    """A series by the month."""
 
-    Attributes:
-        months: (M,) consecutive months, datetime64[M].
-        values: (M,), NaN = none.
-        since: (M,) days from which they stand; the month's own first where there is no value.
-    """
-
-    months: npt.NDArray[np.datetime64]
-    values: Floats
-    since: Days
+    months: npt.NDArray[np.datetime64]  # (M,) consecutive months, datetime64[M]
+    values: Floats  # (M,), NaN = none
+    since: Days  # (M,) days from which they stand; the month's own first where there is no value
 
 
 def stands_since(observed: KnownSeries, lag: int) -> Days:

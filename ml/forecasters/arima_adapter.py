@@ -24,19 +24,12 @@ BURN_IN = 3  # first residuals are those of the filter's start, not of the model
 
 @dataclass(frozen=True, slots=True)
 class ArimaModel:
-    """Settings of ARIMA. Season enters as Fourier terms, which cost nothing at any length.
+    """Settings of ARIMA. Season enters as Fourier terms, which cost nothing at any length."""
 
-    Attributes:
-        max_order: Largest p and q.
-        max_difference: Largest d.
-        iterations: Most optimiser iterations a fit.
-        window: Most recent periods that are fitted.
-    """
-
-    max_order: int = 2
-    max_difference: int = 1
-    iterations: int = 30
-    window: int = 730
+    max_order: int = 2  # largest p and q
+    max_difference: int = 1  # largest d
+    iterations: int = 30  # most optimiser iterations a fit
+    window: int = 730  # most recent periods that are fitted
     name: ClassVar[str] = "arima"
 
     def fit_one(self, panel: Panel, start: dict[str, Any] | None) -> dict[str, Any]:

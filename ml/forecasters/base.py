@@ -30,17 +30,11 @@ SAVED = pa.schema({"item_id": pa.string(), "model": pa.string(), "failure": pa.s
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Sample paths of some items after the cutoff of the panel they were fitted on.
+    """Sample paths of some items after the cutoff of the panel they were fitted on."""
 
-    Attributes:
-        items: N ids.
-        paths: (N, S, H) values in the panel's unit; all NaN for an item that failed.
-        failures: Reason for each item that failed.
-    """
-
-    items: tuple[str, ...]
-    paths: Paths
-    failures: Mapping[str, str] = field(default_factory=dict)
+    items: tuple[str, ...]  # N ids
+    paths: Paths  # (N, S, H) values in the panel's unit; all NaN for an item that failed
+    failures: Mapping[str, str] = field(default_factory=dict)  # reason for each item that failed
 
 
 class Fitted(Protocol):

@@ -28,25 +28,15 @@ PREDICTED = "predicted.npz"
 
 @dataclass(frozen=True, slots=True)
 class LstmForecaster:
-    """Settings of the network.
+    """Settings of the network."""
 
-    Attributes:
-        horizon: Longest step that it learns; it predicts no further.
-        units: Width of the recurrent layer.
-        epochs: Passes over the training windows.
-        batch: Windows a gradient step.
-        most_windows: Windows that are trained on; drawn at random where there are more.
-        learning_rate: Of Adam.
-        seed: Of initial weights, order and drawn windows.
-    """
-
-    horizon: int
-    units: int = 48
-    epochs: int = 6
-    batch: int = 256
-    most_windows: int = 50_000
-    learning_rate: float = 3e-3
-    seed: int = 0
+    horizon: int  # longest step that it learns; it predicts no further
+    units: int = 48  # width of the recurrent layer
+    epochs: int = 6  # passes over the training windows
+    batch: int = 256  # windows a gradient step
+    most_windows: int = 50_000  # windows that are trained on; drawn at random where there are more
+    learning_rate: float = 3e-3  # of Adam
+    seed: int = 0  # of initial weights, order and drawn windows
     name: ClassVar[str] = "lstm"
 
     def fit(
@@ -147,19 +137,13 @@ class LstmForecaster:
 
 @dataclass(frozen=True, slots=True)
 class FittedLstm:
-    """What a trained network predicts of each item of a panel.
+    """What a trained network predicts of each item of a panel."""
 
-    Attributes:
-        panel: The items, with their history.
-        failures: Items without a prediction, with reasons.
-        predicted: Of the items in the panel's order; ``None`` where nothing was learned.
-        network: The Keras model, kept for people to look at; ``None`` once loaded.
-    """
-
-    panel: Panel
-    failures: Mapping[str, str]
+    panel: Panel  # the items, with their history
+    failures: Mapping[str, str]  # items without a prediction, with reasons
+    # of the items in the panel's order; `None` where nothing was learned
     predicted: Distributions | None = None
-    network: Any = None
+    network: Any = None  # the Keras model, kept for people to look at; `None` once loaded
 
     def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Floats:
         """See :class:`ml.forecasters.base.Fitted`."""

@@ -31,16 +31,12 @@ SHARED_LEVEL = {
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Ranges of values.
+    """Ranges of values."""
 
-    Attributes:
-        edges: (B - 1,) upper ends of all buckets but the last, ascending; a value belongs to the
-            first bucket whose edge it does not exceed.
-        points: (B, POINTS) quantiles of the values seen in each bucket, ascending.
-    """
-
+    # (B - 1,) upper ends of all buckets but the last, ascending; a value belongs to the first
+    # bucket whose edge it does not exceed
     edges: Floats
-    points: Floats
+    points: Floats  # (B, POINTS) quantiles of the values seen in each bucket, ascending
 
     @property
     def count(self) -> int:
@@ -101,17 +97,11 @@ def learn_buckets(values: Floats, *, zero: bool) -> Buckets:
 
 @dataclass(frozen=True, slots=True)
 class Distributions:
-    """Predicted distributions of N items.
+    """Predicted distributions of N items."""
 
-    Attributes:
-        buckets: Ranges of values.
-        probabilities: (N, H, B).
-        spreads: (N,) unit of the bucket values: the item's scale, or the window's volatility.
-    """
-
-    buckets: Buckets
-    probabilities: npt.NDArray[np.float32]
-    spreads: Floats
+    buckets: Buckets  # ranges of values
+    probabilities: npt.NDArray[np.float32]  # (N, H, B)
+    spreads: Floats  # (N,) unit of the bucket values: the item's scale, or the window's volatility
 
     def paths(
         self, row: int, panel: Panel, shape: tuple[int, int], rng: np.random.Generator

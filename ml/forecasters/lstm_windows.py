@@ -23,21 +23,15 @@ VOLATILITY_FLOOR = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """A panel in the network's terms.
+    """A panel in the network's terms."""
 
-    Attributes:
-        levels: (N, T) demand over the item's scale, or price filled over holidays; NaN = unknown.
-        seen: (N, T) whether there was an observation.
-        kind: Of the panel.
-        calendar: (T + H, G) features known ahead of every period of the panel and its horizon.
-        drivers: What outside drivers contribute, or ``None``.
-    """
-
+    # (N, T) demand over the item's scale, or price filled over holidays; NaN = unknown
     levels: Floats
-    seen: Bools
-    kind: str
+    seen: Bools  # (N, T) whether there was an observation
+    kind: str  # of the panel
+    # (T + H, G) features known ahead of every period of the panel and its horizon
     calendar: Float32s
-    drivers: Drivers | None = None
+    drivers: Drivers | None = None  # what outside drivers contribute, or `None`
 
 
 def learn_typical(panel: Panel, small: float = 20.0) -> float | None:

@@ -24,15 +24,11 @@ KEPT_ROWS = 2  # prediction asks for a history, and reads nothing of it
 
 @dataclass(frozen=True, slots=True)
 class ProphetModel:
-    """Settings of Prophet.
+    """Settings of Prophet."""
 
-    Attributes:
-        iterations: Most L-BFGS iterations a series; the budget that makes results repeatable.
-        timeout: Last resort for a fit that hangs [seconds].
-    """
-
+    # most L-BFGS iterations a series; the budget that makes results repeatable
     iterations: int = 2000
-    timeout: float = 60.0
+    timeout: float = 60.0  # last resort for a fit that hangs [seconds]
     name: ClassVar[str] = "prophet"
 
     def fit_one(self, panel: Panel, start: dict[str, Any] | None) -> dict[str, Any]:

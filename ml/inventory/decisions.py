@@ -16,29 +16,17 @@ EXPEDITE_ABOVE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that the action of one item depends on.
+    """All that the action of one item depends on."""
 
-    Attributes:
-        policy: Its parameters.
-        history: Its demand so far.
-        stock: Usable stock.
-        levels: Reorder point and order-up-to level.
-        order: Need and order.
-        risk: Chances of running short.
-        excess: Units above every need.
-        reorder_in_days: Days until the reorder point; ``None`` = beyond the horizon.
-        expected_demand: Mean demand over the protection interval [units].
-    """
-
-    policy: ItemPolicy
-    history: DemandSummary
-    stock: Stock
-    levels: Levels
-    order: Order
-    risk: Risk
-    excess: float
-    reorder_in_days: float | None
-    expected_demand: float
+    policy: ItemPolicy  # its parameters
+    history: DemandSummary  # its demand so far
+    stock: Stock  # usable stock
+    levels: Levels  # reorder point and order-up-to level
+    order: Order  # need and order
+    risk: Risk  # chances of running short
+    excess: float  # units above every need
+    reorder_in_days: float | None  # days until the reorder point; `None` = beyond the horizon
+    expected_demand: float  # mean demand over the protection interval [units]
 
     @property
     def position_text(self) -> str:

@@ -21,39 +21,22 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ItemPolicy:
-    """Resolved parameters of one item.
+    """Resolved parameters of one item."""
 
-    Attributes:
-        item_id: The item.
-        lead_time_days_mean: Mean time from order to receipt [days], > 0.
-        lead_time_days_std: Its standard deviation [days]; 0 = constant.
-        review_period_days: Time between two reviews [days].
-        service_target: Cycle service level, in (0, 1).
-        target_source: ``item`` or ``default``.
-        moq: Smallest order [units]; 0 = none.
-        order_multiple: Orders are multiples of this [units]; 0 = none.
-        max_order_qty: Largest order [units]; infinite = none.
-        unit_cost: Cost of one unit [currency].
-        currency: ISO 4217 code.
-        criticality: A, B, C or insurance.
-        status: active, phase_out, do_not_stock or obsolete.
-        flags: Quality flags of what had to be assumed.
-    """
-
-    item_id: str
-    lead_time_days_mean: float
-    lead_time_days_std: float
-    review_period_days: float
-    service_target: float
-    target_source: str = "default"
-    moq: float = 0.0
-    order_multiple: float = 0.0
-    max_order_qty: float = float("inf")
-    unit_cost: float | None = None
-    currency: str | None = None
-    criticality: str | None = None
-    status: str = "active"
-    flags: tuple[str, ...] = ()
+    item_id: str  # the item
+    lead_time_days_mean: float  # mean time from order to receipt [days], > 0
+    lead_time_days_std: float  # its standard deviation [days]; 0 = constant
+    review_period_days: float  # time between two reviews [days]
+    service_target: float  # cycle service level, in (0, 1)
+    target_source: str = "default"  # `item` or `default`
+    moq: float = 0.0  # smallest order [units]; 0 = none
+    order_multiple: float = 0.0  # orders are multiples of this [units]; 0 = none
+    max_order_qty: float = float("inf")  # largest order [units]; infinite = none
+    unit_cost: float | None = None  # cost of one unit [currency]
+    currency: str | None = None  # ISO 4217 code
+    criticality: str | None = None  # A, B, C or insurance
+    status: str = "active"  # active, phase_out, do_not_stock or obsolete
+    flags: tuple[str, ...] = ()  # quality flags of what had to be assumed
 
     @property
     def protection_days(self) -> float:
@@ -73,60 +56,36 @@ class ItemPolicy:
 
 @dataclass(frozen=True, slots=True)
 class DemandSummary:
-    """The history of an item's demand, and the model behind its sample paths.
+    """The history of an item's demand, and the model behind its sample paths."""
 
-    Attributes:
-        item_id: The item.
-        demand_class: smooth, erratic, intermittent, lumpy, no_demand, new, ...
-        adi: Mean interval between periods with demand [periods]; not finite = not known.
-        cv2: Squared coefficient of variation of the sizes.
-        n_obs: Observed periods.
-        n_nonzero: Observed periods with demand.
-        last_demand: Start of the last period with demand; ``None`` = none.
-        model_id: Model of the sample paths.
-        model_role: champion, fallback or naive.
-        backtest_csl: Service achieved in a backtest at the service target.
-        backtest_n: Intervals that it is from.
-        whole_units: Whether the item comes in whole units; ``None`` = whether its paths do.
-    """
-
-    item_id: str
-    demand_class: str | None = None
+    item_id: str  # the item
+    demand_class: str | None = None  # smooth, erratic, intermittent, lumpy, no_demand, new, ..
+    # mean interval between periods with demand [periods]; not finite = not known
     adi: float | None = None
-    cv2: float | None = None
-    n_obs: int = 0
-    n_nonzero: int = 0
-    last_demand: np.datetime64 | None = None
-    model_id: str | None = None
-    model_role: str = "champion"
-    backtest_csl: float | None = None
-    backtest_n: int = 0
+    cv2: float | None = None  # squared coefficient of variation of the sizes
+    n_obs: int = 0  # observed periods
+    n_nonzero: int = 0  # observed periods with demand
+    last_demand: np.datetime64 | None = None  # start of the last period with demand; `None` = none
+    model_id: str | None = None  # model of the sample paths
+    model_role: str = "champion"  # champion, fallback or naive
+    backtest_csl: float | None = None  # service achieved in a backtest at the service target
+    backtest_n: int = 0  # intervals that it is from
+    # whether the item comes in whole units; `None` = whether its paths do
     whole_units: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """Stock of one item [units].
+    """Stock of one item [units]."""
 
-    Attributes:
-        location_id: Where; ``ALL`` = summed over locations.
-        snapshot_at: When it was counted.
-        on_hand: In stock; ``None`` = not known.
-        on_order: Ordered, not yet received; ``None`` = not known.
-        backorders: Owed to customers.
-        reserved: Promised, still in stock.
-        is_usable: Whether quantities may be computed from it.
-        flags: Quality flags.
-    """
-
-    location_id: str = WHOLE_COMPANY
-    snapshot_at: datetime | None = None
-    on_hand: float | None = None
-    on_order: float | None = None
-    backorders: float = 0.0
-    reserved: float = 0.0
-    is_usable: bool = False
-    flags: tuple[str, ...] = ("inventory_absent",)
+    location_id: str = WHOLE_COMPANY  # where; `ALL` = summed over locations
+    snapshot_at: datetime | None = None  # when it was counted
+    on_hand: float | None = None  # in stock; `None` = not known
+    on_order: float | None = None  # ordered, not yet received; `None` = not known
+    backorders: float = 0.0  # owed to customers
+    reserved: float = 0.0  # promised, still in stock
+    is_usable: bool = False  # whether quantities may be computed from it
+    flags: tuple[str, ...] = ("inventory_absent",)  # quality flags
 
     @property
     def available(self) -> float:

@@ -20,20 +20,14 @@ _THINNABLE = 1e6  # units a period: above it the binomial noise is below 0.1 % a
 
 @dataclass(frozen=True, slots=True)
 class ItemPaths:
-    """Sample paths of one item's demand after ``as_of``.
+    """Sample paths of one item's demand after ``as_of``."""
 
-    Attributes:
-        demand: (S, H) demand of path s in period h.
-        cumulative: (S, H + 1) demand of the first h periods; column 0 is zero.
-        uniforms: (H, S) numbers that thin a period in part; the same ones at every call, so that
-            demand never falls as the time grows.
-        are_counts: Whether all demands are whole numbers.
-    """
-
-    demand: Floats
-    cumulative: Floats
+    demand: Floats  # (S, H) demand of path s in period h
+    cumulative: Floats  # (S, H + 1) demand of the first h periods; column 0 is zero
+    # (H, S) numbers that thin a period in part; the same ones at every call, so that demand
+    # never falls as the time grows
     uniforms: Floats
-    are_counts: bool
+    are_counts: bool  # whether all demands are whole numbers
 
     @property
     def horizon(self) -> int:
@@ -43,19 +37,12 @@ class ItemPaths:
 
 @dataclass(frozen=True, slots=True)
 class LeadTimeDemand:
-    """Demand of each path over its own lead time and protection interval, all (S,).
+    """Demand of each path over its own lead time and protection interval, all (S,)."""
 
-    Attributes:
-        lead_periods: Drawn lead times [periods].
-        until_receipt: Demand until an order placed now arrives [units].
-        protected: Demand over review period plus lead time [units].
-        ordered: The same, ascending.
-    """
-
-    lead_periods: Floats
-    until_receipt: Floats
-    protected: Floats
-    ordered: Floats
+    lead_periods: Floats  # drawn lead times [periods]
+    until_receipt: Floats  # demand until an order placed now arrives [units]
+    protected: Floats  # demand over review period plus lead time [units]
+    ordered: Floats  # the same, ascending
 
 
 def prepare_paths(demand: npt.NDArray[np.generic], rng: np.random.Generator) -> ItemPaths:

@@ -13,22 +13,15 @@ _ROUNDING = 1e-9  # orders: 3 packs of 0.1 are 0.30000000000000004
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """What a policy compares the inventory position with [units]; fields are columns.
+    """What a policy compares the inventory position with [units]; fields are columns."""
 
-    Attributes:
-        policy: ``RsS`` where orders come in lots, ``base_stock`` for slow movers, ``RS`` for the
-            rest, ``do_not_stock``.
-        reorder_point: s: a position at or below it calls for an order.
-        order_up_to: S: what the order fills up to.
-        safety_stock: s less the mean demand; ``None`` where nothing is stocked.
-        order_lot: Smallest order.
-    """
-
+    # `RsS` where orders come in lots, `base_stock` for slow movers, `RS` for the rest,
+    # `do_not_stock`
     policy: str
-    reorder_point: float
-    order_up_to: float
-    safety_stock: float | None
-    order_lot: float
+    reorder_point: float  # s: a position at or below it calls for an order
+    order_up_to: float  # S: what the order fills up to
+    safety_stock: float | None  # s less the mean demand; `None` where nothing is stocked
+    order_lot: float  # smallest order
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,23 +47,14 @@ FILLED_BY = {
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One item on its way to a row.
+    """One item on its way to a row."""
 
-    Attributes:
-        run_id: The run.
-        as_of: Start of the last period that the forecast saw.
-        frequency: Of the panel.
-        policy: The item's parameters.
-        history: Its demand so far, and the model behind its paths.
-        stock: Its stock, usable or not.
-    """
-
-    run_id: str
-    as_of: np.datetime64
-    frequency: Frequency
-    policy: ItemPolicy
-    history: DemandSummary
-    stock: Stock
+    run_id: str  # the run
+    as_of: np.datetime64  # start of the last period that the forecast saw
+    frequency: Frequency  # of the panel
+    policy: ItemPolicy  # the item's parameters
+    history: DemandSummary  # its demand so far, and the model behind its paths
+    stock: Stock  # its stock, usable or not
 
     @property
     def decided_on(self) -> np.datetime64:

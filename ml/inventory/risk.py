@@ -15,21 +15,14 @@ from ml.inventory.lead_time_demand import (
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """Chances of running short, and what it would cost in units; fields are columns.
+    """Chances of running short, and what it would cost in units; fields are columns."""
 
-    Attributes:
-        p_stockout_before_receipt: Chance to be short before an order placed now arrives.
-        p_stockout_no_order: Chance to be short in the protection interval without an order.
-        p_stockout_with_order: The same with the recommended order.
-        expected_backorder_units: Mean units owed at the interval's end without an order.
-        expected_fill_rate_with_order: Share of the interval's demand that is served from stock,
-            with the order; ``None`` where no demand is expected.
-    """
-
-    p_stockout_before_receipt: float
-    p_stockout_no_order: float
-    p_stockout_with_order: float
-    expected_backorder_units: float
+    p_stockout_before_receipt: float  # chance to be short before an order placed now arrives
+    p_stockout_no_order: float  # chance to be short in the protection interval without an order
+    p_stockout_with_order: float  # the same with the recommended order
+    expected_backorder_units: float  # mean units owed at the interval's end without an order
+    # share of the interval's demand that is served from stock, with the order; `None` where
+    # no demand is expected
     expected_fill_rate_with_order: float | None
 
 

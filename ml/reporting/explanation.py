@@ -22,69 +22,40 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ItemHistory:
-    """What the models saw of an item, from its first observation on.
+    """What the models saw of an item, from its first observation on."""
 
-    Attributes:
-        periods: (T,) starts.
-        values: (T,) NaN = not observed.
-        pattern: Class and what it is made of; ``None`` for prices.
-        same: Whether the run saw as many periods, and the same last one.
-    """
-
-    periods: Days
-    values: Floats
-    pattern: DemandPattern | None
-    same: bool
+    periods: Days  # (T,) starts
+    values: Floats  # (T,) NaN = not observed
+    pattern: DemandPattern | None  # class and what it is made of; `None` for prices
+    same: bool  # whether the run saw as many periods, and the same last one
 
 
 @dataclass(frozen=True, slots=True)
 class ItemBacktest:
-    """Scores of one item in the backtest, less is better; null where a model failed.
+    """Scores of one item in the backtest, less is better; null where a model failed."""
 
-    Attributes:
-        origins: ISO days, latest first.
-        demand_class: At the latest origin.
-        protection: Periods of the first sum.
-        periods: Scaled CRPS of single periods by model.
-        sums: Of demand over the protection interval; null for prices.
-    """
-
-    origins: tuple[str, ...]
-    demand_class: str
-    protection: int
-    periods: Mapping[str, float | None]
-    sums: Mapping[str, float | None]
+    origins: tuple[str, ...]  # ISO days, latest first
+    demand_class: str  # at the latest origin
+    protection: int  # periods of the first sum
+    periods: Mapping[str, float | None]  # scaled CRPS of single periods by model
+    sums: Mapping[str, float | None]  # of demand over the protection interval; null for prices
 
 
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """All that is known of an item's forecast.
+    """All that is known of an item's forecast."""
 
-    Attributes:
-        item: Its id.
-        panel: Name of its panel.
-        version: Version that holds the forecast.
-        first: First row of the forecast.
-        history: What the models saw, or why it cannot be shown.
-        ensemble: How the models of the panel are combined.
-        shares: Share of each model in this item's forecast.
-        failures: Reasons of the models that have no forecast of it.
-        backtest: Its backtest, ``None`` if it was not in the sample.
-        tried: Items of that sample.
-        metrics: METRICS rows of the panel.
-    """
-
-    item: str
-    panel: str
-    version: str
-    first: Row
-    history: ItemHistory | str
-    ensemble: FittedEnsemble
-    shares: Mapping[str, float]
-    failures: Mapping[str, str]
-    backtest: ItemBacktest | None
-    tried: int
-    metrics: Sequence[Row]
+    item: str  # its id
+    panel: str  # name of its panel
+    version: str  # version that holds the forecast
+    first: Row  # first row of the forecast
+    history: ItemHistory | str  # what the models saw, or why it cannot be shown
+    ensemble: FittedEnsemble  # how the models of the panel are combined
+    shares: Mapping[str, float]  # share of each model in this item's forecast
+    failures: Mapping[str, str]  # reasons of the models that have no forecast of it
+    backtest: ItemBacktest | None  # its backtest, `None` if it was not in the sample
+    tried: int  # items of that sample
+    metrics: Sequence[Row]  # METRICS rows of the panel
 
     @property
     def demand_class(self) -> str:

@@ -22,25 +22,15 @@ BANNER = "SYNTHETIC SAMPLE DATA: every number below is made up. Put your files i
 
 @dataclass(frozen=True, slots=True)
 class PanelReport:
-    """What a run did with one panel.
+    """What a run did with one panel."""
 
-    Attributes:
-        name: Of the panel.
-        panel: Its series.
-        items: Number of items that were asked for.
-        horizon: Published steps.
-        refusals: Number of items of its kind that have no forecast.
-        study: Of its drivers.
-        synthetic: Whether the data are made up.
-    """
-
-    name: str
-    panel: Panel
-    items: int
-    horizon: int
-    refusals: int
-    study: Study | None
-    synthetic: bool
+    name: str  # of the panel
+    panel: Panel  # its series
+    items: int  # number of items that were asked for
+    horizon: int  # published steps
+    refusals: int  # number of items of its kind that have no forecast
+    study: Study | None  # of its drivers
+    synthetic: bool  # whether the data are made up
 
     @property
     def title(self) -> str:
@@ -50,21 +40,13 @@ class PanelReport:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What a run made.
+    """What a run made."""
 
-    Attributes:
-        version_id: Of the version.
-        model_version: Of all models together.
-        panels: What was done.
-        metrics: METRICS rows.
-        forecasts: FORECASTS rows.
-    """
-
-    version_id: str
-    model_version: str
-    panels: tuple[PanelReport, ...]
-    metrics: pa.Table
-    forecasts: pa.Table
+    version_id: str  # of the version
+    model_version: str  # of all models together
+    panels: tuple[PanelReport, ...]  # what was done
+    metrics: pa.Table  # METRICS rows
+    forecasts: pa.Table  # FORECASTS rows
 
 
 def write_reports(report: RunReport, folder: Path) -> list[Path]:

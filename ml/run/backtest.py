@@ -28,29 +28,18 @@ from ml.run.plan import PanelPlan
 
 @dataclass(frozen=True, slots=True)
 class BacktestTask:
-    """Some items at all origins.
+    """Some items at all origins."""
 
-    Attributes:
-        panel: The items, until ``as_of``.
-        trains: The same at each origin, latest first, with the drivers as known there.
-        priors: Root mean square of a typical item at each origin.
-        cum_steps: (N, 2) steps of which sums are scored.
-        models: Names.
-        pooled: Folders of the pooled models, which are trained already, by name.
-        horizon: Steps H.
-        seed: Of the run.
-        folder: Of the part that holds the points of each origin.
-    """
-
-    panel: Panel
+    panel: Panel  # the items, until `as_of`
+    # the same at each origin, latest first, with the drivers as known there
     trains: tuple[Panel, ...]
-    priors: tuple[float, ...]
-    cum_steps: Ints
-    models: tuple[str, ...]
-    pooled: Mapping[str, Path]
-    horizon: int
-    seed: int
-    folder: Path
+    priors: tuple[float, ...]  # root mean square of a typical item at each origin
+    cum_steps: Ints  # (N, 2) steps of which sums are scored
+    models: tuple[str, ...]  # names
+    pooled: Mapping[str, Path]  # folders of the pooled models, which are trained already, by name
+    horizon: int  # steps H
+    seed: int  # of the run
+    folder: Path  # of the part that holds the points of each origin
 
 
 def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:

@@ -37,44 +37,26 @@ from ml.settings import PolicySettings
 
 @dataclass(frozen=True, slots=True)
 class ForecastTask:
-    """Some items to forecast and recommend for.
+    """Some items to forecast and recommend for."""
 
-    Attributes:
-        panel: The items, until ``as_of``.
-        horizon: Published steps.
-        reach: Predicted steps.
-        ensemble: How the models are combined.
-        folders: Of the saved models by model.
-        policies: Parameters of each item; empty for prices.
-        stock: In the INVENTORY contract, ``None`` without a stock file.
-        policy_settings: Defaults and seed of recommendations.
-        origin: What every row says of where it comes from.
-        folder: Where the rows go.
-    """
-
-    panel: Panel
-    horizon: int
-    reach: int
-    ensemble: FittedEnsemble
-    folders: Mapping[str, Path]
-    policies: Mapping[str, ItemPolicy]
-    stock: pa.Table | None
-    policy_settings: PolicySettings
-    origin: RowOrigin
-    folder: Path
+    panel: Panel  # the items, until `as_of`
+    horizon: int  # published steps
+    reach: int  # predicted steps
+    ensemble: FittedEnsemble  # how the models are combined
+    folders: Mapping[str, Path]  # of the saved models by model
+    policies: Mapping[str, ItemPolicy]  # parameters of each item; empty for prices
+    stock: pa.Table | None  # in the INVENTORY contract, `None` without a stock file
+    policy_settings: PolicySettings  # defaults and seed of recommendations
+    origin: RowOrigin  # what every row says of where it comes from
+    folder: Path  # where the rows go
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastChunk:
-    """What became of a chunk.
+    """What became of a chunk."""
 
-    Attributes:
-        folder: Of its rows, a Parquet file a dataset.
-        refusals: Items that no model could forecast.
-    """
-
-    folder: Path
-    refusals: tuple[Refusal, ...]
+    folder: Path  # of its rows, a Parquet file a dataset
+    refusals: tuple[Refusal, ...]  # items that no model could forecast
 
 
 def forecast_panel(

@@ -19,32 +19,20 @@ from ml.run.request import RunRequest
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """Everything that a run knows.
+    """Everything that a run knows."""
 
-    Attributes:
-        panels: Usable series until ``as_of``, one panel a kind and frequency.
-        refusals: Series that cannot be forecast, with reasons.
-        items: ITEMS table, or ``None``.
-        inventory: INVENTORY table, or ``None``.
-        source: Who the data of each kind is from.
-        outside: Outside tables (``climate``, ``economic``, ``anatel_5g``, ``prices``) by name, of
-            which the drivers are made; only rows that were available in time.
-        region: City, and by its last two letters state, whose outside series move the panels.
-        drivers: Whether drivers may take part at all, the calendar among them.
-        statements: Plain sentences about what was read and decided.
-        quality_flags: What a reader of the results should know of the inputs.
-    """
-
-    panels: tuple[Panel, ...]
-    refusals: tuple[Refusal, ...]
-    items: pa.Table | None
-    inventory: pa.Table | None
-    source: Mapping[str, str]
+    panels: tuple[Panel, ...]  # usable series until `as_of`, one panel a kind and frequency
+    refusals: tuple[Refusal, ...]  # series that cannot be forecast, with reasons
+    items: pa.Table | None  # ITEMS table, or `None`
+    inventory: pa.Table | None  # INVENTORY table, or `None`
+    source: Mapping[str, str]  # who the data of each kind is from
+    # outside tables (`climate`, `economic`, `anatel_5g`, `prices`) by name, of which the
+    # drivers are made; only rows that were available in time
     outside: Mapping[str, pa.Table]
-    region: str
-    drivers: bool
-    statements: tuple[str, ...]
-    quality_flags: tuple[str, ...]
+    region: str  # city, and by its last two letters state, whose outside series move the panels
+    drivers: bool  # whether drivers may take part at all, the calendar among them
+    statements: tuple[str, ...]  # plain sentences about what was read and decided
+    quality_flags: tuple[str, ...]  # what a reader of the results should know of the inputs
 
     def dataset_id(self) -> str:
         """Name of all that models learn from: the panels, and the outside rows known in time."""

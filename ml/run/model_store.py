@@ -28,15 +28,10 @@ Parts = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class ModelStore:
-    """The models of one dataset.
+    """The models of one dataset."""
 
-    Attributes:
-        models_dir: ``MODELS_DIR``.
-        dataset_id: Content name of the panels.
-    """
-
-    models_dir: Path
-    dataset_id: str
+    models_dir: Path  # `MODELS_DIR`
+    dataset_id: str  # content name of the panels
 
     @property
     def root(self) -> Path:

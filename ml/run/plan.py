@@ -41,41 +41,27 @@ LARGEST_CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class PanelPlan:
-    """One panel and everything about its run that shapes the result.
+    """One panel and everything about its run that shapes the result."""
 
-    Attributes:
-        name: Of the panel in files and on the screen; weeks carry the day they start on.
-        panel: The usable series until ``as_of``, with the drivers as known then.
-        learnable: Items that pooled models and weights are learned from.
-        wanted: Items that are fitted one by one and written.
-        horizon: Published steps H.
-        reach: Steps predicted: at least H, and the longest protection interval.
-        policies: Replenishment parameters of each item of a demand panel; none of prices.
-        protection: Steps of the protection interval of each item of the panel, so that what an
-            item gets does not depend on which others are asked for.
-        forecast_chunks: The wanted items in portions for one worker at a time.
-        backtest_items: Items that the backtest runs on.
-        backtest_chunks: They in portions.
-        origins: Its cutoffs, latest first.
-        seed: Of the run.
-        study: What is known of the outside drivers.
-        drivers_key: Name of all that drivers contribute, at every cutoff; models are made with it.
-    """
-
-    name: str
-    panel: Panel
-    learnable: tuple[str, ...]
-    wanted: tuple[str, ...]
-    horizon: int
-    reach: int
+    name: str  # of the panel in files and on the screen; weeks carry the day they start on
+    panel: Panel  # the usable series until `as_of`, with the drivers as known then
+    learnable: tuple[str, ...]  # items that pooled models and weights are learned from
+    wanted: tuple[str, ...]  # items that are fitted one by one and written
+    horizon: int  # published steps H
+    reach: int  # steps predicted: at least H, and the longest protection interval
+    # replenishment parameters of each item of a demand panel; none of prices
     policies: Mapping[str, ItemPolicy]
+    # steps of the protection interval of each item of the panel, so that what an item gets
+    # does not depend on which others are asked for
     protection: tuple[int, ...]
+    # the wanted items in portions for one worker at a time
     forecast_chunks: tuple[tuple[str, ...], ...]
-    backtest_items: tuple[str, ...]
-    backtest_chunks: tuple[tuple[str, ...], ...]
-    origins: tuple[np.datetime64, ...]
-    seed: int
-    study: Study
+    backtest_items: tuple[str, ...]  # items that the backtest runs on
+    backtest_chunks: tuple[tuple[str, ...], ...]  # they in portions
+    origins: tuple[np.datetime64, ...]  # its cutoffs, latest first
+    seed: int  # of the run
+    study: Study  # what is known of the outside drivers
+    # name of all that drivers contribute, at every cutoff; models are made with it
     drivers_key: str
 
     def train_at(self, cutoff: np.datetime64) -> Panel:

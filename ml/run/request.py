@@ -16,36 +16,25 @@ from ml.settings import Settings, settings
 class RunRequest:
     """The options of one command, beside the settings that it starts from.
 
-    Attributes:
-        command: Its name.
-        items: Only these items, or ``None`` for all.
-        horizon: Published steps, or ``None`` for each frequency's default.
-        as_of: Names the last period by its start; ``None`` = the last one that is over.
-        jobs: Worker processes, or ``None`` for one a core.
-        results_folder: Results folder, or ``None`` for that of the settings.
-        drivers: Whether outside tables and the calendar may take part.
-        train: Train what is not trained yet; otherwise everything must be.
-        only_forecasts: Write the forecasts alone: a partial version.
-        only_recommendations: Write new recommendations, from what is trained and the stock of
-            today; the rest is copied from the newest whole version.
-        settings: Where things are, and everything stable.
-        clock: What the clock said when the command was given, UTC.
-
     Raises:
         ConfigError: Horizon or jobs below 1, or options that exclude each other.
     """
 
-    command: str
-    items: tuple[str, ...] | None = None
-    horizon: int | None = None
+    command: str  # its name
+    items: tuple[str, ...] | None = None  # only these items, or `None` for all
+    horizon: int | None = None  # published steps, or `None` for each frequency's default
+    # names the last period by its start; `None` = the last one that is over
     as_of: date | None = None
-    jobs: int | None = None
-    results_folder: Path | None = None
-    drivers: bool = True
-    train: bool = True
-    only_forecasts: bool = False
+    jobs: int | None = None  # worker processes, or `None` for one a core
+    results_folder: Path | None = None  # results folder, or `None` for that of the settings
+    drivers: bool = True  # whether outside tables and the calendar may take part
+    train: bool = True  # train what is not trained yet; otherwise everything must be
+    only_forecasts: bool = False  # write the forecasts alone: a partial version
+    # write new recommendations, from what is trained and the stock of today; the rest is
+    # copied from the newest whole version
     only_recommendations: bool = False
-    settings: Settings = field(default_factory=settings)
+    settings: Settings = field(default_factory=settings)  # where things are, and everything stable
+    # what the clock said when the command was given, UTC
     clock: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:

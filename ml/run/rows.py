@@ -20,19 +20,12 @@ Columns = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class RowOrigin:
-    """What every row of a run says of where it comes from.
+    """What every row of a run says of where it comes from."""
 
-    Attributes:
-        model_version: Derived from data, settings and code.
-        dataset_id: Derived from the content of the inputs.
-        source: Who the data is from.
-        generated_at: When the run started.
-    """
-
-    model_version: str
-    dataset_id: str
-    source: Mapping[str, str]
-    generated_at: datetime
+    model_version: str  # derived from data, settings and code
+    dataset_id: str  # derived from the content of the inputs
+    source: Mapping[str, str]  # who the data is from
+    generated_at: datetime  # when the run started
 
 
 def distribution_columns(paths: Paths, *, cumulative: bool) -> Columns:

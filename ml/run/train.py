@@ -16,23 +16,14 @@ CHUNK = 64  # series fitted by one task
 
 @dataclass(frozen=True, slots=True)
 class TrainTask:
-    """A part of a family's models.
+    """A part of a family's models."""
 
-    Attributes:
-        family: Its name.
-        panel: All items that are fitted or predicted, until the cutoff.
-        learnable: Those that a pooled model learns from.
-        reach: Longest step.
-        seed: Of training.
-        folder: Of the part.
-    """
-
-    family: str
-    panel: Panel
-    learnable: tuple[str, ...]
-    reach: int
-    seed: int
-    folder: Path
+    family: str  # its name
+    panel: Panel  # all items that are fitted or predicted, until the cutoff
+    learnable: tuple[str, ...]  # those that a pooled model learns from
+    reach: int  # longest step
+    seed: int  # of training
+    folder: Path  # of the part
 
 
 def train_families(

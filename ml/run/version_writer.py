@@ -33,27 +33,17 @@ SUMMARISED = (
 
 @dataclass(frozen=True, slots=True)
 class RunOutput:
-    """What a run computed.
+    """What a run computed."""
 
-    Attributes:
-        plans: Of its panels.
-        chunks: Forecast chunks of each panel, by its name, in the order of their items.
-        ensembles: How models were combined, by panel name.
-        refusals: Items without a forecast, sorted.
-        refused: RECOMMENDATIONS rows of demand items among them, without quantities.
-        metrics: METRICS rows.
-        origin: What every row says of where it comes from.
-        inputs_hash: Name of all that shaped the results, in hexadecimal.
-    """
-
-    plans: Sequence[PanelPlan]
+    plans: Sequence[PanelPlan]  # of its panels
+    # forecast chunks of each panel, by its name, in the order of their items
     chunks: Mapping[str, Sequence[ForecastChunk]]
-    ensembles: Mapping[str, FittedEnsemble]
-    refusals: Sequence[Refusal]
-    refused: pa.Table
-    metrics: pa.Table
-    origin: RowOrigin
-    inputs_hash: str
+    ensembles: Mapping[str, FittedEnsemble]  # how models were combined, by panel name
+    refusals: Sequence[Refusal]  # items without a forecast, sorted
+    refused: pa.Table  # RECOMMENDATIONS rows of demand items among them, without quantities
+    metrics: pa.Table  # METRICS rows
+    origin: RowOrigin  # what every row says of where it comes from
+    inputs_hash: str  # name of all that shaped the results, in hexadecimal
 
 
 def write_version(

@@ -14,16 +14,12 @@ TEXT = pl.col("text")
 
 @dataclass(frozen=True, slots=True)
 class ParsedTexts:
-    """What a parser makes of the distinct texts of a column.
+    """What a parser makes of the distinct texts of a column."""
 
-    Attributes:
-        cells: One row a ``text`` with its ``value``, null where it says nothing or has a
-            ``fault``: the reason, null in sound ones.
-        remarks: What was decided for the column as a whole, in plain sentences.
-    """
-
+    # one row a `text` with its `value`, null where it says nothing or has a `fault`: the
+    # reason, null in sound ones
     cells: pl.DataFrame
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # what was decided for the column as a whole, in plain sentences
 
 
 Parser = Callable[[pl.DataFrame, str], ParsedTexts]

@@ -46,24 +46,17 @@ _BLANKS = "".join(sign for sign in map(chr, range(0x3001)) if sign.isspace())
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One data file.
+    """One data file."""
 
-    Attributes:
-        name: File name.
-        rows: The chosen columns as text, without surrounding blanks, null as '', by wanted name;
-            and the 1-based ``line`` that each row starts on (of Parquet its number).
-        names: Wanted name to the column's name in the file.
-        typed: Wanted names of columns of numbers: a point is the decimal sign and nothing else.
-        chosen: Which columns were chosen and which ignored.
-        broken: Quarantine of the rows with a wrong number of fields.
-    """
-
-    name: str
+    name: str  # file name
+    # the chosen columns as text, without surrounding blanks, null as '', by wanted name; and
+    # the 1-based `line` that each row starts on (of Parquet its number)
     rows: pl.DataFrame
-    names: Mapping[str, str]
+    names: Mapping[str, str]  # wanted name to the column's name in the file
+    # wanted names of columns of numbers: a point is the decimal sign and nothing else
     typed: frozenset[str]
-    chosen: ChosenColumns
-    broken: pl.DataFrame
+    chosen: ChosenColumns  # which columns were chosen and which ignored
+    broken: pl.DataFrame  # quarantine of the rows with a wrong number of fields
 
     @property
     def height(self) -> int:

@@ -39,20 +39,14 @@ PERCENT = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Rows of attributes of all files.
+    """Rows of attributes of all files."""
 
-    Attributes:
-        files: Those that were read.
-        rows: The columns of the contract, null where nothing is given; and ``file``, ``line`` and
-            ``id_column``, what a file calls its ids.
-        remarks: What was decided in reading.
-        quarantine: Cells set aside.
-    """
-
-    files: list[DataFile]
+    files: list[DataFile]  # those that were read
+    # the columns of the contract, null where nothing is given; and `file`, `line` and
+    # `id_column`, what a file calls its ids
     rows: pl.DataFrame
-    remarks: list[str]
-    quarantine: pl.DataFrame
+    remarks: list[str]  # what was decided in reading
+    quarantine: pl.DataFrame  # cells set aside
 
 
 def read_items(path: Path, request: ReadingRequest) -> Intake:

@@ -87,17 +87,11 @@ WANTED = frozenset({*DEMAND_NAMES, *PRICE_NAMES, *ITEM_NAMES, *INVENTORY_NAMES, 
 
 @dataclass(frozen=True, slots=True)
 class ChosenColumns:
-    """Where the wanted columns of one file are.
+    """Where the wanted columns of one file are."""
 
-    Attributes:
-        positions: Wanted name to its position in the file.
-        ignored: Names in the file that nothing is read from.
-        remarks: What the user should know about the choice.
-    """
-
-    positions: Mapping[str, int]
-    ignored: tuple[str, ...]
-    remarks: tuple[str, ...] = ()
+    positions: Mapping[str, int]  # wanted name to its position in the file
+    ignored: tuple[str, ...]  # names in the file that nothing is read from
+    remarks: tuple[str, ...] = ()  # what the user should know about the choice
 
 
 Choose = Callable[[Sequence[str], str], ChosenColumns]

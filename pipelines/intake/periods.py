@@ -22,17 +22,11 @@ _WEEKDAY = _DS.dt.weekday() - 1  # Monday = 0
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """A frequency and why.
+    """A frequency and why."""
 
-    Attributes:
-        frequency: Of all series.
-        anchor: For weeks, the weekday that they start on, Monday = 0.
-        statement: What was found, in a sentence.
-    """
-
-    frequency: Frequency
-    anchor: int
-    statement: str
+    frequency: Frequency  # of all series
+    anchor: int  # for weeks, the weekday that they start on, Monday = 0
+    statement: str  # what was found, in a sentence
 
 
 def infer(days: pl.DataFrame, *, kind: str, where: str) -> Inferred:

@@ -33,19 +33,13 @@ USER_FILES = Path("raw", "user")
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What was read.
+    """What was read."""
 
-    Attributes:
-        intakes: Each table with its frequency, statements and quarantine, by name.
-        tables: The tables in their contracts, by name.
-        statements: Plain sentences on what was found and done.
-        quality_flags: How many cells of each table were set aside, where any were.
-    """
-
+    # each table with its frequency, statements and quarantine, by name
     intakes: Mapping[str, Intake]
-    tables: Mapping[str, pa.Table]
-    statements: tuple[str, ...]
-    quality_flags: tuple[str, ...]
+    tables: Mapping[str, pa.Table]  # the tables in their contracts, by name
+    statements: tuple[str, ...]  # plain sentences on what was found and done
+    quality_flags: tuple[str, ...]  # how many cells of each table were set aside, where any were
 
 
 def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tables:

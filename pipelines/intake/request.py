@@ -21,29 +21,22 @@ DUPLICATES = ("sum", "error")
 class ReadingRequest:
     """Which files of the user are to be read, and how.
 
-    Attributes:
-        files: A file or a folder of files for each table, by the table's name.
-        today: Last day that a row may be of.
-        as_of: Day that the run is as of: rows of later periods are left out before anything is
-            decided from them; ``None`` = all rows are seen.
-        columns: Wanted column name to its name in the file, for files with names of their own.
-        gaps: What a period without a row means: ``missing``, ``zero`` or ``auto``.
-        duplicates: ``sum`` adds rows of one item, site and day; ``error`` refuses them.
-        frequency: D, B, W or MS; ``None`` infers it. A finer demand is summed to it.
-        source: Name of the origin, written to every row.
-
     Raises:
         ConfigError: An option has a value that it cannot have.
     """
 
-    today: date
+    today: date  # last day that a row may be of
+    # A file or a folder of files for each table, by the table's name
     files: Mapping[str, Path] = field(default_factory=dict)
+    # day that the run is as of: rows of later periods are left out before anything is decided
+    # from them; `None` = all rows are seen
     as_of: date | None = None
+    # wanted column name to its name in the file, for files with names of their own
     columns: Mapping[str, str] = field(default_factory=dict)
-    gaps: str = "auto"
-    duplicates: str = "sum"
-    frequency: str | None = None
-    source: str = "user_files"
+    gaps: str = "auto"  # what a period without a row means: `missing`, `zero` or `auto`
+    duplicates: str = "sum"  # `sum` adds rows of one item, site and day; `error` refuses them
+    frequency: str | None = None  # D, B, W or MS; `None` infers it. A finer demand is summed to it.
+    source: str = "user_files"  # name of the origin, written to every row
 
     def __post_init__(self) -> None:
         """Refuse values outside the closed lists."""
@@ -63,18 +56,12 @@ class ReadingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """A table read from the user's files.
+    """A table read from the user's files."""
 
-    Attributes:
-        table: Rows in their contract, sorted by its key.
-        frequency: Of the series; ``None`` for tables that are no series.
-        statements: Plain sentences on what was found and what was done.
-        quarantine: Cells that could not be used: ``file, line, item_id, column, value, reason``.
-    """
-
-    table: pa.Table
-    frequency: Frequency | None
-    statements: tuple[str, ...]
+    table: pa.Table  # rows in their contract, sorted by its key
+    frequency: Frequency | None  # of the series; `None` for tables that are no series
+    statements: tuple[str, ...]  # plain sentences on what was found and what was done
+    # cells that could not be used: `file, line, item_id, column, value, reason`
     quarantine: pl.DataFrame
 
 

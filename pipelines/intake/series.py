@@ -28,42 +28,28 @@ SOUND, USABLE, Y = pl.col("sound"), pl.col("usable"), pl.col("y")
 
 @dataclass(frozen=True, slots=True)
 class FileRows:
-    """The dated rows of one file.
+    """The dated rows of one file."""
 
-    Attributes:
-        rows: Of DataFile.rows, with the columns parsed so far; ``sound`` where a row can be used,
-            ``counts`` where it says how the next columns are written.
-        aside: Quarantine.
-        remarks: What was decided in reading.
-    """
-
+    # of DataFile.rows, with the columns parsed so far; `sound` where a row can be used,
+    # `counts` where it says how the next columns are written
     rows: pl.DataFrame
-    aside: list[pl.DataFrame]
-    remarks: list[str]
+    aside: list[pl.DataFrame]  # quarantine
+    remarks: list[str]  # what was decided in reading
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesRows:
-    """Sound rows of all files.
+    """Sound rows of all files."""
 
-    Attributes:
-        where: Name of the file or folder.
-        rows: At least ``item_id`` (an Enum, sorted as text), ``ds``, ``y``; and ``usable``: of a
-            series that has an observed value and no absurd one.
-        days: One row a series and day, sorted, with ``usable``.
-        ids: All series, sorted.
-        unusable: Series that cannot be used as a whole, sorted.
-        statements: What was read and set aside.
-        quarantine: Cells set aside.
-    """
-
-    where: str
+    where: str  # name of the file or folder
+    # at least `item_id` (an Enum, sorted as text), `ds`, `y`; and `usable`: of a series that
+    # has an observed value and no absurd one
     rows: pl.DataFrame
-    days: pl.DataFrame
-    ids: list[str]
-    unusable: list[str]
-    statements: list[str]
-    quarantine: pl.DataFrame
+    days: pl.DataFrame  # one row a series and day, sorted, with `usable`
+    ids: list[str]  # all series, sorted
+    unusable: list[str]  # series that cannot be used as a whole, sorted
+    statements: list[str]  # what was read and set aside
+    quarantine: pl.DataFrame  # cells set aside
 
 
 def date_rows(

@@ -21,33 +21,22 @@ OUTSIDE = ("climate_etl", "economic_etl", "anatel_5g_etl", "price_etl", "feature
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command of the night.
+    """One command of the night."""
 
-    Attributes:
-        name: What it is called in messages.
-        command: Program file and options.
-        needed: Whether the night ends where it fails. Without last night's weather there is
-            still a forecast to make.
-    """
-
-    name: str
-    command: tuple[str, ...]
+    name: str  # what it is called in messages
+    command: tuple[str, ...]  # program file and options
+    # Whether the night ends where it fails. Without last night's weather there is still a
+    # forecast to make.
     needed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A command that failed.
+    """A command that failed."""
 
-    Attributes:
-        step: The command.
-        code: Its exit code.
-        last_line: The last thing it said.
-    """
-
-    step: Step
-    code: int
-    last_line: str
+    step: Step  # the command
+    code: int  # its exit code
+    last_line: str  # the last thing it said
 
     @property
     def text(self) -> str:

@@ -20,25 +20,17 @@ from pipelines.sources.base import ParsedAnswer
 
 @dataclass(frozen=True, slots=True)
 class DomainRows:
-    """Rows of a domain, and what this run has added.
+    """Rows of a domain, and what this run has added."""
 
-    Attributes:
-        domain: The domain.
-        windows: What earlier runs have asked for without a failure, by series and region.
-        tables: Rows of each series and region in the contract of its table.
-        new: Periods added, by series.
-        revised: Periods revised, by series.
-        served: Sources that gave rows of this run, by series.
-        notes: What was left out, and where sources disagree.
-    """
-
-    domain: Domain
+    domain: Domain  # the domain
+    # what earlier runs have asked for without a failure, by series and region
     windows: Mapping[Key, Sequence[Window]]
-    tables: Mapping[Key, pa.Table]
-    new: Counter[str] = field(default_factory=Counter)
-    revised: Counter[str] = field(default_factory=Counter)
+    tables: Mapping[Key, pa.Table]  # rows of each series and region in the contract of its table
+    new: Counter[str] = field(default_factory=Counter)  # periods added, by series
+    revised: Counter[str] = field(default_factory=Counter)  # periods revised, by series
+    # sources that gave rows of this run, by series
     served: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what was left out, and where sources disagree
 
     def newest(self, key: Key, sources: Iterable[str] | None = None) -> date | None:
         """Start of the last known period of a series and region; of these sources, if given."""

@@ -27,49 +27,32 @@ HISTORY_FILE = "history_file"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a value is of: a city, a state, or the country.
+    """What a value is of: a city, a state, or the country."""
 
-    Attributes:
-        region: Our name; ``None`` = national.
-        position: Latitude and longitude, where sources need them.
-        codes: Its own names at sources that have them, by source.
-    """
-
-    region: str | None = None
-    position: tuple[float, float] | None = None
+    region: str | None = None  # our name; `None` = national
+    position: tuple[float, float] | None = None  # latitude and longitude, where sources need them
+    # its own names at sources that have them, by source
     codes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way to a series.
+    """One way to a series."""
 
-    Attributes:
-        source: Name of the adapter.
-        code: What the series is called there; empty where the adapter knows by itself.
-        checks: It is asked although another one served, to compare.
-    """
-
-    source: str
-    code: str = ""
-    checks: bool = False
+    source: str  # name of the adapter
+    code: str = ""  # what the series is called there; empty where the adapter knows by itself
+    checks: bool = False  # it is asked although another one served, to compare
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """What one ETL command collects.
+    """What one ETL command collects."""
 
-    Attributes:
-        name: Of the domain and of its main table.
-        series: All that its tables hold, by name.
-        routes: Ways to the series that are asked for, best first; the others come with them.
-        places: What each series is of.
-    """
-
-    name: str
-    series: Mapping[str, Series]
+    name: str  # of the domain and of its main table
+    series: Mapping[str, Series]  # all that its tables hold, by name
+    # ways to the series that are asked for, best first; the others come with them
     routes: Mapping[str, tuple[Route, ...]]
-    places: tuple[Place, ...] = (Place(),)
+    places: tuple[Place, ...] = (Place(),)  # what each series is of
 
     @property
     def command(self) -> str:

@@ -30,36 +30,22 @@ from pipelines.sources.client import Client
 
 @dataclass(frozen=True, slots=True)
 class EtlResult:
-    """What a command has to say.
+    """What a command has to say."""
 
-    Attributes:
-        lines: The answer, for stdout.
-        warnings: For stderr.
-        notes: What was left out, for stderr as well.
-        error: Why it fails in the end; ``None`` = it does not.
-    """
-
-    lines: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    error: PipelineError | None = None
+    lines: tuple[str, ...]  # the answer, for stdout
+    warnings: tuple[str, ...] = ()  # for stderr
+    notes: tuple[str, ...] = ()  # what was left out, for stderr as well
+    error: PipelineError | None = None  # why it fails in the end; `None` = it does not
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A domain, where it is kept, and the day of the run.
+    """A domain, where it is kept, and the day of the run."""
 
-    Attributes:
-        domain: Without the series that the user's files give.
-        config: Settings.
-        day: Day of the run.
-        taken: Series that the user's files give.
-    """
-
-    domain: Domain
-    config: Settings
-    day: date
-    taken: frozenset[str]
+    domain: Domain  # without the series that the user's files give
+    config: Settings  # settings
+    day: date  # day of the run
+    taken: frozenset[str]  # series that the user's files give
 
     @property
     def raw(self) -> Path:

@@ -38,19 +38,12 @@ _Failures = list[tuple[Call | None, SourceError]]
 
 @dataclass(frozen=True, slots=True)
 class EtlRequest:
-    """What a run asks for.
+    """What a run asks for."""
 
-    Attributes:
-        series: Names of the series.
-        day: Day of the run.
-        start: First day of a series of which nothing is known.
-        again: Ask for everything from ``start`` on, whatever is known.
-    """
-
-    series: tuple[str, ...]
-    day: date
-    start: date
-    again: bool = False
+    series: tuple[str, ...]  # names of the series
+    day: date  # day of the run
+    start: date  # first day of a series of which nothing is known
+    again: bool = False  # ask for everything from `start` on, whatever is known
 
 
 class SeriesFetcher:

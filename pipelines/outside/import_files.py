@@ -48,17 +48,12 @@ SUFFIXES = (".csv", ".txt", ".parquet", ".csv.gz", ".txt.gz")
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What the user says about the files.
+    """What the user says about the files."""
 
-    Attributes:
-        columns: ``date``, ``city`` or a series, to its name in the files.
-        series: What the only value column is.
-        region: What files without a column of cities are of.
-    """
-
+    # `date`, `city` or a series, to its name in the files
     columns: Mapping[str, str] = field(default_factory=dict)
-    series: str | None = None
-    region: str | None = None
+    series: str | None = None  # what the only value column is
+    region: str | None = None  # what files without a column of cities are of
 
 
 def run_import(

@@ -20,30 +20,19 @@ Key = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series as its publisher gives it.
+    """One series as its publisher gives it."""
 
-    Attributes:
-        name: Our name of it.
-        table: Table below ``DATA_DIR/processed`` that holds it.
-        unit: Unit of its values.
-        period: What a value is of: a day, a business day or a month.
-        lag: Days from the end of that period to the day on which the value is normally out.
-        lag_from: Where the lag is from.
-        stale_after: Days after the end of the last period after which silence is a fault.
-            ``None``: it comes when it comes.
-        overlap: Days asked for again for revisions, where the source's own are too few.
-        currency: ISO 4217 code of prices.
-    """
-
-    name: str
-    table: str
-    unit: str | None
-    period: Frequency
-    lag: int
-    lag_from: str
+    name: str  # our name of it
+    table: str  # table below `DATA_DIR/processed` that holds it
+    unit: str | None  # unit of its values
+    period: Frequency  # what a value is of: a day, a business day or a month
+    lag: int  # days from the end of that period to the day on which the value is normally out
+    lag_from: str  # where the lag is from
+    # Days after the end of the last period after which silence is a fault. `None`: it comes
+    # when it comes.
     stale_after: int | None
-    overlap: int = 0
-    currency: str | None = None
+    overlap: int = 0  # days asked for again for revisions, where the source's own are too few
+    currency: str | None = None  # ISO 4217 code of prices
 
     def declared_days(self, starts: Days) -> Days:
         """The day on which the value of each period is normally out."""

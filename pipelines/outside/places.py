@@ -17,19 +17,12 @@ _SYMBOL = re.compile(r"([\w.^=/-]+?)\s*=\s*([\w.^=/-]+)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class ClimateSite:
-    """A city whose weather is collected.
+    """A city whose weather is collected."""
 
-    Attributes:
-        name: Our name of it, its state's two letters at the end: ``salvador_ba``.
-        latitude: Degrees north.
-        longitude: Degrees east.
-        stations: INMET's station, spare ones after it: ``A401+A456``.
-    """
-
-    name: str
-    latitude: float
-    longitude: float
-    stations: str
+    name: str  # our name of it, its state's two letters at the end: `salvador_ba`
+    latitude: float  # degrees north
+    longitude: float  # degrees east
+    stations: str  # INMET's station, spare ones after it: `A401+A456`
 
 
 def sites(settings: Settings) -> tuple[ClimateSite, ...]:

@@ -29,27 +29,16 @@ _OF_FETCHED = ("status", "etag", "last_modified", "content_type", "sha256", "byt
 
 @dataclass(frozen=True, slots=True)
 class LoggedAnswer:
-    """One answer of a source, as the ledger has it.
+    """One answer of a source, as the ledger has it."""
 
-    Attributes:
-        number: Of the answer, in the order of arrival.
-        call: What was asked, less what only sending needs (key, headers, weight, ``no_data``).
-        day: Day of the run.
-        outcome: ``data``, ``unchanged``, ``no_data`` or ``rejected``.
-        body: Where the bytes are; ``None`` where nothing came.
-        sha256: Of the bytes as they came.
-        content_type: Of the response.
-        reason: Why it was rejected.
-    """
-
-    number: int
-    call: Call
-    day: date
-    outcome: str
-    body: Path | None
-    sha256: str | None
-    content_type: str
-    reason: str | None
+    number: int  # of the answer, in the order of arrival
+    call: Call  # what was asked, less what only sending needs (key, headers, weight, `no_data`)
+    day: date  # day of the run
+    outcome: str  # `data`, `unchanged`, `no_data` or `rejected`
+    body: Path | None  # where the bytes are; `None` where nothing came
+    sha256: str | None  # of the bytes as they came
+    content_type: str  # of the response
+    reason: str | None  # why it was rejected
 
 
 class RawStore:

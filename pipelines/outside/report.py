@@ -22,14 +22,11 @@ _TO_THE_RIGHT = ("regions", "rows", "new", "revised", "lag")
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Where progress is said.
+    """Where progress is said."""
 
-    Attributes:
-        start: Begin a piece of work: its name, and how many steps it has.
-        step: One of them is done, and so many more have turned up.
-    """
-
+    # begin a piece of work: its name, and how many steps it has
     start: Callable[[str, int], object] = lambda _name, _total: None
+    # one of them is done, and so many more have turned up
     step: Callable[[int], object] = lambda _more: None
 
 

@@ -31,36 +31,23 @@ _DAY = np.timedelta64(1, "D")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who says it, and on which day.
+    """Who says it, and on which day."""
 
-    Attributes:
-        source: Name of the source.
-        preferred: Sources of the series, best first; all others come after them.
-        day: Day of the run.
-        windows: What earlier runs have asked for of the series without a failure.
-    """
-
-    source: str
-    preferred: tuple[str, ...]
-    day: date
+    source: str  # name of the source
+    preferred: tuple[str, ...]  # sources of the series, best first; all others come after them
+    day: date  # day of the run
+    # what earlier runs have asked for of the series without a failure
     windows: Sequence[Window] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A table with what an answer added to it.
+    """A table with what an answer added to it."""
 
-    Attributes:
-        table: One series and region in its contract; the one given where nothing was added.
-        new: Periods that had no value before.
-        revised: Periods that got another value, or the same one as final.
-        notes: What was left out, and where sources disagree.
-    """
-
-    table: pa.Table
-    new: int
-    revised: int
-    notes: tuple[str, ...]
+    table: pa.Table  # one series and region in its contract; the one given where nothing was added
+    new: int  # periods that had no value before
+    revised: int  # periods that got another value, or the same one as final
+    notes: tuple[str, ...]  # what was left out, and where sources disagree
 
 
 def add_vintages(

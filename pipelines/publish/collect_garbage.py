@@ -22,15 +22,10 @@ _MARK_LIMIT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A version that is to be removed once the mark is old enough; a tombstone when it was.
+    """A version that is to be removed once the mark is old enough; a tombstone when it was."""
 
-    Attributes:
-        version_id: Of the version.
-        marked_at: When, UTC.
-    """
-
-    version_id: VersionId
-    marked_at: AwareDatetime
+    version_id: VersionId  # of the version
+    marked_at: AwareDatetime  # when, UTC
 
 
 def mark_key(version: str) -> str:
@@ -68,18 +63,12 @@ def _marks(store: Store, among: Container[str]) -> dict[str, datetime]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """What is kept.
+    """What is kept."""
 
-    Attributes:
-        versions: Last versions of the log, at least one.
-        age: Everything younger than this.
-        pins: Versions kept whatever their age.
-        grace: Time between mark and removal, for readers that are at work.
-    """
-
-    versions: int = 30
-    age: timedelta = timedelta(days=7)
-    pins: Collection[str] = ()
+    versions: int = 30  # last versions of the log, at least one
+    age: timedelta = timedelta(days=7)  # everything younger than this
+    pins: Collection[str] = ()  # versions kept whatever their age
+    # time between mark and removal, for readers that are at work
     grace: timedelta = timedelta(hours=24)
 
     def __post_init__(self) -> None:
@@ -89,21 +78,13 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class CollectResult:
-    """What was done, or would be, by version.
+    """What was done, or would be, by version."""
 
-    Attributes:
-        kept: Versions left alone.
-        marked: Versions marked by this call.
-        waiting: Versions marked earlier, still in their grace.
-        removed: Versions removed.
-        bytes: Of what was removed, or would be.
-    """
-
-    kept: tuple[str, ...]
-    marked: tuple[str, ...]
-    waiting: tuple[str, ...]
-    removed: tuple[str, ...]
-    bytes: int
+    kept: tuple[str, ...]  # versions left alone
+    marked: tuple[str, ...]  # versions marked by this call
+    waiting: tuple[str, ...]  # versions marked earlier, still in their grace
+    removed: tuple[str, ...]  # versions removed
+    bytes: int  # of what was removed, or would be
 
 
 def collect_garbage(

@@ -48,17 +48,11 @@ DETAILS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """From where, to where.
+    """From where, to where."""
 
-    Attributes:
-        to: Folder of the store; the settings' S3 store without it.
-        results: Results folder; that of the settings without it.
-        single_writer: See :class:`ml.artifacts.store.Store`.
-    """
-
-    to: Path | None = None
-    results: Path | None = None
-    single_writer: bool = False
+    to: Path | None = None  # folder of the store; the settings' S3 store without it
+    results: Path | None = None  # results folder; that of the settings without it
+    single_writer: bool = False  # See `ml.artifacts.store.Store`
 
     @property
     def folder(self) -> Path:

@@ -18,15 +18,10 @@ NO_RECORD = commit_key(10**20 - 1)  # a number that no log ever reaches
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was looked at."""
 
-    Attributes:
-        level: ``ok``, ``warning`` (publishing goes on) or ``problem``.
-        text: What was found, and what to do unless all is well.
-    """
-
-    level: str
-    text: str
+    level: str  # `ok`, `warning` (publishing goes on) or `problem`
+    text: str  # what was found, and what to do unless all is well
 
 
 def examine(store: Store, anonymous: Callable[[str], int] | None = None) -> Iterator[Finding]:

@@ -21,15 +21,10 @@ from pipelines.publish.collect_garbage import is_marked
 
 @dataclass(frozen=True, slots=True)
 class LocalVersion:
-    """A whole version in a results folder.
+    """A whole version in a results folder."""
 
-    Attributes:
-        results: The results folder.
-        manifest: Of the version.
-    """
-
-    results: Path
-    manifest: Manifest
+    results: Path  # the results folder
+    manifest: Manifest  # of the version
 
     @property
     def version_id(self) -> str:
@@ -48,19 +43,12 @@ class LocalVersion:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """What a call of :func:`publish` did.
+    """What a call of :func:`publish` did."""
 
-    Attributes:
-        record: Of the version in the log.
-        is_new: Whether this call committed it.
-        sent: Its files that were sent, but the manifest.
-        flat_keys: Keys of the flat view that were written.
-    """
-
-    record: CommitRecord
-    is_new: bool
-    sent: tuple[ManifestFile, ...]
-    flat_keys: tuple[str, ...]
+    record: CommitRecord  # of the version in the log
+    is_new: bool  # whether this call committed it
+    sent: tuple[ManifestFile, ...]  # its files that were sent, but the manifest
+    flat_keys: tuple[str, ...]  # keys of the flat view that were written
 
 
 def newest_local(results: Path) -> LocalVersion:

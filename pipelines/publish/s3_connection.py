@@ -20,15 +20,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a request that a store does not answer is sent again.
+    """How long a request that a store does not answer is sent again."""
 
-    Attributes:
-        seconds: From the first try to the last; each request has a time of its own.
-        pause: Waits between two tries.
-    """
-
+    # from the first try to the last; each request has a time of its own
     seconds: float = GIVE_UP_SECONDS
-    pause: Callable[[float], None] = time.sleep
+    pause: Callable[[float], None] = time.sleep  # waits between two tries
 
     def retry(self, attempt: Callable[[float], Answer]) -> Answer:
         """Call until it succeeds or fails in another way than being unreachable.

@@ -18,29 +18,18 @@ FACTORY_KEY = "minioadmin"
 
 @dataclass(frozen=True, slots=True)
 class S3Target:
-    """An S3 bucket and how to reach it.
+    """An S3 bucket and how to reach it."""
 
-    Attributes:
-        endpoint: ``host:port``.
-        bucket: That exists; it is never made here.
-        access_key: Its id is kept out of messages too: on some servers it is enough to write.
-        secret_key: Never shown.
-        prefix: Key below which everything lies, empty for the whole bucket.
-        region: Named always, which saves a request and a permission.
-        secure: https.
-        ca_file: Certificates to trust instead of the usual ones.
-        allow_insecure: Allow http to another machine.
-    """
-
-    endpoint: str
-    bucket: str
+    endpoint: str  # `host:port`
+    bucket: str  # that exists; it is never made here
+    # its id is kept out of messages too: on some servers it is enough to write
     access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    prefix: str = ""
-    region: str = "us-east-1"
-    secure: bool = True
-    ca_file: Path | None = None
-    allow_insecure: bool = False
+    secret_key: str = field(repr=False)  # never shown
+    prefix: str = ""  # key below which everything lies, empty for the whole bucket
+    region: str = "us-east-1"  # named always, which saves a request and a permission
+    secure: bool = True  # https
+    ca_file: Path | None = None  # certificates to trust instead of the usual ones
+    allow_insecure: bool = False  # allow http to another machine
 
     @property
     def name(self) -> str:

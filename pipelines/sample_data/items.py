@@ -22,31 +22,18 @@ QUANTILE_POINTS = 400
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """N items in the order of their ids, as arrays of shape (N,) unless said otherwise.
+    """N items in the order of their ids, as arrays of shape (N,) unless said otherwise."""
 
-    Attributes:
-        ids: Part numbers such as ``CAB-0012``.
-        family: Position in :data:`FAMILIES`.
-        tier: Position in :data:`TIERS`.
-        rate: Arrivals on a plain Monday [1/day].
-        log_size: Mean of the logarithm of an arrival's units.
-        size_spread: Its standard deviation.
-        pack: Units in a pack.
-        unit_cost: [BRL].
-        imported: Whether it comes from abroad.
-        site_share: (N, K) share of the arrivals at each site, rows sum to 1.
-    """
-
-    ids: tuple[str, ...]
-    family: Ints
-    tier: Ints
-    rate: Floats
-    log_size: Floats
-    size_spread: Floats
-    pack: Ints
-    unit_cost: Floats
-    imported: Bools
-    site_share: Floats
+    ids: tuple[str, ...]  # part numbers such as `CAB-0012`
+    family: Ints  # position in :data:`FAMILIES`
+    tier: Ints  # position in :data:`TIERS`
+    rate: Floats  # arrivals on a plain Monday [1/day]
+    log_size: Floats  # mean of the logarithm of an arrival's units
+    size_spread: Floats  # its standard deviation
+    pack: Ints  # units in a pack
+    unit_cost: Floats  # [BRL]
+    imported: Bools  # whether it comes from abroad
+    site_share: Floats  # (N, K) share of the arrivals at each site, rows sum to 1
 
     def size_moments(self) -> tuple[Floats, Floats]:
         """Mean [units] and mean square [units^2] of one arrival, packs included, each (N,)."""

@@ -19,17 +19,12 @@ EVENT_COLUMNS = ("item_id", "event", "day", "scale_days", "factor", "other_item_
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """What happens to the items over the window.
+    """What happens to the items over the window."""
 
-    Attributes:
-        launch: First day on which an item exists, as a position in the window, shape (N,).
-        log_factor: Logarithm of the multiplier of the rate, shape (N, T); -inf = retired.
-        events: One line an event: item, ``obsolete``, ``new``, ``superseded``, ``successor`` or
-            ``level_shift``, day, and its parameters.
-    """
-
-    launch: Ints
-    log_factor: Floats
+    launch: Ints  # first day on which an item exists, as a position in the window, shape (N,)
+    log_factor: Floats  # logarithm of the multiplier of the rate, shape (N, T); -inf = retired
+    # one line an event: item, `obsolete`, `new`, `superseded`, `successor` or `level_shift`,
+    # day, and its parameters
     events: pd.DataFrame
 
 

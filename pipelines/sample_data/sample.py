@@ -27,32 +27,20 @@ STOCK_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A sample of N items over T days.
+    """A sample of N items over T days."""
 
-    Attributes:
-        truth: True demand, rates, drivers, stock, as arrays.
-        clean: The demand ledger before its dirt, with stock-outs and anomalies:
-            ``item_id, date, site_id, quantity, is_stockout``.
-        observed: The demand file as written; dates are text, some of them impossible.
-        items: The item file as written.
-        inventory: The stock file.
-        prices: The price file.
-        outside: ``climate``, ``economic`` and ``anatel_5g`` as published.
-        anomalies: Labels of the anomalies in ``clean``.
-        dirt: The planted faults of ``observed``, see :func:`plant_dirt`.
-        item_dirt: The planted faults of ``items``.
-    """
-
-    truth: Truth
+    truth: Truth  # true demand, rates, drivers, stock, as arrays
+    # the demand ledger before its dirt, with stock-outs and anomalies: `item_id, date,
+    # site_id, quantity, is_stockout`
     clean: pd.DataFrame
-    observed: pd.DataFrame
-    items: pd.DataFrame
-    inventory: pd.DataFrame
-    prices: pd.DataFrame
-    outside: dict[str, pd.DataFrame]
-    anomalies: pd.DataFrame
-    dirt: pd.DataFrame
-    item_dirt: pd.DataFrame
+    observed: pd.DataFrame  # the demand file as written; dates are text, some of them impossible
+    items: pd.DataFrame  # the item file as written
+    inventory: pd.DataFrame  # the stock file
+    prices: pd.DataFrame  # the price file
+    outside: dict[str, pd.DataFrame]  # `climate`, `economic` and `anatel_5g` as published
+    anomalies: pd.DataFrame  # labels of the anomalies in `clean`
+    dirt: pd.DataFrame  # the planted faults of `observed`, see `plant_dirt`
+    item_dirt: pd.DataFrame  # the planted faults of `items`
 
 
 def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample:

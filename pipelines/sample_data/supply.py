@@ -24,19 +24,12 @@ FRAILTY_VARIANCE, WEEK = 1 / 3, 7
 
 @dataclass(frozen=True, slots=True)
 class StockHistory:
-    """Outcome of the stock simulation.
+    """Outcome of the stock simulation."""
 
-    Attributes:
-        served: Units handed out, shape (N, T).
-        empty: Nothing left at the end of the day, shape (N, T).
-        on_hand: Units at the end of the last day, shape (N,).
-        on_order: Units ordered and not yet received, shape (N,).
-    """
-
-    served: Floats
-    empty: Bools
-    on_hand: Floats
-    on_order: Floats
+    served: Floats  # units handed out, shape (N, T)
+    empty: Bools  # nothing left at the end of the day, shape (N, T)
+    on_hand: Floats  # units at the end of the last day, shape (N,)
+    on_order: Floats  # units ordered and not yet received, shape (N,)
 
 
 def draw_lead_times(items: Items, dollar_rise: Floats, seed: int) -> Ints:

@@ -36,27 +36,16 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """N items over T days.
+    """N items over T days."""
 
-    Attributes:
-        days: The T days.
-        items: The items with their true parameters.
-        life: Launches, declines, supersessions and level shifts.
-        drivers: Calendar, storm, humidity, each of shape (T,), and the sites' 5G ramps.
-        rate: Expected arrivals [1/day], shape (N, T); 0 before the launch.
-        arrivals: The single demands.
-        lead_time: Lead time of an order placed on each day [days], shape (N, T).
-        stock: What stock could serve, and what was left.
-    """
-
-    days: Days
-    items: Items
-    life: Lifecycle
-    drivers: DemandDrivers
-    rate: Floats
-    arrivals: Arrivals
-    lead_time: Ints
-    stock: StockHistory
+    days: Days  # the T days
+    items: Items  # the items with their true parameters
+    life: Lifecycle  # launches, declines, supersessions and level shifts
+    drivers: DemandDrivers  # calendar, storm, humidity, each of shape (T,), and the sites' 5G ramps
+    rate: Floats  # expected arrivals [1/day], shape (N, T); 0 before the launch
+    arrivals: Arrivals  # the single demands
+    lead_time: Ints  # lead time of an order placed on each day [days], shape (N, T)
+    stock: StockHistory  # what stock could serve, and what was left
 
     @property
     def launched(self) -> Bools:

@@ -40,19 +40,12 @@ class DemandDrivers:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Outside series on the days of demand and the year before them.
+    """Outside series on the days of demand and the year before them."""
 
-    Attributes:
-        all_days: Days with the year before, shape (365 + T,).
-        cities: Weather by city and series, each of shape (365 + T,).
-        levels: Dollar, Brent and PETR4 on the business days among them.
-        seed: Of what is still to be drawn.
-    """
-
-    all_days: Days
-    cities: dict[str, dict[str, Floats]]
-    levels: dict[str, Floats]
-    seed: int
+    all_days: Days  # days with the year before, shape (365 + T,)
+    cities: dict[str, dict[str, Floats]]  # weather by city and series, each of shape (365 + T,)
+    levels: dict[str, Floats]  # dollar, Brent and PETR4 on the business days among them
+    seed: int  # of what is still to be drawn
 
     @property
     def days(self) -> Days:

@@ -26,13 +26,9 @@ REFUSALS = (
 
 @dataclass(frozen=True, slots=True)
 class AlphaVantage(Adapter):
-    """Adapter of ``TIME_SERIES_DAILY``; the code is the symbol as Yahoo writes it, ``PETR4.SA``.
+    """Adapter of ``TIME_SERIES_DAILY``; the code is the symbol as Yahoo writes it, ``PETR4.SA``."""
 
-    Attributes:
-        key: Of the user; empty = the service is not asked.
-    """
-
-    key: SecretStr
+    key: SecretStr  # of the user; empty = the service is not asked
     name = "alpha_vantage"
     overlap = 10
     pause = 1.5  # one request a second

@@ -53,59 +53,37 @@ class NoAnswerError(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class SeriesRequest:
-    """One series of one region to ask a source for.
+    """One series of one region to ask a source for."""
 
-    Attributes:
-        series: Our name of it, for example ``ipca``.
-        region: Our name of the region; ``None`` = national.
-        code: The source's own name: series code, symbol, variable, station.
-        first: First day to ask for, overlap included.
-        last: Last day, usually the day of the run.
-        place: Latitude and longitude where the source needs them.
-    """
-
-    series: str
-    region: str | None
-    code: str
-    first: date
-    last: date
-    place: tuple[float, float] | None = None
+    series: str  # our name of it, for example `ipca`
+    region: str | None  # our name of the region; `None` = national
+    code: str  # the source's own name: series code, symbol, variable, station
+    first: date  # first day to ask for, overlap included
+    last: date  # last day, usually the day of the run
+    place: tuple[float, float] | None = None  # latitude and longitude where the source needs them
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, and all that is needed to read its answer at any later time.
+    """One request, and all that is needed to read its answer at any later time."""
 
-    Attributes:
-        source: Name of the adapter.
-        base: Scheme and host out of the settings, without a slash at the end.
-        target: Path and query exactly as sent, starting with a slash; holds no secret.
-        series: Names of what it is about, for messages.
-        media: What a good answer is: ``json``, ``csv``, ``zip`` or ``html``.
-        context: Plain JSON values that :meth:`Adapter.parse` needs beside the answer.
-        secret: Query parameter that is appended when sending and never written anywhere.
-        form: Fields of a POST; ``None`` = GET.
-        headers: Headers beyond the client's own.
-        no_data: Statuses that may mean "nothing in this window", not a fault.
-        no_data_says: Regular expression that such an answer has to match to mean it, since a
-            service that is broken may answer with the same status; empty = the status is enough.
-        weight: How many requests it counts for against the host's limits.
-        conditional: Ask with the ETag of what is stored; 304 = unchanged.
-    """
-
-    source: str
-    base: str
-    target: str
-    series: tuple[str, ...]
-    media: str
+    source: str  # name of the adapter
+    base: str  # scheme and host out of the settings, without a slash at the end
+    target: str  # path and query exactly as sent, starting with a slash; holds no secret
+    series: tuple[str, ...]  # names of what it is about, for messages
+    media: str  # what a good answer is: `json`, `csv`, `zip` or `html`
+    # plain JSON values that `Adapter.parse` needs beside the answer
     context: Mapping[str, Any] = field(default_factory=dict)
+    # query parameter that is appended when sending and never written anywhere
     secret: tuple[str, SecretStr] | None = None
-    form: tuple[tuple[str, str], ...] | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    no_data: tuple[int, ...] = ()
+    form: tuple[tuple[str, str], ...] | None = None  # fields of a POST; `None` = GET
+    headers: tuple[tuple[str, str], ...] = ()  # headers beyond the client's own
+    no_data: tuple[int, ...] = ()  # statuses that may mean "nothing in this window", not a fault
+    # regular expression that such an answer has to match to mean it, since a service that is
+    # broken may answer with the same status; empty = the status is enough
     no_data_says: str = ""
-    weight: float = 1.0
-    conditional: bool = False
+    weight: float = 1.0  # how many requests it counts for against the host's limits
+    conditional: bool = False  # ask with the ETag of what is stored; 304 = unchanged
 
     @property
     def url(self) -> str:
@@ -143,17 +121,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A stored answer.
+    """A stored answer."""
 
-    Attributes:
-        body: File of the raw store; ``.gz`` where the store compressed what came.
-        day: Day of the run that fetched it (``TODAY``, else the UTC clock).
-        content_type: Of the response, lower case, without parameters; empty = not said.
-    """
-
-    body: Path
-    day: date
-    content_type: str = ""
+    body: Path  # file of the raw store; `.gz` where the store compressed what came
+    day: date  # day of the run that fetched it (`TODAY`, else the UTC clock)
+    content_type: str = ""  # of the response, lower case, without parameters; empty = not said
 
     def open(self) -> IO[bytes]:
         """The bytes as they came, as a stream; compressed storage is undone on the way."""
@@ -169,34 +141,23 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ParsedAnswer:
-    """What an answer says.
+    """What an answer says."""
 
-    Attributes:
-        rows: OBSERVATIONS, at most one a series, region and day; may be empty.
-        notes: What was left out, counted: "3 of 40 values are null", "1 day after today".
-        then: Requests that this answer leads to (an export that is made first, then fetched).
-    """
-
-    rows: pa.Table
+    rows: pa.Table  # OBSERVATIONS, at most one a series, region and day; may be empty
+    # what was left out, counted: "3 of 40 values are null", "1 day after today"
     notes: tuple[str, ...] = ()
+    # requests that this answer leads to (an export that is made first, then fetched)
     then: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One public API.
+    """One public API."""
 
-    Attributes:
-        base: Scheme and host.
-        name: Name in ``data/raw/``, in the ``source`` column and in messages.
-        overlap: Days before the last known one that are asked for again, for revisions.
-        pause: Least time between two requests to it [s], for a weight of 1.
-    """
-
-    base: str
-    name: ClassVar[str]
-    overlap: ClassVar[int]
-    pause: ClassVar[float]
+    base: str  # scheme and host
+    name: ClassVar[str]  # name in `data/raw/`, in the `source` column and in messages
+    overlap: ClassVar[int]  # days before the last known one that are asked for again, for revisions
+    pause: ClassVar[float]  # least time between two requests to it [s], for a weight of 1
 
     def calls(self, wanted: Sequence[SeriesRequest]) -> tuple[Call, ...]:
         """Requests for all of ``wanted``, windows cut as the API demands.

@@ -105,23 +105,15 @@ class Deadline:
 
 @dataclass(slots=True)
 class _Host:
-    """One host as one source uses it: behind one mirror a single source may be broken.
+    """One host as one source uses it: behind one mirror a single source may be broken."""
 
-    Attributes:
-        name: Host and port.
-        failed: Calls without an answer since its last answer.
-        wasted: Time they took [s].
-        share: Most that they may take [s].
-        rests_until: When it may be asked again, on the monotonic clock: its own wish.
-        given_up: Why it is not asked again; empty = it is.
-    """
-
-    name: str
-    failed: int = 0
-    wasted: float = 0.0
-    share: float = math.inf
+    name: str  # host and port
+    failed: int = 0  # calls without an answer since its last answer
+    wasted: float = 0.0  # time they took [s]
+    share: float = math.inf  # most that they may take [s]
+    # when it may be asked again, on the monotonic clock: its own wish
     rests_until: float = -math.inf
-    given_up: str = ""
+    given_up: str = ""  # why it is not asked again; empty = it is
 
     def answer(self) -> None:
         """It did, with data or with a refusal."""

@@ -69,27 +69,16 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """An answer.
+    """An answer."""
 
-    Attributes:
-        outcome: ``data``, ``unchanged`` (304) or ``no_data`` (a status of ``Call.no_data``).
-        status: Of the response.
-        body: File with the bytes as they came, a key in them hidden; ``None`` unless data.
-        content_type: Lower case, without parameters; empty = not said.
-        etag: Of the response.
-        last_modified: Of the response.
-        sha256: Of the body; ``None`` unless data.
-        bytes: Of the body, any compression on the way undone.
-    """
-
-    outcome: str
-    status: int
-    body: Path | None
-    content_type: str
-    etag: str | None
-    last_modified: str | None
-    sha256: str | None
-    bytes: int
+    outcome: str  # `data`, `unchanged` (304) or `no_data` (a status of `Call.no_data`)
+    status: int  # of the response
+    body: Path | None  # file with the bytes as they came, a key in them hidden; `None` unless data
+    content_type: str  # lower case, without parameters; empty = not said
+    etag: str | None  # of the response
+    last_modified: str | None  # of the response
+    sha256: str | None  # of the body; `None` unless data
+    bytes: int  # of the body, any compression on the way undone
 
 
 def exchange(

@@ -132,19 +132,13 @@ def _stations(city: SeriesRequest) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class StationYear:
-    """What one station measured in a year.
+    """What one station measured in a year."""
 
-    Attributes:
-        days: Value of each series on each local day with MIN_HOURS valid hours or more.
-        seen: Local days that the file has hours of, valid or not.
-        before: Hours that were left out, since they are of the local year before.
-        notes: What was left out, counted.
-    """
-
+    # value of each series on each local day with MIN_HOURS valid hours or more
     days: dict[str, dict[date, float]]
-    seen: frozenset[date]
-    before: int
-    notes: tuple[str, ...]
+    seen: frozenset[date]  # local days that the file has hours of, valid or not
+    before: int  # hours that were left out, since they are of the local year before
+    notes: tuple[str, ...]  # what was left out, counted
 
 
 def _station_years(

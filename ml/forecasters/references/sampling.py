@@ -25,23 +25,14 @@ LARGE = 2_000.0  # above this mean a rounded gamma is the same as a negative bin
 
 @dataclass(frozen=True, slots=True)
 class PathRequest:
-    """What a sampler is asked for, and what it knows of a series beside its values.
+    """What a sampler is asked for, and what it knows of a series beside its values."""
 
-    Attributes:
-        kind: ``demand`` or ``price``.
-        frequency: Of the panel.
-        horizon: Periods ahead H.
-        n_paths: Paths S.
-        rng: Generator that belongs to model and item.
-        is_count: Whether every observed value is a whole number.
-    """
-
-    kind: str
-    frequency: Frequency
-    horizon: int
-    n_paths: int
-    rng: np.random.Generator
-    is_count: bool
+    kind: str  # `demand` or `price`
+    frequency: Frequency  # of the panel
+    horizon: int  # periods ahead H
+    n_paths: int  # paths S
+    rng: np.random.Generator  # generator that belongs to model and item
+    is_count: bool  # whether every observed value is a whole number
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -36,18 +36,12 @@ ONE_SIDED_90 = 1.645  # the theta method's own quantile for its test of the seas
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A level smoothed over a series.
+    """A level smoothed over a series."""
 
-    Attributes:
-        value: The level after the last observation.
-        gain: Share of an error that moves the level, for the spread of what is to come.
-        count: Observations behind it.
-        errors: (T,) one-step errors, NaN where nothing was observed and at the first observation.
-    """
-
-    value: float
-    gain: float
-    count: int
+    value: float  # the level after the last observation
+    gain: float  # share of an error that moves the level, for the spread of what is to come
+    count: int  # observations behind it
+    # (T,) one-step errors, NaN where nothing was observed and at the first observation
     errors: Series
 
 

@@ -129,25 +129,15 @@ def _draw_changes(changes: Series, n_paths: int, moves: int, rng: np.random.Gene
 
 @dataclass(frozen=True, slots=True)
 class VarianceModel:
-    """The recursion h' = constant + reaction * change² + memory * h, and the shocks that feed it.
+    """h' = constant + reaction * change² + memory * h, and the shocks that feed it."""
 
-    Attributes:
-        constant: Variance that is always added [change²].
-        reaction: Share of the last squared change.
-        memory: Share of the last variance.
-        degrees: Degrees of freedom of the t shocks, > 2.
-        shock: Standard deviation of the shocks; 1 unless variances are off on average.
-        following: Variance of the first change to come [change²].
-        usual: Mean square of the changes [change²], to which variances stay in proportion.
-    """
-
-    constant: float
-    reaction: float
-    memory: float
-    degrees: float
-    shock: float
-    following: float
-    usual: float
+    constant: float  # variance that is always added [change²]
+    reaction: float  # share of the last squared change
+    memory: float  # share of the last variance
+    degrees: float  # degrees of freedom of the t shocks, > 2
+    shock: float  # standard deviation of the shocks; 1 unless variances are off on average
+    following: float  # variance of the first change to come [change²]
+    usual: float  # mean square of the changes [change²], to which variances stay in proportion
 
     def draw(self, uniforms: Series) -> Series:
         """Changes to come, (S, M), for these positions (S, M) of the shocks in (0, 1).
