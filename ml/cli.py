@@ -92,12 +92,7 @@ def name_list(text: str | None, option: str) -> tuple[str, ...] | None:
 
 
 def training_command(family: str, about: str) -> typer.Typer:
-    """The command that trains one family on the processed tables.
-
-    Args:
-        family: prophet, arima, lstm or ensemble.
-        about: What its help says.
-    """
+    """The command that trains one family on the processed tables; its help says ``about``."""
     app = typer.Typer(add_completion=False, context_settings=HELP)
 
     @app.command(help=about)

@@ -75,13 +75,7 @@ def periods_after(last: np.datetime64, count: int, frequency: Frequency) -> Days
 
 
 def period_start(days: Days, frequency: Frequency, anchor: int = 0) -> Days:
-    """The start of the period that each day falls into.
-
-    Args:
-        days: Any days.
-        frequency: Of the periods.
-        anchor: For weeks, the weekday that they start on, Monday = 0.
-    """
+    """The start of the period that each day falls into; weeks start on weekday ``anchor``."""
     days = days.astype("datetime64[D]")
     if frequency is Frequency.MONTHLY:
         return days.astype("datetime64[M]").astype("datetime64[D]")

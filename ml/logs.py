@@ -35,13 +35,7 @@ def logger() -> Any:
 
 @contextmanager
 def logging_to(folder: Path, command: str, run_id: str) -> Iterator[Path]:
-    """Write the events of a command to ``folder/<command>.jsonl`` while it runs.
-
-    Args:
-        folder: ``LOG_DIR``, made if need be.
-        command: Name of the command.
-        run_id: Put on every line.
-    """
+    """Write the events of a command to ``folder/<command>.jsonl`` while it runs."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{command}.jsonl"
     handler = logging.FileHandler(path, encoding="utf-8")

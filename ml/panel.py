@@ -169,12 +169,7 @@ def learnable_items(panel: Panel) -> tuple[str, ...]:
 
 
 def dataset_id(panels: Sequence[Panel], outside: str = "") -> str:
-    """Name of what the models learn from, by its content.
-
-    Args:
-        panels: All panels of a run.
-        outside: Name of the outside rows that drivers are made of, by their content.
-    """
+    """Name of what the models learn from by its content: panels, and rows named ``outside``."""
     digest = hashlib.sha256(outside.encode())
     for panel in panels:
         digest.update(f"{panel.kind}|{panel.frequency}|{panel.units}|{panel.items!r}".encode())

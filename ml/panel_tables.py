@@ -92,12 +92,8 @@ class _Clock:
 def demand_panel(table: pa.Table, *, as_of: date | None, today: date) -> Prepared:
     """The demand panel of a DEMAND table.
 
-    Periods in which stock ran out are unknown demand, not small demand.
-
-    Args:
-        table: In the DEMAND contract.
-        as_of: Names the last period by its start; ``None`` = the last one that is over.
-        today: The day on which this run happens.
+    Periods in which stock ran out are unknown demand, not small demand. ``as_of`` names the last
+    period by its start; ``None`` = the last one that is over ``today``.
 
     Raises:
         DataError: Two frequencies among the usable series, or no period is over.

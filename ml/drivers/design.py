@@ -55,16 +55,10 @@ class Design:
 
 
 def make_design(frame: FeatureFrame, periods: Days, ahead: Days, frequency: Frequency) -> Design:
-    """Regressors out of daily features.
+    """Regressors of T periods until the cutoff and R ahead, out of daily features.
 
-    A period has the mean of its days. Features that are known on too little of the history, or
-    that never change in it, are left out.
-
-    Args:
-        frame: Daily features, those that no model may use among them.
-        periods: T periods until the cutoff.
-        ahead: R periods after it.
-        frequency: Of the periods.
+    A period has the mean of its days. Features that no model may use, that are known on too
+    little of the history, or that never change in it, are left out.
     """
     every = np.concatenate([periods, ahead])
     chosen = [place for place, one in enumerate(frame.features) if one.driver]

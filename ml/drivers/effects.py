@@ -68,13 +68,7 @@ def sum_counts(counts: Floats) -> ClassTotals:
 def fit_rates(
     design: Design, columns: Bools, panel: ClassTotals, own: ClassTotals
 ) -> tuple[Floats, Floats]:
-    """Effects of some drivers on one class, shrunk to those on the panel.
-
-    Args:
-        design: T periods of history, and more.
-        columns: (F,) drivers that take part.
-        panel: Totals of all items.
-        own: Totals of the class.
+    """Effects of the drivers in ``columns`` (F,) on one class, shrunk to those on the panel.
 
     Returns:
         (F,) effects, 0 where not taking part; and (T + R,) the seasons' part of the log rate.
@@ -181,12 +175,9 @@ def lag_values(design: Design) -> Floats:
 
 
 def fit_changes(design: Design, columns: Bools, changes: Floats) -> Floats:
-    """Effects of some drivers on the changes of all prices, (F,), 0 where not taking part.
+    """Effects of the drivers in ``columns`` (F,) on the changes of all prices (N, T), (F,).
 
-    Args:
-        design: T periods of history, and more.
-        columns: (F,) drivers that take part.
-        changes: (N, T) of :func:`standardise_changes`.
+    They are 0 where a driver takes no part. Changes are those of :func:`standardise_changes`.
     """
     effects = np.zeros(len(design.features))
     regressors = lag_values(design)[: design.length][:, columns]

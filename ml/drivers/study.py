@@ -219,13 +219,9 @@ def describe_choice(
     tried: Sequence[DriverFinding],
     offered: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Sentences on what is used, what is left out, and what could not be tried.
+    """Sentences on what each class uses, what is left out, and what could not be tried.
 
-    Args:
-        panel: Name of the panel.
-        used: Groups by class.
-        tried: Gains of all groups that were tried.
-        offered: Groups that the tables hold drivers of.
+    ``offered`` are the groups that the tables hold drivers of.
     """
     groups = list(dict.fromkeys(gain.group for gain in tried))
     if not groups:

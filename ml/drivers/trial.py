@@ -224,13 +224,9 @@ def tabulate_quantiles(level: Floats, spread: Floats) -> Floats:
 
 
 def demand_losses(tables: Floats, factor: Floats, actual: Floats, scale: Floats) -> Floats:
-    """Mean scaled pinball loss of each item and step, (N, H), NaN where not observed.
+    """Mean pinball loss over ``scale`` (N,) of each item and step, (N, H), NaN where not observed.
 
-    Args:
-        tables: Of :func:`tabulate_quantiles`.
-        factor: (H,) factor over the item's level.
-        actual: (N, H).
-        scale: (N,) divisor.
+    ``tables`` are those of :func:`tabulate_quantiles`, ``factor`` (H,) is over the item's level.
     """
     place = np.interp(np.log(factor), np.log(GRID), np.arange(len(GRID)))
     low = np.minimum(place.astype(int), len(GRID) - 2)

@@ -33,12 +33,9 @@ LEAST_ACTUALS = 20  # in a part of the horizon, to say anything about it
 
 
 def measure_deviations(points: Floats, actual: Floats, items: Sequence[str]) -> Floats:
-    """How far actuals lie from the medians of their forecasts, (N, H) |z|; NaN without actual.
+    """How far actuals (N, H) lie from the medians of their forecasts, (N, H) |z|; NaN stays.
 
-    Args:
-        points: (N, H, K) ascending quantile points.
-        actual: (N, H) what came true, NaN = not observed.
-        items: N ids; ties of counts are broken by numbers that belong to them.
+    Points (N, H, K) ascend. Ties of counts are broken by numbers that belong to the items.
     """
     uniforms = draw_uniforms("calibration", items, actual.shape[1])
     count = points.shape[-1]
@@ -103,10 +100,8 @@ def spread_by_step(spreads: Spreads, demand_class: str, horizon: int, reach: int
 def stretch_paths(paths: Paths, spread: Floats, name: str) -> Paths:
     """Paths (S, H) whose every step is stretched by its spread (H,); who is above whom stays.
 
-    Args:
-        paths: Draws of the forecast.
-        spread: 1 = left alone.
-        name: Of the item; equal values are put in an order that belongs to it.
+    A spread of 1 leaves a step alone. Equal values are put in an order that belongs to ``name``,
+    the item's.
     """
     made = paths.copy()
     rng = generator(0, "stretch", name)

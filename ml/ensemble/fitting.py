@@ -111,12 +111,7 @@ def _mix(
 
 
 def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dict[str, float]]:
-    """Weights by demand class, and under ``*`` for the panel as a whole.
-
-    Args:
-        backtests: One for each origin, all with the same models. May be empty.
-        kind: ``demand`` or ``price``.
-    """
+    """Weights by demand class, and under ``*`` for the panel as a whole; of no origin, too."""
     if not backtests:
         return {PANEL: dict(DEFAULT[kind])}
     return choose_weights(measure_distances(backtests, kind), backtests[0].models, kind)

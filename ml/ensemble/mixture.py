@@ -13,8 +13,6 @@ from ml.forecasters.base import Forecast, Paths
 
 ENSEMBLE = "ensemble"
 ENSEMBLE_PATHS = 2000  # 1,000 cost .0005 of the WQL on car parts, 4,000 gain as much again
-
-
 Spreads = Mapping[str, Sequence[float]]
 """By class, and under ``*`` for the panel: spread of the near, middle and far steps."""
 
@@ -43,16 +41,10 @@ def combine_item(
     weights: Mapping[str, float],
     chain: tuple[str, ...],
 ) -> CombinedItem:
-    """Combine the components of one item.
+    """Combine the components of the item at a position.
 
     A component that failed hands its share to the others; when all wanted ones failed, the first
     of ``chain`` that has paths stands in.
-
-    Args:
-        components: Forecasts by model, all of the same items.
-        row: Position of the item.
-        weights: Share by model.
-        chain: Fallbacks in order.
     """
     item = next(iter(components.values())).items[row]
     wanted = {model: weight for model, weight in weights.items() if weight > 0}

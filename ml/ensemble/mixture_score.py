@@ -39,8 +39,6 @@ THINNED = 4  # neighbouring points taken as one: enough for distances between mo
 # What an origin counts falls with the cube of its history: how models do on half of the history
 # says little of how they do now, and models that need seasons are wronged by it.
 GROWTH = 3.0
-
-
 Means = tuple[Floats, Floats]
 """Means of E|X_m - y| (M,) and of E|X_m - X_k| (M, M) over scale."""
 
@@ -86,13 +84,7 @@ def score_alone(means: Means) -> Floats:
 
 
 def best_weights(rows: ItemDistances, models: Sequence[str], kind: str) -> dict[str, Floats]:
-    """Best weights of the panel and of each class, (M,) each.
-
-    Args:
-        rows: Distances of the models.
-        models: M names.
-        kind: ``demand`` or ``price``.
-    """
+    """Best weights of the panel and of each class, (M,) each."""
     panel = rows.means()
     found = {PANEL: _best(panel, models, kind, rows.working())}
     for name in sorted(set(rows.classes)):

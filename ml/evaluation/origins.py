@@ -137,11 +137,8 @@ def scales(train: Panel, prior: float) -> tuple[Floats, Floats, Floats]:
     """Divisors of scores by item: scale, seasonal naive error, naive root mean square.
 
     Losses over a mean explode on parts that were hardly ever asked for; the root mean square
-    keeps one such part from outweighing the rest.
-
-    Args:
-        train: What was seen.
-        prior: Root mean square of a typical item, which short histories are shrunk to.
+    keeps one such part from outweighing the rest. Short histories are shrunk to ``prior``, that
+    of a typical item.
     """
     squares = np.square(_sizes(train))
     counts = np.sum(~np.isnan(squares), axis=1)

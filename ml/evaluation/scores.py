@@ -49,16 +49,11 @@ def crps(points: Floats, actual: Floats) -> Floats:
 
 
 def transform(points: Floats, actual: Floats, uniforms: Floats) -> Floats:
-    """Randomised probability integral transform, uniform in [0, 1) for a perfect forecast.
+    """Randomised probability integral transform (...), uniform in [0, 1) for a perfect forecast.
 
     For counts P(y <= q) exceeds the level even of a perfect quantile. So the transform is
-    randomised, u in F(y-) + v P(y), v uniform (Czado, Gneiting & Held 2009). Points may have been
-    kept as 32-bit numbers: all are compared as such, or 0.1 is not 0.1.
-
-    Args:
-        points: (..., K).
-        actual: (...).
-        uniforms: (...) uniform numbers v.
+    randomised, u in F(y-) + v P(y), v uniform (Czado, Gneiting & Held 2009). Points (..., K) may
+    have been kept as 32-bit numbers: all are compared as such, or 0.1 is not 0.1.
     """
     points, actual = points.astype(np.float32), actual.astype(np.float32)
     below = (points < actual[..., None]).mean(axis=-1)

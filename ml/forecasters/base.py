@@ -98,9 +98,7 @@ class Forecaster(Protocol):
     def load(self, folder: Path, panel: Panel) -> Fitted:
         """Read what :meth:`Fitted.save` wrote in a folder or the folders below it.
 
-        Args:
-            folder: Where it was saved.
-            panel: Some items of the panel that was fitted, until the same cutoff.
+        ``panel`` holds some items of the panel that was fitted, until the same cutoff.
         """
         ...
 
@@ -118,17 +116,10 @@ def is_count(values: Series) -> bool:
 def predict(
     fitted: Fitted, items: Sequence[str], horizon: int, *, seed: int, n_paths: int = N_PATHS
 ) -> Forecast:
-    """Sample paths of items for the periods after the cutoff, or reasons why there are none.
+    """Sample paths of items for H >= 1 periods after the cutoff, or reasons why there are none.
 
     Demand is never negative, and whole where the history is. Paths that are not finite, or absurdly
     large, are no forecast.
-
-    Args:
-        fitted: The model.
-        items: Ids out of the panel that was fitted.
-        horizon: Periods ahead, H >= 1.
-        seed: Seed of the run.
-        n_paths: Number of paths S.
     """
     panel = fitted.panel.select(items)
     paths = np.full((len(panel.items), n_paths, horizon), np.nan, np.float32)

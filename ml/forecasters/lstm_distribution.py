@@ -48,15 +48,7 @@ class Buckets:
         return np.searchsorted(self.edges, values, side="left")
 
     def draw(self, probabilities: Floats, uniforms: Floats) -> Floats:
-        """Values at given positions in (0, 1) of the distributions.
-
-        Args:
-            probabilities: (H, B), rows summing to 1.
-            uniforms: (S, H).
-
-        Returns:
-            (S, H) values, ascending in the uniforms of each column.
-        """
+        """Values at positions (S, H) in (0, 1) of distributions (H, B); they ascend with them."""
         drawn = np.empty_like(uniforms)
         for step, weights in enumerate(probabilities):
             upper = np.cumsum(weights)
@@ -71,12 +63,7 @@ class Buckets:
 
 
 def learn_buckets(values: Floats, *, zero: bool) -> Buckets:
-    """Buckets for these values.
-
-    Args:
-        values: All values seen, without NaN.
-        zero: Whether zero has a bucket of its own (demand).
-    """
+    """Buckets for all values seen, without NaN; ``zero`` of demand has one of its own."""
     body = values[values > 0] if zero else values
     if not len(body):
         body = np.ones(1)

@@ -53,9 +53,7 @@ def learn_typical(panel: Panel, small: float = 20.0) -> float | None:
 def divisors(panel: Panel, typical: float | None) -> Floats:
     """What each item's values are divided by, (N,); depends on the item's own values alone.
 
-    Args:
-        panel: The items.
-        typical: Of :func:`learn_typical`, to which an item with few demands is shrunk.
+    An item with few demands is shrunk to the typical size of :func:`learn_typical`.
     """
     if typical is None:
         return np.ones(len(panel.items))

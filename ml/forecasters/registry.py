@@ -40,12 +40,7 @@ def models_of(kind: str) -> tuple[str, ...]:
 
 
 def forecaster(name: str, *, horizon: int = 1, seed: int = 0) -> Forecaster:
-    """A model by name.
-
-    Args:
-        name: One of ``models_of``.
-        horizon: Longest step that a pooled model has to learn.
-        seed: Of a pooled model's training.
+    """A model by name; horizon (longest step to learn) and seed are those of a pooled one.
 
     Raises:
         ConfigError: There is no model of this name.

@@ -19,11 +19,7 @@ Pairs = list[tuple[float, int]]
 
 
 def leaderboard(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Mean of each metric over the origins, by panel, class and model; least ``scaled_crps`` first.
-
-    Args:
-        metrics: Rows in the METRICS contract.
-    """
+    """METRICS rows as means over the origins, by panel, class and model; least CRPS first."""
     found: dict[tuple[str, ...], dict[str, Pairs]] = {}
     for row in metrics:
         of_group = row["item_id"] is None and row["horizon_step"] is None

@@ -26,14 +26,7 @@ Sums = tuple[Floats, Floats]  # of scaled CRPS and of actuals by item, (N,) each
 def metrics_table(
     backtests: Sequence[BacktestPoints], ensemble: FittedEnsemble, kind: str, panel: str
 ) -> pa.Table:
-    """Rows of the METRICS contract, sorted by key.
-
-    Args:
-        backtests: One for each origin, the ensemble among the models.
-        ensemble: The final one.
-        kind: ``demand`` or ``price``.
-        panel: Name of the panel.
-    """
+    """Rows of the METRICS contract, sorted by key; the ensemble is among the backtests' models."""
     rows = _ensemble_rows(ensemble, backtests)
     if backtests:
         losses = {

@@ -80,12 +80,7 @@ def show_result(
 ) -> None:
     """Print the short table at the end of a run to stdout.
 
-    Args:
-        report: What the run made.
-        results: The results folder.
-        reports: Where :func:`write_reports` wrote.
-        seconds: Of wall clock.
-        peak_mib: Largest memory of the main process and of each worker [MiB].
+    ``peak_mib`` is the largest memory of the main process and of each worker.
     """
     console = Console(highlight=False)
     caption = "skill: share of the naive forecast's CRPS that the ensemble saves in the backtest"

@@ -41,12 +41,7 @@ from ml.settings import Settings
 
 
 def explain(item: str, config: Settings, results: Path) -> str:
-    """The explanation of one item's newest forecast, for people.
-
-    Args:
-        item: Its id.
-        config: Says where models and processed tables are.
-        results: The results folder; of its newest version the forecast is explained.
+    """The explanation of one item's forecast in the newest version of ``results``, for people.
 
     Raises:
         ConfigError: The version knows no such item.

@@ -70,14 +70,8 @@ def forecast_panel(
 ) -> list[ForecastChunk]:
     """Forecast the wanted items of a panel, in the order of their ids.
 
-    Args:
-        plan: Of the panel.
-        folders: Of the saved models by model.
-        ensemble: How the models are combined.
-        inputs: Hold the stock.
-        request: Of the run.
-        origin: What every row says of where it comes from.
-        work: Folder of the finished chunks, of this run and of one that died on the same inputs.
+    ``folders`` hold the saved models by model; ``work`` the finished chunks, of this run and of one
+    that died on the same inputs.
 
     Raises:
         ModelError: No item could be forecast.

@@ -78,15 +78,9 @@ def inputs_of(
     statements: tuple[str, ...] = (),
     quality_flags: tuple[str, ...] = (),
 ) -> RunInputs:
-    """Panels out of contract tables, with the sources named in their rows.
+    """Panels out of contract tables (demand, prices, items and inventory, those that there are).
 
-    Args:
-        tables: DEMAND, PRICES, ITEMS and INVENTORY tables by name, those that there are.
-        request: Says until which day the run may know of anything, and which items are wanted.
-        outside: Outside tables by name; rows that came out too late are left out here.
-        region: Home region of the outside tables.
-        statements: Plain sentences about what was read.
-        quality_flags: What a reader of the results should know of the inputs.
+    Outside rows that came out too late for the request are left out here.
 
     Raises:
         DataError: Nothing is usable, or an id stands for two series.

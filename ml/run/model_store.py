@@ -45,10 +45,7 @@ class ModelStore:
     def open(self, plan: PanelPlan, family: str, *settings: object) -> tuple[Path, Parts]:
         """The folder of a family and what is made there; emptied if it was made otherwise.
 
-        Args:
-            plan: Of the panel.
-            family: Name of the folder.
-            settings: All beside code, drivers and seed that shapes what is made there.
+        ``settings`` are all beside code, drivers and seed that shapes what is made there.
         """
         folder, drivers = self.folder(plan.name, family), plan.drivers_key
         made_by = {

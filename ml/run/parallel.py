@@ -31,13 +31,8 @@ def run_tasks(
 ) -> list[Any]:
     """Run ``work`` on every task in worker processes and show how far it is.
 
-    Results come back in no particular order; tasks write files and return small things.
-
-    Args:
-        work: A module-level function.
-        tasks: Its arguments.
-        jobs: Worker processes; ``None`` = one a core.
-        label: What to call the work on the terminal.
+    Results come back in no particular order; tasks write files and return small things. ``work``
+    is a function of a module; there is one process a core where ``jobs`` is ``None``.
     """
     if not tasks:
         return []

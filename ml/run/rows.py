@@ -31,9 +31,7 @@ class RowOrigin:
 def distribution_columns(paths: Paths, *, cumulative: bool) -> Columns:
     """Mean, quantiles and cumulative quantiles of paths (N, S, H) as columns of N x H values.
 
-    Args:
-        paths: Sample paths, N items.
-        cumulative: Whether sums over steps mean anything (demand).
+    The cumulative ones are null where sums over steps mean nothing (prices).
     """
     cuts = np.quantile(paths, QUANTILES, axis=1, method="inverted_cdf")
     columns: Columns = {"forecast": _flat(paths.mean(axis=1, dtype=np.float64))}
@@ -56,15 +54,10 @@ def forecast_rows(
     reasons: Sequence[str | None],
     origin: RowOrigin,
 ) -> pa.Table:
-    """Rows of the FORECASTS contract for all items of ``panel``.
+    """Rows of the FORECASTS contract for the N items of a panel, out of their paths (N, S, H).
 
-    Args:
-        panel: N items until ``as_of``.
-        paths: (N, S, H).
-        models: Model behind each item's rows.
-        reasons: Why not every wanted model took part, by item.
-        origin: Of the run.
-    """  # fmt: skip
+    Of each item the model behind its rows, and the reason why not every wanted one took part.
+    """
     horizon = paths.shape[2]
     columns = _keys(panel, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
     seen = panel.observed()

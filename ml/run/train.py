@@ -36,13 +36,8 @@ def train_families(
 ) -> None:
     """Train families on every panel; parts that are trained already are kept.
 
-    Args:
-        plans: Of the panels.
-        store: Where the models go.
-        families: Names.
-        jobs: Worker processes.
-        origins: Train pooled models for the backtest's origins too. They are made in the same go,
-            for they keep all cores busy.
+    With ``origins`` pooled models are trained for the backtest's origins too: in the same go, for
+    they keep all cores busy.
     """
     tasks: list[TrainTask] = []
     for plan in plans:

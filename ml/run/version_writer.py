@@ -51,11 +51,8 @@ def write_version(
 ) -> versions.CommitRecord:
     """Write, verify and commit one version in the results folder, which the caller has locked.
 
-    Args:
-        inputs: What the run was on.
-        request: Says which datasets to write.
-        output: What was computed.
-        reuse: Version to take the other datasets from; ``None`` = leave them out: partial.
+    Datasets that were not asked for come from version ``reuse``; without one they are left out and
+    the version is partial.
 
     Raises:
         PublishError: The disk refused, or the written version does not verify.

@@ -37,11 +37,6 @@ SAMPLE_REGION = "salvador_ba"
 def generate(files: ReadingRequest, request: RunRequest, *, publish: bool) -> None:
     """Run the main job from files to a committed version, and publish it if asked.
 
-    Args:
-        files: Those named on the command line, and how any are to be read.
-        request: What the run is asked for.
-        publish: Copy the version to the object store of the settings afterwards.
-
     Raises:
         ConfigError: Options that exclude each other, or an item that no series has.
         DataError: Nothing usable among the inputs.
@@ -82,10 +77,6 @@ def find_inputs(files: ReadingRequest, request: RunRequest) -> RunInputs:
 
     Named files leave ``processed/`` alone. The user's folder goes through the ETL into
     ``processed/`` first, and what is there already is used where that folder is empty.
-
-    Args:
-        files: Those named on the command line, and how any are to be read.
-        request: Of the run.
 
     Raises:
         ConfigError: Stock or items are named without demand, or an item that no series has.

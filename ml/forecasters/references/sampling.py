@@ -116,13 +116,7 @@ def draw_demand(mean: float, variance: float, uniforms: Series, *, counts: bool)
 
     Counts are negative binomial where the variance exceeds the mean, else Poisson; other
     quantities are gamma. A negative binomial with mean m and variance v has n = m²/(v-m) and
-    p = m/v.
-
-    Args:
-        mean: Mean demand of a period [units], >= 0.
-        variance: Its variance [units²], >= 0.
-        uniforms: Any shape.
-        counts: Whether the item is demanded in whole units.
+    p = m/v. Uniforms may have any shape.
     """
     if mean <= 0:
         return np.zeros_like(uniforms)

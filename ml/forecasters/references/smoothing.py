@@ -46,11 +46,7 @@ class Level:
 
 
 def smooth_history(values: Series, model: str) -> Series:
-    """A series from its first observation on.
-
-    Args:
-        values: (T,) demand, NaN = not observed.
-        model: Name for the message.
+    """A series of demand (T,), NaN = not observed, from its first observation on.
 
     Raises:
         ValueError: The series is too short, or most of its periods are without demand.
@@ -71,10 +67,7 @@ def smooth_level(values: Series) -> Level:
     Each gain is weighted by the Gaussian likelihood of its one-step errors times a prior that
     prefers calm levels: the single best gain of a few dozen observations is mostly luck. With
     every gain the level starts as the running mean, until 1 / count falls below the gain. A
-    period without an observation leaves the level as it is.
-
-    Args:
-        values: (T,) NaN = not observed, at least two observed.
+    period without an observation (NaN) leaves the level as it is; two are observed at least.
     """
     places = np.flatnonzero(~np.isnan(values))
     seen = values[places]
@@ -211,15 +204,10 @@ def shrunk_seasonal(values: Series, request: PathRequest) -> Series:
 
 
 def error_variance(errors: Series, spent: float, poisson: float | None) -> float:
-    """Variance of one-step errors as it will be, not as it was on the data that was fitted.
+    """Variance of one-step errors (n,) as it will be, not as it was on the data that was fitted.
 
-    Indices take as many degrees of freedom as they were allowed to move, and their own error is
-    in each forecast once more.
-
-    Args:
-        errors: (n,) in-sample.
-        spent: Degrees of freedom that the indices took.
-        poisson: Variance of a prior worth ``PRIOR_PERIODS`` errors; ``None`` for none.
+    Indices take (``spent``) as many degrees of freedom as they were allowed to move, and their own
+    error is in each forecast once more. A prior variance ``poisson`` is worth ``PRIOR_PERIODS``.
     """
     n = len(errors)
     inflation = (1 + spent / n) * n / max(n - spent, 1.0)

@@ -158,11 +158,7 @@ class VarianceModel:
 
 
 def fit_exponential(changes: Series) -> VarianceModel:
-    """The variance as an exponentially weighted mean of squared changes.
-
-    Args:
-        changes: Changes in order (T,), T >= 1, not all zero.
-    """
+    """The variance as an exponentially weighted mean of squared changes (T,), not all zero."""
     usual = float(np.mean(changes**2))
     # lfilter starts from the mean square: no change before the first is known.
     after, _ = signal.lfilter([1 - DECAY], [1, -DECAY], changes**2, zi=[DECAY * usual])
@@ -176,8 +172,7 @@ def fit_exponential(changes: Series) -> VarianceModel:
 def fit_garch(changes: Series) -> VarianceModel | None:
     """GARCH(1,1) with t shocks by maximum likelihood; ``None`` where no maximum was found.
 
-    Args:
-        changes: Changes in order (T,), some hundreds of them, not all zero.
+    It takes some hundreds of changes (T,), not all zero.
     """
     from arch import arch_model
 
@@ -197,11 +192,7 @@ def fit_garch(changes: Series) -> VarianceModel | None:
 
 
 def degrees_of_freedom(shocks: Series) -> float:
-    """Degrees of freedom of a t distribution of variance 1, by maximum likelihood.
-
-    Args:
-        shocks: Shocks of mean square 1.
-    """
+    """Degrees of freedom of a t distribution by maximum likelihood, of shocks of mean square 1."""
 
     def loss(inverse: float) -> float:
         nu = 1 / inverse
