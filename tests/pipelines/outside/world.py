@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from ml.settings import Settings
 from tests.pipelines.sources import payloads_money as money
 from tests.pipelines.sources import payloads_sky as sky
 from tests.pipelines.sources.replay import Replay, Reply
@@ -28,6 +29,13 @@ ADDRESSES = {
     "yahoo": "YAHOO_BASE_URL",
     "alpha_vantage": "ALPHAVANTAGE_BASE_URL",
 }
+# A source that this country lacks is one that is down.
+ADDRESSES |= {
+    name.upper(): name.upper()
+    for name in Settings.model_fields
+    if name.endswith("_base_url") and name.upper() not in ADDRESSES.values()
+}
+DOWN = Reply(403, b"Forbidden")  # an error that is not tried again
 MONTHLY = {"433": 12, "189": 1, "24363": 50}  # days after the month at which a value is out
 
 
@@ -72,12 +80,12 @@ class World:
     def restore(self):
         """Let every service answer as it does on good days."""
         for name, server in self.servers.items():
-            server.routes = {"/": getattr(self, f"_{name}")}
+            server.routes = {"/": getattr(self, f"_{name}", DOWN)}
 
     def down(self, *names, reply=None):
         """Let services answer with an error that is not tried again, or with a reply."""
         for name in names or ADDRESSES:
-            self.servers[name].routes = {"/": reply or Reply(403, b"Forbidden")}
+            self.servers[name].routes = {"/": reply or DOWN}
 
     def clear(self):
         for server in self.servers.values():
