@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -64,8 +63,9 @@ def _fixed_width(values: pa.Array) -> memoryview:
 class ContentHash:
     """Running ``content_sha256`` of a table that comes in chunks, rows in the order of the key.
 
-    Args:
-        contract: Of the table; its volatile columns are left out.
+    It is of what the table says in all columns but the contract's volatile ones. Chunks, buffer
+    offsets and dictionary encoding make no difference, nor does the sign of zero; null differs
+    from every value, and names, types and the order of rows count.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -87,24 +87,6 @@ class ContentHash:
         for running in self._hashes:
             whole.update(running.digest())
         return whole.hexdigest()
-
-
-def content_sha256(
-    table: pa.Table | Iterable[pa.Table | pa.RecordBatch], contract: Contract
-) -> str:
-    """Hash of what a table says, over all columns but the contract's volatile ones.
-
-    Chunks, buffer offsets and dictionary encoding make no difference, nor does the sign of zero;
-    null differs from every value, and names, types and the order of rows count.
-
-    Args:
-        table: The table, or its chunks in order.
-        contract: Of the table.
-    """
-    running = ContentHash(contract)
-    for chunk in [table] if isinstance(table, pa.Table) else table:
-        running.update(chunk if isinstance(chunk, pa.Table) else pa.Table.from_batches([chunk]))
-    return running.hexdigest()
 
 
 def schema_sha256(contract: Contract) -> str:

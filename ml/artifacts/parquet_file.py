@@ -10,13 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.artifacts.content import ContentHash, content_sha256, schema_sha256
+from ml.artifacts.content import ContentHash, schema_sha256
 from ml.artifacts.staging import DatasetFile
 from ml.contracts.base import Contract, check
 from ml.durable import BLOCK, NewFile, disk_errors, make_folder, sync_folder
 from ml.errors import ContractError
-
-__all__ = ["ROW_GROUP_ROWS", "DatasetFile", "DatasetWriter", "content_sha256", "footer"]
 
 ROW_GROUP_ROWS = 122_880  # DuckDB's own; a query for one item then reads few pages
 _Place = tuple[tuple[bool, Any], ...]
@@ -31,13 +29,9 @@ _LAYOUT = {
 
 
 def footer(contract: Contract, *, version_id: str, as_of: str, generator: str) -> dict[str, str]:
-    """What a Parquet file says about itself in its footer.
+    """What a Parquet file says about itself in its footer, and about the version it is made for.
 
-    Args:
-        contract: Of the table.
-        version_id: Of the version that the file is made for.
-        as_of: Day that the version is as of, ISO.
-        generator: Package version and code version.
+    Its generator is named by the versions of package and code.
     """
     return {
         "forecast.schema_version": str(contract.version),

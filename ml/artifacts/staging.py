@@ -57,18 +57,9 @@ class StagedVersion:
         """The day in its file names."""
         return keys.date_of(self.version_id)
 
-    @property
-    def model_versions(self) -> Path:
-        """Where ``model_versions.json`` belongs."""
-        return self.folder / keys.MODEL_VERSIONS
-
     def data_path(self, dataset: str) -> Path:
         """Where a dataset's Parquet file belongs."""
         return self.folder / keys.data_name(dataset, self.date)
-
-    def metadata_path(self, dataset: str) -> Path:
-        """Where a dataset's description belongs."""
-        return self.folder / keys.metadata_name(dataset, self.date)
 
     def key_of(self, path: Path) -> str:
         """The key that a file will have once the version is committed."""
@@ -115,15 +106,7 @@ def write_metadata(
     as_of: str,
     refusals: int = 0,
 ) -> Path:
-    """Write ``<dataset>_DATE_metadata.json`` beside a dataset's file.
-
-    Args:
-        staged: The version.
-        contract: Of the dataset.
-        file: The written table.
-        provenance: How it was made.
-        as_of: ISO day that the version is as of.
-        refusals: Items without a forecast.
+    """Write ``<dataset>_DATE_metadata.json`` beside a dataset's file; refusals count items.
 
     Raises:
         PublishError: The disk refused.
@@ -137,22 +120,17 @@ def write_metadata(
         "refusals": refusals,
         "min_ds": file.min_ds,
         "max_ds": file.max_ds,
-        "schema": describe_columns(contract),
+        "schema": [  # for readers that see no Arrow metadata
+            {"name": c.name, "type": str(c.dtype), "unit": c.unit, "description": c.description}
+            for c in contract.columns
+        ],
         "data_cutoff": dict(provenance.data_cutoff),
         "model_versions": dict(provenance.model_versions),
         "code_version": provenance.code_version,
         "seed": provenance.seed,
         "quality_flags": list(provenance.quality_flags),
     }
-    return _write(staged.metadata_path(contract.name), document)
-
-
-def describe_columns(contract: Contract) -> list[dict[str, str]]:
-    """Name, type, unit and meaning of each column, for readers that see no Arrow metadata."""
-    return [
-        {"name": c.name, "type": str(c.dtype), "unit": c.unit, "description": c.description}
-        for c in contract.columns
-    ]
+    return _write(staged, keys.metadata_name(contract.name, staged.date), document)
 
 
 def write_model_versions(staged: StagedVersion, document: Mapping[str, Any]) -> Path:
@@ -161,11 +139,11 @@ def write_model_versions(staged: StagedVersion, document: Mapping[str, Any]) -> 
     Raises:
         PublishError: The disk refused.
     """
-    return _write(staged.model_versions, document)
+    return _write(staged, keys.MODEL_VERSIONS, document)
 
 
-def _write(path: Path, document: Mapping[str, Any]) -> Path:
-    data = to_bytes(document)
+def _write(staged: StagedVersion, name: str, document: Mapping[str, Any]) -> Path:
+    path, data = staged.folder / name, to_bytes(document)
     with disk_errors(f"writing {path.name}"):
         make_folder(path.parent)
         write_new(path, data)

@@ -71,7 +71,6 @@ class Store(Protocol):
     @property
     def name(self) -> str:
         """The place for people to read, without any secret."""
-        ...
 
     @property
     def single_writer(self) -> bool:
@@ -80,7 +79,6 @@ class Store(Protocol):
         ``create`` then looks before it writes, which is all that a store without conditional
         writes can do.
         """
-        ...
 
     @property
     def withdraws(self) -> bool:
@@ -89,7 +87,6 @@ class Store(Protocol):
         The flat view then loses the files of later days that a rollback takes back; elsewhere they
         get the content of the version that is the newest now.
         """
-        ...
 
     def create(self, key: str, body: Body) -> bool:
         """Store a body under a key that has none.
@@ -98,11 +95,9 @@ class Store(Protocol):
             Whether this call did. ``False`` says that something is there, which after a lost
             answer may be this caller's own.
         """
-        ...
 
     def put(self, key: str, body: Body) -> None:
         """Store a body under a key, whatever it has; only for what may lag or be repaired."""
-        ...
 
     def get(self, key: str, *, limit: int) -> Iterator[bytes]:
         """The bytes of an object, block by block.
@@ -111,19 +106,15 @@ class Store(Protocol):
             MissingError: There is none.
             VerificationError: It is larger than ``limit`` bytes.
         """
-        ...
 
     def head(self, key: str) -> Entry | None:
         """Size and hash of an object; ``None`` if there is none."""
-        ...
 
     def listing(self, prefix: str, *, after: str = "") -> Iterator[Entry]:
         """All objects whose keys begin with a text and come after another one, in order."""
-        ...
 
     def remove(self, key: str) -> None:
         """Remove an object that may be gone already."""
-        ...
 
 
 def require_key(key: str) -> str:
@@ -179,29 +170,17 @@ def missing(store: str, key: str) -> MissingError:
     return MissingError(f"{key}: is missing in {store}.")
 
 
-class Progress(Protocol):
-    """Is told how far a transfer is, in bytes."""
+class Progress:
+    """Is told how far a transfer is, in bytes; this one tells nobody, others override it."""
 
     def begin(self, doing: str, size: int) -> None:
         """A new stage of so many bytes."""
-        ...
 
     def done(self, size: int) -> None:
         """So many bytes more."""
-        ...
 
 
-class Silent:
-    """Tells nobody."""
-
-    def begin(self, doing: str, size: int) -> None:
-        """See :class:`Progress`."""
-
-    def done(self, size: int) -> None:
-        """See :class:`Progress`."""
-
-
-SILENT = Silent()
+SILENT = Progress()
 
 
 def in_parallel(streams: int, do: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

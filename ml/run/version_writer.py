@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.artifacts import version as versions
-from ml.artifacts.parquet_file import DatasetFile, DatasetWriter, footer
+from ml.artifacts.parquet_file import DatasetWriter, footer
+from ml.artifacts.staging import DatasetFile
 from ml.contracts.base import Contract
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS

@@ -17,8 +17,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from ml.artifacts import store
 
-class Bars:
+
+class Bars(store.Progress):
     """A bar a stage, for terminals."""
 
     def __init__(self, shown: Progress) -> None:
@@ -34,7 +36,7 @@ class Bars:
         self._shown.advance(self._task, size)
 
 
-class Lines:
+class Lines(store.Progress):
     """A line at each quarter of a stage, for logs and mail from cron."""
 
     def __init__(self, console: Console) -> None:
@@ -60,7 +62,7 @@ class Lines:
 
 
 @contextmanager
-def console_progress(console: Console | None = None) -> Iterator[Bars | Lines]:
+def console_progress(console: Console | None = None) -> Iterator[store.Progress]:
     """What tells a user how far a transfer is, on stderr unless a console is given."""
     console = console or Console(stderr=True)
     if not console.is_terminal:

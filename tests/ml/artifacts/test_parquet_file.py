@@ -7,12 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.artifacts.parquet_file import (
-    ROW_GROUP_ROWS,
-    DatasetWriter,
-    content_sha256,
-    footer,
-)
+from ml.artifacts.content import ContentHash
+from ml.artifacts.parquet_file import ROW_GROUP_ROWS, DatasetWriter, footer
 from ml.contracts.base import Column, Contract
 from ml.errors import ContractError, PublishError
 
@@ -62,7 +58,9 @@ def test_the_result_describes_the_file(tmp_path):
     assert (file.rows, file.items, file.bytes) == (7, 2, len(data))
     assert file.sha256 == hashlib.sha256(data).hexdigest()
     assert (file.min_ds, file.max_ds) == ("2026-01-01", "2026-01-12")
-    assert file.content_sha256 == content_sha256(pq.read_table(path), DAILY)
+    content = ContentHash(DAILY)
+    content.update(pq.read_table(path))
+    assert file.content_sha256 == content.hexdigest()
 
 
 def test_the_layout_is_the_documented_one(tmp_path):
