@@ -111,12 +111,7 @@ def _manifest_file(file: DatasetFile | ManifestFile, staged: StagedVersion) -> M
 
 
 def parse_manifest(data: bytes, version: str, *, place: str = "") -> Manifest:
-    """A manifest from its bytes, with every key in it checked.
-
-    Args:
-        data: Its bytes.
-        version: Of which it has to be.
-        place: The store, for messages.
+    """A manifest from its bytes, with every key in it checked; messages name the place.
 
     Raises:
         StoreRefusedError: It is of a format not known here.

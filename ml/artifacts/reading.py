@@ -119,10 +119,17 @@ def verify(
         return problem
 
     problems = [problem for problem in in_parallel(streams, check, manifest.files) if problem]
-    return problems + _unlisted(store, manifest, at) if alone else problems
+    if alone:
+        own = version_key(manifest.version_id)
+        known = {file.path for file in manifest.files} | {f"{own}/{MANIFEST}"}
+        for entry in store.listing(f"{at or own}/"):
+            key = f"{own}{entry.key.removeprefix(at or own)}"
+            if key not in known:
+                problems.append(f"{key}: not in the manifest")
+    return problems
 
 
-def _read_problem(store: Store, file: ManifestFile, at: str | None = None) -> str | None:
+def _read_problem(store: Store, file: ManifestFile, at: str | None) -> str | None:
     key = file.path if at is None else f"{at}/{file.path.split('/', 2)[2]}"
     try:
         size, sha256 = digest(store, key, limit=file.bytes)
@@ -133,13 +140,6 @@ def _read_problem(store: Store, file: ManifestFile, at: str | None = None) -> st
     if (size, sha256) != (file.bytes, file.sha256):
         return f"{file.path}: other content ({size} bytes) than written"
     return None
-
-
-def _unlisted(store: Store, manifest: Manifest, at: str | None) -> list[str]:
-    own = version_key(manifest.version_id)
-    known = {file.path for file in manifest.files} | {f"{own}/{MANIFEST}"}
-    keys = [f"{own}{entry.key.removeprefix(at or own)}" for entry in store.listing(f"{at or own}/")]
-    return [f"{key}: not in the manifest" for key in keys if key not in known]
 
 
 def verify_stored_hashes(store: Store, manifest: Manifest) -> list[str]:

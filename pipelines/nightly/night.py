@@ -71,12 +71,7 @@ def plan_steps(config: Settings, results: Path | None, to: Path | None) -> list[
     """The commands of a night.
 
     Outside data first, where external APIs are enabled and their ETL exists; then the main job,
-    which reads the user's folder itself; then publishing.
-
-    Args:
-        config: Settings.
-        results: Results folder, ``None`` = that of the settings.
-        to: Folder to publish to, ``None`` = the object store of the settings.
+    which reads the user's folder itself; then publishing. See :func:`night` for the folders.
 
     Raises:
         ConfigError: There is nowhere to publish to.
@@ -102,11 +97,8 @@ def plan_steps(config: Settings, results: Path | None, to: Path | None) -> list[
 def run_night(planned: Sequence[Step], lock_folder: Path) -> list[Failure]:
     """Run the steps until a needed one fails; what they say goes to this process's stderr.
 
-    A step that fails leaves the published version as it is: only the last one publishes.
-
-    Args:
-        planned: The steps.
-        lock_folder: Whose lock two nights cannot hold at once.
+    A step that fails leaves the published version as it is: only the last one publishes. Two
+    nights cannot hold the lock at once.
 
     Returns:
         The steps that failed; where a needed one did, it ended the night and is the last.

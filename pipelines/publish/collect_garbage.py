@@ -90,13 +90,9 @@ class CollectResult:
 def collect_garbage(
     store: Store, retention: Retention, *, now: datetime | None = None, dry_run: bool = False
 ) -> CollectResult:
-    """Mark what is not kept, and remove what was marked a grace ago.
+    """Mark what is not kept, and remove what was marked a grace ago; dry, only tell what would be.
 
-    Args:
-        store: The store.
-        retention: What is kept.
-        now: The moment that ages are counted to; the clock without it.
-        dry_run: Only tell what would be done.
+    Ages are counted to ``now``, the clock without it.
 
     Raises:
         StoreError: The store could not be read or written.
@@ -121,7 +117,10 @@ def collect_garbage(
             if name in _keep(records, [name], retention, moment):
                 store.remove(mark_key(name))
             else:
-                _sweep(store, name, objects[name])
+                manifest = version_key(name, MANIFEST)
+                # The manifest last: without it nobody takes the rest for whole.
+                for key in sorted(objects[name], key=lambda key: (key == manifest, key)):
+                    store.remove(key)
                 removed.append(name)
     waiting = [n for n in objects if n in marked_at and n not in due and n not in kept]
     return CollectResult(
@@ -159,10 +158,3 @@ def _keep(
         name: datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) for name in names
     }
     return kept | {n for n, t in (begun | last).items() if moment - t < retention.age}
-
-
-def _sweep(store: Store, version: str, keys: Iterable[str]) -> None:
-    """Remove a version, its manifest last: without it nobody takes the rest for whole."""
-    manifest = version_key(version, MANIFEST)
-    for key in sorted(keys, key=lambda key: (key == manifest, key)):
-        store.remove(key)

@@ -4,6 +4,7 @@ Each is given a :class:`Deployment` and opens the store there; what was done is 
 ``LOG_DIR/deploy_ml_results.jsonl``.
 """
 
+import json
 import secrets
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from ml.logs import logger, logging_to
 from ml.settings import settings
 from pipelines.publish.collect_garbage import Retention, collect_garbage
 from pipelines.publish.doctor import examine
-from pipelines.publish.policies import policies_text
+from pipelines.publish.policies import policies
 from pipelines.publish.probe import require_conditions
 from pipelines.publish.progress_bars import console_progress
 from pipelines.publish.publishing import LocalVersion, PublishResult, newest_local, publish
@@ -266,7 +267,7 @@ def print_policies() -> Iterator[str]:
     read = settings()
     if not read.s3_bucket:
         raise ConfigError("settings: S3_BUCKET is not set; the policies are for one bucket.")
-    yield policies_text(read.s3_bucket, read.s3_prefix.strip("/"))
+    yield json.dumps(policies(read.s3_bucket, read.s3_prefix.strip("/")), indent=2)
 
 
 def choose_action(asked: Mapping[str, bool], details: Mapping[str, bool]) -> str:

@@ -44,8 +44,7 @@ def examine(store: Store, anonymous: Callable[[str], int] | None = None) -> Iter
     if records:
         yield _flat(store, records[-1])
     if anonymous is not None:
-        yield _closed(anonymous)
-        yield _append_only(store)
+        yield from _rights(store, anonymous)
 
 
 def _conditions(store: Store) -> Finding:
@@ -113,22 +112,17 @@ def _flat(store: Store, newest: CommitRecord) -> Finding:
     return Finding("ok", f"the flat view shows {newest.version_id}")
 
 
-def _closed(anonymous: Callable[[str], int]) -> Finding:
+def _rights(store: Store, anonymous: Callable[[str], int]) -> Iterator[Finding]:
     status = anonymous(POINTER)
     if status in (401, 403):
-        return Finding("ok", f"a request without a key is refused ({status})")
-    return Finding(
-        "warning", f"a request without a key is answered ({status}): everybody may read the results"
-    )
-
-
-def _append_only(store: Store) -> Finding:
+        yield Finding("ok", f"a request without a key is refused ({status})")
+    else:
+        text = f"a request without a key is answered ({status}): everybody may read the results"
+        yield Finding("warning", text)
     try:
         store.remove(NO_RECORD)
     except DeniedError:
-        return Finding("ok", "this key may not remove records of the log")
-    return Finding(
-        "warning",
-        "this key may remove records of the log: publish with one that may not, see "
-        "--print-policies",
-    )
+        yield Finding("ok", "this key may not remove records of the log")
+    else:
+        text = "this key may remove records of the log: publish with one that may not, see"
+        yield Finding("warning", f"{text} --print-policies")

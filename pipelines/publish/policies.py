@@ -1,6 +1,5 @@
 """The three keys that a bucket needs, each allowed as little as it can do with."""
 
-import json
 from typing import Any
 
 _SHOWN = ("versions", "_commits", "metadata")
@@ -11,9 +10,7 @@ _VERSION = "2012-10-17"
 def policies(bucket: str, prefix: str = "") -> dict[str, dict[str, Any]]:
     """Policies by role; all but ``log`` belong to a user, ``log`` to the bucket.
 
-    Args:
-        bucket: The bucket.
-        prefix: Key below which everything lies, empty for the whole bucket.
+    Everything lies below the prefix, or anywhere in the bucket where it is empty.
     """
     whole = f"arn:aws:s3:::{bucket}"
     below = f"{whole}/{prefix}/" if prefix else f"{whole}/"
@@ -50,8 +47,3 @@ def policies(bucket: str, prefix: str = "") -> dict[str, dict[str, Any]]:
         ),
         "log": {"Version": _VERSION, "Statement": [keep_log | {"Principal": {"AWS": ["*"]}}]},
     }
-
-
-def policies_text(bucket: str, prefix: str = "") -> str:
-    """The policies as one JSON document."""
-    return json.dumps(policies(bucket, prefix), indent=2)

@@ -5,14 +5,14 @@ win at once; it may also depend on the bucket. So it is tried, on this bucket, w
 """
 
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from ml.artifacts.errors import DeniedError, StoreRefusedError
-from ml.artifacts.store import Body, Store, read_small
+from ml.artifacts.store import Body, Store, in_parallel, read_small
 from ml.durable import disk_errors, read_sealed, write_sealed
 
 PROBES = "_probe/"
@@ -65,17 +65,11 @@ def _try_conditions(store: Store, keys: list[str]) -> str | None:
     if store.create(keys[0], second) or read_small(store, keys[0], limit=_SMALL) != first.source:
         return "it ignores the condition of a write and overwrites what is there"
     for key in keys[1:]:
-        winners = _race(store, key)
+        bodies = [Body.of(f"{key} {number}\n".encode()) for number in range(RACERS)]
+        won = in_parallel(RACERS, partial(store.create, key), bodies)
+        winners = sum(won)
+        if winners == 1 and read_small(store, key, limit=_SMALL) != bodies[won.index(True)].source:
+            winners = 0
         if winners != 1:
             return f"{winners} of {RACERS} writers at once each believe to have been first"
     return None
-
-
-def _race(store: Store, key: str) -> int:
-    bodies = [Body.of(f"{key} {number}\n".encode()) for number in range(RACERS)]
-    with ThreadPoolExecutor(RACERS) as threads:
-        won = list(threads.map(lambda body: store.create(key, body), bodies))
-    if sum(won) != 1:
-        return sum(won)
-    there = read_small(store, key, limit=_SMALL)
-    return 1 if there == bodies[won.index(True)].source else 0

@@ -97,7 +97,10 @@ def publish(
         StoreError: Unless the message says that the version is committed, it is not, and readers
             see what they saw before.
     """
-    record, is_new = _find_published(store, version), False
+    record, is_new = None, False
+    # Without its manifest a version cannot have a record.
+    if store.head(version_key(version.version_id, MANIFEST)) is not None:
+        record = log.find_record(store, lambda one: one.version_id == version.version_id)
     if record is not None:
         sent, _ = _upload(store, version, progress, streams)  # for a repair, usually nothing
     else:
@@ -120,13 +123,6 @@ def publish(
     return PublishResult(
         record, is_new, sent, tuple(commit.show_newest(store, version.results, streams))
     )
-
-
-def _find_published(store: Store, version: LocalVersion) -> CommitRecord | None:
-    """The newest record of the version; without its manifest it cannot have one."""
-    if store.head(version_key(version.version_id, MANIFEST)) is None:
-        return None
-    return log.find_record(store, lambda record: record.version_id == version.version_id)
 
 
 def _refuse_marked(store: Store, version: LocalVersion) -> None:

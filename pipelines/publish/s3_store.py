@@ -23,11 +23,17 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from ml.artifacts.errors import StoreError, UnreachableError, VerificationError
+from ml.artifacts.errors import (
+    ConflictError,
+    DeniedError,
+    StoreError,
+    StoreRefusedError,
+    UnreachableError,
+    VerificationError,
+)
 from ml.artifacts.store import Body, Entry, missing, require_key, too_large
 from ml.durable import BLOCK
 from pipelines.publish.s3_connection import HttpPool, RetryPolicy
-from pipelines.publish.s3_errors import RefusedRequest, translate
 from pipelines.publish.s3_target import S3Target
 
 Result = TypeVar("Result")
@@ -42,6 +48,58 @@ _IN_WORDS = (  # the narrower ones first
     (ReadTimeoutError, "no answer in time"),
     (ProtocolError, "the connection broke off"),
 )
+_KEY = "the store does not take the key (S3_ACCESS_KEY, S3_SECRET_KEY)"
+_NOT_ALLOWED = "the key is not allowed to do this; see deploy_ml_results --print-policies"
+_FULL = "the store has no space left or the bucket's quota is used up"
+_NO_STORE = "what answers there is no S3 store; correct S3_ENDPOINT"
+_ELSEWHERE = "the bucket is elsewhere; correct S3_ENDPOINT and S3_REGION"
+_CANNOT = "the store cannot do this, perhaps it knows no conditional writes"
+_CHANGED = "the bytes changed on the way; run again"
+_MEANINGS: dict[type[StoreError], dict[str | int, str]] = {
+    DeniedError: {
+        "AccessDenied": _NOT_ALLOWED,
+        "InvalidAccessKeyId": _KEY,
+        "SignatureDoesNotMatch": _KEY,
+        "RequestTimeTooSkewed": "this machine's clock and the store's differ too much; set the "
+        "clock",
+        "AuthorizationHeaderMalformed": "the store is in another region; set S3_REGION",
+        401: _NOT_ALLOWED,
+        403: _NOT_ALLOWED,
+    },
+    StoreRefusedError: {
+        "NoSuchBucket": "there is no such bucket; make it, or correct S3_BUCKET",
+        "XMinioStorageFull": _FULL,
+        "QuotaExceeded": _FULL,
+        "XMinioAdminBucketQuotaExceeded": _FULL,
+        "InsufficientStorage": _FULL,
+        "EntityTooLarge": "the object is too large for this store",
+        "PermanentRedirect": _ELSEWHERE,
+        "TemporaryRedirect": _ELSEWHERE,
+        "NotImplemented": _CANNOT,
+        "MethodNotAllowed": _CANNOT,
+        404: _NO_STORE,
+        405: _NO_STORE,
+        501: _CANNOT,
+        507: _FULL,
+    },
+    VerificationError: {
+        "BadDigest": _CHANGED,
+        "XAmzContentSHA256Mismatch": _CHANGED,
+        "InvalidDigest": _CHANGED,
+        "IncompleteBody": _CHANGED,
+    },
+    ConflictError: {412: "something is there"},
+}
+"""By the kind of failure, codes of S3 and, where a server gave none, statuses of HTTP."""
+_BUSY = (408, 429, 500, 502, 503, 504)
+
+
+class RefusedRequest(Exception):  # noqa: N818 - a message between two functions, never seen outside
+    """A store's refusal: the status and code to decide on, and the error if it is one."""
+
+    def __init__(self, status: int, code: str, error: StoreError) -> None:
+        self.status, self.code, self.error = status, code, error
+        super().__init__(str(error))
 
 
 class S3Store:
@@ -221,7 +279,7 @@ class S3Store:
             try:
                 return request()
             except (S3Error, InvalidResponseError, ServerError) as error:
-                raise self._as_error(doing, error) from None
+                raise _as_error(f"{self.name}: {doing}", error) from None
             except HTTPError as error:
                 passing = not isinstance(_cause(error), SSLError)
                 raise UnreachableError(
@@ -230,16 +288,31 @@ class S3Store:
 
         return self._retries.retry(attempt)
 
-    def _as_error(
-        self, doing: str, error: S3Error | InvalidResponseError | ServerError
-    ) -> StoreError | RefusedRequest:
-        if isinstance(error, S3Error):
-            status, code = error.response.status, error.code or ""
-            text = error.message or ""
-        else:
-            status = error.status_code if isinstance(error, ServerError) else error._code  # noqa: SLF001 - it has no other name
-            code, text = "", ""
-        return translate(status, code, text, place=self.name, doing=doing)
+
+def _as_error(
+    where: str, error: S3Error | InvalidResponseError | ServerError
+) -> UnreachableError | RefusedRequest:
+    """What an answer other than success means: worth trying again, or a refusal."""
+    code = text = ""
+    if isinstance(error, S3Error):
+        status, code, text = error.response.status, error.code or "", error.message or ""
+    else:
+        status = error.status_code if isinstance(error, ServerError) else error._code  # noqa: SLF001 - it has no other name
+    answer = f" ({status}{' ' + code if code else ''})"
+    if status == 409 and code != "NoSuchBucket":
+        # A concurrent write or removal got in the way and nothing landed: ask again.
+        return UnreachableError(f"{where}: others keep getting in the way{answer}.")
+    if status in _BUSY and code not in _MEANINGS[StoreRefusedError]:
+        return UnreachableError(f"{where}: the store is not able to answer now{answer}.")
+    known = [
+        (kind, texts[sign])
+        for sign in (code, status)
+        for kind, texts in _MEANINGS.items()
+        if sign in texts
+    ]
+    unknown = (StoreRefusedError, " ".join(text.split())[:200] or "refused")
+    kind, reason = known[0] if known else unknown
+    return RefusedRequest(status, code, kind(f"{where}: {reason}{answer}."))
 
 
 def _cause(error: HTTPError) -> BaseException:
