@@ -53,17 +53,10 @@ def parsed_texts(
 def parse_column(
     file: DataFile, rows: pl.DataFrame, wanted: str, parse: Parser
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Parse one column of a file.
+    """The rows of a file with ``<wanted>.value`` and ``<wanted>.fault``, and the remarks.
 
-    Args:
-        file: The file that the rows are of.
-        rows: Texts by wanted name; where there is a column ``counts``, only its true rows count
-            as evidence of how the column is written.
-        wanted: Column to parse.
-        parse: What makes values of its texts.
-
-    Returns:
-        The rows with ``<wanted>.value`` and ``<wanted>.fault``, and the remarks.
+    Where there is a column ``counts``, only its true rows count as evidence of how the wanted
+    column is written.
     """
     weight = pl.col("counts").sum() if "counts" in rows.columns else pl.len()
     texts = rows.group_by(text=wanted).agg(weight=weight)

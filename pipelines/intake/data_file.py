@@ -74,11 +74,7 @@ def open_files(path: Path, choose: Choose) -> list[DataFile]:
 
 
 def open_file(path: Path, choose: Choose) -> DataFile:
-    """Read the wanted columns of a file; its content tells the format, not its name.
-
-    Args:
-        path: CSV, packed CSV or Parquet.
-        choose: What is read of it.
+    """Read the wanted columns of a CSV, packed CSV or Parquet file, told apart by its content.
 
     Raises:
         DataError: Not readable, empty, without rows, or in no format that is read here.
@@ -277,7 +273,11 @@ def _as_text(values: pa.ChunkedArray, name: str, file: str) -> pl.Series:
             # an instant is of the day that the clock on the wall showed in its time zone
             values = values.cast(pa.date32())
         if pa.types.is_floating(values.type):
-            return pl.Series(name, _float_text(values.cast(pa.float64())))
+            # the shortest text that reads back as the same number; whole ones without a point
+            values = values.cast(pa.float64())
+            whole = pc.and_(pc.less(pc.abs(values), _EXACT), pc.equal(values, pc.trunc(values)))
+            units = pc.if_else(whole, values, 0).cast(pa.int64()).cast(pa.string())
+            return pl.Series(name, pc.if_else(whole, units, values.cast(pa.string())))
         texts = values.cast(pa.string())
         if pa.types.is_decimal(values.type):
             texts = pc.replace_substring_regex(texts, r"\.0+$", "")
@@ -286,10 +286,3 @@ def _as_text(values: pa.ChunkedArray, name: str, file: str) -> pl.Series:
             f"{file}: column '{name}' is of type {kind}, which is no text, day or number."
         ) from None
     return pl.Series(name, texts, pl.String)
-
-
-def _float_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Shortest text that reads back as the same number; whole numbers without a point."""
-    whole = pc.and_(pc.less(pc.abs(values), _EXACT), pc.equal(values, pc.trunc(values)))
-    units = pc.if_else(whole, values, 0).cast(pa.int64()).cast(pa.string())
-    return pc.if_else(whole, units, values.cast(pa.string()))

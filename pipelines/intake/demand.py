@@ -16,7 +16,7 @@ from pipelines.intake.parse_words import parse_flags
 from pipelines.intake.periods import MONDAY, Inferred, fill_calendar, infer, on_periods
 from pipelines.intake.quarantine import combined
 from pipelines.intake.request import Intake, ReadingRequest
-from pipelines.intake.sentences import counted, named, on_rows, refuse_nothing_left
+from pipelines.intake.sentences import counted, named, on_rows
 from pipelines.intake.series import KEY, SOUND, USABLE, FileRows, SeriesRows, Y
 
 NEEDED = ("item_id", "ds", "y")
@@ -72,7 +72,6 @@ def _read(
     parts = [_read_file(file, request, excluded) for file in files]
     quarantine = combined([*(file.broken for file in files), *(c for p in parts for c in p.aside)])
     rows = pl.concat([part.rows for part in parts])
-    refuse_nothing_left(where, files, rows.height, quarantine)
     said = on_rows(where, files, rows.height, quarantine)
     said += [remark for part in parts for remark in part.remarks]
     rows = series.as_series(rows)
@@ -138,13 +137,9 @@ def _sum_to_periods(found: SeriesRows, inferred: Inferred) -> tuple[pl.DataFrame
 def _fill_gaps(
     where: str, given: pl.DataFrame, dense: pl.DataFrame, asked: str
 ) -> tuple[pl.DataFrame, str]:
-    """Make absent periods what they mean, not observed or nothing moved; and say so.
+    """Make the ``absent`` periods of ``dense`` not observed or nothing moved; and say so.
 
-    Args:
-        where: File for the sentence.
-        given: Rows of the usable items as they were read.
-        dense: All items, with ``absent`` periods.
-        asked: ``missing``, ``zero`` or ``auto``.
+    ``given`` are the rows of the usable items as they were read.
     """
     periods, absent = dense.filter(USABLE).select(pl.len(), pl.col("absent").sum()).row(0)
     meaning, reason = _meaning(given, (periods - absent) / periods, asked)

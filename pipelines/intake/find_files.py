@@ -47,7 +47,9 @@ def collect_user_files(folder: Path) -> dict[str, Path]:
         return {}
     tables: dict[str, list[Path]] = {}
     for entry in sorted(child for child in folder.iterdir() if _holds_data(child)):
-        tables.setdefault(_table_of(entry), []).append(entry)
+        name = "" if entry.suffix.lower() in SPREADSHEETS else plain(entry.name)
+        found = (table for table, starts in PREFIXES.items() if name.startswith(starts))
+        tables.setdefault(next(found, ""), []).append(entry)
     if unknown := tables.pop("", []):
         names = first_few([path.name for path in unknown])
         if all(path.suffix.lower() in SPREADSHEETS for path in unknown):
@@ -66,12 +68,6 @@ def collect_user_files(folder: Path) -> dict[str, Path]:
                 f"'{table}/'."
             )
     return {table: tables[table][0] for table in TABLES if table in tables}
-
-
-def _table_of(path: Path) -> str:
-    """The table that a name begins with; empty where none, or a spreadsheet."""
-    name = "" if path.suffix.lower() in SPREADSHEETS else plain(path.name)
-    return next((table for table, starts in PREFIXES.items() if name.startswith(starts)), "")
 
 
 def _is_data(path: Path, endings: tuple[str, ...] = READABLE) -> bool:

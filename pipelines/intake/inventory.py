@@ -36,6 +36,7 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
     """
     where, records = path.name, read_records(path, request, INVENTORY, INVENTORY_NAMES)
     rows = records.rows.with_columns(_LOCATION.fill_null(""))
+    statements = on_rows(where, records.files, rows.height, records.quarantine) + records.remarks
     when = _COUNTED_AT.fill_null(date.min)
     newest = rows.filter(when == when.max().over(KEY)).sort(KEY, maintain_order=True)
     again = newest.filter(~pl.struct(KEY).is_first_distinct())
@@ -46,7 +47,6 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
             "--duplicates sum."
         )
     table = check(to_arrow(_sum_locations(newest)), INVENTORY, where=where)
-    statements = on_rows(where, records.files, rows.height, records.quarantine) + records.remarks
     if newest.height < rows.height:
         older = counted(rows.height - newest.height, "row")
         statements.append(f"{where}: {older} of older counts were left out.")

@@ -32,7 +32,7 @@ from pipelines.intake.parse_numbers import parse_numbers
 from pipelines.intake.parse_words import parse_criticality, parse_status
 from pipelines.intake.quarantine import Reason, combined, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
-from pipelines.intake.sentences import counted, named, on_rows, refuse_nothing_left
+from pipelines.intake.sentences import counted, named, on_rows
 
 PERCENT = 100.0
 
@@ -94,7 +94,6 @@ def read_records(
 
     Raises:
         DataError: Files that cannot be read or have no column of ids.
-        IntakeError: No row has an id.
     """
     choose = partial(find_columns, aliases=aliases, needed=("item_id",), mapped=request.columns)
     files, item = open_files(path, choose), pl.col("item_id")
@@ -114,10 +113,7 @@ def read_records(
         values = {one.name: pl.col(f"{one.name}.value") for one in wanted}
         origin = {"file": pl.lit(file.name), "id_column": pl.lit(file.names["item_id"])}
         parts.append(rows.filter(item != "").select("item_id", "line", **origin, **values))
-    quarantine = combined(aside)
-    rows = pl.concat(parts, how="diagonal")
-    refuse_nothing_left(path.name, files, rows.height, quarantine)
-    return Records(files, rows, remarks, quarantine)
+    return Records(files, pl.concat(parts, how="diagonal"), remarks, combined(aside))
 
 
 def _dtype(column: Column) -> type[pl.DataType]:

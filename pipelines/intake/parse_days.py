@@ -29,13 +29,7 @@ def parse_days(texts: pl.DataFrame, where: str, *, today: date) -> ParsedTexts:
     Dates with the year last are day first (Brazil), unless more of them can only be month first
     than can only be day first, and those are no rare typing errors.
 
-    Args:
-        texts: Distinct texts, each with the weight that it has when the order is decided.
-        where: File and column for the remark.
-        today: Later days are faults.
-
-    Returns:
-        Date, null where there is a fault.
+    Days after today are faults; where there is one, the date is null.
     """
     texts = texts.with_columns(
         TEXT.str.extract_groups(pattern).alias(name) for name, pattern in _PATTERNS.items()

@@ -22,15 +22,9 @@ _OPEN = _OPEN_COMMA | _OPEN_POINT
 
 
 def parse_numbers(texts: pl.DataFrame, where: str, *, typed: bool = False) -> ParsedTexts:
-    """Parse numbers.
+    """Parse numbers: null where the text says that there is no value and where there is a fault.
 
-    Args:
-        texts: Distinct texts, each with the weight that it has as evidence.
-        where: File and column for the remarks.
-        typed: The texts were made from numbers: a point is the decimal sign.
-
-    Returns:
-        Float64, null where the text says that there is no value and where there is a fault.
+    ``typed`` texts were made from numbers: a point is the decimal sign.
     """
     remarks: tuple[str, ...] = ()
     plain, readable, unclear = TEXT, pl.lit(value=True), _NOWHERE

@@ -32,10 +32,7 @@ class Inferred:
 def infer(days: pl.DataFrame, *, kind: str, where: str) -> Inferred:
     """Infer the frequency that all series share.
 
-    Args:
-        days: ``item_id`` and ``ds``, sorted; no pair twice.
-        kind: ``demand`` or ``price``.
-        where: File for the sentences.
+    ``days`` are ``item_id`` and ``ds``, sorted, no pair twice; ``kind`` is demand or price.
 
     Raises:
         DataError: Series of different frequencies are mixed.
@@ -133,10 +130,8 @@ def on_periods(rows: pl.DataFrame, frequency: Frequency, anchor: int) -> pl.Data
 def fill_calendar(rows: pl.DataFrame, frequency: Frequency) -> pl.DataFrame:
     """Add the periods between the first and the last row of each usable series.
 
-    Args:
-        rows: ``item_id``, ``ds``, ``usable`` and values, one row a key, days on periods; unusable
-            series keep their own rows and days.
-        frequency: Of the periods.
+    The rows are ``item_id``, ``ds``, ``usable`` and values, one row a key, days on periods;
+    unusable series keep their own rows and days.
 
     Returns:
         The rows, sorted by series and day; those added have nulls for values and ``absent``.

@@ -24,7 +24,7 @@ from pipelines.intake.parse_numbers import parse_numbers
 from pipelines.intake.periods import fill_calendar, infer, on_periods
 from pipelines.intake.quarantine import Reason, combined
 from pipelines.intake.request import Intake, ReadingRequest
-from pipelines.intake.sentences import counted, named, on_rows, refuse_nothing_left
+from pipelines.intake.sentences import counted, named, on_rows
 from pipelines.intake.series import KEY, SOUND, USABLE, FileRows, SeriesRows, Y
 
 CLOSES = ("close", "price", "ultimo", "fechamento")  # the first that is there is the price
@@ -131,7 +131,6 @@ def _read(
     rows = rows.filter(~disagree)
     aside = [*(file.broken for file in files), *(cells for part in parts for cells in part.aside)]
     quarantine = combined([*aside, contradicting])
-    refuse_nothing_left(where, files, rows.height, quarantine)
     said = on_rows(where, files, rows.select("file", "line").n_unique(), quarantine)
     said += [remark for part in parts for remark in part.remarks]
     if repeats:

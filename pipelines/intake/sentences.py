@@ -23,31 +23,21 @@ def named(names: Sequence[str]) -> str:
     return first_few([name if len(name) <= 60 else f"{name[:59]}…" for name in names])
 
 
-def refuse_nothing_left(
-    where: str, files: Sequence[DataFile], used: int, quarantine: pl.DataFrame
-) -> None:
-    """Refuse files of which no row is left.
-
-    Raises:
-        IntakeError: With the quarantine.
-    """
-    if used:
-        return
-    rows = counted(sum(file.height for file in files), "row")
-    if not quarantine.height:
-        raise IntakeError(f"{where}: none of {rows} can be used: all are of later days.")
-    raise IntakeError(
-        f"{where}: none of {rows} can be used ({summary(quarantine)}). "
-        f"First: {first_cell(quarantine)}.",
-        quarantine,
-    )
-
-
 def on_rows(
     where: str, files: Sequence[DataFile], used: int, quarantine: pl.DataFrame
 ) -> list[str]:
-    """Sentences on the rows read and set aside, and on the columns not used."""
+    """Sentences on the rows read and set aside, and on the columns not used.
+
+    Raises:
+        IntakeError: No row is used; with the quarantine.
+    """
     rows = sum(file.height for file in files)
+    if not used:
+        why = ": all are of later days."
+        if quarantine.height:
+            why = f" ({summary(quarantine)}). First: {first_cell(quarantine)}."
+        message = f"{where}: none of {counted(rows, 'row')} can be used{why}"
+        raise IntakeError(message, quarantine)
     read = f"{counted(rows, 'row')} read from {counted(len(files), 'file')}"
     sentences = [f"{where}: {read}, {used:,} used, {rows - used:,} set aside."]
     if quarantine.height:

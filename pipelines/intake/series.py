@@ -128,12 +128,7 @@ def judge(
 ) -> SeriesRows:
     """Find the series that have an observed value, and none beyond ABSURD.
 
-    Args:
-        where: Name of the file or folder.
-        rows: Sound rows, of any number a day.
-        days: One row a series and day.
-        said: What was read and set aside.
-        quarantine: Cells set aside.
+    The rows are of any number a day; ``days`` has one row a series and day.
     """
     usable = Y.is_not_null().any() & ~(Y.abs() > ABSURD).any()
     series = days.group_by("item_id").agg(usable=usable).sort("item_id")

@@ -1,14 +1,14 @@
 """The four domains: their series, the places they are of, and who serves each, in what order."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ml.errors import ConfigError
 from ml.processed import MADE_BY
 from ml.settings import Settings
 from pipelines.outside import known_series
 from pipelines.outside.known_series import Series
-from pipelines.outside.places import sites, states, symbols
+from pipelines.outside.places import Place, sites, states, symbols
 from pipelines.sources.alpha_vantage import AlphaVantage
 from pipelines.sources.anatel_accesses import AnatelAccesses
 from pipelines.sources.anatel_stations import AnatelStations
@@ -23,16 +23,6 @@ from pipelines.sources.open_meteo import OpenMeteo
 from pipelines.sources.yahoo_chart import YahooChart
 
 HISTORY_FILE = "history_file"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a value is of: a city, a state, or the country."""
-
-    region: str | None = None  # our name; `None` = national
-    position: tuple[float, float] | None = None  # latitude and longitude, where sources need them
-    # its own names at sources that have them, by source
-    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +124,7 @@ def domain(name: str, settings: Settings) -> Domain:
 
 
 def _climate(settings: Settings) -> Domain:
-    places = tuple(
-        Place(site.name, (site.latitude, site.longitude), {"inmet": site.stations})
-        for site in sites(settings)
-    )
-    weather = _by_name(*known_series.WEATHER)
+    weather, places = _by_name(*known_series.WEATHER), tuple(sites(settings).values())
     return Domain("climate", weather, dict.fromkeys(weather, _WEATHER), places)
 
 

@@ -163,7 +163,13 @@ def run_etl(
         raise ConfigError("--since asks sources and --reparse asks none: leave one of them out.")
     request = _request(space, since, series)
     if not (config.enable_external_apis or reparse):
-        return _say_what_is_stored(space)
+        rows = DomainRows(space.domain, {}, read_series(space.domain, config.data_dir))
+        if not rows.tables:
+            why = "ENABLE_EXTERNAL_APIS is false"
+            raise DataError(_nothing(space, why, "Set it to true and run"))
+        line = "ENABLE_EXTERNAL_APIS is false: nothing was fetched; this is what is stored."
+        result = _result(space, tuple(space.domain.routes), rows, ())
+        return replace(result, lines=(line, *result.lines))
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     with logging_to(config.log_dir, space.domain.command, run_id), hold_domain(space) as raw:
         return (_read_all_again if reparse else _fetch)(space, raw, request)
@@ -218,15 +224,6 @@ def _read_all_again(space: Workspace, raw: RawStore, request: EtlRequest) -> Etl
 
 def _is_of(series: str, names: tuple[str, ...]) -> bool:
     return series in names or series.partition("/")[0] in names
-
-
-def _say_what_is_stored(space: Workspace) -> EtlResult:
-    rows = DomainRows(space.domain, {}, read_series(space.domain, space.config.data_dir))
-    if not rows.tables:
-        raise DataError(_nothing(space, "ENABLE_EXTERNAL_APIS is false", "Set it to true and run"))
-    line = "ENABLE_EXTERNAL_APIS is false: nothing was fetched; this is what is stored."
-    result = _result(space, tuple(space.domain.routes), rows, ())
-    return replace(result, lines=(line, *result.lines))
 
 
 def _nothing(space: Workspace, why: str, remedy: str = "Later run") -> str:

@@ -35,14 +35,9 @@ from pipelines.sample_data import ensure_sample
 def compute_features(
     cutoff: date | None, ahead: int, region: str | None, *, sample: bool, plot: bool
 ) -> list[str]:
-    """Write the features as they were known on one day; what there is to say of them.
+    """Write the features as they were known at the end of a day; what there is to say of them.
 
-    Args:
-        cutoff: Nothing that became available after this day is used; ``None`` = today.
-        ahead: Days after the cutoff that the calendar reaches.
-        region: City whose weather counts; ``None`` = ``HOME_REGION``.
-        sample: On the synthetic sample, into its folder.
-        plot: Draw pictures too.
+    The arguments are the options of the command; no cutoff is today, no region ``HOME_REGION``.
 
     Raises:
         ConfigError: The cutoff lies after today.

@@ -14,9 +14,10 @@ from ml.errors import first_few
 from ml.frequency import Frequency
 from ml.logs import logger
 from pipelines.outside.domain_rows import DomainRows, add_answer, named
-from pipelines.outside.domain_sources import HISTORY_FILE, Place, Route
+from pipelines.outside.domain_sources import HISTORY_FILE, Route
 from pipelines.outside.known_series import Key
 from pipelines.outside.ledger import Window
+from pipelines.outside.places import Place
 from pipelines.outside.raw_store import RawStore
 from pipelines.outside.report import Reporter
 from pipelines.outside.splits import find_split, left_in_old_shares
@@ -48,14 +49,6 @@ class EtlRequest:
 
 class SeriesFetcher:
     """Asks for what is new and for what may have been revised, each series from its best source.
-
-    Args:
-        known: The rows of the domain.
-        request: What to ask for.
-        client: Fetches.
-        raw: Keeps what came.
-        sources: Adapters by name.
-        reporter: Says how far the run is.
 
     Attributes:
         rows: The rows, those of this run among them.
@@ -104,7 +97,10 @@ class SeriesFetcher:
         for name, ways in routes.items():
             for route in ways:
                 if route.checks and all(error.source != route.source for error in self.failures):
-                    self._compare([(name, place, route) for place in domain.places], route.source)
+                    # it fills gaps, disagrees, and revises nothing
+                    group = [(name, place, route) for place in domain.places]
+                    failures = self._ask(route.source, self._windows(route.source, group))
+                    self.checks += [error for _, error in failures]
 
     def degraded(self) -> Iterator[str]:
         """A line a cause of failure, and one a day up to which what nobody served is stored."""
@@ -126,7 +122,7 @@ class SeriesFetcher:
         """
         before = self.rows
         wanted = self._windows(source, group)
-        failures = self._ask(self._sources[source], wanted)
+        failures = self._ask(source, wanted)
         self.failures += [error for _, error in failures]
         left = []
         for one, (name, place, _) in zip(wanted, group, strict=True):
@@ -139,17 +135,26 @@ class SeriesFetcher:
                 self.completed.append(one)
         return left
 
-    def _compare(self, group: _Group, source: str) -> None:
-        """Ask a source that checks another one: it fills gaps, disagrees, and revises nothing."""
-        failures = self._ask(self._sources[source], self._windows(source, group))
-        self.checks += [error for _, error in failures]
-
     def _windows(self, source: str, group: _Group) -> list[SeriesRequest]:
-        adapter = self._sources[source]
-        return [_request_window(self.rows, adapter, *one, self._request) for one in group]
+        """What to ask for: from a source's own last period back by the overlap, or from a hole."""
+        request, overlap, windows = self._request, self._sources[source].overlap, []
+        for name, place, route in group:
+            series, first = self.rows.domain.series[name], request.start
+            until = _known_until(self.rows, source, (name, place.region), request.start)
+            if until is not None and not request.again:
+                back = until - timedelta(days=max(overlap, series.overlap))
+                first = max(back, min(request.start, until))
+            if series.period is Frequency.MONTHLY:
+                first = first.replace(day=1)
+            code = place.codes.get(source, route.code)
+            windows.append(
+                SeriesRequest(name, place.region, code, first, request.day, place.position)
+            )
+        return windows
 
-    def _ask(self, adapter: Adapter, wanted: Iterable[SeriesRequest]) -> _Failures:
+    def _ask(self, source: str, wanted: Iterable[SeriesRequest]) -> _Failures:
         """Fetch all that a source is asked for; one call that fails leaves the others alone."""
+        adapter = self._sources[source]
         try:
             calls = list(adapter.calls([*wanted]))
         except SourceError as error:
@@ -198,21 +203,6 @@ class SeriesFetcher:
         self._raw.log(call, fetched, day)
         left = left_in_old_shares(self.rows, call, parsed.rows)
         return replace(parsed, notes=(*parsed.notes, *left))
-
-
-def _request_window(
-    known: DomainRows, adapter: Adapter, name: str, place: Place, route: Route, request: EtlRequest
-) -> SeriesRequest:
-    """What to ask a source for: from its own last period back by the overlap, or from a hole on."""
-    series, first = known.domain.series[name], request.start
-    until = _known_until(known, adapter.name, (name, place.region), request.start)
-    if until is not None and not request.again:
-        back = until - timedelta(days=max(adapter.overlap, series.overlap))
-        first = max(back, min(request.start, until))
-    if series.period is Frequency.MONTHLY:
-        first = first.replace(day=1)
-    code = place.codes.get(adapter.name, route.code)
-    return SeriesRequest(name, place.region, code, first, request.day, place.position)
 
 
 def _concerns(call: Call, wanted: SeriesRequest) -> bool:

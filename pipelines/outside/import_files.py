@@ -257,7 +257,9 @@ def _values(
     header: Sequence[str], name: str, hints: Hints, known: Mapping[str, Series]
 ) -> dict[str, tuple[str, ...]]:
     """The series of each value column."""
-    own = _own_names(known)
+    own: dict[str, tuple[str, ...]] = {}
+    for series in known:  # the dollar is in two tables under two spellings of one name
+        own[plain(series)] = (*own.get(plain(series), ()), series)
     by_hint = {
         plain(column): own[plain(series)]
         for series, column in hints.columns.items()
@@ -280,14 +282,6 @@ def _values(
     return found or {column: of_file for column in prices[:1] if of_file}
 
 
-def _own_names(known: Mapping[str, Series]) -> dict[str, tuple[str, ...]]:
-    """Our series by their plain names; the dollar is in two tables under two spellings of one."""
-    names: dict[str, tuple[str, ...]] = {}
-    for series in known:
-        names[plain(series)] = (*names.get(plain(series), ()), series)
-    return names
-
-
 def _by_file(name: str, own: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """The series whose name a file's name begins with, the longest: brent_daily.csv."""
     begins = plain(stem(Path(name)))
@@ -308,5 +302,5 @@ def region_names(config: Settings) -> dict[str, str]:
     """Our regions by every plain name they have: salvador_ba, salvador, ba."""
     names: dict[str, str] = {}
     for site in sites(config):
-        names |= {site.name: site.name, site.name[:-3]: site.name}
+        names |= {site: site, site[:-3]: site}
     return names | {state.lower(): state for state in states(config)}

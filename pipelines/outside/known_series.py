@@ -109,14 +109,8 @@ ECONOMY = (
 
 _ACCESSES = "ANATEL publishes 45 to 60 days after the month and restates it"
 TELECOM = (
-    Series(
-        "fiveg_accesses", ANATEL_5G, "accesses", Frequency.MONTHLY, 60, _ACCESSES,
-        125, overlap=YEAR,
-    ),
-    Series(
-        "mobile_accesses", ANATEL_5G, "accesses", Frequency.MONTHLY, 60, _ACCESSES,
-        125, overlap=YEAR,
-    ),
+    *(Series(name, ANATEL_5G, "accesses", Frequency.MONTHLY, 60, _ACCESSES, 125, overlap=YEAR)
+      for name in ("fiveg_accesses", "mobile_accesses")),
     Series(
         "fiveg_stations", ANATEL_5G, "stations", Frequency.MONTHLY, 0,
         "our own snapshot of the licences, of the day on which it was taken", 40,

@@ -134,12 +134,8 @@ def insert_run(
 ) -> None:
     """Note a run, its tables being in place.
 
-    Args:
-        db: The ledger.
-        domain: The domain.
-        day: Day of the run.
-        answers: Numbers of the answers that are in the tables now.
-        windows: Series, region and first day of what was asked for without a failure.
+    ``answers`` are the numbers of those in the tables now; ``windows`` say of what was asked for
+    without a failure the series, the region and the first day.
     """
     row = [domain, day.isoformat()]
     run = db.execute("INSERT INTO runs (domain, day) VALUES (?, ?)", row).lastrowid

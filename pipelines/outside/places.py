@@ -1,8 +1,8 @@
 """Places and symbols out of the settings: checked before anything is asked."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ml.errors import ConfigError, first_few
 from ml.settings import STATES, Settings
@@ -16,24 +16,25 @@ _SYMBOL = re.compile(r"([\w.^=/-]+?)\s*=\s*([\w.^=/-]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class ClimateSite:
-    """A city whose weather is collected."""
+class Place:
+    """What a value is of: a city, a state, or the country."""
 
-    name: str  # our name of it, its state's two letters at the end: `salvador_ba`
-    latitude: float  # degrees north
-    longitude: float  # degrees east
-    stations: str  # INMET's station, spare ones after it: `A401+A456`
+    region: str | None = None  # our name; `None` = national
+    # latitude and longitude in degrees north and east, where sources need them
+    position: tuple[float, float] | None = None
+    # its own names at sources that have them, by source
+    codes: Mapping[str, str] = field(default_factory=dict)
 
 
-def sites(settings: Settings) -> tuple[ClimateSite, ...]:
-    """The cities of ``SITES``.
+def sites(settings: Settings) -> dict[str, Place]:
+    """The cities of ``SITES`` by our names, their states at the end: ``salvador_ba``.
 
     Raises:
         ConfigError: None, one twice, or one that is not ``name:latitude:longitude:stations``.
     """
-    found = tuple(_site(part) for part in _parts(settings.sites))
-    _refuse_bad_list("SITES", [site.name for site in found], "salvador_ba:-12.97:-38.51:A401+A456")
-    return found
+    found = [_site(part) for part in _parts(settings.sites)]
+    _refuse_bad_list("SITES", [name for name, _ in found], "salvador_ba:-12.97:-38.51:A401+A456")
+    return dict(found)
 
 
 def states(settings: Settings) -> tuple[str, ...]:
@@ -76,7 +77,8 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _site(text: str) -> ClimateSite:
+def _site(text: str) -> tuple[str, Place]:
+    """A city with its position, and INMET's station with spare ones after it."""
     parts = _SITE.fullmatch(text)
     if parts is None or abs(float(parts[2])) > 90 or abs(float(parts[3])) > 180:
         raise ConfigError(
@@ -84,7 +86,8 @@ def _site(text: str) -> ClimateSite:
             "the name in small letters with the state at its end: "
             "salvador_ba:-12.97:-38.51:A401+A456."
         )
-    return ClimateSite(parts[1], float(parts[2]), float(parts[3]), parts[4])
+    position = float(parts[2]), float(parts[3])
+    return parts[1], Place(parts[1], position, {"inmet": parts[4]})
 
 
 def _refuse_bad_list(setting: str, names: Sequence[str], example: str) -> None:

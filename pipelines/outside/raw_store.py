@@ -45,12 +45,7 @@ class RawStore:
     """The answers of all sources.
 
     An answer is kept first, then read, and logged last: as data, or as rejected with the reason.
-
-    Args:
-        root: ``DATA_DIR/raw``.
-
-    Attributes:
-        seen: Numbers of the answers that were logged or handed out here.
+    The numbers of those that were logged or handed out here are ``seen``.
     """
 
     def __init__(self, root: Path) -> None:
@@ -76,13 +71,7 @@ class RawStore:
     def log(
         self, call: Call, fetched: FetchResult, day: date, *, reason: str | None = None
     ) -> None:
-        """Write an answer into the ledger.
-
-        Args:
-            call: What was asked.
-            fetched: What came.
-            day: Day of the run.
-            reason: Why the answer was rejected; ``None`` = it was not.
+        """Write an answer into the ledger; ``reason`` says why it was rejected, where it was.
 
         Raises:
             PublishError: The disk does not take it.
@@ -100,12 +89,7 @@ class RawStore:
             self.seen.append(insert_answer(db, {**answer, "retrieved_at": now}))
 
     def answers(self, sources: Iterable[str], *, not_in: str | None = None) -> list[LoggedAnswer]:
-        """Answers of some sources, in the order in which they came.
-
-        Args:
-            sources: Names of the sources.
-            not_in: Leave out what the tables of this domain hold.
-        """
+        """Answers of some sources in order, less those in the tables of a domain, ``not_in``."""
         query = (
             "SELECT * FROM answers WHERE source IN (SELECT value FROM json_each(?)) AND id NOT IN "
             "(SELECT answer FROM in_tables WHERE domain = ?) ORDER BY day, retrieved_at, id"

@@ -29,15 +29,9 @@ def find_split(
     It does where it names one that is not stored, and where its oldest closes differ from the
     stored ones by one factor: services rescale before they name a split, or without naming it.
 
-    Args:
-        known: What is known.
-        call: What was asked.
-        rows: OBSERVATIONS of the answer.
-        start: First day of the history.
-
     Returns:
-        What to ask for instead, all that is stored and more, and one line for people; ``None``
-        also for series that cannot split, and where nothing older is stored.
+        What to ask for instead, all that is stored and all since ``start``, and one line
+        for people; ``None`` also for series that cannot split, and where nothing older is stored.
     """
     stored, cause = _compared(known, call, rows)
     if not cause or date.fromisoformat(call.context["first"]) <= min(stored):
@@ -49,13 +43,7 @@ def find_split(
 
 
 def left_in_old_shares(known: DomainRows, call: Call, rows: pa.Table) -> tuple[str, ...]:
-    """A line on stored closes before a split that the whole history does not have.
-
-    Args:
-        known: What was known before the answer.
-        call: What was asked: the whole history.
-        rows: OBSERVATIONS of the answer.
-    """
+    """A line on closes stored before an answer, and before a split, that a whole history lacks."""
     stored, cause = _compared(known, call, rows)
     if not cause:
         return ()

@@ -63,11 +63,7 @@ def add_vintages(
     - Only the source that a row is from, or a preferred one, can revise it; the others fill gaps.
     - What an answer lacks stays.
 
-    Args:
-        known: Rows in their contract, ordered by key; ``None`` = none.
-        observations: OBSERVATIONS of the same series and region.
-        series: Of the series.
-        origin: Who says it, and when.
+    The known rows are ordered by key; the observations are of the same series and region.
 
     Raises:
         ValueError: Rows were published after the day of the run: days must go forward.

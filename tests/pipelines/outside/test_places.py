@@ -5,7 +5,7 @@ import pytest
 from ml.errors import ConfigError
 from ml.settings import Settings
 from pipelines.outside.domain_sources import adapters, domain
-from pipelines.outside.places import ClimateSite, sites, states, symbols
+from pipelines.outside.places import Place, sites, states, symbols
 from pipelines.sources.checks import LIMITS
 
 
@@ -15,10 +15,10 @@ def having(**values):
 
 def test_a_site_is_a_name_a_place_and_its_stations():
     found = sites(having(sites=" salvador_ba:-12.97:-38.51:A401+A456 , recife_pe:-8:-34.9:A301,"))
-    assert found == (
-        ClimateSite("salvador_ba", -12.97, -38.51, "A401+A456"),
-        ClimateSite("recife_pe", -8.0, -34.9, "A301"),
-    )
+    assert found == {
+        "salvador_ba": Place("salvador_ba", (-12.97, -38.51), {"inmet": "A401+A456"}),
+        "recife_pe": Place("recife_pe", (-8.0, -34.9), {"inmet": "A301"}),
+    }
 
 
 @pytest.mark.parametrize(
