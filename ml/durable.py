@@ -43,16 +43,11 @@ def disk_errors(doing: str, outcome: str = UNPUBLISHED) -> Iterator[None]:
 
 
 class NewFile(io.RawIOBase):
-    """A file that did not exist, hashed while it is written.
-
-    Attributes:
-        path: Of the file.
-        size: Bytes written so far.
-    """
+    """A file that did not exist, hashed while it is written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.size = 0
+        self.size = 0  # bytes written so far
         self._hash = hashlib.sha256()
         self._discarding = False
         self._descriptor = -1

@@ -100,10 +100,7 @@ def refuse_problems(store: Store, manifest: Manifest, problems: list[str], advic
 def show_newest(store: Store, local: Path | None = None, streams: int = 1) -> list[str]:
     """Bring pointer and flat view to the newest record; the flat keys that changed.
 
-    Args:
-        store: The store.
-        local: A results folder on this disk; what it holds need not be fetched.
-        streams: Files written at a time.
+    What ``local``, a results folder on this disk, holds need not be fetched from the store.
 
     Raises:
         StoreError: They lag behind; the next run mends them.

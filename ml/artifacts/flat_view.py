@@ -22,13 +22,9 @@ _DATED = re.compile(r"_([0-9]{4}-[0-9]{2}-[0-9]{2})(_metadata\.json|\.parquet)")
 def refresh(
     store: Store, head: CommitRecord, local: Path | None = None, streams: int = 1
 ) -> tuple[CommitRecord, list[str]]:
-    """Bring the flat view to the newest version; does nothing where it is.
+    """Bring the flat view to the newest record's version; does nothing where it is.
 
-    Args:
-        store: The store.
-        head: The newest record.
-        local: A results folder on this disk; what it holds need not be fetched from the store.
-        streams: Files written at a time.
+    What ``local``, a results folder on this disk, holds need not be fetched from the store.
 
     Returns:
         The record that the view shows, which is a later one if others published meanwhile, and

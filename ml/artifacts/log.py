@@ -177,13 +177,7 @@ def record_manifest(store: Store, record: CommitRecord) -> Manifest:
 def find_record(
     store: Store, wanted: Callable[[CommitRecord], bool], *, trusting: bool = False
 ) -> CommitRecord | None:
-    """The newest record that is wanted; ``None`` if none is.
-
-    Args:
-        store: The store.
-        wanted: Says whether a record is.
-        trusting: See :func:`newest`.
-    """
+    """The newest record that is wanted, ``None`` if none is; trusting as :func:`newest`."""
     record = newest(store, trusting=trusting)
     while record is not None and not wanted(record):
         record = read_record(store, record.parent) if record.parent else None

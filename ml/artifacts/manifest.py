@@ -79,7 +79,13 @@ def write_manifest(
         PublishError: The disk refused.
         ValueError: A table in the folder is not among ``files``, or the other way round.
     """
-    tables = [_manifest_file(file, staged) for file in files]
+    both = [field.name for field in fields(ManifestFile) if field.name != "path"]
+    tables = [
+        file
+        if isinstance(file, ManifestFile)
+        else ManifestFile(staged.key_of(file.path), **{name: getattr(file, name) for name in both})
+        for file in files
+    ]
     with disk_errors(f"writing the manifest of {staged.version_id}"):
         documents = [
             ManifestFile(staged.key_of(path), METADATA, path.stat().st_size, sha256_of(path))
@@ -101,13 +107,6 @@ def write_manifest(
         )
         write_new(staged.folder / MANIFEST, data)
     return parse_manifest(data, staged.version_id)
-
-
-def _manifest_file(file: DatasetFile | ManifestFile, staged: StagedVersion) -> ManifestFile:
-    if isinstance(file, ManifestFile):
-        return file
-    names = [field.name for field in fields(ManifestFile) if field.name != "path"]
-    return ManifestFile(staged.key_of(file.path), **{name: getattr(file, name) for name in names})
 
 
 def parse_manifest(data: bytes, version: str, *, place: str = "") -> Manifest:
@@ -133,11 +132,8 @@ def stored_manifest(
 ) -> Manifest:
     """The manifest of a version in a store, every key in it checked.
 
-    Args:
-        store: The store.
-        version: Id of the version.
-        sha256: What its bytes must hash to, as the commit says.
-        at: Folder that the version lies in instead of its own, while it is staged.
+    Its bytes must hash to ``sha256``, as the commit says. While it is staged, the version lies in
+    the folder ``at`` instead of its own.
 
     Raises:
         VerificationError: It is missing, damaged or not the one that was committed.

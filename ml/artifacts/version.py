@@ -66,12 +66,7 @@ def newest_whole_version(results: Path) -> CommitRecord | None:
 
 
 def read_manifest(results: Path, version: str, *, sha256: str | None = None) -> Manifest:
-    """The manifest of a version.
-
-    Args:
-        results: The results folder.
-        version: Id of the version.
-        sha256: What its bytes must hash to, as the commit record says.
+    """The manifest of a version; its bytes must hash to ``sha256``, as the commit record says.
 
     Raises:
         PublishError: It is missing, damaged, or not the one that was committed.
@@ -101,10 +96,7 @@ def verify_version(results: Path, version: str) -> list[str]:
 def new_version_id(results: Path, started: datetime, inputs_hash: str) -> str:
     """An id that no version has: none in the log, none on the disk, none being built.
 
-    Args:
-        results: The results folder.
-        started: When the run started; any time zone, but one.
-        inputs_hash: Hexadecimal hash of all that went into the run.
+    It is made as by :func:`ml.artifacts.keys.version_id`.
 
     Raises:
         PublishError: The log is damaged.

@@ -273,10 +273,7 @@ def print_policies() -> Iterator[str]:
 def choose_action(asked: Mapping[str, bool], details: Mapping[str, bool]) -> str:
     """The action that was asked for, empty = publish.
 
-    Args:
-        asked: Actions, and whether each was given.
-        details: Details, and whether each was given; one of another action would be lost in
-            silence.
+    Both say by name what was given. A detail of another action would be lost in silence.
 
     Raises:
         ConfigError: More than one action was, or a detail of another one.

@@ -112,11 +112,7 @@ def fetch_version(
 
 
 def open_store(folder: Path | None = None, *, single_writer: bool = False) -> Store:
-    """A store to work with; nothing is sent yet.
-
-    Args:
-        folder: Of the store; the settings' bucket without it.
-        single_writer: See :class:`ml.artifacts.store.Store`.
+    """A store in a folder, or in the settings' bucket without one; nothing is sent yet.
 
     Raises:
         ConfigError: The settings are not complete or not safe.
@@ -131,12 +127,7 @@ def open_store(folder: Path | None = None, *, single_writer: bool = False) -> St
 def published_record(
     store: Store, version: str | None = None, *, trusting: bool = False
 ) -> CommitRecord:
-    """The newest record, or the newest one of a version.
-
-    Args:
-        store: The store.
-        version: Id of the version.
-        trusting: See :func:`ml.artifacts.log.newest`.
+    """The newest record, or the newest one of a version; trusting as :func:`log.newest`.
 
     Raises:
         ConflictError: There is none.
