@@ -10,6 +10,7 @@ from ml import durable
 from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.artifacts.version import (
     Provenance,
+    commit_version,
     stage_version,
     write_manifest,
     write_metadata,
@@ -124,6 +125,12 @@ class Kit:
         write_model_versions(staged, {"model_version": f"m-{level}"})
         write_manifest(staged, files, as_of=as_of, partial=partial, run={"seed": 7})
         return staged
+
+    @staticmethod
+    def commit(results, version, **how):
+        """Build a version and commit it; its record."""
+        Kit.version(results, version, **how)
+        return commit_version(results, version, publisher="host/test")
 
 
 class RiggedOs:

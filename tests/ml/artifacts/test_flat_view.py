@@ -10,11 +10,6 @@ EARLY, LATE = "20261120T021503Z-1a2b3c4d", "20261120T091500Z-ffffffff"
 NEXT_DAY = "20261121T021503Z-1a2b3c4d"
 
 
-def commit(results, version, kit, **how):
-    kit.version(results, version, **how)
-    return commit_version(results, version, publisher="host/test")
-
-
 def flat(results):
     """Every flat file but the pointer, with its bytes."""
     folders = ("forecasts", "recommendations", "metrics", "metadata")
@@ -37,35 +32,35 @@ def inside(results, version):
 
 
 def test_the_flat_view_is_the_newest_version(tmp_path, kit):
-    commit(tmp_path, EARLY, kit)
+    kit.commit(tmp_path, EARLY)
     assert flat(tmp_path) == inside(tmp_path, EARLY)
 
 
 def test_a_second_run_on_a_day_replaces_the_first_one(tmp_path, kit):
-    commit(tmp_path, EARLY, kit, level=1.0)
-    commit(tmp_path, LATE, kit, level=2.0)
+    kit.commit(tmp_path, EARLY, level=1.0)
+    kit.commit(tmp_path, LATE, level=2.0)
     assert flat(tmp_path) == inside(tmp_path, LATE)
 
 
 def test_a_dataset_that_the_second_run_lacks_does_not_stay_from_the_first(tmp_path, kit):
-    commit(tmp_path, EARLY, kit)
+    kit.commit(tmp_path, EARLY)
     (tmp_path / "recommendations/recommendations_2026-11-20_mine.parquet").write_bytes(b"note")
-    commit(tmp_path, LATE, kit, only=["forecasts", "metrics"])
+    kit.commit(tmp_path, LATE, only=["forecasts", "metrics"])
     assert list((tmp_path / "recommendations").iterdir()) == [
         tmp_path / "recommendations/recommendations_2026-11-20_mine.parquet"
     ]
 
 
 def test_earlier_days_stay(tmp_path, kit):
-    commit(tmp_path, EARLY, kit)
-    commit(tmp_path, NEXT_DAY, kit)
+    kit.commit(tmp_path, EARLY)
+    kit.commit(tmp_path, NEXT_DAY)
     expected = inside(tmp_path, EARLY) | inside(tmp_path, NEXT_DAY)
     assert flat(tmp_path) == expected
 
 
 def test_a_partial_version_refreshes_only_its_own_part(tmp_path, kit):
-    commit(tmp_path, EARLY, kit, level=1.0)
-    record = commit(tmp_path, LATE, kit, level=2.0, partial=True, only=["forecasts"])
+    kit.commit(tmp_path, EARLY, level=1.0)
+    record = kit.commit(tmp_path, LATE, level=2.0, partial=True, only=["forecasts"])
     pointer = json.loads((tmp_path / "metadata/last_updated.json").read_text())
     assert record.partial
     assert pointer["partial"]
@@ -73,8 +68,8 @@ def test_a_partial_version_refreshes_only_its_own_part(tmp_path, kit):
 
 
 def test_a_damaged_flat_view_is_mended_and_a_sound_one_left_alone(tmp_path, kit):
-    commit(tmp_path, EARLY, kit, level=1.0)
-    commit(tmp_path, LATE, kit, level=2.0, partial=True, only=["forecasts"])
+    kit.commit(tmp_path, EARLY, level=1.0)
+    kit.commit(tmp_path, LATE, level=2.0, partial=True, only=["forecasts"])
     expected = flat(tmp_path)
     assert repair_flat_view(tmp_path) == []
     (tmp_path / "metrics/metrics_2026-11-20.parquet").write_bytes(b"torn")
@@ -88,7 +83,7 @@ def test_a_damaged_flat_view_is_mended_and_a_sound_one_left_alone(tmp_path, kit)
 
 
 def test_a_damaged_version_does_not_reach_the_flat_view(tmp_path, kit):
-    commit(tmp_path, EARLY, kit)
+    kit.commit(tmp_path, EARLY)
     name = "metrics/metrics_2026-11-20.parquet"
     kept = (tmp_path / name).read_bytes()
     (tmp_path / "versions" / EARLY / name).write_bytes(b"x" * len(kept))
@@ -104,7 +99,7 @@ def test_a_damaged_version_does_not_reach_the_flat_view(tmp_path, kit):
 def test_a_disk_that_fills_up_after_the_commit_says_that_it_is_committed(tmp_path, kit, rig):
     rehearsal, real = tmp_path / "rehearsal", tmp_path / "real"
     for results in (rehearsal, real):
-        commit(results, EARLY, kit)
+        kit.commit(results, EARLY)
         kit.version(results, LATE, level=2.0)
     notes = rig().notes
     commit_version(rehearsal, LATE, publisher="host/test")

@@ -20,18 +20,13 @@ from ml.errors import PublishError
 A, B, C = (f"2026112{day}T021503Z-1a2b3c4d" for day in "012")
 
 
-def commit(results, version, kit, **how):
-    kit.version(results, version, **how)
-    return commit_version(results, version, publisher="host/test")
-
-
 def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_the_commit_record_has_the_documented_form(tmp_path, kit):
-    commit(tmp_path, A, kit)
-    commit(tmp_path, B, kit)
+    kit.commit(tmp_path, A)
+    kit.commit(tmp_path, B)
     record = json.loads((tmp_path / "_commits/00000000000000000002.json").read_text())
     assert list(record) == [
         "format", "min_reader", "seq", "parent", "kind", "version_id", "as_of", "partial",
@@ -47,7 +42,7 @@ def test_the_commit_record_has_the_documented_form(tmp_path, kit):
 
 
 def test_a_document_of_a_size_that_ours_never_have_is_not_read(tmp_path, kit):
-    commit(tmp_path, A, kit)
+    kit.commit(tmp_path, A)
     (tmp_path / "_commits/00000000000000000001.json").write_bytes(b" " * (1 << 20) + b"{}")
     with pytest.raises(PublishError, match="has more than the 1048576 bytes it can have"):
         commits(tmp_path)
@@ -55,14 +50,14 @@ def test_a_document_of_a_size_that_ours_never_have_is_not_read(tmp_path, kit):
 
 def test_a_gap_in_the_log_is_an_error(tmp_path, kit):
     for version in (A, B, C):
-        commit(tmp_path, version, kit)
+        kit.commit(tmp_path, version)
     (tmp_path / "_commits/00000000000000000002.json").unlink()
     with pytest.raises(PublishError, match=r"has number 3 where 2 is due"):
         commits(tmp_path)
 
 
 def test_a_record_for_readers_to_come_is_refused(tmp_path, kit):
-    commit(tmp_path, A, kit)
+    kit.commit(tmp_path, A)
     path = tmp_path / "_commits/00000000000000000001.json"
     path.write_text(path.read_text().replace('"min_reader": 1', '"min_reader": 2'))
     with pytest.raises(PublishError, match="Update the program"):
@@ -70,7 +65,7 @@ def test_a_record_for_readers_to_come_is_refused(tmp_path, kit):
 
 
 def test_keys_that_a_later_program_added_are_passed_over(tmp_path, kit):
-    record = commit(tmp_path, A, kit)
+    record = kit.commit(tmp_path, A)
     for path in (tmp_path / "_commits/00000000000000000001.json", tmp_path / record.manifest):
         document = json.loads(path.read_text()) | {"added": {"later": [1]}}
         path.write_text(json.dumps(document))
@@ -80,10 +75,10 @@ def test_keys_that_a_later_program_added_are_passed_over(tmp_path, kit):
 
 def test_the_newest_whole_version_passes_over_partial_ones(tmp_path, kit):
     assert newest_whole_version(tmp_path) is None
-    commit(tmp_path, A, kit, partial=True, only=["forecasts"])
+    kit.commit(tmp_path, A, partial=True, only=["forecasts"])
     assert newest_whole_version(tmp_path) is None
-    commit(tmp_path, B, kit)
-    commit(tmp_path, C, kit, partial=True, only=["forecasts"])
+    kit.commit(tmp_path, B)
+    kit.commit(tmp_path, C, partial=True, only=["forecasts"])
     assert commits(tmp_path)[-1].partial
     assert newest_whole_version(tmp_path).version_id == B
 
@@ -139,7 +134,7 @@ def test_eight_committers_of_one_version_make_one_record(tmp_path, kit):
 
 
 def test_an_own_record_that_is_reported_as_taken_is_recognised(tmp_path, kit, monkeypatch):
-    commit(tmp_path, A, kit, only=["metrics"])
+    kit.commit(tmp_path, A, only=["metrics"])
     kit.version(tmp_path, B, only=["metrics"])
     # A network file system that loses the answer to a link, repeats it and then says "exists".
     really = os.link

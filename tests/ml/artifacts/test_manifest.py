@@ -4,7 +4,6 @@ import json
 import pytest
 
 from ml.artifacts.version import (
-    commit_version,
     read_manifest,
     stage_version,
     verify_version,
@@ -15,17 +14,12 @@ from ml.errors import PublishError
 A, B = (f"2026112{day}T021503Z-1a2b3c4d" for day in "01")
 
 
-def commit(results, version, kit, **how):
-    kit.version(results, version, **how)
-    return commit_version(results, version, publisher="host/test")
-
-
 def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_the_manifest_lists_every_file_with_what_it_is(tmp_path, kit):
-    commit(tmp_path, A, kit)
+    kit.commit(tmp_path, A)
     document = json.loads((tmp_path / "versions" / A / "manifest.json").read_text())
     assert list(document) == ["format", "version_id", "as_of", "partial", "run", "files"]
     assert (document["format"], document["partial"], document["run"]) == (1, False, {"seed": 7})
@@ -57,7 +51,7 @@ def test_a_table_that_nobody_listed_is_not_published(tmp_path, kit):
 
 
 def test_verify_names_what_is_missing_changed_or_too_much(tmp_path, kit):
-    commit(tmp_path, A, kit)
+    kit.commit(tmp_path, A)
     assert verify_version(tmp_path, A) == []
     base = tmp_path / "versions" / A
     (base / "metrics/metrics_2026-11-20.parquet").unlink()
@@ -88,7 +82,7 @@ def test_verify_names_what_is_missing_changed_or_too_much(tmp_path, kit):
     ],
 )
 def test_a_manifest_that_is_none_is_refused(tmp_path, kit, change, message):
-    commit(tmp_path, A, kit)
+    kit.commit(tmp_path, A)
     path = tmp_path / "versions" / A / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | dict([change])))
     with pytest.raises(PublishError, match=message):

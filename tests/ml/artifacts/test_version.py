@@ -21,13 +21,8 @@ from ml.errors import DataError, PublishError
 A, B = (f"2026112{day}T021503Z-1a2b3c4d" for day in "01")
 
 
-def commit(results, version, kit, **how):
-    kit.version(results, version, **how)
-    return commit_version(results, version, publisher="host/test")
-
-
 def test_a_version_has_the_documented_files(tmp_path, kit):
-    commit(tmp_path, A, kit)
+    kit.commit(tmp_path, A)
     base = tmp_path / "versions" / A
     assert sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file()) == [
         "forecasts/forecasts_2026-11-20.parquet",
@@ -44,7 +39,7 @@ def test_a_version_has_the_documented_files(tmp_path, kit):
 
 
 def test_the_metadata_describes_a_dataset(tmp_path, kit):
-    commit(tmp_path, A, kit)
+    kit.commit(tmp_path, A)
     path = tmp_path / "forecasts" / "forecasts_2026-11-20_metadata.json"
     document = json.loads(path.read_text())
     schema = document.pop("schema")
@@ -69,8 +64,8 @@ def test_the_metadata_describes_a_dataset(tmp_path, kit):
 
 
 def test_committing_again_changes_nothing(tmp_path, kit):
-    first = commit(tmp_path, A, kit)
-    commit(tmp_path, B, kit)
+    first = kit.commit(tmp_path, A)
+    kit.commit(tmp_path, B)
     again = commit_version(tmp_path, A, publisher="somebody else")
     assert again == first
     assert [record.version_id for record in commits(tmp_path)] == [A, B]
@@ -78,8 +73,8 @@ def test_committing_again_changes_nothing(tmp_path, kit):
 
 
 def test_a_run_on_older_data_becomes_the_newest_here(tmp_path, kit):
-    commit(tmp_path, A, kit, as_of="2026-11-19")
-    record = commit(tmp_path, B, kit, as_of="2026-11-18")
+    kit.commit(tmp_path, A, as_of="2026-11-19")
+    record = kit.commit(tmp_path, B, as_of="2026-11-18")
     assert commits(tmp_path)[-1] == record
 
 
@@ -99,7 +94,7 @@ def test_a_version_that_was_never_built_is_not_committed(tmp_path):
 
 def test_the_same_tables_have_the_same_content_in_two_versions(tmp_path, kit):
     for version in (A, B):
-        commit(tmp_path, version, kit)
+        kit.commit(tmp_path, version)
     first, second = (read_manifest(tmp_path, version).datasets for version in (A, B))
     for name in first:
         assert first[name][0].content_sha256 == second[name][0].content_sha256
@@ -109,7 +104,7 @@ def test_the_same_tables_have_the_same_content_in_two_versions(tmp_path, kit):
 def test_files_have_the_permissions_that_the_umask_gives(tmp_path, kit):
     before = os.umask(0o022)
     try:
-        commit(tmp_path / "results", A, kit)
+        kit.commit(tmp_path / "results", A)
     finally:
         os.umask(before)
     modes = {
@@ -120,7 +115,7 @@ def test_files_have_the_permissions_that_the_umask_gives(tmp_path, kit):
 
 
 def test_leftovers_of_a_dead_run_are_removed_and_versions_are_not(tmp_path, kit):
-    commit(tmp_path, A, kit)
+    kit.commit(tmp_path, A)
     kit.version(tmp_path, B)
     (tmp_path / ".staging/1234.tmp").write_bytes(b"half")
     assert discard_stale_staging(tmp_path) == ["1234.tmp", B]
@@ -131,23 +126,23 @@ def test_leftovers_of_a_dead_run_are_removed_and_versions_are_not(tmp_path, kit)
 
 @pytest.mark.parametrize("step", [0, 5, 40])
 def test_a_full_disk_publishes_nothing_and_says_so_in_one_line(tmp_path, kit, rig, step):
-    commit(tmp_path, A, kit, level=1.0)
+    kit.commit(tmp_path, A, level=1.0)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     rig(step, error=OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(PublishError, match="No space left on device") as caught:
-        commit(tmp_path, B, kit, level=2.0)
+        kit.commit(tmp_path, B, level=2.0)
     assert "\n" not in str(caught.value)
     now = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     assert {p: now[p] for p in before} == before
     assert all(".staging" in p.parts for p in set(now) - set(before))
     rig.off()
     discard_stale_staging(tmp_path)
-    commit(tmp_path, B, kit, level=2.0)
+    kit.commit(tmp_path, B, level=2.0)
     assert pq.read_table(tmp_path / "metrics/metrics_2026-11-21.parquet").num_rows == 2
 
 
 def test_a_dataset_is_carried_over_byte_for_byte_under_the_new_day(tmp_path, kit):
-    commit(tmp_path, A, kit)
+    kit.commit(tmp_path, A)
     before = read_manifest(tmp_path, A)
     staged = stage_version(tmp_path, B)
     copies = copy_dataset(tmp_path, A, staged, "forecasts")
@@ -165,13 +160,13 @@ def test_a_dataset_is_carried_over_byte_for_byte_under_the_new_day(tmp_path, kit
 
 
 def test_a_dataset_that_is_not_there_cannot_be_carried_over(tmp_path, kit):
-    commit(tmp_path, A, kit, only=["forecasts"])
+    kit.commit(tmp_path, A, only=["forecasts"])
     with pytest.raises(DataError, match=r"holds no 'metrics', only \['forecasts'\]"):
         copy_dataset(tmp_path, A, stage_version(tmp_path, B), "metrics")
 
 
 def test_a_damaged_file_is_not_carried_over(tmp_path, kit):
-    commit(tmp_path, A, kit)
+    kit.commit(tmp_path, A)
     path = tmp_path / "versions" / A / "forecasts/forecasts_2026-11-20.parquet"
     path.write_bytes(path.read_bytes() + b"?")
     with pytest.raises(PublishError, match="verification failed"):

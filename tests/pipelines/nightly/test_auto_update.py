@@ -44,28 +44,26 @@ def test_a_failed_step_passes_on_its_code_and_last_line(workspace):
     assert not (workspace.folder / "store" / "metadata").exists()
 
 
+def fail_first(folder, code, *, needed):
+    """Run a night whose first step fails; that step, the failures, whether the second one ran."""
+    (folder / "fail.py").write_text(f"import sys; {code}")
+    (folder / "touch.py").write_text(f"open({str(folder / 'ran')!r}, 'w').close()")
+    first = Step("weather", (str(folder / "fail.py"),), needed=needed)
+    failures = run_night([first, Step("two", (str(folder / "touch.py"),))], folder / "lock")
+    return first, failures, (folder / "ran").exists()
+
+
 def test_steps_after_a_failed_one_do_not_run(tmp_path):
-    marker = tmp_path / "ran"
-    fail = tmp_path / "fail.py"
-    fail.write_text("import sys; print('first'); print('the reason'); print(); sys.exit(4)")
-    touch = tmp_path / "touch.py"
-    touch.write_text(f"open({str(marker)!r}, 'w').close()")
-    night = [Step("one", (str(fail),)), Step("two", (str(touch),))]
-    assert run_night(night, tmp_path / "lock") == [Failure(night[0], 4, "the reason")]
-    assert not marker.exists()
+    code = "print('first'); print('the reason'); print(); sys.exit(4)"
+    step, failures, went_on = fail_first(tmp_path, code, needed=True)
+    assert (failures, went_on) == ([Failure(step, 4, "the reason")], False)
 
 
 def test_outside_data_that_cannot_be_had_is_said_and_does_not_end_the_night(tmp_path):
-    marker = tmp_path / "ran"
-    fail = tmp_path / "fail.py"
-    fail.write_text("import sys; print('error: nobody answers'); sys.exit(3)")
-    touch = tmp_path / "touch.py"
-    touch.write_text(f"open({str(marker)!r}, 'w').close()")
-    night = [Step("weather", (str(fail),), needed=False), Step("two", (str(touch),))]
-    failures = run_night(night, tmp_path / "lock")
-    assert failures == [Failure(night[0], 3, "error: nobody answers")]
+    code = "print('error: nobody answers'); sys.exit(3)"
+    step, failures, went_on = fail_first(tmp_path, code, needed=False)
+    assert (failures, went_on) == ([Failure(step, 3, "error: nobody answers")], True)
     assert failures[0].text == "weather failed (3): nobody answers"
-    assert marker.exists()
 
 
 def test_a_step_killed_by_a_signal_gets_the_code_that_a_shell_gives_it(tmp_path):

@@ -174,6 +174,9 @@ def test_the_policies_are_those_of_the_bucket_and_prefix(deploy, monkeypatch):
         (["--to-seq", "1"], "--to-seq goes with --rollback only"),
         ([FIRST], "goes with --verify only"),
         (["--rollback", "--dry-run"], "--dry-run goes with publishing or --gc only"),
+        (["--list", "--force"], "--force goes with publishing only"),
+        (["--verify", "--expect-parent", "3"], "--expect-parent goes with publishing only"),
+        (["--doctor", "--pin", "x"], "--pin goes with --gc only"),
     ],
 )
 def test_options_that_do_not_go_together_are_a_usage_error(deploy, options, text):
@@ -309,17 +312,3 @@ def test_bytes_that_are_not_what_they_should_be_are_never_sent(tmp_path):
         Body(path, 6, "0" * 64).view(),
     ):
         pass
-
-
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        pytest.param(["--list", "--force"], "--force", id="force"),
-        pytest.param(["--verify", "--expect-parent", "3"], "--expect-parent", id="expect parent"),
-        pytest.param(["--doctor", "--pin", "x"], "--pin", id="pin"),
-    ],
-)
-def test_a_detail_of_another_action_is_refused_and_not_lost_in_silence(options, named, tmp_path):
-    done = CliRunner().invoke(app, ["--to", str(tmp_path / "store"), *options])
-    assert done.exit_code == 2
-    assert f"{named} goes with" in done.output
