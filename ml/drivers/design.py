@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.features.compute import FeatureFrame
 from ml.features.declarations import RELEASE_CARRY, Feature
 from ml.frequency import Days, Frequency, period_start, weekday
+from ml.panel import Bools, Floats, Ints
 
-Floats = npt.NDArray[np.float64]
 YEAR = 365.25
 LEAST_YEARS = 1.5  # of history for a yearly wave
 LEAST_KNOWN = 0.5  # share of the history that a feature must be known on
@@ -27,7 +26,7 @@ class Design:
     length: int  # T
     frequency: Frequency  # of the periods
     # (F,) periods before the cutoff for which nothing of a feature was known yet
-    unknown: npt.NDArray[np.int64]
+    unknown: Ints
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -39,7 +38,7 @@ class Design:
         daily = np.array([feature.persistence for feature in self.features], np.float64)
         return daily**self.frequency.days
 
-    def lags(self) -> npt.NDArray[np.int64]:
+    def lags(self) -> Ints:
         """Periods until each feature is known, (F,): declared, or longer as at the cutoff.
 
         At every origin the forecast is given what it would be given at the cutoff, also where a
@@ -49,7 +48,7 @@ class Design:
         declared = np.ceil(days / self.frequency.days).astype(np.int64)
         return np.maximum(declared, self.unknown)
 
-    def ahead(self) -> npt.NDArray[np.bool_]:
+    def ahead(self) -> Bools:
         """Which features are known in advance, (F,)."""
         return np.array([feature.role == "future_known" for feature in self.features], bool)
 
@@ -72,10 +71,11 @@ def make_design(frame: FeatureFrame, periods: Days, ahead: Days, frequency: Freq
     unknown = np.argmax(np.isfinite(history[::-1, kept]), axis=0).astype(np.int64)
     over = frame.days < ahead[0] if len(ahead) else np.ones(len(frame.days), bool)
     columns = [chosen[place] for place in kept]
-    carried = _carried(frame.values[over][:, columns], [frame.features[c] for c in columns])
+    features = tuple(frame.features[column] for column in columns)
+    carried = _carried(frame.values[over][:, columns], features)
     unknown = np.maximum(unknown, np.ceil(carried / frequency.days).astype(np.int64))
     return Design(
-        features=tuple(frame.features[chosen[place]] for place in kept),
+        features=features,
         base=base_terms(every, len(periods), frequency),
         values=np.nan_to_num(values),
         length=len(periods),
@@ -84,7 +84,7 @@ def make_design(frame: FeatureFrame, periods: Days, ahead: Days, frequency: Freq
     )
 
 
-def _carried(values: Floats, features: list[Feature]) -> Floats:
+def _carried(values: Floats, features: tuple[Feature, ...]) -> Floats:
     """Days at the end on which quotes only repeat an older value, (F,).
 
     A quote that is carried looks known. What it says is as old as the day it is from.

@@ -24,7 +24,7 @@ from ml.drivers.trial import (
     make_drivers,
 )
 from ml.frequency import Frequency, periods_after
-from ml.panel import Drivers, Floats, Panel
+from ml.panel import Drivers, Panel
 
 CONFIDENCE = 0.9
 LEAST_ORIGINS = 6  # that say anything about a gain
@@ -168,26 +168,20 @@ def fit_at(task: StudyTask) -> tuple[str, Drivers | None, dict[str, tuple[str, .
     used = choose_groups(average_gains(known), sorted(set(classes.tolist())))
     if not any(used.values()):
         return str(task.cutoff), None, used
-    design = task.design(panel, task.reach)
-    found = _fit_classes(design, panel.select(task.learnable), used)
+    design, learned = task.design(panel, task.reach), panel.select(task.learnable)
+    columns = {name: np.array([one.group in own for one in design.features], bool)
+               for name, own in used.items()}  # fmt: skip
+    if panel.is_demand:
+        totals = class_totals(learned, class_names(learned))
+        found = [effects.fit_rates(design, own, totals[ALL], totals.get(name, totals[ALL]))[0]
+                 for name, own in columns.items()]  # fmt: skip
+    else:
+        changes, _ = effects.standardise_changes(learned.values)
+        found = [effects.fit_changes(design, own, changes) for own in columns.values()]
     order = list(used)
     class_of = np.array([order.index(name) for name in classes], np.int64)
-    drivers = make_drivers(design, found, class_of, changes=not panel.is_demand)
+    drivers = make_drivers(design, np.stack(found), class_of, changes=not panel.is_demand)
     return str(task.cutoff), drivers.behind(len(whole.periods) - design.length), used
-
-
-def _fit_classes(design: Design, learned: Panel, used: Mapping[str, tuple[str, ...]]) -> Floats:
-    """Effects of the groups that each class uses, (C, F)."""
-    columns = [np.array([one.group in own for one in design.features], bool)
-               for own in used.values()]  # fmt: skip
-    if not learned.is_demand:
-        changes, _ = effects.standardise_changes(learned.values)
-        return np.stack([effects.fit_changes(design, own, changes) for own in columns])
-    totals = class_totals(learned, class_names(learned))
-    return np.stack([
-        effects.fit_rates(design, own, totals[ALL], totals.get(name, totals[ALL]))[0]
-        for name, own in zip(used, columns, strict=True)
-    ])  # fmt: skip
 
 
 def effects_at(task: StudyTask) -> list[DriverFinding]:

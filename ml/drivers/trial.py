@@ -60,7 +60,7 @@ class Trial:
 
 
 def try_origin(task: TrialTask) -> list[Trial]:
-    """Losses of the steps after one origin, for every class and group."""
+    """Losses of the steps after one origin, for every class and each group of drivers alone."""
     train = task.panel.until(task.origin)
     actual = actual_values(task.panel, train, task.horizon)
     measure = _demand_losses if train.is_demand else _price_losses
@@ -68,8 +68,14 @@ def try_origin(task: TrialTask) -> list[Trial]:
     for foreseen, known_at in ((False, task.origin), (True, task.panel.cutoff)):
         frame = frame_at(train, task.tables, task.region, known_at, task.horizon)
         design = design_at(frame, train, task.origin, task.horizon)
+        groups = np.array([feature.group for feature in design.features], dtype=np.str_)
         for name, loss in measure(train, actual, design, foreseen=foreseen).items():
-            found += _compare(loss, design, task.origin, name, foreseen=foreseen)
+            plain = loss(np.zeros(len(groups), bool))
+            seen = np.isfinite(plain)
+            for group in design.groups if seen.any() else ():
+                change = float((loss(groups == group) - plain)[seen].mean())
+                count = int(seen.sum())
+                found.append(Trial(task.origin, name, group, foreseen, change, count))
     return found
 
 
@@ -184,23 +190,6 @@ def rate_factors(design: Design, found: Floats, seasons: Floats, *, foreseen: bo
     limit = np.log(MOST_FACTOR)
     total = seen.sum(axis=1, dtype=np.float64)
     return np.asarray(np.exp(seasons + np.clip(total, -limit, limit)))
-
-
-def _compare(
-    loss: Callable[[Bools], Floats], design: Design, origin: np.datetime64, name: str, *,
-    foreseen: bool,
-) -> list[Trial]:  # fmt: skip
-    """Trials of every group, each with the drivers of that group alone."""
-    groups = np.array([feature.group for feature in design.features], dtype=np.str_)
-    plain = loss(np.zeros(len(groups), bool))
-    seen = np.isfinite(plain)
-    if not seen.any():
-        return []
-    changes = {group: (loss(groups == group) - plain)[seen] for group in design.groups}
-    return [
-        Trial(origin, name, group, foreseen, float(change.mean()), int(seen.sum()))
-        for group, change in changes.items()
-    ]
 
 
 def measure_dispersion(values: Floats) -> Floats:

@@ -64,9 +64,19 @@ def divisors(panel: Panel, typical: float | None) -> Floats:
 def scale_panel(panel: Panel, horizon: int, scales: Floats) -> Scaled:
     """The panel in the network's terms."""
     levels = panel.values / scales[:, None]
-    if not panel.is_demand:
-        levels = _fill_prices(levels)
-    calendar = _calendar(panel, horizon)
+    if not panel.is_demand:  # carried forward over days without a price; the first carried back
+        filled, first = carried_forward(levels), np.argmax(panel.observed(), axis=1)
+        start = levels[np.arange(len(levels)), first]
+        levels = np.where(np.isnan(filled), start[:, None], filled)
+    ahead = periods_after(panel.cutoff, horizon, panel.frequency)
+    periods = np.concatenate([panel.periods, ahead])
+    year = (periods - periods.astype("datetime64[Y]")).astype(float) / 365.25 * 2 * np.pi
+    parts = [np.sin(year), np.cos(year)]
+    if panel.frequency is Frequency.MONTHLY:
+        parts += [np.sin(2 * year), np.cos(2 * year)]
+    if panel.frequency is Frequency.DAILY:
+        parts += [(weekday(periods) == day).astype(float) for day in range(7)]
+    calendar = np.stack(parts, axis=1).astype(np.float32)
     return Scaled(levels, panel.observed(), panel.kind, calendar, panel.drivers)
 
 
@@ -164,23 +174,3 @@ def labels(buckets: Buckets, truth: Floats) -> tuple[Ints, Float32s]:
     """Bucket of each target and its weight in the loss: 0 where it is not known."""
     known = ~np.isnan(truth)
     return buckets.of(np.where(known, truth, 0.0)), known.astype(np.float32)
-
-
-def _fill_prices(levels: Floats) -> Floats:
-    """Each price carried forward over days without one; the first one carried back."""
-    filled = carried_forward(levels)
-    first = np.argmax(~np.isnan(levels), axis=1)
-    start = levels[np.arange(len(levels)), first]
-    return np.where(np.isnan(filled), start[:, None], filled)
-
-
-def _calendar(panel: Panel, horizon: int) -> Float32s:
-    ahead = periods_after(panel.cutoff, horizon, panel.frequency)
-    periods = np.concatenate([panel.periods, ahead])
-    year = (periods - periods.astype("datetime64[Y]")).astype(float) / 365.25 * 2 * np.pi
-    parts = [np.sin(year), np.cos(year)]
-    if panel.frequency is Frequency.MONTHLY:
-        parts += [np.sin(2 * year), np.cos(2 * year)]
-    if panel.frequency is Frequency.DAILY:
-        parts += [(weekday(periods) == day).astype(float) for day in range(7)]
-    return np.stack(parts, axis=1).astype(np.float32)

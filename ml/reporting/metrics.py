@@ -1,11 +1,13 @@
-"""The metrics table out of the backtest's points: one long row a number."""
+"""The metrics table out of the backtest's points and the study of drivers: a row a number."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from ml.contracts.metrics import METRICS
+from ml.drivers.study import Study
+from ml.drivers.trial import ALL
 from ml.ensemble.calibration import split_horizon
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.ensemble.mixture_score import NEVER, PANEL
@@ -39,9 +41,18 @@ def metrics_table(
             )
         rows += _item_rows(backtests[0].items, losses)
         rows += _comparison_rows(backtests[0], losses, kind)
-    whole = [{**row, "kind": kind, "panel": panel} for row in rows]
-    table = pa.Table.from_pylist(whole, schema=METRICS.schema)
+    table = _table_of(rows, kind, panel)
     return table.sort_by([(name, "ascending") for name in METRICS.key])
+
+
+def driver_metrics(study: Study, kind: str, panel: str) -> pa.Table:
+    """Gains, effects and choices of a study in the METRICS contract."""
+    return _table_of(_driver_rows(study), kind, panel)
+
+
+def _table_of(rows: Iterable[Row], kind: str, panel: str) -> pa.Table:
+    whole = [{**row, "kind": kind, "panel": panel} for row in rows]
+    return pa.Table.from_pylist(whole, schema=METRICS.schema)
 
 
 def _groups(backtest: BacktestPoints, kind: str) -> dict[str | None, Bools]:
@@ -234,6 +245,22 @@ def _ensemble_rows(ensemble: FittedEnsemble, backtests: Sequence[BacktestPoints]
         ]  # fmt: skip
     return [{**row, "demand_class": None if row["demand_class"] == PANEL else row["demand_class"]}
             for row in rows]  # fmt: skip
+
+
+def _driver_rows(study: Study) -> Iterator[Row]:
+    for one in (*study.gains, *study.effects):
+        metric = "driver_gain_foreseen" if one.foreseen else "driver_gain"
+        model = f"drivers:{one.group}"
+        if one.feature is not None:
+            metric, model = "driver_effect", f"driver:{one.feature}"
+        key = {"demand_class": None if one.demand_class == ALL else one.demand_class}
+        for end, value in (("", one.value), ("_low", one.low), ("_high", one.high)):
+            yield {**key, "model": model, **_cells(metric + end, value, one.count)}
+    for name, used in study.used.items():
+        key = {"demand_class": None if name == "price" else name}
+        for group in dict.fromkeys(gain.group for gain in study.gains):
+            cells = _cells("driver_used", float(group in used), 0)
+            yield {**key, "model": f"drivers:{group}", **cells}
 
 
 def _cells(metric: str, value: float, count: int) -> Row:

@@ -1,8 +1,9 @@
 """What people see of a run: remarks on its inputs, the table at its end, files and pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ml.drivers.study import Study
+from ml.drivers.trial import ALL
 from ml.durable import write_file
 from ml.ensemble.mixture import ENSEMBLE
 from ml.panel import Panel
-from ml.reporting.drivers import write_drivers
 from ml.reporting.leaderboard import COLUMNS, as_json, leaderboard, to_csv
-from ml.reporting.pictures import draw_forecasts, draw_leaderboard
+from ml.reporting.pictures import draw_drivers, draw_forecasts, draw_leaderboard
 
 BANNER = "SYNTHETIC SAMPLE DATA: every number below is made up. Put your files into {folder}."
 
@@ -29,7 +30,7 @@ class PanelReport:
     items: int  # number of items that were asked for
     horizon: int  # published steps
     refusals: int  # number of items of its kind that have no forecast
-    study: Study | None  # of its drivers
+    study: Study  # of its drivers
     synthetic: bool  # whether the data are made up
 
     @property
@@ -54,7 +55,7 @@ def write_reports(report: RunReport, folder: Path) -> list[Path]:
     lines = leaderboard(report.metrics.to_pylist())
     about = {"version_id": report.version_id, "model_version": report.model_version}
     titles = {one.name: one.title for one in report.panels}
-    studies = {one.name: one.study for one in report.panels if one.study is not None}
+    studies = {one.name: one.study for one in report.panels}
     panels = {one.name: one.panel for one in report.panels}
     return [
         write_file(folder / "leaderboard.csv", to_csv(COLUMNS, lines)),
@@ -63,6 +64,47 @@ def write_reports(report: RunReport, folder: Path) -> list[Path]:
         *write_drivers(studies, titles, folder),
         *draw_forecasts(panels, titles, report.forecasts, folder, report.version_id),
     ]
+
+
+def write_drivers(
+    studies: Mapping[str, Study], titles: Mapping[str, str], folder: Path
+) -> list[Path]:
+    """``drivers.csv`` and one picture for each panel with drivers; stale ones are removed."""
+    for old in (folder / "drivers.csv", *folder.glob("drivers_*.png")):
+        old.unlink(missing_ok=True)
+    lines = [{"panel": panel, **line} for panel, study in studies.items() for line in _lines(study)]
+    if not lines:
+        return []
+    return [
+        write_file(folder / "drivers.csv", to_csv(list(lines[0]), lines)),
+        *(
+            draw_drivers(
+                titles[panel],
+                [one for one in study.gains if one.demand_class == ALL and not one.foreseen],
+                [one for one in study.effects if one.demand_class == ALL],
+                folder / f"drivers_{panel}.png",
+            )
+            for panel, study in studies.items()
+            if study.gains
+        ),
+    ]
+
+
+def _lines(study: Study) -> Iterator[dict[str, Any]]:
+    """Gains of groups and effects of single drivers; of all items, any class may use a group."""
+    for one in (*study.gains, *study.effects):
+        what = "gain had they been foreseen" if one.foreseen else "gain as known"
+        classes = study.used if one.demand_class == ALL else (one.demand_class,)
+        digits = 7 if one.feature is None else 5
+        yield {
+            "demand_class": one.demand_class.replace(ALL, "all"),
+            "drivers": one.feature or one.group,
+            "what": "effect on the log rate" if one.feature else what,
+            "value": round(one.value, digits),
+            "low_90": round(one.low, digits),
+            "high_90": round(one.high, digits),
+            "used": any(one.group in study.used.get(name, ()) for name in classes),
+        }
 
 
 def show_inputs(statements: Sequence[str], *, synthetic: bool, user_folder: Path) -> None:
@@ -99,7 +141,7 @@ def show_result(
         )  # fmt: skip
     console.print(table)
     for one in report.panels:
-        for text in one.study.statements if one.study is not None else ():
+        for text in one.study.statements:
             console.print(f"- {text}", markup=False, soft_wrap=True)
     console.print(f"results: {results / 'versions' / report.version_id}", soft_wrap=True)
     console.print(f"reports: {reports}", soft_wrap=True)

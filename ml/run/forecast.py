@@ -3,7 +3,7 @@
 What a run that died left of them is used again where it is whole, and made again where it is not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.durable import staged
 from ml.ensemble.calibration import spread_by_step, stretch_paths
 from ml.ensemble.fitting import weights_for
-from ml.ensemble.mixture import ENSEMBLE, CombinedItem, FittedEnsemble, combine_item, is_usable
+from ml.ensemble.mixture import ENSEMBLE, CombinedItem, FittedEnsemble, combine_item
 from ml.errors import ModelError, first_few
 from ml.evaluation.demand_class import DemandPattern, demand_pattern
 from ml.forecasters.base import Forecast, is_count, predict
@@ -144,9 +144,7 @@ def _forecast(task: ForecastTask) -> tuple[dict[str, pa.Table], tuple[Refusal, .
             panel.rows(known), paths[:, :, : task.horizon], [combined[row].model for row in known],
             [combined[row].reason for row in known], task.origin,
         ),
-        FORECAST_MODELS.name: model_rows(
-            panel, _published(components, task.horizon), shares
-        ),
+        FORECAST_MODELS.name: model_rows(panel, components, shares, task.horizon),
     }  # fmt: skip
     if panel.is_demand:
         facts = [_summary(panel, row, patterns[row], combined[row]) for row in known]
@@ -173,18 +171,6 @@ def _calibrate(combined: CombinedItem, item: str, name: str, task: ForecastTask)
         return combined
     spread = spread_by_step(task.ensemble.spreads, name, task.horizon, task.reach)
     return replace(combined, paths=stretch_paths(combined.paths, spread, item))
-
-
-def _published(
-    components: Mapping[str, Forecast], horizon: int
-) -> dict[str, tuple[Sequence[int], np.ndarray]]:
-    """By model the rows that it could forecast, and their paths as far as they are published."""
-    alive = {
-        model: [row for row in range(len(one.items)) if is_usable(one.paths[row])]
-        for model, one in components.items()
-    }
-    return {model: (rows, components[model].paths[rows][:, :, :horizon])
-            for model, rows in alive.items()}  # fmt: skip
 
 
 def _summary(

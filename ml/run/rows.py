@@ -10,7 +10,8 @@ import pyarrow as pa
 from ml.contracts.base import Contract
 from ml.contracts.forecasts import CUMULATIVE_QUANTILES, FORECAST_MODELS, FORECASTS, QUANTILES
 from ml.contracts.forecasts import quantile_name as q_name
-from ml.forecasters.base import Paths
+from ml.ensemble.mixture import is_usable
+from ml.forecasters.base import Forecast, Paths
 from ml.frequency import periods_after
 from ml.panel import Floats, Panel
 
@@ -82,22 +83,21 @@ def forecast_rows(
 
 def model_rows(
     panel: Panel,
-    parts: Mapping[str, tuple[Sequence[int], Paths]],
+    components: Mapping[str, Forecast],
     weights: Sequence[Mapping[str, float]],
+    horizon: int,
 ) -> pa.Table:
     """Rows of the FORECAST_MODELS contract, sorted by item, period and model.
 
-    Args:
-        panel: N items.
-        parts: By model the positions of the items that it forecast, and their paths (n, S, H).
-        weights: Of each item, the share by model.
-    """  # fmt: skip
+    Of every model the items that it could forecast, with their shares in each item's weights, as
+    far as they are published.
+    """
     tables = []
-    for model, (rows, paths) in parts.items():
-        if not len(rows):
+    for model, one in components.items():
+        rows = [row for row in range(len(one.items)) if is_usable(one.paths[row])]
+        if not rows:
             continue
-        part = panel.rows(rows)
-        horizon = paths.shape[2]
+        part, paths = panel.rows(rows), one.paths[rows][:, :, :horizon]
         share = [weights[row].get(model, 0.0) for row in rows]
         columns = _keys(part, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
         columns |= {"model": [model] * len(rows) * horizon, "weight": np.repeat(share, horizon)}

@@ -17,8 +17,7 @@ from ml.forecasters.registry import FAMILIES, POOLED
 from ml.inventory.recommendations import insufficient
 from ml.locks import hold
 from ml.logs import logging_to
-from ml.reporting.drivers import driver_metrics
-from ml.reporting.metrics import metrics_table
+from ml.reporting.metrics import driver_metrics, metrics_table
 from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
 from ml.run.forecast import forecast_panel
 from ml.run.inputs import RunInputs, read_processed

@@ -19,6 +19,7 @@ from ml.contracts.forecasts import (
     QUANTILES,
     quantile_name,
 )
+from ml.forecasters.base import Forecast
 from ml.frequency import periods_after
 from ml.run.rows import (
     DIGITS,
@@ -216,13 +217,15 @@ def test_the_moment_of_the_run_is_written_in_utc():
 
 def test_component_rows_keep_their_contract_and_carry_the_share_of_the_model():
     panel = monthly_panel(3)
-    parts = {
-        "tsb": ([0, 1, 2], counts(3, horizon=2)),
-        "arima": ([1], counts(1, horizon=2)),
-        "lstm": ([], counts(3, horizon=2)[:0]),
-    }
+    worked = {"tsb": [0, 1, 2], "arima": [1], "lstm": []}
+    components = {}
+    for model, rows in worked.items():
+        paths = np.full((3, 500, 4), np.nan, np.float32)
+        paths[rows] = counts(3, horizon=4)[rows]
+        components[model] = Forecast(panel.items, paths)
     weights = [{"tsb": 1.0}, {"tsb": 0.25, "arima": 0.75}, {"arima": 1.0}]
-    table = model_rows(panel, parts, weights)
+    table = model_rows(panel, components, weights, 2)
+    assert set(table["horizon_step"].to_pylist()) == {1, 2}
     assert check(table, FORECAST_MODELS).equals(table)
     assert table.sort_by([(name, "ascending") for name in FORECAST_MODELS.key]).equals(table)
     shares = {(row["item_id"], row["model"]): row["weight"] for row in table.to_pylist()}
@@ -235,6 +238,6 @@ def test_component_rows_keep_their_contract_and_carry_the_share_of_the_model():
 
 
 def test_no_components_give_an_empty_table_of_the_contract():
-    table = model_rows(monthly_panel(3), {}, [{}] * 3)
+    table = model_rows(monthly_panel(3), {}, [{}] * 3, 2)
     assert table.schema.equals(FORECAST_MODELS.schema)
     assert table.num_rows == 0
