@@ -43,7 +43,7 @@ _MEMBER = re.compile(
 
 Group = tuple[str, str, str, str]
 """Year, month, state and generation as the file writes them."""
-Sums = dict[tuple[str, date], dict[str, int]]
+Sums = dict[tuple[str, date], Counter[str]]
 """Accesses by generation of each state and month."""
 
 
@@ -134,15 +134,14 @@ def _add(
         if not months[0] <= of <= months[1]:
             faults["groups are of months of another file"] += 1
             continue
-        generations = sums.setdefault((state, of), {})
-        generations[generation] = generations.get(generation, 0) + count
+        sums.setdefault((state, of), Counter())[generation] += count
 
 
 def _rows(call: Call, sums: Sums) -> Iterator[Row]:
     newest = max((month for _, month in sums), default=None)
     before: dict[str, date] = {}
     for (state, month), generations in sorted(sums.items()):
-        fiveg = generations.get("5G", 0)
+        fiveg = generations["5G"]
         if state in before and not fiveg:
             cause = f"{state} has 5G accesses in {before[state]:%Y-%m} and none in {month:%Y-%m}"
             raise refusal(call, f"{cause}; generations there: {', '.join(sorted(generations))}")
@@ -158,11 +157,7 @@ def sum_accesses(
 ) -> dict[Group, int]:
     """Sum the accesses of a file by year, month, state and generation, exact repeats once.
 
-    Args:
-        archive: The open ZIP.
-        member: Name of the file in it.
-        states: Two letters each; rows of others are passed over.
-        faults: Counts what is left out, by reason.
+    Rows of other states are passed over; ``faults`` counts what is left out, by reason.
 
     Raises:
         ValueError: A column is missing, it is no UTF-8 CSV, or most rows cannot be read.

@@ -18,14 +18,7 @@ from io import TextIOWrapper
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
-from pipelines.sources.answers import (
-    open_zip,
-    plain_name,
-    positions_of,
-    quote,
-    read_json,
-    refusal,
-)
+from pipelines.sources.answers import open_zip, plain_name, positions_of, quote, read_json, refusal
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import screen
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import IO, Any, ClassVar, cast
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlencode
 
 import pyarrow as pa
 from pydantic import SecretStr
@@ -28,7 +28,6 @@ OBSERVATIONS = pa.schema(
     ]
 )
 """What an adapter gives: units, sources and days of publication are added by its caller."""
-
 
 HIDDEN = "***"
 """What stands in the place of a key wherever something is written."""
@@ -96,27 +95,16 @@ class Call:
         if self.secret is None:
             return self.url
         name, value = self.secret
-        joint = "&" if "?" in self.target else "?"
-        key = quote(value.get_secret_value(), safe="")
-        return f"{self.url}{joint}{quote(name, safe='')}={key}"
+        key = urlencode({name: value.get_secret_value()}, quote_via=quote)
+        return f"{self.url}{'&' if '?' in self.target else '?'}{key}"
 
     def redact(self, text: str) -> str:
-        """A text without the key, however it is spelled."""
-        for spelling in self._spellings():
-            text = text.replace(spelling, HIDDEN)
-        return text
-
-    def redact_bytes(self, body: bytes) -> bytes:
-        """A body without the key, however it is spelled."""
-        for spelling in self._spellings():
-            body = body.replace(spelling.encode(), HIDDEN.encode())
-        return body
-
-    def _spellings(self) -> list[str]:
-        """The key as it is, as an address has it and as JSON has it, the longest first."""
+        """A text without the key, be it spelled as it is, as in an address or as in JSON."""
         key = self.secret[1].get_secret_value() if self.secret else ""
         spellings = {key, quote(key), quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]}
-        return sorted(spellings - {""}, key=len, reverse=True)
+        for spelling in sorted(spellings - {""}, key=len, reverse=True):
+            text = text.replace(spelling, HIDDEN)
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +177,8 @@ class Adapter:
         self, target: str, series: Sequence[str], context: Mapping[str, Any], **more: Any
     ) -> Call:
         """A request, for JSON unless ``more`` says otherwise."""
-        details = {"media": "json", **more}
-        return Call(self.name, self.base, target, tuple(series), context=context, **details)
+        media = more.pop("media", "json")
+        return Call(self.name, self.base, target, tuple(series), media, context, **more)
 
     def ask_for(self, wanted: SeriesRequest, target: str, **more: Any) -> Call:
         """A request for one series, with what every ``parse`` needs to know of it."""

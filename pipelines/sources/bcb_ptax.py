@@ -1,10 +1,8 @@
 """Reference exchange rates of the Banco Central do Brasil (PTAX): the closing sell rate."""
 
-from datetime import date
-
 from pipelines.sources.answers import expect_list, read_json, take_fields
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
-from pipelines.sources.checks import expect_rows, read_rows, screen
+from pipelines.sources.checks import expect_rows, read_local_day, read_rows, screen
 
 SERVICE = "/olinda/servico/PTAX/versao/v1/odata/CotacaoMoedaPeriodo"
 PARAMETERS = "(moeda=@moeda,dataInicial=@dataInicial,dataFinalCotacao=@dataFinalCotacao)"
@@ -37,12 +35,8 @@ class BcbPtax(Adapter):
         )
         cause = f"no closing rate among {len(bulletins)} bulletins of {{days}} business days: "
         expect_rows(call, closing, f"{cause}is '{call.context['code']}' a currency?")
-        rows, notes = read_rows(call, closing, day=_day)
+        rows, notes = read_rows(call, closing, day=read_local_day)  # of Brasilia
         days = {str(stamp)[:10] for stamp, _, _ in bulletins}
         if unclosed := len(days - {str(stamp)[:10] for stamp, _ in closing}):  # the running day
             notes = (*notes, f"{unclosed} of {len(days)} days have no closing rate")
         return screen(call, answer, rows, notes)
-
-
-def _day(stamp: str) -> date:
-    return date.fromisoformat(stamp[:10])  # local time of Brasilia, without an offset

@@ -56,7 +56,12 @@ class BcbSgs(Adapter):
         if not records:
             _expect_may_be_empty(call)
         pairs = [take_fields(call, record, "data", "valor") for record in records]
-        return screen(call, answer, *read_rows(call, pairs, day=_day))
+        rows, notes = read_rows(
+            call,
+            pairs,
+            day=lambda text: datetime.strptime(text, "%d/%m/%Y").date(),  # noqa: DTZ007 - a day
+        )
+        return screen(call, answer, rows, notes)
 
 
 def _windows(wanted: SeriesRequest) -> Iterator[SeriesRequest]:
@@ -85,10 +90,6 @@ def _expect_may_be_empty(call: Call) -> None:
     first, last = call.context["first"], call.context["last"]
     if not _may_be_empty(call.context["code"], date.fromisoformat(first), date.fromisoformat(last)):
         raise refusal(call, f"no values from {first} to {last}, which is too long to be empty")
-
-
-def _day(text: str) -> date:
-    return datetime.strptime(text, "%d/%m/%Y").date()  # noqa: DTZ007 - a day has no time zone
 
 
 def _read_error(call: Call, answer: Answer, found: dict[str, Any]) -> ParsedAnswer:

@@ -48,6 +48,11 @@ LONGEST_REST = 10
 _NUMBER = re.compile(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?")
 
 
+def read_local_day(stamp: str) -> date:
+    """The day that a stamp writes, whatever its offset: in another zone it may be another day."""
+    return date.fromisoformat(stamp[:10])
+
+
 def to_number(value: object) -> float:
     """A finite number out of a number or a text with a decimal point.
 
@@ -126,11 +131,15 @@ def screen(
         SourceError: See :func:`keep_plausible`.
     """
     kept, lines = list(rows), list(notes)
+    spans = [(date.min, answer.day, f"of days after {answer.day}")]
     if "last" in call.context:
-        window = (date.fromisoformat(call.context[end]) for end in ("first", "last"))
-        first, last = window
-        kept = _keep(kept, lambda row: first <= row[2] <= last, "of days not asked for", lines)
-    kept = _keep(kept, lambda row: row[2] <= answer.day, f"of days after {answer.day}", lines)
+        first, last = (date.fromisoformat(call.context[end]) for end in ("first", "last"))
+        spans.insert(0, (first, last, "of days not asked for"))
+    for first, last, others in spans:
+        inside = [row for row in kept if first <= row[2] <= last]
+        if lost := len(kept) - len(inside):
+            lines.append(f"{lost} of {len(kept)} values are {others}")
+        kept = inside
     kept, absurd = keep_plausible(call, kept)
     table = to_table(kept)
     lines += absurd
@@ -139,16 +148,7 @@ def screen(
     return ParsedAnswer(table, tuple(lines))
 
 
-def _keep(
-    rows: list[Row], keeps: Callable[[Row], bool], others: str, notes: list[str]
-) -> list[Row]:
-    kept = [row for row in rows if keeps(row)]
-    if lost := len(rows) - len(kept):
-        notes.append(f"{lost} of {len(rows)} values are {others}")
-    return kept
-
-
-def keep_plausible(call: Call, rows: Iterable[Row]) -> Screened:
+def keep_plausible(call: Call, rows: Sequence[Row]) -> Screened:
     """The rows whose values are finite and within LIMITS.
 
     Raises:
@@ -157,10 +157,9 @@ def keep_plausible(call: Call, rows: Iterable[Row]) -> Screened:
     """
     kept: list[Row] = []
     wrong: dict[str, list[Row]] = {}
-    of_series: Counter[str] = Counter()
+    of_series = Counter(row[0] for row in rows)
     for row in rows:
         low, high = LIMITS.get(row[0], ANY)
-        of_series[row[0]] += 1
         possible = math.isfinite(row[3]) and low <= row[3] <= high
         (kept if possible else wrong.setdefault(row[0], [])).append(row)
     notes = []
@@ -181,12 +180,7 @@ def to_table(rows: Iterable[Row]) -> pa.Table:
     newest = {row[:3]: row for row in rows}
     ordered = sorted(newest.values(), key=lambda row: (row[0], row[1] or "", row[2]))
     columns = list(zip(*ordered, strict=True)) or [()] * len(OBSERVATIONS)
-    days = pa.array(columns[2], pa.date32()).cast(pa.timestamp("us"))
-    arrays = [
-        days if field.name == "ref_date" else pa.array(column, field.type)
-        for field, column in zip(OBSERVATIONS, columns, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=OBSERVATIONS)
+    return pa.table(columns, names=OBSERVATIONS.names).cast(OBSERVATIONS)
 
 
 def expect_rows(call: Call, rows: Collection[object], cause: str) -> None:

@@ -38,8 +38,6 @@ from pipelines.sources.exchange import (
     exchange,
 )
 
-__all__ = ["Client", "FetchResult", "Validators"]
-
 AGENT = "previsor/0.1 (offline batch forecasts; one request at a time)"
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 TRIES = 4
@@ -56,12 +54,7 @@ _THIS_MACHINE = ("127.0.0.1", "[::1]", "localhost")
 
 
 class Deadline:
-    """Counts down the time inside of :meth:`waiting`, less what is excused.
-
-    Args:
-        seconds: The limit.
-        clock: Monotonic [s].
-    """
+    """Counts down seconds of a monotonic clock inside of :meth:`waiting`, less what is excused."""
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self.seconds = seconds
@@ -146,7 +139,6 @@ class Client:
             calls do not count, nor does the time in which a ZIP moves, up to MOST_EXCUSED.
         scratch: Folder for bodies; its owner clears it.
         clock: Monotonic [s].
-        sleep: Waits so many seconds.
     """
 
     def __init__(
@@ -178,10 +170,8 @@ class Client:
     def fetch(self, call: Call, *, pause: float, known: Validators | None = None) -> FetchResult:
         """Get one answer.
 
-        Args:
-            call: What to ask for.
-            pause: Least time between the starts of two requests to its host [s], per weight.
-            known: Validators of what is stored; used if the call is conditional.
+        Two requests to a host start at least ``pause`` [s] times their weight apart; what is known
+        of a stored answer is used if the call is conditional.
 
         Raises:
             NoAnswerError: No usable answer after all tries, or none is waited for any more.

@@ -19,7 +19,7 @@ from ml.logs import logger
 from pipelines.sources.base import Call
 
 Excuse = Callable[[float], None]
-"""Told of seconds that are no wait."""
+"""Told of seconds in which a large body moved, which is no wait."""
 MOST_REDIRECTS = 5
 MOST_BYTES = {"zip": 4 << 30}
 """Longest body that is taken [bytes], by what a good answer is."""
@@ -86,12 +86,8 @@ def exchange(
 ) -> FetchResult:
     """Send a request, follow redirects within its host, and take what is answered.
 
-    Args:
-        http: Its time limits bound the connection and each read.
-        call: What to ask for.
-        known: Sent as conditions.
-        scratch: Folder for the body.
-        excuse: Told of seconds in which a large body moved, which is no wait.
+    The time limits of ``http`` bound the connection and each read; what is known of an older answer
+    is sent as conditions.
 
     Raises:
         TryFailedError: No answer, or none that can be used.
@@ -119,11 +115,9 @@ def exchange(
 
 
 def retry_after(header: str | None, now: datetime) -> float:
-    """Seconds that a ``Retry-After`` header asks for; 0 where it says nothing.
+    """Seconds from now that a ``Retry-After`` header asks for; 0 where it says nothing.
 
-    Args:
-        header: Seconds or an HTTP date (RFC 9110, section 10.2.3).
-        now: The UTC clock.
+    It holds seconds or an HTTP date (RFC 9110, section 10.2.3).
     """
     if header is None:
         return 0.0
@@ -185,7 +179,8 @@ def _fetched(
 def _with_body(call: Call, response: httpx.Response, scratch: Path, excuse: Excuse) -> FetchResult:
     pieces = _pieces(call, response, excuse)
     if call.secret is not None:  # a key may be echoed; answers that need one are small
-        pieces = iter([call.redact_bytes(b"".join(pieces))])
+        text = b"".join(pieces).decode(errors="surrogateescape")
+        pieces = iter([call.redact(text).encode(errors="surrogateescape")])
     with disk_errors(f"keeping an answer of {call.source}", "Correct that and run again."):
         scratch.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(suffix=".body", dir=scratch)
@@ -204,8 +199,8 @@ def _with_body(call: Call, response: httpx.Response, scratch: Path, excuse: Excu
 def _pieces(call: Call, response: httpx.Response, excuse: Excuse) -> Iterator[bytes]:
     """The body as it arrives, as long as it is neither empty nor without an end."""
     most, size = MOST_BYTES.get(call.media, MOST_BYTES_OF_TEXT), 0
-    large = call.media == "zip"
-    for piece in excuse_fast(response, excuse) if large else response.iter_bytes():
+    arriving = excuse_fast(response, excuse) if call.media == "zip" else response.iter_bytes()
+    for piece in arriving:
         size += len(piece)
         if size > most:
             cause = f"a body of more than {most >> 20} MiB"

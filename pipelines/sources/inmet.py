@@ -188,14 +188,10 @@ def _choose_stations(
 def _read_station(
     lines: Iterable[str], year: int, zone: ZoneInfo, series: Sequence[str]
 ) -> StationYear:
-    """Read a station's file.
+    """Read a station's file into days of its zone.
 
-    Args:
-        lines: Its lines as text (ISO-8859-1).
-        year: Of the file. Its first hours in UTC are of the local day before and are left out;
-            its 31 December lacks them in turn, and counts if the other 21 hours are valid.
-        zone: For local days.
-        series: Our names of what is wanted.
+    The first hours of the year in UTC are of the local day before and are left out; 31 December
+    lacks them in turn, and counts if the other 21 hours are valid.
 
     Raises:
         ValueError: Columns are missing, or most lines or values cannot be read.

@@ -4,14 +4,12 @@ The service knows no windows: a series comes whole, and what was not asked for i
 """
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
-from pipelines.sources.checks import read_rows, screen, to_number
+from pipelines.sources.checks import read_local_day, read_rows, screen, to_number
 
 ENTITIES = "/api/odata4"
 MULTIPLIERS = {
@@ -47,7 +45,14 @@ class Ipeadata(Adapter):
             raise refusal(call, f"records of another series: {', '.join(others[:3])}")
         if call.context["step"] == "metadata":
             return _read_metadata(call, answer, records[0])
-        return _read_values(call, answer, records)
+        found = [take_fields(call, record, "VALDATA", "VALVALOR", "NIVNOME") for record in records]
+        national = [(stamp, value) for stamp, value, level in found if level in NATIONAL]
+        factor = to_number(call.context["multiplier"])
+        # midnight with the offset of its time, -02:00 in a summer of old
+        rows, notes = read_rows(call, national, day=read_local_day, factor=factor)
+        if regional := len(found) - len(national):
+            notes = (*notes, f"{regional} of {len(found)} values are of regions")
+        return screen(call, answer, rows, notes)
 
 
 def _read_metadata(call: Call, answer: Answer, record: Any) -> ParsedAnswer:
@@ -68,19 +73,3 @@ def _read_metadata(call: Call, answer: Answer, record: Any) -> ParsedAnswer:
         conditional=True,
     )
     return replace(screen(call, answer, (), notes), then=(values,))
-
-
-def _read_values(call: Call, answer: Answer, records: Sequence[Any]) -> ParsedAnswer:
-    found = [take_fields(call, record, "VALDATA", "VALVALOR", "NIVNOME") for record in records]
-    national = [(stamp, value) for stamp, value, level in found if level in NATIONAL]
-    factor = to_number(call.context["multiplier"])
-    rows, notes = read_rows(call, national, day=_day, factor=factor)
-    if regional := len(found) - len(national):
-        notes = (*notes, f"{regional} of {len(found)} values are of regions")
-    return screen(call, answer, rows, notes)
-
-
-def _day(stamp: str) -> date:
-    # Midnight with the offset of its time, -02:00 in a summer of old: to convert it to another
-    # zone would move it to the day before.
-    return date.fromisoformat(stamp[:10])

@@ -5,19 +5,11 @@ the other sources' ``wind_max_kmh``.
 """
 
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlencode
 
 from pipelines.sources.answers import quote, read_json, refusal, take_fields
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
-from pipelines.sources.weather import (
-    KMH_PER_MS,
-    Column,
-    city_context,
-    coordinates,
-    group_by_city,
-    read_city,
-)
+from pipelines.sources.weather import city_context, coordinates, group_by_city, read_city
 
 PARAMETERS = {
     "temperature_avg_c": ("T2M", "C"),
@@ -29,6 +21,7 @@ PARAMETERS = {
 }
 """Our series: the parameter, and the unit it is given in."""
 
+KMH_PER_MS = 3.6
 FILLS = (None, "", -999, -99)
 """No value; -999.0 is equal to -999."""
 
@@ -69,22 +62,17 @@ class NasaPower(Adapter):
         header, properties = take_fields(call, body, "header", "properties")
         (fill,) = take_fields(call, header, "fill_value")
         (parameter,) = take_fields(call, properties, "parameter")
-        columns = {
-            series: _column(call, parameter, body.get("parameters"), series)
-            for series in call.context["series"]
-        }
+        described, columns = body.get("parameters"), {}
+        for series in call.context["series"]:
+            name, unit = PARAMETERS[series]
+            (column,) = take_fields(call, parameter, name)
+            if not isinstance(column, dict):
+                cause = f"changed format: {name} is {type(column).__name__}, not days"
+                raise refusal(call, cause)
+            about = described.get(name) if isinstance(described, dict) else None
+            given = about.get("units", unit) if isinstance(about, dict) else unit
+            if given != unit:
+                raise refusal(call, f"{name} comes in {given!r} instead of {unit!r}")
+            columns[series] = column.items()
         factors = {"wind_max_kmh": KMH_PER_MS}
         return read_city(call, answer, columns, missing=(*FILLS, fill), factors=factors)
-
-
-def _column(call: Call, parameter: Any, described: Any, series: str) -> Column:
-    """Days and values of a series, once its unit is what it has to be where it is told."""
-    name, unit = PARAMETERS[series]
-    (column,) = take_fields(call, parameter, name)
-    if not isinstance(column, dict):
-        raise refusal(call, f"changed format: {name} is {type(column).__name__}, not days")
-    about = described.get(name) if isinstance(described, dict) else None
-    given = about.get("units", unit) if isinstance(about, dict) else unit
-    if given != unit:
-        raise refusal(call, f"{name} comes in {given!r} instead of {unit!r}")
-    return column.items()

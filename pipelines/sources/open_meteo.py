@@ -9,19 +9,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
-from pipelines.sources.weather import (
-    Column,
-    city_context,
-    coordinates,
-    group_by_city,
-    read_city,
-    time_zone,
-)
+from pipelines.sources.weather import city_context, coordinates, group_by_city, read_city, time_zone
 
 VARIABLES = {
     "temperature_avg_c": ("temperature_2m_mean", "°C"),
@@ -72,7 +64,18 @@ class OpenMeteo(Adapter):
         units, daily, zone = take_fields(call, body, "daily_units", "daily", "timezone")
         if zone != call.context["timezone"]:
             raise refusal(call, f"days of {zone!r} instead of {call.context['timezone']!r}")
-        columns = {series: _column(call, units, daily, series) for series in call.context["series"]}
+        columns = {}
+        for series in call.context["series"]:
+            variable, unit = VARIABLES[series]
+            (given,) = take_fields(call, units, variable)
+            if given != unit:
+                raise refusal(call, f"{variable} comes in {given!r} instead of {unit!r}")
+            days, values = take_fields(call, daily, "time", variable)
+            days, values = expect_list(call, days, "time"), expect_list(call, values, variable)
+            if len(days) != len(values) or not days:
+                cause = f"changed format: {len(days)} days, {len(values)} of {variable}"
+                raise refusal(call, cause)
+            columns[series] = zip(days, values, strict=True)
         return read_city(call, answer, columns)
 
 
@@ -90,16 +93,3 @@ def _windows(city: SeriesRequest, variables: int) -> Iterator[SeriesRequest]:
         last = min(city.last, first + timedelta(days=years * 366 - 1))
         yield replace(city, first=first, last=last)
         first = last + timedelta(days=1)
-
-
-def _column(call: Call, units: Any, daily: Any, series: str) -> Column:
-    """Days and values of a series, once unit and length are what they have to be."""
-    variable, unit = VARIABLES[series]
-    (given,) = take_fields(call, units, variable)
-    if given != unit:
-        raise refusal(call, f"{variable} comes in {given!r} instead of {unit!r}")
-    days, values = take_fields(call, daily, "time", variable)
-    days, values = expect_list(call, days, "time"), expect_list(call, values, variable)
-    if len(days) != len(values) or not days:
-        raise refusal(call, f"changed format: {len(days)} days, {len(values)} of {variable}")
-    return zip(days, values, strict=True)

@@ -9,10 +9,9 @@ from pipelines.sources.answers import refusal
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest, SourceError
 from pipelines.sources.checks import Row, read_rows, screen
 
-KMH_PER_MS = 3.6
 DELAY_DAYS = 5
 """Reanalysis is about five days behind; what comes earlier is replaced [days]."""
-_ZONES = {
+ZONES = {
     "America/Araguaina": ("TO",),
     "America/Bahia": ("BA",),
     "America/Belem": ("AP", "PA"),
@@ -27,8 +26,7 @@ _ZONES = {
     "America/Rio_Branco": ("AC",),
     "America/Sao_Paulo": ("DF", "ES", "GO", "MG", "PR", "RJ", "RS", "SC", "SP"),
 }
-ZONE_OF_STATE = {state: zone for zone, states in _ZONES.items() for state in states}
-"""Time zone of each of the 26 states and the federal district (Fernando de Noronha left out)."""
+"""Time zones of each of the 26 states and the federal district (Fernando de Noronha left out)."""
 
 Column = Iterable[tuple[object, object]]
 """Day and value of one variable, each as it came."""
@@ -39,10 +37,7 @@ def group_by_city(
 ) -> list[tuple[SeriesRequest, tuple[str, ...]]]:
     """Group by city what is wanted, so that all series of a city share their calls.
 
-    Args:
-        adapter: Of the source.
-        wanted: Series of cities; a window that ends before it starts asks for nothing.
-        served: Our names of all series that the source has, in its order.
+    A window that ends before it starts asks for nothing.
 
     Returns:
         What is wanted of each city, from the first to the last day that any series is wanted of,
@@ -60,8 +55,8 @@ def group_by_city(
     for group in groups.values():
         first, last = min(one.first for one in group), max(one.last for one in group)
         names = {one.series for one in group}
-        series = tuple(name for name in served if name in names)
-        found.append((replace(group[0], first=first, last=last), series))
+        city = replace(group[0], first=first, last=last)
+        found.append((city, tuple(name for name in served if name in names)))
     return found
 
 
@@ -84,24 +79,20 @@ def city_context(city: SeriesRequest, series: Sequence[str]) -> dict[str, object
 
 
 def time_zone(region: str | None) -> str:
-    """Time zone of a city, from the state that ends its name: weather is counted on local days.
+    """IANA time zone of a city, from the state that ends its name: days of weather are local.
 
-    Args:
-        region: City with its state, such as ``salvador_ba``.
-
-    Returns:
-        IANA name; it knows that only some states had summer time, the last one in 2018/19.
+    It knows that only some states had summer time, the last one in 2018/19.
 
     Raises:
         DataError: The name ends in no state.
     """
     name = region or ""
-    state = name[-2:].upper()
-    if state not in ZONE_OF_STATE or name[-3:-2] not in ("", "_"):
+    found = next((zone for zone, states in ZONES.items() if name[-2:].upper() in states), None)
+    if found is None or name[-3:-2] not in ("", "_"):
         raise DataError(
             f"region {region!r}: ends in no Brazilian state. Name it like salvador_ba in SITES."
         )
-    return ZONE_OF_STATE[state]
+    return found
 
 
 def read_city(
@@ -114,12 +105,8 @@ def read_city(
 ) -> ParsedAnswer:
     """Read the columns of one city; the newest days are preliminary.
 
-    Args:
-        call: Its context holds region, series, first and last.
-        answer: Says on which day it came.
-        columns: Days and values of every series, days as ISO dates with or without hyphens.
-        missing: How the source writes "no value".
-        factors: What the values of a series are multiplied with to have our unit.
+    Days of ``columns`` are ISO dates with or without hyphens; the values of a series are multiplied
+    with its factor, if any, to have our unit; ``missing`` is how the source writes "no value".
 
     Raises:
         SourceError: Nothing at all was measured, or too much cannot be read or cannot be.

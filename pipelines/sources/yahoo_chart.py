@@ -7,7 +7,6 @@ adjusted series makes it out of them.
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -46,9 +45,13 @@ class YahooChart(Adapter):
         (meta,) = take_fields(call, chart, "meta")
         (name,) = take_fields(call, meta, "exchangeTimezoneName")
         try:
-            day = partial(_local_day, zone=ZoneInfo(name))
+            zone = ZoneInfo(name)
         except (ZoneInfoNotFoundError, TypeError, ValueError):
             raise refusal(call, f"a time zone that is not known: {name}") from None
+
+        def day(stamp: object) -> date:
+            return (datetime.fromtimestamp(to_number(stamp), zone) + TOLD_EARLY).date()
+
         bars, notes = read_rows(call, _closes(call, chart), day=day, preliminary_from=answer.day)
         expect_rows(call, bars, "no bars of {days} business days")
         running = _running_day(meta, day)
@@ -83,11 +86,6 @@ def _chart(call: Call, found: Any) -> Mapping[str, Any]:
     if symbol.endswith(".SA") and currency != "BRL":
         raise refusal(call, f"prices in {currency}, expected BRL")
     return result[0]
-
-
-def _local_day(stamp: object, zone: ZoneInfo) -> date:
-    """The day of a session that opens at ``stamp`` [s since 1970], where its exchange is."""
-    return (datetime.fromtimestamp(to_number(stamp), zone) + TOLD_EARLY).date()
 
 
 def _closes(call: Call, chart: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
