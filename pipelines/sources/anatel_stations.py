@@ -54,24 +54,20 @@ class AnatelStations(Adapter):
             case "page":
                 if not answer.read().strip():
                     raise refusal(call, "an empty page, so no session")
-                exports = tuple(_export(call, state) for state in call.context["states"])
-                return replace(screen(call, answer, ()), then=exports)
+                form = replace(call, target=EXPORT, media="json", headers=(("Referer", call.url),))
+                exports = (
+                    replace(
+                        form,
+                        form=(*FORM, ("fa_uf", state), ("fa_municipio", "")),
+                        context={"step": "export", "state": state},
+                    )
+                    for state in call.context["states"]
+                )
+                return replace(screen(call, answer, ()), then=tuple(exports))
             case "export":
                 return replace(screen(call, answer, ()), then=(_download(call, answer),))
             case _:
                 return _snapshot(call, answer)
-
-
-def _export(page: Call, state: str) -> Call:
-    """Have an export of a state made."""
-    return replace(
-        page,
-        target=EXPORT,
-        media="json",
-        form=(*FORM, ("fa_uf", state), ("fa_municipio", "")),
-        headers=(("Referer", page.url),),
-        context={"step": "export", "state": state},
-    )
 
 
 def _download(call: Call, answer: Answer) -> Call:

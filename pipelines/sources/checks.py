@@ -85,14 +85,9 @@ def read_rows(
 ) -> Screened:
     """Rows out of pairs of a date and a value as an answer writes them.
 
-    Args:
-        call: Its context names series and region.
-        pairs: Date and value, each as it came.
-        day: Reads a date; raises ValueError, TypeError or OverflowError on what is none.
-        missing: How the source writes "no value".
-        series: Another name than that of the context.
-        factor: What the values are multiplied with to have our unit.
-        preliminary_from: From this day on values are preliminary.
+    Region and, unless another name is given, series are those of the context. ``day`` raises
+    ValueError, TypeError or OverflowError on what is no date; ``missing`` is how the source writes
+    "no value"; what is multiplied with ``factor`` has our unit.
 
     Raises:
         SourceError: More than half of what is not missing cannot be read.

@@ -19,13 +19,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    wait_exponential,
-    wait_random,
-)
+import tenacity
 
 from ml.logs import logger
 from pipelines.sources.base import Call, NoAnswerError, SourceError
@@ -155,7 +149,7 @@ class Client:
         self._hosts: dict[tuple[str, str], _Host] = {}
         self._starts: dict[str, tuple[float, float]] = {}  # last one at a host, and its cost
         first = min(FIRST_PAUSE, time_limit / 100)
-        self._backoff = wait_exponential(first) + wait_random(0, JITTER * first)
+        self._backoff = tenacity.wait_exponential(first) + tenacity.wait_random(0, JITTER * first)
         logging.getLogger("httpcore").setLevel(logging.WARNING)
         logging.getLogger("httpx").disabled = True  # it logs every address as sent, with its key
         self._certificates = httpx.create_ssl_context()
@@ -221,12 +215,12 @@ class Client:
         def left() -> float:
             return min(self._deadline.left(), host.share - (self._deadline.used() - start))
 
-        def pause(state: RetryCallState) -> float:
+        def pause(state: tenacity.RetryCallState) -> float:
             rest = host.rests_until - self._clock()
             return max(self._backoff(state), rest, self._due(host.name, cost))
 
-        retrying = Retrying(
-            retry=retry_if_exception_type(PassingError),
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(PassingError),
             wait=pause,
             stop=lambda state: state.attempt_number >= TRIES or state.upcoming_sleep >= left(),
             sleep=self._sleep,

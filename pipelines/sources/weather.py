@@ -28,9 +28,6 @@ ZONES = {
 }
 """Time zones of each of the 26 states and the federal district (Fernando de Noronha left out)."""
 
-Column = Iterable[tuple[object, object]]
-"""Day and value of one variable, each as it came."""
-
 
 def group_by_city(
     adapter: Adapter, wanted: Sequence[SeriesRequest], served: Collection[str]
@@ -98,15 +95,15 @@ def time_zone(region: str | None) -> str:
 def read_city(
     call: Call,
     answer: Answer,
-    columns: Mapping[str, Column],
+    columns: Mapping[str, Iterable[tuple[object, object]]],
     *,
     missing: Sequence[object] = (None, ""),
     factors: Mapping[str, float] | None = None,
 ) -> ParsedAnswer:
     """Read the columns of one city; the newest days are preliminary.
 
-    Days of ``columns`` are ISO dates with or without hyphens; the values of a series are multiplied
-    with its factor, if any, to have our unit; ``missing`` is how the source writes "no value".
+    Columns hold days, as ISO dates with or without hyphens, and values, which have our unit once
+    multiplied with the factor of their series; ``missing`` is how the source writes "no value".
 
     Raises:
         SourceError: Nothing at all was measured, or too much cannot be read or cannot be.

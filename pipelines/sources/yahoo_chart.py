@@ -49,7 +49,7 @@ class YahooChart(Adapter):
         except (ZoneInfoNotFoundError, TypeError, ValueError):
             raise refusal(call, f"a time zone that is not known: {name}") from None
 
-        def day(stamp: object) -> date:
+        def day(stamp: object) -> date:  # where the exchange is, of seconds since 1970
             return (datetime.fromtimestamp(to_number(stamp), zone) + TOLD_EARLY).date()
 
         bars, notes = read_rows(call, _closes(call, chart), day=day, preliminary_from=answer.day)

@@ -15,7 +15,7 @@ from ml.errors import DataError, PublishError
 from pipelines.outside.ledger import FILE, insert_run, ledger
 from pipelines.outside.raw_store import LoggedAnswer, RawStore
 from pipelines.sources.base import Call
-from pipelines.sources.client import FetchResult, Validators
+from pipelines.sources.exchange import FetchResult, Validators
 
 ROOT = Path(__file__).resolve().parents[3]
 DAY = date(2026, 11, 20)

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from ml.logs import logging_to
 from pipelines.sources import exchange
 from pipelines.sources.base import Call, NoAnswerError, SourceError
-from pipelines.sources.client import AGENT, Client, Validators
+from pipelines.sources.client import AGENT, Client
+from pipelines.sources.exchange import Validators
 from tests.pipelines.sources.replay import NO_ANSWER, Replay, Reply
 
 KEY = "K3Y/with+odd chars"
