@@ -22,7 +22,6 @@ LEAP_DAY = "02-29"
 FAMILY_SHARE = 0.05  # of items whose family is spelled in another way
 NEAR_PAIRS_SHARE = 0.03  # of items named like the one before but for a blank
 SPELLINGS = (str.upper, str.title, "{} ".format)
-ITEM_TRUTH_COLUMNS = ("kind", "item_id", "column", "true", "written")
 KEY = ["item_id", "date", "site_id"]
 CHANGED = {
     "erp_outage": "quantity",
@@ -71,10 +70,6 @@ class _DirtyFile:
 def plant_dirt(clean: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The demand file as written, and the truth of every line that is not as it should be.
 
-    Args:
-        clean: The ledger's frame, in file order.
-        seed: Of the draws.
-
     Returns:
         The file's columns, dates as text; and one row a planted fault: ``kind``, ``line`` in
         the file (the header is line 1; null for a late posting, which is not in it), the true
@@ -107,8 +102,7 @@ def _draw_outages(dirty: _DirtyFile) -> Bools:
         length = int(dirty.rng.integers(OUTAGE_DAYS[0], OUTAGE_DAYS[1] + 1))
         start = int(dirty.rng.integers(max(total - length - LATE_DAYS, 1)))
         down[start : start + length] = True
-    result: Bools = down[dirty.day]
-    return result
+    return down[dirty.day]
 
 
 def _mistype_dates(dirty: _DirtyFile, sound: Bools) -> Ints:
@@ -185,13 +179,8 @@ def _tell_lines(
 def plant_item_dirt(items: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The item file as written, and one truth row a changed cell.
 
-    Args:
-        items: The clean table, with ``item_id``, ``name`` and ``family``.
-        seed: Of the draws.
-
-    Returns:
-        The file; and ``kind`` (``family_spelling`` or ``near_equal_name``), ``item_id``,
-        ``column``, and what is ``true`` and what is ``written``.
+    A row has the ``kind`` (``family_spelling`` or ``near_equal_name``), ``item_id``, ``column``,
+    and what is ``true`` and what is ``written``.
     """
     rng = stream(seed, "item dirt")
     changes = []
@@ -207,7 +196,7 @@ def plant_item_dirt(items: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.Da
         label = items.index[row]
         records.append((kind, items.loc[label, "item_id"], column, items.loc[label, column], text))
         written.loc[label, column] = text
-    return written, pd.DataFrame(records, columns=list(ITEM_TRUTH_COLUMNS))
+    return written, pd.DataFrame(records, columns=["kind", "item_id", "column", "true", "written"])
 
 
 def _sample_rows(rng: np.random.Generator, total: int, share: float) -> list[int]:

@@ -54,12 +54,8 @@ class SampleFiles:
 def ensure_sample(folder: Path, *, seed: int = 0) -> SampleFiles:
     """Write the default sample into ``folder``, unless this very sample is there already.
 
-    The sample has 72 items over 1,096 days up to 2026-10-31. It is written beside the folder and
-    renamed, so that no reader ever sees half of it.
-
-    Args:
-        folder: Its own folder; made if missing.
-        seed: Of all draws.
+    The sample has 72 items over 1,096 days up to 2026-10-31. It is written beside the folder,
+    which is its own and made if missing, and renamed, so that no reader ever sees half of it.
 
     Raises:
         DataError: The folder holds something that is not a sample.
@@ -138,7 +134,15 @@ def write_truth(sample: Sample, folder: Path) -> None:
     _write_csv(sample.anomalies, folder / "anomalies.csv")
     _write_csv(sample.dirt, folder / "dirt.csv")
     _write_csv(sample.item_dirt, folder / "item_dirt.csv")
-    pq.write_table(_drivers(truth), folder / "drivers.parquet", compression="zstd")
+    drivers = truth.drivers
+    columns = {
+        "ds": truth.days.astype("datetime64[us]"),
+        "calendar": np.exp(drivers.log_calendar),
+        "storm": drivers.storm,
+        "humidity": drivers.humidity,
+    }
+    ramps = {f"ramp_{site}": drivers.site_ramp[k] for k, site in enumerate(world.SITES)}
+    pq.write_table(pa.table(columns | ramps), folder / "drivers.parquet", compression="zstd")
     pq.write_table(_daily(truth), folder / "daily.parquet", compression="zstd")
 
 
@@ -182,18 +186,6 @@ def _item_parameters(truth: Truth) -> pd.DataFrame:
             **shares,
         }
     )
-
-
-def _drivers(truth: Truth) -> pa.Table:
-    drivers = truth.drivers
-    columns = {
-        "ds": truth.days.astype("datetime64[us]"),
-        "calendar": np.exp(drivers.log_calendar),
-        "storm": drivers.storm,
-        "humidity": drivers.humidity,
-    }
-    ramps = {f"ramp_{site}": drivers.site_ramp[k] for k, site in enumerate(world.SITES)}
-    return pa.table(columns | ramps)
 
 
 def _daily(truth: Truth) -> pa.Table:

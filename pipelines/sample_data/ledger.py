@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipelines.sample_data.items import FAMILIES, Items
 from pipelines.sample_data.streams import Bools, Days, Floats, Ints, stream
-from pipelines.sample_data.truth import Arrivals, Truth
+from pipelines.sample_data.truth import Truth
 from pipelines.sample_data.world import SITES
 
 SPIKES_AN_ITEM_YEAR = 1 / 3
@@ -55,7 +55,12 @@ def record(truth: Truth) -> Ledger:
     """
     arrivals, served, sites = truth.arrivals, truth.stock.served, len(SITES)
     t = served.shape[1]
-    given = _share_out(arrivals, served)
+    cell = arrivals.item * t + arrivals.day
+    total = np.cumsum(arrivals.units)
+    first = np.r_[True, cell[1:] != cell[:-1]] if len(cell) else np.zeros(0, dtype=bool)
+    before_cell = (total - arrivals.units)[first][np.cumsum(first) - 1]
+    before = total - arrivals.units - before_cell
+    given = np.clip(served.ravel()[cell] - before, 0.0, arrivals.units)
     some = given > 0
     key = (arrivals.item[some] * t + arrivals.day[some]) * sites + arrivals.site[some]
     lines, where = np.unique(key, return_inverse=True)
@@ -64,16 +69,6 @@ def record(truth: Truth) -> Ledger:
     idle_key = idle * sites + truth.items.site_share.argmax(axis=1)[idle // t]
     keys, amounts = np.r_[lines, idle_key], np.r_[units, np.zeros(len(idle))]
     return _order_lines(keys, amounts, truth.stock.empty)
-
-
-def _share_out(arrivals: Arrivals, served: Floats) -> Floats:
-    """Units given to each arrival, the day's first ones first, shape (A,)."""
-    cell = arrivals.item * served.shape[1] + arrivals.day
-    total = np.cumsum(arrivals.units)
-    first = np.r_[True, cell[1:] != cell[:-1]] if len(cell) else np.zeros(0, dtype=bool)
-    before_cell = (total - arrivals.units)[first][np.cumsum(first) - 1]
-    before = total - arrivals.units - before_cell
-    return np.clip(served.ravel()[cell] - before, 0.0, arrivals.units)
 
 
 def _order_lines(key: Ints, units: Floats, empty: Bools) -> Ledger:

@@ -17,14 +17,7 @@ from ml.features.holiday_calendar import (
     good_fridays,
     month_of,
 )
-from pipelines.sample_data.streams import (
-    PARAMETERS,
-    Bools,
-    Days,
-    Floats,
-    autoregressive,
-    stream,
-)
+from pipelines.sample_data.streams import PARAMETERS, Days, Floats, autoregressive, stream
 
 SOURCE = "synthetic_sample"
 DEGREES_OF_FREEDOM = 5.0
@@ -90,9 +83,15 @@ def dollar_rise(dollar: Floats, days: Days) -> Floats:
 def price_table(days: Days, levels: dict[str, Floats]) -> pd.DataFrame:
     """The prices file as a user brings it: one line a series and session of its exchange."""
     business = days[np.is_busday(days)]
+    fridays = good_fridays(business)
+    closed = np.isin(business, fridays)
+    closed |= (month_of(business) == 1) & (day_of_month(business) == 1)
+    closed |= (month_of(business) == DECEMBER) & (day_of_month(business) == CHRISTMAS)
+    monday = fridays - (CARNIVAL_BEFORE_EASTER - GOOD_FRIDAY_BEFORE_EASTER)
+    carnival = np.isin(business, np.concatenate([monday, monday + 1]))  # B3 alone
     parts = []
     for series, unit, currency in (("Brent", "USD/bbl", "USD"), ("PETR4", "BRL", "BRL")):
-        is_open = ~_is_closed(business, carnival=series == "PETR4")
+        is_open = ~(closed | carnival) if series == "PETR4" else ~closed
         columns = {
             "Date": np.datetime_as_string(business[is_open]),
             "series": series,
@@ -102,18 +101,6 @@ def price_table(days: Days, levels: dict[str, Floats]) -> pd.DataFrame:
         }
         parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
-
-
-def _is_closed(business: Days, *, carnival: bool) -> Bools:
-    """Christmas, New Year and Good Friday; for B3 also Carnival Monday and Tuesday."""
-    fridays = good_fridays(business)
-    closed = np.isin(business, fridays)
-    closed |= (month_of(business) == 1) & (day_of_month(business) == 1)
-    closed |= (month_of(business) == DECEMBER) & (day_of_month(business) == CHRISTMAS)
-    if carnival:
-        monday = fridays - (CARNIVAL_BEFORE_EASTER - GOOD_FRIDAY_BEFORE_EASTER)
-        closed |= np.isin(business, np.concatenate([monday, monday + 1]))
-    return closed
 
 
 def climate_table(cities: dict[str, dict[str, Floats]], days: Days, seed: int) -> pd.DataFrame:

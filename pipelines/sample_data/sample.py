@@ -1,5 +1,6 @@
 """One synthetic sample, whole and in memory: the truth, and the files that a user would have."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,6 @@ from pipelines.sample_data.items import FAMILIES, item_table
 from pipelines.sample_data.ledger import plant_anomalies, record
 from pipelines.sample_data.outside import price_table
 from pipelines.sample_data.streams import Floats, stream
-from pipelines.sample_data.supply import lead_time_moments
 from pipelines.sample_data.truth import Truth, draw_truth
 from pipelines.sample_data.weather import HUMIDITY_DAYS
 from pipelines.sample_data.world import draw_world
@@ -20,9 +20,7 @@ SPLIT_SHARE, SECOND_SHARE = 0.2, 0.3  # items kept in two stores, and what lies 
 RESERVED_SHARE, RESERVED_PART = 0.1, 0.25
 OWED_DAYS = 7  # what could not be served this week is still waited for
 RETIRED_DAYS = 180  # a decline that began longer ago is known as obsolete
-STOCK_COLUMNS = (
-    *("item_id", "location_id", "snapshot_at", "on_hand", "on_order", "backorders", "reserved"),
-)
+AMOUNTS = ("on_hand", "on_order", "backorders", "reserved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +42,7 @@ class Sample:
 
 
 def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample:
-    """Draw a sample; the same arguments give the same sample.
-
-    Args:
-        n_items: N, at least 10.
-        first: First day of demand.
-        days: T, at least 60.
-        seed: Of all draws.
+    """Draw a sample of ``days`` days from ``first``; the same arguments give the same sample.
 
     Raises:
         ValueError: Too few items or days for what is planted in them.
@@ -79,10 +71,10 @@ def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample
 
 def planning_table(truth: Truth) -> pd.DataFrame:
     """The item file before its dirt: parameters of the order, lead time and status."""
-    mean, spread = lead_time_moments(truth.lead_time)
+    lead, smallest = truth.lead_time, math.sqrt(1 / 12)  # the spread of a day's rounding
     table = item_table(truth.items)
-    table.insert(6, "lead_time_days_mean", mean)
-    table.insert(7, "lead_time_days_std", spread)
+    table.insert(6, "lead_time_days_mean", lead.mean(axis=1).round(1))
+    table.insert(7, "lead_time_days_std", np.maximum(lead.std(axis=1), smallest).round(1))
     events = truth.life.events.set_index("item_id")
     long_ago = events["day"] < len(truth.days) - RETIRED_DAYS
     declining = events["event"] == "obsolete"
@@ -104,7 +96,7 @@ def inventory_table(truth: Truth, seed: int) -> pd.DataFrame:
     none = np.zeros(n)
 
     def store(place: str, *amounts: Floats) -> pd.DataFrame:
-        named = dict(zip(STOCK_COLUMNS[3:], amounts, strict=True))
+        named = dict(zip(AMOUNTS, amounts, strict=True))
         about = {"item_id": truth.items.ids, "location_id": place, "snapshot_at": counted}
         return pd.DataFrame(about | named)
 

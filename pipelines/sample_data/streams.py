@@ -23,14 +23,12 @@ def stream(seed: int, name: str) -> np.random.Generator:
 def autoregressive(innovations: Floats, persistence: float) -> Floats:
     """First-order autoregression of unit variance along the last axis, started in equilibrium.
 
-    Args:
-        innovations: Independent draws of unit variance, shape (..., T).
-        persistence: Correlation of neighbours, in (-1, 1).
+    ``innovations`` are independent draws of unit variance, shape (..., T); ``persistence`` is the
+    correlation of neighbours, in (-1, 1).
     """
     scaled = innovations * np.sqrt(1 - persistence**2)
     scaled[..., 0] = innovations[..., 0]
-    filtered: Floats = lfilter([1.0], [1.0, -persistence], scaled, axis=-1)
-    return filtered
+    return lfilter([1.0], [1.0, -persistence], scaled, axis=-1)
 
 
 def day_of_year(days: Days) -> Ints:

@@ -1,6 +1,5 @@
 """Lead times, and the (s, S) stock that censors what is recorded as demand."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,10 +34,7 @@ class StockHistory:
 def draw_lead_times(items: Items, dollar_rise: Floats, seed: int) -> Ints:
     """Lead time of an order placed on each day [days], 1 to 110, shape (N, T).
 
-    Args:
-        items: N items.
-        dollar_rise: See :func:`pipelines.sample_data.outside.dollar_rise`, shape (T,).
-        seed: Of the draw.
+    ``dollar_rise``, shape (T,), is that of :func:`pipelines.sample_data.outside.dollar_rise`.
     """
     rng = stream(seed, "lead times")
     shape = (len(items.ids), len(dollar_rise))
@@ -118,8 +114,3 @@ def simulate_stock(
         arriving[rows, day + lead[:, day]] += quantity
         on_order += quantity
     return StockHistory(served, empty, on_hand, on_order)
-
-
-def lead_time_moments(lead: Ints) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each item's lead time [days], one decimal, each (N,)."""
-    return lead.mean(axis=1).round(1), np.maximum(lead.std(axis=1), math.sqrt(1 / 12)).round(1)

@@ -7,21 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.frequency import weekday
-from pipelines.sample_data.items import FAMILIES, Items, draw_items, whole_packs
-from pipelines.sample_data.lifecycle import Lifecycle, draw_lifecycle
-from pipelines.sample_data.streams import Bools, Days, Floats, Ints, stream
-from pipelines.sample_data.supply import (
-    StockHistory,
-    draw_lead_times,
-    plan_orders,
-    simulate_stock,
+from pipelines.sample_data.items import (
+    FAMILIES,
+    Items,
+    Lifecycle,
+    draw_items,
+    draw_lifecycle,
+    whole_packs,
 )
+from pipelines.sample_data.streams import Bools, Days, Floats, Ints, stream
+from pipelines.sample_data.supply import StockHistory, draw_lead_times, plan_orders, simulate_stock
 from pipelines.sample_data.world import DemandDrivers, World
 
 FRAILTY_SHAPE = 3.0  # weekly Gamma(3, 1/3): mean 1, so that arrivals are negative binomial
 HUMIDITY_WEIGHT = 0.5
-FRIDAY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,7 @@ class Truth:
     @property
     def launched(self) -> Bools:
         """Whether the item exists on the day, shape (N, T)."""
-        launched: Bools = np.arange(len(self.days)) >= self.life.launch[:, None]
-        return launched
+        return np.arange(len(self.days)) >= self.life.launch[:, None]
 
     @property
     def demand(self) -> Floats:
@@ -61,14 +59,12 @@ class Truth:
     @property
     def expected(self) -> Floats:
         """Expected demand [units/day], shape (N, T)."""
-        expected: Floats = self.rate * self.items.size_moments()[0][:, None]
-        return expected
+        return self.rate * self.items.size_moments()[0][:, None]
 
     @property
     def lost(self) -> Floats:
         """Demand that stock could not serve [units/day], shape (N, T)."""
-        lost: Floats = np.nan_to_num(self.demand) - self.stock.served
-        return lost
+        return np.nan_to_num(self.demand) - self.stock.served
 
 
 def draw_truth(world: World, n_items: int) -> Truth:
@@ -80,8 +76,7 @@ def draw_truth(world: World, n_items: int) -> Truth:
     arrivals = draw_arrivals(items, rate, seed)
     lead = draw_lead_times(items, world.dollar_rise, seed)
     point, order = plan_orders(items, rate, lead)
-    workday = weekday(days) <= FRIDAY
-    demand = add_up(arrivals, rate.shape)
+    demand, workday = add_up(arrivals, rate.shape), np.is_busday(days)
     stock = simulate_stock(demand, point, order, lead, multiple=items.pack, workday=workday)
     return Truth(days, items, life, drivers, rate, arrivals, lead, stock)
 
@@ -99,13 +94,7 @@ def expected_rate(items: Items, life: Lifecycle, drivers: DemandDrivers) -> Floa
 
 
 def draw_arrivals(items: Items, rate: Floats, seed: int) -> Arrivals:
-    """Arrivals of every item and day: Poisson around the rate times the week's frailty.
-
-    Args:
-        items: N items.
-        rate: Expected arrivals, shape (N, T).
-        seed: Of the draw.
-    """
+    """Arrivals of every item and day: Poisson around the rate (N, T) times the week's frailty."""
     rng = stream(seed, "arrivals")
     n, t = rate.shape
     frailty = rng.gamma(FRAILTY_SHAPE, 1 / FRAILTY_SHAPE, (n, t // 7 + 1))

@@ -24,13 +24,7 @@ SLOW_HUMIDITY = 2.0  # spread of the year-to-year swings of humidity [%]
 
 
 def draw_weather(city: Mapping[str, Any], days: Days, seed: int) -> dict[str, Floats]:
-    """Daily weather of one city by series name, each of shape (T,).
-
-    Args:
-        city: One of the cities of ``parameters.toml``.
-        days: T days.
-        seed: Of the draw.
-    """
+    """Daily weather of one city of ``parameters.toml`` by series name, each of shape (T,)."""
 
     def season(name: str) -> Floats:
         mean, amplitude, peak = city[name]
@@ -67,13 +61,9 @@ def storm_series(rain_mm: Floats) -> Floats:
 
 
 def humidity_load(humidity: Floats) -> Floats:
-    """Standardised mean humidity of the last 60 days.
+    """Standardised mean humidity of the last 60 days, mean 0 and variance 1, shape (T,).
 
-    Args:
-        humidity: Daily relative humidity [%], starting 59 days before the first day wanted.
-
-    Returns:
-        Shape (T,), mean 0 and variance 1 over the window.
+    The daily relative humidity [%] starts 59 days before the first day wanted.
     """
     window = np.lib.stride_tricks.sliding_window_view(humidity, HUMIDITY_DAYS).mean(axis=1)
     return (window - window.mean()) / window.std()

@@ -6,13 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from ml.features.holiday_calendar import (
-    JULY,
-    carnival_days,
-    holiday_days,
-    month_of,
-    year_end,
-)
+from ml.features.holiday_calendar import JULY, carnival_days, holiday_days, month_of, year_end
 from ml.frequency import weekday
 from pipelines.sample_data import outside, weather
 from pipelines.sample_data.streams import PARAMETERS, Days, Floats, day_of_year, stream
