@@ -205,7 +205,7 @@ def made(contract, **values):
     columns = []
     for column in contract.columns:
         fill = STARTED if getattr(column.dtype, "tz", None) else AS_OF
-        fill = column.allowed[0] if column.allowed else plain.get(column.dtype, fill)
+        fill = next(iter(column.vocabulary), plain.get(column.dtype, fill))
         columns.append(pa.array(values.get(column.name, [fill] * count), column.dtype))
     return pa.Table.from_arrays(columns, schema=contract.schema)
 

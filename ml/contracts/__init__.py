@@ -7,18 +7,7 @@ from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
 from ml.contracts.recommendations import RECOMMENDATIONS
 
-PUBLISHED: tuple[Contract, ...] = (
-    FORECASTS,
-    REFUSALS,
-    FORECAST_MODELS,
-    RECOMMENDATIONS,
-    METRICS,
-)
+PUBLISHED: tuple[Contract, ...] = (FORECASTS, REFUSALS, FORECAST_MODELS, RECOMMENDATIONS, METRICS)
 """The tables of a version, in the order of the documentation."""
-PROCESSED: tuple[Contract, ...] = (
-    *(DEMAND, ITEMS, INVENTORY),
-    *OUTSIDE,
-    DIVIDENDS,
-    FEATURES_TABLE,
-)
+PROCESSED: tuple[Contract, ...] = (DEMAND, ITEMS, INVENTORY, *OUTSIDE, DIVIDENDS, FEATURES_TABLE)
 """The tables below ``processed/``."""

@@ -28,11 +28,6 @@ class Column:
     # the closed list of a text column's values with their meanings; empty = free
     vocabulary: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    @property
-    def allowed(self) -> tuple[str, ...]:
-        """The values that are allowed, in order; empty = any."""
-        return tuple(self.vocabulary)
-
 
 def text(
     name: str,
@@ -104,15 +99,9 @@ class Contract:
 
 
 def check(table: pa.Table, contract: Contract, *, where: str = "") -> pa.Table:
-    """Check a table against its contract and return it with the contract's exact schema.
+    """Check a table and return the same rows, columns in contract order, in its exact schema.
 
-    Args:
-        table: Any Arrow table.
-        contract: What it has to be.
-        where: File or stage to name in the error; else the table's name.
-
-    Returns:
-        The same rows, columns in contract order, with the contract's schema.
+    The error names ``where``, a file or stage; else the table's name.
 
     Raises:
         ContractError: Missing or extra columns, a wrong type, null, NaN or infinity, a value
@@ -120,14 +109,6 @@ def check(table: pa.Table, contract: Contract, *, where: str = "") -> pa.Table:
             the count and the first bad rows.
     """
     place = where or contract.name
-    _check_columns(table, contract, place)
-    arrays = [_check_column(table, column, contract, place) for column in contract.columns]
-    checked = pa.Table.from_arrays(arrays, schema=contract.schema)
-    _check_key(checked, contract, place)
-    return checked
-
-
-def _check_columns(table: pa.Table, contract: Contract, place: str) -> None:
     found = table.column_names
     missing = [name for name in contract.names if name not in found]
     extra = [name for name in found if name not in contract.names or found.count(name) > 1]
@@ -136,6 +117,11 @@ def _check_columns(table: pa.Table, contract: Contract, place: str) -> None:
             f"{place}: table '{contract.name}' must have exactly the columns of its contract; "
             f"missing: {missing or 'none'}, not known: {extra or 'none'}."
         )
+    arrays = [_check_column(table, column, contract, place) for column in contract.columns]
+    checked = pa.Table.from_arrays(arrays, schema=contract.schema)
+    if contract.key:
+        _check_key(checked, contract, place)
+    return checked
 
 
 def _check_column(
@@ -174,7 +160,7 @@ def _find_problems(
         yield limits, reduce(pc.or_, outside)
     if column.vocabulary:
         known = pc.is_in(values, value_set=pa.array([*column.vocabulary, None], column.dtype))
-        yield f"is not one of {column.allowed}", pc.invert(known)
+        yield f"is not one of {tuple(column.vocabulary)}", pc.invert(known)
 
 
 def _convert(
@@ -212,8 +198,6 @@ def _is_same_kind(found: pa.DataType, wanted: pa.DataType) -> bool:
 
 
 def _check_key(table: pa.Table, contract: Contract, place: str) -> None:
-    if not contract.key:
-        return
     groups = table.select(list(contract.key)).group_by(list(contract.key))
     counts = groups.aggregate([([], "count_all")])
     repeated = counts.filter(pc.greater(counts["count_all"], 1))

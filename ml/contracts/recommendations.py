@@ -151,15 +151,9 @@ _ACTION = (
     text("reason_text", "why, in numbers, at most 160 characters"),
     _quantity("order_qty", "after moq, multiple and max_order_qty; null unless mode is full"),
     _quantity("net_requirement_qty", "need before those constraints; null unless mode is full"),
-    text(
-        "binding_constraint", "what set order_qty apart from the need", CONSTRAINTS, nullable=True
-    ),
+    _text("binding_constraint", "what set order_qty apart from the need", CONSTRAINTS),
     _day("order_by_date", "day on which the median path reaches the reorder point"),
-    day(
-        "expected_receipt_date",
-        "when an order placed now arrives on average; null = no order",
-        nullable=True,
-    ),
+    _day("expected_receipt_date", "when an order placed now arrives on average; null = no order"),
     number("order_value", "currency", "order_qty x unit cost", 0.0),
     _text("currency", "ISO 4217 code of order_value and excess_value"),
     _count("priority_rank", "1", "1 = first; null without score", 1),
@@ -173,12 +167,7 @@ _POLICY = (
     _days("lead_time_days_mean", "mean time from order to receipt"),
     _days("lead_time_days_std", "standard deviation of the lead time"),
     _days("protection_days", "review period + mean lead time"),
-    text(
-        "service_metric",
-        "csl: chance that no unit is short in the interval",
-        SERVICE_METRICS,
-        nullable=True,
-    ),
+    _text("service_metric", "csl: chance that no unit is short in the interval", SERVICE_METRICS),
     _share("service_target", "wanted value of service_metric"),
     _text("target_source", "where the target comes from", TARGET_SOURCES),
     _share("tau_nominal", "quantile of the demand over the protection interval that was taken"),
@@ -221,11 +210,7 @@ _RISK = (
     _text("slob_class", "slow, excess or obsolete", SLOB_CLASSES),
 )
 _TRUST = (
-    text(
-        "demand_class",
-        "smooth, erratic, intermittent, lumpy, ...: the class of the history",
-        nullable=True,
-    ),
+    _text("demand_class", "smooth, erratic, intermittent, lumpy, ...: the class of the history"),
     number("adi", "periods", "mean interval between periods with demand", 0.0),
     number("cv2", "1", "squared coefficient of variation of the sizes", 0.0),
     _text("criticality", "as given", CRITICALITIES),

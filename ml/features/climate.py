@@ -9,7 +9,7 @@ import numpy as np
 
 from ml.features.declarations import BY_NAME
 from ml.features.point_in_time import KnownTable
-from ml.features.windows import any_of, exceeds, fading_sum, falls_below, rolling_mean
+from ml.features.windows import any_of, exceeds, fading_sum, rolling_mean
 from ml.panel import Floats
 
 MEASURED = (
@@ -46,7 +46,7 @@ def climate_features(known: KnownTable) -> Mapping[str, Floats]:
         "is_heat": exceeds(measured["temperature_max_c"], HEAT),
         "is_high_humidity": exceeds(humid, HUMID),
         "rain_30d": rain_30d,
-        "is_drought": falls_below(rain_30d, DROUGHT),
+        "is_drought": exceeds(-rain_30d, 1 - DROUGHT),  # below its own quantile
         "field_work_disruption": any_of([exceeds(x, DISRUPTION) for x in given or [rain]]),
     }
 
@@ -54,9 +54,7 @@ def climate_features(known: KnownTable) -> Mapping[str, Floats]:
 def wet_bulb(temperature: Floats, humidity: Floats) -> Floats:
     """Wet-bulb temperature at sea-level pressure [deg C], to about 1 K.
 
-    Args:
-        temperature: Of the air [deg C], -20 to 50.
-        humidity: Relative [%]; beyond 5 to 99 that limit is taken.
+    Of air of -20 to 50 deg C and a relative humidity [%]; beyond 5 to 99 that limit is taken.
 
     Source:
         Stull (2011), J. Appl. Meteorol. Climatol. 50, 2267-2269, eq. 1. Its example: 20 deg C

@@ -104,7 +104,13 @@ def features_at(
     if last < first:
         raise ValueError(f"last must not lie before first, got {first} to {last}")
     days = np.arange(first, last + np.timedelta64(1, "D"))
-    parts = {"calendar": _calendar_part(days, state_of(region))}
+    state = state_of(region)
+    if is_state(state):
+        calendar = _Part(calendar_features(days, state), state, None, ())
+    else:
+        said = f"calendar: '{state}' is no Brazilian state; national holidays alone count."
+        calendar = _Part(calendar_features(days, None), None, None, (said,))
+    parts = {"calendar": calendar}
     for group, (table, *_) in _GROUPS.items():
         if table in tables:
             parts[group] = _outside_part(tables[table], group, region, cutoff, days)
@@ -127,13 +133,6 @@ def state_of(region: str) -> str:
     ('BA', 'BA')
     """
     return region[-2:].upper()
-
-
-def _calendar_part(days: Days, state: str) -> _Part:
-    if is_state(state):
-        return _Part(calendar_features(days, state), state, None, ())
-    statement = f"calendar: '{state}' is no Brazilian state; national holidays alone count."
-    return _Part(calendar_features(days, None), None, None, (statement,))
 
 
 def _outside_part(

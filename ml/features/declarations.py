@@ -77,12 +77,8 @@ _price = partial(
     Feature, group="prices", table="prices", role="past_only", missing="carry", carry=QUOTE_CARRY
 )
 
-_RAIN, _TEMP, _HUMID, _WIND = (
-    "precipitation_mm",
-    "temperature_avg_c",
-    "humidity_percent",
-    "wind_max_kmh",
-)
+_RAIN, _WIND = "precipitation_mm", "wind_max_kmh"
+_TEMP, _HUMID = "temperature_avg_c", "humidity_percent"
 _CALENDAR = (
     _calendar("is_holiday", "public holiday of the nation or of the state", driver=True),
     _calendar("is_carnival", "Carnival Monday to Ash Wednesday", driver=True),

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from ml.frequency import Days, weekday
+from ml.frequency import Days
 from ml.panel import Bools, Floats
 
 CARNIVAL_BEFORE_EASTER = 48  # days from its Monday
@@ -14,22 +14,20 @@ GOOD_FRIDAY_BEFORE_EASTER = 2
 CARNIVAL_DAYS = CATCH_UP_DAYS = 3
 YEAR_END_FIRST, YEAR_END_LAST = 20, 5  # 20 December to 5 January
 JULY, DECEMBER = 7, 12
-FRIDAY = 4
+_MARGIN = 370  # days on both sides, so that every day has a next holiday
 
 
 def calendar_features(days: Days, state: str | None) -> Mapping[str, Floats]:
-    """All features of the calendar, each of shape (T,).
+    """All features of the calendar on (T,) consecutive days, each of shape (T,).
 
-    Args:
-        days: (T,) consecutive days.
-        state: Two letters of the state whose holidays count beside the national ones.
+    Holidays of the state of these two letters count beside the national ones.
     """
     around = np.arange(days[0] - _MARGIN, days[-1] + _MARGIN + 1)
     holiday = holiday_days(around, state)
     monday_tuesday = np.isin(
         around, np.concatenate([_carnival_mondays(around) + i for i in (0, 1)])
     )
-    working = (weekday(around) <= FRIDAY) & ~holiday & ~monday_tuesday
+    working = np.is_busday(around) & ~holiday & ~monday_tuesday
     bridge = np.zeros(len(around), np.bool_)  # working days alone between two days off
     bridge[1:-1] = working[1:-1] & ~working[:-2] & ~working[2:]
     next_holiday = around[holiday][np.searchsorted(around[holiday], days)]
@@ -93,9 +91,6 @@ def month_of(days: Days) -> npt.NDArray[np.int64]:
 def day_of_month(days: Days) -> npt.NDArray[np.int64]:
     """Day of the month, the first = 1."""
     return (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
-
-
-_MARGIN = 370  # days on both sides, so that every day has a next holiday
 
 
 def _carnival_mondays(days: Days) -> Days:

@@ -38,12 +38,8 @@ def features_table(
 ) -> pa.Table:
     """One row a feature and day, in the contract and sorted by its key.
 
-    Past-only features have no rows after the cutoff; unknown values are null.
-
-    Args:
-        frame: With regions and publishers.
-        cutoff: Of the frame.
-        outliers: By group 1, 0 or NaN for each day, see :func:`outlier_days`.
+    Past-only features have no rows after the cutoff; unknown values are null. The frame has
+    regions and publishers, and ``outliers`` are those of :func:`outlier_days`.
     """
     parts = [_rows(frame, at, cutoff, outliers) for at in range(len(frame.features))]
     rows = pa.concat_tables(parts).sort_by([(key, "ascending") for key in FEATURES_TABLE.key])
@@ -54,9 +50,7 @@ def _rows(
     frame: FeatureFrame, at: int, cutoff: np.datetime64, outliers: Mapping[str, Floats]
 ) -> pa.Table:
     feature = frame.features[at]
-    shown = np.ones(len(frame.days), np.bool_)
-    if feature.role != "future_known":
-        shown = frame.days <= cutoff
+    shown = (frame.days <= cutoff) | (feature.role == "future_known")
     count = int(shown.sum())
     values = frame.values[shown, at]
     flags = outliers.get(feature.group, np.full(len(frame.days), np.nan))[shown]
@@ -114,41 +108,31 @@ def outlier_days(frame: FeatureFrame, *, seed: int) -> dict[str, Floats]:
     the most isolated ``SHARE`` of them is flagged: the list to look at has the same length on
     calm data. A feature without any value is left out of the judgement.
 
-    Args:
-        frame: Of one region, so that no region is judged by another's weather.
-        seed: Of the forest.
-
     Returns:
         By group 1, 0 or NaN (not judged) for each day, shape (T,). Groups that move by the
         month or by rule (telecom, calendar) are not judged.
     """
-    flags = {}
-    for group, names in JUDGED_BY.items():
-        if _columns_of(frame, group):
-            columns = np.column_stack([frame.column(name) for name in names])
-            seed_of_group = number(seed, "outliers", group, bits=32)
-            flags[group] = _judge(columns[:, ~np.isnan(columns).all(axis=0)], seed_of_group)
-    return flags
-
-
-def _judge(columns: Floats, seed: int) -> Floats:
     from sklearn.ensemble import IsolationForest
 
-    flags = np.full(len(columns), np.nan)
-    whole = ~np.isnan(columns).any(axis=1)
-    if columns.shape[1] == 0 or whole.sum() < LEAST_DAYS:
-        return flags
-    forest = IsolationForest(n_estimators=TREES, contamination=SHARE, random_state=seed, n_jobs=1)
-    flags[whole] = forest.fit_predict(columns[whole]) == -1
+    flags = {}
+    for group, names in JUDGED_BY.items():
+        if not _columns_of(frame, group):
+            continue
+        columns = np.column_stack([frame.column(name) for name in names])
+        columns = columns[:, ~np.isnan(columns).all(axis=0)]
+        flags[group] = np.full(len(columns), np.nan)
+        whole = ~np.isnan(columns).any(axis=1)
+        if columns.shape[1] and whole.sum() >= LEAST_DAYS:
+            own = number(seed, "outliers", group, bits=32)
+            forest = IsolationForest(
+                n_estimators=TREES, contamination=SHARE, random_state=own, n_jobs=1
+            )
+            flags[group][whole] = forest.fit_predict(columns[whole]) == -1
     return flags
 
 
 def draw_features(frame: FeatureFrame, cutoff: np.datetime64, folder: Path) -> list[Path]:
-    """One PNG a group, drivers in orange, the cutoff as a line.
-
-    Returns:
-        The files written; a group without any value has none.
-    """
+    """One PNG a group with any value, drivers in orange, the cutoff as a line."""
     written = []
     for group in GROUPS:
         columns = [

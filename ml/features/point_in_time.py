@@ -67,14 +67,10 @@ def known_at(
     region: str | None,
     least_share: float,
 ) -> KnownTable:
-    """What was known of ``region`` at the end of the day ``cutoff``.
+    """What was known of ``region`` (``None`` = national) at the end of the day ``cutoff``.
 
-    Args:
-        table: Rows as published, see :data:`ml.contracts.outside.AS_PUBLISHED`.
-        cutoff: Last day that is seen.
-        name: Of the table, for statements.
-        region: The region wanted; ``None`` = national.
-        least_share: Where regions stand in: share of them that a day's mean needs.
+    The rows are :data:`ml.contracts.outside.AS_PUBLISHED`, ``name`` is their table's in statements.
+    Where other regions stand in, a day's mean needs ``least_share`` of them.
     """
     end = pa.scalar((cutoff + ONE_DAY).astype("datetime64[us]"), pa.timestamp("us"))
     early = pc.and_(pc.less(table["available_at"], end), pc.less(table["ref_date"], end))

@@ -16,16 +16,14 @@ LEAST_SHARE = 0.8  # of a window's days
 LEAST_FOR_QUANTILE = 180  # known days: below half a year a quantile is one of a season
 
 
-def rolling_mean(values: Floats, window: int, least_share: float = LEAST_SHARE) -> Floats:
+def rolling_mean(values: Floats, window: int) -> Floats:
     """Mean of the known values among the last ``window``, shape (T,).
 
-    NaN where fewer than ``least_share`` of the window are known. A window is summed on its own,
+    NaN where fewer than ``LEAST_SHARE`` of the window are known. A window is summed on its own,
     so a value does not depend on how far back the series goes.
     """
-    views = _windows(values, window)
-    count = (~np.isnan(views)).sum(axis=1)
-    mean = np.nansum(views, axis=1) / np.maximum(count, 1)
-    return np.where(count >= least_share * window, mean, np.nan)
+    _, count, mean = _windows(values, window)
+    return np.where(count >= LEAST_SHARE * window, mean, np.nan)
 
 
 def rolling_deviation(values: Floats, window: int, least: int) -> Floats:
@@ -33,18 +31,19 @@ def rolling_deviation(values: Floats, window: int, least: int) -> Floats:
 
     NaN where fewer than ``least`` (at least 2) are known.
     """
-    views = _windows(values, window)
-    count = (~np.isnan(views)).sum(axis=1)
-    mean = np.nansum(views, axis=1) / np.maximum(count, 1)
+    views, count, mean = _windows(values, window)
     variance = np.nansum((views - mean[:, None]) ** 2, axis=1) / np.maximum(count - 1, 1)
     return np.where(count >= max(least, 2), np.sqrt(variance), np.nan)
 
 
-def _windows(values: Floats, window: int) -> Floats:
+def _windows(values: Floats, window: int) -> tuple[Floats, npt.NDArray[np.int64], Floats]:
+    """The last ``window`` values of each day, (T, window), how many are known, and their mean."""
     padded = np.concatenate([np.full(window - 1, np.nan), values])
-    if len(padded) < window:
-        return np.empty((0, window))
-    return np.lib.stride_tricks.sliding_window_view(padded, window)
+    views = np.empty((0, window))
+    if len(padded) >= window:
+        views = np.lib.stride_tricks.sliding_window_view(padded, window)
+    count = (~np.isnan(views)).sum(axis=1)
+    return views, count, np.nansum(views, axis=1) / np.maximum(count, 1)
 
 
 def fading_sum(events: Floats, factor: float, least_share: float = 0.7) -> Floats:
@@ -74,11 +73,6 @@ def exceeds(values: Floats, quantile: float) -> Floats:
     return np.where(known, values > np.quantile(values[known], quantile), np.nan)
 
 
-def falls_below(values: Floats, quantile: float) -> Floats:
-    """1 where a value is below the quantile of all known ones, else as :func:`exceeds`."""
-    return exceeds(-values, 1 - quantile)
-
-
 def any_of(flags: list[Floats]) -> Floats:
     """1 where any flag is 1, 0 where all are 0, NaN where that cannot be told, shape (T,)."""
     stacked = np.stack(flags)
@@ -102,16 +96,10 @@ def change(values: Floats, days: int) -> Floats:
 
 
 def stand(values: Floats, since: Days, days: Days, most: int) -> Floats:
-    """Values that stand from the day on which they came out until a newer one does.
+    """Values (n,) that stand from their day ``since`` until a newer one does, shape (K,).
 
-    Args:
-        values: (n,) in the order of the periods that they are of, NaN = none.
-        since: (n,) day from which each stands.
-        days: (K,) days without gaps.
-        most: Days that one stands beyond its first.
-
-    Returns:
-        Shape (K,); a newer period's value always wins over an older one's.
+    They come in the order of the periods that they are of, NaN = none; a newer period's always
+    wins. None stands for more than ``most`` days beyond its first of the gapless ``days``.
     """
     stands = np.full(len(days), np.nan)
     if not len(days):

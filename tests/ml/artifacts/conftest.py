@@ -40,7 +40,7 @@ def made(contract, rows, **values):
     plain = {pa.string(): "x", pa.float64(): 1.5, pa.int64(): 1, pa.bool_(): False}
     columns = []
     for column in contract.columns:
-        fill = column.allowed[0] if column.allowed else plain.get(column.dtype, STARTED)
+        fill = next(iter(column.vocabulary), plain.get(column.dtype, STARTED))
         if pa.types.is_timestamp(column.dtype) and column.dtype.tz is None:
             fill = datetime(2026, 11, 19)
         columns.append(pa.array(values.get(column.name, [fill] * rows), column.dtype))
