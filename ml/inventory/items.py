@@ -112,16 +112,8 @@ def resolve_policies(
 ) -> dict[str, ItemPolicy]:
     """Parameters of each item: the stock row's wins over the item row's, over the setting.
 
-    Args:
-        items: Ids to resolve.
-        items_table: Table in the ``items`` contract.
-        inventory_table: Table in the ``inventory`` contract.
-        frequency: Of the panel; one of its periods is the review period where none is given.
-        settings: Used where neither table gives a number. A lead time or review period of 0
-            counts as not given, and so does a largest order of 0.
-
-    Returns:
-        One policy an item, in the order of ``items``.
+    A lead time, review period or largest order of 0 counts as not given. Where no review period
+    is given it is one period of the panel.
     """
     stock_rows, item_rows = _rows_by_item(inventory_table), _rows_by_item(items_table)
     return {
@@ -184,12 +176,9 @@ def _first(rows: tuple[Row, ...], name: str, above: float | None = None) -> Any:
 def read_stock(
     table: pa.Table | None, policies: Sequence[ItemPolicy], decided_on: np.datetime64
 ) -> dict[str, Stock]:
-    """Stock of each item, judged by its age.
+    """Stock of each item, judged by its age on the last day that the forecast has seen.
 
-    Args:
-        table: Table in the ``inventory`` contract; ``None`` = there is none.
-        policies: Of the wanted items; their review periods set the limits of age.
-        decided_on: Last day that the forecast has seen.
+    The review periods of the policies set the limits of age.
     """
     rows = _rows_by_item(table, _STOCK)
     return {one.item_id: _judge(rows.get(one.item_id), one, decided_on) for one in policies}

@@ -28,12 +28,7 @@ _ASSUMPTIONS = frozenset(
 def alert_level(days_to_rupture: float, *, is_capped: bool) -> str | None:
     """Urgency: critical below 7 days, high below 14, medium below 30, else normal.
 
-    Args:
-        days_to_rupture: Median days until short.
-        is_capped: Whether it is only known to be longer than this.
-
-    Returns:
-        The level; ``None`` where a capped number leaves it open.
+    A capped number is only known to be larger; ``None`` where that leaves the level open.
 
     >>> alert_level(7.0, is_capped=False), alert_level(10.0, is_capped=True)
     ('high', None)
@@ -81,12 +76,8 @@ def slob_class(
 ) -> str:
     """Whether the stock is slow (by frequency of demand) or in excess (by quantity), or neither.
 
-    Args:
-        policy: The item's parameters.
-        history: Of its demand.
-        excess: Units above every need.
-        idle_months: Months since the last demand; ``None`` = never any.
-        days: Length of a period [days].
+    ``excess`` are units above every need, ``idle_months`` those since the last demand, ``None`` =
+    never any, and ``days`` the length of a period.
     """
     if policy.criticality == "insurance":
         return "insurance"

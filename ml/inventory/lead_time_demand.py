@@ -56,15 +56,11 @@ def prepare_paths(demand: npt.NDArray[np.generic], rng: np.random.Generator) -> 
 
 
 def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
-    """Demand of each path over its own time, shape (S,) [units].
+    """Demand of each path over its own time of 0 to H periods, shape (S,) [units].
 
     Whole periods are added up. Of a last period in part, each unit of a count falls into the part
     with that chance (binomial thinning, by inversion of one uniform number a path and period); a
     demand that is no count gives its linear share.
-
-    Args:
-        paths: The item's paths.
-        periods: (S,) times, 0 to H, in periods.
     """
     rows = np.arange(len(periods))
     whole = np.minimum(np.floor(periods).astype(np.int64), paths.horizon)
@@ -85,10 +81,6 @@ def time_to_exceed(paths: ItemPaths, level: Floats | float) -> Floats:
 
     Demand is taken to run evenly within a period: a stock of 10 lasts a demand of 2 a period for
     5.0 periods. Infinite where the horizon does not reach it, 0 where the level is below zero.
-
-    Args:
-        paths: The item's paths.
-        level: One level for all, or (S,) levels.
     """
     rows = np.arange(paths.demand.shape[0])
     levels = np.broadcast_to(np.asarray(level, dtype=np.float64), rows.shape)
@@ -111,9 +103,7 @@ def mean_demand(paths: ItemPaths, periods: float) -> float | None:
 def sample_quantile(ordered: Floats, level: float) -> float:
     """The smallest value with at least this share of the sample at or below it (inverted CDF).
 
-    Args:
-        ordered: Sample, ascending. A sample of whole numbers gives a whole number.
-        level: In (0, 1].
+    The sample is ascending; one of whole numbers gives a whole number. The share is in (0, 1].
     """
     # The subtraction keeps 0.55 * 100 = 55.00000000000001 from asking for the 56th value.
     return float(ordered[max(math.ceil(level * len(ordered) - 1e-9), 1) - 1])
@@ -138,18 +128,13 @@ def protection_periods(policy: ItemPolicy, frequency: Frequency) -> int:
 def draw_lead_times(
     policy: ItemPolicy, n_paths: int, rng: np.random.Generator, *, longest: float
 ) -> Floats:
-    """One lead time a path, shape (n_paths,) [days].
+    """One lead time a path, shape (n_paths,) [days]; a spread of 0 makes it constant.
 
     The draws are the mid-quantiles of ``n_paths`` equal strata in random order: the distribution
     is met almost exactly however few the paths, and equal seeds give the same ranks to every
-    mean, so that a longer lead time is longer on each path.
-
-    Args:
-        policy: Mean and standard deviation; std 0 = constant.
-        n_paths: S, number of paths.
-        rng: Source of the order.
-        longest: Draws are clipped here [days], the end of the forecast. By the choice of
-            :func:`protection_periods` that touches no more than the last 1 % of them.
+    mean, so that a longer lead time is longer on each path. They are clipped at ``longest``
+    [days], the end of the forecast; by the choice of :func:`protection_periods` that touches no
+    more than the last 1 % of them.
     """
     order = rng.permutation(n_paths)  # drawn in any case, so that later draws stay the same
     mean, std = policy.lead_time_days_mean, policy.lead_time_days_std
@@ -167,14 +152,7 @@ def _strata(shape: float, n_paths: int) -> Floats:
 def demand_over_lead_time(
     paths: ItemPaths, policy: ItemPolicy, lead_periods: Floats, frequency: Frequency
 ) -> LeadTimeDemand:
-    """Demand of each path until its receipt and over its protection interval.
-
-    Args:
-        paths: The item's paths.
-        policy: Its review period counts.
-        lead_periods: (S,) lead times [periods].
-        frequency: Of the periods.
-    """
+    """Demand of each path until its receipt after (S,) periods, and over its interval."""
     review = policy.review_period_days / frequency.days
     protected = demand_over(paths, np.minimum(lead_periods + review, paths.horizon))
     until_receipt = demand_over(paths, lead_periods)

@@ -47,13 +47,8 @@ def policy_levels(
     The reorder point is the quantile at the service target: with a periodic review, what is
     ordered now is all that can arrive within review period plus lead time, so a position that
     covers this demand leaves no unit short with that chance. A lot on top is cycle stock; an item
-    that is phased out gets none.
-
-    Args:
-        ordered: (S,) demand over review period plus lead time, ascending [units].
-        policy: The item's parameters.
-        demand_class: Class of the history; decides the policy's name alone.
-        whole_units: Whether to round the levels up to whole units.
+    that is phased out gets none. The demand is ``ordered`` ascending, shape (S,) [units]; its class
+    decides the policy's name alone; ``whole_units`` rounds the levels up.
     """
     lot = smallest_order(policy, whole_units=whole_units)
     if not policy.is_stocked:
@@ -82,17 +77,10 @@ def size_order(levels: Levels, policy: ItemPolicy, position: float, *, whole_uni
 
     Rounding goes up, so an order may end above ``order_up_to`` by less than one multiple; the
     largest order is rounded down. No quantity satisfies limits that conflict: that order is 0.
-
-    Args:
-        levels: The item's levels.
-        policy: Its constraints.
-        position: Inventory position [units].
-        whole_units: Whether to order whole units where no multiple says so.
+    ``whole_units`` orders these where no multiple says so.
     """
-    if levels.policy == "do_not_stock" or position > levels.reorder_point:
-        return Order(0.0, 0.0)
     net = max(0.0, levels.order_up_to - position)
-    if net == 0.0:
+    if levels.policy == "do_not_stock" or position > levels.reorder_point or net == 0.0:
         return Order(0.0, 0.0)
     step = _order_step(policy, whole_units=whole_units)
     quantity = _round_up(max(net, policy.moq), step)
@@ -108,12 +96,9 @@ def size_order(levels: Levels, policy: ItemPolicy, position: float, *, whole_uni
 
 
 def excess_over_need(position: float, levels: Levels, high_demand: float) -> float:
-    """Units that neither the policy nor a high demand of the next months explains.
+    """Units of the position that neither the policy nor a high demand of the next months explains.
 
-    Args:
-        position: Inventory position [units].
-        levels: The item's levels; what is below ``order_up_to`` is wanted, however slow.
-        high_demand: 95 % quantile of the demand over the excess horizon [units].
+    What is below ``order_up_to`` is wanted, however slow.
     """
     return max(0.0, position - max(levels.order_up_to, high_demand))
 

@@ -129,17 +129,9 @@ def insufficient(
     as_of: np.datetime64,
     run_id: str,
 ) -> pa.Table:
-    """Rows of mode ``insufficient`` for the items that were refused a forecast.
+    """Rows of mode ``insufficient``, sorted by key, for the items that were refused a forecast.
 
-    Args:
-        reasons: Why, in words, by item.
-        policies: Parameters to echo; an item without them gets none.
-        frequency: Of the panel.
-        as_of: Start of the last period that the panel saw.
-        run_id: Names the run.
-
-    Returns:
-        One row an item in the ``recommendations`` contract, sorted by its key.
+    ``reasons`` say why, in words, by item. The policies are echoed; an item without one has none.
     """
     rows = []
     for item, reason in reasons.items():
@@ -153,11 +145,7 @@ def insufficient(
 
 
 def rank(table: pa.Table) -> pa.Table:
-    """Fill ``priority_rank``: 1 for the highest score, ties by item; no score, no rank.
-
-    Args:
-        table: All rows of a run, in the ``recommendations`` contract.
-    """
+    """Fill ``priority_rank`` of a run: 1 for the highest score, ties by item; no score, no rank."""
     keys = [("priority_score", "descending"), *((key, "ascending") for key in RECOMMENDATIONS.key)]
     order = pc.sort_indices(table, sort_keys=keys).to_numpy()  # rows without score come last
     ranks = np.empty(table.num_rows, dtype=np.int64)

@@ -5,12 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.inventory.items import Stock
-from ml.inventory.lead_time_demand import (
-    ItemPaths,
-    LeadTimeDemand,
-    sample_quantile,
-    time_to_exceed,
-)
+from ml.inventory.lead_time_demand import ItemPaths, LeadTimeDemand, sample_quantile, time_to_exceed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +28,7 @@ def stockout_risk(demand: LeadTimeDemand, stock: Stock, quantity: float) -> Risk
     its date is not known, and this is the cautious end. Demand never falls along a path, so a
     path is short before the receipt if and only if its demand until then is above what is
     available, and after the receipt if its demand over the interval is above the whole position.
-    The same paths and lead times are used with and without the order.
-
-    Args:
-        demand: Until receipt and over the protection interval.
-        stock: Usable stock.
-        quantity: The recommended order [units].
+    The same paths and lead times are used with and without the order of ``quantity`` units.
     """
     early = demand.until_receipt > stock.available
     late = demand.protected > stock.position
@@ -66,10 +56,9 @@ def _fill_rate(demand: LeadTimeDemand, stock: Stock, quantity: float) -> float |
 def days_of_cover(
     paths: ItemPaths, demand: LeadTimeDemand, stock: Stock, days_a_period: float
 ) -> tuple[float, float]:
-    """Walk each path until the stock is short, what is on order arriving after the lead time.
+    """Days on the median and the 10 % quantile path until the stock is short, maybe infinite.
 
-    Returns:
-        Days on the median and on the 10 % quantile path, infinite beyond the horizon.
+    What is on order arrives after the lead time of each path.
     """
     first = time_to_exceed(paths, stock.available)
     if stock.arriving > 0.0:
@@ -82,16 +71,10 @@ def days_of_cover(
 def days_to_reorder(
     paths: ItemPaths, slack: float, days_a_period: float, *, at_level: bool
 ) -> float | None:
-    """Days until the median path has used up the slack above the reorder point.
+    """Days until the median path has used up the slack (>= 0) above the reorder point [units].
 
-    Args:
-        paths: The item's paths.
-        slack: Inventory position less reorder point [units], >= 0.
-        days_a_period: Length of a period [days].
-        at_level: Whether a position equal to the reorder point calls for an order already.
-
-    Returns:
-        Days, 0 where it is used up now; ``None`` where the horizon does not reach it.
+    0 where it is used up now, ``None`` where the horizon does not reach it. With ``at_level`` a
+    position equal to the reorder point calls for an order already.
     """
     level = np.nextafter(slack, -np.inf) if at_level else slack
     median = sample_quantile(np.sort(time_to_exceed(paths, level)), 0.5) * days_a_period
