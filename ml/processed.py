@@ -23,7 +23,6 @@ from ml.locks import hold
 SYNTHETIC = "synthetic_sample"
 USER = "user_files"
 UNCHANGED = "What is stored stays; correct that and run again."
-LOCK = ".processed.lock"
 
 MADE_BY = {
     "demand": "demand_etl",
@@ -54,7 +53,8 @@ def changing(data_dir: Path) -> Iterator[None]:
         PublishError: The disk refuses.
     """
     folder = processed_folder(data_dir)
-    with hold(data_dir, name=LOCK, wait=True), disk_errors(f"writing '{folder}'", UNCHANGED):
+    held = hold(data_dir, name=".processed.lock", wait=True)
+    with held, disk_errors(f"writing '{folder}'", UNCHANGED):
         finish_change(folder)
         yield
 

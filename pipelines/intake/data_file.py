@@ -1,8 +1,7 @@
 """One data file as a frame of text: the same picture of CSV and Parquet, before parsing.
 
-Every row knows the physical line that it starts on. No CSV library of data frames tells that, or
-sets aside rows with a wrong number of fields, so records are found by Python's csv module; whole
-columns are text from there on.
+Records are found by Python's csv module: no CSV library of data frames tells the physical line
+that each one starts on, or sets aside rows with a wrong number of fields.
 """
 
 import codecs

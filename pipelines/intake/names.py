@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ml.errors import ConfigError, DataError
+from ml.errors import DataError
 
 Aliases = Mapping[str, tuple[str, ...]]
 
@@ -123,10 +123,8 @@ def find_columns(
     names are tried, and a remark says so.
 
     Raises:
-        ConfigError: The mapping names a column that no table has.
         DataError: A needed column is not there, or two columns answer to one name.
     """
-    refuse_unknown_names(mapped)
     positions: dict[str, int] = {}
     remarks = []
     for wanted, names in aliases.items():
@@ -150,20 +148,6 @@ def find_columns(
             )
     ignored = tuple(name for i, name in enumerate(header) if i not in positions.values())
     return ChosenColumns(positions, ignored, tuple(remarks))
-
-
-def refuse_unknown_names(mapped: Mapping[str, str]) -> None:
-    """Refuse a mapping of a column that no table has.
-
-    Raises:
-        ConfigError: With the names that can be mapped.
-    """
-    unknown = sorted(set(mapped) - WANTED)
-    if unknown:
-        raise ConfigError(
-            f"--column {unknown[0]}=...: no table has a column '{unknown[0]}'. "
-            f"Choose from: {', '.join(sorted(WANTED))}."
-        )
 
 
 def position_of(header: Sequence[str], names: tuple[str, ...], where: str) -> int | None:

@@ -45,10 +45,8 @@ class Tables:
 def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tables:
     """Read the files of a request, each table to its contract.
 
-    Args:
-        request: The files, and how they are to be read.
-        quarantine: Folder for the lists of cells set aside, ``<table>.csv``, written even when
-            nothing else is left of a file; ``None`` = they are not written.
+    Lists of the cells set aside, ``<table>.csv``, go into the folder ``quarantine``, if there is
+    one, even when nothing else is left of a file.
 
     Raises:
         DataError: Files that cannot be used.
@@ -77,10 +75,8 @@ def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tabl
 def process_files(request: ReadingRequest, data_dir: Path) -> list[str]:
     """Read the files of a request into ``DATA_DIR/processed``: all of its tables, or none.
 
-    Args:
-        request: The files. With none named, what ``data/raw/user`` holds is the whole truth: the
-            tables of other readings are removed. Otherwise a table that was not read stays.
-        data_dir: Holds ``raw/user``, ``processed`` and ``quarantine``.
+    With no files named, what ``data/raw/user`` holds is the whole truth: the tables of other
+    readings are removed. Otherwise a table that was not read stays.
 
     Returns:
         Lines to show: what was found and done, and one line a table written.

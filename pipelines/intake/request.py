@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ml.errors import ConfigError
 from ml.frequency import Frequency
-from pipelines.intake.names import refuse_unknown_names
+from pipelines.intake.names import WANTED
 
 TABLES = ("demand", "prices", "items", "inventory")
 GAPS = ("auto", "missing", "zero")
@@ -22,7 +22,7 @@ class ReadingRequest:
     """Which files of the user are to be read, and how.
 
     Raises:
-        ConfigError: An option has a value that it cannot have.
+        ConfigError: An option has a value that it cannot have, or no table has a column.
     """
 
     today: date  # last day that a row may be of
@@ -40,6 +40,11 @@ class ReadingRequest:
 
     def __post_init__(self) -> None:
         """Refuse values outside the closed lists."""
+        if unknown := sorted(set(self.columns) - WANTED):
+            raise ConfigError(
+                f"--column {unknown[0]}=...: no table has a column '{unknown[0]}'. "
+                f"Choose from: {', '.join(sorted(WANTED))}."
+            )
         for option, value, allowed in (
             ("gaps", self.gaps, GAPS),
             ("duplicates", self.duplicates, DUPLICATES),
@@ -69,7 +74,7 @@ def column_mapping(pairs: Sequence[str]) -> dict[str, str]:
     """The mapping that ``--column NAME=FILE_NAME`` options say.
 
     Raises:
-        ConfigError: An option without ``=``, or a name that no table has.
+        ConfigError: An option without ``=``.
     """
     mapping = {}
     for pair in pairs:
@@ -77,5 +82,4 @@ def column_mapping(pairs: Sequence[str]) -> dict[str, str]:
         if not (equals and wanted.strip() and name.strip()):
             raise ConfigError(f"--column {pair!r}: write --column item_id=NAME_IN_THE_FILE.")
         mapping[wanted.strip()] = name.strip()
-    refuse_unknown_names(mapping)
     return mapping

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ml.errors import ConfigError
-from ml.processed import MADE_BY
 from ml.settings import Settings
 from pipelines.outside import known_series
 from pipelines.outside.known_series import Series
@@ -43,11 +42,6 @@ class Domain:
     # ways to the series that are asked for, best first; the others come with them
     routes: Mapping[str, tuple[Route, ...]]
     places: tuple[Place, ...] = (Place(),)  # what each series is of
-
-    @property
-    def command(self) -> str:
-        """Name of its command."""
-        return MADE_BY[self.name]
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ml.errors import ConfigError, DataError, PipelineError, first_few
 from ml.locks import hold
 from ml.logs import logger, logging_to
+from ml.processed import MADE_BY
 from ml.settings import Settings, settings
 from pipelines.outside.domain_rows import (
     DomainRows,
@@ -146,11 +147,8 @@ def run_etl(
 ) -> EtlResult:
     """Collect one domain: fetch what is new, keep it, write the tables.
 
-    Args:
-        name: Of the domain.
-        since: Ask for everything from this day on; ``None`` = only for what is missing.
-        series: Only these; ``None`` = all of the domain.
-        reparse: Build the tables again from the raw store, without a network.
+    Without ``since`` only what is missing is asked for, without ``series`` all of the domain;
+    ``reparse`` builds the tables again from the raw store, without a network.
 
     Raises:
         ConfigError: A setting or an option cannot be used.
@@ -171,7 +169,7 @@ def run_etl(
         result = _result(space, tuple(space.domain.routes), rows, ())
         return replace(result, lines=(line, *result.lines))
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    with logging_to(config.log_dir, space.domain.command, run_id), hold_domain(space) as raw:
+    with logging_to(config.log_dir, MADE_BY[name], run_id), hold_domain(space) as raw:
         return (_read_all_again if reparse else _fetch)(space, raw, request)
 
 
@@ -227,7 +225,7 @@ def _is_of(series: str, names: tuple[str, ...]) -> bool:
 
 
 def _nothing(space: Workspace, why: str, remedy: str = "Later run") -> str:
-    command = space.domain.command
+    command = MADE_BY[space.domain.name]
     return (
         f"{space.domain.name}: nothing usable is stored, and {why}. {remedy} python "
         f"pipelines/{command}.py, or bring files: python pipelines/import_history.py FILES."

@@ -136,10 +136,3 @@ def test_the_quarantine_is_written_as_csv_and_removed_when_empty(csv, options, t
     clean = read_demand(csv(*GOOD), options())
     assert write_quarantine(clean.quarantine, tmp_path / "quarantine", "demand") is None
     assert list((tmp_path / "quarantine").iterdir()) == []
-
-
-def test_reasons_of_the_quarantine_are_a_closed_list(csv, options):
-    rows = [param.values[0] for param in BAD]
-    reasons = read_demand(csv(*GOOD, *rows), options()).quarantine["reason"].to_list()
-    assert set(reasons) <= set(Reason)
-    assert len(reasons) == len(rows)

@@ -13,7 +13,7 @@ from ml.contracts.outside import PRICES
 from ml.errors import ConfigError, DataError
 from pipelines.intake.quarantine import IntakeError
 from pipelines.intake.read_tables import process_files
-from pipelines.intake.request import ReadingRequest, column_mapping
+from pipelines.intake.request import column_mapping
 
 SCRIPT = Path(__file__).parents[3] / "pipelines" / "demand_etl.py"
 GOOD = ["A,2024-01-01,1", "A,2024-01-02,0"]
@@ -130,8 +130,3 @@ def test_column_options_become_a_mapping():
 def test_a_column_option_without_both_sides_is_refused(pair):
     with pytest.raises(ConfigError, match="write --column item_id=NAME_IN_THE_FILE"):
         column_mapping([pair])
-
-
-def test_today_is_required():
-    with pytest.raises(TypeError, match="today"):
-        ReadingRequest()

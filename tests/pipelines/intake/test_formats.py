@@ -238,21 +238,9 @@ def test_hostile_ids_come_back_exactly(tmp_path_factory, ids, parquet):
 
 @pytest.mark.parametrize(
     "item",
-    [
-        "NA",
-        "null",
-        "nan",
-        "../../etc",
-        "a/b",
-        '"',
-        "line\nbreak",
-        "🔧",
-        "x" * 300,
-        "007",
-        "1e5",
-        "5.0",
-    ],
-)
+    ["NA", "null", "nan", "../../etc", "a/b", '"', "line\nbreak", "🔧", "x" * 300, "007", "1e5",
+     "5.0"],
+)  # fmt: skip
 def test_texts_that_look_like_something_else_stay_ids(file, options, item):
     quoted = item.replace('"', '""')
     path = file(f'item_id,ds,y\n" {quoted} ",2024-01-01,1\n')

@@ -102,12 +102,6 @@ def test_every_series_of_a_file_is_in_the_tables_afterwards(desk, files, region)
     assert all(f"\n{name}  " in done.stdout for name in names)
 
 
-@pytest.mark.parametrize("column", ["usd_brl", "USD/BRL", "usd_brl_sell"])
-def test_every_name_of_the_dollar_fills_both_tables(desk, files, column):
-    desk.run("import_history", files("x.csv", f"date,{column}\n2026-01-02,5.4\n"))
-    assert [len(desk.rows("economic", "usd_brl")), len(desk.rows("prices", "USD/BRL"))] == [1, 1]
-
-
 def test_months_are_known_from_their_declared_day_on(desk, files):
     path = files("ipca.csv", "month;ipca_mom_pct\n01/01/2026;0,33\n28/02/2026;-0,1\n")
     desk.run("import_history", path)

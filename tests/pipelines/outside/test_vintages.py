@@ -42,6 +42,12 @@ def told(known, values, day, *, looks=NEVER, source="bcb_ptax", facts=DOLLAR, pr
     return check(result.table, TABLES[facts.table]), result
 
 
+@pytest.fixture
+def first():
+    """A dollar of 2 November, seen on the day after."""
+    return told(None, {"2026-11-02": 5.1}, "2026-11-03")[0]
+
+
 def history(table):
     """(period, available, value, source, preliminary) of every row, days as text."""
     return [
@@ -72,8 +78,7 @@ def test_a_value_that_came_early_was_known_on_the_day_of_the_run():
     assert history(table)[0][1] == "11-10"
 
 
-def test_a_value_that_the_last_look_did_not_show_came_after_it():
-    first, _ = told(None, {"2026-11-02": 5.1}, "2026-11-03")
+def test_a_value_that_the_last_look_did_not_show_came_after_it(first):
     table, _ = told(first, {"2026-11-02": 5.1, "2026-11-03": 5.2}, "2026-11-10",
                     looks=["2026-11-03", "2026-11-06"])  # fmt: skip
     assert history(table)[1][:2] == ("11-03", "11-07")
@@ -94,15 +99,13 @@ def test_a_request_of_the_same_day_is_no_earlier_one():
     assert covering([(START, date(2026, 11, 9))], ["2026-11-01"]) == ["NaT"]
 
 
-def test_the_same_value_adds_nothing_and_leaves_the_very_table():
-    first, _ = told(None, {"2026-11-02": 5.1}, "2026-11-03")
+def test_the_same_value_adds_nothing_and_leaves_the_very_table(first):
     _, again = told(first, {"2026-11-02": 5.1}, "2026-11-04")
     assert again.table is first or again.table.equals(first)
     assert (again.new, again.revised) == (0, 0)
 
 
-def test_another_value_is_a_row_of_the_day_on_which_it_was_seen():
-    first, _ = told(None, {"2026-11-02": 5.1}, "2026-11-03")
+def test_another_value_is_a_row_of_the_day_on_which_it_was_seen(first):
     table, result = told(first, {"2026-11-02": 5.3}, "2026-11-09")
     assert history(table) == [
         ("11-02", "11-02", 5.1, "bcb_ptax", False),
@@ -111,8 +114,7 @@ def test_another_value_is_a_row_of_the_day_on_which_it_was_seen():
     assert (result.new, result.revised) == (0, 1)
 
 
-def test_a_second_answer_of_a_day_replaces_the_row_of_that_day_only():
-    first, _ = told(None, {"2026-11-02": 5.1}, "2026-11-03")
+def test_a_second_answer_of_a_day_replaces_the_row_of_that_day_only(first):
     second, _ = told(first, {"2026-11-02": 5.3}, "2026-11-09")
     table, _ = told(second, {"2026-11-02": 5.4}, "2026-11-09")
     assert [row[1:3] for row in history(table)] == [("11-02", 5.1), ("11-09", 5.4)]
@@ -127,14 +129,12 @@ def test_a_preliminary_value_that_turns_final_gets_a_row_though_it_is_the_same()
     ]
 
 
-def test_a_final_value_does_not_turn_preliminary_again():
-    first, _ = told(None, {"2026-11-02": 5.1}, "2026-11-03")
+def test_a_final_value_does_not_turn_preliminary_again(first):
     table, _ = told(first, {"2026-11-02": 5.1}, "2026-11-09", preliminary={"2026-11-02"})
     assert table.equals(first)
 
 
-def test_a_source_that_stands_in_fills_gaps_and_overwrites_nothing():
-    first, _ = told(None, {"2026-11-02": 5.1}, "2026-11-03")
+def test_a_source_that_stands_in_fills_gaps_and_overwrites_nothing(first):
     table, result = told(first, {"2026-11-02": 5.2, "2026-11-03": 5.3}, "2026-11-04",
                          source="bcb_sgs")  # fmt: skip
     assert [row[2:4] for row in history(table)] == [(5.1, "bcb_ptax"), (5.3, "bcb_sgs")]
@@ -162,8 +162,7 @@ def test_imported_files_come_after_every_source_of_a_series():
     assert told(first, {"2026-11-02": 9.9}, "2026-11-04", source="history_file")[0].equals(first)
 
 
-def test_an_empty_answer_takes_nothing_away():
-    first, _ = told(None, {"2026-11-02": 5.1}, "2026-11-03")
+def test_an_empty_answer_takes_nothing_away(first):
     assert told(first, {}, "2026-11-04")[0].equals(first)
 
 
@@ -173,8 +172,7 @@ def test_a_day_that_is_still_to_come_is_left_out_and_counted():
     assert result.notes == ("1 of 2 values are of days after 2026-11-03",)
 
 
-def test_days_that_go_backward_are_refused():
-    first, _ = told(None, {"2026-11-02": 5.1}, "2026-11-03")
+def test_days_that_go_backward_are_refused(first):
     later, _ = told(first, {"2026-11-02": 5.2}, "2026-11-09")
     with pytest.raises(ValueError, match="rows published after 2026-11-05"):
         told(later, {"2026-11-02": 5.3}, "2026-11-05")
@@ -187,16 +185,17 @@ ANSWERS = st.dictionaries(
 RUNS = st.lists(st.tuples(st.integers(1, 4), st.sampled_from(WAYS), ANSWERS), max_size=6)
 
 
+def iso(at):
+    """Day so many days after the first one, as text."""
+    return str(date(2026, 3, 1) + timedelta(days=at))
+
+
 def run_all(runs):
     """Tables after each run of a sequence, with the day of the run; runs take gaps in days."""
     table, day, looks, states = None, date(2026, 3, 1), [], []
     for gap, source, answer in runs:
         day += timedelta(days=gap)
-        seen = {
-            str(date(2026, 3, 1) + timedelta(days=at)): value
-            for at, value in answer.items()
-            if date(2026, 3, 1) + timedelta(days=at) <= day
-        }
+        seen = {iso(at): value for at, value in answer.items() if iso(at) <= str(day)}
         values = {one: value for one, (value, _) in seen.items()}
         unsure = {one for one, (_, preliminary) in seen.items() if preliminary}
         table, _ = told(table, values, str(day), source=source, preliminary=unsure,
@@ -232,13 +231,8 @@ def test_rows_stay_and_none_is_known_before_its_period_or_after_its_run(runs):
 @given(RUNS, ANSWERS)
 def test_an_answer_that_comes_twice_says_it_once(runs, answer):
     day, once = run_all([*runs, (1, "bcb_ptax", answer)])[-1]
-    values = {
-        str(date(2026, 3, 1) + timedelta(days=at)): value for at, (value, _) in answer.items()
-    }
-    unsure = {
-        str(date(2026, 3, 1) + timedelta(days=at)) for at, (_, p) in answer.items() if p
-    }  # fmt: skip
-    values = {one: value for one, value in values.items() if date.fromisoformat(one) <= day}
+    values = {iso(at): value for at, (value, _) in answer.items() if iso(at) <= str(day)}
+    unsure = {iso(at) for at, (_, preliminary) in answer.items() if preliminary}
     assert told(once, values, str(day), preliminary=unsure)[0].equals(once)
 
 
@@ -247,7 +241,7 @@ def test_an_answer_that_comes_twice_says_it_once(runs, answer):
        st.randoms(use_true_random=False))  # fmt: skip
 def test_the_order_of_the_answers_of_a_day_changes_nothing(values, random):
     """Windows of one download that do not contradict each other may come in any order."""
-    days = {str(date(2026, 3, 1) + timedelta(days=at)): value for at, value in values.items()}
+    days = {iso(at): value for at, value in values.items()}
     shuffled = list(days)
     random.shuffle(shuffled)
     cut = len(shuffled) // 2
