@@ -98,8 +98,3 @@ def test_units_stay_with_their_items():
 
 def test_zero_is_an_observation_and_missing_is_not():
     np.testing.assert_array_equal(small().observed(), [[True, True, False], [True, False, True]])
-
-
-def test_only_demand_has_cumulative_quantities():
-    assert monthly_panel().is_demand
-    assert not price_panel().is_demand

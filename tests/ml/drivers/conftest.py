@@ -13,6 +13,19 @@ DAYS = 900
 REGION = "salvador_ba"
 
 
+def wander_humidity(rng, days, before):
+    """Slowly wandering humidity of so many days, and of so many before them.
+
+    And the mean of the last 60 days on each of the former, in standard deviations.
+    """
+    slow = np.zeros(before + days)
+    for t in range(1, len(slow)):
+        slow[t] = 0.99 * slow[t - 1] + rng.normal()
+    humidity = np.clip(75 + 2.0 * slow, 20, 100)
+    load = np.convolve(humidity, np.ones(60) / 60, "valid")[-days:]
+    return humidity, (load - load.mean()) / load.std()
+
+
 def climate_table(days, series):
     """Values of each series on all days, each out a day later."""
     parts = []
@@ -38,12 +51,7 @@ def world():
     rng = np.random.default_rng(5)
     days = period_range(FIRST, FIRST + DAYS - 1, Frequency.DAILY)
     before = np.arange(FIRST - 100, FIRST + DAYS)
-    slow = np.zeros(len(before))
-    for t in range(1, len(before)):
-        slow[t] = 0.99 * slow[t - 1] + rng.normal()
-    humidity = np.clip(75 + 2.0 * slow, 20, 100)
-    load = np.convolve(humidity, np.ones(60) / 60, "valid")[-DAYS:]
-    driver = (load - load.mean()) / load.std()
+    humidity, driver = wander_humidity(rng, DAYS, 100)
     rates = np.geomspace(0.05, 0.6, 30)[:, None] * np.exp(0.5 * driver)
     values = rng.poisson(rates).astype(float)
     items = tuple(f"P-{i:02d}" for i in range(30))

@@ -9,7 +9,6 @@ from ml.ensemble.fitting import fit_ensemble, fit_weights, weights_for
 from ml.ensemble.mixture import FittedEnsemble
 from ml.ensemble.mixture_score import PANEL
 from ml.evaluation import scores
-from ml.evaluation.origins import LEVELS, K
 from tests.ml.backtests import backtest
 
 
@@ -161,15 +160,6 @@ def test_a_mixture_that_beats_every_reference_at_other_origins_stays(rng):
 def test_without_a_backtest_the_stated_default_serves():
     assert fit_ensemble([], "price") == FittedEnsemble({PANEL: {"volatility": 1.0}}, {})
     assert weights_for(fit_weights([], "demand"), "lumpy") == {"empirical": 0.5, "tsb": 0.5}
-
-
-def test_an_unknown_class_is_served_by_the_panel():
-    weights = {PANEL: {"a": 1.0}, "lumpy": {"b": 1.0}}
-    assert weights_for(weights, "smooth") == {"a": 1.0}
-
-
-def test_points_come_in_the_stated_number():
-    assert len(LEVELS) == K == 100
 
 
 def price_origins(rng, deviations):

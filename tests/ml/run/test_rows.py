@@ -90,12 +90,6 @@ def test_rounding_by_hand():
     np.testing.assert_array_equal(significant(given_values, 6), expected)
 
 
-def test_the_interval_is_the_ten_and_ninety_per_cent_quantile():
-    columns = distribution_columns(counts(), cumulative=True)
-    np.testing.assert_array_equal(columns["lower"], columns["q10"])
-    np.testing.assert_array_equal(columns["upper"], columns["q90"])
-
-
 @given(paths=small_paths)
 @quick
 def test_quantiles_never_cross(paths):

@@ -3,32 +3,18 @@
 import csv
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from ml.contracts.outside import CLIMATE
+from tests.ml.drivers.conftest import climate_table, wander_humidity
 from tests.pipelines.job.conftest import Workspace, write_demand
 
 pytestmark = pytest.mark.slow
 AS_OF = np.datetime64("2025-09-30")
 DAYS = np.arange(AS_OF - 600, AS_OF + 30, dtype="datetime64[D]")
-REGION = "salvador_ba"
-
-
-def humidity(seed=3):
-    """Slowly wandering humidity, and the mean of its last 60 days in standard deviations."""
-    rng = np.random.default_rng(seed)
-    slow = np.zeros(len(DAYS) + 60)
-    for t in range(1, len(slow)):
-        slow[t] = 0.99 * slow[t - 1] + rng.normal()
-    values = np.clip(75 + 2 * slow, 20, 100)
-    load = np.convolve(values, np.ones(60) / 60, "valid")[1:]
-    return values[60:], (load - load.mean()) / load.std()
-
-
-VALUES, LOAD = humidity()
+HUMIDITY, LOAD = wander_humidity(np.random.default_rng(3), len(DAYS), 60)
+VALUES = HUMIDITY[60:]
 
 
 def demand_rows():
@@ -42,22 +28,11 @@ def demand_rows():
 
 def write_climate(folder, *, changed=None):
     """The table that the ETL would leave; rows that came out after ``changed`` are nonsense."""
-    out = DAYS + 1
-    values = VALUES if changed is None else np.where(out > changed, 1.0, VALUES)
-    count = len(DAYS)
-    columns = {
-        "series": ["humidity_percent"] * count,
-        "region": [REGION] * count,
-        "ref_date": DAYS.astype("datetime64[us]"),
-        "available_at": out.astype("datetime64[us]"),
-        "value": values,
-        "unit": ["%"] * count,
-        "source": ["open_meteo"] * count,
-        "preliminary": [False] * count,
-    }
+    values = VALUES if changed is None else np.where(changed < DAYS + 1, 1.0, VALUES)
     processed = folder / "data" / "processed"
     processed.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns).cast(CLIMATE.schema), processed / "climate.parquet")
+    table = climate_table(DAYS, {"humidity_percent": values})
+    pq.write_table(table, processed / "climate.parquet")
 
 
 def a_run(folder, *, changed=None, options=()):
