@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ml.artifacts.version import commit_version
 from tests.ml.artifacts.run_job import NEW, OLD, PARTS
 from tests.power_cut import survive_power_cuts
 
@@ -62,8 +61,7 @@ def everything(results):
 def published(tmp_path, kit):
     """A folder with one committed version."""
     folder = tmp_path / "published"
-    kit.version(folder, OLD, level=1.0, only=PARTS)
-    commit_version(folder, OLD, publisher="host/test")
+    kit.commit(folder, OLD, level=1.0, only=PARTS)
     return folder
 
 
@@ -95,8 +93,7 @@ def test_a_run_may_end_at_any_step_of_building_and_committing_a_version(publishe
 def test_everything_is_on_the_disk_before_the_log_names_it(published, rig, kit):
     """A power cut takes what was not flushed: each file, then each folder, then the record."""
     notes = rig().notes
-    kit.version(published, NEW, level=2.0, only=PARTS)
-    commit_version(published, NEW, publisher="host/test")
+    kit.commit(published, NEW, level=2.0, only=PARTS)
     rig.off()
     did = [(note[0], Path(note[1]).relative_to(published).as_posix()) for note in notes]
     moved = did.index(("rename", f".staging/{NEW}"))

@@ -16,8 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.artifacts.version import commit_version
-
 VERSION = "20261120T021503Z-1a2b3c4d"
 DATASETS = ("forecasts", "refusals", "recommendations", "metrics")
 SPARK_READER = Path(__file__).with_name("spark_reader.py")
@@ -62,8 +60,7 @@ NAMES = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory, kit):
     folder = tmp_path_factory.mktemp("results")
-    kit.version(folder, VERSION)
-    commit_version(folder, VERSION, publisher="host/test")
+    kit.commit(folder, VERSION)
     return folder
 
 

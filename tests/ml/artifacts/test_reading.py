@@ -1,7 +1,6 @@
 import pytest
 
 from ml.artifacts.reading import read_dataset
-from ml.artifacts.version import stage_version
 from ml.errors import DataError, PublishError
 
 A, B = "20261120T021503Z-1a2b3c4d", "20261121T021503Z-1a2b3c4d"
@@ -40,7 +39,6 @@ def test_a_version_that_is_not_committed_is_not_read(tmp_path, kit):
     kit.version(tmp_path, A)
     with pytest.raises(DataError, match=f"no committed version {A}"):
         read_dataset(tmp_path, "forecasts", A)
-    stage_version(tmp_path, B)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -228,19 +229,21 @@ def test_a_partial_version_is_not_published(deploy, results):
     assert deploy()[1][0].startswith(f"published version {FIRST}")
 
 
+def failing_os(name, code):
+    """``os`` with one function that always fails."""
+
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    return SimpleNamespace(**vars(os) | {name: fail})
+
+
 def test_a_full_disk_is_refused_and_the_next_run_goes_on(deploy, results, tmp_path, monkeypatch):
     deploy()
     make_version(results, SECOND)
 
-    class FullDisk:
-        def __getattr__(self, name):
-            return getattr(os, name)
-
-        def write(self, *_):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patch:
-        patch.setattr(durable, "os", FullDisk())
+        patch.setattr(durable, "os", failing_os("write", errno.ENOSPC))
         refused(deploy, tmp_path / "out", "store refused", text="No space left on device")
     assert deploy()[1][0].startswith(f"published version {SECOND}")
 
@@ -248,14 +251,7 @@ def test_a_full_disk_is_refused_and_the_next_run_goes_on(deploy, results, tmp_pa
 def test_a_file_system_without_hard_links_is_refused_unless_one_vouches(
     deploy, tmp_path, monkeypatch
 ):
-    class NoLinks:
-        def __getattr__(self, name):
-            return getattr(os, name)
-
-        def link(self, *_):
-            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(durable, "os", NoLinks())
+    monkeypatch.setattr(durable, "os", failing_os("link", errno.EPERM))
     refused(deploy, tmp_path / "out", "store refused", text="--single-writer")
     assert deploy("--single-writer")[0] == 0
 

@@ -6,27 +6,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ml.artifacts import log
-from ml.artifacts.errors import (
-    ConflictError,
-    StaleError,
-    StoreRefusedError,
-    VerificationError,
-)
+from ml.artifacts.errors import ConflictError, StaleError, StoreRefusedError, VerificationError
 from ml.artifacts.log import record_bytes
 from ml.artifacts.reading import verify
 from ml.artifacts.store import Body, read_small
 from pipelines.publish.collect_garbage import Retention, collect_garbage, put_mark
 from pipelines.publish.probe import require_conditions
-from pipelines.publish.publishing import publish
 from pipelines.publish.reader import read_ml_results
 from pipelines.publish.rollback import roll_back
+from tests.pipelines.publish.drills import put
 from tests.pipelines.publish.faults import Faults
 from tests.pipelines.publish.places import LIMIT, keys
 from tests.pipelines.publish.versions import STARTED
-
-
-def put(store, version, **kwargs):
-    return publish(store, version, publisher="host/test", **kwargs)
 
 
 def first_item(store, **kwargs):
@@ -86,14 +77,6 @@ def test_files_sent_some_at_a_time_make_the_same_version(place, made):
         assert read_small(four, key, limit=LIMIT) == read_small(one, key, limit=LIMIT)
 
 
-def test_an_error_in_one_of_some_files_is_the_error_of_all(near_place, made):
-    store, version = near_place.open(), made(1)
-    store.create(version.manifest.files[-1].path, Body.of(b"something else"))
-    with pytest.raises(ConflictError, match=r"^conflict: .*is there with other content"):
-        put(store, version, streams=4)
-    assert not keys(store, "_commits/")
-
-
 def test_an_interrupted_upload_goes_on_where_it_ended(place, made):
     version = made(1)
     files = version.manifest.files
@@ -123,11 +106,12 @@ def test_a_version_that_is_in_the_log_is_nothing_new_though_a_later_day_was_publ
     assert (again.record, again.is_new) == (first.record, False)
 
 
-def test_a_file_that_is_there_with_other_content_is_a_conflict(near_place, made):
+@pytest.mark.parametrize(("streams", "file"), [(1, 1), (4, -1)], ids=["one", "four at a time"])
+def test_a_file_that_is_there_with_other_content_is_a_conflict(near_place, made, streams, file):
     store, version = near_place.open(), made(1)
-    store.create(version.manifest.files[1].path, Body.of(b"something else"))
+    store.create(version.manifest.files[file].path, Body.of(b"something else"))
     with pytest.raises(ConflictError, match=r"^conflict: .*is there with other content"):
-        put(store, version)
+        put(store, version, streams=streams)
     assert not keys(store, "_commits/")
 
 

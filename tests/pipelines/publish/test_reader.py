@@ -9,13 +9,14 @@ import pytest
 
 from ml.artifacts import log
 from ml.artifacts.errors import ConflictError, StoreRefusedError, VerificationError
-from ml.artifacts.folder_store import FolderStore
+from ml.artifacts.folder_store import FolderStore, folder_store
 from ml.artifacts.log import record_bytes
 from ml.artifacts.reading import verify
 from ml.artifacts.store import Body, read_small
 from ml.errors import DataError
-from pipelines.publish.publishing import publish
+from ml.settings import PROJECT
 from pipelines.publish.reader import fetch_version, read_ml_results
+from tests.pipelines.publish.drills import put
 from tests.pipelines.publish.places import LIMIT
 
 
@@ -23,7 +24,7 @@ from tests.pipelines.publish.places import LIMIT
 def store(near_place, made):
     store = near_place.open()
     for number in (1, 2):
-        publish(store, made(number), publisher="host/test")
+        put(store, made(number))
     return store
 
 
@@ -66,7 +67,7 @@ def test_what_readers_saw_at_a_moment_is_read(near_place, made):
     store = near_place.open()
     days = {1: "2026-11-21T06:00:00Z", 2: "2026-11-22T06:00:00Z"}
     for number, moment in days.items():
-        publish(store, made(number), publisher="host/test")
+        put(store, made(number))
         record = json.loads(record_bytes(log.read_record(store, number)))
         document = json.dumps(record | {"published_at": moment}).encode()
         store.put(f"_commits/{number:020d}.json", Body.of(document))
@@ -155,9 +156,7 @@ def test_a_mirror_of_a_damaged_version_leaves_nothing_behind(store, made, tmp_pa
 
 
 def test_a_published_folder_is_read_by_its_path(near_place, made, tmp_path):
-    from ml.artifacts.folder_store import folder_store
-
-    publish(folder_store(tmp_path / "out"), made(1), publisher="host/test")
+    put(folder_store(tmp_path / "out"), made(1))
     assert version_of(read_ml_results("forecasts", store=tmp_path / "out")) == made(1).version_id
     assert version_of(read_ml_results("metrics", store=str(tmp_path / "out"))) == made(1).version_id
 
@@ -172,8 +171,6 @@ def test_reading_loads_nothing_of_the_models():
 
 
 def test_the_readers_requirements_are_pinned_as_the_projects_are():
-    from ml.settings import PROJECT
-
     def pins(name):
         lines = (PROJECT / name).read_text(encoding="utf-8").splitlines()
         return {line for line in lines if "==" in line and not line.startswith("#")}

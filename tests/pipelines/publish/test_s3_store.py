@@ -4,6 +4,7 @@ import ast
 import re
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -308,8 +309,6 @@ def test_no_store_is_asked_for_a_hostile_key(near_place, key):
     ],
 )
 def test_settings_that_are_not_complete_or_not_safe_are_refused(changes, text):
-    from dataclasses import replace
-
     with pytest.raises(ConfigError, match=re.escape(text)) as error:
         check_target(replace(NETWORK, **changes))
     assert "secret" not in str(error.value).replace("S3_SECRET_KEY", "")
@@ -321,8 +320,6 @@ def test_http_and_the_factory_key_are_fine_on_this_machine(endpoint):
 
 
 def test_http_to_another_machine_is_fine_where_it_is_allowed():
-    from dataclasses import replace
-
     check_target(replace(NETWORK, secure=False, allow_insecure=True))
 
 
