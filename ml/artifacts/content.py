@@ -27,17 +27,15 @@ class _ColumnHash:
             return
         self._nulls.update(_bytes(pc.is_null(values), np.uint8))
         if pa.types.is_string(values.type):
-            self._update_text(values.fill_null("") if values.null_count else values)
+            texts = values.fill_null("") if values.null_count else values
+            _, starts, text = texts.buffers()
+            offsets = np.frombuffer(starts, dtype=np.int32)
+            offsets = offsets[texts.offset : texts.offset + len(texts) + 1]
+            self._lengths.update(np.diff(offsets).astype("<i8").data)
+            if text is not None:
+                self._values.update(memoryview(text)[int(offsets[0]) : int(offsets[-1])])
         else:
             self._values.update(_fixed_width(values))
-
-    def _update_text(self, values: pa.Array) -> None:
-        offsets = np.frombuffer(values.buffers()[1], dtype=np.int32)
-        offsets = offsets[values.offset : values.offset + len(values) + 1]
-        self._lengths.update(np.diff(offsets).astype("<i8").data)
-        text = values.buffers()[2]
-        if text is not None:
-            self._values.update(memoryview(text)[int(offsets[0]) : int(offsets[-1])])
 
     def digest(self) -> bytes:
         return b"".join(part.digest() for part in (self._nulls, self._lengths, self._values))

@@ -103,11 +103,7 @@ def collect_garbage(
     kept = _keep(records, objects, retention, moment)
     marked_at = _marks(store, objects)
     fresh = [name for name in objects if name not in kept and name not in marked_at]
-    due = [
-        name
-        for name in objects
-        if name in marked_at and moment - marked_at[name] >= retention.grace
-    ]
+    due = [name for name, marked in marked_at.items() if moment - marked >= retention.grace]
     removed = [name for name in due if name not in kept] if dry_run else []
     if not dry_run:
         for name in fresh:
@@ -122,7 +118,7 @@ def collect_garbage(
                 for key in sorted(objects[name], key=lambda key: (key == manifest, key)):
                     store.remove(key)
                 removed.append(name)
-    waiting = [n for n in objects if n in marked_at and n not in due and n not in kept]
+    waiting = [name for name in marked_at if name not in due and name not in kept]
     return CollectResult(
         kept=tuple(sorted(kept & objects.keys())),
         marked=tuple(fresh),
