@@ -1,5 +1,6 @@
 """The main job. Usage: generate_ml_results --help."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from ml.cli import (
 from pipelines.intake import options
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
+_output = partial(typer.Option, rich_help_panel=OUTPUT)
 
 
 @app.command()
@@ -40,23 +42,16 @@ def run(
         ),
     ] = False,
     only_forecasts: Annotated[
-        bool,
-        typer.Option(
-            "--only-forecasts", help="Forecasts only: a partial version.", rich_help_panel=OUTPUT
-        ),
+        bool, _output("--only-forecasts", help="Forecasts only: a partial version.")
     ] = False,
     only_recommendations: Annotated[
         bool,
-        typer.Option(
+        _output(
             "--only-recommendations",
             help="New recommendations from saved models and today's stock.",
-            rich_help_panel=OUTPUT,
         ),
     ] = False,
-    publish: Annotated[
-        bool,
-        typer.Option("--publish", help="Publish the version afterwards.", rich_help_panel=OUTPUT),
-    ] = False,
+    publish: Annotated[bool, _output("--publish", help="Publish the version afterwards.")] = False,
     items: Items = None,
     horizon: Horizon = None,
     as_of: AsOf = None,
