@@ -88,13 +88,6 @@ def test_what_is_no_json_is_one_line_with_source_series_and_cause(tmp_path, name
     assert "\n" not in str(caught.value)
 
 
-@every_source
-def test_json_that_breaks_off_is_no_data(tmp_path, name):
-    source, call = source_and_call(name, tmp_path)
-    with pytest.raises(SourceError, match=rf"^{source.name}: .*: JSON that breaks off"):
-        source.parse(call, answered(tmp_path, GOOD[name][2][:-9]))
-
-
 def places(node, path=()):
     """The way to every value of a JSON document, the document itself included."""
     yield path

@@ -121,14 +121,6 @@ def test_the_target_rate_of_coming_days_is_left_out_and_counted(tmp_path):
     assert found.notes == ("1 of 3 values are of days after 2025-03-10",)
 
 
-def test_rows_are_sorted_and_a_day_given_twice_counts_once(tmp_path):
-    given = [("06/03/2025", "5.75"), ("05/03/2025", "5.78"), ("06/03/2025", "5.76")]
-    body = as_json([{"data": day, "valor": value} for day, value in given])
-    found = parse(tmp_path, body)
-    assert list(values_of(found).items()) == [("2025-03-05", 5.78), ("2025-03-06", 5.76)]
-    assert found.notes == ("1 of 3 values are of a day given twice, the last counts",)
-
-
 def test_a_null_or_wrong_value_leaves_its_neighbours(tmp_path):
     body = as_json([{"data": day, "valor": value} for day, value in
                     [("05/03/2025", "5.78"), ("06/03/2025", None), ("07/03/2025", ""),
@@ -137,11 +129,6 @@ def test_a_null_or_wrong_value_leaves_its_neighbours(tmp_path):
     assert values_of(found) == {"2025-03-05": 5.78, "2025-03-08": 5.8}
     assert found.notes[0] == "2 of 5 values are null"
     assert found.notes[1] == "1 of 5 values cannot be read, first: '31/02/2025: 5.81'"
-
-
-@pytest.mark.parametrize("body", [b"[]", SGS_NOT_FOUND], ids=["an empty list", "not found"])
-def test_nothing_in_a_window_is_no_fault(tmp_path, body):
-    assert parse(tmp_path, body).rows.num_rows == 0
 
 
 @pytest.mark.parametrize(
@@ -173,21 +160,17 @@ def test_over_the_wire_nothing_in_the_window_is_no_fault(server, client):
 
 
 @pytest.mark.parametrize(
-    "body",
-    [b"", b"<html>404 Not Found</html>", b"Value(s) not found", SGS_TOO_MANY],
-    ids=["nothing", "a page", "a text", "another error"],
+    ("body", "first"),
+    [
+        pytest.param(b"", "2025-03-01", id="nothing"),
+        pytest.param(b"<html>404 Not Found</html>", "2025-03-01", id="a page"),
+        pytest.param(b"Value(s) not found", "2025-03-01", id="a text"),
+        pytest.param(SGS_TOO_MANY, "2025-03-01", id="another error"),
+        pytest.param(SGS_NOT_FOUND, "2021-03-01", id="not found in five years"),
+    ],
 )
-def test_over_the_wire_a_bare_not_found_of_a_bad_day_is_a_fault(server, client, body):
-    source = BcbSgs(server.base)
+def test_over_the_wire_every_other_404_is_a_fault(server, client, body, first):
     server.routes["/dados"] = Reply(404, body)
-    (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL)])
-    with pytest.raises(SourceError, match=r"^bcb_sgs: usd_brl: .* answered 404"):
-        client.fetch(call, pause=0.0)
-
-
-def test_over_the_wire_nothing_in_five_years_is_a_fault(server, client):
-    source = BcbSgs(server.base)
-    server.routes["/dados"] = Reply(404, SGS_NOT_FOUND)
-    (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL, first="2021-03-01")])
-    with pytest.raises(SourceError, match=r"answered 404 Not Found: .*not found"):
+    (call,) = BcbSgs(server.base).calls([wanted("usd_brl", DOLLAR_SELL, first=first)])
+    with pytest.raises(SourceError, match=r"^bcb_sgs: usd_brl: .* answered 404 Not Found"):
         client.fetch(call, pause=0.0)

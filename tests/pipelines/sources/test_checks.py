@@ -2,21 +2,14 @@ import math
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from pipelines.sources.answers import expect_list, read_json, refusal, take_fields
 from pipelines.sources.base import OBSERVATIONS, Call, SourceError
-from pipelines.sources.checks import (
-    LIMITS,
-    keep_plausible,
-    read_rows,
-    screen,
-    to_number,
-    to_table,
-)
-from tests.pipelines.sources.payloads_money import HTML, NO_JSON, answered
+from pipelines.sources.checks import LIMITS, keep_plausible, read_rows, screen, to_number, to_table
+from tests.pipelines.sources.payloads_money import HTML, answered
 
 CONTEXT = {"series": "selic", "region": None, "first": "2025-01-01", "last": "2025-12-31"}
 CALL = Call("some_source", "http://x", "/y", ("selic",), "json", CONTEXT)
@@ -25,13 +18,6 @@ KEYED = Call("s", "http://x", "/y", ("z",), "json", secret=("key", SecretStr("a+
 
 def row(day, value=1.0, series="selic", region=None):
     return (series, region, date.fromisoformat(day), value, False)
-
-
-@pytest.mark.parametrize(("cause", "body"), NO_JSON.items(), ids=lambda x: str(x)[:15])
-def test_what_is_no_json_is_called_what_it_is(tmp_path, cause, body):
-    with pytest.raises(SourceError, match=rf"^some_source: selic: {cause}") as caught:
-        read_json(CALL, answered(tmp_path, body, content_type="text/html"))
-    assert "\n" not in str(caught.value)
 
 
 def test_a_page_is_quoted_by_its_title(tmp_path):
@@ -172,17 +158,6 @@ def test_limits_are_the_right_way_round(series, limits):
     assert limits[0] < limits[1]
 
 
-def test_of_a_day_given_twice_the_last_row_counts():
-    table = to_table([row("2025-03-10", 1), row("2025-03-09", 2), row("2025-03-10", 3)])
-    assert table.schema == OBSERVATIONS
-    assert table["value"].to_pylist() == [2.0, 3.0]
-
-
-def test_no_rows_are_an_empty_table():
-    assert to_table([]).schema == OBSERVATIONS
-    assert to_table([]).num_rows == 0
-
-
 DAYS = st.dates(date(2024, 12, 1), date(2026, 1, 31))
 ROWS = st.lists(
     st.tuples(st.sampled_from(["a", "b"]), st.sampled_from([None, "BA"]), DAYS,
@@ -191,8 +166,11 @@ ROWS = st.lists(
 
 
 @given(ROWS)
+@example([])
 def test_a_table_has_each_key_once_sorted_and_nothing_else(rows):
-    found = to_table(rows).to_pylist()
+    table = to_table(rows)
+    assert table.schema == OBSERVATIONS
+    found = table.to_pylist()
     keys = [(r["series"], r["region"] or "", r["ref_date"].date()) for r in found]
     assert keys == sorted({(r[0], r[1] or "", r[2]) for r in rows})
     for key, left in zip(keys, found, strict=True):

@@ -249,17 +249,6 @@ def test_nothing_is_sent_after_the_time_limit(server, tmp_path):
     assert str(e.value) == f"f: ipca: {server.host}: the time limit of 0.3 s is used up"
 
 
-def test_a_dripping_body_is_cut_at_the_time_limit(server, tmp_path):
-    server.routes["/a"] = Reply(body=b"x" * 200_000, drip=20_000)  # would take 10 s
-    start = time.monotonic()
-    with (
-        Client(time_limit=0.5, scratch=tmp_path) as client,
-        pytest.raises(NoAnswerError, match="no whole answer in time"),
-    ):
-        client.fetch(call_of(server), pause=0)
-    assert time.monotonic() - start < 0.9
-
-
 @pytest.fixture
 def header_dripper():
     """A server that goes on sending headers, one every 10 ms."""

@@ -199,12 +199,6 @@ def test_the_last_day_of_a_file_is_preliminary_as_it_lacks_its_evening(tmp_path)
     assert preliminary_days(closed) == []
 
 
-def test_days_after_the_run_are_left_out(tmp_path):
-    found = parse(tmp_path, {inmet_name("A401"): inmet_file(*DAYS)}, day="2023-01-03")
-    assert max(values_of(found, "precipitation_mm")) == "2023-01-03"
-    assert "2 of 5 values are of days after 2023-01-03" in found.notes
-
-
 def test_a_spare_station_serves_the_days_that_the_first_one_lacks(tmp_path):
     lost = {f"2023-01-02T{hour:02}": ALL_BLANK for hour in range(24)}
     members = {

@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.sources.base import SourceError
 from pipelines.sources.nasa_power import NasaPower
-from tests.pipelines.sources.payloads_money import answered, preliminary_days
+from tests.pipelines.sources.payloads_money import answered
 from tests.pipelines.sources.payloads_sky import (
     POWER_DETAIL,
     POWER_MESSAGES,
@@ -75,19 +75,6 @@ def test_fill_values_are_missing_and_never_weather(tmp_path, gap):
     assert len(values_of(found, "precipitation_mm")) == 7
     assert min(values_of(found, "precipitation_mm").values()) >= 0
     assert found.notes == ("precipitation_mm: 3 of 10 values are null",)
-
-
-def test_the_newest_days_are_preliminary(tmp_path):
-    found = parse(tmp_path, nasa_power(*WINDOW), day="2025-03-12")
-    assert preliminary_days(found) == ["2025-03-08", "2025-03-09", "2025-03-10"]
-
-
-def test_newest_days_may_all_be_missing_but_not_a_whole_past(tmp_path):
-    gaps = {"RH2M": {f"202503{day:02}": -999.0 for day in range(1, 11)}}
-    body = nasa_power(*WINDOW, change=gaps)
-    assert parse(tmp_path, body, "humidity_percent", day="2025-03-04").rows.num_rows == 0
-    with pytest.raises(SourceError, match="humidity_percent: no value at all from 2025-03-01"):
-        parse(tmp_path, body, "humidity_percent", day="2025-03-20")
 
 
 def test_a_unit_that_is_not_told_is_taken_on_trust(tmp_path):

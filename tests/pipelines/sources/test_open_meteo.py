@@ -122,13 +122,6 @@ def test_nulls_of_the_newest_days_are_counted_by_series(tmp_path):
     assert found.notes == ("precipitation_mm: 2 of 10 values are null",)
 
 
-def test_days_after_the_answer_are_forecasts_and_left_out(tmp_path):
-    body = open_meteo("2025-03-01", "2025-03-10", variables=["precipitation_sum"])
-    found = parse(tmp_path, body, "precipitation_mm", day="2025-03-08")
-    assert max(values_of(found, "precipitation_mm")) == "2025-03-08"
-    assert found.notes == ("2 of 10 values are of days after 2025-03-08",)
-
-
 def test_absurd_values_are_left_out_and_counted(tmp_path):
     change = {"temperature_2m_max": {"2025-03-04": 99.9}, "precipitation_sum": {"2025-03-05": -1}}
     found = parse(tmp_path, open_meteo("2025-03-01", "2025-03-10", change=change))

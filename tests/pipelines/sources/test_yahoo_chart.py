@@ -122,13 +122,6 @@ def test_the_bar_of_a_session_that_is_over_stays(tmp_path):
     assert preliminary_days(found) == ["2025-03-07"]
 
 
-def test_bars_after_the_last_day_asked_for_are_left_out_and_counted(tmp_path):
-    found = parse(tmp_path, yahoo(bars(dict(zip(DAYS, (1.0, 2.0, 3.0), strict=True)))),
-                  last="2025-03-06")  # fmt: skip
-    assert list(values_of(found)) == ["2025-03-05", "2025-03-06"]
-    assert found.notes == ("1 of 3 values are of days not asked for",)
-
-
 def test_infinity_is_no_close(tmp_path):
     body = yahoo(bars({"2025-03-05": 35.4, "2025-03-06": float("inf"), "2025-03-07": 36.1}))
     assert b"Infinity" in body
