@@ -29,9 +29,6 @@ OBSERVATIONS = pa.schema(
 )
 """What an adapter gives: units, sources and days of publication are added by its caller."""
 
-HIDDEN = "***"
-"""What stands in the place of a key wherever something is written."""
-
 
 class SourceError(DataError):
     """An answer, or the lack of one, that leaves a series as it was.
@@ -103,7 +100,7 @@ class Call:
         key = self.secret[1].get_secret_value() if self.secret else ""
         spellings = {key, quote(key), quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]}
         for spelling in sorted(spellings - {""}, key=len, reverse=True):
-            text = text.replace(spelling, HIDDEN)
+            text = text.replace(spelling, "***")
         return text
 
 

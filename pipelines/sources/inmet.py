@@ -35,7 +35,6 @@ HEADER_LINES = 20  # the column names come ninth; more would be another format
 NOTHING = -9999.0
 _STATION = re.compile(r"_([A-Z]\d{3})_[^/]*\.CSV$", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{4})[/-](\d\d)[/-](\d\d);(\d\d):?00(?:\s*UTC)?\s*")
-_NEW_YEARS_EVE = (12, 31)
 
 Hour = tuple[float | None, ...]
 """The values of an hour, one a series, in our units; ``None`` where nothing valid is."""
@@ -172,7 +171,7 @@ def _choose_stations(
             measured = [(code, year.days[series].get(day)) for code, year in years]
             code, value = next((one for one in measured if one[1] is not None), ("", None))
             if value is not None:
-                fills = day == seen[-1] and (day.month, day.day) != _NEW_YEARS_EVE
+                fills = day == seen[-1] and (day.month, day.day) != (12, 31)
                 rows.append((series, region, day, value, fills))
                 served[code] += 1
     notes += [f"{region}: {code}: {note}" for code, year in years for note in year.notes]
