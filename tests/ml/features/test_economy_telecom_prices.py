@@ -146,12 +146,9 @@ def test_growth_is_over_three_months_and_needs_both():
     accesses = ("fiveg_accesses", "BA", months("2025-01", 6), [1.0, 0, 4, 8, 16, 12], 60)
     found = telecom(accesses)
     # April over January is 8: log 8 = 2.0794; May over February: nothing to compare with.
-    assert on(found, "fiveg_growth_90d", months("2025-04", 1)[0] + 65) == pytest.approx(
-        2.0794, abs=1e-4
-    )
-    assert on(found, "fiveg_growth_90d", months("2025-06", 1)[0] + 65) == pytest.approx(
-        1.0986, abs=1e-4
-    )
+    for month, growth in (("2025-04-01", 2.0794), ("2025-06-01", 1.0986)):
+        day = np.datetime64(month) + 65
+        assert on(found, "fiveg_growth_90d", day) == pytest.approx(growth, abs=1e-4)
     stand = found.column("fiveg_growth_90d")
     assert len(set(stand[~np.isnan(stand)])) == 2
 

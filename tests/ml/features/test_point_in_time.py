@@ -143,11 +143,8 @@ def test_the_last_moment_of_the_cutoff_counts_and_the_next_does_not():
     for moment, known in (("2024-01-05T23:59:59.999999", 1), ("2024-01-06T00:00:00", 0)):
         table = published("economic", ("selic", None, ["2024-01-01"], [10.0], ["2024-01-01"]))
         at = table.column_names.index("available_at")
-        table = table.set_column(
-            at,
-            "available_at",
-            pa.array([instant(np.datetime64(moment)).as_py()], pa.timestamp("us")),
-        )
+        available = pa.array([np.datetime64(moment, "us")])
+        table = table.set_column(at, "available_at", available)
         frame = frame_at({"economic": table}, np.datetime64("2024-01-05"))
         assert (~np.isnan(frame.column("selic"))).sum() == 5 * known
 

@@ -37,16 +37,9 @@ def test_without_tables_everything_is_the_setting_and_says_so():
     assert (policy.status, policy.criticality, policy.unit_cost) == ("active", None, None)
 
 
-@pytest.mark.parametrize(
-    ("frequency", "days"),
-    [
-        pytest.param(Frequency.DAILY, 1.0, id="daily"),
-        pytest.param(Frequency.WEEKLY, 7.0, id="weekly"),
-        pytest.param(Frequency.MONTHLY, 30.4375, id="monthly"),
-    ],
-)
-def test_the_review_period_is_one_period_where_none_is_given(frequency, days):
-    assert resolve(frequency=frequency).review_period_days == days
+def test_the_review_period_is_one_period_where_none_is_given():
+    found = {one.value: resolve(frequency=one).review_period_days for one in Frequency}
+    assert found == {"D": 1.0, "B": 1.4, "W": 7.0, "MS": 30.4375}
 
 
 def test_the_stock_row_wins_over_the_item_row_column_by_column():

@@ -20,13 +20,9 @@ def paths_of(demand, seed=0):
     return prepare_paths(np.asarray(demand), np.random.default_rng(seed))
 
 
-def test_whole_periods_are_added_up():
-    paths = paths_of([[1, 2, 4], [10, 20, 40]])
-    assert demand_over(paths, np.array([2.0, 3.0])).tolist() == [3.0, 70.0]
-
-
-def test_no_time_has_no_demand():
-    assert demand_over(paths_of([[5, 5]]), np.zeros(1)).tolist() == [0.0]
+def test_whole_periods_are_added_up_and_no_time_has_no_demand():
+    paths = paths_of([[1, 2, 4], [10, 20, 40], [5, 5, 5]])
+    assert demand_over(paths, np.array([2.0, 3.0, 0.0])).tolist() == [3.0, 70.0, 0.0]
 
 
 def test_a_part_of_a_period_thins_its_count_binomially():
@@ -130,14 +126,11 @@ def test_sample_quantile_takes_the_right_place(level, n_paths, place):
     assert sample_quantile(np.arange(1.0, n_paths + 1.0), level) == place
 
 
-def test_mean_demand_shares_out_a_period_in_part():
+def test_mean_demand_shares_out_a_period_in_part_and_is_unknown_beyond_the_horizon():
     paths = paths_of([[2, 4], [4, 8]])
     assert mean_demand(paths, 1.5) == 6.0  # 3 + half of 6
     assert mean_demand(paths, 2.0) == 9.0
-
-
-def test_mean_demand_beyond_the_horizon_is_unknown():
-    assert mean_demand(paths_of([[2, 4]]), 2.01) is None
+    assert mean_demand(paths, 2.01) is None
 
 
 def test_draws_have_the_distribution_of_a_gamma_with_this_mean_and_spread():

@@ -132,11 +132,8 @@ def test_a_longer_horizon_leaves_the_levels_as_they_are(many):
 
 
 def test_the_seed_draws_other_lead_times(many):
-    means = {
-        seed: run(*many, settings=PolicySettings(seed=seed))["ltd_mean"].to_pylist()
-        for seed in (0, 1)
-    }
-    assert means[0] != means[1]
+    one, other = (run(*many, settings=PolicySettings(seed=seed))["ltd_mean"] for seed in (0, 1))
+    assert one != other
 
 
 def test_items_draw_lead_times_of_their_own(many):
@@ -165,11 +162,13 @@ def test_no_items_are_an_empty_table_of_the_contract(many):
 # More of one thing
 
 
+UNEVEN = np.random.default_rng(4).negative_binomial(0.5, 0.3, (300, 40))
+
+
 @pytest.mark.parametrize("multiple", [0.0, 5.0])
 def test_a_higher_target_never_lowers_level_or_order(multiple):
-    paths = np.random.default_rng(4).negative_binomial(0.5, 0.3, (300, 40))
     rows = [
-        make_row(paths, service_target=target, order_multiple=multiple, lead_time_days_std=4.0)
+        make_row(UNEVEN, service_target=target, order_multiple=multiple, lead_time_days_std=4.0)
         for target in np.linspace(0.5, 0.99, 12)
     ]
     for column in ("order_up_to", "order_qty"):
@@ -179,9 +178,8 @@ def test_a_higher_target_never_lowers_level_or_order(multiple):
 
 
 def test_a_longer_lead_time_never_lowers_level_or_order():
-    paths = np.random.default_rng(4).negative_binomial(0.5, 0.3, (300, 40))
     rows = [
-        make_row(paths, lead_time_days_mean=mean, lead_time_days_std=0.3 * mean)
+        make_row(UNEVEN, lead_time_days_mean=mean, lead_time_days_std=0.3 * mean)
         for mean in np.linspace(7.0, 70.0, 40)
     ]
     for column in ("order_up_to", "order_qty", "ltd_mean", "p_stockout_before_receipt"):
@@ -190,9 +188,8 @@ def test_a_longer_lead_time_never_lowers_level_or_order():
 
 
 def test_more_stock_never_raises_order_or_risk_and_never_shortens_the_cover():
-    paths = np.random.default_rng(4).negative_binomial(0.5, 0.3, (300, 40))
     rows = [
-        make_row(paths, stock=make_stock(on_hand=float(n)), lead_time_days_std=4.0, moq=4.0)
+        make_row(UNEVEN, stock=make_stock(on_hand=float(n)), lead_time_days_std=4.0, moq=4.0)
         for n in range(25)
     ]
     for column in ("order_qty", "p_stockout_no_order", "p_stockout_before_receipt"):

@@ -73,24 +73,15 @@ def test_an_order_never_raises_the_risk(demand, on_hand, on_order, backorders, q
     first = [a for a, _ in demand]
     interval = interval_of(first, [a + b for a, b in demand])
     risk = stockout_risk(interval, stock_of(on_hand, on_order, backorders), quantity)
-    assert (
-        0.0
-        <= risk.p_stockout_before_receipt
-        <= risk.p_stockout_with_order
-        <= risk.p_stockout_no_order
-        <= 1.0
-    )
-    assert (
-        risk.expected_fill_rate_with_order is None
-        or 0.0 <= risk.expected_fill_rate_with_order <= 1.0
-    )
+    early, late = risk.p_stockout_before_receipt, risk.p_stockout_no_order
+    assert 0.0 <= early <= risk.p_stockout_with_order <= late <= 1.0
+    served = risk.expected_fill_rate_with_order
+    assert served is None or 0.0 <= served <= 1.0
 
 
 def test_the_fill_rate_of_no_demand_is_unknown():
-    assert (
-        stockout_risk(interval_of([0, 0], [0, 0]), stock_of(1.0), 0.0).expected_fill_rate_with_order
-        is None
-    )
+    risk = stockout_risk(interval_of([0, 0], [0, 0]), stock_of(1.0), 0.0)
+    assert risk.expected_fill_rate_with_order is None
 
 
 def cover_of(demand, stock, *, lead_periods=1.0, days=7.0):

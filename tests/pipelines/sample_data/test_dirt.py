@@ -4,23 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.sample_data.dirt import plant_dirt, plant_item_dirt
+from pipelines.sample_data.dirt import CHANGED, plant_dirt, plant_item_dirt
 from pipelines.sample_data.items import FAMILIES
 
 COLUMNS = ["item_id", "date", "site_id", "quantity", "is_stockout"]
-FIELD = {
-    "erp_outage": "quantity",
-    "missing_quantity": "quantity",
-    "unit_error": "quantity",
-    "date_typo": "date",
-    "no_site": "site_id",
-}
 
 
 def undone(file, truth, clean):
     """The file with every listed fault taken back: the ledger, if the list is complete."""
     rows = file.astype(object).set_axis(np.arange(len(file)) + 2)
-    for kind, field in FIELD.items():
+    for kind, field in CHANGED.items():
         part = truth[truth["kind"] == kind]
         rows.loc[part["line"].astype(int), field] = part[field].to_numpy()
     extra = truth.loc[truth["kind"].isin(["duplicate", "return"]), "line"].astype(int)
@@ -37,7 +30,7 @@ def test_taking_back_every_listed_fault_gives_the_ledger_and_nothing_else_differ
 
 
 def test_every_listed_fault_is_written_in_the_file(sample):
-    for kind, field in FIELD.items():
+    for kind, field in CHANGED.items():
         part = sample.dirt[sample.dirt["kind"] == kind]
         written = sample.observed[field].iloc[part["line"].astype(int) - 2]
         same = (written.to_numpy() == part["written"].to_numpy()) | written.isna().to_numpy()

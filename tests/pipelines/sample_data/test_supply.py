@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pipelines.sample_data.items import FAMILIES
 from pipelines.sample_data.supply import simulate_stock
 
 
@@ -20,8 +21,6 @@ def test_lead_times_stay_plannable(truths):
 
 
 def test_lead_times_follow_their_family(truth):
-    from pipelines.sample_data.items import FAMILIES
-
     names = FAMILIES["name"].iloc[truth.items.family]
     means = truth.lead_time.mean(axis=1)
     typical = {n: np.median(means[np.array(names) == n]) for n in ("safety", "cables", "antennas")}
@@ -32,11 +31,17 @@ def test_lead_times_follow_their_family(truth):
 
 def test_the_item_file_gives_mean_and_spread_of_the_true_lead_times(sample):
     lead = sample.truth.lead_time
-    assert sample.items["lead_time_days_mean"].to_numpy() == pytest.approx(
-        lead.mean(axis=1), abs=0.06
-    )
-    assert sample.items["lead_time_days_std"].to_numpy() == pytest.approx(
-        lead.std(axis=1), abs=0.06
+    for name, true in (("mean", lead.mean(axis=1)), ("std", lead.std(axis=1))):
+        given = sample.items[f"lead_time_days_{name}"].to_numpy()
+        assert given == pytest.approx(true, abs=0.06), name
+
+
+def simulated(demand, *, lead, workday):
+    """One item with s = 2 and S - s = 3, on days that are all workdays or none."""
+    point, times, days = (np.full((1, len(demand)), x) for x in (2.0, lead, workday))
+    order, multiple = np.array([3.0]), np.array([1])
+    return simulate_stock(
+        np.array([demand]), point, order, times, multiple=multiple, workday=days[0]
     )
 
 
@@ -45,14 +50,7 @@ def test_stock_is_served_ordered_and_received_as_by_hand():
     # day 0: asked 4, left 1 <= 2, order 5 - 1 = 4, due on day 2
     # day 1: asked 3, given 1, empty; position 0 + 4 > 2, no order
     # day 2: 4 arrive, asked 1, left 3
-    stock = simulate_stock(
-        np.array([[4.0, 3.0, 1.0]]),
-        np.full((1, 3), 2.0),
-        np.array([3.0]),
-        np.full((1, 3), 2),
-        multiple=np.array([1]),
-        workday=np.ones(3, dtype=bool),
-    )
+    stock = simulated([4.0, 3.0, 1.0], lead=2, workday=True)
     assert stock.served.tolist() == [[4.0, 1.0, 1.0]]
     assert stock.empty.tolist() == [[False, True, False]]
     assert stock.on_hand.tolist() == [3.0]
@@ -60,14 +58,7 @@ def test_stock_is_served_ordered_and_received_as_by_hand():
 
 
 def test_nothing_is_ordered_at_the_weekend():
-    stock = simulate_stock(
-        np.array([[5.0, 0.0]]),
-        np.full((1, 2), 2.0),
-        np.array([3.0]),
-        np.full((1, 2), 1),
-        multiple=np.array([1]),
-        workday=np.zeros(2, dtype=bool),
-    )
+    stock = simulated([5.0, 0.0], lead=1, workday=False)
     assert stock.on_order.tolist() == [0.0]
 
 
