@@ -89,7 +89,7 @@ class RawStore:
             self.seen.append(insert_answer(db, {**answer, "retrieved_at": now}))
 
     def answers(self, sources: Iterable[str], *, not_in: str | None = None) -> list[LoggedAnswer]:
-        """Answers of some sources in order, less those in the tables of a domain, ``not_in``."""
+        """Answers of some sources as they came, less those in the tables of domain ``not_in``."""
         query = (
             "SELECT * FROM answers WHERE source IN (SELECT value FROM json_each(?)) AND id NOT IN "
             "(SELECT answer FROM in_tables WHERE domain = ?) ORDER BY day, retrieved_at, id"

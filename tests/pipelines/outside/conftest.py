@@ -44,6 +44,11 @@ class Desk:
         self.world.day += timedelta(days=days)
         self.world.clear()
 
+    def next_etl(self, domain, *arguments, expect=0):
+        """On the next day, with a fresh log of the services."""
+        self.next_day()
+        return self.etl(domain, *arguments, expect=expect)
+
     def path(self, table):
         return self.folder / "data" / "processed" / f"{table}.parquet"
 

@@ -22,10 +22,9 @@ def conditions(server):
 
 
 def twice(desk, domain):
-    """Run a command today, and on the next day with a fresh log of the services."""
+    """Run a command today and on the next day."""
     desk.etl(domain)
-    desk.next_day()
-    return desk.etl(domain)
+    return desk.next_etl(domain)
 
 
 SGS = "/dados/serie/bcdata.sgs.{}/dados?formato=json&dataInicial={}/2026&dataFinal=21/11/2026"
@@ -71,10 +70,8 @@ def test_sources_that_stand_in_are_asked_for_the_increment_only_as_well(desk, wo
     assert world.targets("inmet") == ["/uploads/dadoshistoricos/2026.zip"]
     assert conditions(world.servers["inmet"])[0] is not None
     world.down("inmet")
-    desk.next_day()
-    desk.etl("climate")
-    desk.next_day()
-    desk.etl("climate")
+    desk.next_etl("climate")
+    desk.next_etl("climate")
     starts = [request.query["start"] for request in world.servers["nasa_power"].log]
     assert starts == ["20261112"] * 2  # 22 November - 10 days
 
@@ -85,10 +82,8 @@ def test_a_dollar_from_the_second_and_third_source_is_asked_for_by_the_increment
     (sell,) = [target for target in world.targets("bcb_sgs") if "sgs.1/" in target]
     assert "dataInicial=10/11/2026" in sell
     world.down("bcb_sgs")
-    desk.next_day()
-    desk.etl("economic")
-    desk.next_day()
-    desk.etl("economic")
+    desk.next_etl("economic")
+    desk.next_etl("economic")
     assert [request.headers.get("if-none-match") is not None
             for request in world.servers["ipeadata"].log] == [False, True]  # fmt: skip
     assert len(world.targets("ibge_sidra")) == 1
@@ -184,8 +179,7 @@ def expect_no_harm(desk, domain, replies):
     before = {table: desk.stored(table) for table in TABLES}
     for name, reply in replies.items():
         desk.world.down(*ADDRESSES, reply=reply)
-        desk.next_day()
-        done = desk.etl(domain)
+        done = desk.next_etl(domain)
         assert {table: desk.stored(table) for table in TABLES} == before, name
         assert "degraded: " in done.stderr, name
 
@@ -238,8 +232,7 @@ def test_a_window_that_fails_leaves_no_hole_and_dates_nothing_late(desk, world, 
     assert (world.day in days) == (at == 1)
     assert len(days) < 4000
     world.restore()
-    desk.next_day()
-    desk.etl("economic", "--series", "selic")
+    desk.next_etl("economic", "--series", "selic")
     rows = desk.rows("economic", "selic")
     days = {row["ref_date"].date() for row in rows}
     assert len(days) == (world.day - date(2014, 1, 2)).days + 1
@@ -249,8 +242,7 @@ def test_a_window_that_fails_leaves_no_hole_and_dates_nothing_late(desk, world, 
 def test_a_history_that_starts_earlier_in_the_settings_is_asked_for(desk, world):
     desk.etl("economic", "--series", "selic")
     desk.set(HISTORY_START="2026-05-01")
-    desk.next_day()
-    desk.etl("economic", "--series", "selic")
+    desk.next_etl("economic", "--series", "selic")
     assert "dataInicial=01/05/2026" in world.targets("bcb_sgs")[0]
     first = desk.rows("economic", "selic")[0]
     assert first["ref_date"] == first["available_at"]  # no look had asked for that day
@@ -320,8 +312,7 @@ def test_a_silence_that_is_too_long_is_said(desk, world):
 
 def test_since_asks_again_for_all_from_that_day_on(desk, world):
     desk.etl("economic", "--series", "usd_brl")
-    desk.next_day()
-    desk.etl("economic", "--series", "usd_brl", "--since", "2026-10-05")
+    desk.next_etl("economic", "--series", "usd_brl", "--since", "2026-10-05")
     assert "@dataInicial='10-05-2026'" in world.targets("bcb_ptax")[0]
 
 

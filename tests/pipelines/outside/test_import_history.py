@@ -245,8 +245,7 @@ def test_a_file_is_read_again_with_everything_else(desk, world, files):
     desk.set(ENABLE_EXTERNAL_APIS="true")
     desk.etl("economic")
     desk.run("import_history", path)
-    desk.next_day()
-    desk.etl("economic")
+    desk.next_etl("economic")
     before = desk.stored("economic")
     desk.etl("economic", "--reparse")
     assert desk.stored("economic") == before

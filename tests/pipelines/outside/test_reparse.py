@@ -77,11 +77,9 @@ def test_a_run_that_died_before_writing_is_made_good_by_the_next(desk, world, do
     desk.etl(domain)
     before = before_the_end(desk)
     world.revised["ptax", "2026-11-12"] = 9.0
-    desk.next_day()
-    desk.etl(domain)
+    desk.next_etl(domain)
     die_after_the_last_answer(desk, before)
-    desk.next_day()
-    desk.etl(domain)
+    desk.next_etl(domain)
     after = tables(desk)
     desk.etl(domain, "--reparse")
     assert tables(desk) == after
@@ -94,8 +92,7 @@ def test_answers_that_are_in_the_tables_are_not_opened_when_later_ones_are_caugh
     desk.etl("economic", "--series", "selic")
     before = before_the_end(desk)
     (body,) = (desk.folder / "data" / "raw" / "bcb_sgs" / "bodies").iterdir()
-    desk.next_day()
-    desk.etl("economic", "--series", "selic")
+    desk.next_etl("economic", "--series", "selic")
     expected = desk.rows("economic")
     die_after_the_last_answer(desk, before)
     body.write_bytes(b"damaged")
@@ -132,8 +129,7 @@ def test_refused_answers_are_kept_with_their_reason_and_never_read_again(desk, w
     desk.etl("economic", "--series", "selic")
     before = tables(desk)
     world.down("bcb_sgs", reply=Reply(200, b'[{"data":"05/11/2026","valor":"abc"}]'))
-    desk.next_day()
-    desk.etl("economic", "--series", "selic")
+    desk.next_etl("economic", "--series", "selic")
     last = RawStore(desk.folder / "data" / "raw").answers(["bcb_sgs"])[-1]
     assert (last.outcome, "1 of 1 values cannot be read" in last.reason) == ("rejected", True)
     desk.etl("economic", "--reparse")
@@ -144,8 +140,7 @@ def test_without_external_apis_nothing_is_asked_and_what_is_stored_is_said(desk,
     desk.etl("economic")
     before = desk.stored("economic")
     desk.set(ENABLE_EXTERNAL_APIS="false")
-    desk.next_day()
-    done = desk.etl("economic")
+    done = desk.next_etl("economic")
     assert "ENABLE_EXTERNAL_APIS is false: nothing was fetched" in done.stdout
     assert "usd_brl" in done.stdout
     assert "2026-11-20" in done.stdout

@@ -158,6 +158,5 @@ def test_what_cannot_split_is_never_asked_for_twice(desk, world):
     desk.etl("economic", "--series", "usd_brl")
     for day in days_between(START, world.day):
         world.revised["ptax", str(day)] = 2.0
-    desk.next_day()
-    desk.etl("economic", "--series", "usd_brl")
+    desk.next_etl("economic", "--series", "usd_brl")
     assert len(world.servers["bcb_ptax"].log) == 1

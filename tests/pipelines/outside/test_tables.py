@@ -45,8 +45,7 @@ def test_the_users_files_and_the_collected_prices_do_not_push_each_other_out(des
     collected = desk.rows("prices")
     users_price(desk, "COPPER")
     assert [row for row in desk.rows("prices") if row["source"] != "user_files"] == collected
-    desk.next_day()
-    desk.etl("prices")
+    desk.next_etl("prices")
     assert len(desk.rows("prices", "COPPER")) == 2
 
 
