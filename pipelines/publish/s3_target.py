@@ -40,8 +40,7 @@ class S3Target:
     @property
     def loopback(self) -> bool:
         """Whether the endpoint is this machine and nothing travels over a network."""
-        host = self.endpoint.rpartition(":")[0] or self.endpoint
-        host = host.strip("[]")
+        host = (self.endpoint.rpartition(":")[0] or self.endpoint).strip("[]")
         try:
             return ipaddress.ip_address(host).is_loopback
         except ValueError:
