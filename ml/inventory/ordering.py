@@ -77,7 +77,7 @@ def size_order(levels: Levels, policy: ItemPolicy, position: float, *, whole_uni
 
     Rounding goes up, so an order may end above ``order_up_to`` by less than one multiple; the
     largest order is rounded down. No quantity satisfies limits that conflict: that order is 0.
-    ``whole_units`` orders these where no multiple says so.
+    With ``whole_units`` it is one of whole units where no multiple says so.
     """
     net = max(0.0, levels.order_up_to - position)
     if levels.policy == "do_not_stock" or position > levels.reorder_point or net == 0.0:

@@ -56,9 +56,9 @@ def _fill_rate(demand: LeadTimeDemand, stock: Stock, quantity: float) -> float |
 def days_of_cover(
     paths: ItemPaths, demand: LeadTimeDemand, stock: Stock, days_a_period: float
 ) -> tuple[float, float]:
-    """Days on the median and the 10 % quantile path until the stock is short, maybe infinite.
+    """Days on the median and the 10 % quantile path until the stock is short.
 
-    What is on order arrives after the lead time of each path.
+    What is on order arrives after the path's lead time. Infinite beyond the horizon.
     """
     first = time_to_exceed(paths, stock.available)
     if stock.arriving > 0.0:
