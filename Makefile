@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help setup setup-spark results test test-all lint types check docs bench-accuracy bench-start clean
+.PHONY: help setup setup-spark results test test-all drills lint types check docs bench-accuracy bench-start clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ test: setup  ## Run the quick tests
 
 test-all: setup  ## Run every test, the slow ones included
 	$(BIN)/python -m pytest -q -m ""
+
+drills: setup  ## Run what kills, cuts and loses in full: every step, an hour or more
+	DRILLS=full $(BIN)/python -m pytest -m slow -rP -k "power_cut or crash or drill or kill or training or old_data"
 
 lint: setup  ## Check style, and who imports whom
 	$(BIN)/ruff check .

@@ -16,9 +16,10 @@ below ``place``; and at its end. As a power cut would, every file then becomes e
 is neither what it was before the job nor what was flushed last. The job is run again, has to end
 well, and ``files`` has to say of its place what it said of the undisturbed run's.
 
-Each step is tried, or with ``sample`` so many of them, drawn with a fixed seed; name that number in
-the test. What a job writes from other processes or from C is seen by its result only: give it one
-worker. Files of SQLite, which flushes by itself, are named in ``spared`` as a pattern.
+Each step is tried, or with ``sample`` so many of them, drawn with a fixed seed; `make drills` (it
+sets DRILLS) tries each step of those, too. What a job writes from other processes or from C is seen
+by its result only: give it one worker. Files of SQLite, which flushes by itself, are named in
+``spared`` as a pattern.
 """
 
 import importlib
@@ -50,7 +51,7 @@ def survive_power_cuts(
         place: Folder with what the job starts from; whatever it writes has to be below.
         result: Called with the place; what all runs have to agree in.
         arguments: For the job, after the place.
-        sample: Number of steps to try; all without it.
+        sample: Number of steps to try; all without it, and where DRILLS is set.
         seed: Of the sample.
         spared: Patterns of file names that are not emptied.
         meanwhile: Called with the place after each cut, before the job is run again.
@@ -63,8 +64,9 @@ def survive_power_cuts(
         assert told["code"] == 0, f"the job fails undisturbed:\n{told['error']}"
         expected, steps = result(place), [*told["steps"], "its end"]
         tried = range(len(steps))
-        if sample is not None and sample < len(steps):
+        if sample is not None and sample < len(steps) and not os.environ.get("DRILLS"):
             tried = sorted(random.Random(seed).sample(tried, sample))
+        print(f"{job}: {len(tried)} of {len(steps)} steps")  # noqa: T201 - for make drills
         for step in tried:
             shutil.rmtree(place)
             shutil.copytree(start, place, symlinks=True)

@@ -56,7 +56,7 @@ def test_after_a_power_cut_a_reader_finds_all_of_a_change_or_nothing_of_it(data_
     cuts = survive_power_cuts(
         job, data_dir, values, arguments=["1"], sample=10, meanwhile=expect_whole
     )
-    assert cuts == 10
+    assert cuts >= 10
     assert values(data_dir) == [1, 1, None]
 
 

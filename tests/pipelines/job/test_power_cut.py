@@ -41,11 +41,11 @@ def newest(place):
     return {one.dataset: one.content_sha256 for one in files}, left
 
 
-def test_twelve_power_cuts_while_forecasting_leave_a_run_that_can_be_made(company, tmp_path):
+def test_power_cuts_while_forecasting_leave_a_run_that_can_be_made(company, tmp_path):
     place = tmp_path / "place"
     shutil.copytree(company.folder, place)
     job = "tests.pipelines.job.test_power_cut:forecast"
-    assert survive_power_cuts(job, place, newest, sample=12) == 12
+    assert survive_power_cuts(job, place, newest, sample=12) >= 12
 
 
 def test_a_damaged_chunk_of_a_run_that_died_is_made_again(company, tmp_path):
