@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from scripts.previsor import DOORS
+from scripts.previsor import DOORS, OF_THE_STORE
 
 RUNS = 7
 
@@ -29,7 +29,7 @@ def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
     previsor = [sys.executable, "-m", "scripts.previsor"]
     commands = {"bare python": [sys.executable, "-c", "pass"], "previsor": [*previsor, "--help"]}
-    commands |= {path: [*previsor, *path.split(), "--help"] for path in DOORS}
+    commands |= {path: [*previsor, *path.split(), "--help"] for path in (*DOORS, *OF_THE_STORE)}
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(runs):
         for name, command in commands.items():

@@ -1,5 +1,7 @@
 """The table of contents: every command behind one name. Usage: previsor --help."""
 
+import os
+import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
 
@@ -30,6 +32,7 @@ GROUPS = {
     "train": "Train one family of models on DATA_DIR/processed.",
     "etl": "Read your files, or collect outside data, into DATA_DIR/processed.",
 }
+OF_THE_STORE: dict[str, typer.Typer] = {}
 MAKE, STORE = "Make results", "Publish, and look after what is published"
 
 app = typer.Typer(context_settings=HELP, no_args_is_help=True)
@@ -64,9 +67,10 @@ _add_doors()
 
 def _store_command(work: Callable[..., None]) -> Callable[..., None]:
     """A command on the published versions, with the errors of the command line."""
-    return app.command(work.__name__, context_settings=HELP, rich_help_panel=STORE)(
-        exit_on_error()(work)
-    )
+    guarded, alone = exit_on_error()(work), typer.Typer(context_settings=HELP, add_completion=False)
+    alone.command()(guarded)
+    OF_THE_STORE[work.__name__] = alone
+    return app.command(work.__name__, context_settings=HELP, rich_help_panel=STORE)(guarded)
 
 
 def _print(lines: Iterable[str]) -> None:
@@ -153,9 +157,26 @@ def policies() -> None:
     _print(deploy.print_policies())
 
 
+def _open_door(words: list[str]) -> None:
+    """Call the command that is named by the first words, past the groups around it.
+
+    They would load Pydantic to read options of their own, which takes longer than most helps.
+    """
+    for length in (2, 1):
+        path = " ".join(words[:length])
+        command = OF_THE_STORE.get(path)
+        if path in DOORS:
+            module, _, attribute = DOORS[path].partition(":")
+            command = getattr(import_module(module), attribute or "app")
+        if command is not None:
+            command(args=words[length:], prog_name=f"previsor {path}")
+
+
 def main() -> None:
     """Console command."""
-    app()
+    if "_PREVISOR_COMPLETE" not in os.environ:  # a shell that completes asks all of the commands
+        _open_door(sys.argv[1:])
+    app(prog_name="previsor")
 
 
 if __name__ == "__main__":
