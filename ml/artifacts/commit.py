@@ -4,7 +4,9 @@ Before the record nobody sees anything of the version, from the record on everyb
 What dies before pointer and flat view have followed is mended by whoever comes next.
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ml.artifacts import flat_view, log
 from ml.artifacts.errors import ConflictError, StaleError, StoreError, VerificationError
@@ -14,6 +16,8 @@ from ml.artifacts.store import Store
 from ml.errors import first_few
 
 MOST_REBASES = 1000
+Judge = Callable[[CommitRecord | None], Mapping[str, Any]]
+"""Finds, given the newest record, what the new one says of the gate; raises where it is closed."""
 LAGGING = (
     "The version is committed and whole, but pointer or flat view lag behind it; correct that, "
     "the next run mends them."
@@ -28,6 +32,7 @@ def commit(
     since: int = 1,
     force: bool = False,
     expect_parent: int | None = None,
+    judge: Judge | None = None,
 ) -> tuple[CommitRecord, bool]:
     """Create the one record of a version.
 
@@ -41,6 +46,7 @@ def commit(
         since: First record that can be the version's, where that is known.
         force: Commit although the newest version is as of a later day.
         expect_parent: Commit only if this is the number of the newest record.
+        judge: Is asked about each record that turns out to be the newest.
 
     Returns:
         The record, and whether this call made it.
@@ -60,7 +66,8 @@ def commit(
                 f"was published. Look at --list and decide again."
             )
         refuse_stale(manifest, head, force=force)
-        record = log.next_record(manifest, head, publisher)
+        verdict = judge(head) if judge else None
+        record = log.next_record(manifest, head, publisher, verdict)
         if log.append(store, record):
             return record, True
         since = last + 1

@@ -39,6 +39,9 @@ class CommitRecord:
     manifest_sha256: str  # of the manifest's bytes
     # by name, the files as `path`, `bytes`, `rows` and `sha256`
     datasets: Mapping[str, list[dict[str, Any]]]
+    # what the gate found against the version published before, and what a person accepted;
+    # `None` where it was not asked, as in a results folder
+    gate: Mapping[str, Any] | None = None
 
 
 def publisher() -> str:
@@ -50,8 +53,13 @@ def publisher() -> str:
     return f"{socket.gethostname()}/{user}"
 
 
-def next_record(manifest: Manifest, head: CommitRecord | None, by: str) -> CommitRecord:
-    """The record that publishes a version after the newest one."""
+def next_record(
+    manifest: Manifest,
+    head: CommitRecord | None,
+    by: str,
+    gate: Mapping[str, Any] | None = None,
+) -> CommitRecord:
+    """The record that publishes a version after the newest one, with what the gate found."""
     fields = ("path", "bytes", "rows", "sha256")
     return CommitRecord(
         kind="publish",
@@ -64,6 +72,7 @@ def next_record(manifest: Manifest, head: CommitRecord | None, by: str) -> Commi
             name: [{field: getattr(file, field) for field in fields} for file in files]
             for name, files in manifest.datasets.items()
         },
+        gate=gate,
         **_place_in_log(head, by),
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.artifacts import commit, log
+from ml.artifacts.commit import Judge
 from ml.artifacts.errors import ConflictError, VerificationError
 from ml.artifacts.folder_store import results_store
 from ml.artifacts.keys import MANIFEST, version_key
@@ -79,6 +80,7 @@ def publish(
     publisher: str,
     force: bool = False,
     expect_parent: int | None = None,
+    judge: Judge | None = None,
     progress: Progress = SILENT,
     streams: int = 1,
 ) -> PublishResult:
@@ -90,6 +92,7 @@ def publish(
         publisher: Who, for instance ``host/user``.
         force: Publish although what is published is as of a later day.
         expect_parent: Publish only if this is the number of the newest record.
+        judge: The gate, asked before anything is sent and again at the commit.
         progress: Is told what is done.
         streams: Files sent or read at a time.
 
@@ -106,6 +109,8 @@ def publish(
     else:
         seen = log.newest(store)
         commit.refuse_stale(version.manifest, seen, force=force)
+        if judge is not None:
+            judge(seen)
         _refuse_marked(store, version)
         sent, manifest_is_new = _upload(store, version, progress, streams)
         problems = verify(store, version.manifest, alone=False, progress=progress, streams=streams)
@@ -119,6 +124,7 @@ def publish(
             since=seen.seq + 1 if seen and manifest_is_new else 1,
             force=force,
             expect_parent=expect_parent,
+            judge=judge,
         )
     return PublishResult(
         record, is_new, sent, tuple(commit.show_newest(store, version.results, streams))
