@@ -33,7 +33,7 @@ def demand_etl(
             duplicates=duplicates,
             frequency=frequency,
         )
-        for line in process_files(request, settings().data_dir):
+        for line in process_files(request, settings().data_dir).statements:
             typer.echo(line)
 
 

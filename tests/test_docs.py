@@ -171,7 +171,8 @@ def example(tmp_path_factory):
     folder = tmp_path_factory.mktemp("example")
     (folder / "consumo.csv").write_text(block("example: consumo.csv") + "\n", encoding="utf-8")
     files = {"demand": folder / "consumo.csv"}
-    said = process_files(ReadingRequest(files=files, today=date(2025, 7, 1)), folder / "data")
+    request = ReadingRequest(files=files, today=date(2025, 7, 1))
+    said = process_files(request, folder / "data").statements
     return folder, said
 
 

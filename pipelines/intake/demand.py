@@ -1,6 +1,7 @@
 """The user's demand: rows of any frequency and origin to the dense table of the contract."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pipelines.intake.parse_words import parse_flags
 from pipelines.intake.periods import MONDAY, Inferred, fill_calendar, infer, on_periods
 from pipelines.intake.quarantine import combined
 from pipelines.intake.request import Intake, ReadingRequest
-from pipelines.intake.sentences import counted, named, on_rows
+from pipelines.intake.sentences import count_rows, counted, named, on_rows
 from pipelines.intake.series import KEY, SOUND, USABLE, FileRows, SeriesRows, Y
 
 NEEDED = ("item_id", "ds", "y")
@@ -72,10 +73,12 @@ def _read(
     parts = [_read_file(file, request, excluded) for file in files]
     quarantine = combined([*(file.broken for file in files), *(c for p in parts for c in p.aside)])
     rows = pl.concat([part.rows for part in parts])
-    said = on_rows(where, files, rows.height, quarantine)
+    later = sum(part.later for part in parts)
+    count = count_rows(where, files, quarantine, used=rows.height, needed=NEEDED, later=later)
+    said = on_rows(where, files, count, quarantine)
     said += [remark for part in parts for remark in part.remarks]
     rows = series.as_series(rows)
-    found = series.judge(where, rows, series.add_up(rows), said, quarantine)
+    found = series.judge(where, rows, series.add_up(rows), said, quarantine, count)
     if found.unusable:
         said.append(
             f"{where}: {len(found.unusable):,} of {counted(len(found.ids), 'item')} have no "
@@ -105,7 +108,7 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
     sound = rows.filter(SOUND & pl.col("y.fault").is_null()).select(
         "item_id", ds="ds.value", y="y.value", site_id=site, is_stockout=flag
     )
-    return FileRows(sound, dated.aside, dated.remarks)
+    return replace(dated, rows=sound)
 
 
 def _frequency(where: str, days: pl.DataFrame, request: ReadingRequest) -> Inferred:

@@ -13,7 +13,7 @@ from pipelines.intake.items import Records, read_records
 from pipelines.intake.names import INVENTORY_NAMES
 from pipelines.intake.quarantine import to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
-from pipelines.intake.sentences import counted, named, on_rows
+from pipelines.intake.sentences import count_rows, counted, named, on_rows
 
 ALL_LOCATIONS = "ALL"
 KNOWN_IN_ALL = ("on_hand", "on_order")  # unknown in one location is unknown in total, never 0
@@ -36,7 +36,10 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
     """
     where, records = path.name, read_records(path, request, INVENTORY, INVENTORY_NAMES)
     rows = records.rows.with_columns(_LOCATION.fill_null(""))
-    statements = on_rows(where, records.files, rows.height, records.quarantine) + records.remarks
+    count = count_rows(
+        where, records.files, records.quarantine, used=rows.height, needed=("item_id",)
+    )
+    statements = on_rows(where, records.files, count, records.quarantine) + records.remarks
     when = _COUNTED_AT.fill_null(date.min)
     newest = rows.filter(when == when.max().over(KEY)).sort(KEY, maintain_order=True)
     again = newest.filter(~pl.struct(KEY).is_first_distinct())
@@ -59,7 +62,7 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
     if places > 1:
         statements.append(f"{where}: stock was summed over {counted(places, 'location')}.")
     statements += _on_unknown(where, records, newest)
-    return Intake(table, None, tuple(statements), records.quarantine)
+    return Intake(table, None, count, tuple(statements), records.quarantine)
 
 
 def _sum_locations(rows: pl.DataFrame) -> pl.DataFrame:

@@ -32,7 +32,7 @@ from pipelines.intake.parse_numbers import parse_numbers
 from pipelines.intake.parse_words import parse_criticality, parse_status
 from pipelines.intake.quarantine import Reason, combined, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
-from pipelines.intake.sentences import counted, named, on_rows
+from pipelines.intake.sentences import count_rows, counted, named, on_rows
 
 PERCENT = 100.0
 
@@ -75,8 +75,9 @@ def read_items(path: Path, request: ReadingRequest) -> Intake:
         reason=pl.lit(str(Reason.REPEATED_KEY)),
     )  # fmt: skip
     quarantine = combined([records.quarantine, different])
-    statements = on_rows(where, records.files, rows.height - different.height, quarantine)
-    statements += records.remarks
+    used = rows.height - different.height
+    count = count_rows(where, records.files, quarantine, used=used, needed=("item_id",))
+    statements = on_rows(where, records.files, count, quarantine) + records.remarks
     if repeats.height:
         statements.append(
             f"{where}: {counted(repeats.height, 'row')} repeated an item; the first row of each "
@@ -84,7 +85,7 @@ def read_items(path: Path, request: ReadingRequest) -> Intake:
         )
     first = rows.unique("item_id", keep="first", maintain_order=True).sort("item_id")
     table = check(to_arrow(first.select(ITEMS.names)), ITEMS, where=where)
-    return Intake(table, None, tuple(statements), quarantine)
+    return Intake(table, None, count, tuple(statements), quarantine)
 
 
 def read_records(

@@ -1,6 +1,7 @@
 """The user's prices: levels of any sign, one row a series and period, to their contract."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from pipelines.intake.parse_numbers import parse_numbers
 from pipelines.intake.periods import fill_calendar, infer, on_periods
 from pipelines.intake.quarantine import Reason, combined
 from pipelines.intake.request import Intake, ReadingRequest
-from pipelines.intake.sentences import counted, named, on_rows
+from pipelines.intake.sentences import count_rows, counted, named, on_rows
 from pipelines.intake.series import KEY, SOUND, USABLE, FileRows, SeriesRows, Y
 
 CLOSES = ("close", "price", "ultimo", "fechamento")  # the first that is there is the price
@@ -131,7 +132,12 @@ def _read(
     rows = rows.filter(~disagree)
     aside = [*(file.broken for file in files), *(cells for part in parts for cells in part.aside)]
     quarantine = combined([*aside, contradicting])
-    said = on_rows(where, files, rows.select("file", "line").n_unique(), quarantine)
+    lines = rows.select("file", "line").unique()
+    lost = quarantine.join(lines, on=["file", "line"], how="anti")
+    needed = {name for file in files for name in file.names}
+    later = sum(part.later for part in parts)
+    count = count_rows(where, files, lost, used=lines.height, needed=[*needed], later=later)
+    said = on_rows(where, files, count, quarantine)
     said += [remark for part in parts for remark in part.remarks]
     if repeats:
         said.append(
@@ -141,7 +147,7 @@ def _read(
     rows = _with_notes(series.as_series(rows.drop("file", "line", "column", "text")))
     rows = rows.sort(*KEY, "y", nulls_last=True, maintain_order=True)  # a value goes before null
     rows = rows.unique(KEY, keep="first", maintain_order=True)
-    found = series.judge(where, rows, rows, said, quarantine)
+    found = series.judge(where, rows, rows, said, quarantine, count)
     said.append(f"{where}: {counted(len(found.ids), 'series')}: {named(found.ids)}.")
     if found.unusable:
         said.append(
@@ -179,7 +185,7 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
     if not blocks:
         columns = named([file.names[key] for key in keys])
         raise DataError(f"{file.name}: no cell of its columns {columns} is a number.")
-    return FileRows(pl.concat(blocks), dated.aside, dated.remarks)
+    return replace(dated, rows=pl.concat(blocks))
 
 
 def _with_notes(rows: pl.DataFrame) -> pl.DataFrame:

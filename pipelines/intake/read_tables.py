@@ -18,7 +18,7 @@ from pipelines.intake.inventory import read_inventory
 from pipelines.intake.items import read_items
 from pipelines.intake.prices import read_prices
 from pipelines.intake.quarantine import IntakeError, write_quarantine
-from pipelines.intake.request import Intake, ReadingRequest
+from pipelines.intake.request import Intake, ReadingRequest, RowCount
 from pipelines.intake.sentences import counted, named
 
 _READERS: Mapping[str, Callable[[Path, ReadingRequest], Intake]] = {
@@ -40,6 +40,11 @@ class Tables:
     tables: Mapping[str, pa.Table]  # the tables in their contracts, by name
     statements: tuple[str, ...]  # plain sentences on what was found and done
     quality_flags: tuple[str, ...]  # how many cells of each table were set aside, where any were
+
+    @property
+    def counts(self) -> Mapping[str, RowCount]:
+        """How many rows of each table's files were read, used and set aside, by name."""
+        return {name: intake.count for name, intake in self.intakes.items()}
 
 
 def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tables:
@@ -72,14 +77,14 @@ def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tabl
     )
 
 
-def process_files(request: ReadingRequest, data_dir: Path) -> list[str]:
+def process_files(request: ReadingRequest, data_dir: Path) -> Tables:
     """Read the files of a request into ``DATA_DIR/processed``: all of its tables, or none.
 
     With no files named, what ``data/raw/user`` holds is the whole truth: the tables of other
     readings are removed. Otherwise a table that was not read stays.
 
     Returns:
-        Lines to show: what was found and done, and one line a table written.
+        What was read; the statements say what was done as well, in one line a table written.
 
     Raises:
         DataError: No files, files that cannot be used, or names that clash.
@@ -109,7 +114,7 @@ def process_files(request: ReadingRequest, data_dir: Path) -> list[str]:
                 tables[table] = None
                 lines.append(f"{table}.parquet: removed, there is no file of {table} any more.")
         write_tables(data_dir, tables)
-    return lines
+    return replace(read, statements=tuple(lines))
 
 
 def _refuse_shared_ids(tables: Mapping[str, pa.Table]) -> None:

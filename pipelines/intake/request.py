@@ -60,11 +60,27 @@ class ReadingRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RowCount:
+    """Where the rows of a table's files went: each is counted once, blank lines not at all."""
+
+    read: int
+    used: int
+    aside: int  # listed in the quarantine, with the reason
+    later: int  # of days after ``as_of``, left out
+
+    @property
+    def share_aside(self) -> float:
+        """Share of the rows read that were set aside."""
+        return self.aside / max(self.read, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Intake:
     """A table read from the user's files."""
 
     table: pa.Table  # rows in their contract, sorted by its key
     frequency: Frequency | None  # of the series; `None` for tables that are no series
+    count: RowCount  # of the rows of its files
     statements: tuple[str, ...]  # plain sentences on what was found and what was done
     # cells that could not be used: `file, line, item_id, column, value, reason`
     quarantine: pl.DataFrame

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from ml.errors import first_few
+from ml.errors import DataError, first_few
 from pipelines.intake.data_file import DataFile
 from pipelines.intake.quarantine import IntakeError, first_cell, summary
+from pipelines.intake.request import RowCount
 
 
 def counted(number: int, noun: str) -> str:
@@ -23,23 +24,61 @@ def named(names: Sequence[str]) -> str:
     return first_few([name if len(name) <= 60 else f"{name[:59]}…" for name in names])
 
 
+def count_rows(
+    where: str,
+    files: Sequence[DataFile],
+    aside: pl.DataFrame,
+    *,
+    used: int,
+    needed: Sequence[str],
+    later: int = 0,
+) -> RowCount:
+    """Count where the rows of files went.
+
+    ``aside`` are the cells set aside of rows that are not used; those in the ``needed`` columns,
+    and those of no column, cost their row.
+
+    Raises:
+        DataError: The sum does not hold: rows would be lost without a word.
+    """
+    columns = pl.DataFrame(
+        [(file.name, file.names[one]) for file in files for one in needed if one in file.names],
+        {"file": pl.String, "column": pl.String},
+        orient="row",
+    )
+    lost = pl.concat(
+        [
+            aside.filter(pl.col("column").is_null()),
+            aside.join(columns, on=["file", "column"], how="semi"),
+        ]
+    )
+    read = sum(file.height for file in files)
+    count = RowCount(read, used, lost.select("file", "line").n_unique(), later)
+    if read != count.used + count.aside + count.later:
+        raise DataError(
+            f"{where}: {counted(read, 'row')} read, but {used:,} used, {count.aside:,} set aside "
+            f"and {later:,} of later days. Nothing was kept; this is a fault of the program, "
+            "report it."
+        )
+    return count
+
+
 def on_rows(
-    where: str, files: Sequence[DataFile], used: int, quarantine: pl.DataFrame
+    where: str, files: Sequence[DataFile], count: RowCount, quarantine: pl.DataFrame
 ) -> list[str]:
     """Sentences on the rows read and set aside, and on the columns not used.
 
     Raises:
         IntakeError: No row is used; with the quarantine.
     """
-    rows = sum(file.height for file in files)
-    if not used:
+    if not count.used:
         why = ": all are of later days."
         if quarantine.height:
             why = f" ({summary(quarantine)}). First: {first_cell(quarantine)}."
-        message = f"{where}: none of {counted(rows, 'row')} can be used{why}"
+        message = f"{where}: none of {counted(count.read, 'row')} can be used{why}"
         raise IntakeError(message, quarantine)
-    read = f"{counted(rows, 'row')} read from {counted(len(files), 'file')}"
-    sentences = [f"{where}: {read}, {used:,} used, {rows - used:,} set aside."]
+    read = f"{counted(count.read, 'row')} read from {counted(len(files), 'file')}"
+    sentences = [f"{where}: {read}, {count.used:,} used, {count.read - count.used:,} set aside."]
     if quarantine.height:
         hit = quarantine.select("file", "line").n_unique()
         sentences.append(

@@ -18,7 +18,7 @@ from pipelines.intake.cells import faulty_cells, parse_column
 from pipelines.intake.data_file import DataFile
 from pipelines.intake.parse_days import parse_days
 from pipelines.intake.quarantine import IntakeError, Reason, to_arrow
-from pipelines.intake.request import Intake, ReadingRequest
+from pipelines.intake.request import Intake, ReadingRequest, RowCount
 from pipelines.intake.sentences import counted, named
 
 CHUNK = 1 << 20  # rows that are checked at a time: their texts stay far below Arrow's 2 GiB
@@ -35,6 +35,7 @@ class FileRows:
     rows: pl.DataFrame
     aside: list[pl.DataFrame]  # quarantine
     remarks: list[str]  # what was decided in reading
+    later: int  # rows after the day of the run, left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class SeriesRows:
     unusable: list[str]  # series that cannot be used as a whole, sorted
     statements: list[str]  # what was read and set aside
     quarantine: pl.DataFrame  # cells set aside
+    count: RowCount
 
 
 def date_rows(
@@ -60,7 +62,6 @@ def date_rows(
     ``item`` is the column of ids, if there is one; ``excluded`` are series that have no say.
     """
     rows = file.rows.with_columns(sound=pl.lit(value=True), counts=pl.lit(value=True))
-    aside: list[pl.DataFrame] = []
     if item is not None:
         empty = pl.col(item) == ""
         rows = rows.with_columns(
@@ -68,20 +69,20 @@ def date_rows(
             sound=~empty,
             counts=~empty & ~pl.col(item).is_in(excluded),
         )
-        aside.append(faulty_cells(file, rows, item, pl.col(item)))
     rows, remarks = parse_column(file, rows, "ds", partial(parse_days, today=request.today))
-    aside.append(faulty_cells(file, rows, "ds", None if item is None else pl.col(item)))
-    seen = pl.lit(value=True)
+    said, later = [*remarks], 0
     if request.as_of is not None:
         last = _last_day(rows["ds.value"], request.as_of, request.forced)
-        seen = (pl.col("ds.value") <= last).fill_null(value=True)
-    said = [*remarks]
-    if later := rows.filter(~seen).height:
-        rows_later = f"{later:,} of {rows.height:,} rows are after {request.as_of}"
-        said.append(f"{file.name}: {rows_later} and were left out.")
-    dated = pl.col("ds.fault").is_null() & seen
+        seen = rows.filter((pl.col("ds.value") <= last).fill_null(value=True))
+        if later := rows.height - seen.height:
+            rows_later = f"{later:,} of {rows.height:,} rows are after {request.as_of}"
+            said.append(f"{file.name}: {rows_later} and were left out.")
+        rows = seen
+    columns, id_of = (("ds",), None) if item is None else ((item, "ds"), pl.col(item))
+    aside = [faulty_cells(file, rows, column, id_of) for column in columns]
+    dated = pl.col("ds.fault").is_null()
     rows = rows.with_columns(sound=SOUND & dated, counts=pl.col("counts") & dated)
-    return FileRows(rows, aside, said)
+    return FileRows(rows, aside, said, later)
 
 
 def _last_day(days: pl.Series, as_of: date, forced: Frequency | None) -> date:
@@ -124,7 +125,12 @@ def add_up(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def judge(
-    where: str, rows: pl.DataFrame, days: pl.DataFrame, said: list[str], quarantine: pl.DataFrame
+    where: str,
+    rows: pl.DataFrame,
+    days: pl.DataFrame,
+    said: list[str],
+    quarantine: pl.DataFrame,
+    count: RowCount,
 ) -> SeriesRows:
     """Find the series that have an observed value, and none beyond ABSURD.
 
@@ -137,7 +143,7 @@ def judge(
     ids, unusable = (
         found["item_id"].cast(pl.String).to_list() for found in (series, series.filter(~USABLE))
     )
-    return SeriesRows(where, rows, days, ids, unusable, said, quarantine)
+    return SeriesRows(where, rows, days, ids, unusable, said, quarantine, count)
 
 
 def settle(read: Callable[[Sequence[str]], SeriesRows], noun: str, fault: str) -> SeriesRows:
@@ -204,4 +210,4 @@ def to_intake(
         for start, stop in pairwise([*cuts.tolist(), rows.height])
     ]
     table = pa.concat_tables(parts)
-    return Intake(table, frequency, tuple(statements), found.quarantine)
+    return Intake(table, frequency, found.count, tuple(statements), found.quarantine)

@@ -90,9 +90,9 @@ def find_inputs(files: ReadingRequest, request: RunRequest) -> RunInputs:
     elif files.files:
         raise ConfigError("--items-file and --inventory go with --demand: name the demand as well.")
     elif collect_user_files(data_dir / USER_FILES):
-        lines = process_files(files, data_dir)
+        read = process_files(files, data_dir)
         inputs = read_processed(request)
-        return replace(inputs, statements=(*lines, *inputs.statements))
+        return replace(inputs, statements=(*read.statements, *inputs.statements))
     elif has_processed(data_dir):
         return read_processed(request)
     else:

@@ -41,7 +41,7 @@ def test_the_same_files_give_the_same_tables_lists_and_lines_as_before(old):
     before, quarantine = tables(old / "data"), lists(old / "data")
     assert sorted(before) == ["demand", "inventory", "items", "prices"]
     assert outside_tables(old / "data")["prices"]["series"].to_pylist() == ["Brent"]
-    lines = process_files(ReadingRequest(today=TODAY), old / "data")
+    lines = process_files(ReadingRequest(today=TODAY), old / "data").statements
     said = "\n".join(lines).replace(str(old), "old") + "\n"
     assert sorted(said.splitlines()) == sorted((old / "lines.txt").read_text().splitlines())
     assert tables(old / "data") == before
@@ -60,7 +60,7 @@ def test_a_later_reading_leaves_what_it_was_not_given(old):
 def test_the_users_folder_is_the_whole_truth(old):
     for name in ("estoque.csv", "precos/cobre.csv"):
         (old / "data/raw/user" / name).unlink()
-    lines = process_files(ReadingRequest(today=TODAY), old / "data")
+    lines = process_files(ReadingRequest(today=TODAY), old / "data").statements
     assert "inventory.parquet: removed, there is no file of inventory any more." in lines
     assert sorted(tables(old / "data")) == ["demand", "items", "prices"]
 
