@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ml.artifacts.errors import VerificationError
 from ml.artifacts.keys import DATASET_FOLDERS, date_of, version_key
-from ml.artifacts.log import CommitRecord, newest, read_record, record_manifest
+from ml.artifacts.log import CommitRecord, newest, read_parent, record_manifest
 from ml.artifacts.manifest import ManifestFile
 from ml.artifacts.store import Body, Store, holds, in_parallel
 from ml.durable import NewFile, sha256_of
@@ -63,8 +63,8 @@ def expected_files(store: Store, head: CommitRecord) -> dict[str, ManifestFile |
     mix two versions: they go where the store lets them, and otherwise later days show the newest.
     """
     layers = [head]
-    while layers[-1].partial and layers[-1].parent:
-        layers.append(read_record(store, layers[-1].parent))
+    while layers[-1].partial and (parent := read_parent(store, layers[-1])):
+        layers.append(parent)
     files: dict[str, ManifestFile | None] = {}
     for record in reversed(layers):
         manifest = record_manifest(store, record)

@@ -23,9 +23,12 @@ POINTER = "metadata/last_updated.json"
 MODEL_VERSIONS = "metadata/model_versions.json"
 MANIFEST = "manifest.json"
 MAX_KEY_BYTES = 512
+_SUFFIXES = (".parquet", ".json", ".html")  # of all files that a version can have
+_LEFT_BEHIND = ("Thumbs.db", "desktop.ini")  # by Windows; that of macOS is hidden
 _STAMP = "%Y%m%dT%H%M%SZ"
 _VERSION_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 _HASH = re.compile(r"[0-9a-f]{8,}")
+_RECORD = re.compile(r"_commits/[0-9]{20}\.json")
 _KEY = re.compile(r"[A-Za-z0-9._=-]+(/[A-Za-z0-9._=-]+)*")
 
 
@@ -89,6 +92,26 @@ def valid_key(key: str) -> bool:
         and len(key) <= MAX_KEY_BYTES
         and not any(part in (".", "..") for part in key.split("/"))
     )
+
+
+def is_stray(key: str) -> bool:
+    """Whether what lies in one of our folders is none of ours, and no reader takes it for data.
+
+    It is what operating systems and people leave behind; it is passed over, with a remark where
+    somebody looks. In the folder of a version only hidden files and the like are.
+
+    >>> is_stray("_commits/._00000000000000000001.json"), is_stray("versions/Thumbs.db")
+    (True, True)
+    """
+    folder, _, inside = key.partition("/")
+    if folder == "_commits":
+        return _RECORD.fullmatch(key) is None
+    name = key.rpartition("/")[2]
+    if name.startswith(".") or name in _LEFT_BEHIND:
+        return True
+    if folder == "versions":
+        return not is_version_id(inside.partition("/")[0])
+    return not name.endswith(_SUFFIXES)
 
 
 def check_key(key: str, *, below: str, where: str) -> str:

@@ -2,14 +2,18 @@
 
 The order of versions is the order of the numbers, never that of clocks. Whoever creates the next
 number has published; whoever finds it taken looks at what is new and takes the one after it. The
-pointer is only a hint: who needs the newest record looks on from where it points.
+pointer is only a hint: who needs the newest record looks on from where it points. Each record holds
+the hash of the one before, so that none can be changed without a trace but the newest; older
+programs wrote records without it, and the chain begins at the first one that has it.
 """
 
 import getpass
+import hashlib
+import re
 import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +24,7 @@ from ml.artifacts.manifest import Manifest, stored_manifest
 from ml.artifacts.store import Body, Store, read_small
 
 LOG = "_commits/"
+_NUMBER = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,9 @@ class CommitRecord:
     # what the gate found against the version published before, and what a person accepted;
     # `None` where it was not asked, as in a results folder
     gate: Mapping[str, Any] | None = None
+    parent_sha256: str = ""  # of the bytes of the record before; empty in older records
+    # of its own bytes where it was read from somewhere; not in the document
+    sha256: str = field(default="", compare=False)
 
 
 def publisher() -> str:
@@ -90,12 +98,16 @@ def _place_in_log(head: CommitRecord | None, by: str) -> dict[str, Any]:
         "published_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "publisher": by,
         "nonce": secrets.token_hex(16),
+        "parent_sha256": head.sha256 if head else "",
+        "sha256": "",
     }
 
 
 def record_bytes(record: CommitRecord) -> bytes:
     """The JSON document of a record, as log and pointer hold it."""
-    return to_bytes({"format": FORMAT, "min_reader": FORMAT, **asdict(record)})
+    document = {"format": FORMAT, "min_reader": FORMAT, **asdict(record)}
+    del document["sha256"]
+    return to_bytes(document)
 
 
 def parse_record(data: bytes, *, where: str) -> CommitRecord:
@@ -109,7 +121,7 @@ def parse_record(data: bytes, *, where: str) -> CommitRecord:
     paths = [entry.get("path", "") for files in record.datasets.values() for entry in files]
     for path in [record.manifest, *paths]:
         check_key(str(path), below=version_key(record.version_id), where=where)
-    return record
+    return replace(record, sha256=hashlib.sha256(data).hexdigest())
 
 
 def read_record(store: Store, seq: int) -> CommitRecord:
@@ -124,6 +136,28 @@ def read_record(store: Store, seq: int) -> CommitRecord:
     if record.seq != seq:
         raise VerificationError(f"{store.name}: {key}: says it is number {record.seq}.")
     return record
+
+
+def read_parent(store: Store, record: CommitRecord) -> CommitRecord | None:
+    """The record before another one, ``None`` before the first.
+
+    Raises:
+        VerificationError: It is missing, damaged, or not the one that the other was made after.
+    """
+    if not record.parent:
+        return None
+    parent = read_record(store, record.parent)
+    _check_link(store, parent, record)
+    return parent
+
+
+def _check_link(store: Store, parent: CommitRecord, record: CommitRecord) -> None:
+    if record.parent_sha256 not in ("", parent.sha256):
+        raise VerificationError(
+            f"{store.name}: the chain of the log is broken: record {record.seq} was made after a "
+            f"record {parent.seq} with sha256 {record.parent_sha256[:12]}…, the one that is there "
+            f"has {parent.sha256[:12]}…: one of the two was changed. Restore it from a copy."
+        )
 
 
 def read_pointer(store: Store) -> CommitRecord | None:
@@ -163,6 +197,8 @@ def newest(store: Store, *, trusting: bool = False) -> CommitRecord | None:
             )
     seq = record.seq if record else 0
     while (following := _record_or_none(store, seq + 1, trusting=trusting)) is not None:
+        if record is not None and not trusting:
+            _check_link(store, record, following)
         record, seq = following, seq + 1
     return record
 
@@ -189,21 +225,28 @@ def find_record(
     """The newest record that is wanted, ``None`` if none is; trusting as :func:`newest`."""
     record = newest(store, trusting=trusting)
     while record is not None and not wanted(record):
-        record = read_record(store, record.parent) if record.parent else None
+        record = read_parent(store, record)
     return record
 
 
 def numbers(store: Store) -> Iterator[int]:
     """The numbers in the log, as a listing gives them.
 
+    What has no number for a name is none of ours and is passed over; a record that was renamed
+    leaves a gap.
+
     Raises:
-        StoreRefusedError: Something in it is no record.
+        StoreRefusedError: A name is a number in another form than ours, so that somebody may have
+            meant it for a record.
     """
     for entry in store.listing(LOG):
         name = entry.key.removeprefix(LOG).removesuffix(".json")
-        if not name.isdecimal() or commit_key(int(name)) != entry.key:
+        if not _NUMBER.fullmatch(name):
+            continue
+        if commit_key(int(name)) != entry.key:
             raise StoreRefusedError(
-                f"{store.name}: {entry.key} does not belong into the log. Remove it."
+                f"{store.name}: {entry.key} has a number, but not the name of a record. Remove it, "
+                f"or update the program if a newer one wrote it."
             )
         yield int(name)
 
@@ -212,19 +255,26 @@ def records(store: Store, since: int = 1, until: int | None = None) -> Iterator[
     """The records from one number to another, or to the last one that is listed.
 
     Raises:
-        VerificationError: A number is missing.
+        VerificationError: A number is missing, or one is not what the next one was made after.
     """
-    if until is not None:
-        yield from (read_record(store, seq) for seq in range(since, until + 1))
-        return
+    before = None
+    for seq in _numbers_without_gap(store) if until is None else range(since, until + 1):
+        if seq >= since:
+            record = read_record(store, seq)
+            if before is not None:
+                _check_link(store, before, record)
+            yield record
+            before = record
+
+
+def _numbers_without_gap(store: Store) -> Iterator[int]:
     for due, seq in enumerate(numbers(store), start=1):
         if seq != due:
             raise VerificationError(
                 f"{store.name}: the log has number {seq} where {due} is due: a record is missing. "
                 f"Restore it."
             )
-        if seq >= since:
-            yield read_record(store, seq)
+        yield seq
 
 
 def append(store: Store, record: CommitRecord) -> bool:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from ml.artifacts.errors import MissingError, VerificationError
 from ml.artifacts.folder_store import results_store
-from ml.artifacts.keys import MANIFEST, version_key
+from ml.artifacts.keys import FOLDERS, MANIFEST, is_stray, version_key
 from ml.artifacts.log import find_record, record_manifest
 from ml.artifacts.manifest import Manifest, ManifestFile
 from ml.artifacts.store import SILENT, Body, Progress, Store, digest, holds, in_parallel, read_small
@@ -104,7 +104,7 @@ def verify(
         store: The store.
         manifest: Of the version.
         at: Folder that the version lies in instead of its own, while it is staged.
-        alone: What lies beside the manifest's files is a problem too.
+        alone: What lies beside the manifest's files is a problem too, unless it is a stray file.
         progress: Is told what is done.
         streams: Files read at a time.
 
@@ -124,7 +124,7 @@ def verify(
         known = {file.path for file in manifest.files} | {f"{own}/{MANIFEST}"}
         for entry in store.listing(f"{at or own}/"):
             key = f"{own}{entry.key.removeprefix(at or own)}"
-            if key not in known:
+            if key not in known and not is_stray(key):
                 problems.append(f"{key}: not in the manifest")
     return problems
 
@@ -140,6 +140,13 @@ def _read_problem(store: Store, file: ManifestFile, at: str | None) -> str | Non
     if (size, sha256) != (file.bytes, file.sha256):
         return f"{file.path}: other content ({size} bytes) than written"
     return None
+
+
+def find_strays(store: Store) -> list[str]:
+    """Keys in our folders of a store that are none of ours; nothing uses them."""
+    folders = ("_commits", "versions", *FOLDERS)
+    found = (entry.key for folder in folders for entry in store.listing(f"{folder}/"))
+    return [key for key in found if is_stray(key)]
 
 
 def verify_stored_hashes(store: Store, manifest: Manifest) -> list[str]:

@@ -7,7 +7,7 @@ from ml.artifacts import flat_view, log
 from ml.artifacts.errors import DeniedError, StoreError
 from ml.artifacts.keys import POINTER, commit_key
 from ml.artifacts.log import CommitRecord
-from ml.artifacts.reading import verify_stored_hashes
+from ml.artifacts.reading import find_strays, verify_stored_hashes
 from ml.artifacts.store import Store, holds
 from ml.errors import first_few
 from pipelines.publish.collect_garbage import marked_versions
@@ -39,6 +39,8 @@ def examine(store: Store, anonymous: Callable[[str], int] | None = None) -> Iter
     except StoreError as error:
         yield Finding("problem", str(error))
         return
+    yield from _chain(records)
+    yield from _strays(store)
     yield _pointer(store, records)
     yield from _versions(store, records)
     if records:
@@ -55,6 +57,26 @@ def _conditions(store: Store) -> Finding:
     if problem:
         return Finding("problem", f"conditional writes: {problem}")
     return Finding("ok", "conditional writes are kept, also when several writers race")
+
+
+def _chain(records: list[CommitRecord]) -> Iterator[Finding]:
+    """Records that a program without the chain added after it began; a broken one is an error."""
+    first = next((r.seq for r in records if r.parent_sha256), len(records))
+    if loose := [record.seq for record in records[first:] if not record.parent_sha256]:
+        yield Finding(
+            "warning",
+            f"{len(loose)} of {len(records)} records hold no hash of the one before: "
+            f"{first_few(loose)}. An older program wrote them; update it",
+        )
+
+
+def _strays(store: Store) -> Iterator[Finding]:
+    if strays := find_strays(store):
+        yield Finding(
+            "warning",
+            f"{len(strays)} files are none of ours and are passed over: {first_few(strays)}. "
+            f"Remove them if nobody needs them",
+        )
 
 
 def _pointer(store: Store, records: list[CommitRecord]) -> Finding:

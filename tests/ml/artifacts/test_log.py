@@ -32,6 +32,7 @@ def test_the_commit_record_has_the_documented_form(tmp_path, kit):
         "format", "min_reader", "seq", "parent", "kind", "version_id", "as_of", "partial",
         "published_at", "publisher", "nonce", "manifest", "manifest_sha256", "datasets",
         "gate",
+        "parent_sha256",
     ]  # fmt: skip
     assert (record["seq"], record["parent"], record["kind"]) == (2, 1, "publish")
     assert record["manifest"] == f"versions/{B}/manifest.json"
