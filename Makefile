@@ -1,21 +1,28 @@
 # `make results` runs the main job, `make test` the tests; each sets up what it needs first.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+TOOLS := .venv-tools/bin
+# A package whose file is not one of those that were locked is not installed.
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+LOCK = $(TOOLS)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(OPTIONS)
+LOCKED := dev spark reader tools peers
 
-.PHONY: help setup setup-spark results test test-all drills lint types check docs bench-accuracy bench-start clean
+.PHONY: help setup setup-spark results test test-all drills lint types check docs bench-accuracy bench-start lock sbom audit clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: .venv/ready  ## Build the environment in .venv/ (quick when nothing changed)
 
+# pip has no hash for the project itself: it comes second, built by the setuptools that has one.
 .venv/ready: requirements_ml.txt requirements_dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements_dev.txt
+	$(BIN)/python $(INSTALL) --only-binary :all: -r requirements_ml.txt -r requirements_dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/spark-ready: .venv/ready requirements_spark.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements_spark.txt
+	$(BIN)/python $(INSTALL) --no-build-isolation -r requirements_spark.txt
 	@touch $@
 
 setup-spark: .venv/spark-ready  ## Add PySpark for its reader test (needs a Java runtime as well)
@@ -32,9 +39,10 @@ test-all: setup  ## Run every test, the slow ones included
 drills: setup  ## Run what kills, cuts and loses in full: every step, an hour or more
 	DRILLS=full $(BIN)/python -m pytest -m slow -rP -k "power_cut or crash or drill or kill or training or old_data"
 
-lint: setup  ## Check style, and who imports whom
+lint: setup  ## Check style, known dangers of the code, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml ml pipelines scripts benchmarks docs
 	$(BIN)/lint-imports --no-cache
 
 docs: setup  ## Write into docs/ what the pages say of the code: options, settings, columns, lists
@@ -53,9 +61,27 @@ bench-start: setup  ## Time how soon every command answers --help
 
 .venv-peers/ready: requirements_peers.txt
 	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r requirements_peers.txt
+	.venv-peers/bin/python $(INSTALL) --only-binary :all: -r requirements_peers.txt
 	@echo '*' > .venv-peers/.gitignore
 	@touch $@
 
+.venv-tools/ready: requirements_tools.txt
+	$(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/python $(INSTALL) --only-binary :all: -r requirements_tools.txt
+	@echo '*' > .venv-tools/.gitignore
+	@touch $@
+
+lock: .venv-tools/ready  ## Write what pyproject.toml needs into requirements_*.txt, with hashes (OPTIONS=--upgrade)
+	$(LOCK) pyproject.toml --only-binary :all: -o requirements_ml.txt >/dev/null
+	for group in $(filter-out peers,$(LOCKED)); do $(LOCK) --group $$group -c requirements_ml.txt -o requirements_$$group.txt >/dev/null || exit; done
+	$(LOCK) --group peers -o requirements_peers.txt >/dev/null
+
+sbom: .venv-tools/ready  ## List what the job is made of, in CycloneDX, as build/sbom.json
+	mkdir -p build
+	$(TOOLS)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.json requirements_ml.txt
+
+audit: .venv-tools/ready  ## Ask whether holes are known in what is installed; fails where it cannot be asked
+	$(TOOLS)/python .ci/audit.py $(TOOLS)/pip-audit requirements_ml.txt $(LOCKED:%=requirements_%.txt)
+
 clean:  ## Remove the environment and caches; data, models and reports stay
-	rm -rf .venv .venv-peers .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf .venv .venv-peers .venv-tools .pytest_cache .mypy_cache .ruff_cache *.egg-info
