@@ -78,7 +78,7 @@ lock: .venv-tools/ready  ## Write what pyproject.toml needs into requirements_*.
 
 sbom: .venv-tools/ready  ## List what the job is made of, in CycloneDX, as build/sbom.json
 	mkdir -p build
-	$(TOOLS)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.json requirements_ml.txt
+	PYTHONWARNINGS=ignore $(TOOLS)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.json requirements_ml.txt
 
 audit: .venv-tools/ready  ## Ask whether holes are known in what is installed; fails where it cannot be asked
 	$(TOOLS)/python .ci/audit.py $(TOOLS)/pip-audit requirements_ml.txt $(LOCKED:%=requirements_%.txt)
