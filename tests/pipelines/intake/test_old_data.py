@@ -1,6 +1,6 @@
 """What earlier code kept of a user's files is read and made again; no power cut splits it."""
 
-import tarfile
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -18,8 +18,7 @@ TODAY = date(2024, 6, 30)
 
 @pytest.fixture
 def old(tmp_path):
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(ARCHIVE, tmp_path)
     return tmp_path
 
 

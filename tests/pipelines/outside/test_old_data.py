@@ -5,7 +5,6 @@ What is expected is what that code itself made of it; ``tests/fixtures/README.md
 
 import json
 import shutil
-import tarfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,8 +17,7 @@ TABLES = (*DOMAINS, "dividends")
 
 def unpack_old_data(desk, folder):
     """Put the data in place, with the services at their addresses; the folder of expectations."""
-    with tarfile.open(FIXTURE) as tar:
-        tar.extractall(folder, filter="data")
+    shutil.unpack_archive(FIXTURE, folder)
     shutil.move(folder / "data", desk.folder / "data")
     for log in (desk.folder / "data").glob("raw/*/log.jsonl"):
         text = log.read_text()

@@ -1,6 +1,6 @@
 """A results folder and a store of earlier code stay usable; tests/fixtures/README.md tells them."""
 
-import tarfile
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,8 +31,7 @@ VERSIONS = [f"202611{day}T021503Z-0000000{day % 10}" for day in (20, 21, 22, 23)
 
 @pytest.fixture
 def old(tmp_path):
-    with tarfile.open(OLD) as tar:
-        tar.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(OLD, tmp_path)
     return tmp_path
 
 
