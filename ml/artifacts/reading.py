@@ -79,14 +79,23 @@ def _read_file(store: Store, file: ManifestFile, columns: list[str] | None) -> p
             f"{store.name}: {file.path} has {file.bytes} bytes, too many for memory. Mirror the "
             f"version with fetch_version and read it in parts."
         )
+    with pq.ParquetFile(pa.BufferReader(read_checked(store, file))) as parquet:
+        return parquet.read(columns=columns)
+
+
+def read_checked(store: Store, file: ManifestFile) -> bytes:
+    """The bytes of a file of a version.
+
+    Raises:
+        VerificationError: It is missing or is not what was published.
+    """
     data = read_small(store, file.path, limit=file.bytes)
     if Body.of(data).sha256 != file.sha256:
         raise VerificationError(
             f"{store.name}: {file.path} is not what was published. Restore it, run again or read "
             f"another version."
         )
-    with pq.ParquetFile(pa.BufferReader(data)) as parquet:
-        return parquet.read(columns=columns)
+    return data
 
 
 def verify(

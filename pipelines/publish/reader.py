@@ -1,52 +1,103 @@
 """Reading published results. It needs ``requirements_reader.txt`` and nothing of the models.
 
->>> from pipelines.publish.reader import read_ml_results        # doctest: +SKIP
->>> read_ml_results("forecasts", store="/mnt/results")           # doctest: +SKIP
+>>> from pipelines.publish.reader import open_ml_results        # doctest: +SKIP
+>>> open_ml_results("/mnt/results").read("forecasts")            # doctest: +SKIP
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from ml.artifacts import log
 from ml.artifacts.commit import refuse_problems
-from ml.artifacts.errors import ConflictError
+from ml.artifacts.errors import ConflictError, DeniedError, MissingError
 from ml.artifacts.flat_view import fetch
 from ml.artifacts.folder_store import FolderStore, folder_store, scratch_path
-from ml.artifacts.keys import MANIFEST, version_key
+from ml.artifacts.keys import DATASET_FOLDERS, MANIFEST, date_of, metadata_name, version_key
 from ml.artifacts.log import CommitRecord, record_manifest
-from ml.artifacts.manifest import MAX_BYTES
-from ml.artifacts.reading import read_table, verify
+from ml.artifacts.manifest import MAX_BYTES, Manifest
+from ml.artifacts.reading import read_checked, read_table, verify
 from ml.artifacts.store import Store, read_small
 from ml.durable import disk_errors, make_folder, move_folder, remove_all, sync_tree, write_new
+from ml.errors import DataError
+from pipelines.publish.collect_garbage import is_marked
 from pipelines.publish.s3_target import settings_target
 
 
-def read_ml_results(
-    dataset: str,
+@dataclass(frozen=True, slots=True)
+class ResultsSnapshot:
+    """One published version: what is read from it belongs together, whatever is published since."""
+
+    store: Store  # it is read from
+    record: CommitRecord  # that published it
+    manifest: Manifest  # its files, with their hashes
+
+    @property
+    def version_id(self) -> str:
+        """Of the version."""
+        return self.manifest.version_id
+
+    @property
+    def as_of(self) -> date:
+        """The day that it is as of."""
+        return date.fromisoformat(self.manifest.as_of)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Names of its tables."""
+        return tuple(sorted(self.manifest.datasets))
+
+    def read(self, dataset: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A table, every byte of it checked; rows in the order of its key.
+
+        Raises:
+            DataError: The version has no such dataset.
+            StoreError: It cannot be read; where the version was removed since, the line says so.
+        """
+        with _removal_named(self.store, self.record):
+            return read_table(self.store, self.manifest, dataset, columns)
+
+    def metadata(self, dataset: str) -> dict[str, Any]:
+        """What ``<dataset>_DATE_metadata.json`` says of a table; raises as :meth:`read`."""
+        if dataset not in DATASET_FOLDERS:
+            raise DataError(f"no dataset is called {dataset!r}, only {sorted(DATASET_FOLDERS)}.")
+        return self.document(metadata_name(dataset, date_of(self.version_id)))
+
+    def document(self, name: str) -> dict[str, Any]:
+        """A JSON document by its name in the version; raises as :meth:`read`.
+
+        Args:
+            name: For instance ``metadata/model_versions.json``.
+        """
+        key = version_key(self.version_id, name)
+        file = next((one for one in self.manifest.files if one.path == key), None)
+        if file is None or not name.endswith(".json"):
+            raise DataError(f"version {self.version_id} in {self.store.name} holds no '{name}'.")
+        with _removal_named(self.store, self.record):
+            content: dict[str, Any] = json.loads(read_checked(self.store, file))
+        return content
+
+
+def open_ml_results(
+    store: Store | Path | str | None = None,
     version: str | None = None,
     at: datetime | date | str | None = None,
-    *,
-    store: Store | Path | str | None = None,
-    columns: Sequence[str] | None = None,
-) -> pa.Table:
-    """A published table, every byte of it checked against what was committed.
+) -> ResultsSnapshot:
+    """One published version, to read several tables from.
 
     Args:
-        dataset: Its name: ``forecasts``, ``recommendations``, ``metrics`` and so on.
+        store: A store, or its folder; the settings' S3 store without it.
         version: Id of the version; the newest one without it.
         at: What readers saw at that moment instead, a day standing for its end; UTC where it has
             no time zone.
-        store: A store, or its folder; the settings' S3 store without it.
-        columns: Only these columns.
-
-    Returns:
-        The table, rows in the order of its key.
 
     Raises:
-        DataError: The version has no such dataset.
         StoreError: The store or the version cannot be read, or there was none.
     """
     opened = _open(store)
@@ -62,7 +113,40 @@ def read_ml_results(
         record = found
     else:
         raise ValueError("version and at exclude each other")
-    return read_table(opened, record_manifest(opened, record), dataset, columns)
+    with _removal_named(opened, record):
+        return ResultsSnapshot(opened, record, record_manifest(opened, record))
+
+
+def read_ml_results(
+    dataset: str,
+    version: str | None = None,
+    at: datetime | date | str | None = None,
+    *,
+    store: Store | Path | str | None = None,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """One table of a version opened by :func:`open_ml_results`, for who needs no second one.
+
+    Raises:
+        DataError: The version has no such dataset.
+        StoreError: The store or the version cannot be read, or there was none.
+    """
+    return open_ml_results(store, version, at).read(dataset, columns)
+
+
+@contextmanager
+def _removal_named(store: Store, record: CommitRecord) -> Iterator[None]:
+    """Say of a file that is missing that its version was removed, where it was."""
+    try:
+        yield
+    except MissingError:
+        with suppress(DeniedError):
+            if is_marked(store, record.version_id):
+                raise ConflictError(
+                    f"{store.name}: version {record.version_id} (record {record.seq}) was removed "
+                    f"by --gc, or is being removed. Open the newest one; --pin keeps a version."
+                ) from None
+        raise
 
 
 def fetch_version(
@@ -85,11 +169,10 @@ def fetch_version(
         StoreError: The store or the version cannot be read.
         PublishError: The disk refused.
     """
-    opened, root = _open(store), Path(folder).absolute()
-    record = published_record(opened, version, trusting=True)
-    manifest = record_manifest(opened, record)
-    target = root / version_key(record.version_id)
-    with disk_errors(f"fetching version {record.version_id}", "Correct that and run again."):
+    snapshot, root = open_ml_results(store, version), Path(folder).absolute()
+    opened, record, manifest = snapshot.store, snapshot.record, snapshot.manifest
+    target, doing = root / version_key(record.version_id), f"fetching version {record.version_id}"
+    with disk_errors(doing, "Correct that and run again."), _removal_named(opened, record):
         if target.exists():
             mirror = FolderStore(root)
             advice = "It is there and not what was published: remove it and fetch again."

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -14,7 +14,8 @@ from ml.artifacts.log import record_bytes
 from ml.artifacts.reading import verify
 from ml.artifacts.store import Body, read_small
 from ml.errors import DataError
-from pipelines.publish.reader import fetch_version, read_ml_results
+from pipelines.publish.collect_garbage import Retention, collect_garbage
+from pipelines.publish.reader import fetch_version, open_ml_results, read_ml_results
 from tests.pipelines.publish.drills import put
 from tests.pipelines.publish.places import LIMIT
 
@@ -84,6 +85,56 @@ def test_what_readers_saw_at_a_moment_is_read(near_place, made):
         seen("2026-11-20")
     with pytest.raises(ValueError, match="exclude each other"):
         read_ml_results("forecasts", made(1).version_id, "2026-11-22", store=store)
+
+
+def test_two_reads_across_a_publish_mix_versions_and_a_snapshot_does_not(near_place, made):
+    store = near_place.open()
+    put(store, made(1))
+    results = open_ml_results(store)
+    before = version_of(read_ml_results("forecasts", store=store)), results.read("forecasts")
+    put(store, made(2))
+    after = version_of(read_ml_results("metrics", store=store)), results.read("metrics")
+    assert (before[0], after[0]) == (made(1).version_id, made(2).version_id)
+    assert {version_of(before[1]), version_of(after[1])} == {made(1).version_id}
+    assert version_of(open_ml_results(store).read("metrics")) == made(2).version_id
+
+
+def test_a_snapshot_says_what_it_is_and_what_is_in_it(store, made):
+    results = open_ml_results(store, made(1).version_id)
+    assert (results.version_id, results.as_of) == (made(1).version_id, date(2026, 11, 19))
+    assert (results.datasets, results.record.seq) == (("forecasts", "metrics"), 1)
+    assert results.read("metrics", columns=["item_id"]).column_names == ["item_id"]
+    assert results.document("metadata/model_versions.json")["model_version"] == made(1).version_id
+    assert results.metadata("refusals")["version_id"] == made(1).version_id
+    with pytest.raises(DataError, match=r"holds no .forecasts/forecasts_2026-11-21_meta"):
+        results.metadata("forecasts")
+    with pytest.raises(DataError, match="no dataset is called 'sales'"):
+        results.metadata("sales")
+
+
+def test_a_snapshot_whose_version_is_removed_meanwhile_says_so(near_place, made):
+    store = near_place.open()
+    for number in (1, 2):
+        put(store, made(number))
+    results = open_ml_results(store, made(1).version_id)
+    for hours in (0, 25):  # marked, then removed
+        collect_garbage(
+            store,
+            Retention(versions=1, age=timedelta(0)),
+            now=datetime(2027, 1, 1, tzinfo=UTC) + timedelta(hours=hours),
+        )
+    gone = rf"^conflict: .*{made(1).version_id} \(record 1\) was removed by --gc"
+    for read in (
+        lambda: results.read("forecasts"),
+        lambda: results.document("metadata/model_versions.json"),
+        lambda: open_ml_results(store, made(1).version_id),
+        lambda: fetch_version("nowhere", made(1).version_id, store=store),
+    ):
+        with pytest.raises(ConflictError, match=gone):
+            read()
+    store.remove(made(2).manifest.files[0].path)  # lost, and not by a janitor
+    with pytest.raises(VerificationError, match="is missing in"):
+        open_ml_results(store).read("forecasts")
 
 
 def test_an_empty_store_says_that_nothing_was_published(near_place):
