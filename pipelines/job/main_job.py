@@ -1,8 +1,10 @@
 """The main job: find the data, forecast, recommend, write a version, tell people."""
 
+import sys
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ml.artifacts.reading import read_dataset
 from ml.contracts.forecasts import FORECASTS
-from ml.errors import ConfigError
+from ml.errors import ConfigError, MachineError, machine_error
 from ml.logs import logger, logging_to
 from ml.processed import SYNTHETIC, has_processed, outside_tables, reading
 from ml.reporting.run_report import (
@@ -63,13 +65,26 @@ def generate(files: ReadingRequest, request: RunRequest, *, publish: bool) -> No
         record, output = run_batch(inputs, request)
         reports = config.reports_dir / "results"
         report = _report_of(record.version_id, output, results, synthetic)
-        write_reports(report, reports)
+        with _warning(f"version {record.version_id} is committed and whole, its reports are not"):
+            write_reports(report, reports)
         seconds, peak_mib = time.monotonic() - start, peak_memory()
         logger().info("run_done", version_id=report.version_id, seconds=seconds,
                       peak_mib=peak_mib, refusals=len(output.refusals))  # fmt: skip
     show_result(report, results, reports, seconds=seconds, peak_mib=peak_mib)
     for line in publish_newest(place) if place is not None else ():
         print(line)  # noqa: T201 - the command's result
+
+
+@contextmanager
+def _warning(outcome: str) -> Iterator[None]:
+    """Say what the machine refuses after a commit, and go on: the exit code tells of the commit."""
+    try:
+        yield
+    except (OSError, MachineError) as error:
+        told = error if isinstance(error, MachineError) else machine_error(error)
+        if told is None:
+            raise
+        print(f"warning: {outcome}: {told}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def find_inputs(files: ReadingRequest, request: RunRequest) -> RunInputs:
