@@ -173,8 +173,8 @@ def test_the_policies_are_those_of_the_bucket_and_prefix(deploy, monkeypatch):
     [
         (["--list", "--gc"], "--list and --gc exclude each other"),
         (["--to-seq", "1"], "--to-seq goes with --rollback only"),
-        ([FIRST], "goes with --verify only"),
-        (["--rollback", "--dry-run"], "--dry-run goes with publishing or --gc only"),
+        ([FIRST], "goes with --verify or --repair only"),
+        (["--rollback", "--dry-run"], "--dry-run goes with publishing or --gc or --repair only"),
         (["--list", "--force"], "--force goes with publishing only"),
         (["--verify", "--expect-parent", "3"], "--expect-parent goes with publishing only"),
         (["--doctor", "--pin", "x"], "--pin goes with --gc only"),
