@@ -35,6 +35,7 @@ from pipelines.publish.rollback import roll_back
 STREAMS = 4  # hides the way there and back of small files, and hashing behind sending
 COMMAND = "deploy_ml_results"
 PROBED = ".probed"  # in the results folder: which stores passed the probe today
+PENDING = ".pending"  # likewise: rollbacks that may have been done or not
 DETAILS: Mapping[str, tuple[str, ...]] = {
     "VERSION": ("--verify", "--repair"),
     "--all": ("--verify", "--repair"),
@@ -175,7 +176,8 @@ def roll_back_version(place: Deployment, to_seq: int | None = None) -> Iterator[
     """
     store = place.open()
     with command_log():
-        before, record = roll_back(store, publisher=publisher(), to_seq=to_seq)
+        notes = place.folder / PENDING
+        before, record = roll_back(store, publisher=publisher(), to_seq=to_seq, notes=notes)
         logger().info("rolled_back", store=store.name, seq=record.seq)
     if record == before:
         yield f"nothing to do: {record.version_id} is the newest version already"
