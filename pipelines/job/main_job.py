@@ -27,6 +27,7 @@ from ml.run.parallel import peak_memory
 from ml.run.request import RunRequest
 from ml.run.run import run_batch
 from ml.run.version_writer import RunOutput
+from ml.settings import refuse_open_secrets
 from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.read_tables import USER_FILES, process_files, read_tables
 from pipelines.intake.request import TABLES, ReadingRequest
@@ -52,6 +53,7 @@ def generate(files: ReadingRequest, request: RunRequest, *, publish: bool) -> No
     # Opened first: a wrong key should not show after an hour of work.
     place = Deployment(None, results) if publish else None
     if place is not None:
+        refuse_open_secrets()
         place.open()
     with logging_to(config.log_dir, request.command, request.run_id):
         logger().info("run_started", results=str(results), items=request.items,

@@ -22,7 +22,7 @@ from ml.artifacts.log import publisher
 from ml.artifacts.store import Store, holds
 from ml.errors import ConfigError
 from ml.logs import logger, logging_to
-from ml.settings import settings
+from ml.settings import refuse_open_secrets, settings
 from pipelines.publish.collect_garbage import Retention, collect_garbage
 from pipelines.publish.doctor import examine
 from pipelines.publish.policies import policies
@@ -97,6 +97,7 @@ def publish_newest(
     if dry_run:
         yield _rehearse(store, newest_local(place.folder), force=force)
         return
+    refuse_open_secrets()
     with command_log():
         version = newest_local(place.folder)
         require_conditions(store, place.folder / PROBED)
