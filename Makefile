@@ -27,7 +27,7 @@ setup: .venv/ready  ## Build the environment in .venv/ (quick when nothing chang
 
 setup-spark: .venv/spark-ready  ## Add PySpark for its reader test (needs a Java runtime as well)
 
-results: setup  ## Run the main job: on data/raw/user/ if it holds files, else on the sample
+results: setup  ## Run the main job: on data/raw/user/ if it holds files, else on the sample (where nothing real was forecast)
 	$(BIN)/generate_ml_results
 
 test: setup  ## Run the quick tests

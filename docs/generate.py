@@ -22,6 +22,7 @@ from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS
 from ml.contracts.metrics import METRICS_MEANING
 from ml.contracts.recommendations import FLAGS, RECOMMENDATIONS
 from ml.features.declarations import FEATURES
+from ml.gate.rules import RULES
 from ml.settings import GROUPS, PROJECT
 from pipelines.intake import names
 from pipelines.intake.find_files import PREFIXES, READABLE
@@ -162,6 +163,20 @@ def list_files() -> str:
     return f"{table}\n\nFiles that are read end in {quote(READABLE)}."
 
 
+def list_rules() -> str:
+    """The rules of the gate with limit and reason; a star where nobody can accept one."""
+    rows = [
+        [
+            f"`{one.name}`" + ("" if one.acceptable else " *"),
+            (one.measure.__doc__ or "").rstrip(".") + ".",
+            f"{one.limit:g} {one.unit}",
+            f"{one.reason[0].upper()}{one.reason[1:]}.",
+        ]
+        for one in RULES
+    ]
+    return tabulate("rule, what is measured, limit, why", rows)
+
+
 def list_words(meanings: Mapping[str, str], head: str) -> str:
     """A closed list with the meaning of each word."""
     return tabulate(f"{head}, meaning", ([f"`{word}`", text] for word, text in meanings.items()))
@@ -187,6 +202,7 @@ PARTS = {
     "features": list_features,
     "files of the user": list_files,
     "reasons of the quarantine": lambda: quote(Reason),
+    "rules of the gate": list_rules,
     "metrics": lambda: list_words(METRICS_MEANING, "metric"),
     "closed lists": list_vocabularies,
     "quality flags": lambda: list_words(FLAGS, "flag"),

@@ -12,13 +12,12 @@ import io
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ml.errors import MachineError
+from ml.errors import PublishError
 
 BLOCK = 1 << 20
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -33,28 +32,14 @@ def disk_errors(doing: str, outcome: str = UNPUBLISHED) -> Iterator[None]:
     """Turn trouble with the disk into the one line that a user can act on.
 
     Raises:
-        MachineError: Any ``OSError`` inside, a full disk among them.
+        PublishError: Any ``OSError`` inside, a full disk among them.
     """
     try:
         yield
     except OSError as error:
         file = f" ('{error.filename}')" if error.filename else ""
         reason = error.strerror or str(error)
-        raise MachineError(f"{doing}: {reason}{file}. {outcome}") from error
-
-
-def require_temporary_room() -> None:
-    """Refuse to go on where a megabyte of temporary files finds no place.
-
-    Raises:
-        MachineError: It names the folder.
-    """
-    advice = "Make room there, or set TMPDIR to a folder with room, and run again."
-    with disk_errors("temporary files", advice):
-        folder = tempfile.gettempdir()
-    with disk_errors(f"temporary files in '{folder}'", advice), tempfile.TemporaryFile() as file:
-        file.write(bytes(BLOCK))
-        file.flush()
+        raise PublishError(f"{doing}: {reason}{file}. {outcome}") from error
 
 
 class NewFile(io.RawIOBase):
@@ -130,11 +115,8 @@ def staged(path: Path) -> Iterator[Path]:
         yield beside
         _sync(beside, os.O_RDONLY)
         replace(beside, path)
-    except BaseException as error:
-        if isinstance(error, OSError) and error.filename in {None, str(beside), beside}:
-            error.filename = str(path)  # a full disk does not say where it is
-        with suppress(OSError):  # what went wrong first is told
-            remove(beside)
+    except BaseException:
+        remove(beside)
         raise
 
 

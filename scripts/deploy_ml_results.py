@@ -19,11 +19,6 @@ def run(
     results: options.Results = None,
     list_: Annotated[bool, flag("--list", "Show the log, newest first.")] = False,
     verify: Annotated[bool, flag("--verify", "Read a version back and compare it.")] = False,
-    repair: Annotated[
-        bool, flag("--repair", "Put damaged files back from the results folder, and into it.")
-    ] = False,
-    all_: options.All = False,
-    subset: options.Share = None,
     rollback: Annotated[
         bool, flag("--rollback", "Make an earlier version the newest again.")
     ] = False,
@@ -42,6 +37,8 @@ def run(
     dry_run: options.DryRun = False,
     force: options.Force = False,
     expect_parent: options.ExpectParent = None,
+    accept: options.Accept = None,
+    allow_synthetic: options.AllowSynthetic = False,
     single_writer: options.SingleWriter = False,
 ) -> None:
     """Publish the newest whole version to the S3 store of the settings, or to a folder.
@@ -50,13 +47,12 @@ def run(
     is there already is not sent again.
     """
     with exit_on_error():
-        from pipelines.publish import deploy, upkeep
+        from pipelines.publish import deploy
 
         action = deploy.choose_action(
             {
                 "--list": list_,
                 "--verify": verify,
-                "--repair": repair,
                 "--rollback": rollback,
                 "--gc": gc,
                 "--doctor": doctor,
@@ -64,22 +60,19 @@ def run(
             },
             {
                 f"VERSION ({version})": version is not None,
-                "--all": all_,
-                "--subset": subset is not None,
                 "--to-seq": to_seq is not None,
                 "--dry-run": dry_run,
                 "--force": force,
                 "--expect-parent": expect_parent is not None,
                 "--pin": bool(pin),
+                "--accept": bool(accept),
+                "--allow-synthetic": allow_synthetic,
             },
         )
         place = deploy.Deployment(to, results, single_writer)
         lines: dict[str, Callable[[], Iterator[str]]] = {
             "--list": lambda: deploy.list_log(place),
-            "--verify": lambda: upkeep.verify_versions(place, version, every=all_, subset=subset),
-            "--repair": lambda: upkeep.repair_versions(
-                place, version, every=all_, subset=subset, dry_run=dry_run
-            ),
+            "--verify": lambda: deploy.verify_version(place, version),
             "--rollback": lambda: deploy.roll_back_version(place, to_seq),
             "--gc": lambda: deploy.collect(
                 place, keep=keep, days=days, grace=grace, pins=pin or (), dry_run=dry_run
@@ -87,7 +80,12 @@ def run(
             "--doctor": lambda: deploy.examine_store(place),
             "--print-policies": deploy.print_policies,
             "": lambda: deploy.publish_newest(
-                place, force=force, expect_parent=expect_parent, dry_run=dry_run
+                place,
+                force=force,
+                expect_parent=expect_parent,
+                dry_run=dry_run,
+                accept=accept or (),
+                allow_synthetic=allow_synthetic,
             ),
         }
         for line in lines[action]():

@@ -18,6 +18,7 @@ from ml.cli import (
     require_ml_processing,
 )
 from pipelines.intake import options
+from pipelines.publish.options import Accept, AllowSynthetic
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
 _output = partial(typer.Option, rich_help_panel=OUTPUT)
@@ -29,6 +30,10 @@ def run(
     prices: options.Prices = None,
     items_file: options.ItemsFile = None,
     inventory: options.Inventory = None,
+    sample: Annotated[
+        bool,
+        typer.Option("--sample", help="Run on the made-up sample.", rich_help_panel=options.FILES),
+    ] = False,
     column: options.Column = None,
     gaps: options.Gaps = "auto",
     duplicates: options.Duplicates = "sum",
@@ -52,6 +57,8 @@ def run(
         ),
     ] = False,
     publish: Annotated[bool, _output("--publish", help="Publish the version afterwards.")] = False,
+    accept: Accept = None,
+    allow_synthetic: AllowSynthetic = False,
     items: Items = None,
     horizon: Horizon = None,
     as_of: AsOf = None,
@@ -61,7 +68,7 @@ def run(
     """Forecast demand and prices, recommend orders, and write them as one version.
 
     Reads the files named; with none named, what lies in DATA_DIR/raw/user, else
-    DATA_DIR/processed, else a synthetic sample that it makes.
+    DATA_DIR/processed, else, where nothing real was ever forecast, a synthetic sample.
     """
     with exit_on_error():
         require_ml_processing()
@@ -89,7 +96,14 @@ def run(
             duplicates=duplicates,
             frequency=frequency,
         )
-        generate(files, request, publish=publish)
+        generate(
+            files,
+            request,
+            publish=publish,
+            sample=sample,
+            accept=accept or (),
+            allow_synthetic=allow_synthetic,
+        )
 
 
 def main() -> None:

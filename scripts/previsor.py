@@ -85,13 +85,24 @@ def publish(
     dry_run: options.DryRun = False,
     force: options.Force = False,
     expect_parent: options.ExpectParent = None,
+    accept: options.Accept = None,
+    allow_synthetic: options.AllowSynthetic = False,
     single_writer: options.SingleWriter = False,
 ) -> None:
     """Publish the newest whole version to the S3 store of the settings, or to a folder."""
     from pipelines.publish import deploy
 
     place = deploy.Deployment(to, results, single_writer)
-    _print(deploy.publish_newest(place, force=force, expect_parent=expect_parent, dry_run=dry_run))
+    _print(
+        deploy.publish_newest(
+            place,
+            force=force,
+            expect_parent=expect_parent,
+            dry_run=dry_run,
+            accept=accept or (),
+            allow_synthetic=allow_synthetic,
+        )
+    )
 
 
 @_store_command
@@ -104,33 +115,12 @@ def versions(to: options.To = None, results: options.Results = None) -> None:
 
 @_store_command
 def verify(
-    version: options.Version = None,
-    all_: options.All = False,
-    subset: options.Share = None,
-    to: options.To = None,
-    results: options.Results = None,
+    version: options.Version = None, to: options.To = None, results: options.Results = None
 ) -> None:
-    """Read published versions back and compare every byte with what was committed."""
-    from pipelines.publish import deploy, upkeep
+    """Read a published version back and compare every byte with what was committed."""
+    from pipelines.publish import deploy
 
-    place = deploy.Deployment(to, results)
-    _print(upkeep.verify_versions(place, version, every=all_, subset=subset))
-
-
-@_store_command
-def repair(
-    version: options.Version = None,
-    all_: options.All = False,
-    subset: options.Share = None,
-    dry_run: options.DryRun = False,
-    to: options.To = None,
-    results: options.Results = None,
-) -> None:
-    """Put damaged files of published versions back from the results folder, and into it."""
-    from pipelines.publish import deploy, upkeep
-
-    place = deploy.Deployment(to, results)
-    _print(upkeep.repair_versions(place, version, every=all_, subset=subset, dry_run=dry_run))
+    _print(deploy.verify_version(deploy.Deployment(to, results), version))
 
 
 @_store_command

@@ -10,10 +10,8 @@ class StoreError(PublishError):
 
     kind: ClassVar[str]
 
-    def __init__(self, message: str, *, maybe_done: bool = False) -> None:
+    def __init__(self, message: str) -> None:
         self.message = message
-        # Whether what was asked for may have been done all the same: an answer was lost.
-        self.maybe_done = maybe_done
         super().__init__(f"{self.kind}: {message}")
 
 
@@ -46,19 +44,13 @@ class MissingError(VerificationError):
 
 
 class UnreachableError(StoreError):
-    """The store did not answer, or not in time; as the end of a command, nothing was changed."""
+    """The store did not answer, or not in time."""
 
     kind = "unreachable"
 
-    def __init__(self, message: str, *, passing: bool = True, maybe_done: bool = False) -> None:
+    def __init__(self, message: str, *, passing: bool = True) -> None:
         self.passing = passing  # whether it may answer if asked again
-        super().__init__(message, maybe_done=maybe_done)
-
-
-class OutcomeUnknownError(StoreError):
-    """The store went away when something had been changed, or may have been."""
-
-    kind = "outcome unknown"
+        super().__init__(message)
 
 
 class DeniedError(StoreError):

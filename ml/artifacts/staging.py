@@ -130,7 +130,7 @@ def write_metadata(
         "seed": provenance.seed,
         "quality_flags": list(provenance.quality_flags),
     }
-    return _write(staged, keys.metadata_name(contract.name, staged.date), document)
+    return write_document(staged, keys.metadata_name(contract.name, staged.date), document)
 
 
 def write_model_versions(staged: StagedVersion, document: Mapping[str, Any]) -> Path:
@@ -139,10 +139,15 @@ def write_model_versions(staged: StagedVersion, document: Mapping[str, Any]) -> 
     Raises:
         PublishError: The disk refused.
     """
-    return _write(staged, keys.MODEL_VERSIONS, document)
+    return write_document(staged, keys.MODEL_VERSIONS, document)
 
 
-def _write(staged: StagedVersion, name: str, document: Mapping[str, Any]) -> Path:
+def write_document(staged: StagedVersion, name: str, document: Mapping[str, Any]) -> Path:
+    """Write a JSON document, by its path inside the version.
+
+    Raises:
+        PublishError: The disk refused.
+    """
     path, data = staged.folder / name, to_bytes(document)
     with disk_errors(f"writing {path.name}"):
         make_folder(path.parent)

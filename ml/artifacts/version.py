@@ -19,6 +19,7 @@ from ml.artifacts.staging import (
     StagedVersion,
     discard_stale_staging,
     stage_version,
+    write_document,
     write_metadata,
     write_model_versions,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "repair_flat_view",
     "stage_version",
     "verify_version",
+    "write_document",
     "write_manifest",
     "write_metadata",
     "write_model_versions",

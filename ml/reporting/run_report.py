@@ -48,10 +48,11 @@ class RunReport:
     panels: tuple[PanelReport, ...]  # what was done
     metrics: pa.Table  # METRICS rows
     forecasts: pa.Table  # FORECASTS rows
+    gate: tuple[str, ...] = ()  # whether it may go out, and why not; empty for a part
 
 
 def write_reports(report: RunReport, folder: Path) -> list[Path]:
-    """Leaderboard as CSV and JSON, drivers as CSV, and pictures of them and of some forecasts."""
+    """Leaderboard, drivers, the gate's verdict, and pictures of them and of some forecasts."""
     lines = leaderboard(report.metrics.to_pylist())
     about = {"version_id": report.version_id, "model_version": report.model_version}
     titles = {one.name: one.title for one in report.panels}
@@ -60,10 +61,20 @@ def write_reports(report: RunReport, folder: Path) -> list[Path]:
     return [
         write_file(folder / "leaderboard.csv", to_csv(COLUMNS, lines)),
         write_file(folder / "leaderboard.json", as_json(lines, **about)),
+        *write_gate(report, folder),
         *draw_leaderboard(lines, titles, folder),
         *write_drivers(studies, titles, folder),
         *draw_forecasts(panels, titles, report.forecasts, folder, report.version_id),
     ]
+
+
+def write_gate(report: RunReport, folder: Path) -> list[Path]:
+    """``gate.txt``: whether the version may go out, and why not; none where it is only a part."""
+    path = folder / "gate.txt"
+    if not report.gate:
+        path.unlink(missing_ok=True)
+        return []
+    return [write_file(path, "\n".join((f"version {report.version_id}", *report.gate, "")))]
 
 
 def write_drivers(
@@ -143,6 +154,8 @@ def show_result(
     for one in report.panels:
         for text in one.study.statements:
             console.print(f"- {text}", markup=False, soft_wrap=True)
+    for text in report.gate:
+        console.print(text, markup=False, soft_wrap=True)
     console.print(f"results: {results / 'versions' / report.version_id}", soft_wrap=True)
     console.print(f"reports: {reports}", soft_wrap=True)
     parts = " + ".join(f"{part:.0f}" for part in peak_mib)

@@ -11,6 +11,7 @@ from ml.contracts.demand import DEMAND, INVENTORY, ITEMS
 from ml.contracts.outside import AS_PUBLISHED_KEY, PRICES
 from ml.errors import ConfigError, DataError, first_few
 from ml.frequency import period_end
+from ml.gate.facts import TableFacts, describe_tables, remark_ids
 from ml.panel import Panel, dataset_id
 from ml.panel_tables import Prepared, Refusal, demand_panel, price_panels
 from ml.processed import SYNTHETIC, known_by, outside_tables, processed_folder, read_table, reading
@@ -33,6 +34,7 @@ class RunInputs:
     drivers: bool  # whether drivers may take part at all, the calendar among them
     statements: tuple[str, ...]  # plain sentences about what was read and decided
     quality_flags: tuple[str, ...]  # what a reader of the results should know of the inputs
+    tables: Mapping[str, TableFacts]  # what the gate is told of each table
 
     def dataset_id(self) -> str:
         """Name of all that models learn from: the panels, and the outside rows known in time."""
@@ -48,8 +50,10 @@ class RunInputs:
         return dataset_id(self.panels, outside)
 
 
-def read_processed(request: RunRequest) -> RunInputs:
-    """Panels and tables of what is processed.
+def read_processed(
+    request: RunRequest, *, rows: Mapping[str, tuple[int, int]] | None = None
+) -> RunInputs:
+    """Panels and tables of what is processed; rows read and set aside where they were just read.
 
     Raises:
         DataError: Nothing is there, or nothing of it is usable.
@@ -66,7 +70,7 @@ def read_processed(request: RunRequest) -> RunInputs:
             f"files into {data_dir / 'raw' / 'user'} and run python pipelines/demand_etl.py, "
             f"or run generate_ml_results, which makes a sample."
         )
-    return inputs_of(tables, request, outside, request.settings.home_region)
+    return inputs_of(tables, request, outside, request.settings.home_region, rows=rows)
 
 
 def inputs_of(
@@ -77,10 +81,12 @@ def inputs_of(
     *,
     statements: tuple[str, ...] = (),
     quality_flags: tuple[str, ...] = (),
+    rows: Mapping[str, tuple[int, int]] | None = None,
 ) -> RunInputs:
     """Panels out of contract tables (demand, prices, items and inventory, those that there are).
 
-    Outside rows that came out too late for the request are left out here.
+    ``rows`` says of each table how many rows its files had, and how many were set aside. Outside
+    rows that came out too late for the request are left out here.
 
     Raises:
         DataError: Nothing is usable, or an id stands for two series.
@@ -103,6 +109,7 @@ def inputs_of(
         flags.append(SYNTHETIC)
     if "demand" in known and tables.get(INVENTORY.name) is None:
         flags.append("inventory_absent")
+    facts = describe_tables(tables, rows or {})
     last_day = max(period_end(panel.cutoff, panel.frequency) for panel in panels)
     return RunInputs(
         panels=panels,
@@ -113,8 +120,13 @@ def inputs_of(
         outside=known_by(outside, last_day) if request.drivers else {},
         region=region,
         drivers=request.drivers,
-        statements=(*statements, *(text for one in prepared for text in one.statements)),
+        statements=(
+            *statements,
+            *(text for one in prepared for text in one.statements),
+            *remark_ids(facts),
+        ),
         quality_flags=tuple(flags),
+        tables=facts,
     )
 
 

@@ -1,14 +1,17 @@
 """A version out of what a run computed: tables streamed together, described, and committed."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.artifacts import version as versions
+from ml.artifacts.folder_store import results_store
 from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.artifacts.staging import DatasetFile
 from ml.contracts.base import Contract
@@ -17,6 +20,10 @@ from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.mixture import FittedEnsemble
 from ml.forecasters.registry import FAMILIES
+from ml.gate.case import JudgedCase
+from ml.gate.facts import Facts, Orders, PanelFacts, describe_orders, observe
+from ml.gate.stored import facts_of, facts_of_record
+from ml.gate.verdict import GATE, judge, to_document
 from ml.inventory.recommendations import rank
 from ml.panel_tables import Refusal
 from ml.run.forecast import ForecastChunk
@@ -60,11 +67,13 @@ def write_version(
     """
     refusals = [asdict(one) for one in output.refusals]
     model_versions = _model_versions(inputs, request, output)
+    panels: dict[str, PanelFacts] = {}  # what is noted of the forecasts while they are written
+    orders: list[Orders] = []
     tables = {
-        FORECASTS: _merge_by_item(output, FORECASTS),
+        FORECASTS: observe(_merge_by_item(output, FORECASTS), _largest_values(output), panels),
         FORECAST_MODELS: _merge_by_item(output, FORECAST_MODELS),
         REFUSALS: iter([pa.Table.from_pylist(refusals, schema=REFUSALS.schema)]),
-        RECOMMENDATIONS: _recommendations(output),
+        RECOMMENDATIONS: _recommendations(output, orders),
         METRICS: iter([output.metrics]),
     }
     results, parts = request.results, request.parts
@@ -94,6 +103,19 @@ def write_version(
         versions.write_model_versions(staged, model_versions)
     else:
         versions.copy_dataset(results, reuse, staged, MODEL_VERSIONS)
+    partial = reuse is None and METRICS.name not in parts
+    if not partial:  # what is not deployed needs no gate
+        facts = Facts(
+            version_id=version_id,
+            sources=dict(inputs.source),
+            panels=panels,
+            refusals=Counter(one.kind for one in output.refusals),
+            tables=inputs.tables,
+            bias=model_versions["metrics"]["bias"],
+            coverage=model_versions["metrics"]["coverage_80_interval"],
+            orders=orders[0] if orders and orders[0].items else None,
+        )
+        _write_verdict(staged, facts, request, reuse)
     run = {
         "run_id": request.run_id,
         "dataset_id": output.origin.dataset_id,
@@ -103,11 +125,41 @@ def write_version(
         "items": sum(len(plan.wanted) for plan in output.plans),
         "source": dict(inputs.source),
     }
-    partial = reuse is None and METRICS.name not in parts
     versions.write_manifest(staged, files, as_of=as_of, partial=partial, run=run)
     # A run as of an earlier day, or on other data, is an explicit wish on one's own disk; the
     # guard against a late run becoming the newest belongs to publishing.
     return versions.commit_version(results, version_id, publisher=versions.publisher())
+
+
+def _largest_values(output: RunOutput) -> dict[str, float]:
+    """The largest value of each series that was observed."""
+    return {
+        item: float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+        for plan in output.plans
+        for item, values in zip(plan.panel.items, plan.panel.values, strict=True)
+    }
+
+
+def _write_verdict(
+    staged: versions.StagedVersion, facts: Facts, request: RunRequest, reuse: str | None
+) -> None:
+    """Judge the version against the last whole one, and write that into it.
+
+    Forecasts that were copied have the facts that they had.
+    """
+    store = results_store(request.results)
+    if reuse is not None:
+        copied = facts_of(store, versions.read_manifest(request.results, reuse))
+        facts = replace(facts, panels=copied.panels, bias=copied.bias, coverage=copied.coverage)
+    last = versions.newest_whole_version(request.results)
+    case = JudgedCase(
+        now=facts,
+        before=facts_of_record(store, last),
+        today=request.today,
+        allow_synthetic=request.settings.allow_synthetic,
+        follows=last is not None,
+    )
+    versions.write_document(staged, GATE, to_document(judge(case)))
 
 
 def _model_versions(inputs: RunInputs, request: RunRequest, output: RunOutput) -> dict[str, Any]:
@@ -168,9 +220,11 @@ def _write(
         return writer.close()
 
 
-def _recommendations(output: RunOutput) -> Iterator[pa.Table]:
+def _recommendations(output: RunOutput, orders: list[Orders]) -> Iterator[pa.Table]:
     known = _read_chunks(output, "demand", RECOMMENDATIONS)
-    yield rank(pa.concat_tables([*known, output.refused]))
+    rows = rank(pa.concat_tables([*known, output.refused]))
+    orders.append(describe_orders(rows))
+    yield rows
 
 
 def _read_chunks(output: RunOutput, kind: str, contract: Contract) -> Iterator[pa.Table]:

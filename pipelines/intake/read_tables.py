@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ml.contracts.base import check
 from ml.contracts.outside import PRICES
@@ -29,6 +30,7 @@ _READERS: Mapping[str, Callable[[Path, ReadingRequest], Intake]] = {
 }
 _KEYS = {"demand": ("item_id", "ds"), "prices": ("series", "ref_date")}
 USER_FILES = Path("raw", "user")
+FROM_FOLDER = b"previsor.from_user_folder"  # in the Parquet file of a table read from there
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tabl
 def process_files(request: ReadingRequest, data_dir: Path) -> Tables:
     """Read the files of a request into ``DATA_DIR/processed``: all of its tables, or none.
 
-    With no files named, what ``data/raw/user`` holds is the whole truth: the tables of other
-    readings are removed. Otherwise a table that was not read stays.
+    With no files named, what ``data/raw/user`` holds has to be all that was ever read: a table
+    whose file is gone is an error. Otherwise a table that was not read stays.
 
     Returns:
         What was read; the statements say what was done as well, in one line a table written.
@@ -96,6 +98,8 @@ def process_files(request: ReadingRequest, data_dir: Path) -> Tables:
             f"{data_dir / USER_FILES}: there are no data files. Put demand.csv there, or name it: "
             "--demand PATH."
         )
+    if not request.files:
+        refuse_lost_files(data_dir, files)
     quarantine, folder = data_dir / "quarantine", processed_folder(data_dir)
     read = read_tables(replace(request, files=files), quarantine)
     _refuse_shared_ids(read.tables)
@@ -105,16 +109,48 @@ def process_files(request: ReadingRequest, data_dir: Path) -> Tables:
         if intake.quarantine.height:
             lines.append(f"{table}.csv: cells set aside are listed in {quarantine / table}.csv.")
         lines.append(_on_table(table, intake, folder))
-    tables: dict[str, pa.Table | None] = dict(read.tables)
+    tables = dict(read.tables)
     with changing(data_dir):
         if "prices" in read.tables:
             tables["prices"] = _beside_others(read.tables["prices"], data_dir, request.source)
-        for table in ("demand", "items", "inventory"):
-            if not (request.files or table in tables) and (folder / f"{table}.parquet").exists():
-                tables[table] = None
-                lines.append(f"{table}.parquet: removed, there is no file of {table} any more.")
+        if not request.files:
+            mark = {FROM_FOLDER: b"yes"}
+            tables = {name: table.replace_schema_metadata(mark) for name, table in tables.items()}
         write_tables(data_dir, tables)
     return replace(read, statements=tuple(lines))
+
+
+def refuse_lost_files(data_dir: Path, found: Mapping[str, Path]) -> None:
+    """Raise if tables were made of files that are gone from ``data/raw/user``.
+
+    Args:
+        data_dir: The data folder.
+        found: Files in the user's folder, by table. Where there are some, they stand for all that
+            is processed, but for prices of other sources.
+
+    Raises:
+        DataError: Files are gone; to forecast what they held, or nothing, would be a surprise.
+    """
+    folder = processed_folder(data_dir)
+    lost = sorted(
+        table
+        for table in _READERS.keys() - found.keys()
+        if (path := folder / f"{table}.parquet").exists()
+        and ((found and table != PRICES.name) or _is_from_folder(path))
+    )
+    if lost:
+        raise DataError(
+            f"{data_dir / USER_FILES}: there is no file of {' and '.join(lost)} any more, while "
+            f"{folder} holds what was read before. Put it back; if it is gone for good, remove "
+            f"{', '.join(f'{table}.parquet' for table in lost)} there."
+        )
+
+
+def _is_from_folder(path: Path) -> bool:
+    try:
+        return FROM_FOLDER in (pq.read_schema(path).metadata or {})
+    except (pa.ArrowInvalid, OSError):  # damaged: who reads it says so
+        return False
 
 
 def _refuse_shared_ids(tables: Mapping[str, pa.Table]) -> None:

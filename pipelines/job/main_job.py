@@ -1,18 +1,23 @@
 """The main job: find the data, forecast, recommend, write a version, tell people."""
 
-import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.artifacts.errors import MissingError
+from ml.artifacts.folder_store import results_store
+from ml.artifacts.log import CommitRecord, find_record
 from ml.artifacts.reading import read_dataset
+from ml.artifacts.version import read_manifest
 from ml.contracts.forecasts import FORECASTS
-from ml.errors import ConfigError, MachineError, machine_error
+from ml.errors import ConfigError, DataError
+from ml.gate.rules import check_names
+from ml.gate.stored import read_verdict
 from ml.logs import logger, logging_to
 from ml.processed import SYNTHETIC, has_processed, outside_tables, reading
 from ml.reporting.run_report import (
@@ -27,9 +32,14 @@ from ml.run.parallel import peak_memory
 from ml.run.request import RunRequest
 from ml.run.run import run_batch
 from ml.run.version_writer import RunOutput
-from ml.settings import refuse_open_secrets
 from pipelines.intake.find_files import collect_user_files
-from pipelines.intake.read_tables import USER_FILES, process_files, read_tables
+from pipelines.intake.read_tables import (
+    USER_FILES,
+    Tables,
+    process_files,
+    read_tables,
+    refuse_lost_files,
+)
 from pipelines.intake.request import TABLES, ReadingRequest
 from pipelines.publish.deploy import Deployment, publish_newest
 from pipelines.sample_data import ensure_sample
@@ -37,28 +47,51 @@ from pipelines.sample_data import ensure_sample
 SAMPLE_REGION = "salvador_ba"
 
 
-def generate(files: ReadingRequest, request: RunRequest, *, publish: bool) -> None:
+def generate(
+    files: ReadingRequest,
+    request: RunRequest,
+    *,
+    publish: bool,
+    sample: bool = False,
+    accept: Sequence[str] = (),
+    allow_synthetic: bool = False,
+) -> None:
     """Run the main job from files to a committed version, and publish it if asked.
+
+    Args:
+        files: What is read, and how.
+        request: What is made of it.
+        publish: Publish the version, if the gate lets it pass.
+        sample: Run on the sample, whatever data there are.
+        accept: Rules of the gate that a person passes.
+        allow_synthetic: Publish made-up results.
 
     Raises:
         ConfigError: Options that exclude each other, or an item that no series has.
         DataError: Nothing usable among the inputs.
         ModelError: No series of a panel could be forecast.
+        GateError: The version is there, but may not be published.
         PublishError: The version could not be written.
     """
     start = time.monotonic()
     if request.only_forecasts and publish:
         raise ConfigError("--publish: a version of --only-forecasts is partial, and not published.")
+    for option, given in (("--accept", accept), ("--allow-synthetic", allow_synthetic)):
+        if given and not publish:
+            raise ConfigError(f"{option} goes with --publish.")
+    check_names(accept)
     config, results = request.settings, request.results
+    if allow_synthetic:
+        config = config.model_copy(update={"allow_synthetic": True})
+        request = replace(request, settings=config)
     # Opened first: a wrong key should not show after an hour of work.
     place = Deployment(None, results) if publish else None
     if place is not None:
-        refuse_open_secrets()
         place.open()
     with logging_to(config.log_dir, request.command, request.run_id):
         logger().info("run_started", results=str(results), items=request.items,
                       horizon=request.horizon, as_of=str(request.as_of))  # fmt: skip
-        inputs = find_inputs(files, request)
+        inputs = find_inputs(files, request, sample=sample)
         synthetic = {kind for kind, source in inputs.source.items() if source == SYNTHETIC}
         show_inputs(inputs.statements, synthetic=bool(synthetic),
                     user_folder=config.data_dir / "raw" / "user")  # fmt: skip
@@ -66,40 +99,35 @@ def generate(files: ReadingRequest, request: RunRequest, *, publish: bool) -> No
             logger().info("statement", text=statement)
         record, output = run_batch(inputs, request)
         reports = config.reports_dir / "results"
-        report = _report_of(record.version_id, output, results, synthetic)
-        with _warning(f"version {record.version_id} is committed and whole, its reports are not"):
-            write_reports(report, reports)
+        report = _report_of(record, output, results, synthetic)
+        write_reports(report, reports)
         seconds, peak_mib = time.monotonic() - start, peak_memory()
         logger().info("run_done", version_id=report.version_id, seconds=seconds,
                       peak_mib=peak_mib, refusals=len(output.refusals))  # fmt: skip
     show_result(report, results, reports, seconds=seconds, peak_mib=peak_mib)
-    for line in publish_newest(place) if place is not None else ():
-        print(line)  # noqa: T201 - the command's result
+    if place is not None:
+        for line in publish_newest(place, accept=accept, allow_synthetic=allow_synthetic):
+            print(line)  # noqa: T201 - the command's result
 
 
-@contextmanager
-def _warning(outcome: str) -> Iterator[None]:
-    """Say what the machine refuses after a commit, and go on: the exit code tells of the commit."""
-    try:
-        yield
-    except (OSError, MachineError) as error:
-        told = error if isinstance(error, MachineError) else machine_error(error)
-        if told is None:
-            raise
-        print(f"warning: {outcome}: {told}", file=sys.stderr, flush=True)  # noqa: T201
-
-
-def find_inputs(files: ReadingRequest, request: RunRequest) -> RunInputs:
+def find_inputs(files: ReadingRequest, request: RunRequest, *, sample: bool = False) -> RunInputs:
     """Read what the run is on: the files named; else the user's folder; else the sample.
 
     Named files leave ``processed/`` alone. The user's folder goes through the ETL into
-    ``processed/`` first, and what is there already is used where that folder is empty.
+    ``processed/`` first, and what is there already is used where that folder is empty, unless it
+    was made of files that lay there. The sample is taken by itself only where nothing real was
+    ever forecast, and always if ``sample`` asks for it.
 
     Raises:
-        ConfigError: Stock or items are named without demand, or an item that no series has.
-        DataError: Nothing usable.
+        ConfigError: Stock or items are named without demand, or an item that no series has; or
+            files are named beside the sample.
+        DataError: Nothing usable, or files that were there are gone.
     """
     data_dir = request.settings.data_dir
+    if sample:
+        if files.files:
+            raise ConfigError("--sample: named files and the sample exclude each other.")
+        return _read_sample(files, request)
     if {"demand", "prices"} & files.files.keys():
         region = request.settings.home_region
         with reading(data_dir):
@@ -108,25 +136,62 @@ def find_inputs(files: ReadingRequest, request: RunRequest) -> RunInputs:
         raise ConfigError("--items-file and --inventory go with --demand: name the demand as well.")
     elif collect_user_files(data_dir / USER_FILES):
         read = process_files(files, data_dir)
-        inputs = read_processed(request)
+        inputs = read_processed(request, rows=_rows(read))
         return replace(inputs, statements=(*read.statements, *inputs.statements))
     elif has_processed(data_dir):
+        refuse_lost_files(data_dir, {})
         return read_processed(request)
     else:
-        sample = ensure_sample(data_dir / "sample", seed=request.settings.seed)
-        paths = {table: getattr(sample, table) for table in TABLES}
-        files = replace(files, files=paths, source=SYNTHETIC)
-        region = SAMPLE_REGION
-        outside = {path.stem: pq.read_table(path) for path in sample.outside.glob("*.parquet")}
-    read = read_tables(files, data_dir / "quarantine")
+        _refuse_after_real(request.results, data_dir)
+        return _read_sample(files, request)
+    return _read_files(files, request, outside, region)
+
+
+def _read_sample(files: ReadingRequest, request: RunRequest) -> RunInputs:
+    sample = ensure_sample(request.settings.data_dir / "sample", seed=request.settings.seed)
+    paths = {table: getattr(sample, table) for table in TABLES}
+    outside = {path.stem: pq.read_table(path) for path in sample.outside.glob("*.parquet")}
+    return _read_files(
+        replace(files, files=paths, source=SYNTHETIC), request, outside, SAMPLE_REGION
+    )
+
+
+def _read_files(
+    files: ReadingRequest, request: RunRequest, outside: Mapping[str, pa.Table], region: str
+) -> RunInputs:
+    read = read_tables(files, request.settings.data_dir / "quarantine")
     return inputs_of(
         read.tables, request, outside, region,
-        statements=read.statements, quality_flags=read.quality_flags,
+        statements=read.statements, quality_flags=read.quality_flags, rows=_rows(read),
     )  # fmt: skip
 
 
+def _rows(read: Tables) -> dict[str, tuple[int, int]]:
+    """Rows of the files of each table, and how many of them were set aside."""
+    return {table: (count.read, count.aside) for table, count in read.counts.items()}
+
+
+def _refuse_after_real(results: Path, data_dir: Path) -> None:
+    """Raise if there is a version of real data: the sample does not follow it by itself."""
+
+    def is_real(record: CommitRecord) -> bool:
+        try:
+            sources = read_manifest(results, record.version_id).run.get("source", {})
+        except MissingError:  # it was cleared away
+            return False
+        return SYNTHETIC not in sources.values()
+
+    real = find_record(results_store(results), is_real)
+    if real is not None:
+        raise DataError(
+            f"{data_dir}: there are no data, and '{results}' holds results of real data "
+            f"({real.version_id}). Put your files into {data_dir / USER_FILES}, name them, or say "
+            f"--sample for made-up data."
+        )
+
+
 def _report_of(
-    version: str, output: RunOutput, results: Path, synthetic: Collection[str]
+    record: CommitRecord, output: RunOutput, results: Path, synthetic: Collection[str]
 ) -> RunReport:
     """What a run made, for people; ``synthetic`` kinds of panels are of made-up data."""
     refused = Counter(one.kind for one in output.refusals)
@@ -135,5 +200,13 @@ def _report_of(
                     one.study, synthetic=one.panel.kind in synthetic)
         for one in output.plans
     )  # fmt: skip
-    forecasts = read_dataset(results, FORECASTS.name, version)
-    return RunReport(version, output.origin.model_version, panels, output.metrics, forecasts)
+    version = record.version_id
+    verdict = read_verdict(results_store(results), read_manifest(results, version))
+    return RunReport(
+        version_id=version,
+        model_version=output.origin.model_version,
+        panels=panels,
+        metrics=output.metrics,
+        forecasts=read_dataset(results, FORECASTS.name, version),
+        gate=() if verdict is None else tuple(verdict.summary),
+    )

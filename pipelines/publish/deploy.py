@@ -15,35 +15,38 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from ml.artifacts import log
-from ml.artifacts.commit import refuse_stale
-from ml.artifacts.errors import VerificationError
-from ml.artifacts.keys import version_key
+from ml.artifacts.commit import Judge, refuse_stale
+from ml.artifacts.errors import ConflictError, VerificationError
+from ml.artifacts.folder_store import results_store
+from ml.artifacts.keys import is_version_id, version_key
 from ml.artifacts.log import publisher
+from ml.artifacts.reading import verify
 from ml.artifacts.store import Store, holds
-from ml.errors import ConfigError
+from ml.errors import ConfigError, first_few
+from ml.gate.rules import check_names
+from ml.gate.stored import facts_of, store_judge
 from ml.logs import logger, logging_to
-from ml.settings import refuse_open_secrets, settings
+from ml.settings import settings
 from pipelines.publish.collect_garbage import Retention, collect_garbage
 from pipelines.publish.doctor import examine
 from pipelines.publish.policies import policies
 from pipelines.publish.probe import require_conditions
 from pipelines.publish.progress_bars import console_progress
 from pipelines.publish.publishing import LocalVersion, PublishResult, newest_local, publish
-from pipelines.publish.reader import open_store
+from pipelines.publish.reader import open_store, published_record
 from pipelines.publish.rollback import roll_back
 
 STREAMS = 4  # hides the way there and back of small files, and hashing behind sending
 COMMAND = "deploy_ml_results"
 PROBED = ".probed"  # in the results folder: which stores passed the probe today
-PENDING = ".pending"  # likewise: rollbacks that may have been done or not
 DETAILS: Mapping[str, tuple[str, ...]] = {
-    "VERSION": ("--verify", "--repair"),
-    "--all": ("--verify", "--repair"),
-    "--subset": ("--verify", "--repair"),
+    "VERSION": ("--verify",),
     "--to-seq": ("--rollback",),
-    "--dry-run": ("", "--gc", "--repair"),
+    "--dry-run": ("", "--gc"),
     "--force": ("",),
     "--expect-parent": ("",),
+    "--accept": ("",),
+    "--allow-synthetic": ("",),
     "--pin": ("--gc",),
 }
 """The actions of ``deploy_ml_results`` that each detail goes with; publishing has no name."""
@@ -74,8 +77,7 @@ class Deployment:
 
 
 @contextmanager
-def command_log() -> Iterator[None]:
-    """Keep what is done in the log of the command."""
+def _logging() -> Iterator[None]:
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     with logging_to(settings().log_dir, COMMAND, run_id):
         yield
@@ -87,19 +89,38 @@ def publish_newest(
     force: bool = False,
     expect_parent: int | None = None,
     dry_run: bool = False,
+    accept: Collection[str] = (),
+    allow_synthetic: bool = False,
 ) -> Iterator[str]:
     """Publish the newest whole version of the results folder, or only say what would be sent.
 
+    Args:
+        place: From where, to where.
+        force: Publish although a later day is published.
+        expect_parent: Publish only if this is the number of the newest record.
+        dry_run: Only say what would be sent.
+        accept: Rules of the gate that a person passes.
+        allow_synthetic: Publish made-up results.
+
     Raises:
+        ConfigError: There is no such rule.
+        GateError: The gate is closed; nothing was published.
         StoreError: It was not published, unless the message says that it is committed.
     """
-    store = place.open()
+    accepted = check_names((*accept, *(("as_of",) if force else ())))
+    store, read = place.open(), settings()
+    version = newest_local(place.folder)
+    judge = store_judge(
+        store,
+        facts_of(results_store(place.folder), version.manifest),
+        accepted,
+        read.current_day,
+        allow_synthetic=allow_synthetic or read.allow_synthetic,
+    )
     if dry_run:
-        yield _rehearse(store, newest_local(place.folder), force=force)
+        yield _rehearse(store, version, judge, force=force)
         return
-    refuse_open_secrets()
-    with command_log():
-        version = newest_local(place.folder)
+    with _logging():
         require_conditions(store, place.folder / PROBED)
         with console_progress() as progress:
             done = publish(
@@ -108,6 +129,7 @@ def publish_newest(
                 publisher=publisher(),
                 force=force,
                 expect_parent=expect_parent,
+                judge=judge,
                 progress=progress,
                 streams=STREAMS,
             )
@@ -139,8 +161,10 @@ def _describe(store: Store, version: LocalVersion, done: PublishResult) -> str:
     )
 
 
-def _rehearse(store: Store, version: LocalVersion, *, force: bool) -> str:
-    refuse_stale(version.manifest, log.newest(store), force=force)
+def _rehearse(store: Store, version: LocalVersion, judge: Judge, *, force: bool) -> str:
+    head = log.newest(store)
+    refuse_stale(version.manifest, head, force=force)
+    judge(head)
     there = {e.key for e in store.listing(f"{version_key(version.version_id)}/")}
     lacking = [
         file
@@ -169,6 +193,27 @@ def list_log(place: Deployment) -> Iterator[str]:
         )
 
 
+def verify_version(place: Deployment, version: str | None = None) -> Iterator[str]:
+    """Read a published version back and compare it; the newest unless one is named.
+
+    Raises:
+        VerificationError: Something of it is not what was published.
+    """
+    if version is not None and not is_version_id(version):
+        raise ConflictError(f"{version!r} is not the id of a version; --list shows them.")
+    store = place.open()
+    record = published_record(store, version)
+    manifest = log.record_manifest(store, record)
+    with console_progress() as progress:
+        problems = verify(store, manifest, progress=progress)
+    if problems:
+        raise VerificationError(
+            f"{store.name}: version {record.version_id}: {len(problems)} problems: "
+            f"{first_few(problems)}."
+        )
+    yield f"version {record.version_id} (record {record.seq}) in {store.name} is whole"
+
+
 def roll_back_version(place: Deployment, to_seq: int | None = None) -> Iterator[str]:
     """Make an earlier version the newest.
 
@@ -176,9 +221,8 @@ def roll_back_version(place: Deployment, to_seq: int | None = None) -> Iterator[
         StoreError: Nothing was changed, unless the message says otherwise.
     """
     store = place.open()
-    with command_log():
-        notes = place.folder / PENDING
-        before, record = roll_back(store, publisher=publisher(), to_seq=to_seq, notes=notes)
+    with _logging():
+        before, record = roll_back(store, publisher=publisher(), to_seq=to_seq)
         logger().info("rolled_back", store=store.name, seq=record.seq)
     if record == before:
         yield f"nothing to do: {record.version_id} is the newest version already"
@@ -211,7 +255,7 @@ def collect(
     age, waiting = timedelta(days=days), timedelta(hours=grace)
     retention = Retention(versions=keep, age=age, pins=tuple(pins), grace=waiting)
     store = place.open()
-    with command_log():
+    with _logging():
         done = collect_garbage(store, retention, dry_run=dry_run)
         logger().info("collected", store=store.name, dry_run=dry_run, removed=list(done.removed))
     would = "would be " if dry_run else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from ml.errors import DataError
 from ml.processed import outside_tables, reading
 from pipelines.intake.read_tables import process_files
 from pipelines.intake.request import ReadingRequest
@@ -56,29 +57,42 @@ def test_a_later_reading_leaves_what_it_was_not_given(old):
     assert after == {name: table for name, table in before.items() if name != "demand"}
 
 
-def test_the_users_folder_is_the_whole_truth(old):
-    for name in ("estoque.csv", "precos/cobre.csv"):
-        (old / "data/raw/user" / name).unlink()
-    lines = process_files(ReadingRequest(today=TODAY), old / "data").statements
-    assert "inventory.parquet: removed, there is no file of inventory any more." in lines
+def test_a_file_that_is_gone_while_others_stayed_is_an_error_that_removes_nothing(old):
+    (old / "data/raw/user/estoque.csv").unlink()
+    with pytest.raises(DataError, match=r"no file of inventory any more.*remove inventory.parquet"):
+        process_files(ReadingRequest(today=TODAY), old / "data")
+    assert sorted(tables(old / "data")) == ["demand", "inventory", "items", "prices"]
+    (old / "data/processed/inventory.parquet").unlink()
+    process_files(ReadingRequest(today=TODAY), old / "data")
     assert sorted(tables(old / "data")) == ["demand", "items", "prices"]
+
+
+def test_prices_of_the_users_folder_that_are_gone_are_missed_and_others_are_not(old):
+    process_files(ReadingRequest(today=TODAY), old / "data")  # notes where the tables are from
+    (old / "data/raw/user/precos/cobre.csv").unlink()
+    with pytest.raises(DataError, match="no file of prices any more"):
+        process_files(ReadingRequest(today=TODAY), old / "data")
 
 
 @pytest.mark.parametrize("sample", [4, pytest.param(None, marks=pytest.mark.slow)])
 def test_after_a_power_cut_at_any_write_a_reading_is_made_again(old, sample):
-    # other files than those that the tables were made of: each one changes, or goes
+    # other files than those that the tables were made of: each one changes
     user = old / "data" / "raw" / "user"
-    (user / "estoque.csv").unlink()
+    (user / "estoque.csv").write_text("sku,local,data,saldo\nNA,S1,2024-02-20,9\n")
     (user / "itens.csv").write_text("sku,nome\n00123,Fio\n")
     (user / "consumo.csv").write_text("sku,data,qtd\nNA,2024-02-01,7\nNA,never,7\n")
 
     def what_is_there(place):
         found = tables(place)
-        return found["items"]["name"].to_pylist(), len(found["demand"]), "inventory" in found
+        return (
+            found["items"]["name"].to_pylist(),
+            len(found["demand"]),
+            found["inventory"]["on_hand"].to_pylist(),
+        )
 
     def expect_all_or_nothing(place):
         with reading(place):
-            assert what_is_there(place) in ((["Cabo", "Antena"], 8, True), (["Fio"], 1, False))
+            assert what_is_there(place) in ((["Cabo", "Antena"], 8, [5.0]), (["Fio"], 1, [9.0]))
 
     job = "tests.pipelines.intake.test_old_data:read_again"
     cuts = survive_power_cuts(
@@ -89,4 +103,4 @@ def test_after_a_power_cut_at_any_write_a_reading_is_made_again(old, sample):
         sample=sample,
     )
     assert cuts == sample or cuts > 20
-    assert what_is_there(old / "data") == (["Fio"], 1, False)
+    assert what_is_there(old / "data") == (["Fio"], 1, [9.0])

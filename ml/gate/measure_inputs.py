@@ -1,0 +1,208 @@
+"""What is measured of source, shape and input: one function a rule.
+
+Each is given a case and its rule's limit; its number is better the smaller it is, and ``None``
+says that nothing can be said.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+
+import numpy as np
+
+from ml.errors import first_few
+from ml.frequency import Frequency, period_end, periods_after
+from ml.gate.case import WORSE, JudgedCase, Measurement, factor, items_of, worst
+from ml.gate.facts import Facts
+
+AGES = {"D": 35, "B": 35, "W": 42, "MS": 75}
+"""Days that data may be old: a monthly export, with some days to spare, and a missed one."""
+
+
+def made_up(case: JudgedCase, _: float) -> Measurement | None:
+    """Kinds of panels whose data are synthetic, unless that is allowed."""
+    if case.now.sources is None:
+        return None
+    kinds = () if case.allow_synthetic else case.now.made_up
+    return Measurement(len(kinds), f"made-up data: {', '.join(kinds)}")
+
+
+def made_up_after_real(case: JudgedCase, _: float) -> Measurement | None:
+    """Made-up data after a version that is not, or not known to be."""
+    if case.now.sources is None or not case.follows:
+        return None
+    real = case.before is None or not case.before.made_up
+    bad = bool(case.now.made_up) and real
+    version = case.before.version_id if case.before else "the version before"
+    return Measurement(bad, f"made-up data would follow {version}, which is real")
+
+
+def lost_panels(case: JudgedCase, _: float) -> Measurement | None:
+    """Kinds that are forecast no more."""
+    if case.base is None or not case.base.panels:
+        return None
+    had, have = ({one.kind for one in facts.panels.values()} for facts in (case.base, case.now))
+    lost = sorted(had - have)
+    return Measurement(
+        len(lost), f"no forecast of {' and '.join(lost)}, which the version before has"
+    )
+
+
+def lost_frequencies(case: JudgedCase, _: float) -> Measurement | None:
+    """Panels whose kind is still forecast, but at other frequencies."""
+    if case.base is None or not case.base.panels:
+        return None
+    kinds = {one.kind for one in case.now.panels.values()}
+    gone = case.base.panels.keys() - case.now.panels.keys()
+    lost = sorted(name for name in gone if case.base.panels[name].kind in kinds)
+    return Measurement(len(lost), f"{', '.join(lost)} became {', '.join(sorted(case.now.panels))}")
+
+
+def lost_items(case: JudgedCase, _: float) -> Measurement | None:
+    """Largest share of a kind's items that are forecast no more, beyond a single one."""
+    return worst(_lost(case))
+
+
+def _lost(case: JudgedCase) -> Iterator[Measurement]:
+    for kind, before in items_of(case.base).items():
+        now = items_of(case.now).get(kind)
+        if now is None:
+            continue
+        lost = sorted(before - now)
+        text = f"{len(lost)} of {len(before)} items of {kind} are forecast no more: "
+        yield Measurement((len(lost) > 1) * len(lost) / len(before), text + first_few(lost))
+
+
+def changed_rows(case: JudgedCase, _: float) -> Measurement | None:
+    """Factor by which the number of forecast rows changed, more or fewer."""
+    return worst(
+        Measurement(
+            factor(now.rows, before.rows),
+            f"{now.rows} rows of {now.kind} where the version before has {before.rows}",
+        )
+        for now, before in case.panels()
+    )
+
+
+def lost_steps(case: JudgedCase, _: float) -> Measurement | None:
+    """Steps by which the horizon is shorter."""
+    return worst(
+        Measurement(
+            before.horizon - now.horizon,
+            f"{now.kind} is forecast for {now.horizon} periods, not for {before.horizon}",
+        )
+        for now, before in case.panels()
+    )
+
+
+def days_back(case: JudgedCase, _: float) -> Measurement | None:
+    """Days by which a panel is as of an earlier day."""
+    return worst(
+        Measurement(
+            float((np.datetime64(before.as_of) - np.datetime64(now.as_of)).astype(int)),
+            f"{now.kind} is as of {now.as_of}, the version before of {before.as_of}",
+        )
+        for now, before in case.panels()
+    )
+
+
+def wrong_days(case: JudgedCase, _: float) -> Measurement | None:
+    """Days that are forecast and not due, or due and not forecast."""
+    found = []
+    for name, one in case.now.panels.items():
+        due = periods_after(np.datetime64(one.as_of), one.horizon, Frequency(one.frequency))
+        wrong = sorted(one.totals.keys() ^ {str(day) for day in due})
+        found.append(
+            Measurement(len(wrong), f"{name}: {first_few(wrong)} do not follow {one.as_of}")
+        )
+    return worst(found)
+
+
+def lost_tables(case: JudgedCase, _: float) -> Measurement | None:
+    """Tables beside demand and prices that were read before and are not there now."""
+    if case.base is None or case.base.tables is None or case.now.tables is None:
+        return None
+    lost = [one for one in ("items", "inventory")
+            if one in case.base.tables and one not in case.now.tables]  # fmt: skip
+    return Measurement(len(lost), f"no table of {' and '.join(lost)}, which the version before had")
+
+
+def set_aside(case: JudgedCase, limit: float) -> Measurement | None:
+    """Largest share of a table's rows that were quarantined."""
+    before = dict(_set_aside(case.base))
+    return worst(
+        Measurement(share, f"{share:.0%} of the rows of {name} were set aside",
+                max(limit, WORSE * before.get(name, 0.0)))
+        for name, share in _set_aside(case.now)
+    )  # fmt: skip
+
+
+def _set_aside(facts: Facts | None) -> Iterator[tuple[str, float]]:
+    for name, one in ((facts and facts.tables) or {}).items():
+        if one.lines and one.set_aside is not None:
+            yield name, one.set_aside / one.lines
+
+
+def lacking_items(case: JudgedCase, limit: float) -> Measurement | None:
+    """Share of the demand's ids that the item file lacks."""
+    return _lacking(case, "items", limit)
+
+
+def lacking_stock(case: JudgedCase, limit: float) -> Measurement | None:
+    """Share of the demand's ids that the stock file lacks."""
+    return _lacking(case, "inventory", limit)
+
+
+def _lacking(case: JudgedCase, table: str, limit: float) -> Measurement | None:
+    shares = []
+    for facts in (case.now, case.base):
+        one = ((facts and facts.tables) or {}).get(table)
+        if one and one.demanded and one.lacking is not None:
+            shares.append((one.lacking / one.demanded, one))
+        elif facts is case.now:
+            return None
+    share, one = shares[0]
+    text = f"{one.lacking} of {one.demanded} ids of demand are not in {table}"
+    return Measurement(share, text, min(limit, shares[1][0] + 0.25) if len(shares) > 1 else None)
+
+
+def demand_age(case: JudgedCase, _: float) -> Measurement | None:
+    """Days since the last period of demand, over what its frequency allows."""
+    return _age(case, "demand")
+
+
+def price_age(case: JudgedCase, _: float) -> Measurement | None:
+    """The same of prices."""
+    return _age(case, "price")
+
+
+def _age(case: JudgedCase, kind: str) -> Measurement | None:
+    return worst(
+        Measurement(days, f"{one.kind} ends on {end}, {days} days before {case.today}",
+                AGES[one.frequency])
+        for one in case.now.panels.values()
+        if one.kind == kind and kind not in case.now.made_up
+        for end in [period_end(np.datetime64(one.as_of), Frequency(one.frequency))]
+        for days in [_days_since(str(end), case.today)]
+    )  # fmt: skip
+
+
+def stock_age(case: JudgedCase, _: float) -> Measurement | None:
+    """Days since stock was counted last."""
+    stock = (case.now.tables or {}).get("inventory")
+    if stock is None or stock.last is None or "demand" in case.now.made_up:
+        return None
+    days = _days_since(stock.last, case.today)
+    return Measurement(days, f"stock was counted on {stock.last}, {days} days before {case.today}")
+
+
+def _days_since(day: str, today: date) -> int:
+    return (today - date.fromisoformat(day)).days
+
+
+def changed_stock(case: JudgedCase, _: float) -> Measurement | None:
+    """Factor by which all stock on hand changed."""
+    now, before = (((one and one.tables) or {}).get("inventory") for one in (case.now, case.base))
+    if now is None or before is None or not now.total or not before.total:
+        return None
+    text = f"{now.total:g} units in stock where the version before has {before.total:g}"
+    return Measurement(factor(now.total, before.total), text)

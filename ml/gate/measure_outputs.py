@@ -1,0 +1,174 @@
+"""What is measured of the numbers that would go out; see :mod:`ml.gate.measure_inputs`."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from ml.errors import first_few
+from ml.gate.case import WORSE, JudgedCase, Measurement, factor, items_of, worst
+from ml.gate.facts import Facts, Offenders, PanelFacts
+
+WIDE = 0.8  # share of actuals that the interval from q10 to q90 promises
+LARGE_CHANGE = 3.0  # an item counts as changed beyond this factor
+SLACK_ITEMS, SLACK_SHARE = 10.0, 0.1  # orders that come and go on any day
+
+
+def incomplete(case: JudgedCase, _: float) -> Measurement | None:
+    """Items that lack a step."""
+    return _count(case, lambda one: one.incomplete, "lack a step of the horizon")
+
+
+def crossing(case: JudgedCase, _: float) -> Measurement | None:
+    """Items whose quantiles cross."""
+    return _count(case, lambda one: one.crossing, "have quantiles that cross")
+
+
+def negative(case: JudgedCase, _: float) -> Measurement | None:
+    """Items of demand that are forecast below zero."""
+    return _count(case, lambda one: one.negative, "have a demand below zero")
+
+
+def _count(
+    case: JudgedCase, of: Callable[[PanelFacts], Offenders], words: str
+) -> Measurement | None:
+    return worst(
+        Measurement(of(one).count, _named(of(one), one, words)) for one in case.now.panels.values()
+    )
+
+
+def _named(offenders: Offenders, panel: PanelFacts, words: str) -> str:
+    rest = offenders.count - len(offenders.first)
+    names = first_few(offenders.first) + (f" (+{rest} more)" if rest > 0 else "")
+    return f"{offenders.count} of {len(panel.items)} items of {panel.kind} {words}: {names}"
+
+
+def exploding(case: JudgedCase, _: float) -> Measurement | None:
+    """Share of items beyond all that was ever observed, but for a single one."""
+    return worst(
+        Measurement((one.exploding.count > 1) * one.exploding.count / len(one.items),
+                _named(one.exploding, one, "are forecast beyond three times their history"))
+        for one in case.now.panels.values() if one.exploding is not None
+    )  # fmt: skip
+
+
+def changed_total(case: JudgedCase, _: float) -> Measurement | None:
+    """Factor by which the forecast of all shared items changed, on the same days."""
+    return worst(_totals(case))
+
+
+def _totals(case: JudgedCase) -> Iterator[Measurement]:
+    for now, before in case.panels():
+        days = sorted(now.totals.keys() & before.totals.keys())
+        if days:
+            sums = _sum_shared(now, before, days), _sum_shared(before, now, days)
+            text = (
+                f"{now.kind} of {days[0]} to {days[-1]} adds up to {sums[0]:.6g}, in the version "
+                f"before to {sums[1]:.6g}"
+            )
+            yield Measurement(factor(*sums, slack=1.0), text)
+
+
+def _sum_shared(one: PanelFacts, other: PanelFacts, days: list[str]) -> float:
+    """The forecasts of these days, without items that the other panel lacks."""
+    alone = sum(one.items[item] for item in one.items.keys() - other.items.keys())
+    return sum(one.totals[day] for day in days) - alone * len(days)
+
+
+def changed_items(case: JudgedCase, _: float) -> Measurement | None:
+    """Largest share of a panel, by volume, in items whose forecast changed by a large factor."""
+    return worst(_changes(case))
+
+
+def _changes(case: JudgedCase) -> Iterator[Measurement]:
+    for now, before in case.panels():
+        weights = {item: max(abs(now.items[item]), abs(before.items[item]))
+                   for item in now.items.keys() & before.items.keys()}  # fmt: skip
+        changed = {item: weight for item, weight in weights.items()
+                   if factor(now.items[item], before.items[item]) > LARGE_CHANGE}  # fmt: skip
+        volume = sum(weights.values())
+        if volume > 0:
+            names = sorted(changed, key=lambda item: -changed[item])
+            text = f"{len(changed)} items of {now.kind} changed more than threefold"
+            text += f": {first_few(names)}"
+            # The largest one may do as it likes, where it is alone.
+            yield Measurement((len(changed) > 1) * sum(changed.values()) / volume, text)
+
+
+def fallbacks(case: JudgedCase, limit: float) -> Measurement | None:
+    """Largest share of a panel's items that not every model could forecast."""
+    return worst(_fallbacks(case, limit))
+
+
+def _fallbacks(case: JudgedCase, limit: float) -> Iterator[Measurement]:
+    for name, one in case.now.panels.items():
+        before = case.base.panels.get(name) if case.base else None
+        worst = before.fallbacks.count / len(before.items) * WORSE if before else 0.0
+        text = _named(one.fallbacks, one, "are not of all models")
+        yield Measurement(one.fallbacks.count / len(one.items), text, max(limit, worst))
+
+
+def refused(case: JudgedCase, limit: float) -> Measurement | None:
+    """Largest share of a kind's items that could not be forecast."""
+
+    def shares(facts: Facts | None) -> dict[str, tuple[int, int]]:
+        counts = facts.refusals if facts else {}
+        return {kind: (counts.get(kind, 0), counts.get(kind, 0) + len(items))
+                for kind, items in items_of(facts).items()}  # fmt: skip
+
+    before = shares(case.base)
+    return worst(
+        Measurement(count / of, f"{count} of {of} items of {kind} have no forecast",
+                max(limit, WORSE * np.divide(*before.get(kind, (0, 1)))))
+        for kind, (count, of) in shares(case.now).items()
+    )  # fmt: skip
+
+
+def bias(case: JudgedCase, limit: float) -> Measurement | None:
+    """Bias of the backtest, whatever its sign."""
+    return _backtest(case, limit, lambda facts: facts.bias, abs, "the backtest's bias is {:+.0%}")
+
+
+def narrow(case: JudgedCase, limit: float) -> Measurement | None:
+    """What the backtest's coverage lacks of the promised 80 %."""
+    words = "{:.0%} of the backtest's actuals lie in the 80 % interval"
+    return _backtest(case, limit, lambda facts: facts.coverage, lambda one: WIDE - one, words)
+
+
+def _backtest(
+    case: JudgedCase,
+    limit: float,
+    of: Callable[[Facts], Mapping[str, float | None]],
+    size: Callable[[float], float],
+    words: str,
+) -> Measurement | None:
+    found = []
+    for kind, value in of(case.now).items():
+        before = of(case.base).get(kind) if case.base else None
+        if value is not None:
+            most = limit if before is None else max(limit, WORSE * size(before))
+            found.append(Measurement(size(value), f"{kind}: {words.format(value)}", most))
+    return worst(found)
+
+
+def changed_orders(case: JudgedCase, _: float) -> Measurement | None:
+    """Factor by which the number of orders changed, some of them aside."""
+    now, before = case.now.orders, case.base and case.base.orders
+    if not now or not before:
+        return None
+    slack = max(SLACK_ITEMS, SLACK_SHARE * now.items)
+    text = f"{now.count} orders where the version before has {before.count}"
+    return Measurement(factor(now.count, before.count, slack=slack), text)
+
+
+def changed_value(case: JudgedCase, _: float) -> Measurement | None:
+    """Factor by which the value of all orders changed, that of some of them aside."""
+    now, before = case.now.orders, case.base and case.base.orders
+    if not now or not before or not before.count:
+        return None
+    slack = max(SLACK_ITEMS, SLACK_SHARE * now.items) / before.count
+    return worst(
+        Measurement(factor(now.value.get(name, 0.0), value, slack=slack * value),
+                f"orders worth {now.value.get(name, 0.0):.6g} {name}, in the version before "
+                f"{value:.6g}")
+        for name, value in before.value.items() if value > 0
+    )  # fmt: skip
