@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from ml.errors import ConfigError, PipelineError
+from ml.errors import ConfigError, PipelineError, machine_error
 
 HELP = {"help_option_names": ["-h", "--help"]}
 OUTPUT = "What to do"
@@ -54,14 +54,20 @@ Results = Annotated[
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Print a :class:`PipelineError` to stderr and exit with its code; let bugs through."""
+    """Print what a user can fix to stderr and exit with its code; let bugs through.
+
+    That is a :class:`PipelineError`, or what the machine refused wherever it did.
+    """
     try:
         yield
-    except PipelineError as error:
-        for line in error.details:
+    except (PipelineError, OSError, MemoryError) as error:
+        told = error if isinstance(error, PipelineError) else machine_error(error)
+        if told is None:
+            raise
+        for line in told.details:
             typer.echo(line, err=True)
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(error.exit_code) from None
+        typer.echo(f"error: {' '.join(str(told).split())}", err=True)
+        raise typer.Exit(told.exit_code) from None
     except KeyboardInterrupt:
         typer.echo("interrupted: what was published is whole; run it again to go on", err=True)
         raise typer.Exit(130) from None

@@ -12,12 +12,13 @@ import io
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ml.errors import PublishError
+from ml.errors import MachineError
 
 BLOCK = 1 << 20
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -32,14 +33,28 @@ def disk_errors(doing: str, outcome: str = UNPUBLISHED) -> Iterator[None]:
     """Turn trouble with the disk into the one line that a user can act on.
 
     Raises:
-        PublishError: Any ``OSError`` inside, a full disk among them.
+        MachineError: Any ``OSError`` inside, a full disk among them.
     """
     try:
         yield
     except OSError as error:
         file = f" ('{error.filename}')" if error.filename else ""
         reason = error.strerror or str(error)
-        raise PublishError(f"{doing}: {reason}{file}. {outcome}") from error
+        raise MachineError(f"{doing}: {reason}{file}. {outcome}") from error
+
+
+def require_temporary_room() -> None:
+    """Refuse to go on where a megabyte of temporary files finds no place.
+
+    Raises:
+        MachineError: It names the folder.
+    """
+    advice = "Make room there, or set TMPDIR to a folder with room, and run again."
+    with disk_errors("temporary files", advice):
+        folder = tempfile.gettempdir()
+    with disk_errors(f"temporary files in '{folder}'", advice), tempfile.TemporaryFile() as file:
+        file.write(bytes(BLOCK))
+        file.flush()
 
 
 class NewFile(io.RawIOBase):
@@ -115,8 +130,11 @@ def staged(path: Path) -> Iterator[Path]:
         yield beside
         _sync(beside, os.O_RDONLY)
         replace(beside, path)
-    except BaseException:
-        remove(beside)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename in {None, str(beside), beside}:
+            error.filename = str(path)  # a full disk does not say where it is
+        with suppress(OSError):  # what went wrong first is told
+            remove(beside)
         raise
 
 

@@ -1,18 +1,24 @@
 """JSON logs: one event a line, the run's id on every line, in ``LOG_DIR``.
 
-Nothing is written until a command says where to; used as a library the code is silent.
+Nothing is written until a command says where to; used as a library the code is silent. A command
+that cannot log from the start does not start; one whose log fails later says so and goes on.
 """
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from ml.durable import disk_errors, make_folder
+
 LOGGER = "previsor"
+ADVICE = "correct that, or set LOG_DIR to a folder that can be written, and run again."
 logging.getLogger(LOGGER).addHandler(logging.NullHandler())
 
 structlog.configure(
@@ -33,12 +39,43 @@ def logger() -> Any:
     return structlog.get_logger(LOGGER)
 
 
+class _LogFile(logging.FileHandler):
+    """A log that says once when it cannot be written; what is logged is not what the work is."""
+
+    failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Called in the handling of the error."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self.failed:
+            self.failed = True
+            reason = f"'{self.baseFilename}': {error.strerror or error}"
+            line = f"warning: logs: {reason}. The run goes on, its log lacks lines."
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - there is no log to say it in
+
+    def close(self) -> None:
+        """Close the file; what could not be written was told."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def logging_to(folder: Path, command: str, run_id: str) -> Iterator[Path]:
-    """Write the events of a command to ``folder/<command>.jsonl`` while it runs."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the events of a command to ``folder/<command>.jsonl`` while it runs.
+
+    Raises:
+        MachineError: The log cannot be written; nothing of the command has been done.
+    """
     path = folder / f"{command}.jsonl"
-    handler = logging.FileHandler(path, encoding="utf-8")
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    first = {"event": "started", "run_id": run_id, "command": command, "timestamp": now}
+    with disk_errors(f"logs: writing '{path}'", f"{command} has not started: {ADVICE}"):
+        make_folder(folder)
+        with path.open("ab", buffering=0) as file:  # a full disk refuses a line, not the opening
+            file.write(json.dumps(first).encode() + b"\n")
+        handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(message)s"))
     target = logging.getLogger(LOGGER)
     target.addHandler(handler)

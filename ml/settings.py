@@ -4,11 +4,14 @@ Each class is one group of them; the docstring under a setting is its descriptio
 documentation and in ``.env.ml.example``.
 """
 
+import sys
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
+from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -26,7 +29,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ml.errors import ConfigError
+from ml.errors import ConfigError, first_few
 
 PROJECT = Path(__file__).resolve().parent.parent
 STATES = (
@@ -47,8 +50,17 @@ def _region(name: str) -> str:
     return name if len(name) == len(state) else name.lower()
 
 
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not known; no name; a folder of names
+        raise ValueError("no time zone is called so; write one as America/Bahia") from None
+    return name
+
+
 ProjectPath = Annotated[Path, BeforeValidator(_below_project)]
 Region = Annotated[str, AfterValidator(_region)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 
 
 def _or_minio(name: str) -> str | AliasChoices:
@@ -72,7 +84,9 @@ class GeneralSettings(SettingsGroup):
     allow_synthetic: bool = False
     """true lets results of the made-up sample be published, for rehearsals"""
     today: date | None = None
-    """the day on which every command believes to run; empty = the clock"""
+    """the day on which every command believes to run; empty = the clock in TIMEZONE"""
+    timezone: TimeZone = "America/Bahia"
+    """time zone whose day "today" is; instants stay UTC"""
 
 
 class FolderSettings(SettingsGroup):
@@ -207,7 +221,11 @@ class Settings(
     @property
     def current_day(self) -> date:
         """The day on which every command believes to run."""
-        return self.today or datetime.now(UTC).date()
+        return self.today or self.day_of(datetime.now(UTC))
+
+    def day_of(self, instant: datetime) -> date:
+        """The day that an instant is in, in the time zone of the settings."""
+        return instant.astimezone(ZoneInfo(self.timezone)).date()
 
     @property
     def policy(self) -> PolicySettings:
@@ -221,13 +239,13 @@ GROUPS = Settings.__bases__[:-1]
 
 @cache
 def settings() -> Settings:
-    """The settings of this process.
+    """The settings of this process; a file of them that others can read is told on stderr.
 
     Raises:
         ConfigError: A setting has a value it cannot have; the message names it.
     """
     try:
-        return Settings()
+        read = Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper()
@@ -235,3 +253,34 @@ def settings() -> Settings:
             f"settings: {name}={first['input']!r}: {first['msg']} "
             f"({error.error_count()} wrong in all). Correct it in .env.ml or the environment."
         ) from None
+    if (told := _open_to_others()) is not None:
+        print(f"warning: {told}", file=sys.stderr, flush=True)  # noqa: T201 - whoever reads them
+    return read
+
+
+def refuse_open_secrets() -> None:
+    """Refuse to publish with secrets that others on this machine can read; for who publishes.
+
+    Raises:
+        ConfigError: The file of the settings holds some, and is open to them.
+    """
+    told = _open_to_others()
+    if told is None:
+        return
+    fields = {n.upper() for n, one in Settings.model_fields.items() if one.annotation is SecretStr}
+    secret = fields | {name.replace("S3_", "MINIO_") for name in fields}
+    written = dotenv_values(Settings.model_config["env_file"], interpolate=False)  # type: ignore[arg-type]
+    held = [name for name, value in written.items() if value and name.upper() in secret]
+    if held:
+        raise ConfigError(f"{told} It holds {first_few(held)}: nothing was published.")
+
+
+def _open_to_others() -> str | None:
+    path = Path(str(Settings.model_config["env_file"]))
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:  # most often there is none
+        return None
+    if not mode & 0o044:
+        return None
+    return f"settings: others can read '{path}' (mode {mode:o}): chmod 600 '{path}'."

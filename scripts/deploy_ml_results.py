@@ -19,6 +19,11 @@ def run(
     results: options.Results = None,
     list_: Annotated[bool, flag("--list", "Show the log, newest first.")] = False,
     verify: Annotated[bool, flag("--verify", "Read a version back and compare it.")] = False,
+    repair: Annotated[
+        bool, flag("--repair", "Put damaged files back from the results folder, and into it.")
+    ] = False,
+    all_: options.All = False,
+    subset: options.Share = None,
     rollback: Annotated[
         bool, flag("--rollback", "Make an earlier version the newest again.")
     ] = False,
@@ -47,12 +52,13 @@ def run(
     is there already is not sent again.
     """
     with exit_on_error():
-        from pipelines.publish import deploy
+        from pipelines.publish import deploy, upkeep
 
         action = deploy.choose_action(
             {
                 "--list": list_,
                 "--verify": verify,
+                "--repair": repair,
                 "--rollback": rollback,
                 "--gc": gc,
                 "--doctor": doctor,
@@ -60,6 +66,8 @@ def run(
             },
             {
                 f"VERSION ({version})": version is not None,
+                "--all": all_,
+                "--subset": subset is not None,
                 "--to-seq": to_seq is not None,
                 "--dry-run": dry_run,
                 "--force": force,
@@ -72,7 +80,10 @@ def run(
         place = deploy.Deployment(to, results, single_writer)
         lines: dict[str, Callable[[], Iterator[str]]] = {
             "--list": lambda: deploy.list_log(place),
-            "--verify": lambda: deploy.verify_version(place, version),
+            "--verify": lambda: upkeep.verify_versions(place, version, every=all_, subset=subset),
+            "--repair": lambda: upkeep.repair_versions(
+                place, version, every=all_, subset=subset, dry_run=dry_run
+            ),
             "--rollback": lambda: deploy.roll_back_version(place, to_seq),
             "--gc": lambda: deploy.collect(
                 place, keep=keep, days=days, grace=grace, pins=pin or (), dry_run=dry_run

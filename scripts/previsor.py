@@ -115,12 +115,33 @@ def versions(to: options.To = None, results: options.Results = None) -> None:
 
 @_store_command
 def verify(
-    version: options.Version = None, to: options.To = None, results: options.Results = None
+    version: options.Version = None,
+    all_: options.All = False,
+    subset: options.Share = None,
+    to: options.To = None,
+    results: options.Results = None,
 ) -> None:
-    """Read a published version back and compare every byte with what was committed."""
-    from pipelines.publish import deploy
+    """Read published versions back and compare every byte with what was committed."""
+    from pipelines.publish import deploy, upkeep
 
-    _print(deploy.verify_version(deploy.Deployment(to, results), version))
+    place = deploy.Deployment(to, results)
+    _print(upkeep.verify_versions(place, version, every=all_, subset=subset))
+
+
+@_store_command
+def repair(
+    version: options.Version = None,
+    all_: options.All = False,
+    subset: options.Share = None,
+    dry_run: options.DryRun = False,
+    to: options.To = None,
+    results: options.Results = None,
+) -> None:
+    """Put damaged files of published versions back from the results folder, and into it."""
+    from pipelines.publish import deploy, upkeep
+
+    place = deploy.Deployment(to, results)
+    _print(upkeep.repair_versions(place, version, every=all_, subset=subset, dry_run=dry_run))
 
 
 @_store_command

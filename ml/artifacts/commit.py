@@ -4,12 +4,20 @@ Before the record nobody sees anything of the version, from the record on everyb
 What dies before pointer and flat view have followed is mended by whoever comes next.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ml.artifacts import flat_view, log
-from ml.artifacts.errors import ConflictError, StaleError, StoreError, VerificationError
+from ml.artifacts.errors import (
+    ConflictError,
+    OutcomeUnknownError,
+    StaleError,
+    StoreError,
+    UnreachableError,
+    VerificationError,
+)
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.manifest import Manifest
 from ml.artifacts.store import Store
@@ -113,13 +121,23 @@ def show_newest(store: Store, local: Path | None = None, streams: int = 1) -> li
         StoreError: They lag behind; the next run mends them.
     """
     try:
-        head = log.advance_pointer(store)
-        if head is None:
-            return []
-        shown, keys = flat_view.refresh(store, head, local, streams)
-        if shown.seq != head.seq:
-            log.advance_pointer(store)
+        with never_unreachable():
+            head = log.advance_pointer(store)
+            if head is None:
+                return []
+            shown, keys = flat_view.refresh(store, head, local, streams)
+            if shown.seq != head.seq:
+                log.advance_pointer(store)
     except StoreError as error:
         error.args = (f"{error} {LAGGING}",)
         raise
     return keys
+
+
+@contextmanager
+def never_unreachable(text: str = "") -> Iterator[None]:
+    """For what follows a change: ``unreachable`` would say that nothing was changed."""
+    try:
+        yield
+    except UnreachableError as error:
+        raise OutcomeUnknownError(f"{error.message} {text}".rstrip()) from error

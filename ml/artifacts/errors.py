@@ -10,8 +10,10 @@ class StoreError(PublishError):
 
     kind: ClassVar[str]
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, maybe_done: bool = False) -> None:
         self.message = message
+        # Whether what was asked for may have been done all the same: an answer was lost.
+        self.maybe_done = maybe_done
         super().__init__(f"{self.kind}: {message}")
 
 
@@ -44,13 +46,19 @@ class MissingError(VerificationError):
 
 
 class UnreachableError(StoreError):
-    """The store did not answer, or not in time."""
+    """The store did not answer, or not in time; as the end of a command, nothing was changed."""
 
     kind = "unreachable"
 
-    def __init__(self, message: str, *, passing: bool = True) -> None:
+    def __init__(self, message: str, *, passing: bool = True, maybe_done: bool = False) -> None:
         self.passing = passing  # whether it may answer if asked again
-        super().__init__(message)
+        super().__init__(message, maybe_done=maybe_done)
+
+
+class OutcomeUnknownError(StoreError):
+    """The store went away when something had been changed, or may have been."""
+
+    kind = "outcome unknown"
 
 
 class DeniedError(StoreError):

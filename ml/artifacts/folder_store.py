@@ -4,7 +4,7 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,33 +37,40 @@ class FolderStore:
 
     def create(self, key: str, body: Body) -> bool:
         """See :class:`ml.artifacts.store.Store`."""
-        with _store_errors(f"writing {key} to {self.name}"):
+        doing = f"writing {key} to {self.name}"
+        with _store_errors(doing):
             target = self.root / require_key(key)
             if target.exists():
                 return False
             new = self._write_scratch(body)
             make_folder(target.parent)
-            if self.single_writer:
-                replace(new, target)
-                return True
-            try:
-                return create_once(new, target)
-            except OSError as error:
-                if error.errno not in _NO_LINKS:
-                    raise
-                raise StoreRefusedError(
-                    f"the file system of {self.name} has no hard links ({error.strerror}), so two "
-                    f"writers could overwrite each other. Take another folder, or say "
-                    f"--single-writer if nobody else ever publishes there."
-                ) from None
+            with _store_errors(doing, target.exists):
+                if self.single_writer:
+                    replace(new, target)
+                    return True
+                return self._link(new, target)
+
+    def _link(self, new: Path, target: Path) -> bool:
+        try:
+            return create_once(new, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            raise StoreRefusedError(
+                f"the file system of {self.name} has no hard links ({error.strerror}), so two "
+                f"writers could overwrite each other. Take another folder, or say "
+                f"--single-writer if nobody else ever publishes there."
+            ) from None
 
     def put(self, key: str, body: Body) -> None:
         """See :class:`ml.artifacts.store.Store`."""
-        with _store_errors(f"writing {key} to {self.name}"):
+        doing = f"writing {key} to {self.name}"
+        with _store_errors(doing):
             target = self.root / require_key(key)
             new = self._write_scratch(body)
             make_folder(target.parent)
-            replace(new, target)
+            with _store_errors(doing, lambda: not new.exists()):
+                replace(new, target)
 
     def _write_scratch(self, body: Body) -> Path:
         new = scratch_path(self.root)
@@ -116,8 +123,8 @@ class FolderStore:
 
     def remove(self, key: str) -> None:
         """See :class:`ml.artifacts.store.Store`; folders left empty go with it."""
-        with _store_errors(f"removing {key} from {self.name}"):
-            path = self.root / require_key(key)
+        path = self.root / require_key(key)
+        with _store_errors(f"removing {key} from {self.name}", lambda: not path.exists()):
             remove(path)
             for folder in path.parents[: key.count("/") - 1]:
                 try:
@@ -166,13 +173,20 @@ def _raise(error: OSError) -> None:
 
 
 @contextmanager
-def _store_errors(doing: str) -> Iterator[None]:
+def _store_errors(doing: str, done: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Turn the system's errors into a store's; ``done`` is asked whether it was done all the same.
+
+    A disk may fail when a file has its name and the folder is flushed.
+    """
     try:
         yield
     except OSError as error:
         text = f"{doing}: {error.strerror or error}. Correct that and run again."
+        maybe_done = True
+        with suppress(OSError):
+            maybe_done = done()
         if error.errno in _NO_ACCESS:
-            raise DeniedError(text) from error
+            raise DeniedError(text, maybe_done=maybe_done) from error
         if error.errno in _GONE:
-            raise UnreachableError(text) from error
-        raise StoreRefusedError(text) from error
+            raise UnreachableError(text, maybe_done=maybe_done) from error
+        raise StoreRefusedError(text, maybe_done=maybe_done) from error

@@ -18,7 +18,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ml.artifacts.documents import FORMAT, MAX_BYTES, Day, VersionId, parse, to_bytes
-from ml.artifacts.errors import DeniedError, MissingError, StoreRefusedError, VerificationError
+from ml.artifacts.errors import (
+    DeniedError,
+    MissingError,
+    OutcomeUnknownError,
+    StoreError,
+    StoreRefusedError,
+    VerificationError,
+)
 from ml.artifacts.keys import MANIFEST, POINTER, check_key, commit_key, version_key
 from ml.artifacts.manifest import Manifest, stored_manifest
 from ml.artifacts.store import Body, Store, read_small
@@ -281,10 +288,24 @@ def append(store: Store, record: CommitRecord) -> bool:
     """Create the record's number; ``False`` if somebody else has it.
 
     An answer may be lost and the request sent again: whose record it is, its nonce tells.
+
+    Raises:
+        OutcomeUnknownError: Whether it was created cannot be told.
     """
-    if store.create(commit_key(record.seq), Body.of(record_bytes(record))):
-        return True
-    return read_record(store, record.seq).nonce == record.nonce
+    taken = False
+    try:
+        if store.create(commit_key(record.seq), Body.of(record_bytes(record))):
+            return True
+        taken = True
+        return read_record(store, record.seq).nonce == record.nonce
+    except StoreError as error:
+        if not (taken or error.maybe_done):
+            raise
+        raise OutcomeUnknownError(
+            f"{error.message} Whether record {record.seq}, which makes {record.version_id} the "
+            f"newest, was created is not known: run --verify. Repeating the command is safe, what "
+            f"was done is not done again."
+        ) from error
 
 
 def advance_pointer(store: Store) -> CommitRecord | None:

@@ -121,9 +121,22 @@ def verify(
         What is wrong, one text a problem; nothing if the version is whole.
     """
     progress.begin(f"reading back {manifest.version_id}", manifest.size)
+    return check_version(store, manifest, at=at, alone=alone, progress=progress, streams=streams)
+
+
+def check_version(
+    store: Store,
+    manifest: Manifest,
+    *,
+    at: str | None = None,
+    alone: bool = True,
+    progress: Progress = SILENT,
+    streams: int = 1,
+) -> list[str]:
+    """As :func:`verify`, within a stage of progress that the caller has begun."""
 
     def check(file: ManifestFile) -> str | None:
-        problem = _read_problem(store, file, at)
+        problem = file_problem(store, file, at)
         progress.done(file.bytes)
         return problem
 
@@ -138,7 +151,8 @@ def verify(
     return problems
 
 
-def _read_problem(store: Store, file: ManifestFile, at: str | None) -> str | None:
+def file_problem(store: Store, file: ManifestFile, at: str | None = None) -> str | None:
+    """What is wrong with a file of a version, every byte of it read; ``None`` if nothing is."""
     key = file.path if at is None else f"{at}/{file.path.split('/', 2)[2]}"
     try:
         size, sha256 = digest(store, key, limit=file.bytes)

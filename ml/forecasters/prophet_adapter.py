@@ -11,6 +11,7 @@ import pandas as pd
 from prophet import Prophet
 from prophet.serialize import model_from_dict, model_to_dict
 
+from ml.durable import require_temporary_room
 from ml.forecasters.base import Series
 from ml.forecasters.regressors import group_terms
 from ml.forecasters.silence import without_deprecations
@@ -58,6 +59,9 @@ class ProphetModel:
                 model.fit(history, iter=self.iterations, timeout=self.timeout)
             except TimeoutError:
                 raise ValueError("timeout") from None
+            except (OSError, RuntimeError):
+                require_temporary_room()  # where Stan's files are; it does not say so
+                raise
             model.history = kept_history(model).iloc[:KEPT_ROWS]
             model.history_dates = model.history["ds"]
             return json.loads(json.dumps(model_to_dict(model)))

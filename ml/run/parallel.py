@@ -3,15 +3,21 @@
 import os
 import resource
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
 
+from ml.durable import require_temporary_room
+from ml.errors import MachineError
 from ml.logs import logger
 
 # Read by TensorFlow when it is first imported, in whichever process that happens.
@@ -33,18 +39,23 @@ def run_tasks(
 
     Results come back in no particular order; tasks write files and return small things. ``work``
     is a function of a module; there is one process a core where ``jobs`` is ``None``.
+
+    Raises:
+        MachineError: A worker was killed, or there is no room for temporary files.
     """
     if not tasks:
         return []
+    require_temporary_room()
     count = min(jobs or cpu_count(), len(tasks))
     start = time.monotonic()
     with parallel_config("loky", inner_max_num_threads=1):
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-        done = pool(delayed(_work_pinned)(work, task) for task in tasks)
+        done = pool(delayed(_work_pinned)(work, task, os.getpid()) for task in tasks)
         results = []
-        for result, worker, peak in _show(done, len(tasks), label):
-            worker_peaks[worker] = max(peak, worker_peaks.get(worker, 0.0))
-            results.append(result)
+        with _naming_killed_workers(label):
+            for result, worker, peak in _show(done, len(tasks), label):
+                worker_peaks[worker] = max(peak, worker_peaks.get(worker, 0.0))
+                results.append(result)
     seconds = round(time.monotonic() - start, 2)
     logger().info("stage_done", stage=label, tasks=len(tasks), jobs=count, seconds=seconds)
     return results
@@ -60,12 +71,42 @@ def peak_memory() -> tuple[float, ...]:
     return own, *worker_peaks.values()
 
 
-def _work_pinned(work: Callable[[Any], Any], task: Any) -> tuple[Any, int, float]:
+@contextmanager
+def _naming_killed_workers(label: str) -> Iterator[None]:
+    try:
+        yield
+    except TerminatedWorkerError as error:
+        if "SIGKILL" not in str(error):  # it crashed: a bug
+            raise
+        raise MachineError(
+            f"{label}: a worker process was killed, as the system does when memory runs out. Run "
+            "again with fewer --jobs, or on a machine with more memory: what is done is kept."
+        ) from None
+
+
+def _work_pinned(work: Callable[[Any], Any], task: Any, parent: int) -> tuple[Any, int, float]:
     """The result, the process that made it, and the most memory that it has ever held."""
+    if os.getpid() != parent:
+        _end_with(parent)
     os.environ.update(ONE_THREAD)
     with threadpool_limits(1):
         result = work(task)
     return result, os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Let this worker end when the process that it works for does, however that ends.
+
+    Killed, it cannot tell its workers; they would go on and write where the next run works.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _show(results: Iterator[Any], total: int, label: str) -> Iterator[Any]:

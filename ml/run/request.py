@@ -48,12 +48,14 @@ class RunRequest:
     @property
     def today(self) -> date:
         """The day on which the command believes to run."""
-        return self.settings.today or self.clock.date()
+        return self.settings.today or self.settings.day_of(self.clock)
 
     @property
     def started(self) -> datetime:
-        """The moment of the clock on that day, UTC."""
-        return datetime.combine(self.today, self.clock.timetz())
+        """When the command was given, UTC: of the clock, or its moment on the day of ``TODAY``."""
+        if self.settings.today is None:
+            return self.clock
+        return datetime.combine(self.settings.today, self.clock.timetz())
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """The main job: find the data, forecast, recommend, write a version, tell people."""
 
+import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from ml.artifacts.log import CommitRecord, find_record
 from ml.artifacts.reading import read_dataset
 from ml.artifacts.version import read_manifest
 from ml.contracts.forecasts import FORECASTS
-from ml.errors import ConfigError, DataError
+from ml.errors import ConfigError, DataError, MachineError, machine_error
 from ml.gate.rules import check_names
 from ml.gate.stored import read_verdict
 from ml.logs import logger, logging_to
@@ -32,6 +34,7 @@ from ml.run.parallel import peak_memory
 from ml.run.request import RunRequest
 from ml.run.run import run_batch
 from ml.run.version_writer import RunOutput
+from ml.settings import refuse_open_secrets
 from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.read_tables import (
     USER_FILES,
@@ -87,6 +90,7 @@ def generate(
     # Opened first: a wrong key should not show after an hour of work.
     place = Deployment(None, results) if publish else None
     if place is not None:
+        refuse_open_secrets()
         place.open()
     with logging_to(config.log_dir, request.command, request.run_id):
         logger().info("run_started", results=str(results), items=request.items,
@@ -100,7 +104,8 @@ def generate(
         record, output = run_batch(inputs, request)
         reports = config.reports_dir / "results"
         report = _report_of(record, output, results, synthetic)
-        write_reports(report, reports)
+        with _warning(f"version {record.version_id} is committed and whole, its reports are not"):
+            write_reports(report, reports)
         seconds, peak_mib = time.monotonic() - start, peak_memory()
         logger().info("run_done", version_id=report.version_id, seconds=seconds,
                       peak_mib=peak_mib, refusals=len(output.refusals))  # fmt: skip
@@ -108,6 +113,18 @@ def generate(
     if place is not None:
         for line in publish_newest(place, accept=accept, allow_synthetic=allow_synthetic):
             print(line)  # noqa: T201 - the command's result
+
+
+@contextmanager
+def _warning(outcome: str) -> Iterator[None]:
+    """Say what the machine refuses after a commit, and go on: the exit code tells of the commit."""
+    try:
+        yield
+    except (OSError, MachineError) as error:
+        told = error if isinstance(error, MachineError) else machine_error(error)
+        if told is None:
+            raise
+        print(f"warning: {outcome}: {told}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def find_inputs(files: ReadingRequest, request: RunRequest, *, sample: bool = False) -> RunInputs:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ml.errors import ConfigError
 from ml.locks import hold
 from ml.logs import logger, logging_to
-from ml.settings import PROJECT, Settings, settings
+from ml.settings import PROJECT, Settings, refuse_open_secrets, settings
 from pipelines.publish.s3_target import settings_target
 
 COMMAND = "auto_update_ml_results"
@@ -76,6 +76,7 @@ def plan_steps(config: Settings, results: Path | None, to: Path | None) -> list[
     Raises:
         ConfigError: There is nowhere to publish to.
     """
+    refuse_open_secrets()
     if to is None:
         if not config.s3_endpoint:
             raise ConfigError(

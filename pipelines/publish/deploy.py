@@ -16,33 +16,35 @@ from rich.filesize import decimal
 
 from ml.artifacts import log
 from ml.artifacts.commit import Judge, refuse_stale
-from ml.artifacts.errors import ConflictError, VerificationError
+from ml.artifacts.errors import VerificationError
 from ml.artifacts.folder_store import results_store
-from ml.artifacts.keys import is_version_id, version_key
+from ml.artifacts.keys import version_key
 from ml.artifacts.log import publisher
-from ml.artifacts.reading import verify
 from ml.artifacts.store import Store, holds
-from ml.errors import ConfigError, first_few
+from ml.errors import ConfigError
 from ml.gate.rules import check_names
 from ml.gate.stored import facts_of, store_judge
 from ml.logs import logger, logging_to
-from ml.settings import settings
+from ml.settings import refuse_open_secrets, settings
 from pipelines.publish.collect_garbage import Retention, collect_garbage
 from pipelines.publish.doctor import examine
 from pipelines.publish.policies import policies
 from pipelines.publish.probe import require_conditions
 from pipelines.publish.progress_bars import console_progress
 from pipelines.publish.publishing import LocalVersion, PublishResult, newest_local, publish
-from pipelines.publish.reader import open_store, published_record
+from pipelines.publish.reader import open_store
 from pipelines.publish.rollback import roll_back
 
 STREAMS = 4  # hides the way there and back of small files, and hashing behind sending
 COMMAND = "deploy_ml_results"
 PROBED = ".probed"  # in the results folder: which stores passed the probe today
+PENDING = ".pending"  # likewise: rollbacks that may have been done or not
 DETAILS: Mapping[str, tuple[str, ...]] = {
-    "VERSION": ("--verify",),
+    "VERSION": ("--verify", "--repair"),
+    "--all": ("--verify", "--repair"),
+    "--subset": ("--verify", "--repair"),
     "--to-seq": ("--rollback",),
-    "--dry-run": ("", "--gc"),
+    "--dry-run": ("", "--gc", "--repair"),
     "--force": ("",),
     "--expect-parent": ("",),
     "--accept": ("",),
@@ -77,7 +79,8 @@ class Deployment:
 
 
 @contextmanager
-def _logging() -> Iterator[None]:
+def command_log() -> Iterator[None]:
+    """Keep what is done in the log of the command."""
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     with logging_to(settings().log_dir, COMMAND, run_id):
         yield
@@ -120,7 +123,8 @@ def publish_newest(
     if dry_run:
         yield _rehearse(store, version, judge, force=force)
         return
-    with _logging():
+    refuse_open_secrets()
+    with command_log():
         require_conditions(store, place.folder / PROBED)
         with console_progress() as progress:
             done = publish(
@@ -193,27 +197,6 @@ def list_log(place: Deployment) -> Iterator[str]:
         )
 
 
-def verify_version(place: Deployment, version: str | None = None) -> Iterator[str]:
-    """Read a published version back and compare it; the newest unless one is named.
-
-    Raises:
-        VerificationError: Something of it is not what was published.
-    """
-    if version is not None and not is_version_id(version):
-        raise ConflictError(f"{version!r} is not the id of a version; --list shows them.")
-    store = place.open()
-    record = published_record(store, version)
-    manifest = log.record_manifest(store, record)
-    with console_progress() as progress:
-        problems = verify(store, manifest, progress=progress)
-    if problems:
-        raise VerificationError(
-            f"{store.name}: version {record.version_id}: {len(problems)} problems: "
-            f"{first_few(problems)}."
-        )
-    yield f"version {record.version_id} (record {record.seq}) in {store.name} is whole"
-
-
 def roll_back_version(place: Deployment, to_seq: int | None = None) -> Iterator[str]:
     """Make an earlier version the newest.
 
@@ -221,8 +204,9 @@ def roll_back_version(place: Deployment, to_seq: int | None = None) -> Iterator[
         StoreError: Nothing was changed, unless the message says otherwise.
     """
     store = place.open()
-    with _logging():
-        before, record = roll_back(store, publisher=publisher(), to_seq=to_seq)
+    with command_log():
+        notes = place.folder / PENDING
+        before, record = roll_back(store, publisher=publisher(), to_seq=to_seq, notes=notes)
         logger().info("rolled_back", store=store.name, seq=record.seq)
     if record == before:
         yield f"nothing to do: {record.version_id} is the newest version already"
@@ -255,7 +239,7 @@ def collect(
     age, waiting = timedelta(days=days), timedelta(hours=grace)
     retention = Retention(versions=keep, age=age, pins=tuple(pins), grace=waiting)
     store = place.open()
-    with _logging():
+    with command_log():
         done = collect_garbage(store, retention, dry_run=dry_run)
         logger().info("collected", store=store.name, dry_run=dry_run, removed=list(done.removed))
     would = "would be " if dry_run else ""

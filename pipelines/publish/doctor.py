@@ -108,8 +108,8 @@ def _versions(store: Store, records: list[CommitRecord]) -> Iterator[Finding]:
         if problems:
             yield Finding(
                 "problem",
-                f"version {version}: {len(problems)} problems: {first_few(problems)}. Publish it "
-                f"again from where it was made, or roll back.",
+                f"version {version}: {len(problems)} problems: {first_few(problems)}. Run "
+                f"--repair {version} where it was made, or roll back.",
             )
         else:
             whole += 1

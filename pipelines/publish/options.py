@@ -19,7 +19,7 @@ def value(name: str, text: str, panel: str = LIMITS, **more: Any) -> Any:
 
 
 Version = Annotated[
-    str | None, typer.Argument(help="The version to verify; the newest without it.")
+    str | None, typer.Argument(help="The version to verify or repair; the newest without it.")
 ]
 To = Annotated[
     Path | None, value("--to", "A folder instead of the S3 store.", WHERE, metavar="FOLDER")
@@ -27,6 +27,15 @@ To = Annotated[
 Results = Annotated[
     Path | None,
     value("--results", "Folder of the results.", WHERE, show_default="ML_RESULTS_PATH"),
+]
+All = Annotated[bool, flag("--all", "All versions that are not marked for removal.", LIMITS)]
+Share = Annotated[
+    str | None,
+    value(
+        "--subset",
+        "With --all, a stable share of the versions: 2/7 in the second of seven nights.",
+        metavar="N/M",
+    ),
 ]
 ToSeq = Annotated[
     int | None,
@@ -41,7 +50,9 @@ Keep = Annotated[int, value("--keep", "So many last versions are kept by gc.", m
 Days = Annotated[float, value("--days", "Days for which gc keeps any version.", min=0)]
 Grace = Annotated[float, value("--grace", "Hours from the mark of gc to the removal.", min=0)]
 Pin = Annotated[list[str] | None, value("--pin", "A version that gc keeps. Repeatable.")]
-DryRun = Annotated[bool, flag("--dry-run", "Only say what would be published or removed.", LIMITS)]
+DryRun = Annotated[
+    bool, flag("--dry-run", "Only say what would be published, removed or restored.", LIMITS)
+]
 Force = Annotated[bool, flag("--force", "Publish although a later day is published.", LIMITS)]
 ExpectParent = Annotated[
     int | None,

@@ -6,7 +6,9 @@ goes through the client's inner function, for the public one drops the condition
 
 import base64
 import hashlib
+import ssl
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, TypeVar
 
 from minio import Minio
@@ -33,12 +35,11 @@ from ml.artifacts.errors import (
 )
 from ml.artifacts.store import Body, Entry, missing, require_key, too_large
 from ml.durable import BLOCK
-from pipelines.publish.s3_connection import HttpPool, RetryPolicy
+from pipelines.publish.s3_connection import HttpPool, Patience, RetryPolicy
 from pipelines.publish.s3_target import S3Target
 
 Result = TypeVar("Result")
 LARGEST_PUT = 5 * 1024**3
-READ_TRIES = 5
 _SHA256 = "x-amz-meta-sha256"
 _TAKEN = 412
 _IN_WORDS = (  # the narrower ones first
@@ -47,6 +48,7 @@ _IN_WORDS = (  # the narrower ones first
     (ConnectTimeoutError, "no connection in time"),
     (ReadTimeoutError, "no answer in time"),
     (ProtocolError, "the connection broke off"),
+    (SSLError, "the connection broke off"),
 )
 _KEY = "the store does not take the key (S3_ACCESS_KEY, S3_SECRET_KEY)"
 _NOT_ALLOWED = "the key is not allowed to do this; see deploy_ml_results --print-policies"
@@ -92,6 +94,9 @@ _MEANINGS: dict[type[StoreError], dict[str | int, str]] = {
 }
 """By the kind of failure, codes of S3 and, where a server gave none, statuses of HTTP."""
 _BUSY = (408, 429, 500, 502, 503, 504)
+_NOT_BEGUN = (408, 429)
+_NOT_SENT = (NameResolutionError, NewConnectionError, ConnectTimeoutError)
+_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)  # by the line, or the peer
 
 
 class RefusedRequest(Exception):  # noqa: N818 - a message between two functions, never seen outside
@@ -164,27 +169,41 @@ class S3Store:
                 _SHA256: body.sha256,
             }
 
-            def put() -> None:
+            name, bucket = self._below + require_key(key), self._target.bucket
+            creating, tries = "If-None-Match" in headers, count()
+
+            def put() -> bool:
+                # A long body is not sent again where the try before got through: many a server
+                # refuses such a request and hangs up, without listening to all of it.
+                if creating and next(tries) and self._exists(name):
+                    return False
                 # The client changes the headers it is given, and takes any buffer for bytes.
                 self._client._put_object(  # noqa: SLF001 - see the top of the module
-                    self._target.bucket,
-                    self._below + require_key(key),
+                    bucket,
+                    name,
                     view,  # type: ignore[arg-type]
                     dict(headers),
                 )
+                return True
 
             try:
-                self._ask(f"writing {key}", put)
+                return self._ask(f"writing {key}", put)
             except RefusedRequest as answer:
-                if answer.status == _TAKEN and "If-None-Match" in headers:
+                if answer.status == _TAKEN and creating:
                     return False
                 raise answer.error from None
+
+    def _exists(self, name: str) -> bool:
+        try:
+            self._client.stat_object(bucket_name=self._target.bucket, object_name=name)
+        except S3Error:
+            return False
         return True
 
     def get(self, key: str, *, limit: int) -> Iterator[bytes]:
         """See :class:`ml.artifacts.store.Store`; goes on where a broken answer ended."""
-        read, etag = 0, None
-        for tries_left in reversed(range(READ_TRIES)):
+        read, etag, patience = 0, None, Patience(self._retries)
+        while True:
             response = self._ask_of(key, "reading", self._client.get_object, offset=read)
             if response is None:
                 raise missing(self.name, key)
@@ -198,9 +217,10 @@ class S3Store:
                         raise too_large(key, limit)
                     yield block
             except HTTPError as error:
-                if not tries_left:
+                patience.reached(read)
+                if not patience.wait():
                     raise UnreachableError(
-                        f"{self.name}: reading {key}: broke off {READ_TRIES} times "
+                        f"{self.name}: reading {key}: got no further than {read} bytes "
                         f"({_reason(error)})."
                     ) from None
             else:
@@ -273,18 +293,24 @@ class S3Store:
             RefusedRequest: With anything but success.
             UnreachableError: It was not answered in time.
         """
+        maybe_done = False  # by any of the tries, whatever the last one says
 
-        def attempt(deadline: float) -> Result:
-            self._pool.wait_until(deadline)
+        def attempt(patience: Patience) -> Result:
+            nonlocal maybe_done
+            self._pool.have(patience)
             try:
                 return request()
             except (S3Error, InvalidResponseError, ServerError) as error:
-                raise _as_error(f"{self.name}: {doing}", error) from None
+                failure = _as_error(f"{self.name}: {doing}", error)
             except HTTPError as error:
-                passing = not isinstance(_cause(error), SSLError)
-                raise UnreachableError(
-                    f"{self.name}: {doing}: {_reason(error)}.", passing=passing
-                ) from None
+                failure = UnreachableError(
+                    f"{self.name}: {doing}: {_reason(error)}.",
+                    passing=not _distrusted(error),
+                    maybe_done=not isinstance(_cause(error), _NOT_SENT) and not _distrusted(error),
+                )
+            told = failure.error if isinstance(failure, RefusedRequest) else failure
+            maybe_done = told.maybe_done = told.maybe_done or maybe_done
+            raise failure from None
 
         return self._retries.retry(attempt)
 
@@ -303,7 +329,10 @@ def _as_error(
         # A concurrent write or removal got in the way and nothing landed: ask again.
         return UnreachableError(f"{where}: others keep getting in the way{answer}.")
     if status in _BUSY and code not in _MEANINGS[StoreRefusedError]:
-        return UnreachableError(f"{where}: the store is not able to answer now{answer}.")
+        return UnreachableError(
+            f"{where}: the store is not able to answer now{answer}.",
+            maybe_done=status not in _NOT_BEGUN and code != "SlowDown",
+        )
     known = [
         (kind, texts[sign])
         for sign in (code, status)
@@ -319,10 +348,16 @@ def _cause(error: HTTPError) -> BaseException:
     return error.reason if isinstance(error, MaxRetryError) and error.reason else error
 
 
+def _distrusted(error: HTTPError) -> bool:
+    """Whether TLS failed, other than by a connection that broke off."""
+    cause = _cause(error)
+    return isinstance(cause, SSLError) and not any(isinstance(one, _CUT) for one in cause.args)
+
+
 def _reason(error: HTTPError) -> str:
     """What happened, without the address, which in a signed request is a secret."""
     cause = _cause(error)
-    if isinstance(cause, SSLError):
+    if _distrusted(error):
         return (
             f"the certificate is not trusted or TLS failed ({cause}); set S3_CA_FILE to the "
             f"certificate authority's file, or S3_SECURE=false for plain http on this machine"

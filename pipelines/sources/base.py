@@ -109,7 +109,7 @@ class Answer:
     """A stored answer."""
 
     body: Path  # file of the raw store; `.gz` where the store compressed what came
-    day: date  # day of the run that fetched it (`TODAY`, else the UTC clock)
+    day: date  # day of the run that fetched it (`TODAY`, else that of the clock in `TIMEZONE`)
     content_type: str = ""  # of the response, lower case, without parameters; empty = not said
 
     def open(self) -> IO[bytes]:

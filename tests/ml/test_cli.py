@@ -20,6 +20,7 @@ CODES = {
     "ContractError": 3,
     "ModelError": 4,
     "PublishError": 5,
+    "MachineError": 5,
 }
 TRAINING = ("train_prophet", "train_arima", "train_lstm", "train_ensemble", "generate_forecasts")
 NEEDS_ML = [*(f"ml/{name}.py" for name in TRAINING), "scripts/generate_ml_results.py"]

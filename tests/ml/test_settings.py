@@ -1,11 +1,13 @@
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 
 from ml.errors import ConfigError
-from ml.settings import GROUPS, PROJECT, Settings, settings
+from ml.run.request import RunRequest
+from ml.settings import GROUPS, PROJECT, Settings, refuse_open_secrets, settings
 
 EXAMPLE = PROJECT / ".env.ml.example"
 COMMENTED = re.compile(r"^#\s?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
@@ -93,8 +95,85 @@ def test_the_day_of_the_run_is_a_day_or_the_clock(env_file):
 
 
 @pytest.mark.parametrize(
+    ("zone", "day"),
+    [("America/Bahia", 20), ("UTC", 21), ("America/Noronha", 20), ("Asia/Tokyo", 21)],
+)
+def test_today_is_the_day_of_the_time_zone_and_an_instant_stays_what_it_is(env_file, zone, day):
+    # 01:30 UTC is 22:30 of the day before in Salvador (UTC-3), 23:30 on Noronha (UTC-2)
+    clock = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
+    request = RunRequest(command="test", settings=env_file(f"TIMEZONE={zone}\n"), clock=clock)
+    assert (request.today, request.started) == (date(2026, 11, day), clock)
+
+
+def test_the_day_of_the_settings_wins_over_clock_and_time_zone(env_file):
+    clock = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
+    read = env_file("TODAY=2025-03-01\nTIMEZONE=Asia/Tokyo\n")
+    request = RunRequest(command="test", settings=read, clock=clock)
+    assert request.today == read.current_day == date(2025, 3, 1)
+    assert request.started == datetime(2025, 3, 1, 1, 30, tzinfo=UTC)
+
+
+def test_the_default_time_zone_is_that_of_the_company(env_file):
+    before = datetime.now(ZoneInfo("America/Bahia")).date()
+    assert env_file("").current_day in (before, before + timedelta(days=1))  # midnight may pass
+
+
+@pytest.fixture
+def open_file(tmp_path, monkeypatch):
+    """Write the project's settings file with a mode, as far as the settings see."""
+
+    def write(text, mode):
+        path = tmp_path / ".env.ml"
+        path.write_text(text, encoding="utf-8")
+        path.chmod(mode)
+        monkeypatch.setitem(Settings.model_config, "env_file", path)
+        settings.cache_clear()
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_settings_file_that_others_can_read_is_told_once_with_what_to_do(open_file, capsys, mode):
+    path = open_file("SEED=5\n", mode)
+    assert settings().seed == settings().seed == 5
+    told = f"settings: others can read '{path}' (mode {mode:o}): chmod 600 '{path}'."
+    assert capsys.readouterr().err == f"warning: {told}\n"
+    refuse_open_secrets()  # it holds none
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400])
+def test_a_private_settings_file_may_hold_secrets(open_file, capsys, mode):
+    open_file("S3_SECRET_KEY=hidden\n", mode)
+    settings()
+    refuse_open_secrets()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["S3_SECRET_KEY=hidden", "MINIO_SECRET_KEY=hidden", "alphavantage_api_key=hidden",
+     'export S3_ACCESS_KEY="hidden"'],
+)  # fmt: skip
+def test_nothing_is_published_with_secrets_that_others_can_read(open_file, line):
+    open_file(f"{line}\nSEED=1\n", 0o644)
+    name = re.search(r"(\w+)=", line)[1]
+    with pytest.raises(ConfigError, match=rf"chmod 600 '.*'\. It holds '{name}': noth") as told:
+        refuse_open_secrets()
+    assert "hidden" not in str(told.value)
+
+
+def test_a_setting_for_a_secret_without_one_is_none(open_file):
+    open_file("S3_SECRET_KEY=\n#S3_ACCESS_KEY=old\nS3_SECRET_KEY_FILE=/run/secret\n", 0o644)
+    refuse_open_secrets()
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
+        pytest.param("TIMEZONE", "Bahia", id="no time zone"),
+        pytest.param("TIMEZONE", "America", id="a folder of time zones"),
+        pytest.param("TIMEZONE", "../UTC", id="a path"),
         pytest.param("ENABLE_EXTERNAL_APIS", "perhaps", id="no yes or no"),
         pytest.param("TODAY", "20/11/2026", id="no ISO day"),
         pytest.param("HISTORY_START", "yesterday", id="no day"),

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from ml import durable
 from ml.artifacts.errors import VerificationError
 from ml.artifacts.store import Body
-from ml.settings import settings
+from ml.settings import Settings, settings
 from scripts import previsor
 from scripts.deploy_ml_results import app
 from tests.pipelines.publish.conftest import BUCKET
@@ -63,7 +63,25 @@ def test_a_deployment_says_what_it_did_and_a_second_one_that_nothing_is_new(depl
     assert (code, lines[0][:42]) == (0, f"nothing new: version {FIRST[:21]}")
     assert tree(tmp_path / "out") == before
     log = (tmp_path / "logs" / "deploy_ml_results.jsonl").read_text().splitlines()
-    assert [json.loads(line)["is_new"] for line in log] == [True, False]
+    assert [json.loads(line).get("is_new") for line in log] == [None, True, None, False]
+
+
+def test_nothing_is_published_while_others_can_read_the_keys_in_the_settings_file(
+    deploy, tmp_path, monkeypatch
+):
+    path = tmp_path / ".env.ml"
+    path.write_text("ALPHAVANTAGE_API_KEY=hidden\n")
+    path.chmod(0o644)
+    monkeypatch.setitem(Settings.model_config, "env_file", path)
+    settings.cache_clear()
+    code, lines, error = deploy()
+    assert (code, lines) == (2, [])
+    assert error.endswith(f"chmod 600 '{path}'. It holds 'ALPHAVANTAGE_API_KEY': nothing was "
+                          "published.")  # fmt: skip
+    assert not (tmp_path / "out").exists()
+    path.chmod(0o600)
+    settings.cache_clear()
+    assert deploy()[0] == 0
 
 
 def test_a_dry_run_says_what_would_be_sent_and_writes_nothing(deploy, tmp_path):
@@ -173,8 +191,8 @@ def test_the_policies_are_those_of_the_bucket_and_prefix(deploy, monkeypatch):
     [
         (["--list", "--gc"], "--list and --gc exclude each other"),
         (["--to-seq", "1"], "--to-seq goes with --rollback only"),
-        ([FIRST], "goes with --verify only"),
-        (["--rollback", "--dry-run"], "--dry-run goes with publishing or --gc only"),
+        ([FIRST], "goes with --verify or --repair only"),
+        (["--rollback", "--dry-run"], "--dry-run goes with publishing or --gc or --repair only"),
         (["--list", "--force"], "--force goes with publishing only"),
         (["--verify", "--expect-parent", "3"], "--expect-parent goes with publishing only"),
         (["--doctor", "--pin", "x"], "--pin goes with --gc only"),

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ml.artifacts import log
 from ml.artifacts.errors import DeniedError
+from ml.artifacts.folder_store import results_store
 from ml.artifacts.keys import commit_key
 from ml.artifacts.store import Body, read_small
 from pipelines.publish.collect_garbage import Retention, collect_garbage, mark_key, put_mark
@@ -16,6 +18,7 @@ from pipelines.publish.policies import policies
 from pipelines.publish.probe import require_conditions
 from pipelines.publish.publishing import publish
 from pipelines.publish.reader import read_ml_results
+from pipelines.publish.repair import repair
 from pipelines.publish.rollback import roll_back
 from tests.pipelines.publish.conftest import target_of
 from tests.pipelines.publish.places import LIMIT, S3Place
@@ -117,6 +120,17 @@ def test_the_doctor_tells_a_publisher_that_the_log_is_safe_from_it(published, ma
     texts = [finding.text for finding in findings if finding.level == "ok"]
     assert "this key may not remove records of the log" in texts
     assert any(text.startswith("a request without a key is refused") for text in texts)
+
+
+def test_the_publisher_puts_a_damaged_file_back_and_the_others_may_not(published, made):
+    record, local = log.read_record(published["reader"], 3), results_store(made(3).results)
+    path = made(3).manifest.files[0].path
+    published["owner"].put(path, Body.of(b"damaged"))
+    for role in ("reader", "janitor"):
+        with pytest.raises(DeniedError, match=r"^denied: .*not allowed"):
+            repair(published[role], record, local)
+    assert repair(published["publisher"], record, local).restored == (path,)
+    assert repair(published["reader"], record, local).restored == ()
 
 
 def test_the_janitor_clears_up_with_nothing_but_its_own_key(stores, published, made):

@@ -26,7 +26,7 @@ from ml.settings import settings
 from pipelines.publish.policies import policies
 from pipelines.publish.probe import probe
 from pipelines.publish.reader import open_store
-from pipelines.publish.s3_connection import HttpPool, RetryPolicy
+from pipelines.publish.s3_connection import HttpPool, Patience, RetryPolicy
 from pipelines.publish.s3_store import S3Store
 from pipelines.publish.s3_target import S3Target, check_target, settings_target
 from tests.pipelines.publish.conftest import BUCKET, place_of, target_of
@@ -151,8 +151,8 @@ def test_a_server_that_stays_away_is_given_up_when_the_patience_ends():
     clock = [0.0]
     tries = []
 
-    def attempt(deadline):
-        tries.append(deadline)
+    def attempt(patience):
+        tries.append(clock[0] + patience.left)
         raise UnreachableError("away")
 
     with pytest.MonkeyPatch.context() as patch:
@@ -168,10 +168,24 @@ def test_a_server_that_stays_away_is_given_up_when_the_patience_ends():
     assert len(tries) > 10
 
 
-def test_the_deadline_of_one_thread_is_not_that_of_another():
+def test_patience_begins_anew_with_progress_and_not_with_what_was_reached_before():
+    clock = [0.0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.publish.s3_connection.time.monotonic", lambda: clock[0])
+        patience = Patience(RetryPolicy())
+        lefts = []
+        for now, reached in [(50, 100), (70, 100), (90, 99), (100, 101)]:
+            clock[0] = now
+            patience.reached(reached)
+            lefts.append(patience.left)
+    # 60 s from the moments 50, 50 (the same again), 50 (less), 100
+    assert lefts == [60, 40, 20, 60]
+
+
+def test_the_patience_of_one_thread_is_not_that_of_another():
     class Slow(BaseHTTPRequestHandler):
         def do_GET(self):
-            time.sleep(0.5)
+            time.sleep(1.5)
             self.send_response(200)
             self.end_headers()
 
@@ -179,10 +193,10 @@ def test_the_deadline_of_one_thread_is_not_that_of_another():
             pass
 
     pool = HttpPool()
-    pool.wait_until(time.monotonic() + 60)
+    pool.have(Patience(RetryPolicy(seconds=60.0)))
     with HTTPServer(("127.0.0.1", 0), Slow) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        hurried = threading.Thread(target=pool.wait_until, args=(time.monotonic(),))
+        hurried = threading.Thread(target=pool.have, args=(Patience(RetryPolicy(seconds=0.0)),))
         hurried.start()
         hurried.join()
         assert pool.urlopen("GET", f"http://127.0.0.1:{server.server_port}/").status == 200

@@ -19,15 +19,26 @@ def version_id(number=0, *, days=0, started=STARTED):
     return f"{started + timedelta(days=days):%Y%m%dT%H%M%SZ}-{number:08x}"
 
 
-def make_version(results, version, *, as_of="2026-11-19", partial=False, rows=1):
-    """A committed version whose every row names it; the dataset's folder is what matters here."""
+def make_version(results, version, *, as_of="2026-11-19", partial=False, rows=1, names=()):
+    """A committed version whose rows name it; the dataset's folder is what matters here.
+
+    Args:
+        results: The results folder.
+        version: Its id.
+        as_of: Its day.
+        partial: Whether it is one.
+        rows: Of each dataset.
+        names: Of the items of the first dataset instead.
+    """
     staged = local.stage_version(results, version)
     about = footer(REFUSALS, version_id=version, as_of=as_of, generator="test")
     files = []
     for dataset in DATASETS:
         with DatasetWriter(staged.data_path(dataset), REFUSALS, about) as writer:
             items = [f"{version} {row:06d}" for row in range(rows)]
-            same = {"kind": ["demand"] * rows, "reason": [dataset] * rows, "n_obs": [1] * rows}
+            items = names if names and dataset == DATASETS[0] else items
+            size = len(items)
+            same = {"kind": ["demand"] * size, "reason": [dataset] * size, "n_obs": [1] * size}
             writer.append(pa.table({"item_id": items} | same))
             # Under the name of a table that readers know, whose folder is the same.
             files.append(replace(writer.close(), dataset=dataset))

@@ -1,0 +1,255 @@
+"""Looking after what is published, version by version: read it back, and repair it.
+
+The verbs yield lines for people as those of :mod:`pipelines.publish.deploy` do.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from rich.filesize import decimal
+
+from ml.artifacts import log
+from ml.artifacts.commit import show_newest
+from ml.artifacts.errors import ConflictError, VerificationError
+from ml.artifacts.folder_store import results_store
+from ml.artifacts.keys import is_version_id, version_key
+from ml.artifacts.log import CommitRecord, record_manifest
+from ml.artifacts.manifest import Manifest
+from ml.artifacts.reading import check_version, find_strays, verify
+from ml.artifacts.store import Store
+from ml.artifacts.version import repair_flat_view
+from ml.errors import ConfigError, first_few
+from ml.locks import hold
+from ml.logs import logger
+from pipelines.publish.collect_garbage import marked_versions
+from pipelines.publish.deploy import STREAMS, Deployment, command_log
+from pipelines.publish.progress_bars import console_progress
+from pipelines.publish.reader import published_record
+from pipelines.publish.repair import RepairResult, repair
+
+_SUBSET = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """One of some shares of all versions; a version stays in its share for ever."""
+
+    number: int  # of the share, from 1
+    shares: int  # how many there are
+
+    @staticmethod
+    def parse(text: str) -> "Subset":
+        """A share written as ``2/7``.
+
+        Raises:
+            ConfigError: It is not.
+        """
+        match = _SUBSET.fullmatch(text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise ConfigError(
+                f"--subset {text}: write N/M with N from 1 to M, for instance 2/7 for the second "
+                f"of seven shares."
+            )
+        return Subset(int(match[1]), int(match[2]))
+
+    def holds(self, version: str) -> bool:
+        """Whether a version belongs to it: by a hash of its id, so that shares are even."""
+        return int(sha256(version.encode()).hexdigest(), 16) % self.shares == self.number - 1
+
+    def __str__(self) -> str:
+        return f" in share {self.number} of {self.shares}" if self.shares > 1 else ""
+
+
+ALL = Subset(1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveVersions:
+    """The versions of a store that can be read."""
+
+    records: tuple[CommitRecord, ...]  # the newest record of each of a subset, in the log's order
+    marked: int  # how many of the subset are marked for removal or were removed
+
+
+def live_versions(store: Store, subset: Subset = ALL) -> LiveVersions:
+    """What the log names and nobody has marked; the newest version always is.
+
+    Raises:
+        StoreError: The log is damaged, or cannot be read.
+    """
+    records = list(log.records(store))
+    latest = {record.version_id: record for record in records}
+    marked = marked_versions(store) - {record.version_id for record in records[-1:]}
+    chosen = [record for version, record in latest.items() if subset.holds(version)]
+    live = tuple(record for record in chosen if record.version_id not in marked)
+    return LiveVersions(live, len(chosen) - len(live))
+
+
+def verify_versions(
+    place: Deployment,
+    version: str | None = None,
+    *,
+    every: bool = False,
+    subset: str | None = None,
+) -> Iterator[str]:
+    """Read published versions back and compare every byte; a line a problem, and one at the end.
+
+    Args:
+        place: Of the store.
+        version: The version; the newest one without it.
+        every: All versions that are not marked for removal instead.
+        subset: With ``every``, only this share of them, as ``2/7``.
+
+    Raises:
+        VerificationError: Something is not what was published.
+    """
+    share, store = _share(version, every=every, subset=subset), place.open()
+    if share is None:
+        yield _verify_one(store, version)
+        return
+    found = live_versions(store, share)
+    told = f"{len(found.records)} versions{share}"
+    manifests, broken = _read_manifests(store, found.records)
+    problems = [f"version {name}: {text}" for name, text in broken.items()]
+    yield from (f"problem  {problem}" for problem in problems)
+    size = sum(manifest.size for manifest in manifests)
+    with console_progress() as progress:
+        progress.begin(f"reading {len(manifests)} versions", size)
+        for manifest in manifests:
+            wrong = check_version(store, manifest, progress=progress, streams=STREAMS)
+            new = [f"version {manifest.version_id}: {problem}" for problem in wrong]
+            yield from (f"problem  {problem}" for problem in new)
+            problems += new
+    if strays := find_strays(store):
+        yield f"warning  {len(strays)} files are none of ours: {first_few(strays)}"
+    if problems:
+        raise VerificationError(
+            f"{store.name}: {len(problems)} problems in {told}: {first_few(problems, 1)}. Run "
+            f"--repair --all on the machine whose results folder has them."
+        )
+    left_out = f"; {found.marked} marked for removal were left out" if found.marked else ""
+    files = sum(len(manifest.files) for manifest in manifests)
+    yield f"{told} in {store.name} are whole: {files} files, {decimal(size)}{left_out}"
+
+
+def _share(version: str | None, *, every: bool, subset: str | None) -> Subset | None:
+    """The share asked for, ``None`` for one version.
+
+    Raises:
+        ConfigError: What was asked for does not go together.
+    """
+    if every and version is not None:
+        raise ConfigError(f"--all and {version} exclude each other; ask for one of them.")
+    if subset is not None and not every:
+        raise ConfigError("--subset goes with --all only.")
+    if version is not None and not is_version_id(version):
+        raise ConflictError(f"{version!r} is not the id of a version; --list shows them.")
+    if not every:
+        return None
+    return ALL if subset is None else Subset.parse(subset)
+
+
+def _verify_one(store: Store, version: str | None) -> str:
+    record = published_record(store, version)
+    manifest = record_manifest(store, record)
+    with console_progress() as progress:
+        problems = verify(store, manifest, progress=progress)
+    if problems:
+        raise VerificationError(
+            f"{store.name}: version {record.version_id}: {len(problems)} problems: "
+            f"{first_few(problems)}. Run --repair where the results are that it was made in."
+        )
+    return f"version {record.version_id} (record {record.seq}) in {store.name} is whole"
+
+
+def _read_manifests(
+    store: Store, records: tuple[CommitRecord, ...]
+) -> tuple[list[Manifest], dict[str, str]]:
+    """The manifests that can be read, and what is wrong with the others by version."""
+    manifests, broken = [], {}
+    for record in records:
+        try:
+            manifests.append(record_manifest(store, record))
+        except VerificationError as error:
+            broken[record.version_id] = error.message
+    return manifests, broken
+
+
+def repair_versions(
+    place: Deployment,
+    version: str | None = None,
+    *,
+    every: bool = False,
+    subset: str | None = None,
+    dry_run: bool = False,
+) -> Iterator[str]:
+    """Put damaged files of the store back from the results folder, and the other way round.
+
+    Args:
+        place: Of both.
+        version: The version; the newest one without it.
+        every: All versions that are not marked for removal instead.
+        subset: With ``every``, only this share of them.
+        dry_run: Only say what would be put back.
+
+    Raises:
+        VerificationError: Something is damaged and cannot be put back from there.
+    """
+    share = _share(version, every=every, subset=subset)
+    store, local = place.open(), results_store(place.folder)
+    records = (_one_live(store, version),) if share is None else live_versions(store, share).records
+    ours = {record.version_id: record for record in log.records(local)}
+    lost: list[str] = []
+    restored, would = 0, "would be " if dry_run else ""
+    with command_log(), console_progress() as progress:
+        progress.begin(f"reading {len(records)} versions", sum(map(_size_of_tables, records)))
+        for record in records:
+            done = repair(store, record, local, dry_run=dry_run, progress=progress, streams=STREAMS)
+            back = _repair_local(place.folder, ours.get(record.version_id), store, dry_run=dry_run)
+            for result, where in ((done, store), (back, local)):
+                restored, lost = restored + len(result.restored), [*lost, *result.lost]
+                yield from (f"{would}restored {key} in {where.name}" for key in result.restored)
+                yield from (f"lost     {text}" for text in result.lost)
+        logger().info("repaired", store=store.name, dry_run=dry_run, restored=restored, lost=lost)
+    if lost:
+        raise VerificationError(
+            f"{store.name}: {len(lost)} damaged files could not be repaired: {first_few(lost, 1)}. "
+            f"Restore them from a copy, or publish a new version."
+        )
+    flat = [] if dry_run else show_newest(store, place.folder, STREAMS)
+    flat += repair_flat_view(place.folder) if ours and not dry_run else []
+    mended = f"; {len(flat)} flat files mended" if flat else ""
+    yield (
+        f"{len(records)} versions in {store.name} read: {restored} files {would}restored{mended}"
+    )
+
+
+def _size_of_tables(record: CommitRecord) -> int:
+    return sum(file["bytes"] for files in record.datasets.values() for file in files)
+
+
+def _one_live(store: Store, version: str | None) -> CommitRecord:
+    record = published_record(store, version)
+    if record not in live_versions(store).records:
+        raise ConflictError(
+            f"{store.name}: version {record.version_id} is marked for removal or was removed. "
+            f"Choose another from --list."
+        )
+    return record
+
+
+def _repair_local(
+    results: Path, record: CommitRecord | None, store: Store, *, dry_run: bool
+) -> RepairResult:
+    """Repair the version in the results folder, unless it was never there or was removed."""
+    if record is None or not (results / version_key(record.version_id)).is_dir():
+        return RepairResult((), ())
+    local = results_store(results)
+    found = repair(local, record, store, dry_run=True)
+    if dry_run or not found.restored:
+        return found
+    with hold(results):  # a run that begins clears away what is half written there
+        return repair(local, record, store)
