@@ -35,6 +35,7 @@ def run(
     days: options.Days = 7.0,
     grace: options.Grace = 24.0,
     pin: options.Pin = None,
+    unpin: options.Unpin = None,
     doctor: Annotated[bool, flag("--doctor", "Look the whole store over.")] = False,
     print_policies: Annotated[
         bool, flag("--print-policies", "The policies of the three keys of an S3 bucket.")
@@ -73,6 +74,7 @@ def run(
                 "--force": force,
                 "--expect-parent": expect_parent is not None,
                 "--pin": bool(pin),
+                "--unpin": bool(unpin),
                 "--accept": bool(accept),
                 "--allow-synthetic": allow_synthetic,
             },
@@ -86,7 +88,13 @@ def run(
             ),
             "--rollback": lambda: deploy.roll_back_version(place, to_seq),
             "--gc": lambda: deploy.collect(
-                place, keep=keep, days=days, grace=grace, pins=pin or (), dry_run=dry_run
+                place,
+                keep=keep,
+                days=days,
+                grace=grace,
+                pins=pin or (),
+                unpins=unpin or (),
+                dry_run=dry_run,
             ),
             "--doctor": lambda: deploy.examine_store(place),
             "--print-policies": deploy.print_policies,

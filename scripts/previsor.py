@@ -160,6 +160,7 @@ def gc(
     days: options.Days = 7.0,
     grace: options.Grace = 24.0,
     pin: options.Pin = None,
+    unpin: options.Unpin = None,
     dry_run: options.DryRun = False,
     to: options.To = None,
     results: options.Results = None,
@@ -169,7 +170,15 @@ def gc(
 
     place = deploy.Deployment(to, results)
     _print(
-        deploy.collect(place, keep=keep, days=days, grace=grace, pins=pin or (), dry_run=dry_run)
+        deploy.collect(
+            place,
+            keep=keep,
+            days=days,
+            grace=grace,
+            pins=pin or (),
+            unpins=unpin or (),
+            dry_run=dry_run,
+        )
     )
 
 

@@ -1,10 +1,11 @@
 """Removing versions that nobody can need: marked first, removed after a grace.
 
-What is kept is decided on the log, which is read again before each removal. Uploads that died
-before their commit are removed by the same rule. The log itself is never touched.
+What is kept is decided on the log and the pins, which are read again after the marks and before
+each removal. Uploads that died before their commit are removed by the same rule. The log itself is
+never touched.
 """
 
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,11 +13,13 @@ from pydantic import AwareDatetime
 
 from ml.artifacts import log
 from ml.artifacts.documents import FORMAT, VersionId, parse, to_bytes
-from ml.artifacts.keys import MANIFEST, is_version_id, version_key
+from ml.artifacts.errors import OutcomeUnknownError, UnreachableError
+from ml.artifacts.keys import MANIFEST, is_version_id, valid_key, version_key
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.store import Body, Store, read_small
+from ml.errors import ConfigError, first_few
 
-VERSIONS, MARKS = "versions/", "_gc/"
+VERSIONS, MARKS, PINS = "versions/", "_gc/", "_gc/pins/"
 _MARK_LIMIT = 10_000
 
 
@@ -41,7 +44,57 @@ def is_marked(store: Store, version: str) -> bool:
 
 def marked_versions(store: Store) -> set[str]:
     """The versions that are marked or were removed."""
-    return {e.key.removeprefix(MARKS).removesuffix(".json") for e in store.listing(MARKS)}
+    return _named(store, MARKS)
+
+
+def pinned_versions(store: Store) -> set[str]:
+    """The versions that are kept until they are unpinned."""
+    return _named(store, PINS)
+
+
+def _named(store: Store, prefix: str) -> set[str]:
+    names = (e.key.removeprefix(prefix).removesuffix(".json") for e in store.listing(prefix))
+    return set(filter(is_version_id, names))
+
+
+def pin(store: Store, versions: Collection[str], *, dry_run: bool = False) -> None:
+    """Keep versions, whatever their age, until they are unpinned; dry, only look at the names.
+
+    Raises:
+        ConfigError: There is no such version.
+        StoreError: The store could not be read or written.
+    """
+    published = {record.version_id for record in log.records(store)}
+    unknown = [
+        name
+        for name in versions
+        if name not in published or store.head(version_key(name, MANIFEST)) is None
+    ]
+    if unknown:
+        raise ConfigError(
+            f"--pin: {store.name} holds no {first_few(unknown)}, {len(unknown)} of "
+            f"{len(versions)} named. Nothing was done; --list shows what was published."
+        )
+    for name in () if dry_run else versions:
+        document = {"format": FORMAT, "version_id": name}
+        store.create(f"{PINS}{name}.json", Body.of(to_bytes(document)))
+
+
+def unpin(store: Store, versions: Collection[str]) -> None:
+    """Let the usual rules apply to versions again, which may not have been pinned.
+
+    Raises:
+        ConfigError: There never was such a version.
+        StoreError: The store could not be read or written.
+    """
+    known = {record.version_id for record in log.records(store)} | pinned_versions(store)
+    if unknown := [name for name in versions if name not in known]:
+        raise ConfigError(
+            f"--unpin: {store.name} never held {first_few(unknown)}, {len(unknown)} of "
+            f"{len(versions)} named. Nothing was done; --list shows what was published."
+        )
+    for name in versions:
+        store.remove(f"{PINS}{name}.json")
 
 
 def put_mark(store: Store, version: str, now: datetime) -> None:
@@ -67,7 +120,7 @@ class Retention:
 
     versions: int = 30  # last versions of the log, at least one
     age: timedelta = timedelta(days=7)  # everything younger than this
-    pins: Collection[str] = ()  # versions kept whatever their age
+    pins: Collection[str] = ()  # versions kept whatever their age, beside those pinned there
     # time between mark and removal, for readers that are at work
     grace: timedelta = timedelta(hours=24)
 
@@ -81,6 +134,7 @@ class CollectResult:
     """What was done, or would be, by version."""
 
     kept: tuple[str, ...]  # versions left alone
+    pinned: tuple[str, ...]  # those of them that are pinned
     marked: tuple[str, ...]  # versions marked by this call
     waiting: tuple[str, ...]  # versions marked earlier, still in their grace
     removed: tuple[str, ...]  # versions removed
@@ -96,36 +150,74 @@ def collect_garbage(
 
     Raises:
         StoreError: The store could not be read or written.
+        OutcomeUnknownError: It went away when something was marked or removed.
     """
     moment = now or datetime.now(UTC)
     objects = _by_version(store)
-    records = list(log.records(store))
-    kept = _keep(records, objects, retention, moment)
+    records: list[CommitRecord] = []
+    pins: set[str] = set()
+
+    def needed(names: Iterable[str]) -> set[str]:
+        records.extend(log.records(store, since=len(records) + 1))  # what came meanwhile, too
+        pins.update(retention.pins, pinned_versions(store))
+        return pins | _keep(records, names, retention, moment)
+
+    kept = needed(objects)
     marked_at = _marks(store, objects)
-    fresh = [name for name in objects if name not in kept and name not in marked_at]
-    due = [name for name, marked in marked_at.items() if moment - marked >= retention.grace]
-    removed = [name for name in due if name not in kept] if dry_run else []
+    marked = [name for name in objects if name not in kept and name not in marked_at]
+    removed = [
+        name
+        for name, since in marked_at.items()
+        if name not in kept and moment - since >= retention.grace
+    ]
+    waiting = [name for name in marked_at if name not in kept and name not in removed]
     if not dry_run:
-        for name in fresh:
-            put_mark(store, name, moment)
-        for name in due:
-            records += log.records(store, since=len(records) + 1)  # what came meanwhile
-            if name in _keep(records, [name], retention, moment):
-                store.remove(mark_key(name))
-            else:
-                manifest = version_key(name, MANIFEST)
-                # The manifest last: without it nobody takes the rest for whole.
-                for key in sorted(objects[name], key=lambda key: (key == manifest, key)):
-                    store.remove(key)
-                removed.append(name)
-    waiting = [name for name in marked_at if name not in due and name not in kept]
+        old = {name: objects[name] for name in removed}
+        kept |= _apply(store, marked, kept & marked_at.keys(), old, moment, needed)
     return CollectResult(
         kept=tuple(sorted(kept & objects.keys())),
-        marked=tuple(fresh),
+        pinned=tuple(sorted(pins & objects.keys())),
+        marked=tuple(name for name in marked if name not in kept),
         waiting=tuple(waiting),
-        removed=tuple(removed),
-        bytes=sum(size for name in removed for size in objects[name].values()),
+        removed=tuple(name for name in removed if name not in kept),
+        bytes=sum(sum(objects[name].values()) for name in removed if name not in kept),
     )
+
+
+def _apply(
+    store: Store,
+    marked: Collection[str],
+    unmarked: Collection[str],
+    removed: Mapping[str, Collection[str]],
+    moment: datetime,
+    needed: Callable[[Iterable[str]], set[str]],
+) -> set[str]:
+    """Mark, unmark and remove versions; those that turn out to be needed now are left and named."""
+    begun, spared = False, set(unmarked)
+    try:
+        for name in marked:
+            put_mark(store, name, moment)
+            begun = True
+        spared |= needed(marked).intersection(marked) if marked else set()
+        for name, keys in removed.items():
+            if name in needed([name]):
+                spared.add(name)
+                continue
+            # The manifest last: without it nobody takes the rest for whole.
+            for key in sorted(keys, key=lambda key: (key.endswith(f"/{MANIFEST}"), key)):
+                store.remove(key)
+                begun = True
+        for name in sorted(spared):
+            store.remove(mark_key(name))
+            begun = True
+    except UnreachableError as error:
+        if not (begun or error.maybe_done):
+            raise
+        raise OutcomeUnknownError(
+            f"{error.message} Some versions may be marked or removed and others not: run the same "
+            f"again, which goes on there."
+        ) from error
+    return spared
 
 
 def _by_version(store: Store) -> dict[str, dict[str, int]]:
@@ -133,7 +225,7 @@ def _by_version(store: Store) -> dict[str, dict[str, int]]:
     objects: dict[str, dict[str, int]] = {}
     for entry in store.listing(VERSIONS):
         name = entry.key.removeprefix(VERSIONS).partition("/")[0]
-        if is_version_id(name):
+        if is_version_id(name) and valid_key(entry.key):
             objects.setdefault(name, {})[entry.key] = entry.size
     return objects
 
@@ -144,12 +236,12 @@ def _keep(
     retention: Retention,
     moment: datetime,
 ) -> set[str]:
-    """Versions to keep: the last ones of the log, the young ones and the pinned ones."""
+    """Versions to keep: the last ones of the log and the young ones."""
     last: dict[str, datetime] = {}
     for record in records:
         last.pop(record.version_id, None)  # to the end: the order is that of the last record
         last[record.version_id] = datetime.fromisoformat(record.published_at)
-    kept = set(list(last)[-retention.versions :]) | set(retention.pins)
+    kept = set(list(last)[-retention.versions :])
     begun = {
         name: datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) for name in names
     }

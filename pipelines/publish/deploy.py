@@ -26,7 +26,7 @@ from ml.gate.rules import check_names
 from ml.gate.stored import facts_of, store_judge
 from ml.logs import logger, logging_to
 from ml.settings import refuse_open_secrets, settings
-from pipelines.publish.collect_garbage import Retention, collect_garbage
+from pipelines.publish.collect_garbage import Retention, collect_garbage, pin, unpin
 from pipelines.publish.doctor import examine
 from pipelines.publish.policies import policies
 from pipelines.publish.probe import require_conditions
@@ -50,6 +50,7 @@ DETAILS: Mapping[str, tuple[str, ...]] = {
     "--accept": ("",),
     "--allow-synthetic": ("",),
     "--pin": ("--gc",),
+    "--unpin": ("--gc",),
 }
 """The actions of ``deploy_ml_results`` that each detail goes with; publishing has no name."""
 
@@ -224,6 +225,7 @@ def collect(
     days: float = 7.0,
     grace: float = 24.0,
     pins: Collection[str] = (),
+    unpins: Collection[str] = (),
     dry_run: bool = False,
 ) -> Iterator[str]:
     """Mark versions that nobody needs, and remove those marked a grace ago.
@@ -233,20 +235,28 @@ def collect(
         keep: Last versions kept.
         days: That any version is kept.
         grace: Hours from mark to removal.
-        pins: Versions kept whatever their age.
+        pins: Versions kept whatever their age, from now on.
+        unpins: Versions for which that ends.
         dry_run: Only say what would be done.
+
+    Raises:
+        ConfigError: There is no version of such a name.
     """
+    if unpins and dry_run:
+        raise ConfigError("--unpin: changes what is kept; leave it out of a --dry-run.")
     age, waiting = timedelta(days=days), timedelta(hours=grace)
     retention = Retention(versions=keep, age=age, pins=tuple(pins), grace=waiting)
     store = place.open()
     with command_log():
+        pin(store, pins, dry_run=dry_run)
+        unpin(store, unpins)
         done = collect_garbage(store, retention, dry_run=dry_run)
         logger().info("collected", store=store.name, dry_run=dry_run, removed=list(done.removed))
     would = "would be " if dry_run else ""
     yield (
-        f"{store.name}: {len(done.kept)} versions kept, {len(done.marked)} {would}marked, "
-        f"{len(done.waiting)} marked earlier and waiting, {len(done.removed)} {would}removed "
-        f"({decimal(done.bytes)})"
+        f"{store.name}: {len(done.kept)} versions kept ({len(done.pinned)} pinned), "
+        f"{len(done.marked)} {would}marked, {len(done.waiting)} marked earlier and waiting, "
+        f"{len(done.removed)} {would}removed ({decimal(done.bytes)})"
     )
     yield from (f"{would}marked {name}" for name in done.marked)
     yield from (f"{would}removed {name}" for name in done.removed)

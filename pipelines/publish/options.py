@@ -47,9 +47,15 @@ ToSeq = Annotated[
     ),
 ]
 Keep = Annotated[int, value("--keep", "So many last versions are kept by gc.", min=1)]
-Days = Annotated[float, value("--days", "Days for which gc keeps any version.", min=0)]
-Grace = Annotated[float, value("--grace", "Hours from the mark of gc to the removal.", min=0)]
-Pin = Annotated[list[str] | None, value("--pin", "A version that gc keeps. Repeatable.")]
+# The least that lets publishers and readers, who may be at work, finish what they began.
+Days = Annotated[float, value("--days", "Days for which gc keeps any version.", min=1)]
+Grace = Annotated[float, value("--grace", "Hours from the mark of gc to the removal.", min=1)]
+Pin = Annotated[
+    list[str] | None, value("--pin", "A version that gc keeps until --unpin. Repeatable.")
+]
+Unpin = Annotated[
+    list[str] | None, value("--unpin", "A version that gc no longer keeps. Repeatable.")
+]
 DryRun = Annotated[
     bool, flag("--dry-run", "Only say what would be published, removed or restored.", LIMITS)
 ]

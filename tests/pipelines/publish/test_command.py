@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import shutil
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +15,7 @@ from ml import durable
 from ml.artifacts.errors import VerificationError
 from ml.artifacts.store import Body
 from ml.settings import Settings, settings
+from pipelines.publish import collect_garbage
 from scripts import previsor
 from scripts.deploy_ml_results import app
 from tests.pipelines.publish.conftest import BUCKET
@@ -118,11 +121,13 @@ def test_each_verb_has_a_command_of_its_own_that_does_the_same(deploy, results, 
     assert run("rollback")[0].startswith(f"rolled back from {SECOND} to {FIRST}")
     assert run("versions") == deploy("--list")[1]
     assert run("doctor") == deploy("--doctor")[1]
-    options = ("gc", "--keep", "1", "--days", "0", "--grace", "0")
-    assert run(*options)[1:] == [f"marked {SECOND}"]
-    would = run(*options, "--dry-run")
-    assert would[1:] == [f"would be removed {SECOND}"]
-    assert run(*options) == [line.replace("would be ", "") for line in would]
+    options = ("gc", "--keep", "1", "--days", "1", "--grace", "1")
+    with clock_ahead(days=9):
+        assert run(*options)[1:] == [f"marked {SECOND}"]
+    with clock_ahead(days=10):
+        would = run(*options, "--dry-run")
+        assert would[1:] == [f"would be removed {SECOND}"]
+        assert run(*options) == [line.replace("would be ", "") for line in would]
     assert "(0 bytes)" not in would[0]
 
 
@@ -165,12 +170,65 @@ def test_old_versions_are_marked_and_then_removed(deploy, results, tmp_path):
     deploy()
     make_version(results, SECOND)
     deploy()
-    options = ("--gc", "--keep", "1", "--days", "0", "--grace", "0")
-    assert deploy(*options, "--dry-run")[1][1:] == [f"would be marked {FIRST}"]
-    assert deploy(*options, "--pin", FIRST)[1][1:] == []
-    assert deploy(*options)[1][1:] == [f"marked {FIRST}"]
-    assert deploy(*options)[1][1:] == [f"removed {FIRST}"]
+    options = ("--gc", "--keep", "1", "--days", "1", "--grace", "1")
+    with clock_ahead(days=9):
+        assert deploy(*options, "--dry-run")[1][1:] == [f"would be marked {FIRST}"]
+        assert deploy(*options)[1][1:] == [f"marked {FIRST}"]
+    with clock_ahead(days=9, minutes=59):
+        assert deploy(*options)[1][1:] == []
+    with clock_ahead(days=9, hours=2):
+        assert deploy(*options)[1][1:] == [f"removed {FIRST}"]
     assert [path.name for path in (tmp_path / "out" / "versions").iterdir()] == [SECOND]
+
+
+@contextmanager
+def clock_ahead(**by):
+    """Let the janitor's clock run ahead."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(**by)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect_garbage, "datetime", Clock)
+        yield
+
+
+def test_a_pin_is_kept_in_the_store_until_it_is_removed(deploy, results):
+    deploy()
+    make_version(results, SECOND)
+    deploy()
+    options = ("--gc", "--keep", "1", "--days", "1", "--grace", "1")
+    with clock_ahead(days=9):
+        assert deploy(*options)[1][1:] == [f"marked {FIRST}"]
+        lines = deploy(*options, "--pin", FIRST)[1]  # takes the mark back, too
+        assert "2 versions kept (1 pinned), 0 marked, 0 marked earlier" in lines[0]
+        assert "(1 pinned)" in deploy(*options)[1][0]
+        assert deploy("--rollback")[0] == 0
+        assert deploy("--rollback", "--to-seq", "2")[0] == 0
+        assert deploy(*options, "--unpin", FIRST)[1][1:] == [f"marked {FIRST}"]
+        assert deploy(*options, "--unpin", FIRST)[0] == 0
+
+
+@pytest.mark.parametrize("option", ["--pin", "--unpin"])
+@pytest.mark.parametrize("name", [SECOND, "yesterday", "../x"])
+def test_a_pin_of_an_unknown_version_is_a_usage_error_and_nothing_is_done(
+    deploy, tmp_path, option, name
+):
+    deploy()
+    before = tree(tmp_path / "out")
+    code, lines, error = deploy("--gc", option, FIRST, option, name)
+    assert (code, lines) == (2, [])
+    assert f"{name!r}, 1 of 2 named" in error
+    assert tree(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("option", ["--keep", "--days", "--grace"])
+def test_no_option_lowers_what_gc_keeps_below_the_least(deploy, results, option):
+    done = CliRunner().invoke(app, ["--results", str(results), "--gc", option, "0"])
+    assert done.exit_code == 2
+    assert "than or equal to 1" in " ".join(done.stderr.replace("│", "").split())
 
 
 def test_the_policies_are_those_of_the_bucket_and_prefix(deploy, monkeypatch):

@@ -280,3 +280,36 @@ def test_pinned_versions_stay_and_a_rehearsal_writes_nothing(near_place, made):
     assert content(store) == before
     assert rehearsal.marked == (made(2).version_id,)
     assert rehearsal.kept == (made(1).version_id, made(3).version_id)
+
+
+def test_a_version_that_comes_back_while_it_is_marked_loses_its_mark_at_once(place, made):
+    store = place.open()
+    for number in (1, 2):
+        put(store, made(number))
+    retention = Retention(versions=1, age=timedelta(days=1), grace=timedelta(hours=1))
+
+    def come_back(name):
+        """Between the look at the log and the mark, as a rollback that saw no mark."""
+        if "_gc/2" in name and name.startswith(("create", "PUT")) and log.newest(store).seq == 2:
+            back = log.rollback_record(log.read_record(store, 1), log.newest(store), "host/test")
+            assert log.append(store, back)
+
+    faults = Faults(about=come_back)
+    later = datetime.now(UTC) + timedelta(days=9)
+    done = collect_garbage(place.open(faults), retention, now=later)
+    assert (done.marked, keys(store, "_gc/")) == ((), [])
+    assert roll_back(store, publisher="host/test", to_seq=1)[1].seq == 3  # nothing to do
+
+
+def test_gc_passes_over_what_is_not_ours(folder_place, made):
+    store = folder_place.open()
+    put(store, made(1))
+    stray = store.root / "versions" / made(2).version_id / "my notes.txt"
+    stray.parent.mkdir()
+    stray.write_text("mine")
+    (store.root / "_gc").mkdir()
+    (store.root / "_gc" / "readme.txt").write_text("mine")
+    later = datetime.now(UTC) + timedelta(days=99)
+    done = collect_garbage(store, Retention(), now=later)
+    assert (done.kept, done.marked) == ((made(1).version_id,), ())
+    assert stray.exists()
