@@ -78,7 +78,7 @@ def _read(
     said = on_rows(where, files, count, quarantine)
     said += [remark for part in parts for remark in part.remarks]
     rows = series.as_series(rows)
-    found = series.judge(where, rows, series.add_up(rows), said, quarantine, count)
+    found = series.judge(where, rows, series.add_up(rows), said, quarantine, count, parts)
     if found.unusable:
         said.append(
             f"{where}: {len(found.unusable):,} of {counted(len(found.ids), 'item')} have no "
@@ -95,7 +95,7 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
     """The sound rows of a file."""
     dated = series.date_rows(file, request, excluded, "item_id")
     rows, remarks = parse_column(
-        file, dated.rows, "y", partial(parse_numbers, typed="y" in file.typed)
+        file, dated.rows, "y", partial(parse_numbers, typed="y" in file.typed, usual=file.decimal)
     )
     dated.remarks.extend(remarks)
     dated.aside.append(faulty_cells(file, rows, "y", _ITEM))
@@ -108,7 +108,7 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
     sound = rows.filter(SOUND & pl.col("y.fault").is_null()).select(
         "item_id", ds="ds.value", y="y.value", site_id=site, is_stockout=flag
     )
-    return replace(dated, rows=sound)
+    return replace(dated, rows=sound, doubt=series.doubt(file, rows, "y"))
 
 
 def _frequency(where: str, days: pl.DataFrame, request: ReadingRequest) -> Inferred:

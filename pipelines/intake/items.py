@@ -4,10 +4,12 @@ A cell that cannot be read goes to quarantine and counts as not given; the row s
 one bad cost must not hide a lead time.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -28,7 +30,7 @@ from pipelines.intake.cells import (
 from pipelines.intake.data_file import DataFile, open_files
 from pipelines.intake.names import ITEM_NAMES, Aliases, find_columns
 from pipelines.intake.parse_days import parse_days
-from pipelines.intake.parse_numbers import parse_numbers
+from pipelines.intake.parse_numbers import find_decimal, parse_numbers
 from pipelines.intake.parse_words import parse_criticality, parse_status
 from pipelines.intake.quarantine import Reason, combined, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
@@ -106,8 +108,11 @@ def read_records(
         rows = file.rows.with_columns(empty.alias("item_id.fault"))
         aside.append(faulty_cells(file, rows, "item_id", item))
         wanted = [one for one in contract.columns[1:] if one.name in file.names]
+        numbers = [rows[one.name] for one in wanted if _dtype(one) is pl.Float64]
+        signs = {"usual": file.decimal, "seen": find_decimal(numbers) if numbers else ""}
         for column in wanted:
-            parse = _parser(column, request.today, typed=column.name in file.typed)
+            reading = {"typed": column.name in file.typed, **signs}
+            parse = _parser(column, request.today, reading)
             rows, said = parse_column(file, rows, column.name, parse)
             aside.append(faulty_cells(file, rows, column.name, item))
             remarks += said
@@ -123,8 +128,11 @@ def _dtype(column: Column) -> type[pl.DataType]:
     return pl.String if pa.types.is_string(column.dtype) else pl.Float64
 
 
-def _parser(column: Column, today: date, *, typed: bool) -> Parser:
-    """What makes values of a column's texts; what has a fault counts as not given."""
+def _parser(column: Column, today: date, reading: Mapping[str, Any]) -> Parser:
+    """What makes values of a column's texts; what has a fault counts as not given.
+
+    ``reading`` says how its numbers are written, if they are numbers.
+    """
     if column.name == "criticality":
         return parse_criticality
     if column.name == "status":
@@ -133,7 +141,7 @@ def _parser(column: Column, today: date, *, typed: bool) -> Parser:
         return partial(_free_text, upper=column.name == "currency")
     if _dtype(column) is pl.Date:
         return partial(_optional_days, today=today)
-    return partial(_in_range, column=column, typed=typed)
+    return partial(_in_range, column=column, reading=reading)
 
 
 def _free_text(texts: pl.DataFrame, where: str, *, upper: bool) -> ParsedTexts:  # noqa: ARG001
@@ -146,9 +154,11 @@ def _optional_days(texts: pl.DataFrame, where: str, *, today: date) -> ParsedTex
     return ParsedTexts(parsed.cells.with_columns(fault=given), parsed.remarks)
 
 
-def _in_range(texts: pl.DataFrame, where: str, *, column: Column, typed: bool) -> ParsedTexts:
+def _in_range(
+    texts: pl.DataFrame, where: str, *, column: Column, reading: Mapping[str, Any]
+) -> ParsedTexts:
     """Values outside the range of the contract are faults; service levels may be percentages."""
-    parsed = parse_numbers(texts, where, typed=typed)
+    parsed = parse_numbers(texts, where, **reading)
     value, remarks = pl.col("value"), parsed.remarks
     if column.name == "service_target":
         percent = (value > 1) & (value <= PERCENT)

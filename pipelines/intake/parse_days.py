@@ -1,4 +1,4 @@
-"""Days from text: ISO, year and month, day and month in either order, with a time of day."""
+"""Days from text: ISO, weeks, year and month, day and month in either order, time of day."""
 
 from datetime import date
 
@@ -17,6 +17,7 @@ _SHORT = "[0-9]{1,2}"
 _PATTERNS = {
     "iso": rf"^(?P<year>[0-9]{{4}})[-/.](?P<month>{_SHORT})(?:[-/.](?P<day>{_SHORT}){_TIME})?$",
     "digits": r"^(?P<year>(?:19|20)[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})?$",
+    "week": r"^(?P<year>[0-9]{4})[- ]?[Ww](?P<week>[0-9]{2})(?:-?(?P<weekday>[1-7]))?$",
     "month": rf"^(?P<month>{_SHORT})[-/.](?P<year>[0-9]{{4}})$",
     "last": rf"^(?P<first>{_SHORT})[-/.](?P<second>{_SHORT})[-/.](?P<year>[0-9]{{4}}){_TIME}$",
 }
@@ -26,8 +27,8 @@ _MONTH_FIRST_SHARE = 0.1  # of the dates with the year last; fewer are typing er
 def parse_days(texts: pl.DataFrame, where: str, *, today: date) -> ParsedTexts:
     """Parse days.
 
-    Dates with the year last are day first (Brazil), unless more of them can only be month first
-    than can only be day first, and those are no rare typing errors.
+    A week of ISO 8601 is its Monday. Dates with the year last are day first (Brazil), unless more
+    of them can only be month first than can only be day first, and those are no rare typing errors.
 
     Days after today are faults; where there is one, the date is null.
     """
@@ -44,7 +45,11 @@ def parse_days(texts: pl.DataFrame, where: str, *, today: date) -> ParsedTexts:
         _part("iso", "day"), _part("digits", "day"), _part("last", day_of_last), pl.lit("1")
     )
     written = pl.concat_str([year, month.str.zfill(2), day.str.zfill(2)], separator="-")
-    value = written.str.to_date("%Y-%m-%d", strict=False)
+    monday = pl.coalesce(_part("week", "weekday"), pl.lit("1"))
+    week = pl.concat_str([_part("week", "year"), _part("week", "week"), monday], separator="-")
+    value = pl.coalesce(
+        written.str.to_date("%Y-%m-%d", strict=False), week.str.to_date("%G-%V-%u", strict=False)
+    )
     return parsed_texts(
         texts,
         value,

@@ -2,40 +2,42 @@
 
 A cell that shows by its own shape which sign is the decimal one is read that way: ``1.234,56``,
 ``3,5``, ``1,234,567``. A cell such as ``1.234`` or ``1,234`` is open: it follows the cells of its
-column that are not. Where there are none its sign is taken as the decimal one, and where they
-disagree, or both kinds of open cells meet, it is a fault.
+column that are not, else those of the other columns of its file. Where there are none its sign is
+the decimal one if whole numbers of four digits are written without any, or if all cells are open
+and the delimiter of the file speaks for it. Else, and where cells disagree, it is a fault.
 """
+
+from collections.abc import Sequence
 
 import polars as pl
 
 from pipelines.intake.cells import NOTHING, TEXT, ParsedTexts, is_one_of, matches, parsed_texts
 from pipelines.intake.quarantine import Reason
-from pipelines.intake.sentences import counted
+from pipelines.intake.sentences import UNCLEAR_NUMBERS, counted
 
 _POWER = r"(?:[eE][+-]?[0-9]+)?"
 _BLANK = r"[ \x{a0}\x{202f}]"
 _CLEAR_MAJORITY = 9  # times the evidence against; what is against it then is a typing error
+_GROUP = 3  # digits between signs of thousands
 _NOWHERE = pl.lit(value=False)
 _COMMA, _POINT = pl.col("comma"), pl.col("point")  # the shape tells the decimal sign
 _OPEN_COMMA, _OPEN_POINT = pl.col("open_comma"), pl.col("open_point")  # it may be thousands
 _OPEN = _OPEN_COMMA | _OPEN_POINT
 
 
-def parse_numbers(texts: pl.DataFrame, where: str, *, typed: bool = False) -> ParsedTexts:
+def parse_numbers(
+    texts: pl.DataFrame, where: str, *, typed: bool = False, usual: str = "", seen: str = ""
+) -> ParsedTexts:
     """Parse numbers: null where the text says that there is no value and where there is a fault.
 
-    ``typed`` texts were made from numbers: a point is the decimal sign.
+    ``typed`` texts were made from numbers: a point is the decimal sign. ``usual`` is the decimal
+    sign that goes with the delimiter of the file, ``seen`` the one that other columns of it have.
     """
     remarks: tuple[str, ...] = ()
     plain, readable, unclear = TEXT, pl.lit(value=True), _NOWHERE
     if not typed:
-        texts = texts.with_columns(bare=_bare()).with_columns(
-            comma=_shape(",", r"\."),
-            point=_shape(r"\.", ","),
-            open_comma=_may_be_thousands(","),
-            open_point=_may_be_thousands(r"\."),
-        )
-        decimal_comma, unclear, remarks = _decide(texts, where)
+        texts = _with_shapes(texts)
+        decimal_comma, unclear, remarks = _decide(texts, where, usual, seen)
         # a point as the decimal sign, and no thousands separators
         bare = pl.col("bare").str
         of_comma = bare.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
@@ -54,6 +56,30 @@ def parse_numbers(texts: pl.DataFrame, where: str, *, typed: bool = False) -> Pa
         (unclear, Reason.AMBIGUOUS_NUMBER),
         remarks=remarks,
     )
+
+
+def find_decimal(columns: Sequence[pl.Series]) -> str:
+    """The decimal sign that columns of texts leave no doubt about; "" where there is none."""
+    texts = pl.concat([column.rename("text") for column in columns]).value_counts(name="weight")
+    comma, point, *_ = _evidence(_with_shapes(texts))
+    return (
+        "," if comma > _CLEAR_MAJORITY * point else "." if point > _CLEAR_MAJORITY * comma else ""
+    )
+
+
+def _with_shapes(texts: pl.DataFrame) -> pl.DataFrame:
+    return texts.with_columns(bare=_bare()).with_columns(
+        comma=_shape(",", r"\."),
+        point=_shape(r"\.", ","),
+        open_comma=_may_be_thousands(","),
+        open_point=_may_be_thousands(r"\."),
+    )
+
+
+def _evidence(texts: pl.DataFrame) -> list[int]:
+    """How many cells are of each shape."""
+    shapes = (_COMMA, _POINT, _OPEN_COMMA, _OPEN_POINT)
+    return [int(texts.filter(shape)["weight"].sum()) for shape in shapes]
 
 
 def _bare() -> pl.Expr:
@@ -76,20 +102,36 @@ def _may_be_thousands(sign: str) -> pl.Expr:
     return matches(pl.col("bare"), rf"[+-]?[1-9][0-9]{{0,2}}{sign}[0-9]{{3}}")
 
 
-def _decide(texts: pl.DataFrame, where: str) -> tuple[pl.Expr, pl.Expr, tuple[str, ...]]:
+def _decide(
+    texts: pl.DataFrame, where: str, usual: str, seen: str
+) -> tuple[pl.Expr, pl.Expr, tuple[str, ...]]:
     """Where the comma is the decimal sign, where nobody can tell, and the sentences on it."""
-    shapes = (_COMMA, _POINT, _OPEN_COMMA, _OPEN_POINT)
-    comma, point, *either = (texts.filter(shape)["weight"].sum() for shape in shapes)
+    comma, point, *either = _evidence(texts)
     if comma > _CLEAR_MAJORITY * point:
         return _COMMA | _OPEN, _NOWHERE, (f"{where}: the comma was read as the decimal sign.",)
     if point > _CLEAR_MAJORITY * comma:
         return _COMMA, _NOWHERE, ()
-    if comma or all(either):
+    given = texts.filter(_OPEN, pl.col("weight") > 0)
+    if not given.height:
         return _COMMA, _OPEN, ()
-    seen = texts.filter(_OPEN, pl.col("weight") > 0)
-    numbers = counted(int(seen["weight"].sum()), "number")
-    remark = (
-        f"{where}: {numbers} such as {seen['text'].min()!r} read with a decimal sign; if it "
-        "separates thousands there, write them without it."
-    )
-    return _COMMA | _OPEN_COMMA, _NOWHERE, (remark,) if seen.height else ()
+    numbers = f"{counted(int(given['weight'].sum()), 'number')} such as {given['text'].min()!r}"
+    if comma or all(either):
+        what = "the column writes its decimal sign in both ways"
+    elif seen:
+        said = f"{where}: {numbers} read with '{seen}' as the decimal sign, as in other columns."
+        return _COMMA | _OPEN if seen == "," else _COMMA, _NOWHERE, (said,)
+    elif _is_decimal(texts, "," if either[0] else ".", usual):
+        said = f"{where}: {numbers} read with a decimal sign; if it separates thousands there, "
+        return _COMMA | _OPEN_COMMA, _NOWHERE, (f"{said}write them without it.",)
+    else:
+        what = "nothing else tells if that is a decimal sign or one between thousands"
+    said = f"{where}: {numbers} were set aside, as {what}. {UNCLEAR_NUMBERS}"
+    return _COMMA, _OPEN, (said,)
+
+
+def _is_decimal(texts: pl.DataFrame, sign: str, usual: str) -> bool:
+    """Whether the sign of open cells, that no other cell explains, is the decimal one."""
+    whole = texts.filter(matches(pl.col("bare"), r"[+-]?[1-9][0-9]*"), pl.col("weight") > 0)
+    if not whole.height:
+        return sign == usual
+    return bool((whole["bare"].str.strip_chars("+-").str.len_bytes() > _GROUP).any())

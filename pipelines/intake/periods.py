@@ -13,6 +13,8 @@ _STEPS = {Frequency.WEEKLY: "1w", Frequency.MONTHLY: "1mo"}
 _DS = pl.col("ds")
 VOTING_DAYS = 6  # distinct days that a series needs before its own frequency counts
 SURE_WEEKS = 12  # so many days on one weekday are no chance, however far apart
+SLIPS_OF_ONE = 20  # one day of so many of a series may be off its rhythm: a date typed wrong
+SLIPS_OF_ALL = 50  # one of so many of all days
 WEEK = 7
 NAMES_OF_DAYS = (
     "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays",
@@ -39,18 +41,23 @@ def infer(days: pl.DataFrame, *, kind: str, where: str) -> Inferred:
     """
     distinct = days["ds"].unique().sort()
     weekdays = (distinct.dt.weekday() - 1).unique().to_list()
+    usual = int(days.select(_WEEKDAY.mode().min()).item())
     span = pl.date_range(distinct[0], distinct[-1], eager=True)
-    rhythm = _rhythm(days)
+    rhythm = _rhythm(days, usual)
     frequency, anchor, words = Frequency.DAILY, MONDAY, "daily data."
     if len(distinct) == 1:
         words = "has one day only, taken as daily data."
-    elif rhythm["monthly"].all():
+    elif _keeps(rhythm, "off_months", VOTING_DAYS):
         frequency, words = Frequency.MONTHLY, "monthly data, all days are firsts of months."
-        if (distinct != distinct.dt.month_start()).any():
+        if rhythm["off_months"].sum():
+            words = _on_strays(days, _DS.dt.day() > 1, _DS.dt.month_end() != _DS, "month")
+        elif (distinct != distinct.dt.month_start()).any():
             words = "monthly data on last days of months, moved to the first of their month."
-    elif len(weekdays) == 1:
-        frequency, anchor = Frequency.WEEKLY, weekdays[0]
+    elif _keeps(rhythm, "off_weekday", SURE_WEEKS):
+        frequency, anchor = Frequency.WEEKLY, usual
         words = f"weekly data, all days are {NAMES_OF_DAYS[anchor]}."
+        if rhythm["off_weekday"].sum():
+            words = _on_strays(days, _WEEKDAY.ne(anchor), pl.lit(value=True), "week")
     else:
         _refuse_mixture(rhythm, kind, where)
         if max(weekdays) <= FRIDAY and (span.dt.weekday() - 1 > FRIDAY).sum() > 1:
@@ -61,27 +68,51 @@ def infer(days: pl.DataFrame, *, kind: str, where: str) -> Inferred:
     return Inferred(frequency, anchor, f"{where}: {words}")
 
 
-def _rhythm(days: pl.DataFrame) -> pl.DataFrame:
-    """What each series looks like by itself, one row a series.
+def _rhythm(days: pl.DataFrame, usual: int) -> pl.DataFrame:
+    """What each series looks like by itself, one row a series; ``usual`` is a weekday.
 
-    ``monthly``: all days are first days of months, or all are last ones; ``weekly``: all are one
-    ``weekday``; the votes: so many days that it is not by chance.
+    ``off_months``: days that are no first days of months, or no last ones if those are fewer;
+    ``off_weekday``: days of other weekdays than the usual; ``monthly``, ``weekly``: without any;
+    the votes: so many days that it is not by chance.
     """
     count, enough = pl.col("count"), pl.col("count") >= VOTING_DAYS
     steady = (2 * count >= pl.col("weeks")) | (count >= SURE_WEEKS)
+    firsts, lasts = ((edge == _DS).sum() for edge in (_DS.dt.month_start(), _DS.dt.month_end()))
     return (
         days.group_by("item_id", maintain_order=True)
         .agg(
             count=pl.len(),
-            monthly=(_DS.dt.month_start() == _DS).all() | (_DS.dt.month_end() == _DS).all(),
+            off_months=pl.len() - pl.max_horizontal(firsts, lasts),
+            off_weekday=_WEEKDAY.ne(usual).sum(),
             weekly=(_WEEKDAY.first() == _WEEKDAY).all(),
             weekday=_WEEKDAY.first(),
             weeks=(_DS.last() - _DS.first()).dt.total_days() // WEEK + 1,
         )
+        .with_columns(monthly=pl.col("off_months") == 0)
         .with_columns(
             votes_monthly=pl.col("monthly") & enough,
             votes_weekly=pl.col("weekly") & ~pl.col("monthly") & steady & enough,
         )
+    )
+
+
+def _keeps(rhythm: pl.DataFrame, off: str, sure: int) -> bool:
+    """Whether all series keep a rhythm, but for slips: few of all days, and of each series few.
+
+    Where there are slips, ``sure`` days must keep it.
+    """
+    slips, days = int(rhythm[off].sum()), int(rhythm["count"].sum())
+    few = (rhythm[off] <= (rhythm["count"] // SLIPS_OF_ONE).clip(1)).all()
+    return not slips or (few and slips <= max(1, days // SLIPS_OF_ALL) and days - slips >= sure)
+
+
+def _on_strays(days: pl.DataFrame, off: pl.Expr, rather: pl.Expr, period: str) -> str:
+    """The words on days ``off`` a rhythm; the first that is shown is ``rather`` one of some."""
+    strays = days.filter(off, rather)
+    item, day = strays.select("item_id", "ds").row(0)
+    return (
+        f"{period}ly data; {counted(strays.height, 'day')} of {days.height:,} off its rhythm "
+        f"counted in the {period} that it falls in, the first {named([str(item)])} on {day}."
     )
 
 

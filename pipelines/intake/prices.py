@@ -21,7 +21,7 @@ from pipelines.intake.names import (
     plain,
     position_of,
 )
-from pipelines.intake.parse_numbers import parse_numbers
+from pipelines.intake.parse_numbers import find_decimal, parse_numbers
 from pipelines.intake.periods import fill_calendar, infer, on_periods
 from pipelines.intake.quarantine import Reason, combined
 from pipelines.intake.request import Intake, ReadingRequest
@@ -60,6 +60,7 @@ def read_prices(path: Path, request: ReadingRequest) -> Intake:
     found = series.settle(read, "series", "no value or one beyond")
     inferred = infer(found.rows.filter(USABLE).select(KEY), kind="price", where=found.where)
     rows = on_periods(found.rows, inferred.frequency, inferred.anchor)
+    _refuse_two_of_a_period(found, rows, str(inferred.frequency))
     rows = fill_calendar(rows.drop(_NOTES), inferred.frequency)
     notes = found.rows.select("item_id", *_NOTES).unique()
     table = rows.join(notes, on="item_id", how="left", maintain_order="left").select(
@@ -147,7 +148,7 @@ def _read(
     rows = _with_notes(series.as_series(rows.drop("file", "line", "column", "text")))
     rows = rows.sort(*KEY, "y", nulls_last=True, maintain_order=True)  # a value goes before null
     rows = rows.unique(KEY, keep="first", maintain_order=True)
-    found = series.judge(where, rows, rows, said, quarantine, count)
+    found = series.judge(where, rows, rows, said, quarantine, count, parts)
     said.append(f"{where}: {counted(len(found.ids), 'series')}: {named(found.ids)}.")
     if found.unusable:
         said.append(
@@ -164,10 +165,13 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
     dated = series.date_rows(file, request, excluded, ids)
     keys = [key for key in file.names if key.startswith(VALUE)]
     notes = {note: pl.col(note) if note in file.names else pl.lit("") for note in _NOTES}
-    blocks = []
+    texts = [dated.rows[key] for key in keys if key not in file.typed]
+    seen = find_decimal(texts) if len(texts) > 1 else ""
+    blocks, doubt = [], ""
     for key in keys:
-        parse = partial(parse_numbers, typed=key in file.typed)
+        parse = partial(parse_numbers, typed=key in file.typed, usual=file.decimal, seen=seen)
         rows, remarks = parse_column(file, dated.rows, key, parse)
+        doubt = doubt or series.doubt(file, rows, key)
         name, value, fault = file.names[key], pl.col(f"{key}.value"), pl.col(f"{key}.fault")
         if len(keys) > 1 and rows.select(value.is_null().all() & fault.is_not_null().any()).item():
             dated.remarks.append(f"{file.name}, {name}: no cell is a number; column not used.")
@@ -185,7 +189,24 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
     if not blocks:
         columns = named([file.names[key] for key in keys])
         raise DataError(f"{file.name}: no cell of its columns {columns} is a number.")
-    return replace(dated, rows=pl.concat(blocks))
+    return replace(dated, rows=pl.concat(blocks), doubt=doubt)
+
+
+def _refuse_two_of_a_period(found: SeriesRows, rows: pl.DataFrame, frequency: str) -> None:
+    """Refuse levels of two days that fall into one period: neither is that of the period.
+
+    Raises:
+        DataError: There are such.
+    """
+    second = rows.with_columns(day=found.rows["ds"]).filter(
+        USABLE, pl.struct(KEY).is_duplicated(), pl.col("day") != pl.col("ds")
+    )
+    if second.height:
+        item, day = second.select("item_id", "day").row(0)
+        raise DataError(
+            f"{found.where}: {counted(second.height, 'row')} of {rows.height:,} fall into a period "
+            f"({frequency}) that has a row already: first {item!r} on {day}. Remove or correct."
+        )
 
 
 def _with_notes(rows: pl.DataFrame) -> pl.DataFrame:

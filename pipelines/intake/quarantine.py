@@ -1,5 +1,6 @@
 """Cells that could not be used: why, and the file that lists them."""
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,11 @@ CELLS = pl.DataFrame(
 """No cells, in the columns that lists of cells have."""
 
 
+_FORMULA = re.compile(
+    r"(^|[;,|\t\r\n])(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])(?![+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?(?:$|[;,|\t\r\n]))"
+)
+
+
 class Reason(StrEnum):
     """Why a cell was set aside; the list is closed."""
 
@@ -25,6 +31,7 @@ class Reason(StrEnum):
     EMPTY_DATE = "empty_date"
     UNPARSABLE_DATE = "unparsable_date"
     IMPOSSIBLE_DATE = "impossible_date"
+    ISOLATED_DATE = "isolated_date"
     AFTER_TODAY = "date_after_today"
     UNPARSABLE_NUMBER = "unparsable_number"
     AMBIGUOUS_NUMBER = "ambiguous_number"
@@ -79,6 +86,24 @@ def write_quarantine(cells: pl.DataFrame, folder: Path, stem: str) -> Path | Non
     if not cells.height:
         remove(target)
         return None
+    shown = cells.with_columns(
+        pl.Series(
+            name, [None if text is None else as_shown(text) for text in cells[name]], pl.String
+        )
+        for name in ("file", "item_id", "column", "value")
+    )
     with staged(target) as beside:
-        pa_csv.write_csv(to_arrow(cells), beside)
+        pa_csv.write_csv(to_arrow(shown), beside)
     return target
+
+
+def as_shown(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: an apostrophe stands before what begins one.
+
+    What stands behind a separator begins a cell too where a spreadsheet expects that separator.
+    Numbers stay as they are.
+
+    >>> as_shown("=1+1"), as_shown("-5,00"), as_shown("A;@SUM(1)")
+    ("'=1+1", '-5,00', "A;'@SUM(1)")
+    """
+    return _FORMULA.sub(r"\1'", text)

@@ -6,8 +6,12 @@ import polars as pl
 
 from ml.errors import DataError, first_few
 from pipelines.intake.data_file import DataFile
-from pipelines.intake.quarantine import IntakeError, first_cell, summary
+from pipelines.intake.quarantine import IntakeError, Reason, first_cell, summary
 from pipelines.intake.request import RowCount
+
+UNCLEAR_NUMBERS = (
+    "Write thousands without a sign, or decimals with another number of digits than three."
+)
 
 
 def counted(number: int, noun: str) -> str:
@@ -75,6 +79,8 @@ def on_rows(
         why = ": all are of later days."
         if quarantine.height:
             why = f" ({summary(quarantine)}). First: {first_cell(quarantine)}."
+            if Reason.AMBIGUOUS_NUMBER in set(quarantine["reason"]):
+                why = f"{why} {UNCLEAR_NUMBERS}"
         message = f"{where}: none of {counted(count.read, 'row')} can be used{why}"
         raise IntakeError(message, quarantine)
     read = f"{counted(count.read, 'row')} read from {counted(len(files), 'file')}"
@@ -88,4 +94,6 @@ def on_rows(
     ignored = sorted({name for file in files for name in file.chosen.ignored})
     if ignored:
         sentences.append(f"{where}: {counted(len(ignored), 'column')} not used: {named(ignored)}.")
-    return sentences + [remark for file in files for remark in file.chosen.remarks]
+    return sentences + [
+        remark for file in files for remark in (*file.chosen.remarks, *file.remarks)
+    ]

@@ -19,8 +19,10 @@ from pipelines.intake.data_file import DataFile
 from pipelines.intake.parse_days import parse_days
 from pipelines.intake.quarantine import IntakeError, Reason, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest, RowCount
-from pipelines.intake.sentences import counted, named
+from pipelines.intake.sentences import UNCLEAR_NUMBERS, counted, named
 
+LONG_GAP = 5 * 365  # days without any row in a whole file; what is before is of another time
+MOSTLY = 0.9  # of rows; the others are slips
 CHUNK = 1 << 20  # rows that are checked at a time: their texts stay far below Arrow's 2 GiB
 KEY = ["item_id", "ds"]
 SOUND, USABLE, Y = pl.col("sound"), pl.col("usable"), pl.col("y")
@@ -36,6 +38,7 @@ class FileRows:
     aside: list[pl.DataFrame]  # quarantine
     remarks: list[str]  # what was decided in reading
     later: int  # rows after the day of the run, left out
+    doubt: str = ""  # why no number of it can be trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class SeriesRows:
     statements: list[str]  # what was read and set aside
     quarantine: pl.DataFrame  # cells set aside
     count: RowCount
+    doubt: str  # why no number can be trusted; "" = they can
 
 
 def date_rows(
@@ -78,6 +82,7 @@ def date_rows(
             rows_later = f"{later:,} of {rows.height:,} rows are after {request.as_of}"
             said.append(f"{file.name}: {rows_later} and were left out.")
         rows = seen
+    rows = _set_isolated_aside(rows)
     columns, id_of = (("ds",), None) if item is None else ((item, "ds"), pl.col(item))
     aside = [faulty_cells(file, rows, column, id_of) for column in columns]
     dated = pl.col("ds.fault").is_null()
@@ -85,14 +90,50 @@ def date_rows(
     return FileRows(rows, aside, said, later)
 
 
+def _set_isolated_aside(rows: pl.DataFrame) -> pl.DataFrame:
+    """Make days a fault that lie long before all others of a file, and are fewer than those.
+
+    A year typed wrong (1925) would make periods of a century.
+    """
+    day = pl.col("ds.value")
+    days = rows.filter("counts", day.is_not_null()).group_by(day).agg(rows=pl.len()).sort(day)
+    behind = days.with_columns(
+        gap=day.diff().dt.total_days() > LONG_GAP,
+        late=2 * (pl.col("rows").cum_sum() - pl.col("rows")) < pl.col("rows").sum(),
+    ).filter("gap", "late")
+    if not behind.height:
+        return rows
+    early = pl.col("counts") & (day < behind["ds.value"][-1])
+    fault = pl.when(early).then(pl.lit(str(Reason.ISOLATED_DATE))).otherwise("ds.fault")
+    return rows.with_columns(fault.alias("ds.fault"))
+
+
+def doubt(file: DataFile, rows: pl.DataFrame, column: str) -> str:
+    """What to say of a column of values in which nothing tells decimals from thousands; "" = none.
+
+    To set such values aside would leave the small ones only.
+    """
+    signed = rows.filter(SOUND, pl.col(column).str.contains("[.,][0-9]"))
+    unclear = signed.filter(pl.col(f"{column}.fault") == str(Reason.AMBIGUOUS_NUMBER))
+    if not unclear.height or signed[f"{column}.value"].count():
+        return ""
+    line, shown = unclear.select("line", column).row(0)
+    return (
+        f"{file.name} line {line:,}, column {file.names[column]!r}: nothing tells if {shown!r} and "
+        f"all {counted(unclear.height, 'number')} like it have a decimal sign or one between "
+        f"thousands. {UNCLEAR_NUMBERS}"
+    )
+
+
 def _last_day(days: pl.Series, as_of: date, forced: Frequency | None) -> date:
     """The last day that a run sees: the period that starts on or before ``as_of`` is complete.
 
     Rows are dated by any day of their period where demand is summed to a coarser frequency, and
-    by the last day of their month where all rows are.
+    by the last day of their month where nearly all rows are.
     """
     before = days.filter(days <= as_of)
-    if forced is None and len(before) and (before == before.dt.month_end()).all():
+    ends = before == before.dt.month_end()
+    if forced is None and len(before) and ends.sum() >= MOSTLY * len(before):
         forced = Frequency.MONTHLY
     if forced is None:
         return as_of
@@ -131,6 +172,7 @@ def judge(
     said: list[str],
     quarantine: pl.DataFrame,
     count: RowCount,
+    parts: Sequence[FileRows],
 ) -> SeriesRows:
     """Find the series that have an observed value, and none beyond ABSURD.
 
@@ -143,7 +185,8 @@ def judge(
     ids, unusable = (
         found["item_id"].cast(pl.String).to_list() for found in (series, series.filter(~USABLE))
     )
-    return SeriesRows(where, rows, days, ids, unusable, said, quarantine, count)
+    doubt_ = next((part.doubt for part in parts if part.doubt), "")
+    return SeriesRows(where, rows, days, ids, unusable, said, quarantine, count, doubt_)
 
 
 def settle(read: Callable[[Sequence[str]], SeriesRows], noun: str, fault: str) -> SeriesRows:
@@ -153,11 +196,14 @@ def settle(read: Callable[[Sequence[str]], SeriesRows], noun: str, fault: str) -
     ``fault`` what makes one unusable.
 
     Raises:
+        DataError: A file has values that nobody can read.
         IntakeError: No series is usable.
     """
     found = read(())
     if found.unusable:
         found = read(found.unusable)
+    if found.doubt:
+        raise DataError(found.doubt)
     if found.unusable == found.ids:
         raise IntakeError(
             f"{found.where}: none of {counted(len(found.ids), noun)} is usable: each has "

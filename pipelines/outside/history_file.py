@@ -95,7 +95,7 @@ def _lost(days: Days, regions: Sequence[str | None] | None, total: int) -> Itera
 def _values(file: DataFile, column: str) -> tuple[Any, list[str]]:
     """(R,) numbers, NaN where there is none."""
     key = f"value:{column}"
-    parse = partial(parse_numbers, typed=key in file.typed)
+    parse = partial(parse_numbers, typed=key in file.typed, usual=file.decimal)
     rows, remarks = parse_column(file, file.rows, key, parse)
     bad = rows[f"{key}.fault"].count()
     empty = rows[f"{key}.value"].null_count() - bad

@@ -15,8 +15,9 @@ from ml.errors import ConfigError, DataError
 from ml.frequency import Frequency
 from ml.logs import logging_to
 from ml.settings import Settings, settings
-from pipelines.intake.data_file import open_file, read_bytes, stem
+from pipelines.intake.data_file import open_file, stem
 from pipelines.intake.names import ChosenColumns, plain
+from pipelines.intake.read_text import read_bytes
 from pipelines.outside.domain_sources import DOMAINS, HISTORY_FILE, domain
 from pipelines.outside.etl import EtlResult, catch_up, finish, hold_domain, workspace
 from pipelines.outside.history_file import HistoryFile

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.errors import DataError
-from pipelines.intake import data_file
+from pipelines.intake import records
 from pipelines.intake.demand import read_demand
 from pipelines.intake.quarantine import CELLS, IntakeError, Reason, write_quarantine
 
@@ -53,7 +53,7 @@ def test_a_bad_row_has_no_say_in_how_numbers_and_dates_are_written(csv, options)
 
 
 def test_texts_of_several_lines_may_lie_across_chunks(file, options, monkeypatch):
-    monkeypatch.setattr(data_file, "CHUNK", 7)
+    monkeypatch.setattr(records, "CHUNK", 7)
     rows = "".join(f'"{"long " * 9}\nid {i}",2024-01-01,1\n' for i in range(50))
     read = read_demand(file(f"item_id,ds,y\n{rows}X,soon,1\n"), options())
     assert read.table.num_rows == 50

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ml.contracts.demand import DEMAND
 from ml.errors import ConfigError, DataError
 from pipelines.intake.demand import read_demand
+from pipelines.intake.read_text import INVISIBLE
 from pipelines.intake.request import ReadingRequest
 
 ROWS = [
@@ -217,8 +218,10 @@ def test_a_parquet_column_of_lists_is_refused(tmp_path, options):
 
 
 IDS = st.text(
-    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=300
-).filter(lambda text: text.strip() == text and text.strip("\ufeff") == text)
+    st.characters(exclude_characters=f"\0{INVISIBLE}", exclude_categories=["Cs"]),
+    min_size=1,
+    max_size=300,
+).filter(lambda text: text.strip() == text)
 
 
 @settings(max_examples=60, deadline=None)
@@ -238,8 +241,7 @@ def test_hostile_ids_come_back_exactly(tmp_path_factory, ids, parquet):
 
 @pytest.mark.parametrize(
     "item",
-    ["NA", "null", "nan", "../../etc", "a/b", '"', "line\nbreak", "🔧", "x" * 300, "007", "1e5",
-     "5.0"],
+    ["NA", "null", "nan", "../../etc", "a/b", '"', "line\nbreak", "🔧", "x" * 300, "007", "1e5"],
 )  # fmt: skip
 def test_texts_that_look_like_something_else_stay_ids(file, options, item):
     quoted = item.replace('"', '""')

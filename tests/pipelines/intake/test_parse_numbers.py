@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.intake.parse_numbers import parse_numbers
+from pipelines.intake.parse_numbers import find_decimal, parse_numbers
 from pipelines.intake.quarantine import Reason
 
 
-def parsed(*texts, typed=False, weights=None):
+def parsed(*texts, weights=None, **reading):
     """Numbers, or the reasons why there are none, and the remarks."""
     frame = pl.DataFrame({"text": texts, "weight": weights or [1] * len(texts)})
-    result = parse_numbers(frame, "f, y", typed=typed)
+    result = parse_numbers(frame, "f, y", **reading)
     return [fault or value for _, value, fault in result.cells.iter_rows()], result.remarks
 
 
@@ -53,12 +53,38 @@ def test_what_is_no_number_has_its_reason(text, reason):
         pytest.param(("1.234", "3,5"), [1234.0, 3.5], id="a decimal comma makes points thousands"),
         pytest.param(("1,234", "3.5"), [1234.0, 3.5], id="a decimal point makes commas thousands"),
         pytest.param(("1,234", "3,5"), [1.234, 3.5], id="a decimal comma stays one"),
-        pytest.param(("1.234", "300"), [1.234, 300.0], id="alone a point is the decimal sign"),
-        pytest.param(("1,234", "300"), [1.234, 300.0], id="alone a comma is the decimal sign"),
+        pytest.param(("1.234", "3000"), [1.234, 3000.0], id="3000 shows that thousands have none"),
+        pytest.param(("1,234", "-3000"), [1.234, -3000.0], id="-3000 too"),
     ],
 )
 def test_open_numbers_follow_the_others_of_their_column(texts, values):
     assert parsed(*texts)[0] == values
+
+
+@pytest.mark.parametrize("sign", [".", ","])
+@pytest.mark.parametrize("usual", ["", ".", ","])
+def test_open_numbers_alone_are_read_where_the_delimiter_goes_with_their_sign(sign, usual):
+    numbers, (remark,) = parsed(f"1{sign}234", f"7{sign}100", usual=usual)
+    if sign == usual:
+        assert numbers == [1.234, 7.1]
+        assert "2 numbers such as '1" in remark
+        assert "read with a decimal sign" in remark
+    else:
+        assert numbers == [Reason.AMBIGUOUS_NUMBER] * 2
+        assert "2 numbers such as '1" in remark
+        assert "Write thousands without a sign" in remark
+
+
+@pytest.mark.parametrize("usual", ["", ".", ","])
+def test_open_numbers_between_small_whole_ones_may_be_thousands(usual):
+    assert parsed("1.234", "300", usual=usual)[0] == [Reason.AMBIGUOUS_NUMBER, 300.0]
+
+
+def test_open_numbers_follow_the_other_columns_of_their_file():
+    assert parsed("1.234", "300", seen=",")[0] == [1234.0, 300.0]
+    assert parsed("1.234", "300", seen=".")[0] == [1.234, 300.0]
+    assert find_decimal([pl.Series(["3,50", "1.234"]), pl.Series(["x", "300"])]) == ","
+    assert find_decimal([pl.Series(["3,50"]), pl.Series(["2.50"])]) == ""
 
 
 @pytest.mark.parametrize("texts", [("1,234", "1.234"), ("1.234", "3,5", "2.5")])
@@ -68,11 +94,6 @@ def test_open_numbers_are_faults_where_the_column_disagrees(texts):
 
 def test_one_slip_in_many_numbers_does_not_make_the_rest_ambiguous():
     assert parsed("3,5", "18.63", "18.634", weights=[1, 90, 10])[0] == [3.5, 18.63, 18.634]
-
-
-def test_a_doubtful_sign_is_said_with_an_example():
-    _, (remark,) = parsed("1.234", "7.100")
-    assert "2 numbers such as '1.234' read with a decimal sign" in remark
 
 
 def test_numbers_of_a_typed_column_are_never_thousands():

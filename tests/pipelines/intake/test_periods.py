@@ -1,5 +1,7 @@
 """Which frequency a file has, and the periods that follow from it."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 
@@ -57,8 +59,6 @@ MIXED = [
      "1 item weekly on Tuesdays (first 'A'); 1 item weekly on Wednesdays (first 'B')"),
     ([*rows("M", MONTHS), *rows("W", TUESDAYS)],
      "1 item monthly (first 'M'); 1 item weekly on Tuesdays (first 'W')"),
-    ([*rows("M", MONTHS), *rows("X", [*MONTHS[:-1], "2023-08-15"])],  # one date off
-     "1 item monthly (first 'M'); 1 item daily (first 'X')"),
 ]  # fmt: skip
 
 
@@ -75,6 +75,48 @@ def test_mixed_frequencies_are_summed_where_one_is_forced(csv, options, lines, w
     read = read_demand(csv(*lines), options(frequency="MS"))
     assert read.frequency is Frequency.MONTHLY
     assert sum(y for y in read.table["y"].to_pylist() if y) == len(lines)
+
+
+YEARS = [f"20{year}-{month:02d}-01" for year in (20, 21, 22) for month in range(1, 13)]
+
+
+@pytest.mark.parametrize("others", [0, 49])
+def test_one_day_typed_wrong_leaves_months_months(csv, options, others):
+    slip = [*YEARS[:-1], "2022-12-15"]
+    lines = [*rows("X", slip), *(row for i in range(others) for row in rows(f"I{i}", YEARS))]
+    read = read_demand(csv(*lines), options())
+    assert read.frequency is Frequency.MONTHLY
+    # the quantity of 15 December counts in December
+    assert sum(read.table["y"].to_pylist()) == len(lines) == read.table.num_rows
+    assert any("1 day of" in s and "first 'X' on 2022-12-15" in s for s in read.statements)
+
+
+def test_one_day_typed_wrong_leaves_weeks_weeks(csv, options):
+    mondays = [str(np.datetime64("2024-01-01") + 7 * i) for i in range(14)]
+    # the Wednesday after the last Monday
+    read = read_demand(csv(*rows("A", mondays), "A,2024-04-03,5"), options())
+    assert read.frequency is Frequency.WEEKLY
+    assert read.table["y"].to_pylist() == [1.0] * 13 + [6.0]
+
+
+def test_a_daily_item_among_many_monthly_ones_is_no_slip(csv, options):
+    lines = [row for i in range(49) for row in rows(f"I{i}", YEARS)]
+    with pytest.raises(DataError, match=r"49 items monthly.*1 item daily"):
+        read_demand(csv(*lines, *rows("D", DAILY)), options())
+
+
+def test_six_months_and_many_other_days_are_days(csv, options):
+    read = read_demand(csv(*rows("A", [*MONTHS[:6], "2023-07-15", "2023-08-15"])), options())
+    assert read.frequency is Frequency.DAILY
+
+
+def test_a_month_end_typed_wrong_does_not_cut_the_last_month_off(csv, options):
+    # as of the month that starts on 1 June: its row is dated by its last day
+    ends = [str(np.datetime64(day, "M") + 1 - np.timedelta64(1, "D")) for day in YEARS[:11]]
+    lines = rows("A", [*ends[:3], "2020-04-29", *ends[4:]])
+    read = read_demand(csv(*lines), options(as_of=date(2020, 11, 1)))
+    assert read.count.later == 0
+    assert read.table.num_rows == 11
 
 
 def test_few_rows_on_one_weekday_are_no_weekly_series(csv, options):

@@ -12,7 +12,7 @@ DENSE = [f"{item},2024-01-{day:02d},{day % 3}" for item in "AB" for day in range
 MONTHLY = [f"{item},2023-{month:02d}-01,{month}" for item in "AB" for month in range(1, 9)]
 WEEKLY = [f"A,2024-01-{day:02d},{day}" for day in (2, 9, 30)]
 SLASHES = ["A,01/02/2024,3", "A,02/02/2024,1", "A,03/02/2024,2"]
-QUOTED = ['A,2024-01-01,"1,234"', "A,2024-01-02,5", "A,2024-01-03,6"]
+QUOTED = ['A,2024-01-01,"1,234"', "A,2024-01-02,5.5", "A,2024-01-03,6"]
 
 POISONS = {
     "all null": [f"BAD,2024-01-{day:02d}," for day in range(1, 29)],
@@ -80,10 +80,18 @@ def test_a_file_of_nothing_else_is_refused(csv, options, rows):
         read_demand(csv(*rows), options())
 
 
+def test_it_makes_no_number_of_the_others_doubtful(csv, options):
+    # without its whole numbers all cells are open, and a comma between fields speaks for the point
+    rows = ["A,2024-01-01,1.234", "A,2024-01-02,2.345"]
+    poison = ["BAD,2024-01-01,1e12", "BAD,2024-01-02,5"]
+    read = read_demand(csv(*rows, *poison), options())
+    assert others(read)["y"].to_pylist() == [1.234, 2.345]
+
+
 def test_how_prices_are_written_is_settled_without_it(csv, options):
     header = "series;date;value"
-    rows = ["A;01/02/2024;1.234", "A;02/02/2024;2.345"]
-    poison = [f"BAD;02/{day}/2024;{day}00000000000,5" for day in range(13, 29)]
+    rows = ["A;01/02/2024;1,234", "A;02/02/2024;2,345"]
+    poison = [f"BAD;02/{day}/2024;{day}00000000000.5" for day in range(13, 29)]
     clean = read_prices(csv(*rows, header=header), options()).table
     read = read_prices(csv(*rows, *poison, "BAD;03/02/2024;", header=header), options())
     assert read.table.filter(pc.not_equal(read.table["series"], "BAD")).equals(clean)
