@@ -34,7 +34,6 @@ from ml.run.parallel import peak_memory
 from ml.run.request import RunRequest
 from ml.run.run import run_batch
 from ml.run.version_writer import RunOutput
-from ml.settings import refuse_open_secrets
 from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.read_tables import (
     USER_FILES,
@@ -44,7 +43,7 @@ from pipelines.intake.read_tables import (
     refuse_lost_files,
 )
 from pipelines.intake.request import TABLES, ReadingRequest
-from pipelines.publish.deploy import Deployment, publish_newest
+from pipelines.publish.deploy import Deployment, ask_store, publish_newest
 from pipelines.sample_data import ensure_sample
 
 SAMPLE_REGION = "salvador_ba"
@@ -87,11 +86,10 @@ def generate(
     if allow_synthetic:
         config = config.model_copy(update={"allow_synthetic": True})
         request = replace(request, settings=config)
-    # Opened first: a wrong key should not show after an hour of work.
+    # Asked first: a wrong key should not show after an hour of work.
     place = Deployment(None, results) if publish else None
     if place is not None:
-        refuse_open_secrets()
-        place.open()
+        ask_store(place)
     with logging_to(config.log_dir, request.command, request.run_id):
         logger().info("run_started", results=str(results), items=request.items,
                       horizon=request.horizon, as_of=str(request.as_of))  # fmt: skip

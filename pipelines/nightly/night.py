@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ml.artifacts.errors import UnreachableError
 from ml.errors import ConfigError
 from ml.locks import hold
 from ml.logs import logger, logging_to
 from ml.settings import PROJECT, Settings, refuse_open_secrets, settings
+from pipelines.publish.deploy import Deployment, ask_store
 from pipelines.publish.s3_target import settings_target
 
 COMMAND = "auto_update_ml_results"
@@ -59,12 +61,26 @@ def night(to: Path | None, results: Path | None) -> tuple[int, str]:
     planned = plan_steps(config, results, to)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     with logging_to(config.log_dir, COMMAND, run_id):
+        _ask_store(Deployment(to, results))
         failures = run_night(planned, config.data_dir / LOCK)
     if failures and failures[-1].step.needed:
         return failures[-1].code, f"error: {failures[-1].text}"
     done = f"night done: {', '.join(step.name for step in planned)}"
     degraded = "; ".join(failure.text for failure in failures)
     return 0, f"{done}; degraded: {degraded}" if degraded else done
+
+
+def _ask_store(place: Deployment) -> None:
+    """See before the work whether the key will do; a store that is away may be back after it.
+
+    Raises:
+        StoreError: It is there and refuses.
+    """
+    try:
+        ask_store(place)
+    except UnreachableError as error:
+        sys.stderr.write(f"warning: {error} The night goes on and publishes last.\n")
+        logger().warning("store_unreachable", message=error.message)
 
 
 def plan_steps(config: Settings, results: Path | None, to: Path | None) -> list[Step]:

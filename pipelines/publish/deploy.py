@@ -29,7 +29,7 @@ from ml.settings import refuse_open_secrets, settings
 from pipelines.publish.collect_garbage import Retention, collect_garbage, pin, unpin
 from pipelines.publish.doctor import examine
 from pipelines.publish.policies import policies
-from pipelines.publish.probe import require_conditions
+from pipelines.publish.probe import require_conditions, require_rights
 from pipelines.publish.progress_bars import console_progress
 from pipelines.publish.publishing import LocalVersion, PublishResult, newest_local, publish
 from pipelines.publish.reader import open_store
@@ -77,6 +77,17 @@ class Deployment:
         if self.to is not None and self.to.resolve() == self.folder.resolve():
             raise ConfigError(f"--to: '{self.to}' is the results folder itself; name another one.")
         return open_store(self.to, single_writer=self.single_writer)
+
+
+def ask_store(place: Deployment) -> None:
+    """Ask the store for what publishing will need, so that a wrong key shows before the work.
+
+    Raises:
+        ConfigError: The settings are not complete or safe.
+        StoreError: The store is away, cannot be used, or the key may not do all that is needed.
+    """
+    refuse_open_secrets()
+    require_rights(place.open())
 
 
 @contextmanager

@@ -11,9 +11,13 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from ml.artifacts.errors import DeniedError, StoreRefusedError
+from ml.artifacts import log
+from ml.artifacts.documents import MAX_BYTES
+from ml.artifacts.errors import DeniedError, MissingError, StoreRefusedError
+from ml.artifacts.keys import POINTER, commit_key
 from ml.artifacts.store import Body, Store, in_parallel, read_small
 from ml.durable import disk_errors, read_sealed, write_sealed
+from pipelines.publish.collect_garbage import mark_key
 
 PROBES = "_probe/"
 RACERS, ROUNDS = 6, 3
@@ -45,6 +49,26 @@ def require_conditions(store: Store, cache: Path | None = None) -> None:
             write_sealed(note, passed)
 
 
+def require_rights(store: Store) -> None:
+    """Ask a store, before an hour of work, for all that publishing there will need.
+
+    That the bucket is there, keeps conditional writes and can be listed; that log, newest version
+    and pointer can be read, and written: what is there is sent once more on the condition that
+    nothing is there, to which a store says no, and to a key that may not write there another no.
+
+    Raises:
+        StoreError: One of them is not so.
+    """
+    require_conditions(store)
+    newest = log.newest(store)
+    if newest is None or store.single_writer:
+        return
+    any(store.listing(mark_key(newest.version_id)))
+    for key in (commit_key(newest.seq), newest.manifest, POINTER):
+        with suppress(MissingError):  # a pointer may lag that far
+            store.create(key, Body.of(read_small(store, key, limit=MAX_BYTES)))
+
+
 def probe(store: Store) -> str | None:
     """What is wrong with a store's conditional writes; ``None`` if nothing is."""
     key = f"{PROBES}{secrets.token_hex(8)}"
@@ -60,16 +84,20 @@ def probe(store: Store) -> str | None:
 
 def _try_conditions(store: Store, keys: list[str]) -> str | None:
     first, second = (Body.of(f"{keys[0]} {word}\n".encode()) for word in ("first", "second"))
-    if not store.create(keys[0], first):
+    # What is there is looked at, too: an answer may have been lost and the write sent again.
+    if not store.create(keys[0], first) and _content(store, keys[0]) != first.source:
         return "it says of a new key that something is there"
-    if store.create(keys[0], second) or read_small(store, keys[0], limit=_SMALL) != first.source:
+    if store.create(keys[0], second) or _content(store, keys[0]) != first.source:
         return "it ignores the condition of a write and overwrites what is there"
     for key in keys[1:]:
         bodies = [Body.of(f"{key} {number}\n".encode()) for number in range(RACERS)]
         won = in_parallel(RACERS, partial(store.create, key), bodies)
-        winners = sum(won)
-        if winners == 1 and read_small(store, key, limit=_SMALL) != bodies[won.index(True)].source:
-            winners = 0
-        if winners != 1:
-            return f"{winners} of {RACERS} writers at once each believe to have been first"
+        there = _content(store, key)
+        winners = [body.source for body, first in zip(bodies, won, strict=True) if first]
+        if winners not in ([], [there]) or there not in [body.source for body in bodies]:
+            return f"{len(winners)} of {RACERS} writers at once each believe to have been first"
     return None
+
+
+def _content(store: Store, key: str) -> bytes:
+    return read_small(store, key, limit=_SMALL)

@@ -171,6 +171,6 @@ def _send_once(store: Store, key: str, body: Body, *, there: bool) -> bool:
     if holds(store, key, size=body.size, sha256=body.sha256):
         return False
     raise ConflictError(
-        f"{store.name}: {key} is there with other content. Run generate_ml_results, which makes "
-        f"a version of its own, and publish that; this one can never be whole there."
+        f"{store.name}: {key} is there with other content. If --list shows the version, --repair "
+        f"it; else run generate_ml_results and publish the version that it makes."
     )

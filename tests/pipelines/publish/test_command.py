@@ -16,7 +16,7 @@ from ml.artifacts.errors import VerificationError
 from ml.artifacts.store import Body
 from ml.settings import Settings, settings
 from pipelines.publish import collect_garbage
-from scripts import previsor
+from scripts import auto_update_ml_results, generate_ml_results, previsor
 from scripts.deploy_ml_results import app
 from tests.pipelines.publish.conftest import BUCKET
 from tests.pipelines.publish.versions import make_version, version_id
@@ -374,6 +374,26 @@ def test_a_store_that_says_no_changes_nothing(deploy, s3, tmp_path, changes, ans
     before = {name: dict(objects) for name, objects in server.buckets.items()}
     refused(deploy, tmp_path / "out", kind, text=text, to=None)
     assert server.buckets == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [({"ACCESS_KEY": "somebody"}, "denied: "), ({"BUCKET": "other-bucket"}, "store refused: ")],
+)
+def test_a_job_that_could_not_publish_ends_before_its_work(
+    s3, tmp_path, monkeypatch, changes, kind
+):
+    s3(**changes)
+    for name in ("DATA_DIR", "MODELS_DIR", "REPORTS_DIR", "ML_RESULTS_PATH", "LOG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("ALLOW_SYNTHETIC", "true")
+    settings.cache_clear()
+    for command, options in [(generate_ml_results, ["--publish"]), (auto_update_ml_results, [])]:
+        done = CliRunner().invoke(command.app, options)
+        assert done.exit_code == 5, done.output
+        assert f"error: {kind}" in done.stderr
+        assert not (tmp_path / "DATA_DIR" / "sample").exists()
+        assert not (tmp_path / "ML_RESULTS_PATH").exists()
 
 
 def test_bytes_that_are_not_what_they_should_be_are_never_sent(tmp_path):

@@ -15,7 +15,7 @@ from ml.artifacts.store import Body, read_small
 from pipelines.publish.collect_garbage import Retention, collect_garbage, mark_key, put_mark
 from pipelines.publish.doctor import NO_RECORD, examine
 from pipelines.publish.policies import policies
-from pipelines.publish.probe import require_conditions
+from pipelines.publish.probe import require_conditions, require_rights
 from pipelines.publish.publishing import publish
 from pipelines.publish.reader import read_ml_results
 from pipelines.publish.repair import repair
@@ -100,6 +100,34 @@ def test_what_a_key_is_not_for_is_denied(published, made, role, what):
     }
     with pytest.raises(DeniedError, match=r"^denied: .*not allowed"):
         ask[what]()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_key_that_will_not_do_is_found_before_the_work(published, role):
+    store = published[role]
+    before = sorted((entry.key, entry.size) for entry in published["owner"].listing("_commits/"))
+    if role == "publisher":
+        require_rights(store)
+    else:
+        with pytest.raises(DeniedError, match=r"^denied: .*writing _probe/"):
+            require_rights(store)
+    after = sorted((entry.key, entry.size) for entry in published["owner"].listing("_commits/"))
+    assert after == before
+
+
+@pytest.mark.parametrize("folder", ["_commits", "versions", "metadata"])
+def test_a_key_that_may_probe_but_not_publish_is_found_before_the_work(published, server, folder):
+    target = published["owner"]._target
+    policy = policies(target.bucket, target.prefix)["publisher"]
+    put = policy["Statement"][0]
+    named = [one for one in put["Resource"] if f"/{folder}/" not in one]
+    read = put | {"Sid": "Read", "Action": ["s3:GetObject"]}
+    narrow = [put | {"Resource": named}, read, *policy["Statement"][1:]]
+    access, secret = f"narrow{secrets.token_hex(4)}", secrets.token_hex(16)
+    add_user(server, access, secret, policy | {"Statement": narrow})
+    key = replace(target, access_key=access, secret_key=secret)
+    with pytest.raises(DeniedError, match=rf"^denied: .*writing {folder}/"):
+        require_rights(S3Place(key, "narrow").open())
 
 
 def test_the_owner_may_not_remove_a_record_either_or_is_warned(published, server):
