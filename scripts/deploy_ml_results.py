@@ -36,6 +36,7 @@ def run(
     grace: options.Grace = 24.0,
     pin: options.Pin = None,
     unpin: options.Unpin = None,
+    local: options.Local = False,
     doctor: Annotated[bool, flag("--doctor", "Look the whole store over.")] = False,
     print_policies: Annotated[
         bool, flag("--print-policies", "The policies of the three keys of an S3 bucket.")
@@ -75,11 +76,15 @@ def run(
                 "--expect-parent": expect_parent is not None,
                 "--pin": bool(pin),
                 "--unpin": bool(unpin),
+                "--local": local,
                 "--accept": bool(accept),
                 "--allow-synthetic": allow_synthetic,
             },
         )
         place = deploy.Deployment(to, results, single_writer)
+        collect: Callable[..., Iterator[str]] = deploy.collect
+        if local:
+            from pipelines.retention.clear_local import clear as collect
         lines: dict[str, Callable[[], Iterator[str]]] = {
             "--list": lambda: deploy.list_log(place),
             "--verify": lambda: upkeep.verify_versions(place, version, every=all_, subset=subset),
@@ -87,7 +92,7 @@ def run(
                 place, version, every=all_, subset=subset, dry_run=dry_run
             ),
             "--rollback": lambda: deploy.roll_back_version(place, to_seq),
-            "--gc": lambda: deploy.collect(
+            "--gc": lambda: collect(
                 place,
                 keep=keep,
                 days=days,

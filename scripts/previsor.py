@@ -161,6 +161,7 @@ def gc(
     grace: options.Grace = 24.0,
     pin: options.Pin = None,
     unpin: options.Unpin = None,
+    local: options.Local = False,
     dry_run: options.DryRun = False,
     to: options.To = None,
     results: options.Results = None,
@@ -168,9 +169,12 @@ def gc(
     """Mark versions that nobody needs, and remove those that were marked a grace ago."""
     from pipelines.publish import deploy
 
+    collect: Callable[..., Iterable[str]] = deploy.collect
+    if local:
+        from pipelines.retention.clear_local import clear as collect
     place = deploy.Deployment(to, results)
     _print(
-        deploy.collect(
+        collect(
             place,
             keep=keep,
             days=days,

@@ -72,14 +72,14 @@ def expected_files(store: Store, head: CommitRecord) -> dict[str, ManifestFile |
         files |= {file.path.removeprefix(base): file for file in manifest.files}
     since, day = (date_of(record.version_id) for record in (layers[-1], head))
     others: dict[str, ManifestFile | None] = {}
-    for name, key, found, suffix in _dated_files(store, since):
+    for name, key, found, suffix in dated_files(store, since):
         same = files.get(f"{name}_{day}{suffix}")
         if key not in files and (store.withdraws or (same and found > day)):
             others[key] = None if store.withdraws else same
     return files | others
 
 
-def _dated_files(store: Store, since: str) -> Iterator[tuple[str, str, str, str]]:
+def dated_files(store: Store, since: str) -> Iterator[tuple[str, str, str, str]]:
     """Flat files of a day and later: dataset with its folder, key, day, what the name ends in."""
     for dataset, folder in DATASET_FOLDERS.items():
         name = f"{folder}/{dataset}"

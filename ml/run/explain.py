@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from ml.artifacts.keys import MANIFEST, version_key
 from ml.artifacts.reading import read_dataset
 from ml.artifacts.version import CommitRecord, commits, read_manifest
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
@@ -177,6 +178,8 @@ def _read_metrics(results: Path, dataset_id: str, kind: str, panel: str) -> list
     A version of forecasts alone has none, but those of an earlier one on the same data hold.
     """
     for record in reversed(commits(results)):
+        if not (results / version_key(record.version_id, MANIFEST)).is_file():
+            continue  # removed since, as those before it
         manifest = read_manifest(results, record.version_id, sha256=record.manifest_sha256)
         same = manifest.run.get("dataset_id") == dataset_id
         if same and METRICS.name in manifest.datasets:

@@ -51,6 +51,7 @@ DETAILS: Mapping[str, tuple[str, ...]] = {
     "--allow-synthetic": ("",),
     "--pin": ("--gc",),
     "--unpin": ("--gc",),
+    "--local": ("--gc",),
 }
 """The actions of ``deploy_ml_results`` that each detail goes with; publishing has no name."""
 

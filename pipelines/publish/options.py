@@ -56,6 +56,14 @@ Pin = Annotated[
 Unpin = Annotated[
     list[str] | None, value("--unpin", "A version that gc no longer keeps. Repeatable.")
 ]
+Local = Annotated[
+    bool,
+    flag(
+        "--local",
+        "With gc: versions, plain files, models, logs and empty answers of this machine.",
+        LIMITS,
+    ),
+]
 DryRun = Annotated[
     bool, flag("--dry-run", "Only say what would be published, removed or restored.", LIMITS)
 ]

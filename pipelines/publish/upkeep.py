@@ -201,7 +201,7 @@ def repair_versions(
     share = _share(version, every=every, subset=subset)
     store, local = place.open(), results_store(place.folder)
     records = (_one_live(store, version),) if share is None else live_versions(store, share).records
-    ours = {record.version_id: record for record in log.records(local)}
+    ours = {record.version_id: record for record in live_versions(local).records}
     lost: list[str] = []
     restored, would = 0, "would be " if dry_run else ""
     with command_log(), console_progress() as progress:
@@ -245,9 +245,9 @@ def _repair_local(
     results: Path, record: CommitRecord | None, store: Store, *, dry_run: bool
 ) -> RepairResult:
     """Repair the version in the results folder, unless it was never there or was removed."""
-    if record is None or not (results / version_key(record.version_id)).is_dir():
-        return RepairResult((), ())
     local = results_store(results)
+    if record is None or not any(local.listing(f"{version_key(record.version_id)}/")):
+        return RepairResult((), ())
     found = repair(local, record, store, dry_run=True)
     if dry_run or not found.restored:
         return found

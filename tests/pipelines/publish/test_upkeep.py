@@ -237,7 +237,7 @@ def test_a_repair_puts_back_both_places_pointer_and_flat_view(run, tmp_path):
     assert not (results / "versions" / IDS[0]).exists()
     assert run("--verify", "--all")[0] == 0
     log_lines = (tmp_path / "logs" / "deploy_ml_results.jsonl").read_text().splitlines()
-    assert [json.loads(line)["restored"] for line in log_lines] == [2, 2]
+    assert [found for line in log_lines if (found := json.loads(line).get("restored"))] == [2, 2]
 
 
 def test_what_cannot_be_put_back_ends_in_one_line_and_the_exit_code(run, tmp_path):

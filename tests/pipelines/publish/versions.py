@@ -19,7 +19,9 @@ def version_id(number=0, *, days=0, started=STARTED):
     return f"{started + timedelta(days=days):%Y%m%dT%H%M%SZ}-{number:08x}"
 
 
-def make_version(results, version, *, as_of="2026-11-19", partial=False, rows=1, names=()):
+def make_version(
+    results, version, *, as_of="2026-11-19", partial=False, rows=1, names=(), run=None
+):
     """A committed version whose rows name it; the dataset's folder is what matters here.
 
     Args:
@@ -29,6 +31,7 @@ def make_version(results, version, *, as_of="2026-11-19", partial=False, rows=1,
         partial: Whether it is one.
         rows: Of each dataset.
         names: Of the items of the first dataset instead.
+        run: Facts for the manifest.
     """
     staged = local.stage_version(results, version)
     about = footer(REFUSALS, version_id=version, as_of=as_of, generator="test")
@@ -45,6 +48,6 @@ def make_version(results, version, *, as_of="2026-11-19", partial=False, rows=1,
     provenance = Provenance("0.1.0", 7)
     local.write_metadata(staged, REFUSALS, files[0], provenance, as_of=as_of)
     local.write_model_versions(staged, {"model_version": version})
-    local.write_manifest(staged, files, as_of=as_of, partial=partial, run={})
+    local.write_manifest(staged, files, as_of=as_of, partial=partial, run=run or {})
     local.commit_version(results, version, publisher="host/test")
     return None if partial else newest_local(results)

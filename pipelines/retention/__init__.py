@@ -1,0 +1,1 @@
+"""What this machine keeps of earlier runs: versions, plain files, models, logs, answers."""

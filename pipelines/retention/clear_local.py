@@ -1,0 +1,211 @@
+"""The rules of ``--gc`` for this machine, under the locks of those who write here.
+
+Versions of the results folder are marked and, a grace later, removed, as in a store. What belongs
+to versions goes after them: plain files of their days, and models of their datasets. Logs and notes
+of empty answers have no version; they go by age alone.
+"""
+
+import dataclasses
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from rich.filesize import decimal
+
+from ml.artifacts import log
+from ml.artifacts.flat_view import dated_files, expected_files
+from ml.artifacts.folder_store import STAGING, FolderStore, results_store
+from ml.artifacts.keys import date_of
+from ml.artifacts.log import CommitRecord
+from ml.artifacts.version import read_manifest
+from ml.durable import disk_errors, remove_all, replace
+from ml.errors import ConfigError, PublishError
+from ml.locks import hold
+from ml.logs import logger
+from ml.run.model_store import COMPANY
+from ml.run.run import WORK
+from ml.settings import Settings, settings
+from pipelines.publish.collect_garbage import (
+    VERSIONS,
+    CollectResult,
+    Retention,
+    collect_garbage,
+    pin,
+    unpin,
+)
+from pipelines.publish.deploy import Deployment, command_log
+from pipelines.retention.raw_answers import prune_answers, size_of
+
+LEAST_DAYS = timedelta(days=30)  # of logs and notes, whatever --days says: both are small
+_LAID_ASIDE = re.compile(r"[a-z0-9_]+\.([0-9]{4}-[0-9]{2}-[0-9]{2})\.jsonl")
+
+
+def clear(
+    place: Deployment,
+    *,
+    keep: int,
+    days: float,
+    grace: float,
+    pins: Collection[str],
+    unpins: Collection[str],
+    dry_run: bool,
+) -> Iterator[str]:
+    """What ``--gc --local`` does, as :func:`pipelines.publish.deploy.collect` in a store.
+
+    Raises:
+        ConfigError: A store is named, or there is no version of such a name.
+        PublishError: A run is at work, the log of the results is damaged, or the disk refused.
+    """
+    if place.to is not None:
+        raise ConfigError(f"--local clears this machine, not '{place.to}': leave --to out.")
+    age, waiting = timedelta(days=days), timedelta(hours=grace)
+    retention = Retention(versions=keep, age=age, pins=tuple(pins), grace=waiting)
+    with command_log():
+        if pins or unpins:
+            with hold(place.folder):
+                pin(results_store(place.folder), pins, dry_run=dry_run)
+                unpin(results_store(place.folder), () if dry_run else unpins)
+        for line in clear_local(place.folder, retention, settings(), dry_run=dry_run):
+            logger().info("cleared", line=line)
+            yield line
+
+
+def clear_local(
+    results: Path,
+    retention: Retention,
+    config: Settings,
+    *,
+    now: datetime | None = None,
+    dry_run: bool = False,
+) -> Iterator[str]:
+    """Remove what no rule keeps; a line for each thing, with what was or would be done.
+
+    Args:
+        results: The results folder.
+        retention: As for a store. The newest whole version, and partial ones since, always stay:
+            later runs and the flat view need them, and a version that is not published yet is
+            the newest.
+        config: Names the folders of models, logs and data.
+        now: Ages are counted to it; the clock without it.
+        dry_run: Only say what would be done.
+
+    Raises:
+        PublishError: A run is at work, the log of the results is damaged, or the disk refused.
+    """
+    moment = now or datetime.now(UTC)
+    old, oldest_log = moment - retention.age, moment - max(retention.age, LEAST_DAYS)
+    would = "would be " if dry_run else ""
+
+    def clear(paths: Iterable[Path]) -> Iterator[str]:
+        for path in paths:
+            size = size_of(path)
+            if not dry_run:
+                remove_all(path)
+            yield f"{would}removed '{path}' ({decimal(size)})"
+
+    with disk_errors("clearing old files", "Correct that and run again."):
+        pruned = prune_answers(config.data_dir / "raw", oldest_log, dry_run=dry_run)
+        if pruned.notes or pruned.paths:
+            yield (
+                f"{would}removed {pruned.notes} notes of answers without data and "
+                f"{len(pruned.paths)} files of answers that no note names ({decimal(pruned.bytes)})"
+            )
+        yield from clear(_logs_laid_aside(config.log_dir, oldest_log))
+        for path in _logs_to_lay_aside(config.log_dir, oldest_log):
+            aside = path.with_suffix(f".{moment.date().isoformat()}.jsonl")
+            if aside.exists():
+                continue
+            if not dry_run:
+                replace(path, aside)  # who has it open goes on writing to it
+            yield f"{would}laid aside '{path}' as '{aside.name}'"
+        if results.is_dir():
+            with hold(results):
+                done, present = _collect_versions(results, retention, moment, dry_run=dry_run)
+                yield _summary(results, done, would)
+                yield from (f"{would}marked {name}" for name in done.marked)
+                yield from (f"{would}removed {name}" for name in done.removed)
+                yield from clear(_plain_files(results_store(results), present, old))
+                left = [*(results / STAGING).glob("*"), *(results / WORK).glob("*")]
+                yield from clear(path for path in left if _newest(path) < old)
+                models = config.models_dir / COMPANY
+                yield from clear(_models_of_no_version(results, models, present, old))
+
+
+def _summary(results: Path, done: CollectResult, would: str) -> str:
+    return (
+        f"'{results}': {len(done.kept)} versions kept ({len(done.pinned)} pinned or needed), "
+        f"{len(done.marked)} {would}marked, {len(done.waiting)} marked earlier and waiting, "
+        f"{len(done.removed)} {would}removed ({decimal(done.bytes)})"
+    )
+
+
+def _collect_versions(
+    results: Path, retention: Retention, moment: datetime, *, dry_run: bool
+) -> tuple[CollectResult, set[str]]:
+    """Collect versions, less those that are needed; what was done, and which are there then."""
+    store = results_store(results)
+    needed = {record.version_id for record in _needed(store)}
+    retention = dataclasses.replace(retention, pins=(*retention.pins, *needed))
+    done = collect_garbage(store, retention, now=moment, dry_run=dry_run)
+    for folder in (results / VERSIONS).glob("*"):  # left by a crash after the last file
+        if folder.is_dir() and not dry_run and not any(p.is_file() for p in folder.rglob("*")):
+            remove_all(folder)
+    there = {*done.kept, *done.marked, *done.waiting}
+    return done, there - set(done.removed)
+
+
+def _needed(store: FolderStore) -> Iterator[CommitRecord]:
+    """The newest version, and those before it back to a whole one."""
+    record = log.newest(store)
+    while record is not None:
+        yield record
+        record = log.read_parent(store, record) if record.partial else None
+
+
+def _plain_files(store: FolderStore, present: set[str], old: datetime) -> Iterator[Path]:
+    """Flat files of days of which no version is there any more."""
+    head = log.newest(store)
+    if head is None:
+        return
+    shown, days = expected_files(store, head), {date_of(version) for version in present}
+    for _, key, day, _ in dated_files(store, ""):
+        if key not in shown and day not in days and day < old.date().isoformat():
+            yield store.root / key
+
+
+def _models_of_no_version(
+    results: Path, models: Path, present: set[str], old: datetime
+) -> Iterator[Path]:
+    """Models of datasets that no version here was made from; each is held while it is looked at."""
+    used = {read_manifest(results, version).run.get("dataset_id") for version in present}
+    for folder in sorted(models.glob("*")):
+        if folder.name not in used and folder.is_dir() and _newest(folder) < old:
+            with suppress(PublishError), hold(folder):  # one that is being trained stays
+                yield folder
+
+
+def _newest(path: Path) -> datetime:
+    """When a file, or the last one in a folder, was written; a lock is none."""
+    files = [file for file in (path, *path.rglob("*")) if not file.name.startswith(".lock")]
+    return datetime.fromtimestamp(max(file.lstat().st_mtime for file in files), UTC)
+
+
+def _logs_laid_aside(folder: Path, oldest: datetime) -> Iterator[Path]:
+    for path in sorted(folder.glob("*.jsonl")):
+        if (match := _LAID_ASIDE.fullmatch(path.name)) is not None:
+            with suppress(ValueError):
+                if date.fromisoformat(match[1]) < oldest.date():
+                    yield path
+
+
+def _logs_to_lay_aside(folder: Path, oldest: datetime) -> Iterator[Path]:
+    """Logs whose first line is old; they begin anew with the next command."""
+    for path in sorted(folder.glob("*.jsonl")):
+        if _LAID_ASIDE.fullmatch(path.name) is None:
+            with suppress(ValueError, KeyError, TypeError), path.open("rb") as file:
+                written = datetime.fromisoformat(json.loads(file.readline())["timestamp"])
+                if written < oldest:
+                    yield path
