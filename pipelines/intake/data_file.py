@@ -150,7 +150,8 @@ def _as_text(values: pa.ChunkedArray, name: str, file: str) -> pl.Series:
             values = values.cast(pa.float64())
             whole = pc.and_(pc.less(pc.abs(values), _EXACT), pc.equal(values, pc.trunc(values)))
             units = pc.if_else(whole, values, 0).cast(pa.int64()).cast(pa.string())
-            return pl.Series(name, pc.if_else(whole, units, values.cast(pa.string())))
+            texts = pc.if_else(whole, units, values.cast(pa.string()))
+            return pl.Series(name, pc.if_else(pc.is_nan(values), None, texts), pl.String)
         texts = values.cast(pa.string())
         texts = pc.replace_substring_regex(texts, f"[{INVISIBLE}]", "")
         if pa.types.is_decimal(values.type):
