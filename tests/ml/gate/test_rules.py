@@ -23,8 +23,8 @@ LATER = replace(facts(), version_id="20261121T021503Z-00000002")
 
 
 def closed(now, before=None, *, today=TODAY, follows=None, **more):
-    case = JudgedCase(now, before, today, follows=before is not None if follows is None else follows,
-                **more)  # fmt: skip
+    follows = before is not None if follows is None else follows
+    case = JudgedCase(now, before, today, follows=follows, **more)
     return [one.name for one in judge(case).closed]
 
 
