@@ -1,0 +1,182 @@
+"""A small company that brings its files every night, and a night that is quick.
+
+The quick night is the real one but for the training: the real intake reads the files, one reference
+model forecasts in the place of the ensemble, and the version is written, judged and published by the
+code of the main job.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.contracts.forecasts import FORECASTS
+from ml.contracts.metrics import METRICS
+from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.ensemble.mixture import FittedEnsemble
+from ml.errors import PipelineError
+from ml.run.forecast import forecast_panel
+from ml.run.plan import make_plans
+from ml.run.request import RunRequest
+from ml.run.rows import RowOrigin
+from ml.run.version_writer import RunOutput, write_version
+from ml.settings import settings
+from pipelines.intake.request import ReadingRequest
+from pipelines.job.main_job import find_inputs
+from pipelines.publish.deploy import Deployment, publish_newest
+from pipelines.sample_data.sample import Sample, generate
+from tests.pipelines.job.conftest import Workspace
+
+FIRST, HISTORY, NIGHTS, ITEMS = date(2026, 1, 1), 263, 30, 16
+NIGHT = "scripts/auto_update_ml_results.py"
+QUICK = {"demand": "empirical", "price": "naive"}
+Change = Callable[[pa.Table], pa.Table]
+
+
+def day_of(night: int) -> date:
+    """The day of a night, from 1 on; its files end the day before."""
+    return FIRST + timedelta(days=HISTORY + night)
+
+
+@cache
+def sample() -> Sample:
+    """All that the company will ever have."""
+    return generate(ITEMS, np.datetime64(FIRST), HISTORY + NIGHTS, seed=5)
+
+
+@dataclass(frozen=True)
+class Files:
+    """A company's files on one night, before they are written."""
+
+    demand: pd.DataFrame
+    items: pd.DataFrame
+    inventory: pd.DataFrame
+    prices: pd.DataFrame
+
+
+def files_of(night: int) -> Files:
+    """What an ordinary night brings: rows up to yesterday, and the stock counted then."""
+    last = str(day_of(night) - timedelta(days=1))
+    whole = sample()
+    rows = whole.observed
+    later = rows[rows["date"] > last].groupby("item_id")["quantity"].sum()
+    stock = whole.inventory.drop_duplicates("item_id").copy()
+    back = stock["item_id"].map(later).fillna(0.0).clip(lower=0.0)
+    stock["on_hand"] += back  # what will be used by the end is still there
+    stock["snapshot_at"] = last
+    prices = whole.prices[whole.prices["Date"] <= last]
+    return Files(rows[rows["date"] <= last], whole.items, stock, prices)
+
+
+def write_files(workspace: Workspace, files: Files) -> None:
+    """Put the files where the nightly job looks for them."""
+    folder = workspace.folder / "data" / "raw" / "user"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("demand", "items", "inventory", "prices"):
+        frame = getattr(files, name)
+        (folder / f"{name}.csv").unlink(missing_ok=True)
+        if frame is not None:
+            frame.to_csv(folder / f"{name}.csv", index=False)
+
+
+@contextmanager
+def _as_user(workspace: Workspace, today: date):
+    """The settings of a command that runs in this process."""
+    own = {"DATA_DIR": "data", "MODELS_DIR": "models", "REPORTS_DIR": "reports", "LOG_DIR": "logs",
+           "ML_RESULTS_PATH": "data/ml_results"}  # fmt: skip
+    wanted = {name: str(workspace.folder / path) for name, path in own.items()}
+    wanted["TODAY"] = str(today)
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    settings.cache_clear()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        settings.cache_clear()
+
+
+def quick_night(
+    workspace: Workspace, today: date, *, change: Change | None = None, **options
+) -> tuple[int, str]:
+    """Read, forecast with one model, write, judge and publish; exit code and what was said.
+
+    ``change`` stands for a fault of the program: it is done to the forecast rows before they are
+    written. Options are those of the request, and ``sample``.
+    """
+    with _as_user(workspace, today):
+        try:
+            made_up = options.pop("sample", False)
+            request = RunRequest(command="rehearsal", drivers=False, jobs=1, **options,
+                                 clock=datetime.combine(today, datetime.min.time(), UTC))  # fmt: skip
+            inputs = find_inputs(ReadingRequest(today=today), request, sample=made_up)
+            output = _forecast(inputs, request, workspace.folder / "work" / str(today))
+            for path in (workspace.folder / "work" / str(today)).rglob("forecasts.parquet"):
+                if change is not None:
+                    rows = pq.read_table(path)
+                    pq.write_table(change(rows), path)
+            write_version(inputs, request, output, reuse=None)
+            place = Deployment(workspace.folder / "store", workspace.results)
+            return 0, "\n".join(publish_newest(place))
+        except PipelineError as error:
+            return error.exit_code, "\n".join((*error.details, str(error)))
+
+
+def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
+    origin = RowOrigin("m-1", inputs.dataset_id(), inputs.source, request.started)
+    plans = make_plans(inputs, request)
+    chunks, ensembles = {}, {}
+    for plan in plans:
+        model = QUICK[plan.panel.kind]
+        ensemble = ensembles[plan.name] = FittedEnsemble({"*": {model: 1.0}}, {"*": [1.0] * 3})
+        folders = {model: work / model}
+        chunks[plan.name] = forecast_panel(
+            plan, folders, ensemble, inputs, request, origin, work
+        )  # fmt: skip
+    empty = (RECOMMENDATIONS.schema.empty_table(), METRICS.schema.empty_table())
+    return RunOutput(plans, chunks, ensembles, list(inputs.refusals), *empty, origin, "1a2b3c4d")
+
+
+def whole_night(workspace: Workspace, today: date, **options: str) -> tuple[int, str]:
+    """The nightly job itself, as cron starts it."""
+    store = str(workspace.folder / "store")
+    done = workspace.run(NIGHT, "--to", store, expect=None, TODAY=str(today), **options)
+    return done.returncode, done.stderr + done.stdout
+
+
+def published(workspace: Workspace) -> dict:
+    """The newest record of the store."""
+    return json.loads((workspace.folder / "store/metadata/last_updated.json").read_text())
+
+
+def edited(files: Files, **changes) -> Files:
+    """The files, some of them replaced; a function is given the frame, `None` takes it away."""
+    made = {name: change(getattr(files, name).copy()) if callable(change) else change
+            for name, change in changes.items()}  # fmt: skip
+    return replace(files, **made)
+
+
+def set_columns(**values) -> Change:
+    """A change of forecast rows: columns replaced by a function of their values."""
+
+    def change(rows: pa.Table) -> pa.Table:
+        for name, of in values.items():
+            index = FORECASTS.names.index(name)
+            column = pa.array([of(value) for value in rows[name].to_pylist()])
+            rows = rows.set_column(index, rows.schema.field(index), column)
+        return rows
+
+    return change

@@ -1,0 +1,204 @@
+"""A rehearsal of the gate: planted faults are stopped, and ordinary nights pass.
+
+The quick nights (see ``rehearsal.py``) run in CI in full: every fault, and 30 ordinary nights. Of the
+whole nightly job CI runs two ordinary nights and a closed one; DRILLS=full runs all 30, and every
+fault that comes with the files.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from tests.pipelines.job.conftest import Workspace
+from tests.pipelines.nightly import rehearsal
+from tests.pipelines.nightly.rehearsal import (
+    NIGHTS,
+    day_of,
+    edited,
+    files_of,
+    published,
+    quick_night,
+    set_columns,
+    whole_night,
+    write_files,
+)
+
+pytestmark = pytest.mark.slow
+FULL = bool(os.environ.get("DRILLS"))
+BEFORE = 2  # ordinary nights before a fault; the day of which is a Thursday
+GATE = 4
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that went wrong before a night."""
+
+    code: int  # exit code of the night
+    words: str  # the gate's rules, comma by comma, or words of the error
+    # the files, given those of an ordinary night
+    files: Callable[[rehearsal.Files], rehearsal.Files] = lambda files: files
+    days: int = 1  # after the last good night
+    options: dict | None = None  # of the quick night; a fault of files alone has none
+
+
+def of_column(name, change):
+    """A change of a frame: one column."""
+    return lambda frame: frame.assign(**{name: change(frame[name])})
+
+
+def by_month(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same demand, written on the first of each month."""
+    return frame.assign(date=frame["date"].str[:7] + "-01")
+
+
+def without_zeros(ids: pd.Series) -> pd.Series:
+    """Ids as a spreadsheet writes them back: ANT-0001 becomes ANT-1."""
+    return ids.str.replace("-000", "-", regex=False).str.replace("-00", "-", regex=False)
+
+
+def break_dates(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every tenth date is unreadable."""
+    return frame.assign(date=frame["date"].where(frame.index % 10 > 0, "soon"))
+
+
+def half_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Half of the items."""
+    ids = sorted(frame["item_id"].unique())
+    return frame[frame["item_id"].isin(ids[::2])]
+
+
+def plant(**changes):
+    return lambda files: edited(files, **changes)
+
+
+EVERYTHING = {"demand": None, "items": None, "inventory": None, "prices": None}
+FAULTS = {
+    # of the files
+    "an empty folder": Fault(3, "no file of demand", plant(**EVERYTHING)),
+    "prices only": Fault(3, "no file of demand", plant(demand=None, items=None, inventory=None)),
+    "no stock any more": Fault(3, "no file of inventory", plant(inventory=None)),
+    "half of the items gone": Fault(GATE, "items", plant(demand=half_of)),
+    "everything times ten": Fault(
+        GATE, "change", plant(demand=of_column("quantity", lambda y: y * 10))),
+    "a month instead of each day": Fault(GATE, "frequency", plant(demand=by_month)),
+    "an older demand file": Fault(
+        GATE, "as_of", plant(demand=lambda frame: frame[frame["date"] <= str(day_of(-9))])),
+    "a tenth of the dates unreadable": Fault(GATE, "quarantine", plant(demand=break_dates)),
+    "ids without zeros in the stock": Fault(
+        GATE, "ids_of_stock", plant(inventory=of_column("item_id", without_zeros))),
+    "ids without zeros in the items": Fault(
+        GATE, "ids_of_items", plant(items=of_column("item_id", without_zeros))),
+    "stale stock": Fault(
+        GATE, "stock_age", plant(inventory=of_column("snapshot_at", lambda _: str(day_of(-40))))),
+    "stock in thousandths": Fault(
+        GATE, "stock", plant(inventory=of_column("on_hand", lambda units: units * 1000))),
+    "costs in cents": Fault(
+        GATE, "order_value", plant(items=of_column("unit_cost", lambda cost: cost * 100))),
+    "nothing new for forty days": Fault(GATE, "demand_age,price_age,stock_age", days=41),
+    # of an option
+    "the sample": Fault(GATE, "synthetic,synthetic_after_real", options={"sample": True}),
+    "a short horizon": Fault(GATE, "horizon", options={"horizon": 7}),
+    "two items alone": Fault(GATE, "items", options={"items": ("ANT-0001", "BAT-0001")}),
+    # of the program
+    "crossing quantiles": Fault(
+        GATE, "order", options={"change": set_columns(q99=lambda value: value - 1e6)}),
+    "demand below zero": Fault(
+        GATE, "negative", options={"change": set_columns(q05=lambda value: -1.0)}),
+    "last steps lost": Fault(
+        GATE, "horizon", options={"change": lambda rows: rows.filter(
+            rows["horizon_step"].to_numpy() < 30)}),
+    "forecasts that explode": Fault(
+        GATE, "exploding", options={"change": set_columns(forecast=lambda value: 1e3 + value)}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory) -> Workspace:
+    """A company after some ordinary quick nights."""
+    return after_nights(Workspace(tmp_path_factory.mktemp("quick")), quick_night)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Workspace:
+    """A company after some ordinary nights of the whole job."""
+    return after_nights(Workspace(tmp_path_factory.mktemp("whole")), whole_night)
+
+
+def after_nights(workspace, run):
+    for night in range(1, BEFORE + 1):
+        write_files(workspace, files_of(night))
+        code, said = run(workspace, day_of(night))
+        assert code == 0, said
+    return workspace
+
+
+def expect_stopped(workspace, fault, run):
+    """The night ends with the code and the words of the fault, and nothing else is published."""
+    before = published(workspace)
+    write_files(workspace, fault.files(files_of(BEFORE + 1 if fault.days == 1 else BEFORE)))
+    today = day_of(BEFORE) + timedelta(days=fault.days)
+    code, said = run(workspace, today, **(fault.options or {}))
+    assert code == fault.code, said
+    if fault.code == GATE:
+        closed = {line.split(": ")[1] for line in said.splitlines() if line.startswith("gate: ")}
+        assert set(fault.words.split(",")) <= closed, said
+        assert "nothing was published" in said
+    else:
+        assert fault.words in said
+    assert published(workspace) == before
+
+
+def copy_of(workspace, tmp_path) -> Workspace:
+    shutil.copytree(workspace.folder, tmp_path / "copy")
+    return Workspace(tmp_path / "copy")
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_planted_fault_is_stopped(quick, fault, tmp_path):
+    expect_stopped(copy_of(quick, tmp_path), fault, quick_night)
+
+
+def test_a_data_folder_that_is_empty_does_not_bring_the_sample(quick, tmp_path):
+    workspace = copy_of(quick, tmp_path)
+    before = published(workspace)
+    for name in ("raw", "processed", "quarantine"):
+        shutil.rmtree(workspace.folder / "data" / name, ignore_errors=True)
+    code, said = quick_night(workspace, day_of(BEFORE + 1))
+    assert code == 3
+    assert "say --sample for made-up data" in said
+    assert published(workspace) == before
+
+
+def test_thirty_ordinary_nights_pass(tmp_path):
+    workspace = Workspace(tmp_path)
+    for night in range(1, NIGHTS + 1):
+        write_files(workspace, files_of(night))
+        code, said = quick_night(workspace, day_of(night))
+        assert code == 0, (night, said)
+        assert published(workspace)["gate"]["accepted"] == []
+    assert published(workspace)["seq"] == NIGHTS
+
+
+def test_a_drill_of_whole_nights_passes_and_a_fault_after_them_is_stopped(whole, tmp_path):
+    """Two ordinary nights of the whole job and a closed one; all 30 nights with DRILLS=full."""
+    for night in range(BEFORE + 1, NIGHTS + 1 if FULL else BEFORE + 1):
+        write_files(whole, files_of(night))
+        code, said = whole_night(whole, day_of(night))
+        assert code == 0, (night, said)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name, fault in FAULTS.items() if fault.options is None]
+    if FULL
+    else ["an empty folder", "everything times ten"],
+)
+def test_a_drill_of_the_whole_job_stops_a_fault_of_the_files(whole, name, tmp_path):
+    """Two of the faults, and all that come with the files with DRILLS=full."""
+    workspace = copy_of(whole, tmp_path)
+    expect_stopped(workspace, FAULTS[name], whole_night)
