@@ -3,6 +3,7 @@
 import pytest
 
 from tests.pipelines.job.conftest import MONTHS, demand_rows, write_csv, write_demand
+from tests.pipelines.publish.versions import make_version, version_id
 
 HEADER = "item_id,ds,y\n"
 WEEKS = "".join(f"w,2025-{m:02d}-{d:02d},1\n" for m in range(1, 6) for d in (6, 13, 20, 27))
@@ -68,6 +69,8 @@ def test_a_path_that_is_not_there_is_a_usage_error(workspace):
         pytest.param(["--items", ","], "names nothing", id="no item named"),
         pytest.param(["--items", "nobody"], "nobody", id="unknown item"),
         pytest.param(["--gaps", "maybe"], "missing", id="unknown gap rule"),
+        pytest.param(["--sample"], "exclude each other", id="files and the sample"),
+        pytest.param(["--accept", "change"], "goes with --publish", id="accepted for nothing"),
     ],
 )
 def test_wrong_options_end_in_code_2(workspace, options, words):
@@ -114,3 +117,30 @@ def test_naming_only_items_that_cannot_be_forecast_says_why(workspace):
     demand = write_demand(workspace.folder / "demand.csv", rows)
     line = one_line(workspace.generate("--demand", str(demand), "--items", "bad", expect=3))
     assert "bad: 1 of 1 values beyond 1e+09" in line
+
+
+def test_without_data_the_sample_does_not_follow_results_that_may_be_real(workspace):
+    make_version(workspace.results, version_id(1))
+    line = one_line(workspace.generate(expect=3))
+    assert version_id(1) in line
+    assert "say --sample for made-up data" in line
+    assert not (workspace.folder / "data" / "sample").exists()
+
+
+def test_files_that_are_gone_from_the_users_folder_are_missed(workspace):
+    folder = workspace.folder / "data" / "raw" / "user"
+    folder.mkdir(parents=True)
+    path = write_demand(folder / "demand.csv")
+    workspace.run("pipelines/demand_etl.py")
+    path.rename(workspace.folder / "demand.csv")
+    line = one_line(workspace.generate(expect=3))
+    assert "there is no file of demand any more" in line
+    assert "remove demand.parquet" in line
+
+
+def test_tables_that_were_named_are_forecast_with_an_empty_users_folder(workspace):
+    (workspace.folder / "data" / "raw" / "user").mkdir(parents=True)
+    demand = write_demand(workspace.folder / "demand.csv", demand_rows(["slow"]))
+    workspace.run("pipelines/demand_etl.py", "--demand", str(demand))
+    # it goes on until it misses the item, which is after reading
+    assert "nobody" in one_line(workspace.generate("--items", "nobody", expect=2))

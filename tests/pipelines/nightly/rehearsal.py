@@ -1,8 +1,8 @@
 """A small company that brings its files every night, and a night that is quick.
 
-The quick night is the real one but for the training: the real intake reads the files, one reference
-model forecasts in the place of the ensemble, and the version is written, judged and published by the
-code of the main job.
+The quick night is the real one but for the training: the real intake reads the files, one
+reference model forecasts in the place of the ensemble, and the version is written, judged and
+published by the code of the main job.
 """
 
 import json
@@ -120,8 +120,8 @@ def quick_night(
     with _as_user(workspace, today):
         try:
             made_up = options.pop("sample", False)
-            request = RunRequest(command="rehearsal", drivers=False, jobs=1, **options,
-                                 clock=datetime.combine(today, datetime.min.time(), UTC))  # fmt: skip
+            clock = datetime.combine(today, datetime.min.time(), UTC)
+            request = RunRequest(command="rehearsal", drivers=False, jobs=1, clock=clock, **options)
             inputs = find_inputs(ReadingRequest(today=today), request, sample=made_up)
             output = _forecast(inputs, request, workspace.folder / "work" / str(today))
             for path in (workspace.folder / "work" / str(today)).rglob("forecasts.parquet"):

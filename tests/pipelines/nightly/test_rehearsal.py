@@ -1,8 +1,8 @@
 """A rehearsal of the gate: planted faults are stopped, and ordinary nights pass.
 
-The quick nights (see ``rehearsal.py``) run in CI in full: every fault, and 30 ordinary nights. Of the
-whole nightly job CI runs two ordinary nights and a closed one; DRILLS=full runs all 30, and every
-fault that comes with the files.
+The quick nights (see ``rehearsal.py``) run in CI in full: every fault, and 30 ordinary nights. Of
+the whole nightly job CI runs two ordinary nights and two faults, of which one ends before any work;
+DRILLS=full runs all 30 nights, and every fault that comes with the files.
 """
 
 import os
@@ -108,7 +108,7 @@ FAULTS = {
     "crossing quantiles": Fault(
         GATE, "order", options={"change": set_columns(q99=lambda value: value - 1e6)}),
     "demand below zero": Fault(
-        GATE, "negative", options={"change": set_columns(q05=lambda value: -1.0)}),
+        GATE, "negative", options={"change": set_columns(q05=lambda value: -1.0 - value)}),
     "last steps lost": Fault(
         GATE, "horizon", options={"change": lambda rows: rows.filter(
             rows["horizon_step"].to_numpy() < 30)}),
