@@ -14,7 +14,7 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from ml.artifacts.documents import FORMAT, MAX_BYTES, Day, VersionId, parse, to_bytes
@@ -26,7 +26,7 @@ from ml.artifacts.errors import (
     StoreRefusedError,
     VerificationError,
 )
-from ml.artifacts.keys import MANIFEST, POINTER, check_key, commit_key, version_key
+from ml.artifacts.keys import MANIFEST, POINTER, check_key, commit_key, date_of, version_key
 from ml.artifacts.manifest import Manifest, stored_manifest
 from ml.artifacts.store import Body, Store, read_small
 
@@ -129,6 +129,20 @@ def parse_record(data: bytes, *, where: str) -> CommitRecord:
     for path in [record.manifest, *paths]:
         check_key(str(path), below=version_key(record.version_id), where=where)
     return replace(record, sha256=hashlib.sha256(data).hexdigest())
+
+
+def future_facts(record: CommitRecord, today: date, now: datetime) -> list[str]:
+    """What of a record lies in the future, in words; empty where its clock was right.
+
+    A day is granted to clocks that differ a little, and to other time zones.
+    """
+    days = {
+        "as of": (record.as_of, today),
+        "begun on": (date_of(record.version_id), now.date()),
+        "published on": (record.published_at[:10], now.date()),
+    }
+    one = timedelta(days=1)
+    return [f"{word} {day}" for word, (day, last) in days.items() if day > str(last + one)]
 
 
 def read_record(store: Store, seq: int) -> CommitRecord:

@@ -28,6 +28,7 @@ from ml.logs import logger, logging_to
 from ml.settings import refuse_open_secrets, settings
 from pipelines.publish.collect_garbage import Retention, collect_garbage, pin, unpin
 from pipelines.publish.doctor import examine
+from pipelines.publish.future_record import refusing_the_future
 from pipelines.publish.policies import policies
 from pipelines.publish.probe import require_conditions, require_rights
 from pipelines.publish.progress_bars import console_progress
@@ -133,13 +134,15 @@ def publish_newest(
         read.current_day,
         allow_synthetic=allow_synthetic or read.allow_synthetic,
     )
+    known_days = refusing_the_future(store, version, read.current_day, force=force)
     if dry_run:
-        yield _rehearse(store, version, judge, force=force)
+        with known_days:
+            yield _rehearse(store, version, judge, force=force)
         return
     refuse_open_secrets()
     with command_log():
         require_conditions(store, place.folder / PROBED)
-        with console_progress() as progress:
+        with known_days, console_progress() as progress:
             done = publish(
                 store,
                 version,
@@ -282,7 +285,8 @@ def examine_store(place: Deployment) -> Iterator[str]:
     """
     store = place.open()
     problems = findings = 0
-    for finding in examine(store, getattr(store, "anonymous_status", None)):
+    anonymous = getattr(store, "anonymous_status", None)
+    for finding in examine(store, anonymous, today=settings().current_day):
         findings += 1
         problems += finding.level == "problem"
         yield f"{finding.level:<8} {finding.text}"

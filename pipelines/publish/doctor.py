@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from ml.artifacts import flat_view, log
 from ml.artifacts.errors import DeniedError, StoreError
@@ -11,6 +12,7 @@ from ml.artifacts.reading import find_strays, verify_stored_hashes
 from ml.artifacts.store import Store, holds
 from ml.errors import first_few
 from pipelines.publish.collect_garbage import marked_versions
+from pipelines.publish.future_record import future_record
 from pipelines.publish.probe import probe
 
 NO_RECORD = commit_key(10**20 - 1)  # a number that no log ever reaches
@@ -24,11 +26,17 @@ class Finding:
     text: str  # what was found, and what to do unless all is well
 
 
-def examine(store: Store, anonymous: Callable[[str], int] | None = None) -> Iterator[Finding]:
+def examine(
+    store: Store,
+    anonymous: Callable[[str], int] | None = None,
+    *,
+    today: date | None = None,
+) -> Iterator[Finding]:
     """All findings; nothing but probe objects is written.
 
     Args:
         store: The store.
+        today: After it nothing can be as of; without it the clock is not asked.
         anonymous: The HTTP status that an unsigned request for a key gets; ``None`` for a store
             that knows no requests.
     """
@@ -41,6 +49,8 @@ def examine(store: Store, anonymous: Callable[[str], int] | None = None) -> Iter
         return
     yield from _chain(records)
     yield from _strays(store)
+    if today is not None and (found := future_record(store, today, datetime.now(UTC))):
+        yield Finding("problem" if found.blocks else "warning", found.text)
     yield _pointer(store, records)
     yield from _versions(store, records)
     if records:
