@@ -30,7 +30,8 @@ LOOKED_AT = 20  # rows that show whether a delimiter is theirs too
 BLANKS = "".join(sign for sign in map(chr, range(0x3001)) if sign.isspace())
 _PIECE = 1 << 24  # bytes
 _LF, _CR = 10, 13
-_END = ["\0"]  # a record that no text file holds; still within quotes it is not found
+_NUL = "\0"
+_END = [_NUL, _NUL]  # a row that no text holds, put behind its last; within quotes it is one cell
 Numbers = npt.NDArray[np.int64]
 
 
@@ -120,7 +121,7 @@ def _try_header(
     head: Sequence[str], delimiter: str, before: int
 ) -> tuple[Header, tuple[bool, bool, int]]:
     """The header that a delimiter makes, and how much speaks for it."""
-    reader = csv.reader(chain(head[before:], _END), delimiter=delimiter)
+    reader = csv.reader(chain(head[before:], [delimiter.join(_END)]), delimiter=delimiter)
     names: list[str] = []
     widths: list[int] = []
     try:
@@ -215,7 +216,8 @@ def _records(
     A blank line is a record without fields.
     """
     below = io.TextIOWrapper(io.BytesIO(lines.text), encoding="utf-8", newline="")
-    reader = csv.reader(chain(islice(below, header.lines, None), _END), delimiter=header.delimiter)
+    rest = chain(islice(below, header.lines, None), [header.delimiter.join(_END)])
+    reader = csv.reader(rest, delimiter=header.delimiter)
     before, closed = header.lines, False
     limit = csv.field_size_limit(sys.maxsize)
     try:
@@ -244,7 +246,7 @@ def _breaks_in(cell: str) -> int:
 
 def _is_open(record: Sequence[str]) -> bool:
     """Whether the end of the text is within quotes of a record."""
-    return bool(record) and record != _END and record[-1].endswith(_END[0])
+    return bool(record) and record != _END and record[-1].endswith(_NUL)
 
 
 def _on_open_quote(name: str, line: int) -> str:
