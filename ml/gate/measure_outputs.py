@@ -124,8 +124,9 @@ def refused(case: JudgedCase, limit: float) -> Measurement | None:
 
 
 def bias(case: JudgedCase, limit: float) -> Measurement | None:
-    """Bias of the backtest, whatever its sign."""
-    return _backtest(case, limit, lambda facts: facts.bias, abs, "the backtest's bias is {:+.0%}")
+    """Factor between what the backtest forecast and what came true, too much or too little."""
+    words = "the backtest's bias is {:+.0%}"
+    return _backtest(case, limit, lambda facts: facts.bias, lambda one: factor(1 + one, 1), words)
 
 
 def narrow(case: JudgedCase, limit: float) -> Measurement | None:

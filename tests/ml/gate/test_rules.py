@@ -82,8 +82,8 @@ PLANTED = {
                                           fallbacks=Offenders(2, ("A", "B")))}), LATER,
         ["fallbacks"]),
     "many refusals": (facts(refusals={"demand": 3}), LATER, ["refusals"]),
-    "twice too high": (facts(bias={"demand": 1.0}), LATER, ["bias"]),
-    "half too low": (facts(bias={"demand": -0.6}), LATER, ["bias"]),
+    "thrice too high": (facts(bias={"demand": 2.1}), LATER, ["bias"]),
+    "a third of it": (facts(bias={"demand": -0.7}), LATER, ["bias"]),
     "narrow intervals": (facts(coverage={"demand": 0.4}), LATER, ["coverage"]),
     "many orders": (facts(orders=Orders(90, 90, {})), facts(orders=Orders(90, 1, {})),
                     ["orders"]),
@@ -141,7 +141,7 @@ def test_what_happens_on_ordinary_nights_passes(now, before):
 
 def test_a_share_that_was_accepted_and_published_passes_the_next_night():
     worse = facts(tables=table("demand", set_aside=100), refusals={"demand": 3},
-                  bias={"demand": 0.8})  # fmt: skip
+                  bias={"demand": 2.5})  # fmt: skip
     assert closed(worse, facts()) == ["quarantine", "refusals", "bias"]
     assert closed(worse, worse) == []
 

@@ -126,3 +126,15 @@ def test_the_study_of_drivers_becomes_rows_of_the_metrics_table():
     assert found["driver:storm_load", "lumpy", "driver_effect_high"] == 0.4
     assert found["drivers:climate", "lumpy", "driver_used"] == 1.0
     assert found["drivers:climate", "smooth", "driver_used"] == 0.0
+
+
+def test_whether_the_version_may_go_out_is_said_and_kept_and_of_a_part_nothing(
+    report, tmp_path, capsys
+):
+    told = ("gate: this version may not go out: 1 closed", "gate: items: [half] are gone")
+    write_reports(replace(report, gate=told), tmp_path)
+    assert (tmp_path / "gate.txt").read_text().splitlines() == ["version v1", *told]
+    show_result(replace(report, gate=told), tmp_path, tmp_path, seconds=1, peak_mib=[1])
+    assert "\n".join(told) in capsys.readouterr().out
+    write_reports(report, tmp_path)
+    assert not (tmp_path / "gate.txt").exists()
