@@ -82,7 +82,7 @@ RULES = (
          "orders for a stock of more than a month ago are orders for another stock",
          "Count again, or bring the newest file"),
     Rule("stock", "input", measure_inputs.changed_stock, 3.0, "factor",
-         "all stock together does not double overnight; another unit does that",
+         "all stock together does not treble overnight; another unit does that",
          "Look at the units in the file of stock"),
     Rule("complete", "output", measure_outputs.incomplete, 0, "items",
          "every item has all steps, or is refused",

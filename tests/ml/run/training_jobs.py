@@ -26,7 +26,7 @@ def plan_of(months: int) -> PanelPlan:
     panel = Panel("demand", Frequency.MONTHLY, ("A", "B"), periods, values, ("u", "u"))
     inputs = RunInputs(
         panels=(panel,), refusals=(), items=None, inventory=None, source={}, outside={},
-        region="", drivers=False, statements=(), quality_flags=(),
+        region="", drivers=False, statements=(), quality_flags=(), tables={},
     )  # fmt: skip
     (plan,) = make_plans(inputs, RunRequest(command="train", horizon=3, settings=Settings()))
     return plan
