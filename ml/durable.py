@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 from ml.errors import MachineError
 
 BLOCK = 1 << 20
+DAY_SECONDS = 86_400.0
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 # Some network and container file systems cannot flush a folder; they order renames themselves.
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
@@ -136,6 +138,17 @@ def staged(path: Path) -> Iterator[Path]:
         with suppress(OSError):  # what went wrong first is told
             remove(beside)
         raise
+
+
+def discard_leftovers(folder: Path, pattern: str = ".[0-9]*-*") -> None:
+    """Remove what processes that died a day ago were writing in a folder; others may be at work.
+
+    What :func:`staged` leaves is found without a ``pattern``.
+    """
+    for path in folder.glob(pattern):
+        with suppress(FileNotFoundError):  # its writer has just finished
+            if time.time() - path.lstat().st_mtime > DAY_SECONDS:
+                remove_all(path)
 
 
 def write_file(path: Path, content: bytes | str) -> Path:

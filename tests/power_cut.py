@@ -1,5 +1,8 @@
 """Cutting the power while a job writes: what was not flushed is lost, and the job is run again.
 
+And killing it at random moments, which nothing is lost by but what the process was about to do:
+:func:`survive_kills`.
+
 Use, from a test that fills ``place`` with what the job starts from:
 
     def files(place):
@@ -26,14 +29,19 @@ import importlib
 import json
 import os
 import random
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import traceback
 from fnmatch import fnmatch
 from pathlib import Path
 
 DIED = 77
+KILLED = -1
+WAS_KILLED = {"code": KILLED, "error": "it was killed", "steps": []}
 NAMES = {"os.rename": 2, "os.link": 2, "os.mkdir": 1, "os.remove": 1, "os.rmdir": 1,
          "os.truncate": 1}  # fmt: skip
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -86,6 +94,50 @@ def survive_power_cuts(
     return len(tried)
 
 
+def survive_kills(job, place, check, *, kills, sample, arguments=(), finished=None, seed=20261121):
+    """Kill a job at random moments, each run going on with what the one before left.
+
+    A run that ends before its moment counts as none of the kills. The last run is left in peace and
+    has to end well; no run may say anything of a traceback.
+
+    Args:
+        job: ``module:function``.
+        place: Folder that the job works in; it is filled already, and is run once undisturbed.
+        check: Called with the place after each run; readers would do the same.
+        kills: Number of them where DRILLS is set.
+        sample: Their number elsewhere.
+        arguments: For the job, after the place.
+        finished: Called with the place after each run that came to its end; makes new work.
+        seed: Of the moments.
+
+    Returns:
+        How many runs came to their end, the first and the last among them.
+    """
+    due = kills if os.environ.get("DRILLS") else sample
+    chance, said = random.Random(seed), place.with_name(f"{place.name}-said.txt")
+    ended, killed, seconds = 0, 0, 0.0
+    with _Workshop(job) as workshop:
+        while True:
+            span = None if ended == 0 or killed == due else chance.uniform(0.0, seconds)
+            started = time.monotonic()
+            told = workshop.run(place, arguments, seconds=span, said=str(said))
+            text = said.read_text(errors="replace")
+            where = f"run {ended + killed + 1}, after {killed} kills"
+            assert told["code"] in (KILLED, 0), f"{where}: {told['error']}\n{text[-2000:]}"
+            assert "Traceback" not in text, f"{where}:\n{text[-4000:]}"
+            check(place)
+            if told["code"] == KILLED:
+                killed += 1
+                continue
+            seconds, ended = time.monotonic() - started, ended + 1
+            if span is None and ended > 1:
+                break
+            if finished:
+                finished(place)
+    print(f"{job}: {killed} kills, {ended} runs came to their end")  # noqa: T201 - for make drills
+    return ended
+
+
 def contents(place):
     """What tells the content of each file below a folder, as far as it costs nothing to know."""
     return {_content(path.stat()) for path in place.rglob("*") if path.is_file()}
@@ -127,8 +179,9 @@ class _Workshop:
         self._process.stdout.close()
         self._process.wait()
 
-    def run(self, place, arguments, step=None):
-        order = {"place": str(place), "arguments": [str(a) for a in arguments], "step": step}
+    def run(self, place, arguments, step=None, seconds=None, said=None):
+        order = {"place": str(place), "arguments": [str(a) for a in arguments], "step": step,
+                 "seconds": seconds, "said": said}  # fmt: skip
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
@@ -210,14 +263,22 @@ def _serve(job):
     os.dup2(2, 1)  # what the job prints
     for line in sys.stdin:
         hear, tell = os.pipe()
+        order = json.loads(line)
         if not (child := os.fork()):
             os.close(hear)
-            _run(job, json.loads(line), tell)
+            if order["said"]:
+                file = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+                os.dup2(file, 1)
+                os.dup2(file, 2)
+            _run(job, order, tell)
         os.close(tell)
         with os.fdopen(hear, "rb") as pipe:
-            told = pipe.read().decode()
+            ended, _, _ = select.select([pipe], [], [], order["seconds"])
+            if not ended:
+                os.kill(child, signal.SIGKILL)
+            told = pipe.read().decode() if ended else ""
         os.waitpid(child, 0)
-        answers.write((told or '{"code": -1, "error": "it was killed", "steps": []}') + "\n")
+        answers.write((told or json.dumps(WAS_KILLED)) + "\n")
         answers.flush()
 
 

@@ -3,7 +3,6 @@
 import errno
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,11 +10,19 @@ from pathlib import Path
 
 from ml.artifacts.errors import DeniedError, StoreError, StoreRefusedError, UnreachableError
 from ml.artifacts.store import Body, Entry, missing, require_key, too_large
-from ml.durable import BLOCK, NewFile, create_once, make_folder, remove, replace, sha256_of
+from ml.durable import (
+    BLOCK,
+    NewFile,
+    create_once,
+    discard_leftovers,
+    make_folder,
+    remove,
+    replace,
+    sha256_of,
+)
 from ml.errors import ConfigError
 
 STAGING = ".staging"
-DAY_SECONDS = 86_400.0
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _GONE = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN)
@@ -159,11 +166,7 @@ def folder_store(folder: Path, *, single_writer: bool = False) -> FolderStore:
             f"--to: neither '{folder}' nor the folder above it exists. Make it, or mount it."
         )
     with _store_errors(f"clearing '{root}'"):
-        # What writers that died a day ago left half written; others may be at work now.
-        for path in (root / STAGING).glob("*.tmp"):
-            with suppress(FileNotFoundError):  # its writer has just finished
-                if time.time() - path.stat().st_mtime > DAY_SECONDS:
-                    remove(path)
+        discard_leftovers(root / STAGING, "*.tmp")
     return FolderStore(root, single_writer)
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ml.drivers.study import Study
 from ml.drivers.trial import ALL
-from ml.durable import write_file
+from ml.durable import discard_leftovers, write_file
 from ml.ensemble.mixture import ENSEMBLE
 from ml.panel import Panel
 from ml.reporting.leaderboard import COLUMNS, as_json, leaderboard, to_csv
@@ -58,6 +58,7 @@ def write_reports(report: RunReport, folder: Path) -> list[Path]:
     titles = {one.name: one.title for one in report.panels}
     studies = {one.name: one.study for one in report.panels}
     panels = {one.name: one.panel for one in report.panels}
+    discard_leftovers(folder)
     return [
         write_file(folder / "leaderboard.csv", to_csv(COLUMNS, lines)),
         write_file(folder / "leaderboard.json", as_json(lines, **about)),

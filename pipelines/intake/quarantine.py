@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from ml.durable import remove, staged
+from ml.durable import discard_leftovers, remove, staged
 from ml.errors import DataError
 
 CELLS = pl.DataFrame(
@@ -83,6 +83,7 @@ def write_quarantine(cells: pl.DataFrame, folder: Path, stem: str) -> Path | Non
         The file; ``None`` when nothing was set aside: a file of an earlier run is removed.
     """
     target = folder / f"{stem}.csv"
+    discard_leftovers(folder)
     if not cells.height:
         remove(target)
         return None

@@ -1,12 +1,12 @@
 """The work of the four ETL commands: bring the tables of a domain up to date, and say what is."""
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from ml.durable import discard_leftovers, disk_errors, make_folder, remove_all
 from ml.errors import ConfigError, DataError, PipelineError, first_few
 from ml.locks import hold
 from ml.logs import logger, logging_to
@@ -53,6 +53,11 @@ class Workspace:
         """Folder of the raw store."""
         return self.config.data_dir / "raw"
 
+    @property
+    def held(self) -> Path:
+        """Folder that one run of the domain at a time holds."""
+        return self.raw / "_runs" / f".{self.domain.name}"
+
     def sources(self) -> Mapping[str, Adapter]:
         """All adapters by name, imported files among them."""
         return {**adapters(self.config), HistoryFile.name: HistoryFile(base="")}
@@ -82,14 +87,31 @@ def hold_domain(space: Workspace) -> Iterator[RawStore]:
         PublishError: Another run holds it.
         ConfigError: The day of the run lies before that of an earlier one.
     """
-    with hold(space.raw / "_runs" / f".{space.domain.name}"):
+    with hold(space.held):
         last = last_run(space.raw, space.domain.name)
         if last is not None and space.day < last:
             raise ConfigError(
                 f"TODAY is {space.day}, but {space.domain.name} has a run of {last}: what was "
                 "known when would get mixed up. Correct TODAY, or use a DATA_DIR of its own."
             )
+        with disk_errors(f"clearing '{space.raw}'", "Correct that and run again."):
+            discard_leftovers(space.raw, ".fetching-*")  # of older code
+            for source in space.sources():
+                discard_leftovers(space.raw / source / "bodies")
         yield RawStore(space.raw)
+
+
+@contextmanager
+def _scratch(space: Workspace) -> Iterator[Path]:
+    """A folder for what is being fetched; the next run clears that of one that was killed."""
+    folder = space.held / "fetching"
+    with disk_errors(f"clearing '{folder}'", "Correct that and run again."):
+        remove_all(folder)
+        make_folder(folder)
+    try:
+        yield folder
+    finally:
+        remove_all(folder)
 
 
 def catch_up(
@@ -190,12 +212,9 @@ def _request(space: Workspace, since: date | None, series: tuple[str, ...] | Non
 
 def _fetch(space: Workspace, raw: RawStore, request: EtlRequest) -> EtlResult:
     limit = space.config.http_time_limit
-    with (
-        reporting() as reporter,
-        tempfile.TemporaryDirectory(dir=space.raw, prefix=".fetching-") as scratch,
-    ):
+    with reporting() as reporter, _scratch(space) as scratch:
         known, lost = catch_up(space, raw, reporter)
-        with Client(time_limit=limit, scratch=Path(scratch)) as client:
+        with Client(time_limit=limit, scratch=scratch) as client:
             fetcher = SeriesFetcher(known, request, client, raw, space.sources(), reporter)
             fetcher.fetch()
     finish(space, raw, fetcher.rows, fetcher.completed)

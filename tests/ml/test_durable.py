@@ -1,8 +1,11 @@
 """Durable writing under power cuts, and that the test of it sees what is not flushed."""
 
+import os
+import time
+
 import pytest
 
-from ml.durable import change_together, finish_change, read_sealed, write_sealed
+from ml.durable import change_together, discard_leftovers, finish_change, read_sealed, write_sealed
 from tests.power_cut import survive_power_cuts
 
 JOBS = "tests.ml.durable_jobs"
@@ -73,6 +76,23 @@ def test_a_change_that_fails_changes_nothing(place):
         change_half()
     assert files(place) == {"demand.csv": "old\n"}
     assert not finish_change(place)
+
+
+def test_what_writers_that_died_a_day_ago_were_writing_is_removed_and_nothing_else(tmp_path):
+    day = 86_400.0
+    ages = {".123-table.csv": 1.5, ".124-table.csv": 0.5, "table.csv": 9.0, ".hidden-x": 9.0,
+            ".123-folder": 1.5}  # fmt: skip
+    for name, days in ages.items():
+        path = tmp_path / name
+        path.mkdir() if "folder" in name else path.write_text("half")
+        os.utime(path, (time.time() - days * day,) * 2)
+    discard_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        ".124-table.csv",
+        "table.csv",
+        ".hidden-x",
+    }
+    discard_leftovers(tmp_path / "no such folder")
 
 
 def test_a_rename_without_flushing_is_seen_where_a_marker_vouches_for_it(place):
