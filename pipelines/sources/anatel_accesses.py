@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from pipelines.sources.answers import open_zip, plain_name, positions_of, refusal
+from pipelines.sources.answers import lines_of, open_zip, plain_name, positions_of, refusal
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import Row, screen
 
@@ -163,7 +163,7 @@ def sum_accesses(
         ValueError: A column is missing, it is no UTF-8 CSV, or most rows cannot be read.
     """
     with archive.open(member) as raw, TextIOWrapper(raw, "utf-8-sig", "replace") as lines:
-        header = next(csv.reader([lines.readline()], delimiter=";"), [])
+        header = next(csv.reader([next(lines_of(lines), "")], delimiter=";"), [])
     names = [plain_name(name) for name in header]
     positions = dict(zip(COLUMNS, positions_of(COLUMNS, names), strict=True))
     codes: dict[Group, int] = {}

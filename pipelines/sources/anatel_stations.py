@@ -18,7 +18,15 @@ from io import TextIOWrapper
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
-from pipelines.sources.answers import open_zip, plain_name, positions_of, quote, read_json, refusal
+from pipelines.sources.answers import (
+    lines_of,
+    open_zip,
+    plain_name,
+    positions_of,
+    quote,
+    read_json,
+    refusal,
+)
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import screen
 
@@ -126,13 +134,14 @@ def _read_stations(
         archive.open(member) as raw,
         TextIOWrapper(raw, "utf-8-sig", "replace", newline="") as text,
     ):
-        header = text.readline()
+        lines = lines_of(text)
+        header = next(lines, "")
         mark = max("|;,", key=header.count)
         # quotes mean nothing between bars, and a stray one would swallow the rest of the file
         quoting: Literal[0, 3] = csv.QUOTE_NONE if mark == "|" else csv.QUOTE_MINIMAL
         names = [plain_name(name) for name in next(csv.reader([header], delimiter=mark), [])]
         positions = positions_of(COLUMNS, names)
-        rows = filter(None, csv.reader(text, delimiter=mark, quoting=quoting))
+        rows = filter(None, csv.reader(lines, delimiter=mark, quoting=quoting))
         for total, row in enumerate(rows, 1):  # noqa: B007
             if len(row) <= max(positions):
                 faults["are too short to be read"] += 1

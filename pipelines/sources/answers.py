@@ -11,11 +11,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
+from pipelines.intake.read_text import HARMLESS, MOST_PACKED
 from pipelines.sources.base import Answer, Call, SourceError
 
 SHOWN = 120  # characters of a foreign text in a message
+_LONGEST = 1 << 20  # characters of a line; a file without breaks would be one
 _START = 4000  # characters of a page that hold its title
 _ECHOED_KEY = re.compile(r"((?i:api ?key)(?: as| is|=|:)?\s*['\"]?)[A-Z0-9]{8,}")
 _PAGES = (
@@ -74,7 +76,8 @@ def open_zip(call: Call, answer: Answer) -> Iterator[zipfile.ZipFile]:
     wrong while members are read inside the ``with`` is the ZIP's fault too.
 
     Raises:
-        SourceError: Nothing or something else came, or the ZIP breaks off or is damaged.
+        SourceError: Nothing or something else came, the ZIP breaks off or is damaged, or holds
+            more than files of tables pack to.
     """
     with answer.open() as stream:
         start = stream.read(_START)
@@ -86,9 +89,26 @@ def open_zip(call: Call, answer: Answer) -> Iterator[zipfile.ZipFile]:
         stream.seek(0)
         try:
             with zipfile.ZipFile(stream) as archive:
+                members = archive.infolist()
+                packed, size = (sum(getattr(one, of) for one in members)
+                                for of in ("compress_size", "file_size"))  # fmt: skip
+                if size > max(HARMLESS, MOST_PACKED * packed):
+                    raise refusal(call, f"a ZIP that unpacks to {size >> 20:,} MiB, no tables")
                 yield archive
         except _BROKEN as error:
             raise refusal(call, f"a ZIP that breaks off or is damaged: {error}") from error
+
+
+def lines_of(text: TextIO) -> Iterator[str]:
+    """The lines of a member.
+
+    Raises:
+        ValueError: One is longer than any of a table.
+    """
+    while line := text.readline(_LONGEST):
+        if len(line) == _LONGEST:
+            raise ValueError(f"a line of more than {_LONGEST >> 10:,} KiB")
+        yield line
 
 
 def _describe(call: Call, text: str, expected: str) -> str:

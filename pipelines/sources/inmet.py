@@ -24,7 +24,7 @@ from statistics import fmean
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipelines.sources.answers import open_zip, plain_name, refusal
+from pipelines.sources.answers import lines_of, open_zip, plain_name, refusal
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest, SourceError
 from pipelines.sources.checks import LIMITS, Row, screen
 from pipelines.sources.weather import group_by_city, time_zone
@@ -149,7 +149,10 @@ def _station_years(
         for name in members.get(code, ()):
             with archive.open(name) as raw, TextIOWrapper(raw, "latin-1", newline="") as lines:
                 try:
-                    yield code, _read_station(lines, call.context["year"], zone, site["series"])
+                    yield (
+                        code,
+                        _read_station(lines_of(lines), call.context["year"], zone, site["series"]),
+                    )
                 except (ValueError, csv.Error) as error:
                     raise refusal(call, f"station {code}: {error}") from None
 

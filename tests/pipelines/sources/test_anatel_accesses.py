@@ -1,5 +1,6 @@
 import json
 import random
+import re
 
 import pytest
 
@@ -206,10 +207,26 @@ LARGE = accesses_zip(
     {"2025_1S": [accesses_row(2025, 1, "BA", "5G", at, town=f"T{at * 7}") for at in range(4000)]}
 )
 
+BOMB = half(b"A" * 100_000_000)  # of 97 kB
+LONG_LINE = half(random.Random(0).randbytes(2_000_000).replace(b"\n", b"").replace(b"\r", b""))
+
+
+def encrypted(body):
+    """The same ZIP with the flag set that says so, at each member and in the list."""
+    flags = bytearray(body)
+    for mark in re.finditer(rb"PK(\x03\x04|\x01\x02)", body):
+        flags[mark.start() + (6 if mark[1] == b"\x03\x04" else 8)] |= 1
+    return bytes(flags)
+
 
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
+        (BOMB, "a ZIP that unpacks to 95 MiB, no tables"),
+        (LONG_LINE, "a line of more than 1,024 KiB"),
+        (encrypted(GOOD), "damaged: File .* is encrypted"),
+        (half(half(GOOD)), "changed format: no column ANO"),
+        (zipped({"../../Acessos_Telefonia_Movel_2025_1S.csv": b"x"}), "no column ANO"),
         (HTML_CP1252, "an HTML page instead of a ZIP: 'Ag.ncia Nacional de Telecom"),
         (b"", "an empty answer instead of a ZIP"),
         (b"Ano;M", "plain text instead of a ZIP: 'Ano;M'"),
