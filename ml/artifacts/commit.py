@@ -4,23 +4,22 @@ Before the record nobody sees anything of the version, from the record on everyb
 What dies before pointer and flat view have followed is mended by whoever comes next.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ml.artifacts import flat_view, log
 from ml.artifacts.errors import (
     ConflictError,
-    OutcomeUnknownError,
     StaleError,
     StoreError,
-    UnreachableError,
     VerificationError,
+    after_change,
 )
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.manifest import Manifest
 from ml.artifacts.store import Store
+from ml.durable import disk_errors
 from ml.errors import first_few
 
 MOST_REBASES = 1000
@@ -121,7 +120,7 @@ def show_newest(store: Store, local: Path | None = None, streams: int = 1) -> li
         StoreError: They lag behind; the next run mends them.
     """
     try:
-        with never_unreachable():
+        with disk_errors("refreshing pointer and flat view", LAGGING):
             head = log.advance_pointer(store)
             if head is None:
                 return []
@@ -129,15 +128,5 @@ def show_newest(store: Store, local: Path | None = None, streams: int = 1) -> li
             if shown.seq != head.seq:
                 log.advance_pointer(store)
     except StoreError as error:
-        error.args = (f"{error} {LAGGING}",)
-        raise
+        raise after_change(error, LAGGING) from error
     return keys
-
-
-@contextmanager
-def never_unreachable(text: str = "") -> Iterator[None]:
-    """For what follows a change: ``unreachable`` would say that nothing was changed."""
-    try:
-        yield
-    except UnreachableError as error:
-        raise OutcomeUnknownError(f"{error.message} {text}".rstrip()) from error

@@ -65,3 +65,9 @@ class DeniedError(StoreError):
     """The store knows the key it was given, or does not, and says no."""
 
     kind = "denied"
+
+
+def after_change(error: StoreError, text: str) -> StoreError:
+    """The error with what has been done before it; ``unreachable`` would say that nothing was."""
+    kind = OutcomeUnknownError if isinstance(error, UnreachableError) else type(error)
+    return kind(f"{error.message} {text}")

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime
 
 from ml.artifacts import log
 from ml.artifacts.documents import FORMAT, VersionId, parse, to_bytes
-from ml.artifacts.errors import OutcomeUnknownError, UnreachableError
+from ml.artifacts.errors import StoreError, after_change
 from ml.artifacts.keys import MANIFEST, is_version_id, valid_key, version_key
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.store import Body, Store, read_small
@@ -210,12 +210,13 @@ def _apply(
         for name in sorted(spared):
             store.remove(mark_key(name))
             begun = True
-    except UnreachableError as error:
+    except StoreError as error:
         if not (begun or error.maybe_done):
             raise
-        raise OutcomeUnknownError(
-            f"{error.message} Some versions may be marked or removed and others not: run the same "
-            f"again, which goes on there."
+        raise after_change(
+            error,
+            "Some versions may be marked or removed and others not: run the same again, which "
+            "goes on there.",
         ) from error
     return spared
 

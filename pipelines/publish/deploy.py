@@ -34,7 +34,7 @@ from pipelines.publish.probe import require_conditions, require_rights
 from pipelines.publish.progress_bars import console_progress
 from pipelines.publish.publishing import LocalVersion, PublishResult, newest_local, publish
 from pipelines.publish.reader import open_store
-from pipelines.publish.rollback import roll_back
+from pipelines.publish.rollback import PendingRollback, roll_back
 
 STREAMS = 4  # hides the way there and back of small files, and hashing behind sending
 COMMAND = "deploy_ml_results"
@@ -221,8 +221,8 @@ def roll_back_version(place: Deployment, to_seq: int | None = None) -> Iterator[
     """
     store = place.open()
     with command_log():
-        notes = place.folder / PENDING
-        before, record = roll_back(store, publisher=publisher(), to_seq=to_seq, notes=notes)
+        note = PendingRollback(store, place.folder / PENDING)
+        before, record = roll_back(store, publisher=publisher(), to_seq=to_seq, note=note)
         logger().info("rolled_back", store=store.name, seq=record.seq)
     if record == before:
         yield f"nothing to do: {record.version_id} is the newest version already"
@@ -231,6 +231,7 @@ def roll_back_version(place: Deployment, to_seq: int | None = None) -> Iterator[
             f"rolled back from {before.version_id} to {record.version_id} (record {record.seq}) in "
             f"{store.name}; undo it with --rollback --to-seq {before.seq}"
         )
+    note.forget()
 
 
 def collect(

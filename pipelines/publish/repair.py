@@ -9,13 +9,16 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.artifacts.errors import MissingError, VerificationError
+from ml.artifacts.errors import MissingError, StoreError, VerificationError, after_change
 from ml.artifacts.flat_view import fetch
 from ml.artifacts.keys import MANIFEST, version_key
 from ml.artifacts.log import CommitRecord, record_manifest
 from ml.artifacts.manifest import METADATA, Manifest, ManifestFile, stored_manifest
 from ml.artifacts.reading import file_problem
 from ml.artifacts.store import SILENT, Progress, Store, in_parallel
+from ml.durable import disk_errors
+
+AGAIN = "Some files may be put back and others not: run the same again, which goes on there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +63,21 @@ def repair(
             return RepairResult((), (f"{damage.message} No whole copy is in {source.name}.",))
         files = (_manifest_as_file(source, manifest),)  # after what it names
 
+    written: list[str] = []
+
     def mend(file: ManifestFile) -> tuple[bool, str | None]:
         problem = file_problem(target, file)
         progress.done(0 if file.dataset == METADATA else file.bytes)
         if problem is None:
             return False, None
-        return _put_back(target, file, source, problem, dry_run=dry_run)
+        return _put_back(target, file, source, problem, None if dry_run else written)
 
     every = (*manifest.files, *files)
-    done = [*in_parallel(streams, mend, manifest.files), *map(mend, files)]
+    try:
+        with disk_errors("putting files back", AGAIN):
+            done = [*in_parallel(streams, mend, manifest.files), *map(mend, files)]
+    except StoreError as error:
+        raise after_change(error, AGAIN) if written or error.maybe_done else error from None
     return RepairResult(
         restored=tuple(file.path for file, (mended, _) in zip(every, done, strict=True) if mended),
         lost=tuple(problem for _, problem in done if problem),
@@ -82,9 +91,13 @@ def _manifest_as_file(source: Store, manifest: Manifest) -> ManifestFile:
 
 
 def _put_back(
-    target: Store, file: ManifestFile, source: Store, problem: str, *, dry_run: bool
+    target: Store, file: ManifestFile, source: Store, problem: str, written: list[str] | None
 ) -> tuple[bool, str | None]:
-    """Write a file that was found damaged; whether it is whole now, and else why not."""
+    """Write a file that was found damaged, unless ``written``, the list of those, is missing.
+
+    Returns:
+        Whether it is whole now, or would be, and else why not.
+    """
     with tempfile.TemporaryDirectory(prefix="previsor-") as folder:
         try:
             body = fetch(source, file, Path(folder, "object"))
@@ -92,7 +105,10 @@ def _put_back(
             return False, f"{problem}, and there is no copy of it in {source.name}"
         except VerificationError:
             return False, f"{problem}, and the copy in {source.name} is damaged too"
-        if not dry_run and not target.create(file.path, body) and file_problem(target, file):
+        if written is None:
+            return True, None
+        if not target.create(file.path, body) and file_problem(target, file):
             target.put(file.path, body)  # what is there is damaged still, one look ago
-    left = None if dry_run else file_problem(target, file)
+        written.append(file.path)
+    left = file_problem(target, file)
     return left is None, left and f"{left}, also after it was put back"

@@ -10,13 +10,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from ml.artifacts import log
-from ml.artifacts.commit import never_unreachable, refuse_problems, show_newest
+from ml.artifacts.commit import refuse_problems, show_newest
 from ml.artifacts.errors import (
     ConflictError,
     MissingError,
     OutcomeUnknownError,
     StoreError,
+    UnreachableError,
     VerificationError,
+    after_change,
 )
 from ml.artifacts.log import CommitRecord, parse_record, record_bytes, rollback_record
 from ml.artifacts.reading import verify_stored_hashes
@@ -62,16 +64,18 @@ class PendingRollback:
 
 
 def roll_back(
-    store: Store, *, publisher: str, to_seq: int | None = None, notes: Path | None = None
+    store: Store, *, publisher: str, to_seq: int | None = None, note: PendingRollback | None = None
 ) -> tuple[CommitRecord, CommitRecord]:
     """Make the version of an earlier record the newest one.
+
+    The caller forgets the note when it has told somebody how it went.
 
     Args:
         store: The store.
         publisher: Who does it.
         to_seq: Number of that record. Without it, the version that was the newest before the
             present one was first published.
-        notes: Folder for the note that lets a repetition do nothing twice.
+        note: Lets a repetition do nothing twice.
 
     Returns:
         The record that was the newest and the one that is now, the same where nothing was to do.
@@ -82,7 +86,7 @@ def roll_back(
         VerificationError: Its version is not whole.
         OutcomeUnknownError: The store went away when it was done, or may have been.
     """
-    note = PendingRollback(store, notes)
+    note = note or PendingRollback(store, None)
     record = note.read(to_seq)
     if record is None:
         head = log.newest(store)
@@ -111,13 +115,15 @@ def roll_back(
         if not _is_there(store, record):
             _refuse_unfit(store, record)
             _append(store, record, note)
-    with never_unreachable(
-        f"Record {record.seq} made {record.version_id} the newest, but what follows was not "
-        f"finished: run the same again."
-    ):
+    try:
         _recheck(store, record, head, note)
+    except UnreachableError as error:
+        raise after_change(
+            error,
+            f"Record {record.seq} made {record.version_id} the newest, but what follows was not "
+            f"finished: run the same again.",
+        ) from error
     show_newest(store)
-    note.forget()
     return head, record
 
 
