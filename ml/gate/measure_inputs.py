@@ -16,6 +16,8 @@ from ml.gate.facts import Facts
 
 AGES = {"D": 35, "B": 35, "W": 42, "MS": 75}
 """Days that data may be old: a monthly export, with some days to spare, and a missed one."""
+GROWTH = 0.25  # share by which ids that match nowhere may grow
+SLACK_UNITS = 10.0  # that come and go where there is hardly any stock
 
 
 def made_up(case: JudgedCase, _: float) -> Measurement | None:
@@ -130,10 +132,13 @@ def set_aside(case: JudgedCase, limit: float) -> Measurement | None:
     """Largest share of a table's rows that were quarantined."""
     before = dict(_set_aside(case.base))
     return worst(
-        Measurement(share, f"{share:.0%} of the rows of {name} were set aside",
-                max(limit, WORSE * before.get(name, 0.0)))
+        Measurement(
+            share,
+            f"{share:.0%} of the rows of {name} were set aside",
+            max(limit, WORSE * before.get(name, 0.0)),
+        )
         for name, share in _set_aside(case.now)
-    )  # fmt: skip
+    )
 
 
 def _set_aside(facts: Facts | None) -> Iterator[tuple[str, float]]:
@@ -153,16 +158,20 @@ def lacking_stock(case: JudgedCase, limit: float) -> Measurement | None:
 
 
 def _lacking(case: JudgedCase, table: str, limit: float) -> Measurement | None:
-    shares = []
-    for facts in (case.now, case.base):
-        one = ((facts and facts.tables) or {}).get(table)
-        if one and one.demanded and one.lacking is not None:
-            shares.append((one.lacking / one.demanded, one))
-        elif facts is case.now:
-            return None
-    share, one = shares[0]
+    now, before = (_share_lacking(facts, table) for facts in (case.now, case.base))
+    if now is None:
+        return None
+    if before is not None:
+        limit = max(min(limit, before[0] + GROWTH), before[0])
+    return Measurement(*now, limit)
+
+
+def _share_lacking(facts: Facts | None, table: str) -> tuple[float, str] | None:
+    one = ((facts and facts.tables) or {}).get(table)
+    if one is None or not one.demanded or one.lacking is None:
+        return None
     text = f"{one.lacking} of {one.demanded} ids of demand are not in {table}"
-    return Measurement(share, text, min(limit, shares[1][0] + 0.25) if len(shares) > 1 else None)
+    return one.lacking / one.demanded, text
 
 
 def demand_age(case: JudgedCase, _: float) -> Measurement | None:
@@ -177,13 +186,14 @@ def price_age(case: JudgedCase, _: float) -> Measurement | None:
 
 def _age(case: JudgedCase, kind: str) -> Measurement | None:
     return worst(
-        Measurement(days, f"{one.kind} ends on {end}, {days} days before {case.today}",
-                AGES[one.frequency])
+        Measurement(
+            days, f"{one.kind} ends on {end}, {days} days before {case.today}", AGES[one.frequency]
+        )
         for one in case.now.panels.values()
         if one.kind == kind and kind not in case.now.made_up
         for end in [period_end(np.datetime64(one.as_of), Frequency(one.frequency))]
         for days in [_days_since(str(end), case.today)]
-    )  # fmt: skip
+    )
 
 
 def stock_age(case: JudgedCase, _: float) -> Measurement | None:
@@ -202,7 +212,7 @@ def _days_since(day: str, today: date) -> int:
 def changed_stock(case: JudgedCase, _: float) -> Measurement | None:
     """Factor by which all stock on hand changed."""
     now, before = (((one and one.tables) or {}).get("inventory") for one in (case.now, case.base))
-    if now is None or before is None or not now.total or not before.total:
+    if now is None or before is None or now.total is None or before.total is None:
         return None
     text = f"{now.total:g} units in stock where the version before has {before.total:g}"
-    return Measurement(factor(now.total, before.total), text)
+    return Measurement(factor(now.total, before.total, slack=SLACK_UNITS), text)

@@ -45,10 +45,13 @@ def _named(offenders: Offenders, panel: PanelFacts, words: str) -> str:
 def exploding(case: JudgedCase, _: float) -> Measurement | None:
     """Share of items beyond all that was ever observed, but for a single one."""
     return worst(
-        Measurement((one.exploding.count > 1) * one.exploding.count / len(one.items),
-                _named(one.exploding, one, "are forecast beyond three times their history"))
-        for one in case.now.panels.values() if one.exploding is not None
-    )  # fmt: skip
+        Measurement(
+            (one.exploding.count > 1) * one.exploding.count / len(one.items),
+            _named(one.exploding, one, "are forecast beyond three times their history"),
+        )
+        for one in case.now.panels.values()
+        if one.exploding is not None
+    )
 
 
 def changed_total(case: JudgedCase, _: float) -> Measurement | None:
@@ -117,10 +120,13 @@ def refused(case: JudgedCase, limit: float) -> Measurement | None:
 
     before = shares(case.base)
     return worst(
-        Measurement(count / of, f"{count} of {of} items of {kind} have no forecast",
-                max(limit, WORSE * np.divide(*before.get(kind, (0, 1)))))
+        Measurement(
+            count / of,
+            f"{count} of {of} items of {kind} have no forecast",
+            max(limit, WORSE * np.divide(*before.get(kind, (0, 1)))),
+        )
         for kind, (count, of) in shares(case.now).items()
-    )  # fmt: skip
+    )
 
 
 def bias(case: JudgedCase, limit: float) -> Measurement | None:
@@ -168,8 +174,11 @@ def changed_value(case: JudgedCase, _: float) -> Measurement | None:
         return None
     slack = max(SLACK_ITEMS, SLACK_SHARE * now.items) / before.count
     return worst(
-        Measurement(factor(now.value.get(name, 0.0), value, slack=slack * value),
-                f"orders worth {now.value.get(name, 0.0):.6g} {name}, in the version before "
-                f"{value:.6g}")
-        for name, value in before.value.items() if value > 0
-    )  # fmt: skip
+        Measurement(
+            factor(now.value.get(name, 0.0), value, slack=slack * value),
+            f"orders worth {now.value.get(name, 0.0):.6g} {name}, in the version before "
+            f"{value:.6g}",
+        )
+        for name, value in before.value.items()
+        if value > 0
+    )

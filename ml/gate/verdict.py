@@ -53,9 +53,11 @@ class Verdict:
         """What people are told at the end of a run."""
         counts = Counter(one.verdict for one in self.rules)
         told = f"{counts[PASSED]} rules passed, {counts[NOT_JUDGED]} could not be judged"
+        against = f"compared with {self.against}" if self.against else "there is none before it"
         if not self.closed:
-            return [f"gate: this version may go out: {told}"]
-        return [f"gate: this version may not go out: {counts[CLOSED]} closed, {told}", *self.lines]
+            return [f"gate: this version may go out ({against}): {told}"]
+        closed = f"{counts[CLOSED]} closed, {told}"
+        return [f"gate: this version may not go out ({against}): {closed}", *self.lines]
 
     @property
     def lines(self) -> list[str]:

@@ -71,6 +71,7 @@ PLANTED = {
     "half the stock's ids changed": (
         facts(tables=table("inventory", lacking=3)), LATER, ["ids_of_stock"]),
     "old stock": (facts(tables=table("inventory", last="2026-10-10")), None, ["stock_age"]),
+    "no stock at all": (facts(tables=table("inventory", total=0.0)), LATER, ["stock"]),
     "stock in other units": (facts(tables=table("inventory", total=5e5)), LATER, ["stock"]),
     "crossing quantiles": (changed("q90", 0.0), None, ["order"]),
     "demand below zero": (changed("q05", -1.0), None, ["negative"]),
@@ -144,6 +145,8 @@ def test_a_share_that_was_accepted_and_published_passes_the_next_night():
                   bias={"demand": 2.5})  # fmt: skip
     assert closed(worse, facts()) == ["quarantine", "refusals", "bias"]
     assert closed(worse, worse) == []
+    nowhere = facts(tables=table("items", lacking=6))
+    assert closed(nowhere, nowhere) == []
 
 
 def test_made_up_results_follow_made_up_ones_where_allowed_and_never_real_ones():
