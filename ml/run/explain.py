@@ -102,7 +102,7 @@ def _explain_refusal(item: str, results: Path, record: CommitRecord) -> str:
     ids = known.to_pylist()
     near = get_close_matches(item, ids, n=3, cutoff=0.6) or ids
     raise ConfigError(
-        f"--explain: '{item}' is none of the {len(ids)} items of version {record.version_id} in "
+        f"explain: '{item}' is none of the {len(ids)} items of version {record.version_id} in "
         f"'{results}'. Known are for example {first_few(near)}."
     )
 

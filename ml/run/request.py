@@ -17,7 +17,8 @@ class RunRequest:
     """The options of one command, beside the settings that it starts from.
 
     Raises:
-        ConfigError: Horizon or jobs below 1, or options that exclude each other.
+        ConfigError: Horizon or jobs below 1, `--as-of` after today, or options that exclude each
+            other.
     """
 
     command: str  # its name
@@ -42,6 +43,10 @@ class RunRequest:
         for name, value in (("--horizon", self.horizon), ("--jobs", self.jobs)):
             if value is not None and value < 1:
                 raise ConfigError(f"{name} {value}: must be at least 1.")
+        if self.as_of is not None and self.as_of > self.today:
+            raise ConfigError(
+                f"--as-of {self.as_of} lies after today, {self.today}. Name a period that has begun."
+            )
         if self.only_forecasts and self.only_recommendations:
             raise ConfigError("--only-forecasts and --only-recommendations exclude each other.")
 

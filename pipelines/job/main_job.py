@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ml.artifacts.errors import MissingError
 from ml.artifacts.folder_store import results_store
-from ml.artifacts.log import CommitRecord, find_record
+from ml.artifacts.log import CommitRecord, find_record, future_facts, newest
 from ml.artifacts.reading import read_dataset
 from ml.artifacts.version import read_manifest
 from ml.contracts.forecasts import FORECASTS
@@ -93,6 +93,7 @@ def generate(
     with logging_to(config.log_dir, request.command, request.run_id):
         logger().info("run_started", results=str(results), items=request.items,
                       horizon=request.horizon, as_of=str(request.as_of))  # fmt: skip
+        _name_future(results, request)
         inputs = find_inputs(files, request, sample=sample)
         synthetic = {kind for kind, source in inputs.source.items() if source == SYNTHETIC}
         show_inputs(inputs.statements, synthetic=bool(synthetic),
@@ -111,6 +112,18 @@ def generate(
     if place is not None:
         for line in publish_newest(place, accept=accept, allow_synthetic=allow_synthetic):
             print(line)  # noqa: T201 - the command's result
+
+
+def _name_future(results: Path, request: RunRequest) -> None:
+    """Say where the newest version of the results folder was recorded in the future."""
+    head = newest(results_store(results)) if results.exists() else None
+    if head is not None and (facts := future_facts(head, request.today, request.clock)):
+        line = (
+            f"warning: '{results}': version {head.version_id} lies in the future, "
+            f"{' and '.join(facts)}, though today is {request.today}: a clock or TODAY was wrong "
+            f"when it was made. Correct that; the version of this run follows it all the same."
+        )
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - a remark
 
 
 @contextmanager

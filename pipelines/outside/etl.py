@@ -22,7 +22,13 @@ from pipelines.outside.domain_rows import (
 from pipelines.outside.domain_sources import Domain, adapters, domain
 from pipelines.outside.fetch_series import EtlRequest, SeriesFetcher
 from pipelines.outside.history_file import HistoryFile
-from pipelines.outside.ledger import insert_run, last_run, ledger, windows_asked
+from pipelines.outside.ledger import (
+    insert_run,
+    last_run,
+    ledger,
+    set_aside_after,
+    windows_asked,
+)
 from pipelines.outside.raw_store import RawStore
 from pipelines.outside.report import Reporter, remarks, reporting, stale, table_lines
 from pipelines.sources.base import Adapter, SeriesRequest, SourceError
@@ -80,25 +86,45 @@ def workspace(name: str, config: Settings) -> Workspace:
 
 
 @contextmanager
-def hold_domain(space: Workspace) -> Iterator[RawStore]:
+def hold_domain(space: Workspace, *, repair: bool = False) -> Iterator[RawStore]:
     """Hold a domain for a run; gives its raw store.
+
+    With ``repair`` what was recorded in the future, by a wrong clock, is set aside first.
 
     Raises:
         PublishError: Another run holds it.
         ConfigError: The day of the run lies before that of an earlier one.
     """
     with hold(space.held):
-        last = last_run(space.raw, space.domain.name)
-        if last is not None and space.day < last:
-            raise ConfigError(
-                f"TODAY is {space.day}, but {space.domain.name} has a run of {last}: what was "
-                "known when would get mixed up. Correct TODAY, or use a DATA_DIR of its own."
-            )
+        _refuse_later_run(space, repair=repair)
         with disk_errors(f"clearing '{space.raw}'", "Correct that and run again."):
             discard_leftovers(space.raw, ".fetching-*")  # of older code
             for source in space.sources():
                 discard_leftovers(space.raw / source / "bodies")
         yield RawStore(space.raw)
+
+
+def _refuse_later_run(space: Workspace, *, repair: bool) -> None:
+    """Raise where a run of a later day is recorded, unless that day is still to come: see above."""
+    name, clock = space.domain.name, max(space.day, datetime.now(UTC).date())
+    last = last_run(space.raw, name)
+    if repair and last is not None and last > clock:
+        with ledger(space.raw) as db:
+            count = set_aside_after(db, name, space.domain.sources, clock)
+        logger().warning("answers_of_the_future_set_aside", count=count, after=str(clock))
+        last = last_run(space.raw, name)
+    if last is None or last <= space.day:
+        return
+    way = "Correct TODAY, or use a DATA_DIR of its own."
+    if last > clock:
+        way = (
+            f"If the clock, or TODAY, was wrong at that run, --reparse builds the tables again "
+            f"without what was recorded after {clock}, and the next run fetches it anew."
+        )
+    raise ConfigError(
+        f"today is {space.day} (TODAY, else the clock in {space.config.timezone}), but {name} has "
+        f"a run of {last}: what was known when would get mixed up. {way}"
+    )
 
 
 @contextmanager
@@ -191,7 +217,8 @@ def run_etl(
         result = _result(space, tuple(space.domain.routes), rows, ())
         return replace(result, lines=(line, *result.lines))
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    with logging_to(config.log_dir, MADE_BY[name], run_id), hold_domain(space) as raw:
+    log = logging_to(config.log_dir, MADE_BY[name], run_id)
+    with log, hold_domain(space, repair=reparse) as raw:
         return (_read_all_again if reparse else _fetch)(space, raw, request)
 
 

@@ -145,6 +145,23 @@ def insert_run(
     db.executemany("INSERT OR IGNORE INTO in_tables VALUES (?, ?)", numbers)
 
 
+def set_aside_after(db: sqlite3.Connection, domain: str, sources: Iterable[str], day: date) -> int:
+    """Take back the runs of a domain after a day; the number of answers set aside.
+
+    These stay in the ledger and the raw store, but nothing reads them any more.
+    """
+    later = (domain, day.isoformat())
+    runs = "SELECT id FROM runs WHERE domain = ? AND day > ?"
+    db.execute(f"DELETE FROM windows WHERE run IN ({runs})", later)  # noqa: S608 - a constant
+    db.execute("DELETE FROM runs WHERE domain = ? AND day > ?", later)
+    answers = "day > ? AND source IN (SELECT value FROM json_each(?))"
+    found = db.execute(
+        f"UPDATE answers SET outcome = 'set aside' WHERE {answers}",  # noqa: S608 - a constant
+        (day.isoformat(), json.dumps([*sources])),
+    )
+    return found.rowcount
+
+
 def _import_older(db: sqlite3.Connection, raw: Path) -> None:
     """Begin with the lists that older code kept; they stay where they are, read by nobody.
 

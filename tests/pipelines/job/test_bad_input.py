@@ -1,5 +1,7 @@
 """What bad input gets: one clear line and exit code 3, or a quarantine and a run that goes on."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.pipelines.job.conftest import MONTHS, demand_rows, write_csv, write_demand
@@ -144,3 +146,19 @@ def test_tables_that_were_named_are_forecast_with_an_empty_users_folder(workspac
     workspace.run("pipelines/demand_etl.py", "--demand", str(demand))
     # it goes on until it misses the item, which is after reading
     assert "nobody" in one_line(workspace.generate("--items", "nobody", expect=2))
+
+
+def test_a_newest_version_of_the_future_is_named_before_the_run(workspace):
+    """TODAY is 2025-11-20, the version is as of a later day: a clock was wrong at that run."""
+    future = version_id(7, started=datetime(2999, 1, 1, tzinfo=UTC))
+    make_version(workspace.results, future, as_of="2998-12-31")
+    path = workspace.folder / "demand.csv"
+    path.write_bytes(b"")
+    line = workspace.generate("--demand", str(path), expect=3).stderr.splitlines()[0]
+    assert line.startswith(f"warning: '{workspace.results}': version {future} lies in the future, ")
+    assert "as of 2998-12-31 and begun on 2999-01-01, though today is 2025-11-20" in line
+
+
+def test_a_last_period_after_today_is_refused_before_anything_is_read(workspace):
+    line = one_line(workspace.generate("--demand", "no", "--as-of", "2025-11-21", expect=2))
+    assert "--as-of 2025-11-21 lies after today, 2025-11-20" in line

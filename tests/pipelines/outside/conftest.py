@@ -30,15 +30,15 @@ class Desk:
             self.monkeypatch.setenv(name, str(value))
         settings.cache_clear()
 
-    def run(self, command, *arguments, expect=0):
-        self.set(TODAY=self.world.day)
+    def run(self, command, *arguments, expect=0, today=None):
+        self.set(TODAY=today or self.world.day)
         app = import_module(f"pipelines.{command}").app
         done = CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False)
         assert done.exit_code == expect, done.output
         return done
 
-    def etl(self, domain, *arguments, expect=0):
-        return self.run(ETL[domain], *arguments, expect=expect)
+    def etl(self, domain, *arguments, **how):
+        return self.run(ETL[domain], *arguments, **how)
 
     def next_day(self, days=1):
         self.world.day += timedelta(days=days)

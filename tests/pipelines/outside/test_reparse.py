@@ -1,5 +1,8 @@
 """The tables built again from what was kept: the same rows, and no network."""
 
+import shutil
+from datetime import UTC, datetime, timedelta
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -156,3 +159,26 @@ def test_without_external_apis_and_with_nothing_stored_it_says_what_to_do(desk, 
     assert "ENABLE_EXTERNAL_APIS is false. Set it to true" in done.stderr
     assert not world.asked()
     assert not (desk.folder / "data").exists()
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_run_recorded_in_the_future_is_named_and_taken_back(desk, world, domain):
+    """As if it had never been: the tables end as those of a copy without that run."""
+    desk.etl(domain)
+    shutil.copytree(desk.folder / "data", desk.folder / "copy")
+    world.revised |= {("ptax", "2026-11-12"): 9.0, ("rain", "2026-11-12"): 55.5,
+                      ("PETR4", "2026-11-12"): 99.0, ("stations", "BA"): 8}  # fmt: skip
+    # A day to come for the program too, which asks the machine's clock what is the future.
+    future = max(world.day, datetime.now(UTC).date()) + timedelta(days=400)
+    desk.etl(domain, today=future)
+    desk.next_day()
+    told = desk.etl(domain, expect=2).stderr
+    assert f"{domain} has a run of {future}" in told
+    assert "--reparse builds the tables again without" in told
+    desk.etl(domain, "--reparse")
+    desk.etl(domain)
+    repaired = tables(desk)
+    desk.set(DATA_DIR=desk.folder / "copy")
+    desk.etl(domain)
+    folder = desk.folder / "copy" / "processed"
+    assert repaired == {path.name: pq.read_table(path) for path in folder.glob("*.parquet")}
