@@ -172,6 +172,18 @@ def read_parent(store: Store, record: CommitRecord) -> CommitRecord | None:
     return parent
 
 
+def check_place(store: Store, record: CommitRecord) -> None:
+    """Raise if a record cannot be the one of its number in the log, by those beside it.
+
+    Raises:
+        VerificationError: It cannot, or the one before it is missing or damaged.
+    """
+    read_parent(store, record)
+    following = _record_or_none(store, record.seq + 1)
+    if following is not None:
+        _check_link(store, record, following)
+
+
 def _check_link(store: Store, parent: CommitRecord, record: CommitRecord) -> None:
     if record.parent_sha256 not in ("", parent.sha256):
         raise VerificationError(
@@ -213,7 +225,7 @@ def newest(store: Store, *, trusting: bool = False) -> CommitRecord | None:
             # Going on from an earlier number would give one that was taken to another version.
             raise VerificationError(
                 f"{store.name}: the pointer names record {pointed.seq}, the log ends at {last}: "
-                f"records were removed. Restore them, or remove {POINTER} to go on from what is "
+                f"records were removed. Run --repair, or remove {POINTER} to go on from what is "
                 f"there."
             )
     seq = record.seq if record else 0

@@ -99,7 +99,7 @@ def _pointer(store: Store, records: list[CommitRecord]) -> Finding:
         return Finding("ok", f"the pointer names record {newest.seq if newest else 0}, the newest")
     if pointed is None or pointed in records:
         return Finding("warning", f"{POINTER} lags behind the log; the next publish mends it")
-    return Finding("problem", f"{POINTER} names a record that is not in the log; publish again")
+    return Finding("problem", f"{POINTER} names a record that is not in the log; run --repair")
 
 
 def _versions(store: Store, records: list[CommitRecord]) -> Iterator[Finding]:

@@ -9,13 +9,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml.artifacts import log
+from ml.artifacts.documents import MAX_BYTES
 from ml.artifacts.errors import MissingError, StoreError, VerificationError, after_change
 from ml.artifacts.flat_view import fetch
-from ml.artifacts.keys import MANIFEST, version_key
+from ml.artifacts.keys import MANIFEST, POINTER, commit_key, version_key
 from ml.artifacts.log import CommitRecord, record_manifest
 from ml.artifacts.manifest import METADATA, Manifest, ManifestFile, stored_manifest
 from ml.artifacts.reading import file_problem
-from ml.artifacts.store import SILENT, Progress, Store, in_parallel
+from ml.artifacts.store import SILENT, Body, Progress, Store, in_parallel, read_small
 from ml.durable import disk_errors
 
 AGAIN = "Some files may be put back and others not: run the same again, which goes on there."
@@ -82,6 +84,33 @@ def repair(
         restored=tuple(file.path for file, (mended, _) in zip(every, done, strict=True) if mended),
         lost=tuple(problem for _, problem in done if problem),
     )
+
+
+def restore_newest_record(store: Store, *, dry_run: bool = False) -> tuple[str, ...]:
+    """Put the record that the pointer copies back into the log, where it is damaged or lost.
+
+    It has to fit between the records before and after it. Older ones can only come from a copy.
+
+    Returns:
+        Its key, if it was put back or would be.
+
+    Raises:
+        VerificationError: The record before it is damaged or lost as well, or one does not fit.
+    """
+    try:
+        data = read_small(store, POINTER, limit=MAX_BYTES)
+        pointed = log.parse_record(data, where=f"{store.name}: {POINTER}")
+    except VerificationError:
+        return ()
+    key = commit_key(pointed.seq)
+    try:
+        log.read_record(store, pointed.seq)
+    except VerificationError:
+        log.check_place(store, pointed)
+        if not dry_run and not store.create(key, Body.of(data)):
+            store.put(key, Body.of(data))
+        return (key,)
+    return ()
 
 
 def _manifest_as_file(source: Store, manifest: Manifest) -> ManifestFile:

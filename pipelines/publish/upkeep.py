@@ -5,6 +5,7 @@ The verbs yield lines for people as those of :mod:`pipelines.publish.deploy` do.
 
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.filesize import decimal
 from ml.artifacts import log
 from ml.artifacts.commit import show_newest
 from ml.artifacts.errors import ConflictError, VerificationError
-from ml.artifacts.folder_store import results_store
+from ml.artifacts.folder_store import FolderStore, results_store
 from ml.artifacts.keys import is_version_id, version_key
 from ml.artifacts.log import CommitRecord, record_manifest
 from ml.artifacts.manifest import Manifest
@@ -28,7 +29,7 @@ from pipelines.publish.collect_garbage import marked_versions
 from pipelines.publish.deploy import STREAMS, Deployment, command_log
 from pipelines.publish.progress_bars import console_progress
 from pipelines.publish.reader import published_record
-from pipelines.publish.repair import RepairResult, repair
+from pipelines.publish.repair import RepairResult, repair, restore_newest_record
 
 _SUBSET = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 
@@ -80,6 +81,7 @@ def live_versions(store: Store, subset: Subset = ALL) -> LiveVersions:
     Raises:
         StoreError: The log is damaged, or cannot be read.
     """
+    log.newest(store)  # knows of a record that the pointer names and the log lacks
     records = list(log.records(store))
     latest = {record.version_id: record for record in records}
     marked = marked_versions(store) - {record.version_id for record in records[-1:]}
@@ -200,10 +202,15 @@ def repair_versions(
     """
     share = _share(version, every=every, subset=subset)
     store, local = place.open(), results_store(place.folder)
+    would = "would be " if dry_run else ""
+    if records_back := [*_restore_records(store, local, dry_run=dry_run)]:
+        yield from (f"{would}restored {key}" for key in records_back)
+        if dry_run:
+            return  # what else is damaged shows once the log can be read
     records = (_one_live(store, version),) if share is None else live_versions(store, share).records
     ours = {record.version_id: record for record in live_versions(local).records}
     lost: list[str] = []
-    restored, would = 0, "would be " if dry_run else ""
+    restored = 0
     with command_log(), console_progress() as progress:
         progress.begin(f"reading {len(records)} versions", sum(map(_size_of_tables, records)))
         for record in records:
@@ -225,6 +232,15 @@ def repair_versions(
     yield (
         f"{len(records)} versions in {store.name} read: {restored} files {would}restored{mended}"
     )
+
+
+def _restore_records(store: Store, local: FolderStore, *, dry_run: bool) -> Iterator[str]:
+    """Put back the newest record of both logs where it is damaged or lost."""
+    yield from (f"{key} in {store.name}" for key in restore_newest_record(store, dry_run=dry_run))
+    if restore_newest_record(local, dry_run=True):
+        with nullcontext() if dry_run else hold(local.root):
+            back = restore_newest_record(local, dry_run=dry_run)
+        yield from (f"{key} in {local.name}" for key in back)
 
 
 def _size_of_tables(record: CommitRecord) -> int:

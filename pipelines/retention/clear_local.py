@@ -121,7 +121,9 @@ def clear_local(
             if not dry_run:
                 replace(path, aside)  # who has it open goes on writing to it
             yield f"{would}laid aside '{path}' as '{aside.name}'"
-        if results.is_dir():
+        if not results.is_dir():
+            yield f"'{results}': there is no such folder, so no version to clear"
+        else:
             with hold(results):
                 done, present = _collect_versions(results, retention, moment, dry_run=dry_run)
                 yield _summary(results, done, would)

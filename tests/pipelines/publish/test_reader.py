@@ -224,3 +224,17 @@ def test_published_times_are_utc_and_in_order(store):
     moments = [record.published_at for record in log.records(store)]
     assert moments == sorted(moments)
     assert all(moment.endswith("Z") for moment in moments)
+
+
+def test_a_snapshot_is_read_where_nothing_but_the_readers_packages_is_there(made, tmp_path):
+    put(folder_store(tmp_path / "out"), made(1))
+    code = f"""
+import sys
+for name in ("numpy", "pandas", "scipy", "structlog", "rich", "typer", "httpx", "joblib"):
+    sys.modules[name] = None  # to import it fails
+from pipelines.publish.reader import open_ml_results
+results = open_ml_results({str(tmp_path / "out")!r})
+print(results.version_id, results.read("forecasts").num_rows, results.metadata("refusals")["rows"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [made(1).version_id, "1", "1"]

@@ -240,6 +240,35 @@ def test_a_repair_puts_back_both_places_pointer_and_flat_view(run, tmp_path):
     assert [found for line in log_lines if (found := json.loads(line).get("restored"))] == [2, 2]
 
 
+@pytest.mark.parametrize("damage", [lost, replaced], ids=["lost", "replaced"])
+@pytest.mark.parametrize("folder", ["out", "results"])
+def test_the_newest_record_is_put_back_from_the_pointer(run, tmp_path, folder, damage):
+    store, key = folder_store(tmp_path / folder), "_commits/00000000000000000003.json"
+    before = read_small(store, key, limit=LIMIT)
+    damage(store, key)
+    code, lines, _ = run("--repair", "--dry-run")
+    assert (code, lines) == (0, [f"would be restored {key} in {store.name}"])
+    code, lines, _ = run("--repair")
+    assert (code, lines[0]) == (0, f"restored {key} in {store.name}")
+    assert read_small(store, key, limit=LIMIT) == before
+    assert run("--verify", "--all")[0] == 0
+
+
+def test_a_record_is_not_put_back_where_it_does_not_fit(run, tmp_path):
+    store, key = folder_store(tmp_path / "out"), "_commits/00000000000000000003.json"
+    pointer, other = "metadata/last_updated.json", "_commits/00000000000000000002.json"
+    lost(store, key)
+    code, _, told = run("--verify", "--all")
+    assert (code, "the log ends at 2: records were removed. Run --repair" in told) == (5, True)
+    store.put(other, Body.of(read_small(store, other, limit=LIMIT) + b" "))
+    assert "record 3 was made after a record 2" in run("--repair")[2]
+    lost(store, other)
+    code, _, told = run("--repair")
+    assert (code, f"{other}: is missing" in told) == (5, True)
+    assert read_small(store, pointer, limit=LIMIT)
+    assert store.head(key) is None
+
+
 def test_what_cannot_be_put_back_ends_in_one_line_and_the_exit_code(run, tmp_path):
     for folder in ("out", "results"):
         next((tmp_path / folder / "versions" / IDS[2] / "metrics").glob("*.parquet")).unlink()

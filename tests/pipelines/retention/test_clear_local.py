@@ -14,6 +14,7 @@ from ml.artifacts.version import commits, newest_whole_version, repair_flat_view
 from ml.errors import PublishError
 from ml.locks import hold
 from ml.logs import logger, logging_to
+from ml.run.explain import _read_metrics
 from ml.settings import settings
 from pipelines.publish.collect_garbage import Retention
 from pipelines.publish.publishing import newest_local
@@ -155,6 +156,18 @@ def test_a_dry_run_says_the_same_and_changes_nothing(home):
     would = clear(home, hours=1, dry_run=True)
     assert files(home) == before
     assert [line.replace("would be ", "") for line in would] == clear(home, hours=1)
+
+
+def test_a_machine_without_results_is_cleared_of_the_rest(home):
+    assert list(clear_local(home / "none", LAST_TWO, settings(), now=NOW)) == [
+        f"'{home}/none': there is no such folder, so no version to clear"
+    ]
+
+
+def test_an_explanation_passes_over_versions_that_were_removed(home):
+    for hours in (0, 1):
+        clear(home, hours=hours)
+    assert _read_metrics(home / "results", "d0", "demand", "demand") == []  # of a removed version
 
 
 def test_nothing_is_cleared_while_a_run_is_at_work(home):
