@@ -209,8 +209,13 @@ def list_log(place: Deployment) -> Iterator[str]:
         mark = "*" if pointed is not None and pointed.seq == record.seq else " "
         yield (
             f"{mark}{record.seq:>5}  {record.kind:<8}  {record.as_of}  {record.published_at}  "
-            f"{record.version_id}  {record.publisher}"
+            f"{record.version_id}  {record.publisher}{_tell_accepted(record)}"
         )
+
+
+def _tell_accepted(record: log.CommitRecord) -> str:
+    names = (record.gate or {}).get("accepted")
+    return f", accepted: {', '.join(names)}" if names else ""
 
 
 def roll_back_version(place: Deployment, to_seq: int | None = None) -> Iterator[str]:

@@ -36,7 +36,7 @@ from pipelines.publish.deploy import Deployment, publish_newest
 from pipelines.sample_data.sample import Sample, generate
 from tests.pipelines.job.conftest import Workspace
 
-FIRST, HISTORY, NIGHTS, ITEMS = date(2026, 1, 1), 263, 30, 16
+FIRST, HISTORY, NIGHTS, ITEMS = date(2026, 1, 1), 263, 30, 12
 NIGHT = "scripts/auto_update_ml_results.py"
 QUICK = {"demand": "empirical", "price": "naive"}
 Change = Callable[[pa.Table], pa.Table]
@@ -73,7 +73,7 @@ def files_of(night: int) -> Files:
     back = stock["item_id"].map(later).fillna(0.0).clip(lower=0.0)
     stock["on_hand"] += back  # what will be used by the end is still there
     stock["snapshot_at"] = last
-    prices = whole.prices[whole.prices["Date"] <= last]
+    prices = whole.prices[(whole.prices["Date"] <= last) & (whole.prices["series"] == "Brent")]
     return Files(rows[rows["date"] <= last], whole.items, stock, prices)
 
 

@@ -77,6 +77,7 @@ def test_a_person_passes_a_rule_by_its_name_and_the_record_says_so(old, deploy):
     assert (code, lines[0][:17]) == (0, "published version")
     record = log.newest(folder_store(old / "store"))
     assert record.gate["accepted"] == ["change"]
+    assert deploy("--list")[1][1].endswith(", accepted: change")
     assert record.gate["against"] == "20261120T021503Z-00000000"
     verdicts = {rule["name"]: rule["verdict"] for rule in record.gate["rules"]}
     assert (verdicts["change"], verdicts["items"], verdicts["tables"]) == (
