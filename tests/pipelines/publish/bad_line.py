@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 
 from urllib3.util import parse_url
 
@@ -24,12 +25,13 @@ class BadLine:
         rate: Bytes a second that it lets through in each direction, as many as come without it.
         step: Number of the request that is harmed, from 0; none without it.
         harm: How.
+        harmed: Method and a part of the path, of which the first request is harmed instead.
     """
 
-    def __init__(self, behind, *, rate=None, step=None, harm=None):
+    def __init__(self, behind, *, rate=None, step=None, harm=None, harmed=None):
         url = parse_url(behind)
         self._behind, self.rate = (url.host, url.port), rate
-        self.step, self.harm = step, harm
+        self.step, self.harm, self._harmed = step, harm, harmed
         self.names, self.broken, self.held = [], False, []
         self._lock = threading.Lock()
         self._listener = socket.socket()
@@ -73,24 +75,29 @@ class BadLine:
     def _serve(self, client):
         with client:
             try:
-                self._pass_on(client)
+                while self._pass_on(client):
+                    pass
             except OSError:  # one of the two went away: so does this connection
                 _reset(client)
 
     def _pass_on(self, client):
+        """Serve one request; whether the client may send another one."""
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         head = b""
         while b"\r\n\r\n" not in head:
             if not (data := client.recv(PIECE)):
-                return
+                return False
             head += data
         head, _, begun = head.partition(b"\r\n\r\n")
         with self._lock:
+            name = head.split(b" HTTP/")[0].decode().partition("?")[0]
             harmed = len(self.names) == self.step
+            if self._harmed and name.startswith(self._harmed[0]) and self._harmed[1] in name:
+                harmed, self._harmed = True, None
             if self.broken:
                 _reset(client)
-                return
-            self.names.append(head.split(b" HTTP/")[0].decode().partition("?")[0])
+                return False
+            self.names.append(name)
             self.broken = harmed and self.harm.endswith("for good")
         harm = self.harm.removesuffix(" for good") if harmed else None
         length = _length(head)
@@ -101,7 +108,7 @@ class BadLine:
                 _copy(_pieces(client, head + begun, length - len(begun)), server, rate)
                 _copy(_answer(server), client, rate)
             self.deliver()
-            return
+            return True
         request = b"".join(_pieces(client, head + begun, length - len(begun)))
         if harm == "late":
             self.held.append(request)
@@ -111,6 +118,7 @@ class BadLine:
                 if harm == "lose":
                     list(_answer(server))
         _reset(client)
+        return False
 
 
 def _length(head):
@@ -144,5 +152,6 @@ def _copy(pieces, receiver, rate):
 
 def _reset(sender):
     """End a connection as a broken line does, not politely."""
-    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with suppress(OSError):  # it may be gone
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sender.close()

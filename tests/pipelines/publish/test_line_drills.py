@@ -1,7 +1,7 @@
 """Publish, rollback, gc and repair where every request or writing step goes wrong.
 
-In CI 8 points of each command on MinIO, 3 on Ceph RGW and 40 on a folder, drawn with a fixed seed, in
-a minute and a half; all of them by `make drills`.
+In CI 8 points of each command on MinIO, 3 on Ceph RGW and 40 on a folder, drawn with a fixed seed,
+in a minute and a half; all of them by `make drills`.
 """
 
 import os
