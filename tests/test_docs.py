@@ -310,3 +310,24 @@ def test_every_key_of_the_json_documents_is_named(home):
         nested += [file for files in dict(document.get("datasets", {})).values() for file in files]
         for key in {*document, *(key for entry in nested for key in entry)}:
             assert f"`{key}`" in text, (path.name, key)
+
+
+def text_constants():
+    """Every piece of text in the code, as the program would say it."""
+    sources = [path for folder in ("ml", "pipelines") for path in (PROJECT / folder).rglob("*.py")]
+    return [
+        node.value
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def test_the_page_on_trouble_quotes_what_the_program_says():
+    said = "\n".join(text_constants())
+    table_rows = re.findall(r"^\|[^|]+\|([^|]+)\|", PAGES["docs/trouble.md"], re.MULTILINE)
+    quotes = [quote for row in table_rows for quote in re.findall(r"`([^`]+)`", row)]
+    pieces = [piece.strip(" ':") for quote in quotes for piece in quote.split("…")]
+    wanted = [piece for piece in pieces if " " in piece and not piece.startswith("--")]
+    assert len(wanted) > 30
+    assert [piece for piece in wanted if piece not in said] == []
