@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml.artifacts import log
-from ml.artifacts.folder_store import folder_store
+from ml.artifacts.folder_store import folder_store, results_store
 from ml.artifacts.reading import read_dataset, verify
 from ml.artifacts.store import read_small
 from ml.artifacts.version import (
@@ -20,10 +20,14 @@ from ml.artifacts.version import (
     verify_version,
     write_manifest,
 )
+from ml.settings import settings
 from pipelines.publish.collect_garbage import Retention, collect_garbage
 from pipelines.publish.publishing import newest_local, publish
 from pipelines.publish.reader import fetch_version, read_ml_results
+from pipelines.publish.repair import repair
 from pipelines.publish.rollback import roll_back
+from pipelines.publish.upkeep import live_versions
+from pipelines.retention.clear_local import clear_local
 
 OLD = Path(__file__).resolve().parents[2] / "fixtures" / "old_results.tar.gz"
 VERSIONS = [f"202611{day}T021503Z-0000000{day % 10}" for day in (20, 21, 22, 23)]
@@ -91,3 +95,30 @@ def test_a_store_is_published_onto_rolled_back_and_cleared_up(old):
     collected = collect_garbage(store, retention, now=datetime(2026, 12, 3, tzinfo=UTC))
     assert (collected.removed, collected.marked) == ((VERSIONS[1],), (VERSIONS[2],))
     assert level(read_ml_results("forecasts", store=store)) == 1.0
+
+
+def test_results_and_store_are_repaired_and_cleared(old, monkeypatch):
+    results, store = old / "results", folder_store(old / "store")
+    (file, *_) = log.record_manifest(store, log.read_record(store, 2)).files
+    before = read_small(store, file.path, limit=1 << 20)
+    for root in (results, old / "store"):
+        (root / file.path).write_bytes(b"damaged")
+    record = next(one for one in commits(results) if one.version_id == VERSIONS[1])
+    assert repair(store, record, results_store(results)).lost
+    (results / file.path).write_bytes(before)
+    assert repair(store, record, results_store(results)).restored == (file.path,)
+    assert [one.version_id for one in live_versions(store).records] == [VERSIONS[0]]  # 1 is marked
+    monkeypatch.setenv("DATA_DIR", str(old / "data"))
+    monkeypatch.setenv("MODELS_DIR", str(old / "models"))
+    monkeypatch.setenv("LOG_DIR", str(old / "logs"))
+    settings.cache_clear()
+    retention = Retention(versions=1, age=timedelta(0), grace=timedelta(0))
+    for day in (3, 4):
+        now = datetime(2026, 12, day, tzinfo=UTC)
+        list(clear_local(results, retention, settings(), now=now))
+    settings.cache_clear()
+    # The newest is a part: the whole one before it stays as well.
+    assert sorted(path.name for path in (results / "versions").iterdir()) == VERSIONS[2:]
+    assert level(read_dataset(results, "forecasts")) == 4.0
+    assert read_dataset(results, "metrics")["value"][0].as_py() == 3.0
+    assert repair_flat_view(results) == []

@@ -218,6 +218,23 @@ def test_versions_marked_for_removal_are_left_out_and_not_put_back(run, tmp_path
     assert not (tmp_path / "out" / "versions" / IDS[0]).exists()
 
 
+def test_a_version_removed_while_it_is_read_back_is_no_damage(run, tmp_path):
+    store, keep_two = folder_store(tmp_path / "out"), Retention(versions=2, age=timedelta(0),
+                                                                grace=timedelta(0))  # fmt: skip
+    collect_garbage(store, keep_two, now=LATER)
+    (tmp_path / "out" / "_gc").rename(tmp_path / "marks")  # the mark comes after the first look
+    lines = verify_versions(Deployment(tmp_path / "out", tmp_path / "results"), every=True)
+    next((tmp_path / "out" / "versions" / IDS[0] / "metrics").glob("*.parquet")).unlink()
+    path = tmp_path / "out" / "versions" / IDS[1] / "manifest.json"
+    manifest = path.read_bytes()
+    path.write_bytes(b"x")
+    assert f"version {IDS[1]}" in next(lines)  # the log was read, and this one's manifest
+    path.write_bytes(manifest)
+    (tmp_path / "marks").rename(tmp_path / "out" / "_gc")
+    with pytest.raises(VerificationError, match="1 problems in 3 versions"):
+        list(lines)
+
+
 def test_a_repair_puts_back_both_places_pointer_and_flat_view(run, tmp_path):
     out, results = tmp_path / "out", tmp_path / "results"
     in_store = next((out / "versions" / IDS[1] / "metrics").glob("*.parquet"))
