@@ -194,8 +194,8 @@ def _quoted_parts(
     schema = {f"c{position}": pl.String for position in range(width)}
     wanted = {one: pl.col(f"c{place}") for one, place in positions.items()}
     for records, starts, ends in _records(lines, header, name):
-        widths = np.array([*map(len, records)])
-        blank = np.array([not any(map(str.strip, record)) for record in records])
+        widths = np.array([*map(len, records)], np.int64)
+        blank = np.array([not any(map(str.strip, record)) for record in records], bool)
         sound, lost = ~blank & (widths == width), ~blank & (widths != width)
         kept = [record for record, fine in zip(records, sound, strict=True) if fine]
         rows = pl.DataFrame(kept, schema, orient="row")

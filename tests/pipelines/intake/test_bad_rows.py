@@ -52,6 +52,16 @@ def test_a_bad_row_has_no_say_in_how_numbers_and_dates_are_written(csv, options)
     assert str(read.table["ds"][0])[:10] == "2024-02-01"
 
 
+@pytest.mark.parametrize("count", [6, 7, 8, 14])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_file_may_end_with_a_chunk(csv, options, monkeypatch, count, quote):
+    monkeypatch.setattr(records, "CHUNK", 7)
+    monkeypatch.setattr(records, "PLAIN_CHUNK", 7)
+    rows = [f"{quote}A{quote},2024-01-{day:02d},{day}" for day in range(1, count + 1)]
+    read = read_demand(csv(*rows), options())
+    assert read.table["y"].to_pylist() == [*range(1, count + 1)]
+
+
 def test_texts_of_several_lines_may_lie_across_chunks(file, options, monkeypatch):
     monkeypatch.setattr(records, "CHUNK", 7)
     rows = "".join(f'"{"long " * 9}\nid {i}",2024-01-01,1\n' for i in range(50))
