@@ -78,18 +78,17 @@ def stem(path: Path) -> str:
 
 
 def _open_csv(path: Path, raw: bytes, choose: Choose) -> DataFile:
-    text = read_text(raw, path.name)
-    lines = find_lines(text.utf8)
+    text, remarks = read_text(raw, path.name)
+    lines = find_lines(text)
     header = find_header(lines, path.name)
     chosen = choose(header.names, path.name)
-    found = read_records(lines, header, chosen.positions, path.name)
-    if not found.rows.height + found.broken.height:
+    rows, broken, said = read_records(lines, header, chosen.positions, path.name)
+    if not rows.height + broken.height:
         raise DataError(f"{path.name}: has a header but no rows.")
-    rows = found.rows.with_columns(pl.exclude("line").str.strip_chars(BLANKS))
+    rows = rows.with_columns(pl.exclude("line").str.strip_chars(BLANKS))
     names = {name: header.names[at] for name, at in chosen.positions.items()}
-    remarks = (*text.remarks, *found.remarks)
     decimal = _USUAL_DECIMAL.get(header.delimiter, "")
-    return DataFile(path.name, rows, names, frozenset(), decimal, chosen, found.broken, remarks)
+    return DataFile(path.name, rows, names, frozenset(), decimal, chosen, broken, (*remarks, *said))
 
 
 def _with_whole_ids(file: DataFile) -> DataFile:

@@ -9,7 +9,6 @@ import gzip
 import io
 import re
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from ml.errors import DataError
@@ -27,7 +26,6 @@ _MARKS = (
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
 )
 # Signs without any width or look: soft hyphen, zero-width space, word joiner, marks of direction
 # and of byte order. Joiners are none of them, they change what is seen.
@@ -39,14 +37,6 @@ _LONG_SIGN = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
 _BREAK = re.compile(rb"\r\n|\r|\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A file's text."""
-
-    utf8: bytes  # without byte order marks and invisible signs
-    remarks: tuple[str, ...]  # what was decided or left out
 
 
 def read_bytes(path: Path) -> bytes:
@@ -74,8 +64,11 @@ def _unpack(packed: bytes, name: str) -> bytes:
     return content
 
 
-def read_text(raw: bytes, name: str) -> Text:
+def read_text(raw: bytes, name: str) -> tuple[bytes, list[str]]:
     """Text in UTF-8, UTF-16, UTF-32 (by its mark), or else Windows-1252, as UTF-8.
+
+    Returns:
+        The text without byte order marks and invisible signs, and what was decided or left out.
 
     Raises:
         DataError: The file is empty, no text, or its encoding is not the same all through.
@@ -85,20 +78,20 @@ def read_text(raw: bytes, name: str) -> Text:
     text, remarks = _decode(raw, name)
     if b"\0" in text:
         raise DataError(_on_nul(text, name))
-    if is_blank(text, 0):
-        raise DataError(f"{name}: the file is empty.")
-    if text.lstrip().startswith(b"<") and _PAGE.search(text[:HEAD]):
+    if text[:HEAD].lstrip().startswith(b"<") and _PAGE.search(text[:HEAD]):
         raise DataError(
             f"{name}: is a web page (HTML or XML), no table: a page of login or of an error may "
             "have been saved in place of the file. Fetch it again, as CSV."
         )
     signs = 0
-    for sign in INVISIBLE:
+    for sign in "" if text.isascii() else INVISIBLE:
         if found := text.count(sign.encode()):
             signs, text = signs + found, text.replace(sign.encode(), b"")
     if signs:
         remarks.append(f"{name}: {signs:,} invisible signs (such as zero-width spaces) left out.")
-    return Text(text, tuple(remarks))
+    if is_blank(text, 0):
+        raise DataError(f"{name}: the file is empty.")
+    return text, remarks
 
 
 def is_blank(text: bytes, start: int) -> bool:
@@ -109,7 +102,7 @@ def is_blank(text: bytes, start: int) -> bool:
 
 def _decode(raw: bytes, name: str) -> tuple[bytes, list[str]]:
     for mark, encoding in _MARKS:
-        if raw.startswith(mark) and encoding != "utf-8-sig":
+        if raw.startswith(mark):
             return _from_wide(raw, encoding, name), []
     if encoding := _wide_without_mark(raw[:HEAD]):
         called = f"{name}: read as {encoding.upper()}, though it has no byte order mark."

@@ -68,15 +68,6 @@ class Part:
     continued: int  # further lines of rows that take more than one
 
 
-@dataclass(frozen=True, slots=True)
-class CsvRows:
-    """All rows of a text."""
-
-    rows: pl.DataFrame  # of `Part`
-    broken: pl.DataFrame  # quarantine of the rows with a wrong number of fields
-    remarks: tuple[str, ...]  # lines that are no rows, where there are any
-
-
 def find_lines(text: bytes) -> TextLines:
     """Find the physical lines of a text."""
     found, data = [], np.frombuffer(text, np.uint8)
@@ -137,8 +128,12 @@ def _try_header(
 
 def read_records(
     lines: TextLines, header: Header, positions: Mapping[str, int], name: str
-) -> CsvRows:
+) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """Read the wanted columns, given by their ``positions``.
+
+    Returns:
+        Their rows, as of :class:`Part`; the quarantine of rows with a wrong number of fields; and
+        a sentence on lines that are no rows, where there are any.
 
     Raises:
         DataError: A quote is not closed, or the lines do not add up to rows.
@@ -161,7 +156,7 @@ def read_records(
             f"{name}: of {len(lines.ends):,} lines {blank:,} are blank, {continued:,} continue a "
             "quoted cell."
         )
-    return CsvRows(rows, _broken_rows(lines, name, broken), tuple(remarks))
+    return rows, _broken_rows(lines, name, broken), remarks
 
 
 def _plain_parts(
@@ -195,9 +190,9 @@ def _quoted_parts(
     wanted = {one: pl.col(f"c{place}") for one, place in positions.items()}
     for records, starts, ends in _records(lines, header, name):
         widths = np.array([*map(len, records)], np.int64)
-        blank = np.array([not any(map(str.strip, record)) for record in records], bool)
+        blank = np.array([not "".join(record).strip() for record in records], bool)
         sound, lost = ~blank & (widths == width), ~blank & (widths != width)
-        kept = [record for record, fine in zip(records, sound, strict=True) if fine]
+        kept = records if sound.all() else [records[at] for at in np.flatnonzero(sound)]
         rows = pl.DataFrame(kept, schema, orient="row")
         spans = zip(starts[lost].tolist(), ends[lost].tolist(), strict=True)
         yield Part(

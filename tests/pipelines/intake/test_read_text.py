@@ -107,4 +107,4 @@ def test_lines_are_those_that_python_finds(monkeypatch, seed):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-be"])
 def test_text_is_the_same_in_every_encoding(encoding):
     text = "código;ação\nÀ;É \u2013 €\n" * 50
-    assert read_text(text.encode(encoding), "f").utf8.decode() == text
+    assert read_text(text.encode(encoding), "f")[0].decode() == text
