@@ -265,7 +265,10 @@ def collect(
     """
     if unpins and dry_run:
         raise ConfigError("--unpin: changes what is kept; leave it out of a --dry-run.")
-    age, waiting = timedelta(days=days), timedelta(hours=grace)
+    try:
+        age, waiting = timedelta(days=days), timedelta(hours=grace)
+    except (ValueError, OverflowError):
+        raise ConfigError(f"--days {days:g}, --grace {grace:g}: no such time exists.") from None
     retention = Retention(versions=keep, age=age, pins=tuple(pins), grace=waiting)
     store = place.open()
     with command_log():

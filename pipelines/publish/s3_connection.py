@@ -67,7 +67,7 @@ class Patience:
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
-        self._furthest = 0  # bytes
+        self._furthest = 0  # bytes, or entries of a listing
         self._begin()
 
     def _begin(self) -> None:
@@ -80,7 +80,7 @@ class Patience:
         return self._deadline - time.monotonic()
 
     def reached(self, position: int) -> None:
-        """A try has got so many bytes through; what an earlier one had too is no progress."""
+        """A try has come so far; what an earlier one had too is no progress."""
         if position > self._furthest:
             self._furthest = position
             self._begin()
@@ -146,6 +146,10 @@ class HttpPool(urllib3.PoolManager):
     def have(self, patience: Patience) -> None:
         """Let the requests of this thread have so much patience."""
         self._thread.patience = patience
+
+    def reached(self, position: int) -> None:
+        """Tell the patience of this thread how far an answer of several pages has come."""
+        self._thread.patience.reached(position)
 
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = True, **kw: Any

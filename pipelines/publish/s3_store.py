@@ -240,14 +240,16 @@ class S3Store:
         """See :class:`ml.artifacts.store.Store`."""
 
         def find() -> list[Object]:
-            return list(
-                self._client.list_objects(
-                    bucket_name=self._target.bucket,
-                    prefix=self._below + prefix,
-                    recursive=True,
-                    start_after=self._below + after if after else None,
-                )
-            )
+            found: list[Object] = []
+            for entry in self._client.list_objects(
+                bucket_name=self._target.bucket,
+                prefix=self._below + prefix,
+                recursive=True,
+                start_after=self._below + after if after else None,
+            ):
+                found.append(entry)
+                self._pool.reached(len(found))
+            return found
 
         try:
             found = self._ask(f"listing {prefix}", find)

@@ -224,6 +224,12 @@ def test_a_pin_of_an_unknown_version_is_a_usage_error_and_nothing_is_done(
     assert tree(tmp_path / "out") == before
 
 
+@pytest.mark.parametrize("number", ["inf", "1e300"])
+def test_a_time_that_does_not_exist_is_a_usage_error(deploy, number):
+    code, _, error = deploy("--gc", "--grace", number)
+    assert (code, error.split(":")[0][:10]) == (2, "--days 7, ")
+
+
 @pytest.mark.parametrize("option", ["--keep", "--days", "--grace"])
 def test_no_option_lowers_what_gc_keeps_below_the_least(deploy, results, option):
     done = CliRunner().invoke(app, ["--results", str(results), "--gc", option, "0"])

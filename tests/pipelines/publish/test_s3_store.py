@@ -202,6 +202,29 @@ def test_the_patience_of_one_thread_is_not_that_of_another():
         assert pool.urlopen("GET", f"http://127.0.0.1:{server.server_port}/").status == 200
 
 
+def test_a_listing_of_many_pages_takes_as_long_as_it_goes_on(fake):
+    clock = [0.0]
+
+    class Slow(HttpPool):
+        """Each page takes 40 seconds."""
+
+        def urlopen(self, method, url, redirect=True, **kw):
+            answer = super().urlopen(method, url, redirect, **kw)
+            clock[0] += 40
+            lefts.append(self._thread.patience.left)
+            return answer
+
+    lefts = []
+    place = S3Place(target_of(fake), "fake").fresh()
+    for number in range(450):
+        place.open().put(f"_probe/{number:04d}", BODY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.publish.s3_connection.time.monotonic", lambda: clock[0])
+        store = S3Store(place.target, pool=Slow(), retries=AT_ONCE)
+        assert len(keys(store, "_probe/")) == 450
+    assert lefts == [20] * 5  # of 60, after each page
+
+
 def test_a_certificate_that_is_not_trusted_is_not_tried_again():
     tries = []
 
