@@ -32,6 +32,7 @@ from ml.artifacts.store import Body, Store, read_small
 
 LOG = "_commits/"
 _NUMBER = re.compile(r"[0-9]+")
+_PUT_BACK = "Restore it from a copy; --repair can put the newest record back."
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +154,13 @@ def read_record(store: Store, seq: int) -> CommitRecord:
         VerificationError: It is damaged.
     """
     key = commit_key(seq)
-    record = parse_record(read_small(store, key, limit=MAX_BYTES), where=f"{store.name}: {key}")
+    data = read_small(store, key, limit=MAX_BYTES)
+    try:
+        record = parse_record(data, where=f"{store.name}: {key}")
+    except VerificationError as error:
+        raise VerificationError(f"{error.message} {_PUT_BACK}") from None
     if record.seq != seq:
-        raise VerificationError(f"{store.name}: {key}: says it is number {record.seq}.")
+        raise VerificationError(f"{store.name}: {key}: says it is number {record.seq}. {_PUT_BACK}")
     return record
 
 

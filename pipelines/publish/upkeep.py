@@ -5,7 +5,7 @@ The verbs yield lines for people as those of :mod:`pipelines.publish.deploy` do.
 
 import re
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -112,7 +112,7 @@ def verify_versions(
     if share is None:
         yield _verify_one(store, version)
         return
-    found = live_versions(store, share)
+    found = _every(store, share)
     told = f"{len(found.records)} versions{share}"
     manifests, broken = _read_manifests(store, found.records)
     problems = [f"version {name}: {text}" for name, text in broken.items()]
@@ -155,6 +155,12 @@ def _share(version: str | None, *, every: bool, subset: str | None) -> Subset | 
     if not every:
         return None
     return ALL if subset is None else Subset.parse(subset)
+
+
+def _every(store: Store, share: Subset) -> LiveVersions:
+    if log.newest(store) is None:
+        raise ConflictError(f"{store.name}: nothing was published. Look at --list.")
+    return live_versions(store, share)
 
 
 def _verify_one(store: Store, version: str | None) -> str:
@@ -210,9 +216,9 @@ def repair_versions(
         yield from (f"{would}restored {key}" for key in records_back)
         if dry_run:
             return  # what else is damaged shows once the log can be read
-    records = (_one_live(store, version),) if share is None else live_versions(store, share).records
-    ours = {record.version_id: record for record in live_versions(local).records}
-    lost: list[str] = []
+    records = (_one_live(store, version),) if share is None else _every(store, share).records
+    ours, lost = _our_versions(local)
+    yield from (f"lost     {text}" for text in lost)
     restored = 0
     with command_log(), console_progress() as progress:
         progress.begin(f"reading {len(records)} versions", sum(map(_size_of_tables, records)))
@@ -226,7 +232,7 @@ def repair_versions(
         logger().info("repaired", store=store.name, dry_run=dry_run, restored=restored, lost=lost)
     if lost:
         raise VerificationError(
-            f"{store.name}: {len(lost)} damaged files could not be repaired: {first_few(lost, 1)}. "
+            f"{store.name}: {len(lost)} damages could not be repaired: {first_few(lost, 1)}. "
             f"Restore them from a copy, or publish a new version."
         )
     flat = [] if dry_run else show_newest(store, place.folder, STREAMS)
@@ -240,10 +246,22 @@ def repair_versions(
 def _restore_records(store: Store, local: FolderStore, *, dry_run: bool) -> Iterator[str]:
     """Put back the newest record of both logs where it is damaged or lost."""
     yield from (f"{key} in {store.name}" for key in restore_newest_record(store, dry_run=dry_run))
-    if restore_newest_record(local, dry_run=True):
-        with nullcontext() if dry_run else hold(local.root):
-            back = restore_newest_record(local, dry_run=dry_run)
-        yield from (f"{key} in {local.name}" for key in back)
+    with suppress(VerificationError):  # it shows again where this log is read
+        if restore_newest_record(local, dry_run=True):
+            with nullcontext() if dry_run else hold(local.root):
+                back = restore_newest_record(local, dry_run=dry_run)
+            yield from (f"{key} in {local.name}" for key in back)
+
+
+def _our_versions(local: FolderStore) -> tuple[dict[str, CommitRecord], list[str]]:
+    """The results folder's records by version, and what is wrong with its log.
+
+    Its files can stand in for those of the store without the log, for each is known by its hash.
+    """
+    try:
+        return {record.version_id: record for record in live_versions(local).records}, []
+    except VerificationError as error:
+        return {}, [f"the log of the results folder is damaged: {error.message}"]
 
 
 def _size_of_tables(record: CommitRecord) -> int:

@@ -292,7 +292,26 @@ def test_what_cannot_be_put_back_ends_in_one_line_and_the_exit_code(run, tmp_pat
     code, lines, told = run("--repair")
     assert (code, len(lines)) == (5, 2)  # each place, as it looks from there
     assert all(line.startswith("lost     versions/") for line in lines)
-    assert "2 damaged files could not be repaired" in told.splitlines()[-1]
+    assert "2 damages could not be repaired" in told.splitlines()[-1]
+
+
+def test_a_damaged_log_of_the_results_does_not_keep_the_store_from_repair(run, tmp_path):
+    path = next((tmp_path / "out" / "versions" / IDS[2] / "metrics").glob("*.parquet"))
+    path.unlink()
+    (tmp_path / "results" / "_commits" / "00000000000000000001.json").write_bytes(b"x")
+    code, lines, told = run("--repair")
+    assert (code, len(lines), path.is_file()) == (5, 2, True)
+    assert lines[0].startswith("lost     the log of the results folder is damaged: ")
+    assert (
+        "Restore it from a copy; --repair can put the newest record back" in told.splitlines()[-1]
+    )
+
+
+@pytest.mark.parametrize("verb", ["--verify", "--repair"])
+def test_an_empty_store_has_no_versions_that_are_whole(run, tmp_path, verb):
+    where = ["--results", str(tmp_path / "results"), "--to", str(tmp_path / "empty")]
+    done = CliRunner().invoke(app, [verb, "--all", *where])
+    assert (done.exit_code, "nothing was published" in done.stderr) == (5, True)
 
 
 @pytest.mark.parametrize(
