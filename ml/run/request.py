@@ -45,7 +45,7 @@ class RunRequest:
                 raise ConfigError(f"{name} {value}: must be at least 1.")
         if self.as_of is not None and self.as_of > self.today:
             raise ConfigError(
-                f"--as-of {self.as_of} lies after today, {self.today}. Name a period that has begun."
+                f"--as-of {self.as_of} lies after today, {self.today}. Name one that has begun."
             )
         if self.only_forecasts and self.only_recommendations:
             raise ConfigError("--only-forecasts and --only-recommendations exclude each other.")
