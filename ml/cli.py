@@ -4,8 +4,10 @@ Imports only the standard library and typer, so that ``--help`` answers at once;
 imported where a command runs.
 """
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -60,17 +62,28 @@ def exit_on_error() -> Iterator[None]:
     """
     try:
         yield
+        sys.stdout.flush()  # where that fails, it fails here
     except (PipelineError, OSError, MemoryError) as error:
         told = error if isinstance(error, PipelineError) else machine_error(error)
         if told is None:
             raise
-        for line in told.details:
-            typer.echo(line, err=True)
-        typer.echo(f"error: {' '.join(str(told).split())}", err=True)
+        with suppress(OSError):  # what it is written to may be full itself
+            for line in (*told.details, f"error: {' '.join(str(told).split())}"):
+                typer.echo(line, err=True)
+        _give_up_full_streams()
         raise typer.Exit(told.exit_code) from None
     except KeyboardInterrupt:
         typer.echo("interrupted: what was published is whole; run it again to go on", err=True)
         raise typer.Exit(130) from None
+
+
+def _give_up_full_streams() -> None:
+    """Let what cannot be printed go; Python would try again at its end and take the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def require_ml_processing() -> None:

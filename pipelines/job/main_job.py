@@ -108,7 +108,8 @@ def generate(
         seconds, peak_mib = time.monotonic() - start, peak_memory()
         logger().info("run_done", version_id=report.version_id, seconds=seconds,
                       peak_mib=peak_mib, refusals=len(output.refusals))  # fmt: skip
-    show_result(report, results, reports, seconds=seconds, peak_mib=peak_mib)
+    with _warning(f"version {record.version_id} is committed and whole, its summary was not shown"):
+        show_result(report, results, reports, seconds=seconds, peak_mib=peak_mib)
     if place is not None:
         for line in publish_newest(place, accept=accept, allow_synthetic=allow_synthetic):
             print(line)  # noqa: T201 - the command's result

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ml.contracts.base import check
 from ml.contracts.outside import OUTSIDE
-from ml.durable import make_folder, move_folder, sync_tree
+from ml.durable import discard_leftovers, disk_errors, make_folder, move_folder, sync_tree
 from ml.errors import DataError
 from pipelines.sample_data import truth as demand
 from pipelines.sample_data import weather, world
@@ -59,6 +59,7 @@ def ensure_sample(folder: Path, *, seed: int = 0) -> SampleFiles:
 
     Raises:
         DataError: The folder holds something that is not a sample.
+        MachineError: The disk refuses.
     """
     files = sample_paths(folder)
     mark = {
@@ -74,7 +75,14 @@ def ensure_sample(folder: Path, *, seed: int = 0) -> SampleFiles:
     if _is_current(folder, files, mark):
         return files
     _refuse_foreign(folder)
+    with disk_errors(f"sample: writing '{folder}'", "Correct that and run again."):
+        _make(folder, files, mark, seed)
+    return files
+
+
+def _make(folder: Path, files: SampleFiles, mark: dict[str, object], seed: int) -> None:
     make_folder(folder.parent)
+    discard_leftovers(folder.parent, f".{folder.name}-*")
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         new = stage / "new"
@@ -90,7 +98,6 @@ def ensure_sample(folder: Path, *, seed: int = 0) -> SampleFiles:
             raise
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-    return files
 
 
 def sample_paths(folder: Path) -> SampleFiles:
