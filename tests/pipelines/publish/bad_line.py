@@ -55,9 +55,11 @@ class BadLine:
 
     def deliver(self):
         """Let the server have what is late, and drop its answers."""
-        while self.held:
+        with self._lock:
+            requests, self.held = self.held, []
+        for request in requests:
             with self._upstream() as server:
-                server.sendall(self.held.pop(0))
+                server.sendall(request)
                 while server.recv(PIECE):
                     pass
 

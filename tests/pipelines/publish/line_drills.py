@@ -6,8 +6,9 @@ or a line that says what is committed, may stand for something that was changed.
 """
 
 import errno
+import math
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -21,17 +22,16 @@ from ml.artifacts.errors import OutcomeUnknownError, UnreachableError
 from ml.artifacts.folder_store import results_store
 from ml.artifacts.store import Body, read_small
 from ml.errors import PipelineError
+from pipelines.publish import s3_connection
 from pipelines.publish.collect_garbage import Retention, collect_garbage, marked_versions
 from pipelines.publish.repair import repair
 from pipelines.publish.rollback import PendingRollback, roll_back
-from pipelines.publish.s3_connection import RetryPolicy
 from tests.pipelines.publish import drills
 from tests.pipelines.publish.bad_line import HARMS, BadLine
 from tests.pipelines.publish.faults import Died
-from tests.pipelines.publish.places import AT_ONCE, LIMIT, copy_of
+from tests.pipelines.publish.places import LIMIT, copy_of
 
 TWO = Retention(versions=2, age=timedelta(days=1), grace=timedelta(hours=1))
-ONCE = RetryPolicy(seconds=0.0, pause=lambda _: None)
 DISK_HARMS = ("die before", "die after", "full", "damaged", "damaged after")
 CHANGES = ("open", "write", "fsync", "replace", "rename", "link", "unlink", "mkdir")
 
@@ -150,10 +150,11 @@ class LineDrill:
             with failing_disk(step, harm) as bad:
                 yield here.open(), bad
             return
-        with BadLine(f"http://{here.target.endpoint}", step=step, harm=harm) as line:
-            target = replace(here.target, endpoint=line.endpoint)
-            retries = ONCE if harm and harm.endswith("for good") else AT_ONCE
-            yield replace(here, target=target, retries=retries).open(), line
+        with (
+            BadLine(f"http://{here.target.endpoint}", step=step, harm=harm) as line,
+            one_try() if harm and harm.endswith("for good") else nullcontext(),
+        ):
+            yield replace(here, target=replace(here.target, endpoint=line.endpoint)).open(), line
 
     def survive(self, step, harm):
         """Harm one step, look, and run the command again."""
@@ -194,6 +195,14 @@ class LineDrill:
         assert not changed or word is None or told, f"{where}: {word!r}, but changed: {changed}"
         if self.place.name != "folder" and word is not None:
             assert isinstance(word, UnreachableError | OutcomeUnknownError), f"{where}: {word!r}"
+
+
+@contextmanager
+def one_try():
+    """Nothing is tried twice, for the time before the second try is too long to be waited for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(s3_connection, "FIRST_PAUSE", math.inf)
+        yield
 
 
 def content(store):

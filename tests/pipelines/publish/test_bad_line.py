@@ -22,7 +22,7 @@ from pipelines.publish.s3_target import S3Target
 from tests.pipelines.publish import drills
 from tests.pipelines.publish.bad_line import BadLine
 from tests.pipelines.publish.conftest import place_of
-from tests.pipelines.publish.line_drills import ONCE, failing_disk
+from tests.pipelines.publish.line_drills import failing_disk, one_try
 from tests.pipelines.publish.places import AT_ONCE, LIMIT, copy_of
 from tests.pipelines.publish.versions import make_version, version_id
 
@@ -47,11 +47,10 @@ def test_40_mb_are_published_over_a_slow_line_in_a_bandwidth_drill(kind, request
 
 
 @contextmanager
-def through(place, harm, name, retries=ONCE):
+def through(place, harm, name):
     """A store at the end of a line that harms the first request whose name holds a text."""
-    with BadLine(f"http://{place.target.endpoint}", harm=harm, harmed=name) as line:
-        target = replace(place.target, endpoint=line.endpoint)
-        yield replace(place, target=target, retries=retries).open()
+    with BadLine(f"http://{place.target.endpoint}", harm=harm, harmed=name) as line, one_try():
+        yield replace(place, target=replace(place.target, endpoint=line.endpoint)).open()
 
 
 @pytest.fixture(params=["fake", "minio"])
