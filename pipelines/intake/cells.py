@@ -68,6 +68,13 @@ def parse_column(
     return joined, parsed.remarks
 
 
+def id_fault(column: str) -> pl.Expr:
+    """Why a text is no id: it is empty, or a spreadsheet rounded it, so that ids became one."""
+    reason = pl.when(pl.col(column) == "").then(pl.lit(str(Reason.EMPTY_ID)))
+    rounded = matches(pl.col(column), r"[0-9](?:[.,][0-9]+)?E\+[0-9]{2,}")
+    return reason.when(rounded).then(pl.lit(str(Reason.ROUNDED_ID))).alias(f"{column}.fault")
+
+
 def faulty_cells(
     file: DataFile, rows: pl.DataFrame, wanted: str, item: pl.Expr | None = None
 ) -> pl.DataFrame:

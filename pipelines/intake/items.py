@@ -23,6 +23,7 @@ from pipelines.intake.cells import (
     ParsedTexts,
     Parser,
     faulty_cells,
+    id_fault,
     is_one_of,
     parse_column,
     parsed_texts,
@@ -93,7 +94,7 @@ def read_items(path: Path, request: ReadingRequest) -> Intake:
 def read_records(
     path: Path, request: ReadingRequest, contract: Contract, aliases: Aliases
 ) -> Records:
-    """Read the columns of a contract; only rows without an id are left out.
+    """Read the columns of a contract; only rows without a usable id are left out.
 
     Raises:
         DataError: Files that cannot be read or have no column of ids.
@@ -104,8 +105,7 @@ def read_records(
     remarks: list[str] = []
     aside = [file.broken for file in files]
     for file in files:
-        empty = pl.when(item == "").then(pl.lit(str(Reason.EMPTY_ID)))
-        rows = file.rows.with_columns(empty.alias("item_id.fault"))
+        rows = file.rows.with_columns(id_fault("item_id"))
         aside.append(faulty_cells(file, rows, "item_id", item))
         wanted = [one for one in contract.columns[1:] if one.name in file.names]
         numbers = [rows[one.name] for one in wanted if _dtype(one) is pl.Float64]
@@ -118,7 +118,8 @@ def read_records(
             remarks += said
         values = {one.name: pl.col(f"{one.name}.value") for one in wanted}
         origin = {"file": pl.lit(file.name), "id_column": pl.lit(file.names["item_id"])}
-        parts.append(rows.filter(item != "").select("item_id", "line", **origin, **values))
+        sound = rows.filter(pl.col("item_id.fault").is_null())
+        parts.append(sound.select("item_id", "line", **origin, **values))
     return Records(files, pl.concat(parts, how="diagonal"), remarks, combined(aside))
 
 

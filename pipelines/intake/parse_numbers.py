@@ -2,9 +2,8 @@
 
 A cell that shows by its own shape which sign is the decimal one is read that way: ``1.234,56``,
 ``3,5``, ``1,234,567``. A cell such as ``1.234`` or ``1,234`` is open: it follows the cells of its
-column that are not, else those of the other columns of its file. Where there are none its sign is
-the decimal one if whole numbers of four digits are written without any, or if all cells are open
-and the delimiter of the file speaks for it. Else, and where cells disagree, it is a fault.
+column that are not, else those of the other columns of its file, else whole numbers and the
+delimiter of the file. Where these do not tell either, and where cells disagree, it is a fault.
 """
 
 from collections.abc import Sequence
@@ -115,23 +114,24 @@ def _decide(
     if not given.height:
         return _COMMA, _OPEN, ()
     numbers = f"{counted(int(given['weight'].sum()), 'number')} such as {given['text'].min()!r}"
-    if comma or all(either):
-        what = "the column writes its decimal sign in both ways"
-    elif seen:
-        said = f"{where}: {numbers} read with '{seen}' as the decimal sign, as in other columns."
-        return _COMMA | _OPEN if seen == "," else _COMMA, _NOWHERE, (said,)
-    elif _is_decimal(texts, "," if either[0] else ".", usual):
-        said = f"{where}: {numbers} read with a decimal sign; if it separates thousands there, "
-        return _COMMA | _OPEN_COMMA, _NOWHERE, (f"{said}write them without it.",)
-    else:
-        what = "nothing else tells if that is a decimal sign or one between thousands"
-    said = f"{where}: {numbers} were set aside, as {what}. {UNCLEAR_NUMBERS}"
-    return _COMMA, _OPEN, (said,)
+    found = "" if comma else seen
+    if not (found or comma or all(either)):
+        found = _decimal_of_open(texts, "," if either[0] else ".", usual)
+    if found:
+        said = f"{where}: {numbers} read with {found!r} as the decimal sign. If that is wrong: "
+        return _COMMA | _OPEN if found == "," else _COMMA, _NOWHERE, (said + UNCLEAR_NUMBERS,)
+    said = f"{where}: {numbers} set aside, as nothing tells thousands from decimals. "
+    return _COMMA, _OPEN, (said + UNCLEAR_NUMBERS,)
 
 
-def _is_decimal(texts: pl.DataFrame, sign: str, usual: str) -> bool:
-    """Whether the sign of open cells, that no other cell explains, is the decimal one."""
+def _decimal_of_open(texts: pl.DataFrame, sign: str, usual: str) -> str:
+    """The decimal sign of a column where only open cells have one; "" where nothing tells.
+
+    ``sign`` is the one that they have. It is the decimal one where whole numbers of four digits
+    do without. Where there are smaller ones only, it is between thousands if the delimiter speaks
+    for that too; where there are none at all, it is the decimal one if the delimiter does.
+    """
     whole = texts.filter(matches(pl.col("bare"), r"[+-]?[1-9][0-9]*"), pl.col("weight") > 0)
-    if not whole.height:
-        return sign == usual
-    return bool((whole["bare"].str.strip_chars("+-").str.len_bytes() > _GROUP).any())
+    if (whole["bare"].str.strip_chars("+-").str.len_bytes() > _GROUP).any():
+        return sign
+    return usual if (sign == usual) != bool(whole.height) else ""

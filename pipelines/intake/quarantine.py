@@ -28,6 +28,7 @@ class Reason(StrEnum):
     """Why a cell was set aside; the list is closed."""
 
     EMPTY_ID = "empty_id"
+    ROUNDED_ID = "rounded_id"
     EMPTY_DATE = "empty_date"
     UNPARSABLE_DATE = "unparsable_date"
     IMPOSSIBLE_DATE = "impossible_date"

@@ -14,7 +14,7 @@ from ml.contracts.base import Contract, check
 from ml.contracts.demand import ABSURD
 from ml.errors import DataError
 from ml.frequency import Frequency, period_end, period_start
-from pipelines.intake.cells import faulty_cells, parse_column
+from pipelines.intake.cells import faulty_cells, id_fault, parse_column
 from pipelines.intake.data_file import DataFile
 from pipelines.intake.parse_days import parse_days
 from pipelines.intake.quarantine import IntakeError, Reason, to_arrow
@@ -67,12 +67,9 @@ def date_rows(
     """
     rows = file.rows.with_columns(sound=pl.lit(value=True), counts=pl.lit(value=True))
     if item is not None:
-        empty = pl.col(item) == ""
-        rows = rows.with_columns(
-            pl.when(empty).then(pl.lit(str(Reason.EMPTY_ID))).alias(f"{item}.fault"),
-            sound=~empty,
-            counts=~empty & ~pl.col(item).is_in(excluded),
-        )
+        fine = pl.col(f"{item}.fault").is_null()
+        rows = rows.with_columns(id_fault(item))
+        rows = rows.with_columns(sound=fine, counts=fine & ~pl.col(item).is_in(excluded))
     rows, remarks = parse_column(file, rows, "ds", partial(parse_days, today=request.today))
     said, later = [*remarks], 0
     if request.as_of is not None:

@@ -68,16 +68,22 @@ def test_open_numbers_alone_are_read_where_the_delimiter_goes_with_their_sign(si
     if sign == usual:
         assert numbers == [1.234, 7.1]
         assert "2 numbers such as '1" in remark
-        assert "read with a decimal sign" in remark
+        assert f"read with {sign!r} as the decimal sign" in remark
     else:
         assert numbers == [Reason.AMBIGUOUS_NUMBER] * 2
         assert "2 numbers such as '1" in remark
         assert "Write thousands without a sign" in remark
 
 
+@pytest.mark.parametrize("sign", [".", ","])
 @pytest.mark.parametrize("usual", ["", ".", ","])
-def test_open_numbers_between_small_whole_ones_may_be_thousands(usual):
-    assert parsed("1.234", "300", usual=usual)[0] == [Reason.AMBIGUOUS_NUMBER, 300.0]
+def test_open_numbers_between_small_whole_ones_are_thousands_where_the_delimiter_agrees(
+    sign, usual
+):
+    numbers, (remark,) = parsed(f"1{sign}234", "300", usual=usual)
+    is_read = usual and sign != usual
+    assert numbers == [1234.0 if is_read else Reason.AMBIGUOUS_NUMBER, 300.0]
+    assert ("as the decimal sign" if is_read else "set aside") in remark
 
 
 def test_open_numbers_follow_the_other_columns_of_their_file():
