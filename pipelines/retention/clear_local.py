@@ -59,6 +59,8 @@ def clear(
         ConfigError: A store is named, or there is no version of such a name.
         PublishError: A run is at work, the log of the results is damaged, or the disk refused.
     """
+    if unpins and dry_run:
+        raise ConfigError("--unpin: changes what is kept; leave it out of a --dry-run.")
     if place.to is not None:
         raise ConfigError(f"--local clears this machine, not '{place.to}': leave --to out.")
     age, waiting = timedelta(days=days), timedelta(hours=grace)
@@ -67,7 +69,7 @@ def clear(
         if pins or unpins:
             with hold(place.folder):
                 pin(results_store(place.folder), pins, dry_run=dry_run)
-                unpin(results_store(place.folder), () if dry_run else unpins)
+                unpin(results_store(place.folder), unpins)
         for line in clear_local(place.folder, retention, settings(), dry_run=dry_run):
             logger().info("cleared", line=line)
             yield line
@@ -99,7 +101,7 @@ def clear_local(
     old, oldest_log = moment - retention.age, moment - max(retention.age, LEAST_DAYS)
     would = "would be " if dry_run else ""
 
-    def clear(paths: Iterable[Path]) -> Iterator[str]:
+    def remove_each(paths: Iterable[Path]) -> Iterator[str]:
         for path in paths:
             size = size_of(path)
             if not dry_run:
@@ -113,7 +115,7 @@ def clear_local(
                 f"{would}removed {pruned.notes} notes of answers without data and "
                 f"{len(pruned.paths)} files of answers that no note names ({decimal(pruned.bytes)})"
             )
-        yield from clear(_logs_laid_aside(config.log_dir, oldest_log))
+        yield from remove_each(_logs_laid_aside(config.log_dir, oldest_log))
         for path in _logs_to_lay_aside(config.log_dir, oldest_log):
             aside = path.with_suffix(f".{moment.date().isoformat()}.jsonl")
             if aside.exists():
@@ -129,11 +131,11 @@ def clear_local(
                 yield _summary(results, done, would)
                 yield from (f"{would}marked {name}" for name in done.marked)
                 yield from (f"{would}removed {name}" for name in done.removed)
-                yield from clear(_plain_files(results_store(results), present, old))
+                yield from remove_each(_plain_files(results_store(results), present, old))
                 left = [*(results / STAGING).glob("*"), *(results / WORK).glob("*")]
-                yield from clear(path for path in left if _newest(path) < old)
+                yield from remove_each(path for path in left if _newest(path) < old)
                 models = config.models_dir / COMPANY
-                yield from clear(_models_of_no_version(results, models, present, old))
+                yield from remove_each(_models_of_no_version(results, models, present, old))
 
 
 def _summary(results: Path, done: CollectResult, would: str) -> str:
