@@ -62,13 +62,9 @@ _OF_THE_MACHINE = {
     errno.ENOTDIR: "A file is where a folder has to be: move it away",
     errno.EISDIR: "A folder is where a file has to be: move it away",
     errno.EMFILE: "Raise the limit of open files (ulimit -n)",
-    errno.ENFILE: "Close other programs: the whole machine has too many files open",
     errno.ENOMEM: _MEMORY,
-    errno.EAGAIN: "Raise the limit of processes (ulimit -u), or run with fewer --jobs",
     errno.EIO: "Have the disk looked at",
     errno.ESTALE: "Mount the file system again",
-    errno.ENOTCONN: "Mount the file system again",
-    errno.ENOLCK: "Take a folder on a file system that has locks",
 }
 
 
