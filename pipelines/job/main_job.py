@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.artifacts.errors import MissingError
+from ml.artifacts.errors import MissingError, StoreError
 from ml.artifacts.folder_store import results_store
 from ml.artifacts.log import CommitRecord, find_record, future_facts, newest
 from ml.artifacts.reading import read_dataset
@@ -111,8 +111,20 @@ def generate(
     with _warning(f"version {record.version_id} is committed and whole, its summary was not shown"):
         show_result(report, results, reports, seconds=seconds, peak_mib=peak_mib)
     if place is not None:
-        for line in publish_newest(place, accept=accept, allow_synthetic=allow_synthetic):
-            print(line)  # noqa: T201 - the command's result
+        with _naming(record, results):
+            for line in publish_newest(place, accept=accept, allow_synthetic=allow_synthetic):
+                print(line)  # noqa: T201 - the command's result
+
+
+@contextmanager
+def _naming(record: CommitRecord, results: Path) -> Iterator[None]:
+    """Say how to publish a version that a store did not take: another run makes another one."""
+    try:
+        yield
+    except StoreError as error:
+        about = f"Version {record.version_id} is whole in '{results}'"
+        error.args = (f"{error} {about}: deploy_ml_results publishes it without another run.",)
+        raise
 
 
 def _name_future(results: Path, request: RunRequest) -> None:
