@@ -62,7 +62,8 @@ def exit_on_error() -> Iterator[None]:
     """
     try:
         yield
-        sys.stdout.flush()  # where that fails, it fails here
+        if sys.stdout is not None:  # closed by whoever started this
+            sys.stdout.flush()  # where that fails, it fails here
     except (PipelineError, OSError, MemoryError) as error:
         told = error if isinstance(error, PipelineError) else machine_error(error)
         if told is None:
@@ -79,7 +80,7 @@ def exit_on_error() -> Iterator[None]:
 
 def _give_up_full_streams() -> None:
     """Let what cannot be printed go; Python would try again at its end and take the exit code."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
         except OSError:

@@ -1,4 +1,4 @@
-"""An ETL whose disk is full says so in one line, and the same command goes on when there is room."""
+"""An ETL on a full disk says so in one line; the same command goes on when there is room."""
 
 import os
 import subprocess
