@@ -17,6 +17,7 @@ from pipelines.intake.sentences import UNCLEAR_NUMBERS, counted
 _POWER = r"(?:[eE][+-]?[0-9]+)?"
 _BLANK = r"[ \x{a0}\x{202f}]"
 _CLEAR_MAJORITY = 9  # times the evidence against; what is against it then is a typing error
+EITHER = ".,"
 _GROUP = 3  # digits between signs of thousands
 _NOWHERE = pl.lit(value=False)
 _COMMA, _POINT = pl.col("comma"), pl.col("point")  # the shape tells the decimal sign
@@ -30,7 +31,8 @@ def parse_numbers(
     """Parse numbers: null where the text says that there is no value and where there is a fault.
 
     ``typed`` texts were made from numbers: a point is the decimal sign. ``usual`` is the decimal
-    sign that goes with the delimiter of the file, ``seen`` the one that other columns of it have.
+    sign that goes with the delimiter of the file (``EITHER``: no thousands are expected), ``seen``
+    the one that other columns of it have.
     """
     remarks: tuple[str, ...] = ()
     plain, readable, unclear = TEXT, pl.lit(value=True), _NOWHERE
@@ -132,6 +134,6 @@ def _decimal_of_open(texts: pl.DataFrame, sign: str, usual: str) -> str:
     for that too; where there are none at all, it is the decimal one if the delimiter does.
     """
     whole = texts.filter(matches(pl.col("bare"), r"[+-]?[1-9][0-9]*"), pl.col("weight") > 0)
-    if (whole["bare"].str.strip_chars("+-").str.len_bytes() > _GROUP).any():
+    if usual == EITHER or (whole["bare"].str.strip_chars("+-").str.len_bytes() > _GROUP).any():
         return sign
     return usual if (sign == usual) != bool(whole.height) else ""

@@ -43,7 +43,7 @@ class TextLines:
     ends: Numbers  # (L,) bytes up to and with the break of each line
 
     def between(self, start: int, stop: int) -> list[str]:
-        """TextLines ``start`` to ``stop``, counted from 0, with their breaks."""
+        """Lines ``start`` to ``stop``, counted from 0, with their breaks."""
         begin = int(self.ends[start - 1]) if start else 0
         part = self.text[begin : int(self.ends[stop - 1])].decode()
         return list(io.StringIO(part, newline=""))

@@ -12,7 +12,7 @@ from pipelines.intake.cells import parse_column
 from pipelines.intake.data_file import DataFile, open_file
 from pipelines.intake.names import ChosenColumns
 from pipelines.intake.parse_days import parse_days
-from pipelines.intake.parse_numbers import parse_numbers
+from pipelines.intake.parse_numbers import EITHER, parse_numbers
 from pipelines.outside.domain_sources import HISTORY_FILE
 from pipelines.sources.answers import refusal
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
@@ -95,7 +95,7 @@ def _lost(days: Days, regions: Sequence[str | None] | None, total: int) -> Itera
 def _values(file: DataFile, column: str) -> tuple[Any, list[str]]:
     """(R,) numbers, NaN where there is none."""
     key = f"value:{column}"
-    parse = partial(parse_numbers, typed=key in file.typed, usual=file.decimal)
+    parse = partial(parse_numbers, typed=key in file.typed, usual=EITHER)
     rows, remarks = parse_column(file, file.rows, key, parse)
     bad = rows[f"{key}.fault"].count()
     empty = rows[f"{key}.value"].null_count() - bad

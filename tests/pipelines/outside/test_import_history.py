@@ -45,6 +45,24 @@ def test_a_dollar_is_imported_into_both_tables_and_the_buying_rate_is_left(desk,
     assert (row["source"], row["currency"], row["unit"]) == ("history_file", "BRL", "BRL/USD")
 
 
+@pytest.mark.parametrize("sign", [".", ","])
+def test_values_of_three_decimals_are_no_thousands_whatever_separates_them(desk, files, sign):
+    lines = f"2026-01-02;5{sign}123\n2026-01-05;5{sign}124\n"
+    desk.run("import_history", files("ptax.csv", f"date;usd_brl_sell\n{lines}"))
+    values = [row["value"] for row in desk.rows("economic", "usd_brl")]
+    assert values == [5.123, 5.124]
+
+
+def test_a_file_with_an_open_quote_is_left_alone_with_its_line(desk, files):
+    good = files("ptax.csv", "date,usd_brl_sell\n2026-01-02,5.4\n")
+    bad = files("ptax_old.csv", 'date,usd_brl_sell,note\n2025-01-02,5.4,"x\n2025-01-03,5.4,y"\n')
+    done = desk.run("import_history", good, bad)
+    assert "left alone: ptax_old.csv: a quote that is opened on line 2 is closed on line" in (
+        done.stderr
+    )
+    assert [fact[0] for fact in facts(desk.rows("economic", "usd_brl"))] == ["2026-01-02"]
+
+
 NATIONAL = ("usd_brl", "selic", "selic_daily", "ipca", "igp_m", "ibc_br", "Brent", "USD/BRL",
             "PETR4", "PETR4/dividend", "PETR4/split")  # fmt: skip
 WEATHER = ("temperature_avg_c", "temperature_max_c", "temperature_min_c", "humidity_percent",
