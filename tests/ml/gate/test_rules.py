@@ -83,8 +83,8 @@ PLANTED = {
                                           fallbacks=Offenders(2, ("A", "B")))}), LATER,
         ["fallbacks"]),
     "many refusals": (facts(refusals={"demand": 3}), LATER, ["refusals"]),
-    "thrice too high": (facts(bias={"demand": 2.1}), LATER, ["bias"]),
-    "a third of it": (facts(bias={"demand": -0.7}), LATER, ["bias"]),
+    "five times too high": (facts(bias={"demand": 4.1}), LATER, ["bias"]),
+    "a sixth of it": (facts(bias={"demand": -0.84}), LATER, ["bias"]),
     "narrow intervals": (facts(coverage={"demand": 0.4}), LATER, ["coverage"]),
     "many orders": (facts(orders=Orders(90, 90, {})), facts(orders=Orders(90, 1, {})),
                     ["orders"]),
@@ -142,7 +142,7 @@ def test_what_happens_on_ordinary_nights_passes(now, before):
 
 def test_a_share_that_was_accepted_and_published_passes_the_next_night():
     worse = facts(tables=table("demand", set_aside=100), refusals={"demand": 3},
-                  bias={"demand": 2.5})  # fmt: skip
+                  bias={"demand": 4.5})  # fmt: skip
     assert closed(worse, facts()) == ["quarantine", "refusals", "bias"]
     assert closed(worse, worse) == []
     nowhere = facts(tables=table("items", lacking=6))

@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.artifacts.version import newest_whole_version
 from ml.contracts.forecasts import FORECASTS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
@@ -128,7 +129,8 @@ def quick_night(
                 if change is not None:
                     rows = pq.read_table(path)
                     pq.write_table(change(rows), path)
-            write_version(inputs, request, output, reuse=None)
+            last = newest_whole_version(workspace.results) if request.only_recommendations else None
+            write_version(inputs, request, output, reuse=last and last.version_id)
             place = Deployment(workspace.folder / "store", workspace.results)
             return 0, "\n".join(publish_newest(place))
         except PipelineError as error:

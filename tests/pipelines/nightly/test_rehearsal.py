@@ -5,6 +5,7 @@ the whole nightly job CI runs two ordinary nights and two faults, of which one e
 DRILLS=full runs all 30 nights, and every fault that comes with the files.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -172,6 +173,23 @@ def test_a_data_folder_that_is_empty_does_not_bring_the_sample(quick, tmp_path):
     assert code == 3
     assert "say --sample for made-up data" in said
     assert published(workspace) == before
+
+
+def test_new_recommendations_are_judged_with_the_facts_of_the_forecasts_that_were_copied(
+    quick, tmp_path
+):
+    workspace = copy_of(quick, tmp_path)
+    gate = workspace.results / "metadata" / "gate.json"
+    before = json.loads(gate.read_text())["facts"]
+    dear = of_column("unit_cost", lambda cost: cost * 100)
+    write_files(workspace, edited(files_of(BEFORE), items=dear))
+    code, said = quick_night(workspace, day_of(BEFORE), only_recommendations=True)
+    assert (code, "gate: order_value: " in said) == (GATE, True), said
+    after = json.loads(gate.read_text())["facts"]
+    assert after["panels"] == before["panels"]
+    assert after["orders"]["value"]["BRL"] == pytest.approx(
+        100 * before["orders"]["value"]["BRL"], rel=1e-5
+    )
 
 
 def test_thirty_ordinary_nights_pass(tmp_path):
