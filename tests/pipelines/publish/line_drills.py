@@ -11,7 +11,6 @@ import os
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
-from hashlib import sha256
 
 import pytest
 
@@ -29,7 +28,7 @@ from pipelines.publish.rollback import PendingRollback, roll_back
 from tests.pipelines.publish import drills
 from tests.pipelines.publish.bad_line import HARMS, BadLine
 from tests.pipelines.publish.faults import Died
-from tests.pipelines.publish.places import LIMIT, copy_of
+from tests.pipelines.publish.places import LIMIT
 
 TWO = Retention(versions=2, age=timedelta(days=1), grace=timedelta(hours=1))
 DISK_HARMS = ("die before", "die after", "full", "damaged", "damaged after")
@@ -134,10 +133,18 @@ class LineDrill:
     def __init__(self, place, drill, folder):
         self.place, self.drill, self.folder = place, drill, folder
         drill.prepare(place.open())
-        steps = self._rehearse(copy_of(place))
+        self._objects = content(place.open())
+        steps = self._rehearse(self._copy())
         harms = DISK_HARMS if place.name == "folder" else HARMS
         self.points = [(step, harm) for step in range(len(steps)) for harm in harms]
         self.steps = steps
+
+    def _copy(self):
+        fresh = self.place.fresh()
+        store = fresh.open()
+        for key, data in self._objects.items():
+            store.put(key, Body.of(data))
+        return fresh
 
     def _rehearse(self, here):
         with self._bad(here, None, None) as (store, bad):
@@ -158,10 +165,9 @@ class LineDrill:
 
     def survive(self, step, harm):
         """Harm one step, look, and run the command again."""
-        here, drill = copy_of(self.place), self.drill
+        here, drill = self._copy(), self.drill
         where = f"{harm} at step {step} of {len(self.steps)}, {self.steps[step]}"
         notes = self.folder / f"{step}-{harm}"
-        before = content(here.open())
         with self._bad(here, step, harm) as (store, bad):
             try:
                 drill.run(store, notes)
@@ -172,7 +178,7 @@ class LineDrill:
             bad.mend()
             now = content(here.open())
             assert drills.served(here.open()) in drill.before | {drill.after}, where
-            self._check_word(word, before, now, where)
+            self._check_word(word, now, where)
             if word is None and not bad.held:
                 drill.check(here.open())
             if word is not None or drill.again:
@@ -186,7 +192,8 @@ class LineDrill:
             raise AssertionError(f"{where} ({word}): {error}") from error
         return word
 
-    def _check_word(self, word, before, now, where):
+    def _check_word(self, word, now, where):
+        before = self._objects
         changed = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
         changed = sorted(key for key in changed if not key.startswith(self.drill.hidden))
         told = isinstance(word, Died | OutcomeUnknownError) or any(
@@ -206,13 +213,12 @@ def one_try():
 
 
 def content(store):
-    """What tells the content of each object."""
-    found = {}
-    for entry in store.listing(""):
-        data = read_small(store, entry.key, limit=LIMIT)
-        if not entry.key.startswith(".staging/"):
-            found[entry.key] = sha256(data).hexdigest()
-    return found
+    """All objects."""
+    return {
+        entry.key: read_small(store, entry.key, limit=LIMIT)
+        for entry in store.listing("")
+        if not entry.key.startswith(".staging/")
+    }
 
 
 class FailingDisk:
