@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from ml.contracts.demand import ABSURD, DEMAND
+from ml.frequency import Frequency
 from pipelines.intake import series
 from pipelines.intake.cells import faulty_cells, parse_column
 from pipelines.intake.data_file import DataFile, open_files
@@ -49,7 +50,9 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
     found = series.settle(read, "item", "no observed value or one above")
     usable = found.rows.filter(USABLE)
     key, words = [*KEY, "site_id"], "item, site and day"
-    repeats = series.repeated_rows(usable, key, request, where=where, words=words)
+    repeats = 0
+    if usable.height > found.days.filter(USABLE).height:
+        repeats = series.repeated_rows(usable, key, request, where=where, words=words)
     statements = [*found.statements]
     if repeats:
         statements.append(
@@ -123,9 +126,11 @@ def _frequency(where: str, days: pl.DataFrame, request: ReadingRequest) -> Infer
 
 def _sum_to_periods(found: SeriesRows, inferred: Inferred) -> tuple[pl.DataFrame, list[str]]:
     """One row an item and period, with returns netted; and the sentence on them."""
-    periods = on_periods(found.rows, inferred.frequency, inferred.anchor)
-    items = periods.select("item_id", "usable").unique()
-    rows = series.add_up(periods).join(items, on="item_id", maintain_order="left")
+    rows = found.days
+    if inferred.frequency is not Frequency.DAILY:
+        periods = on_periods(found.rows, inferred.frequency, inferred.anchor)
+        items = periods.select("item_id", "usable").unique()
+        rows = series.add_up(periods).join(items, on="item_id", maintain_order="left")
     statements = []
     if returns := found.rows.filter(USABLE, Y < 0).height:
         below = rows.filter(USABLE, Y < 0).height

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from ml.errors import DataError
+from pipelines.intake import records
 from pipelines.intake.quarantine import CELLS
 from pipelines.intake.read_tables import read_tables
 from pipelines.intake.request import RowCount
@@ -47,6 +48,17 @@ def test_a_bad_cell_of_an_item_or_of_stock_costs_no_row(counts):
     # of items a second row that says something else is set aside, of stock it is added
     assert counts("items", *rows, header="sku,moq") == RowCount(4, used=2, aside=2, later=0)
     assert counts("inventory", *rows, header="sku,moq") == RowCount(4, used=3, aside=1, later=0)
+
+
+def test_a_line_that_no_row_took_stops_the_reading():
+    text = b'item_id,ds,y\n"A",2024-01-01,1\n'
+    lines = records.find_lines(text)
+    header = records.find_header(lines, "f")
+    rows, broken, remarks = records.read_records(lines, header, {"y": 2}, "f")
+    assert (rows.rows(), broken.height, remarks) == ([(2, "1")], 0, [])
+    more = records.TextLines(text, lines.ends[[0, 1, 1]])  # as if there were one more
+    with pytest.raises(DataError, match="f: has 3 lines, but the header takes 1, rows 1, quoted"):
+        records.read_records(more, header, {"y": 2}, "f")
 
 
 def test_a_sum_that_does_not_hold_stops_the_reading(file, options):
