@@ -21,6 +21,7 @@ from ml.errors import ConfigError, first_few
 
 VERSIONS, MARKS, PINS = "versions/", "_gc/", "_gc/pins/"
 _MARK_LIMIT = 10_000
+LEAST_AGE, LEAST_GRACE = timedelta(days=1), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,27 @@ class Retention:
     def __post_init__(self) -> None:
         if self.versions < 1 or min(self.age, self.grace) < timedelta(0):
             raise ValueError("at least one version is kept, and no time is negative")
+
+
+def chosen_retention(keep: int, days: float, grace: float, pins: Collection[str] = ()) -> Retention:
+    """What is kept by the options of a command, grace in hours.
+
+    Raises:
+        ConfigError: That is less than lets publishers and readers, who may be at work, finish what
+            they began, or no time at all.
+    """
+    try:
+        chosen = Retention(
+            versions=keep, age=timedelta(days=days), pins=tuple(pins), grace=timedelta(hours=grace)
+        )
+    except (ValueError, OverflowError):
+        raise ConfigError(f"--days {days:g}, --grace {grace:g}: no such time exists.") from None
+    if chosen.age < LEAST_AGE or chosen.grace < LEAST_GRACE:
+        raise ConfigError(
+            f"--days {days:g}, --grace {grace:g}: at least one day and one hour, for somebody may "
+            f"be publishing or reading just now."
+        )
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)

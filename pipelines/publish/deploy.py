@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.filesize import decimal
@@ -26,7 +26,7 @@ from ml.gate.rules import check_names
 from ml.gate.stored import facts_of, store_judge
 from ml.logs import logger, logging_to
 from ml.settings import refuse_open_secrets, settings
-from pipelines.publish.collect_garbage import Retention, collect_garbage, pin, unpin
+from pipelines.publish.collect_garbage import chosen_retention, collect_garbage, pin, unpin
 from pipelines.publish.doctor import examine
 from pipelines.publish.future_record import refusing_the_future
 from pipelines.publish.policies import policies
@@ -265,11 +265,7 @@ def collect(
     """
     if unpins and dry_run:
         raise ConfigError("--unpin: changes what is kept; leave it out of a --dry-run.")
-    try:
-        age, waiting = timedelta(days=days), timedelta(hours=grace)
-    except (ValueError, OverflowError):
-        raise ConfigError(f"--days {days:g}, --grace {grace:g}: no such time exists.") from None
-    retention = Retention(versions=keep, age=age, pins=tuple(pins), grace=waiting)
+    retention = chosen_retention(keep, days, grace, pins)
     store = place.open()
     with command_log():
         pin(store, pins, dry_run=dry_run)

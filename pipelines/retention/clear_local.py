@@ -32,6 +32,7 @@ from pipelines.publish.collect_garbage import (
     VERSIONS,
     CollectResult,
     Retention,
+    chosen_retention,
     collect_garbage,
     pin,
     unpin,
@@ -63,8 +64,7 @@ def clear(
         raise ConfigError("--unpin: changes what is kept; leave it out of a --dry-run.")
     if place.to is not None:
         raise ConfigError(f"--local clears this machine, not '{place.to}': leave --to out.")
-    age, waiting = timedelta(days=days), timedelta(hours=grace)
-    retention = Retention(versions=keep, age=age, pins=tuple(pins), grace=waiting)
+    retention = chosen_retention(keep, days, grace, pins)
     with command_log():
         if pins or unpins:
             with hold(place.folder):
