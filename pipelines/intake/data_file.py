@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.errors import DataError
-from pipelines.intake.find_files import data_files
+from pipelines.intake.find_files import data_files, refuse_odd_name
 from pipelines.intake.names import Choose, ChosenColumns
 from pipelines.intake.quarantine import CELLS
 from pipelines.intake.read_text import INVISIBLE, MOST_PACKED, read_bytes, read_text
@@ -59,6 +59,7 @@ def open_file(path: Path, choose: Choose) -> DataFile:
     Raises:
         DataError: Not readable, empty, without rows, or in no format that is read here.
     """
+    refuse_odd_name(path)
     raw = read_bytes(path)
     is_parquet = raw.startswith(b"PAR1") or path.suffix.lower() == ".parquet"
     file = (_open_parquet if is_parquet else _open_csv)(path, raw, choose)

@@ -20,8 +20,10 @@ def data_files(path: Path) -> list[Path]:
     """The data files of a path: the file itself, or those of a folder, sorted by name.
 
     Raises:
-        DataError: There is nothing at the path, or a folder without data files.
+        DataError: There is nothing at the path, or a folder without data files; or its name cannot
+            be told.
     """
+    refuse_odd_name(path)
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -32,6 +34,18 @@ def data_files(path: Path) -> list[Path]:
             f"{path}: the folder has no data file; put {', '.join(READABLE)} files into it."
         )
     return found
+
+
+def refuse_odd_name(path: Path) -> None:
+    """Refuse a name that cannot be written to a list or a line.
+
+    Raises:
+        DataError: It is no UTF-8, as archives of other systems leave them.
+    """
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{path.name!a}: the name is no UTF-8 text; rename the file.") from None
 
 
 def collect_user_files(folder: Path) -> dict[str, Path]:

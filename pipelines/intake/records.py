@@ -263,7 +263,7 @@ def _refuse_swallowed(
         DataError: A row looks like several.
     """
     for start, stop in spans:
-        if stop == start + 1:
+        if stop <= start + 1:
             continue
         texts = lines.between(start, stop)
         rows = [_looks_like_row(text, header) for text in texts]

@@ -7,6 +7,7 @@ line has to hold the words. The day of the run is 30 June 2024.
 
 import gzip
 import io
+import os
 import zipfile
 from dataclasses import dataclass
 from typing import Any
@@ -130,6 +131,9 @@ SEPARATORS = [
           0, 1),
     Nasty("sep=; before the header", text("item_id;ds;y", "A;2024-01-01;1", header="sep=;"), 0, 1,
           other=2),
+    Nasty("sep=; and nothing else", b"sep=;\n", 3, words="has a header but no rows"),
+    Nasty("a carriage return too many", text(*days(3), end="\r\r\n"), 0, 3, other=5,
+          words="of 8 lines 4 are blank"),
     Nasty("a cut last line", THREE + b"A,2024-01-0", 0, 3, 1, words="wrong_field_count"),
     Nasty("a cut last number goes unseen in no field", THREE + b"A,2024-01-04,", 0, 4),
     Nasty("rows of separators only", text(*days(3), ",,", ",,"), 0, 3, other=3,
@@ -246,6 +250,8 @@ NO_TABLES = [
           file="demand.parquet"),
     Nasty("Parquet without rows", parquet(item_id=pa.array([], pa.string()), ds=[], y=[]), 3,
           words="has columns but no rows", file="demand.parquet"),
+    Nasty("a name that is no UTF-8", THREE, 3, words="the name is no UTF-8 text; rename",
+          file=os.fsdecode(b"mar\xe7o.csv")),
     Nasty("Parquet with lists", parquet(item_id=["A"], ds=["2024-01-01"], y=[[1]]), 3,
           words="column 'y' is of type list", file="demand.parquet"),
     Nasty("Parquet with bytes that are no text",
