@@ -20,7 +20,9 @@ for _ in range(2):
 """
 
 
-@pytest.mark.parametrize("left", [0, 24, 48])
+@pytest.mark.parametrize(
+    "left", [24, *(pytest.param(size, marks=pytest.mark.slow) for size in (0, 48))]
+)
 def test_an_etl_without_room_for_what_it_fetches_ends_in_one_line_and_goes_on_later(
     desk, world, left
 ):
