@@ -70,7 +70,8 @@ def logging_to(folder: Path, command: str, run_id: str) -> Iterator[Path]:
     """
     path = folder / f"{command}.jsonl"
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    first = {"event": "started", "run_id": run_id, "command": command, "timestamp": now}
+    about = {"run_id": run_id, "command": command}
+    first = {"event": "started", "level": "info", "timestamp": now} | about
     with disk_errors(f"logs: writing '{path}'", f"{command} has not started: {ADVICE}"):
         make_folder(folder)
         with path.open("ab", buffering=0) as file:  # a full disk refuses a line, not the opening
@@ -81,7 +82,7 @@ def logging_to(folder: Path, command: str, run_id: str) -> Iterator[Path]:
     target.addHandler(handler)
     target.setLevel(logging.INFO)
     target.propagate = False
-    structlog.contextvars.bind_contextvars(run_id=run_id, command=command)
+    structlog.contextvars.bind_contextvars(**about)
     try:
         yield path
     except BaseException as error:

@@ -244,7 +244,8 @@ def test_every_request_is_a_line_of_the_log_with_the_runs_id(server, client, tmp
     server.routes["/a"] = [Reply(503), Reply(body=b"{}")]
     with logging_to(tmp_path, "climate_etl", "run-7") as log:
         client.fetch(call_of(server), pause=0)
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    begun, *lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert begun["event"] == "started"
     assert [(x["event"], x["outcome"], x["status"], x["number"]) for x in lines] == [
         ("http_request", "failed", 503, 1),
         ("http_request", "data", 200, 2),
@@ -260,7 +261,7 @@ def test_a_redirect_is_a_line_of_the_log_without_the_key(server, client, tmp_pat
     server.routes["/new"] = Reply(body=b"{}")
     with logging_to(tmp_path, "climate_etl", "run-7") as log:
         client.fetch(secret_call(server), pause=0)
-    line = json.loads(log.read_text().splitlines()[0])
+    line = json.loads(log.read_text().splitlines()[1])
     assert (line["event"], line["to"]) == ("http_redirect", f"{server.base}/new")
     assert line["run_id"] == "run-7"
     assert "K3Y" not in log.read_text()
