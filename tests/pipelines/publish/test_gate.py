@@ -1,6 +1,7 @@
 """The gate at a store: asked before anything is sent and at the commit, kept in the record."""
 
 import tarfile
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,16 @@ from typer.testing import CliRunner
 
 from ml.artifacts import log
 from ml.artifacts.folder_store import folder_store, results_store
-from ml.gate.stored import facts_of
-from ml.gate.verdict import GateError
+from ml.gate.case import JudgedCase
+from ml.gate.stored import facts_of, store_judge
+from ml.gate.verdict import GateError, judge, to_document
 from ml.settings import settings
 from pipelines.publish.publishing import newest_local, publish
 from scripts import previsor
 from scripts.deploy_ml_results import app
+from tests.ml.gate.builders import ITEMS, facts, rows
 from tests.pipelines.publish.places import keys
+from tests.pipelines.publish.versions import make_version, version_id
 
 OLD = Path(__file__).resolve().parents[2] / "fixtures" / "old_results.tar.gz"
 
@@ -124,3 +128,23 @@ def test_who_loses_the_race_for_a_number_is_judged_against_the_winner(place, mad
     assert asked == [0, 0, 1]
     assert done.record.seq == 2
     assert log.newest(store).gate == {"against": made(2).version_id}
+
+
+def test_facts_in_the_store_are_compared_with_on_every_store(place, tmp_path):
+    """Everything times ten is refused, and passes where each of its three rules is accepted."""
+    store, today = place.open(), date(2026, 11, 20)
+    wanted = ["exploding", "change", "change_of_items"]
+    for number, scale in ((1, 1), (2, 10)):
+        found = facts(rows({item: scale * level for item, level in ITEMS.items()}))
+        document = to_document(judge(JudgedCase(found, None, today)))
+        version = make_version(tmp_path / str(number), version_id(number), gate=document)
+        read = facts_of(results_store(version.results), version.manifest)
+        assert read == found
+        for accepted in ([], wanted[:2]) if number == 2 else ():
+            gate = store_judge(store, read, accepted, today, allow_synthetic=False)
+            with pytest.raises(GateError, match=r"by .*change_of_items; nothing"):
+                publish(store, version, publisher="host/test", judge=gate)
+            assert log.newest(store).seq == 1
+        gate = store_judge(store, read, wanted, today, allow_synthetic=False)
+        done = publish(store, version, publisher="host/test", judge=gate)
+        assert done.record.gate["accepted"] == ([] if number == 1 else wanted)

@@ -20,7 +20,7 @@ def version_id(number=0, *, days=0, started=STARTED):
 
 
 def make_version(
-    results, version, *, as_of="2026-11-19", partial=False, rows=1, names=(), run=None
+    results, version, *, as_of="2026-11-19", partial=False, rows=1, names=(), run=None, gate=None
 ):
     """A committed version whose rows name it; the dataset's folder is what matters here.
 
@@ -32,6 +32,7 @@ def make_version(
         rows: Of each dataset.
         names: Of the items of the first dataset instead.
         run: Facts for the manifest.
+        gate: The document of its gate.
     """
     staged = local.stage_version(results, version)
     about = footer(REFUSALS, version_id=version, as_of=as_of, generator="test")
@@ -48,6 +49,8 @@ def make_version(
     provenance = Provenance("0.1.0", 7)
     local.write_metadata(staged, REFUSALS, files[0], provenance, as_of=as_of)
     local.write_model_versions(staged, {"model_version": version})
+    if gate is not None:
+        local.write_document(staged, "metadata/gate.json", gate)
     local.write_manifest(staged, files, as_of=as_of, partial=partial, run=run or {})
     local.commit_version(results, version, publisher="host/test")
     return None if partial else newest_local(results)
