@@ -55,8 +55,10 @@ class BadLine:
 
     def deliver(self):
         """Let the server have what is late, and drop its answers."""
-        with self._lock:
-            requests, self.held = self.held, []
+        requests, self.held = self.held, []
+        self._send(requests)
+
+    def _send(self, requests):
         for request in requests:
             with self._upstream() as server:
                 server.sendall(request)
@@ -101,6 +103,7 @@ class BadLine:
                 return False
             self.names.append(name)
             self.broken = harmed and self.harm.endswith("for good")
+            late, self.held = self.held, []
         harm = self.harm.removesuffix(" for good") if harmed else None
         length = _length(head)
         head += b"\r\nConnection: close\r\n\r\n"
@@ -108,8 +111,9 @@ class BadLine:
             rate = 200_000 if harm else self.rate
             with self._upstream() as server:
                 _copy(_pieces(client, head + begun, length - len(begun)), server, rate)
-                _copy(_answer(server), client, rate)
-            self.deliver()
+                answer = list(_answer(server)) if late else _answer(server)
+                self._send(late)  # while the client still waits, so that it is no race
+                _copy(answer, client, rate)
             return True
         request = b"".join(_pieces(client, head + begun, length - len(begun)))
         if harm == "late":
