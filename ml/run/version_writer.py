@@ -109,7 +109,7 @@ def write_version(
             version_id=version_id,
             sources=dict(inputs.source),
             panels=panels,
-            refusals=Counter(one.kind for one in output.refusals),
+            refusals=dict(Counter(one.kind for one in output.refusals)),  # asdict spoils a Counter
             tables=inputs.tables,
             bias=model_versions["metrics"]["bias"],
             coverage=model_versions["metrics"]["coverage_80_interval"],
