@@ -13,7 +13,7 @@ from tests.pipelines.job.conftest import ROOT, demand_rows, write_demand
 from tests.small_disk import Disk, with_disks
 
 SCRIPT = ROOT / "tests" / "pipelines" / "job" / "full_disks.py"
-FOLDERS = {"data/ml_results": 600, "models": 1200, "reports": 400, "data/processed": 60,
+FOLDERS = {"data/ml_results": 600, "models": 240, "reports": 400, "data/processed": 60,
            "logs": 24}  # fmt: skip
 """Folders, and kilobytes with which a run there surely ends well."""
 
