@@ -87,9 +87,8 @@ def test_a_server_killed_during_an_upload_shows_the_old_version_and_the_next_run
             try:
                 publish(place.open(), version, publisher="host/test")
             except StoreError as error:
-                assert str(error).startswith(
-                    ("unreachable", "outcome unknown", "verification failed")
-                )  # noqa: PT017 - an error is not due
+                kind = str(error).partition(":")[0]
+                assert kind in {"unreachable", "outcome unknown", "verification failed"}
             timer.join()
             server.restart()
             assert drills.served(place.open()) in {old.version_id, version.version_id}
