@@ -15,7 +15,13 @@ import numpy as np
 from ml.durable import staged
 from ml.forecasters import lstm_windows as windows
 from ml.forecasters.base import Fitted, read_items, save_items
-from ml.forecasters.lstm_distribution import Buckets, Distributions, learn_buckets
+from ml.forecasters.bucket_distribution import (
+    SHARED_LEVEL,
+    Buckets,
+    Distributions,
+    learn_buckets,
+    load_distributions,
+)
 from ml.forecasters.silence import without_deprecations, without_stderr
 from ml.panel import Floats, Panel
 from ml.seeds import generator, number
@@ -71,13 +77,16 @@ class LstmForecaster:
         # Learned items first, in batches that only they fill: others cannot change them.
         others = panel.select(tuple(set(panel.items) - set(learned.items)))
         parts = [part for part in (learned, others) if part.items]
-        predicted = [self._predict(network, part, typical) for part in parts]
+        found = [self._predict(network, part, typical) for part in parts]
         place = {item: row for row, item in enumerate(x for part in parts for x in part.items)}
         rows = np.asarray([place[item] for item in panel.items])
         probabilities, spreads = (
-            np.concatenate(arrays)[rows] for arrays in zip(*predicted, strict=True)
+            np.concatenate(arrays)[rows] for arrays in zip(*found, strict=True)
         )
-        return FittedLstm(panel, {}, Distributions(buckets, probabilities, spreads), network)
+        spreads = np.repeat(spreads[:, None], self.horizon, axis=1)
+        shared = np.full(len(rows), SHARED_LEVEL[panel.frequency])
+        predicted = Distributions(buckets, probabilities, spreads, shared)
+        return FittedLstm(panel, {}, predicted, network)
 
     def load(self, folder: Path, panel: Panel) -> "FittedLstm":
         """See :class:`ml.forecasters.base.Forecaster`; needs no TensorFlow."""
@@ -88,10 +97,7 @@ class LstmForecaster:
             return FittedLstm(panel, {**untrained, **failures})
         place = {one["item_id"]: row for row, one in enumerate(saved)}
         rows = [place[item] for item in panel.items]
-        with np.load(folder / PREDICTED, allow_pickle=False) as stored:
-            buckets = Buckets(stored["edges"], stored["points"])
-            known = Distributions(buckets, stored["probabilities"][rows], stored["spreads"][rows])
-        return FittedLstm(panel, failures, known)
+        return FittedLstm(panel, failures, load_distributions(folder / PREDICTED, rows))
 
     def _train(self, seen: Any, ahead: Any, buckets: Buckets, truth: Floats) -> Any:
         """State of the past plus features of the target step, through two layers, to buckets."""
@@ -160,12 +166,7 @@ class FittedLstm:
             with staged(folder / NETWORK) as path, without_deprecations():
                 self.network.save(path)
         if self.predicted is not None:
-            buckets = self.predicted.buckets
-            with staged(folder / PREDICTED) as path:
-                np.savez(
-                    path, probabilities=self.predicted.probabilities,
-                    spreads=self.predicted.spreads, edges=buckets.edges, points=buckets.points,
-                )  # fmt: skip
+            self.predicted.save(folder / PREDICTED)
 
 
 def load_keras() -> Any:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from ml.forecasters.lstm_distribution import learn_buckets
+from ml.forecasters.bucket_distribution import learn_buckets
 
 
 def test_one_wild_value_is_drawn_for_no_other_item():

@@ -1,15 +1,19 @@
-"""What the LSTM predicts: a probability for each of a few ranges of values, and paths from them.
+"""What pooled models predict: probabilities of ranges of values, and paths drawn from them.
 
-The network predicts one probability a bucket; a draw picks a bucket and then a value among those
+A model predicts one probability a bucket; a draw picks a bucket and then a value among those
 seen in it. Zero demand has a bucket of its own, so intermittence needs no special care. Marginals
-are exactly as predicted, steps are bound to each other by a copula. Nothing here needs TensorFlow.
+are exactly as predicted, steps are bound to each other by a copula. Nothing here needs a library
+of models.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from ml.durable import staged
 from ml.frequency import Frequency
 from ml.panel import Floats, Ints, Panel
 
@@ -88,7 +92,9 @@ class Distributions:
 
     buckets: Buckets  # ranges of values
     probabilities: npt.NDArray[np.float32]  # (N, H, B)
-    spreads: Floats  # (N,) unit of the bucket values: the item's scale, or the window's volatility
+    # (N, H) unit of the bucket values: the item's scale, or the window's volatility
+    spreads: Floats
+    shared: Floats  # (N,) correlation between the periods of each item, given the forecast
 
     def paths(
         self, row: int, panel: Panel, shape: tuple[int, int], rng: np.random.Generator
@@ -96,25 +102,42 @@ class Distributions:
         """Paths (S, H) of the item at a position, the one series of ``panel``.
 
         Raises:
-            ValueError: It has no observed value, or the network learned fewer steps.
+            ValueError: It has no observed value, or fewer steps were learned.
         """
         n_paths, horizon = shape
         learned = self.probabilities.shape[1]
         if horizon > learned:
-            raise ValueError(f"the network learned {learned} steps, not {horizon}")
+            raise ValueError(f"{learned} steps were learned, not {horizon}")
         seen = panel.values[0][~np.isnan(panel.values[0])]
         if not len(seen):
             raise ValueError("no observed value")
         steps = self.probabilities[row, :horizon].astype(np.float64)
+        units = self.spreads[row, :horizon]
         if panel.is_demand:
-            rho = SHARED_LEVEL[panel.frequency]
+            rho = self.shared[row]
             common, own = rng.standard_normal((n_paths, 1)), rng.standard_normal(shape)
             uniforms = stratify(np.sqrt(rho) * common + np.sqrt(1 - rho) * own, rng)
-            return self.buckets.draw(steps, uniforms) * self.spreads[row]
+            return self.buckets.draw(steps, uniforms) * units
         # Steps follow each other as the levels of a random walk do.
         uniforms = stratify(np.cumsum(rng.standard_normal(shape), axis=1), rng)
         moved = self.buckets.draw(steps, uniforms) * np.sqrt(np.arange(1, horizon + 1))
-        return seen[-1] + moved * self.spreads[row]
+        return seen[-1] + moved * units
+
+    def save(self, path: Path) -> None:
+        """Write arrays without objects, for :func:`load_distributions`."""
+        with staged(path) as file:
+            np.savez(
+                file, probabilities=self.probabilities, spreads=self.spreads, shared=self.shared,
+                edges=self.buckets.edges, points=self.buckets.points,
+            )  # fmt: skip
+
+
+def load_distributions(path: Path, rows: Sequence[int]) -> Distributions:
+    """What was saved, of the items at these positions alone."""
+    with np.load(path, allow_pickle=False) as stored:
+        buckets = Buckets(stored["edges"], stored["points"])
+        chosen = (stored[name][list(rows)] for name in ("probabilities", "spreads", "shared"))
+        return Distributions(buckets, *chosen)
 
 
 def stratify(scores: Floats, rng: np.random.Generator) -> Floats:
