@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.frequency import Days, Frequency
+from ml.seeds import number
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -158,14 +159,26 @@ class Panel:
 
 
 def learnable_items(panel: Panel) -> tuple[str, ...]:
-    """Items that others may learn from: enough observations, and anything but zeros.
+    """Items that others may learn from, as known at the panel's cutoff: enough observations.
 
-    Whatever else is in a file, pooled models and weights are made from these alone, so an odd
-    series cannot change the forecast of another.
+    Items that nobody has ever asked for teach as well, or a panel would hold survivors only and
+    what is not sold yet be forecast as if it had to be. There are at most as many of them as of
+    the others, those with the smallest hash of their id, so a catalogue of dead items drowns
+    nothing; where all is zero there is nothing to learn. Prices of zero are no prices.
+
+    Whatever else is in a file, pooled models and weights are made from these items alone.
     """
     enough = panel.observed().sum(axis=1) >= LEAST_TO_LEARN[panel.kind]
-    alive = np.nanmax(np.abs(panel.values), axis=1, initial=0.0) > 0
-    return tuple(item for item, ok in zip(panel.items, enough & alive, strict=True) if ok)
+    alive = enough & moving_items(panel)
+    silent = [panel.items[row] for row in np.flatnonzero(enough & ~alive)]
+    most = int(alive.sum()) if panel.is_demand else 0
+    chosen = set(sorted(silent, key=lambda item: number(0, "silent", item))[:most])
+    return tuple(item for item, ok in zip(panel.items, alive, strict=True) if ok or item in chosen)
+
+
+def moving_items(panel: Panel) -> Bools:
+    """Which items have ever been anything but zero, (N,)."""
+    return np.nanmax(np.abs(panel.values), axis=1, initial=0.0) > 0
 
 
 def dataset_id(panels: Sequence[Panel], outside: str = "") -> str:

@@ -28,7 +28,7 @@ from ml.forecasters.registry import models_of
 from ml.frequency import Frequency, period_end, weekday
 from ml.inventory.items import ItemPolicy, resolve_policies
 from ml.inventory.lead_time_demand import protection_periods
-from ml.panel import Drivers, Panel, learnable_items
+from ml.panel import Drivers, Panel, learnable_items, moving_items
 from ml.processed import known_by
 from ml.run.inputs import RunInputs
 from ml.run.parallel import run_tasks
@@ -45,7 +45,7 @@ class PanelPlan:
 
     name: str  # of the panel in files and on the screen; weeks carry the day they start on
     panel: Panel  # the usable series until `as_of`, with the drivers as known then
-    learnable: tuple[str, ...]  # items that pooled models and weights are learned from
+    learnable: tuple[str, ...]  # items that pooled models and weights are learned from at `as_of`
     wanted: tuple[str, ...]  # items that are fitted one by one and written
     horizon: int  # published steps H
     reach: int  # steps predicted: at least H, and the longest protection interval
@@ -67,6 +67,10 @@ class PanelPlan:
     def train_at(self, cutoff: np.datetime64) -> Panel:
         """The panel as it was at a cutoff, with the drivers as they were known then."""
         return replace(self.panel.until(cutoff), drivers=self.study.drivers.get(str(cutoff)))
+
+    def learnable_at(self, cutoff: np.datetime64) -> tuple[str, ...]:
+        """Items that pooled models learn from at a cutoff: what came later decides nothing."""
+        return learnable_items(self.panel.until(cutoff))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -112,7 +116,9 @@ def _plan(
     origins = choose_cutoffs(panel.select(learnable), horizon) if learnable else ()
     forecast_chunks = _in_chunks(wanted, reach, panel.kind)
     backtest_chunks = _in_chunks(backtest_items, horizon, panel.kind)
-    study = _study_drivers(name, panel, learnable, origins, reach, inputs, request.jobs)
+    moving = dict(zip(panel.items, moving_items(panel).tolist(), strict=True))
+    studied = tuple(item for item in learnable if moving[item])  # nothing moves what never moved
+    study = _study_drivers(name, panel, studied, origins, reach, inputs, request.jobs)
     return PanelPlan(
         name=name,
         panel=replace(panel, drivers=study.drivers.get(str(panel.cutoff))),

@@ -56,11 +56,11 @@ def _open_tasks(
     if pooled:
         for cutoff in (*(plan.origins if origins else ()), last):
             if str(cutoff) not in parts:
-                train = plan.panel
-                if cutoff != last:  # the backtest is of learnable items
-                    train = plan.train_at(cutoff).select(plan.learnable)
+                train, learnable = plan.panel, plan.learnable_at(cutoff)
+                if cutoff != last:  # the backtest asks for its own items only
+                    train = plan.train_at(cutoff).select((*learnable, *plan.backtest_items))
                 part = folder / str(cutoff)
-                yield TrainTask(family, train, plan.learnable, plan.reach, plan.seed, part)
+                yield TrainTask(family, train, learnable, plan.reach, plan.seed, part)
         return
     known = {item for facts in parts.values() for item in facts["items"]}
     items = [item for item in plan.wanted if item not in known]

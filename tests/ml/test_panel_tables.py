@@ -261,14 +261,31 @@ def test_a_table_of_unusable_series_only_has_refusals_and_no_panel():
     assert [one.item_id for one in prepared.refusals] == ["A", "B"]
 
 
-def test_pooled_models_learn_from_series_with_enough_observations_and_some_demand():
+def test_pooled_models_learn_from_series_with_enough_observations():
     panel = monthly_panel(4, 12)
     values = np.full((4, 12), NAN)
-    values[0, :8] = 0.0  # enough, but nothing ever
+    values[0, :8] = 0.0  # nothing ever, which is worth knowing
     values[1, :7] = 5.0  # one too few
     values[2, 4:] = [0, 0, 0, 1, 0, 0, 0, 0]
     values[3] = 3.0
-    assert learnable_items(replace(panel, values=values)) == ("PART-002", "PART-003")
+    learned = learnable_items(replace(panel, values=values))
+    assert learned == ("PART-000", "PART-002", "PART-003")
+
+
+def test_no_more_dead_items_teach_than_others_and_always_the_same_ones():
+    panel = monthly_panel(40, 12)
+    values = np.zeros((40, 12))
+    values[:6, 3] = 2.0
+    learned = learnable_items(replace(panel, values=values))
+    assert set(panel.items[:6]) < set(learned)
+    assert len(learned) == 12
+    fewer = learnable_items(replace(panel, values=values).select((*panel.items[:6], *learned)))
+    assert fewer == learned
+
+
+def test_a_panel_of_zeros_teaches_nothing():
+    panel = monthly_panel(3, 12)
+    assert learnable_items(replace(panel, values=np.zeros((3, 12)))) == ()
 
 
 def test_a_price_takes_thirty_observations_and_may_be_negative():

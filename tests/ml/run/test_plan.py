@@ -1,0 +1,72 @@
+"""Who teaches at which cutoff, and whom the backtest tries: the sold and the unsold alike."""
+
+import numpy as np
+import pytest
+
+from ml.forecasters.registry import POOLED
+from ml.frequency import Frequency, periods_after
+from ml.panel import Panel
+from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
+from ml.run.inputs import RunInputs
+from ml.run.model_store import ModelStore
+from ml.run.plan import PanelPlan, make_plans
+from ml.run.request import RunRequest
+from ml.run.train import train_families
+from ml.settings import Settings
+
+MONTHS, HORIZON = 16, 3
+
+
+def plan_of(values) -> PanelPlan:
+    """A plan of parts by the month, named 00, 01, ..."""
+    periods = periods_after(np.datetime64("2024-06"), values.shape[1], Frequency.MONTHLY)
+    items = tuple(f"{number:02d}" for number in range(len(values)))
+    panel = Panel("demand", Frequency.MONTHLY, items, periods, values, ("u",) * len(items))
+    inputs = RunInputs(
+        panels=(panel,), refusals=(), items=None, inventory=None, source={}, outside={},
+        region="", drivers=False, statements=(), quality_flags=(), tables={},
+    )  # fmt: skip
+    (plan,) = make_plans(inputs, RunRequest(command="run", horizon=HORIZON, settings=Settings()))
+    return plan
+
+
+@pytest.fixture
+def values():
+    """Two old parts, one that is first sold in the last two months, two that never are."""
+    values = np.zeros((5, MONTHS))
+    values[:2] = np.random.default_rng(1).poisson(3.0, (2, MONTHS)) + 1.0
+    values[2, -2:] = 5.0
+    return values
+
+
+def test_parts_that_were_not_sold_yet_teach_and_are_tried_too(values):
+    plan = plan_of(values)
+    assert plan.learnable == ("00", "01", "02", "03", "04")
+    assert plan.backtest_items == plan.learnable
+
+
+def test_who_teaches_at_an_origin_does_not_depend_on_what_came_later(values):
+    plan = plan_of(values)
+    origin = plan.origins[-1]
+    later = values.copy()
+    later[:, len(plan.train_at(origin).periods) :] = 0.0
+    later[3:, -1] = 9.0
+    assert plan_of(later).learnable_at(origin) == plan.learnable_at(origin)
+    # Until then two were sold and three not: only two of the three may teach.
+    assert len(plan.learnable_at(origin)) == 4
+
+
+def test_parts_without_demand_are_weighted_in_a_class_of_their_own(values, tmp_path):
+    plan = plan_of(values[[0, 2, 3], 2:])  # too few windows for a network to be trained
+    store = ModelStore(tmp_path, "d-1")
+    train_families([plan], store, POOLED, 1, origins=True)
+    fit_ensembles([plan], store, 1)
+    folder = store.folder(plan.name, "ensemble")
+    newest = read_backtests(folder)[0]
+    assert newest.classes[1:] == ("no_demand", "no_demand")
+    assert np.isfinite(newest.scale).all()
+    assert (newest.scale > 0).all()
+    weights = read_ensemble(folder).weights
+    assert set(weights) >= {"*", "no_demand"}
+    for shares in weights.values():
+        assert sum(shares.values()) == pytest.approx(1)
