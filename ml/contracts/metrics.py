@@ -8,6 +8,7 @@ METRICS_MEANING = {
     "rmse": "root mean squared error of the mean",
     "mase": "mae over the in-sample error of the seasonal naive forecast",
     "rmsse": "rmse over the in-sample root mean squared error of the naive forecast",
+    "wape": "sum of absolute errors of the median over the sum of actuals",
     "bias": "sum of (mean forecast - actual) over sum of actuals; above 0 = too much",
     "mape": "mean absolute percentage error of the median; only where every actual is > 0",
     "accuracy": "1 - mape, where mape is defined",
@@ -22,10 +23,30 @@ METRICS_MEANING = {
     "coverage_95": "share of actuals below q95, randomised for counts",
     "coverage_80_interval": "share of actuals between q10 and q90, randomised for counts; with a "
     "step: from it to the next one named",
-    "fva_naive": "forecast value added: 1 - scaled_crps / scaled_crps of naive",
+    "cum_tail_pinball": "mean pinball loss at .8, .9, .95, .99 of the cumulative demand over the "
+    "protection interval, over the item's scale and the root of the interval's steps",
+    "cum_coverage_80": "share of cumulative demands over the protection interval below its .8 "
+    "quantile, randomised for counts",
+    "cum_coverage_90": "the same of the .9 quantile",
+    "cum_coverage_95": "the same of the .95 quantile",
+    "cum_coverage_99": "the same of the .99 quantile",
+    "horizon_coverage_80": "share of cumulative demands of steps 1 to H below the .8 quantile, "
+    "randomised for counts",
+    "horizon_coverage_90": "the same of the .9 quantile",
+    "horizon_coverage_95": "the same of the .95 quantile",
+    "horizon_coverage_99": "the same of the .99 quantile",
+    "fva_naive": "forecast value added: 1 - scaled_crps / scaled_crps of naive, which is easily "
+    "beaten; see skill",
+    "skill": "share of the score that weights are chosen by (half scaled_crps of periods, half "
+    "of cumulative demand) that is saved against the best reference of the class at it",
+    "skill_low": "lower end of its 95 % interval over items and origins; null of one origin",
+    "skill_high": "upper end",
+    "stock_skill": "share of cum_tail_pinball saved against the best reference of the class at it",
+    "stock_skill_low": "lower end of its 95 % interval over items and origins; null of one origin",
+    "stock_skill_high": "upper end",
     "vs_reference": "scaled_crps less that of the best reference of the class, all origins; "
     "below 0 = better",
-    "vs_reference_low": "lower end of its 95 % interval over items",
+    "vs_reference_low": "lower end of its 95 % interval over items and origins; null of one origin",
     "vs_reference_high": "upper end",
     "spread": "factor that the ensemble's intervals were stretched by, from horizon_step to the "
     "next one named",

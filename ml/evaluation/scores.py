@@ -107,9 +107,10 @@ class Losses:
     """Everything that the metrics of one model at one origin are sums of.
 
     All arrays are (N, H), NaN where there is no actual or the model failed, except the last
-    three, (N,): ``cum_scaled_crps`` is of the demand over the item's protection interval (as far
-    as H reaches), ``cum_pinball`` and ``cum_actual`` are of steps 1 to H. The scaled ones are
-    over the item's scale.
+    ones, (N,): ``cum_scaled_crps`` and ``tail_pinball`` are of the demand over the item's
+    protection interval (as far as H reaches), ``cum_pinball`` and ``cum_actual`` are of steps 1
+    to H, and ``cum_transform`` (N, 2) is of both sums. The scaled ones are over the item's scale,
+    ``tail_pinball`` over that of a sum of as many steps, too.
     """
 
     actual: Floats
@@ -122,18 +123,25 @@ class Losses:
     cum_actual: Floats
     cum_scaled_crps: Floats
     cum_pinball: Floats
+    cum_transform: Floats
+    tail_pinball: Floats
 
 
 def measure_losses(backtest: BacktestPoints, model: str) -> Losses:
     """Losses of one model at one origin."""
     place = backtest.models.index(model)
     points = np.sort(backtest.points[place].astype(np.float64), axis=-1)
-    own, sums = np.sort(backtest.cum_points[place].astype(np.float64), axis=-1).swapaxes(0, 1)
+    both = np.sort(backtest.cum_points[place].astype(np.float64), axis=-1)
+    own, sums = both.swapaxes(0, 1)
     actual = np.where(np.isnan(points[..., 0]), np.nan, backtest.actual)
     total = np.where(np.isnan(sums[..., 0]), np.nan, backtest.cum_actual[:, 1])
     median = quantile_of(points, 0.5)
     mean = backtest.means[place]
     uniforms = draw_uniforms("coverage", backtest.items, actual.shape[1])
+    # Both sums of an item take the number of their last step, which is the same where they are.
+    cum_uniforms = np.take_along_axis(uniforms, backtest.cum_steps - 1, axis=1)
+    cum_known = ~np.isnan(backtest.cum_actual) & ~np.isnan(both[..., 0])
+    length = np.sqrt(backtest.cum_steps[:, 0])  # a sum of n varies as its root
     return Losses(
         actual=actual,
         absolute=np.abs(actual - median),
@@ -145,6 +153,11 @@ def measure_losses(backtest: BacktestPoints, model: str) -> Losses:
         cum_actual=total,
         cum_scaled_crps=crps(own, backtest.cum_actual[:, 0]) / backtest.scale,
         cum_pinball=_mean_pinball(sums, total, TAIL),
+        cum_transform=np.where(
+            cum_known, transform(both, backtest.cum_actual, cum_uniforms), np.nan
+        ),
+        tail_pinball=_mean_pinball(own, backtest.cum_actual[:, 0], TAIL[1:])
+        / (backtest.scale * length),
     )
 
 

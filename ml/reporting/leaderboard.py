@@ -8,18 +8,25 @@ from typing import Any
 
 NAMES = ("kind", "panel", "demand_class", "model")
 MEANS = (
-    "scaled_crps", "cum_scaled_crps", "wql", "cum_wql", "bias", "coverage_80_interval",
-    "coverage_95", "fva_naive", "mase", "rmsse", "mae",
+    "scaled_crps", "cum_scaled_crps", "cum_tail_pinball", "wql", "cum_wql", "bias",
+    "coverage_80_interval", "coverage_95", "cum_coverage_95", "fva_naive", "mase", "rmsse", "mae",
 )  # fmt: skip
-# Of all origins together: the difference to the best reference, and its 95 % interval.
-PAIRED = ("vs_reference", "vs_reference_low", "vs_reference_high")
+# Of all origins together: against the best reference, with 95 % intervals.
+PAIRED = (
+    "skill", "skill_low", "skill_high", "stock_skill", "stock_skill_low", "stock_skill_high",
+    "vs_reference", "vs_reference_low", "vs_reference_high",
+)  # fmt: skip
 COLUMNS = (*NAMES, *MEANS, *PAIRED, "n_obs", "origins")
 Pairs = list[tuple[float, int]]
 """Values of a metric at the origins, and the actuals behind them."""
 
 
 def leaderboard(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """METRICS rows as means over the origins, by panel, class and model; least CRPS first."""
+    """METRICS rows as means over the origins, by panel, class and model; the best first.
+
+    Best is what loses least in the tail of cumulative demand, where stock is decided; of prices,
+    the least CRPS.
+    """
     found: dict[tuple[str, ...], dict[str, Pairs]] = {}
     for row in metrics:
         of_group = row["item_id"] is None and row["horizon_step"] is None
@@ -36,7 +43,14 @@ def leaderboard(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         scores = own.get("scaled_crps", [])
         lines.append({**line, "n_obs": sum(count for _, count in scores), "origins": len(scores)})
     return sorted(lines, key=lambda line: (line["panel"], line["demand_class"] != "all",
-                                           line["demand_class"], line["scaled_crps"]))  # fmt: skip
+                                           line["demand_class"], ranked_by(line)[1]))  # fmt: skip
+
+
+def ranked_by(line: Mapping[str, Any]) -> tuple[str, float]:
+    """The loss that a line is ranked by, and its value; what has none comes last."""
+    name = "scaled_crps" if line["cum_tail_pinball"] is None else "cum_tail_pinball"
+    value = line[name]
+    return name, float("inf") if value is None else value
 
 
 def weighted_mean(pairs: Pairs) -> float | None:

@@ -10,19 +10,16 @@ from ml.drivers.study import Study
 from ml.drivers.trial import ALL
 from ml.ensemble.calibration import split_horizon
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
-from ml.ensemble.mixture_score import NEVER, PANEL
+from ml.ensemble.mixture_score import PANEL
 from ml.evaluation.origins import BacktestPoints
 from ml.evaluation.scores import Losses, measure_losses
-from ml.forecasters.registry import REFERENCES
 from ml.panel import Bools, Floats
-from ml.seeds import generator
+from ml.reporting.comparison import Number, compare_with_best
 
 COVERED = {"coverage_80": 0.8, "coverage_90": 0.9, "coverage_95": 0.95}
-DRAWS = 1000  # of the bootstrap over items
-INTERVAL = (0.025, 0.975)
+COVERED_SUMS = {"80": 0.8, "90": 0.9, "95": 0.95, "99": 0.99}
+SUMMED = ("cum_coverage", "horizon_coverage")  # over the protection interval, and over H
 Row = dict[str, object]
-Number = tuple[float, int]  # a value, and the actuals behind it
-Sums = tuple[Floats, Floats]  # of scaled CRPS and of actuals by item, (N,) each
 
 
 def metrics_table(
@@ -40,7 +37,7 @@ def metrics_table(
                 backtest, {model: found[place] for model, found in losses.items()}, kind
             )
         rows += _item_rows(backtests[0].items, losses)
-        rows += _comparison_rows(backtests[0], losses, kind)
+        rows += _comparison_rows(backtests, losses, kind)
     table = _table_of(rows, kind, panel)
     return table.sort_by([(name, "ascending") for name in METRICS.key])
 
@@ -65,61 +62,13 @@ def _groups(backtest: BacktestPoints, kind: str) -> dict[str | None, Bools]:
 
 
 def _comparison_rows(
-    newest: BacktestPoints, losses: Mapping[str, Sequence[Losses]], kind: str
+    backtests: Sequence[BacktestPoints], losses: Mapping[str, Sequence[Losses]], kind: str
 ) -> Iterator[Row]:
-    """Scaled CRPS of each model less that of the best reference of the class, all origins.
-
-    With the ends of its 95 % interval, by a bootstrap that draws items with all their origins.
-    What items share at one origin widens it no further: few origins say little about that. The
-    classes are those of the newest origin.
-    """
-    sums = {}
-    for model, found in losses.items():
-        whole = np.concatenate([one.scaled_crps for one in found], axis=1)
-        sums[model] = (
-            np.nansum(whole, axis=1),
-            (~np.isnan(whole)).sum(axis=1).astype(np.float64),
-        )
-    for name, rows in _groups(newest, kind).items():
-        of_group = {model: (loss[rows], count[rows]) for model, (loss, count) in sums.items()}
-        for row in _compare_with_best(of_group, kind):
-            yield {"demand_class": name, **row}
-
-
-def _compare_with_best(sums: Mapping[str, Sums], kind: str) -> Iterator[Row]:
-    usable = {model: one for model, one in sums.items() if one[1].sum()}
-    rivals = [model for model in usable if model in REFERENCES[kind] and model not in NEVER]
-    most = max((usable[model][1].sum() for model in rivals), default=0.0)
-    # A reference that failed on some items was judged on the others only.
-    rivals = [model for model in rivals if usable[model][1].sum() == most]
-    if not rivals:
-        return
-    best = usable[min(rivals, key=lambda model: (_overall_mean(*usable[model]), model))]
-    items = len(best[0])
-    rng = generator(0, "paired", str(items))
-    draws = rng.multinomial(items, np.full(items, 1 / items), DRAWS).astype(np.float64)
-    for model, (loss, count) in usable.items():
-        both = (count > 0) & (best[1] > 0)
-        if not both.any():
-            continue
-        apart = _mean_by_draw(draws[:, both], loss[both], count[both])
-        apart -= _mean_by_draw(draws[:, both], best[0][both], best[1][both])
-        known = apart[np.isfinite(apart)]
-        low, high = np.quantile(known, INTERVAL) if len(known) else (np.nan, np.nan)
-        value = _overall_mean(loss[both], count[both]) - _overall_mean(best[0][both], best[1][both])
-        for end, number in (("", value), ("_low", float(low)), ("_high", float(high))):
-            cells = _cells(f"vs_reference{end}", number, int(count[both].sum()))
-            yield {"model": model, **cells}
-
-
-def _mean_by_draw(draws: Floats, loss: Floats, count: Floats) -> Floats:
-    """Mean loss of each draw of items; NaN where it took none."""
-    drawn = draws @ count
-    return np.where(drawn > 0, draws @ loss, np.nan) / np.where(drawn > 0, drawn, 1.0)
-
-
-def _overall_mean(loss: Floats, count: Floats) -> float:
-    return float(loss.sum() / count.sum())
+    """Models against the best reference, by class as at the newest origin."""
+    for name, rows in _groups(backtests[0], kind).items():
+        for model, found in compare_with_best(backtests, losses, kind, rows):
+            for metric, number in found.items():
+                yield {"demand_class": name, "model": model, **_cells(metric, *number)}
 
 
 def _origin_rows(
@@ -168,6 +117,7 @@ def _measure(
         "rmse": float(np.sqrt(found.squared[known].mean())),
         "mase": _mean_over_items(found.absolute, known, backtest.naive_mae),
         "rmsse": float(np.sqrt(_mean_over_items(found.squared, known, backtest.naive_rms**2))),
+        "wape": float(found.absolute[known].sum() / demand) if demand else np.nan,
         "bias": float(found.signed[known].sum() / demand) if demand else np.nan,
         "wql": 2 * float(found.pinball[known].sum()) / demand if demand else np.nan,
         "scaled_pinball": float((found.pinball / scale)[known].mean()),
@@ -195,6 +145,11 @@ def _measure_sums(found: Losses, rows: Bools) -> dict[str, Number]:
     if known.any():
         scaled = float(found.cum_scaled_crps[known].mean())
         values["cum_scaled_crps"] = (scaled, int(known.sum()))
+        values["cum_tail_pinball"] = (float(found.tail_pinball[known].mean()), int(known.sum()))
+    for prefix, reached in zip(SUMMED, found.cum_transform[rows].T, strict=True):
+        seen = reached[~np.isnan(reached)]
+        for name, level in COVERED_SUMS.items() if len(seen) else ():
+            values[f"{prefix}_{name}"] = (float((seen < level).mean()), len(seen))
     return values
 
 
@@ -212,16 +167,27 @@ def _is_inside(transform: Floats) -> Bools:
 
 
 def _item_rows(items: Sequence[str], losses: Mapping[str, Sequence[Losses]]) -> Iterator[Row]:
-    """Scores of single items over all origins."""
+    """Scores of single items over all origins; what people ask for, of the ensemble alone."""
     for model, found in losses.items():
-        crps = np.concatenate([one.scaled_crps for one in found], axis=1)
-        absolute = np.concatenate([one.absolute for one in found], axis=1)
+        crps, absolute, signed, actual, reached = (
+            np.concatenate([getattr(one, name) for one in found], axis=1)
+            for name in ("scaled_crps", "absolute", "signed", "actual", "transform")
+        )
         counts = (~np.isnan(crps)).sum(axis=1)
         for place in np.flatnonzero(counts).tolist():
-            key = {"item_id": items[place], "model": model}
-            count = int(counts[place])
-            yield {**key, **_cells("scaled_crps", float(np.nanmean(crps[place])), count)}
-            yield {**key, **_cells("mae", float(np.nanmean(absolute[place])), count)}
+            known = ~np.isnan(crps[place])
+            values = {
+                "scaled_crps": float(crps[place, known].mean()),
+                "mae": float(absolute[place, known].mean()),
+            }
+            if model == ENSEMBLE:
+                demand = float(np.abs(actual[place, known]).sum()) or np.nan
+                values["wape"] = float(absolute[place, known].sum()) / demand
+                values["bias"] = float(signed[place, known].sum()) / demand
+                values["coverage_80_interval"] = float(_is_inside(reached[place, known]).mean())
+            for metric, value in values.items():
+                cells = _cells(metric, value, int(counts[place]))
+                yield {"item_id": items[place], "model": model, **cells}
 
 
 def _ensemble_rows(ensemble: FittedEnsemble, backtests: Sequence[BacktestPoints]) -> list[Row]:

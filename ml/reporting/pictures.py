@@ -12,25 +12,31 @@ from ml.drivers.study import DriverFinding
 from ml.durable import staged
 from ml.ensemble.mixture import ENSEMBLE
 from ml.panel import Panel
+from ml.reporting.leaderboard import ranked_by
 
 SHOWN = 6  # items drawn a panel
 SEASONS = 4  # of history drawn before the forecast, times the horizon
+LOSSES = {
+    "scaled_crps": "scaled CRPS",
+    "cum_tail_pinball": "loss in the tail of cumulative demand",
+}
 STRONG, PALE, DARK = "#d95f02", "#7f9db9", "#333333"
 
 
 def draw_leaderboard(
     lines: Sequence[Mapping[str, Any]], titles: Mapping[str, str], folder: Path
 ) -> list[Path]:
-    """Bars of the scaled CRPS by model, one picture a panel; least is best."""
+    """Bars of the loss that models are ranked by, one picture a panel; least is best."""
     written = []
     for panel in sorted({line["panel"] for line in lines}):
         rows = [x for x in lines if x["panel"] == panel and x["demand_class"] == "all"]
         figure, axes = _make_figure(1, 1, width=7.5, height=0.35 * len(rows) + 1.4)
         names = [row["model"] for row in rows][::-1]
-        values = [row["scaled_crps"] for row in rows][::-1]
+        loss = ranked_by(rows[0])[0]
+        values = [row[loss] or 0.0 for row in rows][::-1]
         colours = [STRONG if name == ENSEMBLE else PALE for name in names]
         axes[0].barh(names, values, color=colours)
-        axes[0].set_xlabel("scaled CRPS on the backtest (less is better)")
+        axes[0].set_xlabel(f"{LOSSES[loss]} on the backtest (less is better)")
         origins = f"models at {rows[0]['origins']} rolling origins"
         title = f"{titles.get(panel, panel)}: {origins}"
         written.append(_save(figure, title, folder / f"leaderboard_{panel}.png"))

@@ -15,10 +15,13 @@ from ml.drivers.trial import ALL
 from ml.durable import discard_leftovers, write_file
 from ml.ensemble.mixture import ENSEMBLE
 from ml.panel import Panel
+from ml.reporting.comparison import ENDS
 from ml.reporting.leaderboard import COLUMNS, as_json, leaderboard, to_csv
 from ml.reporting.pictures import draw_drivers, draw_forecasts, draw_leaderboard
 
 BANNER = "SYNTHETIC SAMPLE DATA: every number below is made up. Put your files into {folder}."
+
+SKILLS = {"skill": "skill", "stock_skill": "in the tail of cumulative demand"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,21 +140,23 @@ def show_result(
     ``peak_mib`` is the largest memory of the main process and of each worker.
     """
     console = Console(highlight=False)
-    caption = "skill: share of the naive forecast's CRPS that the ensemble saves in the backtest"
+    caption = "skill: share of the best reference's loss that the ensemble saves in the backtest"
     table = Table(title=f"version {report.version_id}", title_justify="left", caption=caption,
                   caption_justify="left")  # fmt: skip
     for name in ("panel", "items", "steps", "as of", "fallbacks", "refusals", "skill"):
         table.add_column(name, justify="left" if name == "panel" else "right")
-    skills = {line["panel"]: line["fva_naive"] for line in leaderboard(report.metrics.to_pylist())
-              if line["demand_class"] == "all" and line["model"] == ENSEMBLE}  # fmt: skip
+    boards = {line["panel"]: line for line in leaderboard(report.metrics.to_pylist())
+              if line["demand_class"] == "all" and line["model"] == ENSEMBLE
+              and line["skill"] is not None}  # fmt: skip
     for one in report.panels:
-        skill = skills.get(one.name)
         table.add_row(
             one.name, str(one.items), str(one.horizon), str(one.panel.cutoff),
             str(_count_fallbacks(report.forecasts, one.panel)), str(one.refusals),
-            "not tried" if skill is None else f"{skill:+.0%}",
+            f"{boards[one.name]['skill']:+.0%}" if one.name in boards else "not tried",
         )  # fmt: skip
     console.print(table)
+    for line in boards.values():
+        console.print(f"- {_tell_skill(line)}", markup=False, soft_wrap=True)
     for one in report.panels:
         for text in one.study.statements:
             console.print(f"- {text}", markup=False, soft_wrap=True)
@@ -161,6 +166,19 @@ def show_result(
     console.print(f"reports: {reports}", soft_wrap=True)
     parts = " + ".join(f"{part:.0f}" for part in peak_mib)
     console.print(f"{seconds:.0f} s, peak memory at most {sum(peak_mib):.0f} MiB ({parts})")
+
+
+def _tell_skill(line: Mapping[str, Any]) -> str:
+    """What the ensemble saves against the best reference, and how sure that is."""
+    told = []
+    for name, word in SKILLS.items():
+        value, low, high = (line[name + end] for end in ENDS)
+        if value is not None:
+            sure = (
+                "one origin cannot tell how sure" if low is None else f"{low:+.0%} to {high:+.0%}"
+            )
+            told.append(f"{word} {value:+.0%} ({sure})")
+    return f"{line['panel']}: {', '.join(told)}"
 
 
 def _count_fallbacks(forecasts: pa.Table, panel: Panel) -> int:

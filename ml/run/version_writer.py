@@ -35,7 +35,7 @@ from ml.run.rows import RowOrigin
 MODEL_VERSIONS = "model_versions"
 SUMMARISED = (
     "mape", "rmse", "accuracy", "wql", "cum_wql", "scaled_crps", "bias", "coverage_80_interval",
-    "fva_naive",
+    "fva_naive", "skill", "stock_skill",
 )  # fmt: skip
 
 

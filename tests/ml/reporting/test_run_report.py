@@ -54,6 +54,10 @@ def report():
         metric("ensemble", "scaled_crps", 0.4, days[0], 4),
         metric("ensemble", "fva_naive", 0.25, days[0], 4),
         metric("ensemble", "vs_reference", -0.1, None, 4),
+        metric("ensemble", "skill", 0.05, None, 4),
+        metric("ensemble", "skill_low", -0.1, None, 4),
+        metric("ensemble", "skill_high", 0.2, None, 4),
+        metric("ensemble", "stock_skill", 0.3, None, 4),
     ]
     panel = PanelReport("demand_ms", PANEL, 2, 2, 1, STUDY, synthetic=False)
     table = pa.Table.from_pylist(metrics, schema=METRICS.schema)
@@ -67,6 +71,14 @@ def test_models_are_listed_best_first_by_means_over_all_actuals(report):
         ("tsb", 0.5, 4),
     ]
     assert (lines[0]["vs_reference"], lines[1]["vs_reference"]) == (-0.1, None)
+
+
+def test_where_stock_is_decided_models_are_listed_by_the_tail_of_cumulative_demand(report):
+    tail = [metric("tsb", "cum_tail_pinball", 0.3, DAYS.tolist()[0], 4),
+            metric("ensemble", "cum_tail_pinball", 0.6, DAYS.tolist()[0], 4)]  # fmt: skip
+    table = pa.Table.from_pylist(tail, schema=METRICS.schema)
+    lines = leaderboard([*report.metrics.to_pylist(), *table.to_pylist()])
+    assert [line["model"] for line in lines] == ["tsb", "ensemble"]
 
 
 def test_reports_hold_tables_and_pictures(report, tmp_path):
@@ -112,8 +124,11 @@ def test_the_table_at_the_end_counts_fallbacks_and_refusals(report, tmp_path, ca
     shown = capsys.readouterr().out
     (line,) = (one for one in shown.splitlines() if "demand_ms" in one and "│" in one)
     assert line.replace("│", "").split() == [
-        "demand_ms", "2", "2", str(PANEL.cutoff), "1", "1", "+25%",
+        "demand_ms", "2", "2", str(PANEL.cutoff), "1", "1", "+5%",
     ]  # fmt: skip
+    assert (
+        "demand_ms: skill +5% (-10% to +20%), in the tail of cumulative demand +30% (one" in shown
+    )
     assert "- demand_ms, lumpy: drivers used: climate" in shown
     assert "61 s, peak memory at most 151 MiB (100 + 50)" in shown
 

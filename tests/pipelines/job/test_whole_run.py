@@ -136,7 +136,7 @@ def test_reports_hold_leaderboard_and_pictures(company):
 def test_table_at_the_end_says_what_was_done(company):
     shown = (company.folder / "stdout.txt").read_text()
     assert company.pointer()["version_id"] in shown
-    for word in ("fallbacks", "refusals", "skill", "naive", "demand_ms", "price_b"):
+    for word in ("fallbacks", "refusals", "skill", "best reference", "demand_ms", "price_b"):
         assert word in shown
 
 
