@@ -18,18 +18,21 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with any of carparts_monthly.parquet, hospital_monthly.parquet, "
-            "brent_daily.csv, usd_brl_ptax_close.parquet."
+            help="Folder with any of the files of the datasets carparts, hospital, auto, tourism "
+            "(NAME_monthly.parquet), brent and usd_brl; without it the sample is used."
         ),
     ] = None,
-    origins: Annotated[int, typer.Option(min=1, help="Cutoffs, one horizon apart.")] = 1,
+    origins: Annotated[
+        int | None, typer.Option(min=1, help="Cutoffs of each dataset, in place of its own.")
+    ] = None,
     items: Annotated[int | None, typer.Option(min=2, help="Only so many items, by hash.")] = None,
     peer_items: Annotated[
         int | None,
         typer.Option(min=2, help="Peers forecast only so many of them; all are scored on those."),
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="Only this dataset, or this peer. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Only this dataset (sample too), or this peer. Repeatable."),
     ] = None,
     version: Annotated[
         Path | None,
@@ -43,11 +46,15 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
         "reports/benchmarks"
     ),
 ) -> None:
-    """Write reports/benchmarks/accuracy.csv, .json and .md, and prices.csv of price files."""
+    """Write reports/benchmarks/accuracy.csv, .json and .md, and prices.csv of price files.
+
+    They are written after every dataset, so that one which fails later costs no other.
+    """
     with exit_on_error():
-        from benchmarks.accuracy.bench import Wanted, compare
+        from benchmarks.accuracy.bench import Compared, Wanted, compare
         from benchmarks.accuracy.price_files import compare_prices
         from benchmarks.accuracy.report import write_report
+        from ml.errors import ModelError
 
         wanted = Wanted(
             data=data, origins=origins, items=items, peer_items=peer_items,
@@ -56,9 +63,20 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
         )  # fmt: skip
         wanted.datasets()  # a name that is unknown stops it before anything is done
         prices = compare_prices(data, wanted.only, price_origins)
-        lines, about = compare(wanted)
-        for path in write_report(lines, prices, about, reports):
+        finished: list[Compared] = []
+        failures: list[str] = []
+        written = write_report(finished, prices, wanted, failures, reports)
+        for found in compare(wanted):
+            if isinstance(found, Compared):
+                finished.append(found)
+            else:
+                typer.echo(found, err=True)
+                failures.append(str(found))
+            written = write_report(finished, prices, wanted, failures, reports)
+        for path in written:
             typer.echo(path)
+        if failures:
+            raise ModelError(f"{len(failures)} of the datasets failed: {failures[0]}")
 
 
 if __name__ == "__main__":

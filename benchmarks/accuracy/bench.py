@@ -1,22 +1,32 @@
 """The whole comparison: cases, forecasts, scores."""
 
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import reduce
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.accuracy.cases import Case, dataset_files, make_cases, sampled
+from benchmarks.accuracy.cases import (
+    DATASETS,
+    SAMPLE,
+    SAMPLE_ITEMS,
+    Case,
+    dataset_files,
+    make_cases,
+    sample_folder,
+    sampled,
+)
 from benchmarks.accuracy.comparison import Line, lines
 from benchmarks.accuracy.measures import ItemLosses, item_losses
 from benchmarks.accuracy.ours import read_version, run_job
 from benchmarks.accuracy.own_past import own_past
 from benchmarks.accuracy.peer_runs import MODELS, run_peers
+from benchmarks.accuracy.planted import Effect, planted_effects
 from benchmarks.accuracy.predictions import Prediction
 from benchmarks.accuracy.price_files import price_files
 from benchmarks.accuracy.summed import with_sums
-from ml.errors import ConfigError
-from ml.run.plan import code_version
+from ml.errors import ConfigError, DataError, PipelineError
+from ml.reporting.metrics import ENSEMBLE
+from pipelines.sample_data import ensure_sample
 
 EVERY, PEERS = "all items", "items of the peers"
 Scored = dict[str, list[tuple[Prediction, ItemLosses]]]
@@ -27,7 +37,7 @@ class Wanted:
     """What is to be compared; see the options of the command."""
 
     data: Path | None
-    origins: int
+    origins: int | None
     items: int | None
     peer_items: int | None
     only: tuple[str, ...]
@@ -46,64 +56,104 @@ class Wanted:
 
         Raises:
             ConfigError: ``--only`` names what is neither a dataset nor a peer.
+            DataError: A folder was named and holds nothing that can be compared.
         """
         prices = price_files(self.data)
-        files = dataset_files(self.data, self.work, needed=not prices)
-        known = (*files, *prices, *MODELS)
+        files = dataset_files(self.data, self.work, self.only)
+        if not files and not prices:
+            known = [one.file for one in DATASETS.values() if one.file]
+            raise DataError(f"DATA: '{self.data}' holds none of {', '.join(known)}.")
+        known = [*files, *prices, SAMPLE, *MODELS]
         unknown = [name for name in self.only if name not in known]
         if unknown:
             raise ConfigError(f"--only {unknown[0]}: choose from {', '.join(known)}.")
-        if any(name in prices for name in self.only):
-            return {n: f for n, f in files.items() if n in self.only}
-        return {n: f for n, f in files.items() if n in self.only} or files
+        named = {name: file for name, file in files.items() if name in self.only}
+        return named if any(name in prices for name in self.only) else named or files
 
 
-def compare(wanted: Wanted) -> tuple[list[Line], dict[str, object]]:
-    """All lines, and plain facts about the run.
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What one dataset gave.
+
+    Attributes:
+        dataset: Name.
+        cutoffs: Starts of the last periods seen, latest first.
+        lines: One a model and scope.
+        effects: What is planted in the sample, and what of it the forecasts show; else empty.
+        seconds: What the job, and the peers, took at all cutoffs; ``None`` = not run.
+    """
+
+    dataset: str
+    cutoffs: tuple[str, ...]
+    lines: list[Line]
+    effects: list[Effect]
+    seconds: tuple[float | None, float | None]
+
+
+@dataclass(slots=True)
+class _Found:
+    """Predictions and losses of one dataset by model, one a cutoff."""
+
+    ours: Scored = field(default_factory=dict)
+    peers: Scored = field(default_factory=dict)
+
+
+def compare(wanted: Wanted) -> Iterator[Compared | PipelineError]:
+    """One dataset after the other; one that fails does not stop the next.
+
+    Yields:
+        What a dataset gave, or why it gave nothing.
 
     Raises:
-        PipelineError: Something is missing, or a forecast could not be made.
+        ConfigError: Options that do not go together.
     """
-    table: list[Line] = []
-    cutoffs: list[str] = []
     files = wanted.datasets()
-    if wanted.version is not None and (len(files) > 1 or wanted.origins > 1):
+    if wanted.version is not None and (len(files) > 1 or (wanted.origins or 1) > 1):
         raise ConfigError("--version: is of one dataset at one cutoff; name it with --only.")
     for dataset, file in files.items():
-        cases = make_cases(dataset, file, origins=wanted.origins, items=wanted.items,
-                           work=wanted.work)  # fmt: skip
-        cutoffs += [f"{dataset} {case.origin}" for case in cases]
-        table += _dataset(dataset, cases, wanted)
-    about: dict[str, object] = {
-        "cutoffs": ", ".join(cutoffs),
-        "code": code_version(),
-        "ours": "scored from a finished version" if wanted.version else "run for this table",
-        "peers": ", ".join(wanted.peers()) or "not run",
-        "peers' gaps": "filled by the value one season earlier; items mostly have none",
-    }
-    return table, about
+        try:
+            yield _dataset(dataset, file, wanted)
+        except PipelineError as error:
+            yield error
 
 
-def _dataset(dataset: str, cases: list[Case], wanted: Wanted) -> list[Line]:
-    names = wanted.peers()
-    part = cases[0].items
+def _dataset(dataset: str, file: Path, wanted: Wanted) -> Compared:
+    origins = wanted.origins if wanted.version is None else 1
+    truth = None
+    if dataset == SAMPLE:
+        truth = ensure_sample(sample_folder(wanted.work), items=SAMPLE_ITEMS).truth
+    cases = make_cases(dataset, file, origins=origins, items=wanted.items, work=wanted.work)
+    whole, names = cases[0].items, wanted.peers()
+    part = whole
     if names and wanted.peer_items is not None:
         part = sampled(part, wanted.peer_items)
-    places = [cases[0].items.index(item) for item in part]
-    ours: Scored = {}
-    peers: Scored = {}
+    found = _Found()
     for case in cases:
-        _score(case, _our_predictions(case, wanted), ours)
+        _score(case, _our_predictions(case, wanted), found.ours)
         if names:
             _say(f"{dataset}, {case.origin}: {len(names)} peers on {len(part)} items")
             small = replace(case, items=part)
-            found = run_peers(small, names, wanted.jobs)
-            _score(small, [with_sums(small, one) for one in found], peers)
-    whole, others = _everywhere(ours, len(cases)), _everywhere(peers, len(cases))
+            peers = run_peers(small, names, wanted.jobs)
+            _score(small, [with_sums(small, one) for one in peers], found.peers)
+    published = [prediction for prediction, _ in found.ours[ENSEMBLE]]
+    return Compared(
+        dataset=dataset,
+        cutoffs=tuple(str(case.origin) for case in cases),
+        lines=_lines(dataset, cases, found, [whole.index(item) for item in part]),
+        effects=planted_effects(cases, published, truth) if truth else [],
+        seconds=(_seconds([found.ours[ENSEMBLE]]), _seconds(found.peers.values())),
+    )
+
+
+def _lines(dataset: str, cases: list[Case], found: _Found, part: list[int]) -> list[Line]:
+    """Lines of all items and, where the peers had fewer, of those, at positions ``part``."""
+    ours, others = _everywhere(found.ours, len(cases)), _everywhere(found.peers, len(cases))
+    sums = cases[0].sums
     if len(part) == len(cases[0].items):
-        return lines(dataset, EVERY, whole | others)
-    mine = {name: (one, losses.rows(places)) for name, (one, losses) in whole.items()}
-    return lines(dataset, EVERY, whole) + lines(dataset, PEERS, mine | others)
+        return lines(dataset, EVERY, sums, ours | others)
+    mine = {name: (one, [losses.rows(part) for losses in all_of])
+            for name, (one, all_of) in ours.items()}  # fmt: skip
+    return lines(dataset, EVERY, sums, ours) + lines(dataset, PEERS, sums, mine | others)
 
 
 def _our_predictions(case: Case, wanted: Wanted) -> list[Prediction]:
@@ -121,20 +171,22 @@ def _score(case: Case, predictions: Iterable[Prediction], into: Scored) -> None:
         into.setdefault(one.model, []).append((one, item_losses(case, one)))
 
 
-def _everywhere(scored: Scored, cutoffs: int) -> dict[str, tuple[Prediction, ItemLosses]]:
-    """Models that were there at every cutoff, each with its losses summed; others are named."""
+def _everywhere(scored: Scored, cutoffs: int) -> dict[str, tuple[Prediction, list[ItemLosses]]]:
+    """Models that were there at every cutoff, with their losses at each; others are named."""
     partial = [name for name, found in scored.items() if len(found) < cutoffs]
     if partial:
         _say(f"left out, for lack of history at some cutoff: {', '.join(partial)}")
-    return {name: _summed(found) for name, found in scored.items() if name not in partial}
+    return {
+        name: (replace(found[0][0], seconds=_seconds([found])), [losses for _, losses in found])
+        for name, found in scored.items()
+        if name not in partial
+    }
 
 
-def _summed(found: list[tuple[Prediction, ItemLosses]]) -> tuple[Prediction, ItemLosses]:
-    """All cutoffs of a model as one."""
-    known = [one.seconds for one, _ in found if one.seconds is not None]
-    losses = reduce(ItemLosses.plus, (losses for _, losses in found))
-    mean = replace(losses, error=losses.error / len(found))
-    return replace(found[0][0], seconds=sum(known) if known else None), mean
+def _seconds(scored: Iterable[list[tuple[Prediction, ItemLosses]]]) -> float | None:
+    """What these models took at all cutoffs, as far as anybody stopped the time."""
+    known = [one.seconds for found in scored for one, _ in found if one.seconds is not None]
+    return sum(known) if known else None
 
 
 def _say(text: str) -> None:

@@ -16,11 +16,34 @@ from ml.panel_tables import demand_panel
 from ml.seeds import number
 from pipelines.intake.read_tables import read_tables
 from pipelines.intake.request import ReadingRequest
-from pipelines.sample_data import ensure_sample
+from pipelines.sample_data import sample_paths
 
-FILES = {"carparts": "carparts_monthly.parquet", "hospital": "hospital_monthly.parquet"}
 SAMPLE = "sample"
-LEAST_SEASONS = 2  # observed before the cutoff, where hardly any item is observed throughout
+SAMPLE_ITEMS = 600  # so many that what is planted is found or missed with certainty
+LEAST_SEASONS = 2  # observed before the cutoff by items that are not observed throughout
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """How one dataset is forecast and scored."""
+
+    file: str | None  # its name in the folder; None = generated
+    horizon: int  # H periods ahead
+    spacing: int  # periods between cutoffs
+    sums: tuple[int, int]  # periods of the two sums that are scored
+    origins: int  # cutoffs, unless others are asked for
+    # Which items are scored: True = those observed from the first cutoff on, however late they
+    # start; False = those observed throughout, or where they are few those seen half the time.
+    late_starts: bool = False
+
+
+DATASETS = {
+    "carparts": Dataset("carparts_monthly.parquet", 12, 12, (3, 6), 1),
+    "hospital": Dataset("hospital_monthly.parquet", 12, 12, (3, 6), 2),
+    "auto": Dataset("auto_monthly.parquet", 6, 6, (3, 6), 1),
+    "tourism": Dataset("tourism_monthly.parquet", 24, 12, (3, 6), 2, late_starts=True),
+    SAMPLE: Dataset(None, 30, 30, (14, 30), 2),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +57,7 @@ class Case:
         items: N items that are scored, sorted.
         origin: Start of the last period that is seen.
         horizon: H periods ahead.
+        sums: Periods of the first and second sum.
     """
 
     dataset: str
@@ -42,6 +66,7 @@ class Case:
     items: tuple[str, ...]
     origin: np.datetime64
     horizon: int
+    sums: tuple[int, int]
 
     @property
     def season(self) -> int:
@@ -72,53 +97,62 @@ class Case:
         return self.panel.select(self.items).values[:, start : start + self.horizon]
 
 
-def dataset_files(data: Path | None, work: Path, *, needed: bool = True) -> dict[str, Path]:
-    """Files by name of the dataset: those that the folder holds, else the embedded sample.
+def dataset_files(data: Path | None, work: Path, only: Sequence[str] = ()) -> dict[str, Path]:
+    """Files by name of the dataset: those that the folder holds, or the sample.
 
-    Raises:
-        DataError: A folder was named and holds none of them, though one is ``needed``.
+    The sample is one of them where no folder is given, or ``only`` names it; it is not drawn yet.
     """
-    if data is None:
-        return {SAMPLE: ensure_sample(work / SAMPLE).demand}
-    found = {name: data / file for name, file in FILES.items() if (data / file).exists()}
-    if needed and not found:
-        raise DataError(f"DATA: '{data}' holds none of {', '.join(FILES.values())}.")
+    found = {}
+    for name, dataset in DATASETS.items():
+        if data is not None and dataset.file and (data / dataset.file).exists():
+            found[name] = data / dataset.file
+    if data is None or SAMPLE in only:
+        found[SAMPLE] = sample_paths(sample_folder(work)).demand
     return found
 
 
+def sample_folder(work: Path) -> Path:
+    """Where the synthetic sample of many items lies, once it is drawn."""
+    return work / f"{SAMPLE}_{SAMPLE_ITEMS}"
+
+
 def make_cases(
-    dataset: str, file: Path, *, origins: int, items: int | None, work: Path
+    dataset: str, file: Path, *, origins: int | None, items: int | None, work: Path
 ) -> list[Case]:
-    """The cutoffs of one dataset, latest first, one horizon apart.
+    """The cutoffs of one dataset, latest first.
 
     Args:
         dataset: Name.
         file: The user's file.
-        origins: How many cutoffs.
+        origins: How many cutoffs; ``None`` = as many as the dataset says.
         items: Only so many items, those whose ids have the smallest hash; ``None`` = all.
         work: Folder for the file that our job is run on.
 
     Raises:
         DataError: The history is too short for so many cutoffs, or no item can be scored.
     """
+    rules = DATASETS[dataset]
     today = datetime.now(UTC).date()
     table = read_tables(ReadingRequest(files={"demand": file}, today=today)).tables["demand"]
     panel = demand_panel(table, as_of=None, today=today).panel
     if panel is None:
         raise DataError(f"{file}: no usable series.")
-    horizon = panel.frequency.default_horizon
-    first = len(panel.periods) - origins * horizon
-    if first < LEAST_SEASONS * horizon:
-        raise DataError(f"{file}: {len(panel.periods)} periods are too few for {origins} origins.")
-    kept = scored_items(panel, first, horizon)
+    count = origins or rules.origins
+    last = len(panel.periods) - rules.horizon
+    seen = [last - rules.spacing * k for k in range(count)]  # periods before each cutoff
+    if seen[-1] < LEAST_SEASONS * rules.horizon:
+        raise DataError(f"{file}: {len(panel.periods)} periods are too few for {count} origins.")
+    kept = scored_items(panel, seen, rules)
     if items is not None:
         kept = sampled(kept, items)
         panel = panel.select(kept)
     if not kept:
         raise DataError(f"{file}: no item is observed well enough to be scored.")
     path = write_series(panel, work / dataset)
-    cutoffs = [panel.periods[len(panel.periods) - horizon * k - 1] for k in range(1, origins + 1)]
-    return [Case(dataset, path, panel, kept, cutoff, horizon) for cutoff in cutoffs]
+    return [
+        Case(dataset, path, panel, kept, panel.periods[end - 1], rules.horizon, rules.sums)
+        for end in seen
+    ]
 
 
 def sampled(items: Sequence[str], count: int) -> tuple[str, ...]:
@@ -126,21 +160,22 @@ def sampled(items: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(sorted(sorted(items, key=lambda item: number(0, "accuracy", item))[:count]))
 
 
-def scored_items(panel: Panel, first: int, horizon: int) -> tuple[str, ...]:
-    """Items observed throughout; where they are few, those that can be scored at all.
+def scored_items(panel: Panel, seen: Sequence[int], rules: Dataset) -> tuple[str, ...]:
+    """Items that are observed well enough, see ``Dataset.late_starts``.
 
     Args:
         panel: All items and periods.
-        first: Periods before the earliest cutoff.
-        horizon: Periods ahead.
+        seen: Periods before each cutoff, latest cutoff first.
+        rules: Of the dataset.
     """
     observed = panel.observed()
+    known = observed[:, : seen[-1]].sum(axis=1) >= LEAST_SEASONS * panel.frequency.season_length
     whole = np.asarray(observed.all(axis=1))
-    if whole.mean() < 0.5:
-        season = panel.frequency.season_length
-        seen = observed[:, :first].sum(axis=1) >= LEAST_SEASONS * season
-        ahead = observed[:, first:].reshape(len(observed), -1, horizon)
-        whole = np.asarray(seen & (ahead.mean(axis=2) >= 0.5).all(axis=1))
+    if rules.late_starts:
+        whole = np.asarray(known & observed[:, seen[-1] :].all(axis=1))
+    elif whole.mean() < 0.5:
+        ahead = [observed[:, end : end + rules.horizon].mean(axis=1) for end in seen]
+        whole = np.asarray(known & (np.stack(ahead) >= 0.5).all(axis=0))
     return tuple(item for item, keep in zip(panel.items, whole, strict=True) if keep)
 
 

@@ -1,4 +1,4 @@
-"""Who is ahead of whom, and by more than chance: paired differences over items."""
+"""Who is ahead of whom, and by more than chance: paired differences over items and origins."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy.measures import ItemLosses, tail_loss, total
+from benchmarks.accuracy.intervals import Estimate, Ratio, estimate
+from benchmarks.accuracy.measures import ItemLosses, total
 from benchmarks.accuracy.own_past import OWN_PAST
-from benchmarks.accuracy.predictions import PEER, REFERENCE, SUMS, TAIL, Prediction, summed_periods
+from benchmarks.accuracy.predictions import PEER, REFERENCE, SUMS, TAIL, Prediction
 from ml.panel import Floats
-from ml.seeds import generator
 
 MOSTLY = 0.95  # a model that others stand in for on more items is no rival
-DRAWS = 2000  # of the bootstrap over items
-INTERVAL = (0.025, 0.975)
-WQL, SUMMED = "wql against", "sums against own past"
+WQL, MASE = "wql", "mase"
+COMPARED = (WQL, MASE, *SUMS)  # a sum stands for the mean of its losses at ``TAIL``
 Figures = dict[str, Any]
+# Any of a model's predictions, and its losses at every cutoff.
+Scored = tuple[Prediction, Sequence[ItemLosses]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Line:
         dataset: Name.
         scope: Which items.
         items: How many.
+        origins: How many cutoffs.
         model: Name.
         kind: ``ours``, ``reference`` or ``peer``.
         own: Share of the items that it forecast itself, at the latest cutoff.
@@ -38,6 +40,7 @@ class Line:
     dataset: str
     scope: str
     items: int
+    origins: int
     model: str
     kind: str
     own: float
@@ -47,112 +50,96 @@ class Line:
 
 
 def lines(
-    dataset: str, scope: str, found: Mapping[str, tuple[Prediction, ItemLosses]]
+    dataset: str, scope: str, sums: tuple[int, int], found: Mapping[str, Scored]
 ) -> list[Line]:
     """All models of one scope, least WQL first, each against the best reference and peer.
 
     Args:
         dataset: Name.
         scope: Which items.
-        found: By model any of its predictions, and its losses over all cutoffs.
+        sums: Periods of the first and second sum.
+        found: By model; all at the same cutoffs.
     """
-    losses = {name: one for name, (_, one) in found.items()}
-    figures: dict[str, Figures] = {name: dict(total(one)) for name, one in losses.items()}
+    figures: dict[str, Figures] = {n: dict(total(losses)) for n, (_, losses) in found.items()}
     kinds = {name: prediction.kind for name, (prediction, _) in found.items()}
-    order = sorted(losses, key=lambda name: (figures[name]["wql"], name))
-    demand = next(iter(losses.values())).demand
-    weights = item_draws(len(demand))
-    single = {name: one.pinball / one.demand.sum() for name, one in losses.items()}
-    tails = {name: tail_loss(one) for name, one in losses.items()}
-    tails = {name: one for name, one in tails.items() if np.isfinite(one).all()}
-    for kind in (REFERENCE, PEER):
-        rivals = [name for name in single if kinds[name] == kind and found[name][0].own > MOSTLY]
-        rival = _best(single, rivals)
-        _against(figures, single, rival, weights, demand, f"{WQL} {kind}")
-    own = [name for name in tails if name.startswith(OWN_PAST)]
-    _against(figures, tails, _best(tails, own), weights, None, SUMMED)
-    _gains(figures, {name: losses[name] for name in tails}, own, weights)
+    parts = {name: _measured(losses) for name, (_, losses) in found.items()}
+    for measure in COMPARED:
+        known = {name: one[measure] for name, one in parts.items() if measure in one}
+        for kind in (REFERENCE, PEER):
+            rivals = [n for n in known if kinds[n] == kind and found[n][0].own > MOSTLY]
+            _against(figures, known, _best(known, rivals), against(measure, kind))
+    _savings(figures, {n: losses for n, (_, losses) in found.items() if SUMS[0] in parts[n]})
+    order = sorted(found, key=lambda name: (figures[name][WQL], name))
+    items, origins = len(next(iter(found.values()))[1][0].demand), len(found[order[0]][1])
     return [
-        Line(dataset, scope, len(demand), name, kinds[name], found[name][0].own, figures[name],
-             summed_periods(found[name][0].quantiles.shape[1]),
-             found[name][0].seconds)
+        Line(dataset, scope, items, origins, name, kinds[name], found[name][0].own, figures[name],
+             sums, found[name][0].seconds)
         for name in order
     ]  # fmt: skip
 
 
-def _gains(
-    figures: Mapping[str, Figures],
-    losses: Mapping[str, ItemLosses],
-    own: Sequence[str],
-    weights: Floats,
+def against(measure: str, kind: str) -> str:
+    """Name of the figure that compares a model with the best of a kind."""
+    return f"{measure} against {kind}"
+
+
+def saved(which: str, level: float) -> str:
+    """Name of the figure that tells what is saved of the loss of the own past."""
+    return f"{which} at {level:g} saved"
+
+
+def _measured(losses: Sequence[ItemLosses]) -> dict[str, Ratio]:
+    """What each compared figure is the ratio of, cell by cell."""
+    error = _stacked(losses, "error")
+    known = np.isfinite(error)
+    found = {
+        WQL: (_stacked(losses, "pinball"), _stacked(losses, "demand")),
+        MASE: (np.where(known, error, 0.0), known.astype(np.float64)),
+    }
+    tails, sums = _stacked(losses, "sum_pinball"), _stacked(losses, "sum_demand")
+    if np.isfinite(tails).all():
+        found |= {
+            which: (tails[:, :, place].mean(axis=2), sums[:, :, place])
+            for place, which in enumerate(SUMS)
+        }
+    return found
+
+
+def _stacked(losses: Sequence[ItemLosses], name: str) -> Floats:
+    return np.stack([getattr(one, name) for one in losses])
+
+
+def _best(parts: Mapping[str, Ratio], names: Sequence[str]) -> str | None:
+    return min(names, key=lambda n: (parts[n][0].sum() / parts[n][1].sum(), n), default=None)
+
+
+def _against(
+    figures: Mapping[str, Figures], parts: Mapping[str, Ratio], rival: str | None, label: str
 ) -> None:
+    for name in figures:
+        found = None
+        if rival is not None and name in parts:
+            losses, demand = parts[name]
+            found = estimate([(losses - parts[rival][0], demand)])
+        figures[name] |= _ends(label, found) | {f"{label}: which": rival}
+
+
+def _savings(figures: Mapping[str, Figures], losses: Mapping[str, Sequence[ItemLosses]]) -> None:
     """Share of the loss of the best window of the own past that each model saves, by column.
 
     The window is the best one for this very column, in hindsight.
     """
-    columns = [(place, k) for place in range(len(SUMS)) for k in range(len(TAIL))]
-    for place, k in columns:
-        parts = {name: one.sum_pinball[:, place, k] for name, one in losses.items()}
-        rival = _best(parts, own)
+    tails = {name: _stacked(one, "sum_pinball") for name, one in losses.items()}
+    for place, k in [(place, k) for place in range(len(SUMS)) for k in range(len(TAIL))]:
+        parts = {name: one[:, :, place, k] for name, one in tails.items()}
+        windows = [name for name in parts if name.startswith(OWN_PAST)]
+        if not windows:
+            continue
+        past = parts[min(windows, key=lambda name: (parts[name].sum(), name))]
         for name, part in parts.items():
-            if rival is None:
-                continue
-            label = gain_label(SUMS[place], TAIL[k])
-            drawn = 1 - (weights @ part) / (weights @ parts[rival])
-            low, high = np.quantile(drawn, INTERVAL)
-            value = 1 - part.sum() / parts[rival].sum()
-            figures[name] |= {label: float(value), f"{label} low": float(low),
-                              f"{label} high": float(high)}  # fmt: skip
+            figures[name] |= _ends(saved(SUMS[place], TAIL[k]), estimate([(past - part, past)]))
 
 
-def gain_label(which: str, level: float) -> str:
-    """Name of the figure."""
-    return f"{which} at {level:g} saved"
-
-
-def item_draws(count: int) -> Floats:
-    """How often each draw of the bootstrap takes each item, (draws, N)."""
-    rng = generator(0, "items", str(count))
-    return rng.multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)
-
-
-def paired(
-    one: Floats, other: Floats, weights: Floats, demand: Floats | None
-) -> tuple[float, float, float]:
-    """Difference of two ratio figures, and the ends of its 95 % interval over items.
-
-    Args:
-        one: (N,) parts of a figure by item, which sum to it.
-        other: Of the rival.
-        weights: Draws of items.
-        demand: (N,) whose sum the figures were divided by, to be drawn along; ``None`` leaves the
-            divisor alone.
-    """
-    apart = one - other
-    drawn = weights @ apart
-    if demand is not None:
-        drawn = drawn * demand.sum() / (weights @ demand)
-    low, high = np.quantile(drawn, INTERVAL)
-    return float(apart.sum()), float(low), float(high)
-
-
-def _best(parts: Mapping[str, Floats], names: Sequence[str]) -> str | None:
-    return min(names, key=lambda name: (parts[name].sum(), name), default=None)
-
-
-def _against(
-    figures: Mapping[str, Figures],
-    parts: Mapping[str, Floats],
-    rival: str | None,
-    weights: Floats,
-    demand: Floats | None,
-    label: str,
-) -> None:
-    for name in figures:
-        known = rival if name in parts else None
-        ends: tuple[float | None, ...] = (None, None, None)
-        if known is not None:
-            ends = paired(parts[name], parts[known], weights, demand)
-        for end, value in zip(("", " low", " high"), ends, strict=True):
-            figures[name][label + end] = value
-        figures[name][f"{label}: which"] = known
+def _ends(label: str, found: Estimate | None) -> Figures:
+    values = (None,) * 3 if found is None else (found.value, found.low, found.high)
+    return {label + end: value for end, value in zip(("", " low", " high"), values, strict=True)}

@@ -5,18 +5,12 @@ Demand that was not observed counts nowhere; a sum counts only where each of its
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import reduce
 
 import numpy as np
 
 from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import (
-    LEVELS,
-    SUM_LEVELS,
-    SUMS,
-    TAIL,
-    Prediction,
-    summed_periods,
-)
+from benchmarks.accuracy.predictions import LEVELS, SUM_LEVELS, SUMS, TAIL, Prediction
 from ml.evaluation.scores import DECILES, pinball
 from ml.panel import Floats
 
@@ -25,17 +19,17 @@ COVERED = {"q80": (0.0, 0.8), "q90": (0.0, 0.9), "q95": (0.0, 0.95), "80 % inter
 
 @dataclass(frozen=True, slots=True)
 class ItemLosses:
-    """What one model lost on N items; the parts of several cutoffs add up.
+    """What one model lost on N items at one cutoff; all but ``error`` add up over cutoffs.
 
     Attributes:
         demand: (N,) sum of actuals; like all losses in the weights of the case.
         count: (N,) observed periods.
         pinball: (N,) twice the mean pinball loss at .1 to .9, summed over periods.
-        error: (N,) mean over cutoffs of the absolute error of the median over the in-sample error
-            of the seasonal naive forecast; NaN where that is zero.
+        error: (N,) mean absolute error of the median over the in-sample error of the seasonal
+            naive forecast; NaN where that is zero.
         surplus: (N,) sum of mean forecast - actual.
         covered: (N, 4) expected number of periods inside each range of ``COVERED``.
-        sum_demand: (N, 2) demand of ``summed_periods``.
+        sum_demand: (N, 2) demand of the case's ``sums``.
         sum_pinball: (N, 2, 4) pinball loss of their quantiles at ``TAIL``; NaN without any.
         sum_count: (N, 2) sums that were observed.
         sum_covered: (N, 2, 4) expected number of sums below each of them; NaN without any.
@@ -53,7 +47,7 @@ class ItemLosses:
     sum_covered: Floats
 
     def plus(self, other: "ItemLosses") -> "ItemLosses":
-        """Both cutoffs together."""
+        """Both together."""
         parts = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
         return ItemLosses(**parts)
 
@@ -73,7 +67,7 @@ def item_losses(case: Case, prediction: Prediction) -> ItemLosses:
     absolute = (np.abs(known - median) * seen).sum(axis=1) / np.maximum(count, 1)
     naive = seasonal_error(case.seen, case.season)
     inside = [expected_inside(prediction.quantiles, actual, *ends) for ends in COVERED.values()]
-    totals = np.cumsum(actual, axis=1)[:, [steps - 1 for steps in summed_periods(case.horizon)]]
+    totals = np.cumsum(actual, axis=1)[:, [steps - 1 for steps in case.sums]]
     return ItemLosses(
         demand=known.sum(axis=1) * case.weights,
         count=count.astype(np.float64),
@@ -139,12 +133,13 @@ def expected_inside(
     return inside / (right - left)
 
 
-def total(losses: ItemLosses) -> dict[str, float]:
-    """The figures of one model over its items."""
+def total(cutoffs: Sequence[ItemLosses]) -> dict[str, float]:
+    """The figures of one model over its items and cutoffs."""
+    losses = reduce(ItemLosses.plus, cutoffs)
     demand, count = losses.demand.sum(), losses.count.sum()
     figures = {
         "wql": losses.pinball.sum() / demand,
-        "mase": float(np.nanmean(losses.error)),
+        "mase": float(np.nanmean([one.error for one in cutoffs])),
         "bias": losses.surplus.sum() / demand,
     }
     shares = losses.covered.sum(axis=0) / count
@@ -158,10 +153,7 @@ def total(losses: ItemLosses) -> dict[str, float]:
     return {name: float(value) for name, value in figures.items()}
 
 
-def tail_loss(losses: ItemLosses) -> Floats:
-    """Each item's part of the mean pinball loss of the sums over their demand, (N,).
-
-    Mean over both sums and the levels of ``TAIL``; the parts of all items sum to it.
-    """
-    demand = losses.sum_demand.sum(axis=0)
-    return (losses.sum_pinball.mean(axis=2) / demand).mean(axis=1)
+def tail_loss(losses: ItemLosses) -> float:
+    """Mean over both sums and the levels of ``TAIL`` of the loss over the demand of the sum."""
+    lost = losses.sum_pinball.sum(axis=0) / losses.sum_demand.sum(axis=0)[:, None]
+    return float(lost.mean())

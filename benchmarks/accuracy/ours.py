@@ -11,14 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import (
-    LEVELS,
-    OURS,
-    REFERENCE,
-    SUM_LEVELS,
-    Prediction,
-    summed_periods,
-)
+from benchmarks.accuracy.predictions import LEVELS, OURS, REFERENCE, SUM_LEVELS, Prediction
 from ml.artifacts.reading import read_dataset
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, quantile_name
 from ml.errors import DataError, ModelError, first_few
@@ -40,7 +33,7 @@ def run_job(case: Case, jobs: int | None) -> tuple[Path, float]:
     results = home / "results"
     command = [
         sys.executable, "-m", "scripts.generate_ml_results", "--demand", str(case.file),
-        "--as-of", str(case.origin), "--results", str(results),
+        "--as-of", str(case.origin), "--horizon", str(case.horizon), "--results", str(results),
     ]  # fmt: skip
     command += ["--jobs", str(jobs)] if jobs else []
     folders = {name: str(home / name.partition("_")[0].lower())
@@ -98,9 +91,7 @@ def _prediction(
     quantiles = _columns(rows, [quantile_name(level) for level in LEVELS], case.horizon)
     mean = _columns(rows, ["forecast"], case.horizon)[..., 0]
     tails = [f"cum_{quantile_name(level)}" for level in SUM_LEVELS]
-    sums = _columns(rows, tails, case.horizon)[
-        :, [steps - 1 for steps in summed_periods(case.horizon)]
-    ]
+    sums = _columns(rows, tails, case.horizon)[:, [steps - 1 for steps in case.sums]]
     if not missing or stand_in is None:
         return Prediction(model, kind, quantiles, mean, sums)
     own = np.isin(case.items, known)

@@ -7,19 +7,13 @@ choice could clear on purpose.
 import numpy as np
 
 from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import (
-    LEVELS,
-    REFERENCE,
-    SUM_LEVELS,
-    Prediction,
-    summed_periods,
-)
+from benchmarks.accuracy.predictions import LEVELS, REFERENCE, SUM_LEVELS, Prediction
 from ml.panel import Floats
 from ml.seeds import generator
 
 OWN_PAST = "own "  # what the names begin with
 PATHS = 1000
-WINDOWS = {12: (12, 15, 18, 24, 36), 7: (28, 56, 91, 182, 364), 52: (13, 26, 52, 104)}
+WINDOWS = {12: (12, 15, 18, 24, 36), 7: (28, 56, 91, 182, 364)}
 
 
 def own_past(case: Case) -> list[Prediction]:
@@ -31,7 +25,7 @@ def own_past(case: Case) -> list[Prediction]:
 
 def _drawn(case: Case, window: int) -> Prediction:
     found = [
-        _item(row, window, summed_periods(case.horizon), generator(0, "own past", item))
+        _item(row, window, case.sums, generator(0, "own past", item))
         for item, row in zip(case.items, case.seen, strict=True)
     ]
     single, means, sums = (np.stack(part) for part in zip(*found, strict=True))

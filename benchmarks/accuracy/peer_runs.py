@@ -51,12 +51,16 @@ def run_peers(case: Case, names: Sequence[str], jobs: int | None) -> list[Predic
 
 
 def without_gaps(values: Floats, season: int) -> Floats:
-    """Gaps filled by the value one season earlier, else by zero: peers know no missing values."""
+    """Gaps filled by the value one season earlier, else by zero: peers know no missing values.
+
+    What lies before a series starts stays NaN: it is left out of what the peers are given.
+    """
     filled = values.copy()
+    started = np.maximum.accumulate(~np.isnan(values), axis=1)
     for place in range(filled.shape[1]):
-        gaps = np.isnan(filled[:, place])
+        gaps = np.isnan(filled[:, place]) & started[:, place]
         before = filled[:, place - season] if place >= season else np.zeros(len(filled))
-        filled[gaps, place] = before[gaps]
+        filled[gaps, place] = np.nan_to_num(before[gaps])
     return filled
 
 

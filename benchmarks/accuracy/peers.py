@@ -2,9 +2,9 @@
 
 Usage: .venv-peers/bin/python benchmarks/accuracy/peers.py TASK.npz FOLDER MODEL...
 
-TASK holds ``items``, ``periods``, ``values`` (N, T), ``frequency``, ``season``, ``horizon``,
-``levels`` and ``jobs``; each model leaves ``FOLDER/MODEL.npz`` with ``quantiles`` (N, H, L),
-``mean`` (N, H) and ``seconds``. Imports nothing of this project.
+TASK holds ``items``, ``periods``, ``values`` (N, T; NaN before a series starts), ``frequency``,
+``season``, ``horizon``, ``levels`` and ``jobs``; each model leaves ``FOLDER/MODEL.npz`` with
+``quantiles`` (N, H, L), ``mean`` (N, H) and ``seconds``. Imports nothing of this project.
 """
 
 import sys
@@ -32,7 +32,7 @@ def model_named(name: str, season: int, length: int, horizon: int) -> Any:
     Args:
         name: As the library calls it.
         season: Periods in a season.
-        length: Periods of history.
+        length: Periods of the shortest history.
         horizon: Periods ahead.
     """
     windows = max(2, min(MOST_WINDOWS, length // horizon - 2))
@@ -61,8 +61,9 @@ def forecast(name: str, task: dict[str, Any]) -> dict[str, Any]:
             "ds": np.tile(task["periods"].astype("datetime64[ns]"), items),
             "y": values.ravel(),
         }
-    )
-    model = model_named(name, season, length, horizon)
+    ).dropna()
+    shortest = int((~np.isnan(values)).sum(axis=1).min())
+    model = model_named(name, season, shortest, horizon)
     runner = StatsForecast(
         [model], freq=str(task["frequency"]), n_jobs=int(task["jobs"]),
         fallback_model=library.SeasonalNaive(season_length=season),

@@ -10,13 +10,8 @@ from ml.panel import Floats
 LEVELS = QUANTILES
 SUM_LEVELS = CUMULATIVE_QUANTILES
 TAIL = (0.8, 0.9, 0.95, 0.99)  # those of cumulative demand that stock depends on
-SUMS = ("first sum", "second sum")  # of cumulative demand, over so many periods as follow
+SUMS = ("first sum", "second sum")  # of demand over the periods that the dataset names
 OURS, REFERENCE, PEER = "ours", "reference", "peer"
-
-
-def summed_periods(horizon: int) -> tuple[int, int]:
-    """Periods that demand is summed over: 3 and 6 months, 4 and 13 weeks, 14 and 30 days."""
-    return {12: (3, 6), 13: (4, 13), 30: (14, 30)}[horizon]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +23,8 @@ class Prediction:
         kind: ``ours``, ``reference`` or ``peer``.
         quantiles: (N, H, L) at ``LEVELS``.
         mean: (N, H).
-        sums: (N, 2, C) quantiles at ``SUM_LEVELS`` of the demand of ``summed_periods``;
-            ``None`` where a model says nothing of it.
+        sums: (N, 2, C) quantiles at ``SUM_LEVELS`` of the demand of the case's ``sums``; ``None``
+            where a model says nothing of it.
         seconds: What it took; ``None`` where nobody stopped the time.
         own: Share of the items that the model itself forecast; another one stood in for the rest.
     """

@@ -7,39 +7,50 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.accuracy.comparison import SUMMED, WQL, Line, gain_label
+from benchmarks.accuracy.bench import Compared, Wanted
+from benchmarks.accuracy.comparison import COMPARED, Line, against, saved
 from benchmarks.accuracy.measures import COVERED
-from benchmarks.accuracy.predictions import REFERENCE, SUMS, TAIL
+from benchmarks.accuracy.planted import SHOWN, Effect
+from benchmarks.accuracy.predictions import PEER, REFERENCE, SUMS, TAIL
 from benchmarks.accuracy.price_files import PriceTable
 from ml.durable import write_file
+from ml.run.plan import code_version
 
 NAME = "accuracy"
 DIGITS = 5
-HEAD = ("model", "kind", "WQL", "MASE", "bias", *COVERED, "WQL against the best reference")
+HEAD = ("model", "kind", "WQL", "MASE", "bias", *COVERED)
 
 
 def write_report(
-    lines: Sequence[Line], prices: Sequence[PriceTable], about: Mapping[str, object], folder: Path
+    finished: Sequence[Compared],
+    prices: Sequence[PriceTable],
+    wanted: Wanted,
+    failures: Sequence[str],
+    folder: Path,
 ) -> list[Path]:
     """``accuracy.csv``, ``.json``, ``.md`` and, of prices, ``prices.csv``, each whole.
 
     Args:
-        lines: Of all datasets and scopes.
+        finished: Of every dataset so far.
         prices: Of all price files.
-        about: Plain facts about the run.
+        wanted: What was asked for.
+        failures: Why datasets are missing.
         folder: Where they go.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    lines = [line for one in finished for line in one.lines]
     rows = [_flat(line) for line in lines]
     quoted = [{"dataset": one.dataset, "origins": one.count, "first": one.first,
                "last": one.last, **asdict(line)}
               for one in prices for line in one.lines]  # fmt: skip
-    whole = {**about, "lines": rows, "prices": quoted}
+    about = _about(finished, wanted, failures)
+    effects = [asdict(effect) for one in finished for effect in one.effects]
+    whole = {**about, "lines": rows, "planted": effects, "prices": quoted}
     texts = {
         f"{NAME}.csv": _csv(rows),
         "prices.csv": _csv(quoted),
         f"{NAME}.json": json.dumps(whole, indent=2, ensure_ascii=False) + "\n",
-        f"{NAME}.md": markdown(lines, about) + price_markdown(prices),
+        f"{NAME}.md": markdown(finished, about) + price_markdown(prices),
     }
     written = []
     for name, text in texts.items():
@@ -49,6 +60,25 @@ def write_report(
             continue
         written.append(write_file(path, text))
     return written
+
+
+def _about(
+    finished: Sequence[Compared], wanted: Wanted, failures: Sequence[str]
+) -> dict[str, object]:
+    """Plain facts about the run."""
+    about: dict[str, object] = {
+        "code": code_version(),
+        "ours": "scored from a finished version" if wanted.version else "run for this table",
+        "peers": ", ".join(wanted.peers()) or "not run",
+        "peers' gaps": "filled by the value one season earlier; a late start stays one",
+        "intervals": "95 %, over items and, where there is more than one, over cutoffs",
+    }
+    for one in finished:
+        ours, peers = ("not timed" if s is None else f"{s:.0f} s" for s in one.seconds)
+        about[one.dataset] = (
+            f"as of {', '.join(one.cutoffs)}; our job took {ours}, the peers' models {peers}"
+        )
+    return about | {f"failure {place}": text for place, text in enumerate(failures, 1)}
 
 
 def _flat(line: Line) -> dict[str, object]:
@@ -71,25 +101,57 @@ def _csv(rows: Sequence[Mapping[str, object]]) -> str:
     return stream.getvalue()
 
 
-def markdown(lines: Sequence[Line], about: Mapping[str, object]) -> str:
-    """Tables for people, one of single periods and one of sums for each dataset and scope."""
+def markdown(finished: Sequence[Compared], about: Mapping[str, object]) -> str:
+    """Tables for people: single periods, sums and rivals of each dataset and scope."""
     parts = ["# Accuracy against others", "", *(f"- {k}: {v}" for k, v in about.items()), ""]
-    for dataset, scope in dict.fromkeys((line.dataset, line.scope) for line in lines):
-        own = [line for line in lines if (line.dataset, line.scope) == (dataset, scope)]
-        parts += [f"## {dataset}, {scope}: {own[0].items} items", ""]
-        parts += _table(HEAD, [_single(line) for line in own])
-        parts += ["Pinball loss of cumulative demand over that demand:", ""]
-        tails = [f"{steps}: {q:g}" for steps in own[0].sums for q in TAIL]
-        summed = [line for line in own if line.figures[SUMMED] is not None]
-        summed.sort(key=lambda line: float(line.figures[SUMMED] or 0.0))
-        head = ("model", *tails, "mean against the best window of the own past")
-        parts += _table(head, [_sums(line) for line in summed])
-        parts += [("Saved of the loss of the best window of the own past, by column in hindsight "
-                  "(95 % interval over items):"), ""]  # fmt: skip
-        parts += _table(("model", *tails), [_saved(line) for line in summed])
-        parts += ["Share of sums below the quantile:", ""]
-        parts += _table(("model", *tails), [_below(line) for line in summed])
+    for one in finished:
+        for scope in dict.fromkeys(line.scope for line in one.lines):
+            parts += _scope([line for line in one.lines if line.scope == scope])
+        parts += _planted(one.effects)
     return "\n".join(parts) + "\n"
+
+
+def _scope(lines: Sequence[Line]) -> list[str]:
+    first = lines[0]
+    origins = "1 cutoff" if first.origins == 1 else f"{first.origins} cutoffs"
+    parts = [f"## {first.dataset}, {first.scope}: {first.items} items, {origins}", ""]
+    parts += _table(HEAD, [_single(line) for line in lines])
+    columns = ("WQL", "MASE", *(f"loss of sums over {steps}" for steps in first.sums))
+    for kind in (REFERENCE, PEER):
+        rivals = [first.figures[f"{against(one, kind)}: which"] for one in COMPARED]
+        if any(rivals):
+            title = f"Against the best {kind} in hindsight, column by column (95 % interval):"
+            head = ("model", *(f"{c}: {r}" for c, r in zip(columns, rivals, strict=True)))
+            parts += [title, "", *_table(head, [_rivals(line, kind) for line in lines])]
+    tails = [f"{steps}: {q:g}" for steps in first.sums for q in TAIL]
+    summed = [line for line in lines if saved(SUMS[0], TAIL[0]) in line.figures]
+    summed.sort(key=lambda line: sum(line.figures[f"{s} at {q:g}"] for s in SUMS for q in TAIL))
+    past = "Saved of the loss of the best window of the own past, by column in hindsight"
+    for title, row in (
+        ("Pinball loss of cumulative demand over that demand", _sums),
+        (f"{past} (95 % interval)", _saved),
+        ("Share of sums below the quantile", _below),
+    ):
+        parts += [f"{title}:", ""]
+        parts += _table(("model", *tails), [row(line) for line in summed])
+    return parts
+
+
+def _planted(effects: Sequence[Effect]) -> list[str]:
+    if not effects:
+        return []
+    head = ("days", "planted", "came true", "mean forecast", *(f"q{100 * q:g}" for q in SHOWN))
+    rows = [
+        [one.day, f"{one.planted:.2f}", f"{one.realised:.2f}",
+         f"{one.forecast.value:.2f} ({one.forecast.low:.2f} to {one.forecast.high:.2f})",
+         *(f"{value:.2f}" for value in one.quantiles)]
+        for one in effects
+    ]  # fmt: skip
+    title = (
+        "Effects planted in the sample (synthetic), as demand over that of plain days, of holidays "
+        "over plain days of the same weekdays:"
+    )
+    return [title, "", *_table(head, rows)]
 
 
 def price_markdown(prices: Sequence[PriceTable]) -> str:
@@ -121,23 +183,24 @@ def _named(line: Line) -> str:
 def _single(line: Line) -> list[str]:
     found = line.figures
     covered = [_number(found[f"covered {name}"], 2) for name in COVERED]
-    bias = found["bias"]
     return [
         _named(line), line.kind, _number(found["wql"], 4), _number(found["mase"], 3),
-        f"{bias:+.1%}", *covered, _interval(line, f"{WQL} {REFERENCE}"),
+        f"{found['bias']:+.1%}", *covered,
     ]  # fmt: skip
 
 
+def _rivals(line: Line, kind: str) -> list[str]:
+    return [_named(line), *(_difference(line, against(measure, kind)) for measure in COMPARED)]
+
+
 def _sums(line: Line) -> list[str]:
-    cells = [_number(line.figures[f"{s} at {q:g}"], 4) for s in SUMS for q in TAIL]
-    return [_named(line), *cells, _interval(line, SUMMED)]
+    return [_named(line), *(_number(line.figures[f"{s} at {q:g}"], 4) for s in SUMS for q in TAIL)]
 
 
 def _saved(line: Line) -> list[str]:
-    labels = [gain_label(which, q) for which in SUMS for q in TAIL]
-    ends = [[line.figures.get(label + end) for end in ("", " low", " high")] for label in labels]
-    return [_named(line), *("" if None in one else "{:+.1%} ({:+.1%} to {:+.1%})".format(*one)
-                          for one in ends)]  # fmt: skip
+    labels = [saved(which, q) for which in SUMS for q in TAIL]
+    ends = [[line.figures[label + end] for end in ("", " low", " high")] for label in labels]
+    return [_named(line), *("{:+.1%} ({:+.1%} to {:+.1%})".format(*one) for one in ends)]
 
 
 def _below(line: Line) -> list[str]:
@@ -145,7 +208,7 @@ def _below(line: Line) -> list[str]:
     return [_named(line), *cells]
 
 
-def _interval(line: Line, label: str) -> str:
+def _difference(line: Line, label: str) -> str:
     found = line.figures
     if found[label] is None or found[f"{label}: which"] == line.model:
         return "the rival itself" if found[label] is not None else ""

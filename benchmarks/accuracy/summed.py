@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.accuracy.cases import Case
 from benchmarks.accuracy.measures import item_losses, tail_loss
-from benchmarks.accuracy.predictions import LEVELS, SUM_LEVELS, Prediction, summed_periods
+from benchmarks.accuracy.predictions import LEVELS, SUM_LEVELS, Prediction
 from ml.panel import Floats
 from ml.seeds import generator
 
@@ -22,25 +22,24 @@ def with_sums(case: Case, prediction: Prediction) -> Prediction:
     """The prediction with the better of both ways to add its periods up."""
     if prediction.sums is not None:
         return prediction
-    tried = [replace(prediction, sums=rule(prediction)) for rule in (independent, together)]
-    return min(tried, key=lambda one: float(tail_loss(item_losses(case, one)).sum()))
+    rules = (independent, together)
+    tried = [replace(prediction, sums=rule(prediction, case.sums)) for rule in rules]
+    return min(tried, key=lambda one: tail_loss(item_losses(case, one)))
 
 
-def together(prediction: Prediction) -> Floats:
+def together(prediction: Prediction, periods: tuple[int, int]) -> Floats:
     """Quantiles (N, 2, C) of sums whose periods are all at the same level."""
     places = [LEVELS.index(level) for level in SUM_LEVELS]
     sums = np.cumsum(prediction.quantiles[:, :, places], axis=1)
-    periods = summed_periods(prediction.quantiles.shape[1])
     return np.asarray(sums[:, [steps - 1 for steps in periods]])
 
 
-def independent(prediction: Prediction) -> Floats:
+def independent(prediction: Prediction, periods: tuple[int, int]) -> Floats:
     """Quantiles (N, 2, C) of sums of periods that are drawn each on its own.
 
     Between its quantiles a period's distribution is taken to be even; beyond the outermost ones it
     ends there.
     """
-    periods = summed_periods(prediction.quantiles.shape[1])
     count = max(periods)
     found = []
     for number, item in enumerate(prediction.quantiles[:, :count]):

@@ -51,13 +51,14 @@ class SampleFiles:
     truth: Path
 
 
-def ensure_sample(folder: Path, *, seed: int = 0) -> SampleFiles:
-    """Write the default sample into ``folder``, unless this very sample is there already.
+def ensure_sample(folder: Path, *, seed: int = 0, items: int = ITEMS) -> SampleFiles:
+    """Write the sample into ``folder``, unless this very sample is there already.
 
-    The sample has 72 items over 1,096 days up to 2026-10-31. It is written beside the folder,
-    which is its own and made if missing, and renamed, so that no reader ever sees half of it.
+    The sample has ``items`` items over 1,096 days up to 2026-10-31. It is written beside the
+    folder, which is its own and made if missing, and renamed, so that no reader ever sees half.
 
     Raises:
+        ValueError: Fewer than ten items.
         DataError: The folder holds something that is not a sample.
         MachineError: The disk refuses.
     """
@@ -67,7 +68,7 @@ def ensure_sample(folder: Path, *, seed: int = 0) -> SampleFiles:
         "source": SOURCE,
         "generator_version": GENERATOR_VERSION,
         "seed": seed,
-        "items": ITEMS,
+        "items": items,
         "days": DAYS,
         "first": FIRST,
         "files": sorted(path.name for path in asdict(files).values()),
@@ -76,17 +77,17 @@ def ensure_sample(folder: Path, *, seed: int = 0) -> SampleFiles:
         return files
     _refuse_foreign(folder)
     with disk_errors(f"sample: writing '{folder}'", "Correct that and run again."):
-        _make(folder, files, mark, seed)
+        _make(folder, files, mark, seed, items)
     return files
 
 
-def _make(folder: Path, files: SampleFiles, mark: dict[str, object], seed: int) -> None:
+def _make(folder: Path, files: SampleFiles, mark: dict[str, object], seed: int, items: int) -> None:
     make_folder(folder.parent)
     discard_leftovers(folder.parent, f".{folder.name}-*")
     stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         new = stage / "new"
-        write_sample(generate(ITEMS, np.datetime64(FIRST), DAYS, seed), sample_paths(new))
+        write_sample(generate(items, np.datetime64(FIRST), DAYS, seed), sample_paths(new))
         (new / "README.txt").write_text(README, encoding="utf-8")
         (new / MARK).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
         sync_tree(new)

@@ -40,7 +40,7 @@ def normal_periods(items=4, horizon=12):
 
 
 def test_independent_periods_add_up_like_independent_normals():
-    sums = independent(normal_periods(items=200)).mean(axis=0)
+    sums = independent(normal_periods(items=200), (3, 6)).mean(axis=0)
     place = SUM_LEVELS.index(0.9)
     for row, steps in enumerate((3, 6)):
         # Variances add up, so a sum's deviation is the root of its length; the quantiles beyond
@@ -50,7 +50,7 @@ def test_independent_periods_add_up_like_independent_normals():
 
 
 def test_periods_at_one_level_add_up_level_by_level():
-    sums = together(normal_periods())
+    sums = together(normal_periods(), (3, 6))
     for row, steps in enumerate((3, 6)):
         wanted = steps * (stats.norm.ppf(SUM_LEVELS) + 50)
         assert sums[0, row] == pytest.approx(wanted)

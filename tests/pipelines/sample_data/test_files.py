@@ -107,6 +107,15 @@ def test_a_sample_of_another_version_or_with_a_file_missing_is_rewritten(tmp_pat
     assert contents(folder) == whole
 
 
+def test_a_sample_has_as_many_items_as_asked_for_and_another_number_is_another_sample(tmp_path):
+    few = ensure_sample(tmp_path / "sample", items=12)
+    assert len(pd.read_csv(few.items)) == 12
+    before = few.demand.read_bytes()
+    more = ensure_sample(tmp_path / "sample", items=13)
+    assert len(pd.read_csv(more.items)) == 13
+    assert more.demand.read_bytes() != before
+
+
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "mine.csv").write_text("a,b\n")
     with pytest.raises(DataError, match="holds files that are not a sample"):
