@@ -35,7 +35,7 @@ MEANINGS = {  # of the columns that only the user's files have
     "ds": ("1", "any day of the period"),
     "y": ("units", "quantity; empty = not observed"),
     "site_id": ("1", "site; summed over"),
-    "is_stockout": ("1", "stock ran out: the period counts as not observed"),
+    "is_stockout": ("1", "stock ran out: demand was at least `y`"),
     "series": ("1", "name of the series"),
     "unit": ("1", "unit of the values"),
     "currency": ("1", "ISO 4217 code"),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ml.frequency import Days, Frequency
 from ml.seeds import number
+from ml.stockouts import Shortages, complete_demand
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -108,6 +109,9 @@ class Panel:
     # what outside drivers contribute, as known at the panel's own cutoff; `None` where none
     # are used
     drivers: Drivers | None = None
+    # where stock ran out, and `values` are what demand was there as far as these periods tell;
+    # `None` where it never did
+    shortages: Shortages | None = None
 
     def __post_init__(self) -> None:
         """Refuse a panel whose parts do not fit each other."""
@@ -134,8 +138,19 @@ class Panel:
         Drivers do not come along: what was known of them then is for their study to say.
         """
         keep = int(np.searchsorted(self.periods, cutoff, side="right"))
-        values = self.values[:, :keep].copy()
-        return replace(self, periods=self.periods[:keep], values=values, drivers=None)
+        return self._only(slice(keep))
+
+    def since(self, start: int) -> "Panel":
+        """The panel without the periods before a position, and without its drivers."""
+        return self._only(slice(start, None))
+
+    def _only(self, kept: slice) -> "Panel":
+        """Some periods: what they tell of stock-outs is told by them alone."""
+        periods, values, shortages = self.periods[kept], self.values[:, kept].copy(), None
+        if self.shortages is not None:
+            shortages = self.shortages.cut(slice(None), kept)
+            values = complete_demand(shortages, self.items, periods, self.frequency.value)
+        return replace(self, periods=periods, values=values, drivers=None, shortages=shortages)
 
     def select(self, items: Sequence[str]) -> "Panel":
         """Only the named items, in the panel's order."""
@@ -151,7 +166,13 @@ class Panel:
             values=self.values[list(rows)].copy(),
             units=tuple(self.units[i] for i in rows),
             drivers=None if self.drivers is None else self.drivers.rows(rows),
+            shortages=self.shortages and self.shortages.cut(list(rows), slice(None)),
         )
+
+    @property
+    def recorded(self) -> Floats:
+        """What was recorded, (N, T): where stock ran out, what was served."""
+        return self.values if self.shortages is None else self.shortages.served
 
     def observed(self) -> Bools:
         """Where there is an observation, shape (N, T)."""
@@ -189,6 +210,8 @@ def dataset_id(panels: Sequence[Panel], outside: str = "") -> str:
         digest.update(panel.periods.astype("datetime64[D]").astype("<i8").tobytes())
         values = np.where(np.isnan(panel.values), -1e300, panel.values) + 0.0  # no negative zero
         digest.update(values.astype("<f8").tobytes())
+        for part in (panel.shortages.exposure, panel.shortages.short) if panel.shortages else ():
+            digest.update(part.astype("<f8").tobytes())
     return f"d-{digest.hexdigest()[:12]}"
 
 

@@ -5,7 +5,7 @@ from the others.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -16,9 +16,11 @@ from ml.contracts.demand import ABSURD
 from ml.errors import DataError
 from ml.frequency import Days, Frequency, period_end, period_range, weekday
 from ml.panel import Bools, Floats, Ints, Panel
+from ml.stockouts import Shortages, complete_demand
 
 Units = Mapping[str, str | None]
 ANY_WEEKDAY = -1
+LEAST_EXPOSURE = 0.5  # share of a period with stock, below which a zero says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,16 @@ class LongTable:
     item: Ints  # (rows,) position of each row's id in `items`
     ds: Days  # (rows,) start of the period
     y: Floats  # (rows,) value, NaN = not observed
+    # (rows,) share of days and sites with stock, and units of `y` from the others; `None` of
+    # prices
+    exposure: Floats | None = None
+    short: Floats | None = None
 
     def where(self, keep: Bools) -> "LongTable":
         """Only these rows; ``items`` stays."""
-        return LongTable(self.items, self.item[keep], self.ds[keep], self.y[keep])
+        exposure = None if self.exposure is None else self.exposure[keep]
+        short = None if self.short is None else self.short[keep]
+        return LongTable(self.items, self.item[keep], self.ds[keep], self.y[keep], exposure, short)
 
     def per_item(self, weights: Floats | Bools) -> Ints:
         """Sum of a number a row over the rows of each item."""
@@ -61,7 +69,7 @@ class LongTable:
         """The usable series alone."""
         rows = self.where(usable[self.item])
         items = tuple(item for item, ok in zip(self.items, usable, strict=True) if ok)
-        return LongTable(items, (np.cumsum(usable) - 1)[rows.item], rows.ds, rows.y)
+        return replace(rows, items=items, item=(np.cumsum(usable) - 1)[rows.item])
 
     @property
     def seen(self) -> Bools:
@@ -92,15 +100,18 @@ class _Clock:
 def demand_panel(table: pa.Table, *, as_of: date | None, today: date) -> Prepared:
     """The demand panel of a DEMAND table.
 
-    Periods in which stock ran out are unknown demand, not small demand. ``as_of`` names the last
-    period by its start; ``None`` = the last one that is over ``today``.
+    Where stock ran out, demand was at least what was served; where there was none to serve, it
+    is not known. ``as_of`` names the last period by
+    its start; ``None`` = the last one that is over ``today``.
 
     Raises:
         DataError: Two frequencies among the usable series, or no period is over.
     """
-    short = pc.fill_null(table["is_stockout"], fill_value=False).to_numpy(zero_copy_only=False)
-    y = np.where(short, np.nan, _floats(table["y"]))
-    long = LongTable(*_encode(table["item_id"]), _days(table["ds"]), y)
+    y = _floats(table["y"])
+    exposure, short = _exposure(table, y)
+    silent = ((exposure < LEAST_EXPOSURE) & (y == 0)) | ((exposure < 1) & (y > ABSURD))
+    y = np.where(silent, np.nan, y)
+    long = LongTable(*_encode(table["item_id"]), _days(table["ds"]), y, exposure, short)
     names, codes = _encode(table["frequency"])
     clock = _Clock(as_of, today)
     seen = np.zeros(len(y), bool)
@@ -118,6 +129,18 @@ def demand_panel(table: pa.Table, *, as_of: date | None, today: date) -> Prepare
     kept = long.where(seen).only(usable)
     panel = _panel(kept, "demand", Frequency(found[0]), dict.fromkeys(kept.items, "units"))
     return Prepared(panel, refusals, statements)
+
+
+def _exposure(table: pa.Table, y: Floats) -> tuple[Floats, Floats]:
+    """Share of each period that had stock, and units served in the rest of it.
+
+    A flag without a share is of the whole period.
+    """
+    flagged = pc.fill_null(table["is_stockout"], fill_value=False).to_numpy(zero_copy_only=False)
+    share, short = _floats(table["stockout_share"]), _floats(table["stockout_y"])
+    share = np.where(flagged, np.where(np.isnan(share), 1.0, share), 0.0)
+    short = np.where(flagged, np.where(np.isnan(short), y, np.minimum(short, y)), 0.0)
+    return 1 - share, np.nan_to_num(short)
 
 
 def price_panels(table: pa.Table, *, as_of: date | None, today: date) -> tuple[Prepared, ...]:
@@ -228,10 +251,18 @@ def _panel(long: LongTable, kind: str, frequency: Frequency, units: Units) -> Pa
     columns = np.searchsorted(periods, long.ds)
     inside = columns < len(periods)
     inside[inside] = periods[columns[inside]] == long.ds[inside]
-    values = np.full((len(long.items), len(periods)), np.nan)
-    values[long.item[inside], columns[inside]] = long.y[inside]
+
+    def spread(rows: Floats, otherwise: float) -> Floats:
+        grid = np.full((len(long.items), len(periods)), otherwise)
+        grid[long.item[inside], columns[inside]] = rows[inside]
+        return grid
+
+    values, shortages = spread(long.y, np.nan), None
+    if long.exposure is not None and long.short is not None and (long.exposure < 1).any():
+        shortages = Shortages(values, spread(long.exposure, 1.0), spread(long.short, 0.0))
+        values = complete_demand(shortages, long.items, periods, frequency.value)
     return Panel(kind, frequency, long.items, periods, values,
-                 tuple(units.get(item) for item in long.items))  # fmt: skip
+                 tuple(units.get(item) for item in long.items), shortages=shortages)  # fmt: skip
 
 
 def _encode(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:

@@ -111,6 +111,9 @@ def read_table(data_dir: Path, contract: Contract) -> pa.Table | None:
             f"Remove it and run python pipelines/{MADE_BY[contract.name]}.py"
             f"{'' if MADE_BY[contract.name] == 'demand_etl' else ' --reparse'}."
         ) from None
+    for column in contract.columns:  # a later version of a contract only adds nullable ones
+        if column.nullable and column.name not in table.column_names:
+            table = table.append_column(column.name, pa.nulls(table.num_rows, column.dtype))
     return check(table, contract, where=str(path))
 
 

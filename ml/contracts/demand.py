@@ -40,7 +40,11 @@ DEMAND = Contract(
              nullable=True),
         FREQUENCY,
         text("source", "synthetic_sample or user_files"),
+        number("stockout_share", "1", "share of the period's days and sites on which stock ran "
+               "out; null = all where is_stockout", 0.0, 1.0),
+        number("stockout_y", "units a period", "units of y that were served on them", 0.0),
     ),
+    version=2,
 )  # fmt: skip
 
 _POLICY_INPUTS = (

@@ -5,7 +5,7 @@ sees no driver that the day itself could not have known to help.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -102,9 +102,7 @@ def trial_tasks(panel: Panel, tables: Mapping[str, pa.Table], region: str) -> li
 
 def select_recent(panel: Panel) -> Panel:
     """The last six years of a panel, without its drivers."""
-    start = max(0, len(panel.periods) - int(MOST_DAYS / panel.frequency.days))
-    values = panel.values[:, start:].copy()
-    return replace(panel, periods=panel.periods[start:], values=values, drivers=None)
+    return panel.since(max(0, len(panel.periods) - int(MOST_DAYS / panel.frequency.days)))
 
 
 def average_gains(trials: Iterable[Trial]) -> list[DriverFinding]:

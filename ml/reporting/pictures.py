@@ -74,7 +74,7 @@ def _draw_fan(axis: Any, panel: Panel, row: int, forecasts: pa.Table) -> None:
     rows = forecasts.filter(pc.equal(forecasts["item_id"], panel.items[row]))
     ahead = rows["ds"].to_numpy()
     length = SEASONS * rows.num_rows
-    axis.plot(panel.periods[-length:], panel.values[row, -length:], color=DARK, lw=0.9)
+    axis.plot(panel.periods[-length:], panel.recorded[row, -length:], color=DARK, lw=0.9)
     axis.fill_between(ahead, rows["q05"], rows["q99"], color=STRONG, alpha=0.15, lw=0)
     axis.fill_between(ahead, rows["q10"], rows["q90"], color=STRONG, alpha=0.3, lw=0)
     axis.plot(ahead, rows["q50"], color=STRONG, lw=1.2)

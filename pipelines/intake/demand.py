@@ -61,11 +61,13 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
         )
     inferred = _frequency(where, found.days.filter(USABLE), request)
     rows, returns = _sum_to_periods(found, inferred)
+    rows = rows.join(_weigh_stockouts(found, inferred), on=KEY, how="left", maintain_order="left")
     frequency = inferred.frequency
     rows, gaps = _fill_gaps(where, usable, fill_calendar(rows, frequency), request.gaps)
     table = rows.select(
-        *KEY, "y", "is_stockout", frequency=pl.lit(str(frequency)), source=pl.lit(request.source)
-    )
+        *KEY, "y", "is_stockout", frequency=pl.lit(str(frequency)), source=pl.lit(request.source),
+        stockout_share="stockout_share", stockout_y="stockout_y",
+    )  # fmt: skip
     statements += [inferred.statement, *returns, gaps]
     return series.to_intake(table, DEMAND, found, frequency, statements)
 
@@ -140,6 +142,25 @@ def _sum_to_periods(found: SeriesRows, inferred: Inferred) -> tuple[pl.DataFrame
         )
     # the sum with 0 turns a negative zero into a zero
     return rows.with_columns(y=Y.clip(lower_bound=0.0) + 0.0), statements
+
+
+def _weigh_stockouts(found: SeriesRows, inferred: Inferred) -> pl.DataFrame:
+    """Of each item and period where stock ran out, on what share of days and sites it did.
+
+    And how much was served there. Days are those on which any item has a row, so a month given as
+    one row is one day; sites are those of the item in all files.
+    """
+    rows = found.rows.with_columns(day="ds")
+    rows = on_periods(rows, inferred.frequency, inferred.anchor)
+    days = rows.filter("usable").group_by("ds").agg(days=pl.col("day").n_unique())
+    sites = rows.group_by("item_id").agg(sites=pl.col("site_id").n_unique())
+    flagged = rows.filter("is_stockout").sort(*KEY, "y", nulls_last=True)
+    cells = flagged.group_by(KEY, maintain_order=True).agg(
+        cells=pl.struct("site_id", "day").n_unique(), stockout_y=Y.sum().clip(lower_bound=0.0)
+    )
+    whole = cells.join(sites, on="item_id").join(days, on="ds", how="left")
+    share = (pl.col("cells") / (pl.col("sites") * pl.col("days").fill_null(1))).clip(0.0, 1.0)
+    return whole.select(*KEY, stockout_share=share, stockout_y="stockout_y")
 
 
 def _fill_gaps(

@@ -210,7 +210,7 @@ USABLE = [*months("A", 1.0, None, 3.0), *months("B", 0.0, 0.0, 0.0)]
         pytest.param(months("BAD", None, None), "no observed value", 0, id="all null"),
         pytest.param(months("BAD", NAN, None), "no observed value", 0, id="not a number"),
         pytest.param(
-            [("BAD", "2025-01-01", 4.0, True)], "no observed value", 0, id="always out of stock"
+            [("BAD", "2025-01-01", 0.0, True)], "no observed value", 0, id="always out of stock"
         ),
         pytest.param(
             months("BAD", 2.0, 1.1e9, 3.0), "1 of 3 values beyond 1e[+]09", 3, id="one absurd"

@@ -42,6 +42,19 @@ def test_sites_are_summed_and_are_no_duplicates(csv, options):
     read = read_demand(path, options(duplicates="error"))
     assert values(read) == [3.0, 4.0]
     assert read.table["is_stockout"].to_pylist() == [True, None]
+    # One of the three sites ("S1", "", "S2"), which served 2 of the 3.
+    assert read.table["stockout_share"].to_pylist() == [pytest.approx(1 / 3), None]
+    assert read.table["stockout_y"].to_pylist() == [2.0, None]
+
+
+def test_a_day_without_stock_weighs_a_day_of_its_month(csv, options):
+    rows = [f"A,2024-{month:02d}-{day:02d},1,{int((month, day) == (1, 9))}"
+            for month in (1, 2) for day in range(1, 30)]  # fmt: skip
+    read = read_demand(csv(*rows, header="item_id,ds,y,is_stockout"),
+                       options(frequency="MS"))  # fmt: skip
+    assert read.table["y"].to_pylist() == [29.0, 29.0]
+    assert read.table["stockout_share"].to_pylist() == [pytest.approx(1 / 29), None]
+    assert read.table["stockout_y"].to_pylist() == [1.0, None]
 
 
 def test_a_site_without_a_number_does_not_hide_the_others(csv, options):
