@@ -27,6 +27,7 @@ from ml.frequency import Frequency, periods_after
 from ml.panel import Drivers, Panel
 
 CONFIDENCE = 0.9
+FALSE_SHARE = 0.05  # of what is chosen that may help by chance only; of pure noise, of panels
 LEAST_ORIGINS = 6  # that say anything about a gain
 MOST_ORIGINS = 24
 # Steps that drivers are tried on, whatever is published: enough origins have to fit into the
@@ -55,6 +56,8 @@ class DriverFinding:
     low: float  # lower end of the 90 % interval, of gains over origins (Student)
     high: float  # upper end
     count: int = 0  # item-steps behind a gain
+    # chance of a gain as good of a group that is of no use, over origins (Student, one-sided)
+    chance: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +118,14 @@ def average_gains(trials: Iterable[Trial]) -> list[DriverFinding]:
     for key, own in sorted(found.items()):
         if len(own) >= LEAST_ORIGINS:
             changes = np.array([trial.change for trial in own])
-            error = changes.std(ddof=1) / np.sqrt(len(own))
-            reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(own) - 1) * error)
+            error = float(changes.std(ddof=1) / np.sqrt(len(own)))
+            law = stats.t(len(own) - 1)
+            reach = float(law.ppf(0.5 + CONFIDENCE / 2)) * error
             mean, count = float(changes.mean()), sum(trial.count for trial in own)
+            chance = float(law.cdf(mean / error)) if error else float(mean >= 0)
+            ends = (mean, mean - reach, mean + reach)
             name, group, foreseen = key
-            gains.append(
-                DriverFinding(name, group, None, foreseen, mean, mean - reach, mean + reach, count)
-            )
+            gains.append(DriverFinding(name, group, None, foreseen, *ends, count, chance))
     return gains
 
 
@@ -139,22 +143,29 @@ def choose_groups(
 ) -> dict[str, tuple[str, ...]]:
     """Groups that each class uses: those that help beyond noise, as known at the time.
 
-    A class uses a group if its own interval lies below 0; or if that of the panel does, and the
-    class's own mean does not speak against it.
+    A class uses a group if that is a discovery for the class; or for the panel, and the class's
+    own mean does not speak against it. With some groups and classes a few would help by chance:
+    discoveries are those of Benjamini and Hochberg (1995) over all that were tried, whose
+    outcomes go together (classes make up the panel), with which their rule still holds.
     """
     known = {(gain.demand_class, gain.group): gain for gain in found if not gain.foreseen}
+    real = _discover(known)
     groups = dict.fromkeys(gain.group for gain in found)
-    return {
-        name: tuple(group for group in groups if _helps(known, name, group)) for name in classes
-    }
+
+    def helps(name: str, group: str) -> bool:
+        own = known.get((name, group))
+        speaks_against = own is not None and own.value >= 0
+        return (name, group) in real or ((ALL, group) in real and not speaks_against)
+
+    return {name: tuple(group for group in groups if helps(name, group)) for name in classes}
 
 
-def _helps(known: dict[tuple[str, str], DriverFinding], name: str, group: str) -> bool:
-    own, panel = known.get((name, group)), known.get((ALL, group))
-    if own is not None and own.high < 0:
-        return True
-    speaks_against = own is not None and own.value >= 0
-    return panel is not None and panel.high < 0 and not speaks_against
+def _discover(known: Mapping[tuple[str, str], DriverFinding]) -> set[tuple[str, str]]:
+    """Classes and groups whose gains are no chance."""
+    if not known:
+        return set()
+    shares = stats.false_discovery_control([gain.chance for gain in known.values()], method="bh")
+    return {key for key, share in zip(known, shares, strict=True) if share <= FALSE_SHARE}
 
 
 def fit_at(task: StudyTask) -> tuple[str, Drivers | None, dict[str, tuple[str, ...]]]:

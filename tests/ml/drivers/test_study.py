@@ -156,3 +156,27 @@ def test_a_cutoff_chooses_by_origins_whose_outcomes_it_knew():
     # Origins on day 0, 30, 60 with 30 steps each are over on day 90; the next one is not.
     known = select_known(rows, np.datetime64("2025-01-01") + 90, 30, Frequency.DAILY)
     assert len(known) == 3
+
+
+def test_of_pure_noise_groups_are_chosen_in_few_panels():
+    # Five useless groups and four classes share the shocks of their origins. By 90 % intervals
+    # alone, some group was chosen in two panels of three.
+    rng = np.random.default_rng(8)
+    panels, some = 200, 0
+    for _ in range(panels):
+        rows = []
+        for group in "abcde":
+            shared = rng.standard_t(5, 24)
+            rows += trials(shared.tolist(), group=group)
+            for name in ("lumpy", "smooth", "erratic", "intermittent"):
+                own = shared / 2 + rng.standard_t(5, 24)
+                rows += trials(own.tolist(), name=name, group=group)
+        some += any(choose_groups(average_gains(rows), ["lumpy", "smooth", "erratic"]).values())
+    assert some / panels <= 0.08
+
+
+def test_one_useful_group_among_useless_ones_is_found():
+    rng = np.random.default_rng(9)
+    rows = [row for group in "abcd" for row in trials(rng.normal(size=24).tolist(), group=group)]
+    rows += trials((rng.normal(size=24) - 1.0).tolist(), group="climate")  # five errors ahead
+    assert "climate" in choose_groups(average_gains(rows), ["smooth"])["smooth"]
