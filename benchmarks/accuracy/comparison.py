@@ -120,7 +120,7 @@ def _against(
         found = None
         if rival is not None and name in parts:
             losses, demand = parts[name]
-            found = estimate([(losses - parts[rival][0], demand)])
+            found = estimate(losses - parts[rival][0], demand)
         figures[name] |= _ends(label, found) | {f"{label}: which": rival}
 
 
@@ -137,9 +137,10 @@ def _savings(figures: Mapping[str, Figures], losses: Mapping[str, Sequence[ItemL
             continue
         past = parts[min(windows, key=lambda name: (parts[name].sum(), name))]
         for name, part in parts.items():
-            figures[name] |= _ends(saved(SUMS[place], TAIL[k]), estimate([(past - part, past)]))
+            figures[name] |= _ends(saved(SUMS[place], TAIL[k]), estimate(past - part, past))
 
 
 def _ends(label: str, found: Estimate | None) -> Figures:
-    values = (None,) * 3 if found is None else (found.value, found.low, found.high)
-    return {label + end: value for end, value in zip(("", " low", " high"), values, strict=True)}
+    if found is None:
+        return {label: None}
+    return {label + end: value for end, value in found.ends.items()}

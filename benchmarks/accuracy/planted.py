@@ -30,7 +30,7 @@ class Effect:
             same weekdays.
         planted: Ratio of the expected demand that the sample was drawn from.
         realised: Ratio of the demand that came true.
-        forecast: Ratio of the published mean, with its interval over items and cutoffs.
+        forecast: Ratio of the published mean, with its intervals.
         quantiles: Ratio of the published quantiles at ``SHOWN``, each summed over items.
     """
 
@@ -63,7 +63,7 @@ def planted_effects(
 
         def ratio(values: Sequence[Floats]) -> Estimate:
             chosen = [values[place] for place in there]  # noqa: B023 - called in this round only
-            return estimate([_means(chosen, wanted, weights)])  # noqa: B023
+            return estimate(*_means(chosen, wanted, weights))  # noqa: B023
 
         quantiles = [
             ratio([one.quantiles[..., LEVELS.index(level)] for one in published]).value

@@ -44,7 +44,12 @@ def write_report(
                "last": one.last, **asdict(line)}
               for one in prices for line in one.lines]  # fmt: skip
     about = _about(finished, wanted, failures)
-    effects = [asdict(effect) for one in finished for effect in one.effects]
+    effects = [
+        {"day": one.day, "planted": one.planted, "realised": one.realised,
+         "forecast": one.forecast.value, "over items": one.forecast.over_items,
+         **{f"q{100 * q:g}": value for q, value in zip(SHOWN, one.quantiles, strict=True)}}
+        for dataset in finished for one in dataset.effects
+    ]  # fmt: skip
     whole = {**about, "lines": rows, "planted": effects, "prices": quoted}
     texts = {
         f"{NAME}.csv": _csv(rows),
@@ -71,7 +76,7 @@ def _about(
         "ours": "scored from a finished version" if wanted.version else "run for this table",
         "peers": ", ".join(wanted.peers()) or "not run",
         "peers' gaps": "filled by the value one season earlier; a late start stays one",
-        "intervals": "95 %, over items and, where there is more than one, over cutoffs",
+        "intervals": "95 %: over items, at these very cutoffs; then, of several cutoffs, over both",
     }
     for one in finished:
         ours, peers = ("not timed" if s is None else f"{s:.0f} s" for s in one.seconds)
@@ -143,7 +148,7 @@ def _planted(effects: Sequence[Effect]) -> list[str]:
     head = ("days", "planted", "came true", "mean forecast", *(f"q{100 * q:g}" for q in SHOWN))
     rows = [
         [one.day, f"{one.planted:.2f}", f"{one.realised:.2f}",
-         f"{one.forecast.value:.2f} ({one.forecast.low:.2f} to {one.forecast.high:.2f})",
+         f"{one.forecast.value:.2f} ± {one.forecast.over_items:.2f}",
          *(f"{value:.2f}" for value in one.quantiles)]
         for one in effects
     ]  # fmt: skip
@@ -199,8 +204,7 @@ def _sums(line: Line) -> list[str]:
 
 def _saved(line: Line) -> list[str]:
     labels = [saved(which, q) for which in SUMS for q in TAIL]
-    ends = [[line.figures[label + end] for end in ("", " low", " high")] for label in labels]
-    return [_named(line), *("{:+.1%} ({:+.1%} to {:+.1%})".format(*one) for one in ends)]
+    return [_named(line), *(_interval(line, label, "+.1%") for label in labels)]
 
 
 def _below(line: Line) -> list[str]:
@@ -212,8 +216,19 @@ def _difference(line: Line, label: str) -> str:
     found = line.figures
     if found[label] is None or found[f"{label}: which"] == line.model:
         return "the rival itself" if found[label] is not None else ""
-    value, low, high = (found[label + end] for end in ("", " low", " high"))
-    return f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
+    return _interval(line, label, "+.4f")
+
+
+def _interval(line: Line, label: str, digits: str) -> str:
+    """A figure with its interval over items and, of several cutoffs, over both."""
+    ends = {
+        end: line.figures[label + end] for end in ("", " low", " high", " low both", " high both")
+    }
+    told = {end: format(value, digits) for end, value in ends.items()}
+    text = f"{told['']} ({told[' low']} to {told[' high']}"
+    if line.origins > 1:
+        text += f"; {told[' low both']} to {told[' high both']}"
+    return f"{text})"
 
 
 def _number(value: float | str | None, digits: int) -> str:
