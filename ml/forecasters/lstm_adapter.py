@@ -22,12 +22,13 @@ from ml.forecasters.bucket_distribution import (
     learn_buckets,
     load_distributions,
 )
+from ml.forecasters.lstm_training import Course, Lessons, teach
 from ml.forecasters.silence import without_deprecations, without_stderr
 from ml.panel import Floats, Panel
 from ml.seeds import generator, number
 
 MIN_WINDOWS = 32
-PREDICT_BATCH = 1024
+BUCKETED = 50_000  # windows whose targets make the buckets
 NETWORK = "network.keras"
 PREDICTED = "predicted.npz"
 
@@ -38,10 +39,11 @@ class LstmForecaster:
 
     horizon: int  # longest step that it learns; it predicts no further
     units: int = 48  # width of the recurrent layer
-    epochs: int = 6  # passes over the training windows
+    networks: int = 2  # whose probabilities are averaged
+    epochs: int = 4  # most passes over the training windows
     batch: int = 256  # windows a gradient step
-    most_windows: int = 50_000  # windows that are trained on; drawn at random where there are more
-    learning_rate: float = 3e-3  # of Adam
+    most_windows: int = 25_000  # windows of one network; drawn at random where there are more
+    learning_rate: float = 3e-3  # of Adam at first
     seed: int = 0  # of initial weights, order and drawn windows
     name: ClassVar[str] = "lstm"
 
@@ -58,34 +60,32 @@ class LstmForecaster:
         """
         learned = panel if learn_from is None else panel.select(learn_from)
         typical = windows.learn_typical(learned)
-        scales = windows.divisors(learned, typical)
-        table = windows.scale_panel(learned, self.horizon, scales)
+        table = windows.scale_panel(learned, self.horizon, typical)
         rng = np.random.default_rng(number(self.seed, "lstm", panel.kind))
         rows, origins = windows.learnable_origins(table, len(panel.periods))
         if len(rows) < MIN_WINDOWS:
             reason = f"lstm needs {MIN_WINDOWS} windows to learn from, has {len(rows)}"
             return FittedLstm(panel, dict.fromkeys(panel.items, reason))
-        if len(rows) > self.most_windows:
-            chosen = np.sort(rng.choice(len(rows), self.most_windows, replace=False))
-            rows, origins = rows[chosen], origins[chosen]
         steps = windows.draw_steps(rng, len(rows), self.horizon)
-        seen, spread = windows.inputs(table, rows, origins)
-        truth = windows.targets(table, rows, origins, steps, spread)
+        lessons = Lessons(table, rows, origins, steps, self.horizon)
+        truth = lessons.sample(BUCKETED, rng).truth()
         buckets = learn_buckets(truth[~np.isnan(truth)], zero=panel.is_demand)
-        ahead = windows.target_features(table, rows, origins, steps, self.horizon)
-        network = self._train(seen, ahead, buckets, truth)
         # Learned items first, in batches that only they fill: others cannot change them.
         others = panel.select(tuple(set(panel.items) - set(learned.items)))
         parts = [part for part in (learned, others) if part.items]
-        found = [self._predict(network, part, typical) for part in parts]
+        asked = [self._last_windows(part, typical) for part in parts]
+        network = self.build(asked[0].features(), buckets)
+        course = Course(
+            self.networks, self.epochs, self.batch, self.most_windows, self.learning_rate
+        )
+        odds = teach(network, lessons, buckets, asked, course, rng).astype(np.float32)
+        spreads = np.concatenate(
+            [windows.units(one.table, one.rows, one.origins, one.steps) for one in asked]
+        )
         place = {item: row for row, item in enumerate(x for part in parts for x in part.items)}
         rows = np.asarray([place[item] for item in panel.items])
-        probabilities, spreads = (
-            np.concatenate(arrays)[rows] for arrays in zip(*found, strict=True)
-        )
-        spreads = np.repeat(spreads[:, None], self.horizon, axis=1)
         shared = np.full(len(rows), SHARED_LEVEL[panel.frequency])
-        predicted = Distributions(buckets, probabilities, spreads, shared)
+        predicted = Distributions(buckets, odds[rows], spreads[rows], shared)
         return FittedLstm(panel, {}, predicted, network)
 
     def load(self, folder: Path, panel: Panel) -> "FittedLstm":
@@ -99,13 +99,21 @@ class LstmForecaster:
         rows = [place[item] for item in panel.items]
         return FittedLstm(panel, failures, load_distributions(folder / PREDICTED, rows))
 
-    def _train(self, seen: Any, ahead: Any, buckets: Buckets, truth: Floats) -> Any:
+    def _last_windows(self, panel: Panel, typical: Floats | None) -> Lessons:
+        """The windows that end with the panel, one an item, with all steps."""
+        table = windows.scale_panel(panel, self.horizon, typical)
+        rows = np.arange(len(panel.items))
+        origins = np.full(len(rows), len(panel.periods) - 1)
+        steps = np.tile(np.arange(1, self.horizon + 1), (len(rows), 1))
+        return Lessons(table, rows, origins, steps, self.horizon)
+
+    def build(self, given: list[Any], buckets: Buckets) -> Any:
         """State of the past plus features of the target step, through two layers, to buckets."""
         keras = load_keras()
         keras.utils.set_random_seed(number(self.seed, "lstm", bits=32))
         layers = keras.layers
-        past = keras.Input(seen.shape[1:])
-        future = keras.Input((None, ahead.shape[2]))
+        past = keras.Input(given[0].shape[1:])
+        future = keras.Input((None, given[1].shape[2]))
         state = layers.LSTM(self.units)(past)
         mixed = layers.Add()(
             [
@@ -119,26 +127,8 @@ class LstmForecaster:
             optimizer=keras.optimizers.Adam(self.learning_rate),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
-        label, weight = windows.labels(buckets, truth)
-        network.fit(
-            [seen, ahead], label, sample_weight=weight, batch_size=self.batch,
-            epochs=self.epochs, verbose=0, shuffle=True,
-        )  # fmt: skip
+        network.optimizer.build(network.trainable_variables)
         return network
-
-    def _predict(self, network: Any, panel: Panel, typical: float | None) -> tuple[Any, Floats]:
-        """Bucket probabilities (N, H, B) of every item after the panel's end, and spreads (N,)."""
-        scales = windows.divisors(panel, typical)
-        table = windows.scale_panel(panel, self.horizon, scales)
-        rows = np.arange(len(panel.items))
-        origins = np.full(len(rows), len(panel.periods) - 1)
-        seen, spread = windows.inputs(table, rows, origins)
-        steps = np.tile(np.arange(1, self.horizon + 1), (len(rows), 1))
-        ahead = windows.target_features(table, rows, origins, steps, self.horizon)
-        logits = network.predict([seen, ahead], batch_size=PREDICT_BATCH, verbose=0)
-        odds = np.exp(logits - logits.max(axis=2, keepdims=True))
-        probabilities = odds / odds.sum(axis=2, keepdims=True)
-        return probabilities.astype(np.float32), scales * spread
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.forecasters.bucket_distribution import Buckets
+from ml.forecasters.window_levels import WindowLevels, measure_levels, typical_sizes
 from ml.frequency import Frequency, periods_after, weekday
 from ml.panel import Bools, Drivers, Floats, Ints, Panel, carried_forward
 
 Float32s = npt.NDArray[np.float32]
 
-WINDOW = 60
+WINDOW = {"demand": 28, "price": 60}  # periods; the standing of an item knows what was before
 TARGETS = 24  # target steps drawn a window where the horizon is longer
 VOLATILITY_FLOOR = 1e-6
 
@@ -25,21 +26,21 @@ VOLATILITY_FLOOR = 1e-6
 class Scaled:
     """A panel in the network's terms."""
 
-    # (N, T) demand over the item's scale, or price filled over holidays; NaN = unknown
-    levels: Floats
+    values: Floats  # (N, T) demand, or price filled over holidays; NaN = unknown
     seen: Bools  # (N, T) whether there was an observation
     kind: str  # of the panel
     # (T + H, G) features known ahead of every period of the panel and its horizon
     calendar: Float32s
+    levels: WindowLevels | None  # what is known of demand at each period, `None` for prices
     drivers: Drivers | None = None  # what outside drivers contribute, or `None`
 
 
-def learn_typical(panel: Panel, small: float = 20.0) -> float | None:
-    """Typical size of one demand where sizes are brought to one scale, else ``None``.
+def learn_typical(panel: Panel, small: float = 20.0) -> Floats | None:
+    """Typical size of one demand until each period, (T,), or ``None`` where none is needed.
 
     Counts stay as they are where nine in ten demands of the panel are whole and at most
-    ``small``: then a bucket is a count. Otherwise each item is divided by its mean demand when
-    there is any, so that large and small parts learn from each other. Prices stay as they are.
+    ``small``: then a bucket is a count. Otherwise each window is divided by its item's level, so
+    that large and small parts learn from each other. Prices stay as they are.
     """
     sizes = panel.values[panel.values > 0]
     if not panel.is_demand or not len(sizes):
@@ -47,27 +48,16 @@ def learn_typical(panel: Panel, small: float = 20.0) -> float | None:
     whole = bool(np.all(sizes == np.round(sizes)))
     if whole and np.quantile(sizes, 0.9) <= small:
         return None
-    return float(np.median(sizes))
+    return typical_sizes(panel)
 
 
-def divisors(panel: Panel, typical: float | None) -> Floats:
-    """What each item's values are divided by, (N,); depends on the item's own values alone.
-
-    An item with few demands is shrunk to the typical size of :func:`learn_typical`.
-    """
-    if typical is None:
-        return np.ones(len(panel.items))
-    sizes = np.where(panel.values > 0, panel.values, 0.0)
-    return (sizes.sum(axis=1) + typical) / (np.sum(sizes > 0, axis=1) + 1)
-
-
-def scale_panel(panel: Panel, horizon: int, scales: Floats) -> Scaled:
-    """The panel in the network's terms."""
-    levels = panel.values / scales[:, None]
+def scale_panel(panel: Panel, horizon: int, typical: Floats | None) -> Scaled:
+    """The panel in the network's terms; ``typical`` is that of :func:`learn_typical`."""
+    values = panel.values
     if not panel.is_demand:  # carried forward over days without a price; the first carried back
-        filled, first = carried_forward(levels), np.argmax(panel.observed(), axis=1)
-        start = levels[np.arange(len(levels)), first]
-        levels = np.where(np.isnan(filled), start[:, None], filled)
+        filled, first = carried_forward(values), np.argmax(panel.observed(), axis=1)
+        start = values[np.arange(len(values)), first]
+        values = np.where(np.isnan(filled), start[:, None], filled)
     ahead = periods_after(panel.cutoff, horizon, panel.frequency)
     periods = np.concatenate([panel.periods, ahead])
     year = (periods - periods.astype("datetime64[Y]")).astype(float) / 365.25 * 2 * np.pi
@@ -77,7 +67,8 @@ def scale_panel(panel: Panel, horizon: int, scales: Floats) -> Scaled:
     if panel.frequency is Frequency.DAILY:
         parts += [(weekday(periods) == day).astype(float) for day in range(7)]
     calendar = np.stack(parts, axis=1).astype(np.float32)
-    return Scaled(levels, panel.observed(), panel.kind, calendar, panel.drivers)
+    levels = measure_levels(panel, typical) if panel.is_demand else None
+    return Scaled(values, panel.observed(), panel.kind, calendar, levels, panel.drivers)
 
 
 def learnable_origins(table: Scaled, last: int, least: int = 6) -> tuple[Ints, Ints]:
@@ -87,29 +78,33 @@ def learnable_origins(table: Scaled, last: int, least: int = 6) -> tuple[Ints, I
     return rows, origins
 
 
-def inputs(table: Scaled, rows: Ints, origins: Ints) -> tuple[Float32s, Floats]:
-    """Network input of windows and their own scales.
+def inputs(table: Scaled, rows: Ints, origins: Ints) -> Float32s:
+    """Network input of windows: features of the last L periods, (n, L, F)."""
+    places, inside, values = _window(table, rows, origins)
+    seen = table.seen[rows[:, None], places] & inside
+    if table.levels is not None:
+        if not table.levels.counts:
+            unit = table.levels.unit[rows, origins][:, None]
+            values = values / (unit * table.levels.own[rows[:, None], places])
+        level = np.where(seen, np.log1p(np.nan_to_num(values)), 0.0)
+        change = np.sign(level)
+    else:
+        level, change, _ = _price_inputs(values, inside)
+    driven = table.drivers.seen_from(rows, origins, places) if table.drivers else None
+    return _stack(table, (level, change, seen), places, driven)
 
-    Returns:
-        (n, L, F) features of the last L periods; and (n,) the volatility of each window
-        (ones for demand).
-    """
-    length = min(WINDOW, table.levels.shape[1])
+
+def _window(table: Scaled, rows: Ints, origins: Ints) -> tuple[Ints, Bools, Floats]:
+    """The last L periods of windows, whether the panel had begun, and the values, all (n, L)."""
+    length = min(WINDOW[table.kind], table.values.shape[1])
     places = origins[:, None] + np.arange(1 - length, 1)
     inside = places >= 0
     places = np.maximum(places, 0)
-    seen = table.seen[rows[:, None], places] & inside
-    values = table.levels[rows[:, None], places]
-    if table.kind == "demand":
-        level = np.where(seen, np.log1p(np.nan_to_num(values)), 0.0)
-        change, spread = np.sign(level), np.ones(len(values))
-    else:
-        level, change, spread = _price_inputs(values, inside)
-    driven = table.drivers.seen_from(rows, origins, places) if table.drivers else None
-    return _stack(table, (level, change, seen), places, driven), spread
+    return places, inside, table.values[rows[:, None], places]
 
 
 def _price_inputs(values: Floats, inside: Bools) -> tuple[Floats, Floats, Floats]:
+    """WindowLevels and changes of prices (n, L), and the volatility of each window (n,)."""
     change = np.where(inside, np.diff(values, axis=1, prepend=values[:, :1]), 0.0)
     change = np.nan_to_num(change)
     active = np.maximum(inside.sum(axis=1), 2)
@@ -120,7 +115,7 @@ def _price_inputs(values: Floats, inside: Bools) -> tuple[Floats, Floats, Floats
     return np.clip(level, -8, 8), np.clip(change / spread[:, None], -8, 8), spread
 
 
-def targets(table: Scaled, rows: Ints, origins: Ints, steps: Ints, spread: Floats) -> Floats:
+def targets(table: Scaled, rows: Ints, origins: Ints, steps: Ints) -> Floats:
     """What came true, in the terms of the buckets, (n, K); NaN where not known.
 
     Args:
@@ -128,15 +123,29 @@ def targets(table: Scaled, rows: Ints, origins: Ints, steps: Ints, spread: Float
         rows: (n,) items.
         origins: (n,) last period seen.
         steps: (n, K) periods ahead, from 1.
-        spread: (n,) volatility of each window.
     """
-    last = table.levels.shape[1]
+    last = table.values.shape[1]
     places = origins[:, None] + steps
     at = rows[:, None], np.minimum(places, last - 1)
-    values = np.where((places < last) & table.seen[at], table.levels[at], np.nan)
-    if table.kind == "demand":
-        return values
-    return (values - table.levels[rows, origins][:, None]) / (spread[:, None] * np.sqrt(steps))
+    values = np.where((places < last) & table.seen[at], table.values[at], np.nan)
+    unit = units(table, rows, origins, steps)
+    if table.levels is not None:
+        return values / unit
+    return (values - table.values[rows, origins][:, None]) / (unit * np.sqrt(steps))
+
+
+def units(table: Scaled, rows: Ints, origins: Ints, steps: Ints) -> Floats:
+    """What targets ``steps`` after origins are divided by, (n, K).
+
+    The level of demand times the index of its season, or the volatility of a price.
+    """
+    if table.levels is None:
+        _, inside, values = _window(table, rows, origins)
+        _, _, spread = _price_inputs(values, inside)
+        return np.repeat(spread[:, None], steps.shape[1], axis=1)
+    if table.levels.counts:
+        return np.ones(steps.shape)
+    return table.levels.unit[rows, origins][:, None] * table.levels.indices(rows, origins, steps)
 
 
 def target_features(
@@ -144,7 +153,12 @@ def target_features(
 ) -> Float32s:
     """Features of the target periods as they are expected at the origins, (n, K, G)."""
     driven = table.drivers.ahead_of(rows, origins, steps) if table.drivers else None
-    return _stack(table, (steps / horizon, np.log(steps)), origins[:, None] + steps, driven)
+    columns = [steps / horizon, np.log(steps)]
+    if table.levels is not None:
+        season = np.log(table.levels.indices(rows, origins, steps))
+        standing = np.moveaxis(table.levels.standing[rows, origins], 1, 0)[:, :, None]
+        columns += [season, *table.levels.year_ago(rows, origins, steps), *standing]
+    return _stack(table, columns, origins[:, None] + steps, driven)
 
 
 def _stack(

@@ -1,0 +1,157 @@
+"""How the networks of one panel are trained: how long, on which windows, and how many of them.
+
+The first network is a scout: the last horizon of targets is held out of it by time, and the epoch
+that predicts them best says for how many epochs the others learn, which see everything. Their
+probabilities are averaged, because the total of one network's forecast changes with its seed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ml.forecasters import lstm_windows as windows
+from ml.forecasters.bucket_distribution import Buckets
+from ml.panel import Floats, Ints
+
+PREDICT_BATCH = 1024
+MOST_IN_EXAM = 3000  # windows that say how long to learn
+LEAST_IN_EXAM = 30  # items; fewer, prices above all, would choose by luck
+WORTH_A_SCOUT = 2000  # windows; fewer are learned from in moments, and too few to hold any out
+LEAST_STEPS = 16  # gradient steps an epoch, by smaller batches where there are few windows
+LEAST_BATCH = 32  # windows
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """Windows to learn from; their features are made batch by batch, so few are in memory."""
+
+    table: windows.Scaled
+    rows: Ints  # (n,) items
+    origins: Ints  # (n,) last periods seen
+    steps: Ints  # (n, K) target steps
+    horizon: int  # longest step
+
+    def pick(self, chosen: Ints | slice) -> "Lessons":
+        """Some of the windows."""
+        rows, origins, steps = self.rows[chosen], self.origins[chosen], self.steps[chosen]
+        return replace(self, rows=rows, origins=origins, steps=steps)
+
+    def sample(self, most: int, rng: np.random.Generator) -> "Lessons":
+        """At most so many of the windows, drawn at random."""
+        count = len(self.rows)
+        return self if count <= most else self.pick(np.sort(rng.choice(count, most, replace=False)))
+
+    def until(self, last: int) -> "Lessons":
+        """The windows that end before the period ``last``."""
+        return self.pick(np.flatnonzero(self.origins < last))
+
+    def features(self) -> list[windows.Float32s]:
+        """What the network is given: (n, L, F) of the past and (n, K, G) of the targets."""
+        given = windows.inputs(self.table, self.rows, self.origins)
+        ahead = windows.target_features(
+            self.table, self.rows, self.origins, self.steps, self.horizon
+        )
+        return [given, ahead]
+
+    def answers(self, buckets: Buckets) -> tuple[Ints, windows.Float32s]:
+        """Bucket of each target and its weight in the loss, both (n, K)."""
+        return windows.labels(buckets, self.truth())
+
+    def truth(self) -> Floats:
+        """What came true in the terms of the buckets, (n, K), NaN = not known."""
+        return windows.targets(self.table, self.rows, self.origins, self.steps)
+
+    def places(self) -> Ints:
+        """Periods of the targets, (n, K)."""
+        return self.origins[:, None] + self.steps
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How networks learn."""
+
+    networks: int  # whose probabilities are averaged
+    epochs: int  # most passes over the windows
+    batch: int  # windows a gradient step
+    most_windows: int  # windows of one network
+    learning_rate: float  # at first; it falls to nothing along half a cosine
+
+
+def teach(
+    network: Any, lessons: Lessons, buckets: Buckets, asked: Sequence[Lessons], course: Course,
+    rng: np.random.Generator,
+) -> Floats:  # fmt: skip
+    """Train one network after the other in place; the mean of their probabilities (n, H, B)."""
+    course = replace(course, epochs=_scout(network, lessons, buckets, course, rng))
+    total: Any = 0.0
+    for _ in range(course.networks):
+        _start_afresh(network)
+        learn(network, lessons.sample(course.most_windows, rng), buckets, course, rng)
+        total = total + np.concatenate([chances(network, one) for one in asked])
+    return np.asarray(total / course.networks)
+
+
+def _scout(
+    network: Any, lessons: Lessons, buckets: Buckets, course: Course, rng: np.random.Generator
+) -> int:
+    """The number of epochs after which targets held out by time are predicted best."""
+    last = lessons.table.values.shape[1] - 1 - lessons.horizon
+    before = lessons.until(last)
+    exam = lessons.pick(np.flatnonzero(lessons.origins == last)).sample(MOST_IN_EXAM, rng)
+    if len(before.rows) < WORTH_A_SCOUT or len(exam.rows) < LEAST_IN_EXAM:
+        return course.epochs
+    part = before.sample(course.most_windows, rng)
+    losses = learn(network, part, buckets, course, rng, exam=exam)
+    return int(np.argmin(losses)) + 1
+
+
+def _start_afresh(network: Any) -> None:
+    """New initial weights and an optimizer without memory; what TensorFlow compiled is kept."""
+    import keras
+
+    network.set_weights(keras.models.clone_model(network).get_weights())
+    for variable in network.optimizer.variables:
+        variable.assign(np.zeros(variable.shape))
+
+
+def learn(
+    network: Any, lessons: Lessons, buckets: Buckets, course: Course, rng: np.random.Generator,
+    *, exam: Lessons | None = None,
+) -> list[float]:  # fmt: skip
+    """Train a network in place, on targets before those of ``exam`` if any; its loss by epoch."""
+    last = len(lessons.table.calendar) if exam is None else int(exam.origins.max())
+    batch = int(np.clip(len(lessons.rows) // LEAST_STEPS, LEAST_BATCH, course.batch))
+    steps = -(-len(lessons.rows) // batch)
+    losses = []
+    for epoch in range(course.epochs):
+        order = rng.permutation(len(lessons.rows))
+        for step, chosen in enumerate(np.array_split(order, steps)):
+            share = (epoch + step / steps) / course.epochs
+            network.optimizer.learning_rate = course.learning_rate * (1 + np.cos(np.pi * share)) / 2
+            part = lessons.pick(chosen)
+            label, weight = part.answers(buckets)
+            weight *= part.places() <= last
+            network.train_on_batch(part.features(), label, sample_weight=weight)
+        if exam is not None:
+            losses.append(_examine(network, exam, buckets))
+    return losses
+
+
+def _examine(network: Any, exam: Lessons, buckets: Buckets) -> float:
+    """Mean negative log of the probability of what came true."""
+    label, weight = exam.answers(buckets)
+    hit = np.take_along_axis(chances(network, exam), label[..., None], axis=2)[..., 0]
+    return float(-(weight * np.log(hit + 1e-12)).sum() / max(weight.sum(), 1.0))
+
+
+def chances(network: Any, lessons: Lessons) -> Floats:
+    """Probability of each bucket at each step of windows, (n, K, B)."""
+    found = []
+    for start in range(0, len(lessons.rows), PREDICT_BATCH):
+        part = lessons.pick(slice(start, start + PREDICT_BATCH))
+        logits = np.asarray(network.predict_on_batch(part.features()), np.float64)
+        odds = np.exp(logits - logits.max(axis=2, keepdims=True))
+        found.append(odds / odds.sum(axis=2, keepdims=True))
+    return np.concatenate(found)

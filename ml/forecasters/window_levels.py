@@ -1,0 +1,232 @@
+"""Level, season and standing of every item at every period, by what had been seen until then.
+
+A window that ends at an origin is divided by the item's level at that origin, in training and in
+prediction alike: so the network meets in training how far levels move, and is unsure of them
+afterwards. Whatever follows an origin changes nothing here that belongs to it.
+
+Seasonal indices are ratios to the mean of the season around each period, averaged over the years
+and drawn towards 1 by the share of their variance that chance alone explains (the empirical Bayes
+estimate of James & Stein; for seasons: Miller & Williams 2003, IJF 19).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.frequency import Frequency
+from ml.panel import Floats, Ints, Panel
+
+SPAN = {"D": 28, "B": 20, "W": 13, "MS": 12}  # periods whose mean is the level
+YEAR = {"D": 364, "B": 260, "W": 52, "MS": 12}  # periods after which the calendar repeats
+AROUND = {"D": 3, "B": 2, "W": 1, "MS": 0}  # periods to each side that a year ago is read from
+SEASONS = 8  # years whose ratios make an index
+WEEKS = 26  # the same for the index of a weekday
+LEAST_INDEX = 0.05  # smaller indices are taken for this one
+FURTHEST = 3.0  # logs of ratios beyond this are taken for it
+SMALL = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLevels:
+    """What is known of N items at each of T periods, from that period and earlier ones."""
+
+    unit: Floats  # (N, T) level that a window which ends there is divided by; ones for counts
+    own: Floats  # (N, T) seasonal index of the period itself as it was known then
+    standing: Floats  # (N, T, S) features of the item as it then was
+    index: Floats  # (N, T) mean ratio to the year around it of this part of the season
+    trust: Floats  # (N, T) weight of the indices at an origin, 0 to 1
+    nearby: Floats  # (N, T) mean demand around a period, NaN where not observed
+    level: Floats  # (N, T) mean demand of the last span
+    season: int  # periods
+    year: int  # periods
+    around: int  # periods to each side in `nearby`
+    counts: bool  # whether values stay as they are
+
+    def indices(self, rows: Ints, origins: Ints, steps: Ints) -> Floats:
+        """Seasonal index of periods ``steps`` (n, K) after origins, as expected there, (n, K)."""
+        latest = origins - self.season // 2  # nothing later has a year around it
+        ahead = steps + self.season // 2
+        places = latest[:, None] + ahead - self.season * -(-ahead // self.season)
+        found = np.where(places >= 0, self.index[rows[:, None], np.maximum(places, 0)], 1.0)
+        shrunk = 1 + self.trust[rows, origins][:, None] * (found - 1)
+        return np.maximum(shrunk, LEAST_INDEX)
+
+    def year_ago(self, rows: Ints, origins: Ints, steps: Ints) -> tuple[Floats, Floats]:
+        """Log of demand a year before the target over the level a year before the origin.
+
+        Returns:
+            (n, K) logs, 0 where not known; and (n, K) whether they are known.
+        """
+        back = self.year * -(-(steps + self.around) // self.year)
+        then, before = origins[:, None] + steps - back, origins[:, None] - back
+        known = np.minimum(then, before) >= 0
+        at = rows[:, None]
+        near = self.nearby[at, np.maximum(then, 0)]
+        level = self.level[at, np.maximum(before, 0)]
+        known &= ~np.isnan(near) & (level > 0)
+        tenth = 0.1 * level + SMALL  # months without demand have a finite log
+        logs = np.log((np.where(known, near, level) + tenth) / (level + tenth))
+        return np.where(known, np.clip(logs, -FURTHEST, FURTHEST), 0.0), known.astype(float)
+
+
+def measure_levels(panel: Panel, typical: Floats | None) -> WindowLevels:
+    """WindowLevels of demand; ``typical`` is that of :func:`typical_sizes`, ``None`` for counts."""
+    values, frequency = np.nan_to_num(panel.values), panel.frequency
+    seen = panel.observed().astype(np.float64)
+    span, season, year = SPAN[frequency], frequency.season_length, YEAR[frequency]
+    index, trust = _seasonal_indices(values, seen, frequency)
+    own = _own_indices(index, trust, season)
+    level = _over(_trailing(values, span), _trailing(seen * own, span))
+    unit = np.ones_like(values) if typical is None else _size_level(values, own, span, typical)
+    near = AROUND[frequency]
+    nearby = _over(_centred(values, near), _centred(seen, near), np.nan)
+    standing = _standing(values / own, seen, level, trust, (span, year), typical)
+    return WindowLevels(
+        unit, own, standing, index, trust, nearby, level, season, year, near, typical is None
+    )  # fmt: skip
+
+
+def typical_sizes(panel: Panel) -> Floats:
+    """Geometric mean of all sizes of demand in the panel until each period, (T,).
+
+    1 before the first.
+    """
+    logs = np.log(np.where(panel.values > 0, panel.values, 1.0)).sum(axis=0)
+    times = np.sum(panel.values > 0, axis=0)
+    return np.exp(np.cumsum(logs) / np.maximum(np.cumsum(times), 1))
+
+
+def _size_level(values: Floats, own: Floats, span: int, typical: Floats) -> Floats:
+    """Mean size of demand in the last span, (N, T).
+
+    The fewer demands it holds the more it is drawn to the item's mean size until then, and that to
+    the panel's typical size ``typical`` (T,).
+    """
+    wanted = values > 0
+    ever = (np.cumsum(values, axis=1) + typical) / (np.cumsum(wanted * own, axis=1) + 1)
+    times = _trailing(wanted.astype(np.float64), span)
+    pull = 2 * (1 - times / span)
+    return (_trailing(values, span) + pull * ever) / (_trailing(wanted * own, span) + pull)
+
+
+def _seasonal_indices(values: Floats, seen: Floats, frequency: Frequency) -> tuple[Floats, Floats]:
+    """Mean ratio of each period, and of those a season apart before it, to the season around it.
+
+    Returns:
+        (N, T) mean ratios, which are known half a season later; and the trust in them (N, T).
+    """
+    season = frequency.season_length
+    kept = WEEKS if season < 12 else SEASONS
+    ends = _over(_trailing(values, season), _trailing(seen, season), np.nan)
+    enough = _trailing(seen, season) >= season / 2
+    ends = np.where(enough, ends, np.nan)
+    half = season // 2
+    around = np.full_like(values, np.nan)
+    if values.shape[1] > half:
+        around[:, :-half] = ends[:, half:]
+        if season % 2 == 0:  # a 2 x m moving average
+            around[:, :-half] = (ends[:, half:] + ends[:, half - 1 : -1]) / 2
+    around[:, : season - 1 - half + (season % 2 == 0)] = np.nan
+    usable = (seen > 0) & (around > 0)
+    ratio = np.where(usable, values / np.where(usable, around, 1.0), 0.0)
+    times = _seasons(usable.astype(np.float64), season, kept)
+    index = _over(_seasons(ratio, season, kept), times, 1.0)
+    strays = np.maximum(_seasons(ratio**2, season, kept) - index**2 * times, 0.0)
+    # Variance of the indices that would be there by chance, over all parts of the season.
+    chance = _over(_trailing(strays, season), _trailing(np.maximum(times - 1, 0.0), season), np.inf)
+    chance *= _trailing(_over(np.ones_like(times), times, 1.0), season) / season
+    centre = _trailing(index, season) / season
+    found = np.maximum(_trailing(index**2, season) / season - centre**2, 0.0)
+    wished = 1 - chance * (season - 3) / (season - 1) / np.maximum(found, SMALL)
+    wished = np.where(np.isfinite(wished), np.clip(wished, 0.0, 1.0), 0.0)
+    trust = np.zeros_like(values)
+    if values.shape[1] > half:
+        trust[:, half:] = wished[:, :-half]
+    return index, trust
+
+
+def _own_indices(index: Floats, trust: Floats, season: int) -> Floats:
+    """Index of each period as it was known at that period, (N, T)."""
+    own = np.ones_like(index)
+    if index.shape[1] > season:
+        own[:, season:] = 1 + trust[:, season:] * (index[:, :-season] - 1)
+    return np.maximum(own, LEAST_INDEX)
+
+
+def _standing(
+    calm: Floats,
+    seen: Floats,
+    level: Floats,
+    trust: Floats,
+    spans: tuple[int, int],
+    typical: Floats | None,
+) -> Floats:
+    """Features (N, T, S) of deseasonalised demand ``calm``: size, growth, scatter, zeros, age."""
+    span, year = spans
+    short = max(span // 4, 3)
+    recent = _over(_trailing(calm, short), _trailing(seen, short))
+    always = _over(np.cumsum(calm, axis=1), np.cumsum(seen, axis=1))
+    scatter = _over(_trailing(calm**2, 2 * span), _trailing(seen, 2 * span))
+    scatter -= _over(_trailing(calm, 2 * span), _trailing(seen, 2 * span)) ** 2
+    empty = seen * (calm == 0)
+    age = np.cumsum(np.cumsum(seen, axis=1) > 0, axis=1)
+    since = np.arange(calm.shape[1]) - np.maximum.accumulate(
+        np.where(calm > 0, np.arange(calm.shape[1]), -1), axis=1
+    )
+    size = np.log1p(level)
+    if typical is not None:
+        size = np.log(level / typical + 0.01) / 2
+    features = [
+        size,
+        _log_ratio(recent, level),
+        _log_ratio(level, _before(level, span)),
+        _log_ratio(level, _before(level, year)),
+        _log_ratio(level, always),
+        np.log(np.clip(_over(np.sqrt(np.maximum(scatter, 0.0)), level), 0.02, 20.0)) / 2,
+        _over(np.cumsum(empty, axis=1), np.cumsum(seen, axis=1)),
+        _over(_trailing(empty, span), _trailing(seen, span)),
+        np.log1p(age) / 4,
+        np.log1p(np.minimum(since, age)) / 4,
+        trust,
+    ]
+    return np.stack(features, axis=2).astype(np.float32)
+
+
+def _before(level: Floats, periods: int) -> Floats:
+    """The level so many periods earlier; the same one where there was none, (N, T)."""
+    places = np.arange(level.shape[1]) - periods
+    return np.asarray(level[:, np.where(places < 0, places + periods, places)])
+
+
+def _log_ratio(part: Floats, whole: Floats) -> Floats:
+    """Log of a ratio that may be zero to zero, within ``FURTHEST``, (N, T)."""
+    tenth = 0.1 * (part + whole) + SMALL
+    return np.clip(np.log((part + tenth) / (whole + tenth)), -FURTHEST, FURTHEST)
+
+
+def _trailing(values: Floats, width: int) -> Floats:
+    """Sum of the last ``width`` periods, fewer at the start, (N, T)."""
+    sums = np.cumsum(values, axis=1)
+    sums[:, width:] -= sums[:, :-width].copy()
+    return sums
+
+
+def _centred(values: Floats, reach: int) -> Floats:
+    """Sum of the periods up to ``reach`` away, known ``reach`` periods later, (N, T)."""
+    wide = _trailing(values, 2 * reach + 1)
+    found = np.zeros_like(wide)
+    found[:, : wide.shape[1] - reach] = wide[:, reach:]
+    return found
+
+
+def _seasons(values: Floats, season: int, kept: int) -> Floats:
+    """Sum over the last ``kept`` periods that are whole seasons apart, (N, T)."""
+    total = np.zeros_like(values)
+    for back in range(0, min(kept * season, values.shape[1]), season):
+        total[:, back:] += values[:, : values.shape[1] - back]
+    return total
+
+
+def _over(total: Floats, times: Floats, otherwise: float = 0.0) -> Floats:
+    """A mean, or ``otherwise`` where there is nothing to divide by, (N, T)."""
+    return np.where(times > 0, total / np.where(times > 0, times, 1.0), otherwise)
