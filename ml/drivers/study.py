@@ -27,7 +27,7 @@ from ml.frequency import Frequency, periods_after
 from ml.panel import Drivers, Panel
 
 CONFIDENCE = 0.9
-FALSE_SHARE = 0.05  # of what is chosen that may help by chance only; of pure noise, of panels
+FALSE_SHARE = 0.1  # of what is chosen that may help by chance only; of pure noise, of panels
 LEAST_ORIGINS = 6  # that say anything about a gain
 MOST_ORIGINS = 24
 # Steps that drivers are tried on, whatever is published: enough origins have to fit into the
