@@ -7,6 +7,7 @@ imported, and a model library is loaded only when its model is asked for.
 from ml.errors import ConfigError
 from ml.forecasters.base import Forecaster
 from ml.forecasters.references import intermittent, resampling, smoothing, volatility
+from ml.forecasters.references.hurdle import Hurdle
 from ml.forecasters.references.sampling import Reference
 from ml.forecasters.silence import silence_loggers
 
@@ -28,9 +29,16 @@ SAMPLERS = {
     },
     "price": {**WALKS, "volatility": volatility.volatility},
 }
-REFERENCES = {kind: tuple(samplers) for kind, samplers in SAMPLERS.items()}
-POOLED = ("lstm",)  # one model a panel and cutoff, trained in a process of its own
-FAMILIES = ("prophet", "arima", *POOLED)  # the others: one model a series, in chunks of series
+# References that learn from the whole panel, in no time: trained along with whatever is.
+POOLED_REFERENCES = {"demand": ("hurdle",), "price": ()}
+REFERENCES = {kind: (*samplers, *POOLED_REFERENCES[kind]) for kind, samplers in SAMPLERS.items()}
+# One model a panel and cutoff, trained in a process of its own.
+POOLED = ("lstm", *POOLED_REFERENCES["demand"])
+FAMILIES = ("prophet", "arima", "lstm")  # each has a command; the first two are fitted in chunks
+TRAINED = (
+    *FAMILIES,
+    *POOLED_REFERENCES["demand"],
+)  # all that are saved; the rest come with `ensemble`
 FALLBACK_CHAIN = {"demand": ("empirical", "zero"), "price": ("volatility", "naive")}
 
 
@@ -61,9 +69,11 @@ def forecaster(name: str, *, horizon: int = 1, seed: int = 0) -> Forecaster:
             from ml.forecasters.lstm_adapter import LstmForecaster
 
             return LstmForecaster(horizon=horizon, seed=seed)
+        case "hurdle":
+            return Hurdle(horizon)
         case _:
             samplers = SAMPLERS["demand"] | SAMPLERS["price"]
             if name not in samplers:
-                known = ", ".join((*samplers, *FAMILIES))
+                known = ", ".join((*samplers, "hurdle", *FAMILIES))
                 raise ConfigError(f"Unknown model '{name}'. Choose one of: {known}.")
             return Reference(name, samplers[name])

@@ -24,7 +24,7 @@ from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.origins import BacktestPoints, pick_item
 from ml.evaluation.scores import measure_losses
 from ml.forecasters.base import read_items
-from ml.forecasters.registry import FAMILIES
+from ml.forecasters.registry import FAMILIES, TRAINED
 from ml.panel import Floats
 from ml.processed import has_processed
 from ml.reporting.explanation import (
@@ -127,7 +127,7 @@ def _panel_folder(store: ModelStore, first: Row) -> Path:
 def _saved(panel: Path, first: Row) -> dict[str, Row]:
     """What each family has saved of the item, by name."""
     cutoff = str(first["as_of"].date())
-    rows = {name: read_items(panel / name / cutoff, [first["item_id"]]) for name in FAMILIES}
+    rows = {name: read_items(panel / name / cutoff, [first["item_id"]]) for name in TRAINED}
     return {name: found[0] for name, found in rows.items() if found}
 
 

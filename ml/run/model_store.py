@@ -14,7 +14,7 @@ from typing import Any
 from ml.durable import make_folder, read_sealed, remove_all, sha256_of, write_sealed
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ModelError, first_few
-from ml.forecasters.registry import FAMILIES, POOLED
+from ml.forecasters.registry import FAMILIES, POOLED, TRAINED
 from ml.logs import logger
 from ml.run.plan import PanelPlan, code_version, fingerprint
 
@@ -71,7 +71,8 @@ class ModelStore:
         Raises:
             ModelError: It did not; the message names the commands that train what is missing.
         """
-        names, here = (*FAMILIES, ENSEMBLE), {"code": code_version(), "drivers": plan.drivers_key}
+        names = (*(name for name in TRAINED if name in plan.models), ENSEMBLE)
+        here = {"code": code_version(), "drivers": plan.drivers_key}
         missing, lacks = [], []
         for name in names:
             folder = self.folder(plan.name, name)
@@ -85,7 +86,8 @@ class ModelStore:
             if not whole or not here.items() <= made_by.items():
                 missing.append(name)
         if missing:
-            commands = " and ".join(f"python ml/train_{name}.py" for name in missing)
+            needed = dict.fromkeys(_command(name) for name in missing)
+            commands = " and ".join(f"python {name}" for name in needed)
             raise ModelError(
                 f"models: {len(missing)} of {len(names)} families of panel '{plan.name}' are not "
                 f"trained on dataset {self.dataset_id} by this version of the code: "
@@ -104,15 +106,20 @@ def _find_lack(plan: PanelPlan, family: str, parts: Parts) -> str | None:
     if unknown:
         return (
             f"models: {len(unknown)} of {len(plan.wanted)} items of panel '{plan.name}' were never "
-            f"fitted by {family}: {first_few(unknown)}. Run python ml/train_{family}.py first."
+            f"fitted by {family}: {first_few(unknown)}. Run python {_command(family)} first."
         )
     reach = min(facts["reach"] for facts in last)
     if family in POOLED and reach < plan.reach:
         return (
             f"models: the {family} of panel '{plan.name}' was trained for {reach} steps, this run "
-            f"needs {plan.reach}. Run python ml/train_{family}.py with the same --horizon first."
+            f"needs {plan.reach}. Run python {_command(family)} with the same --horizon first."
         )
     return None
+
+
+def _command(family: str) -> str:
+    """What trains a family; one without a command of its own is trained with the ensemble."""
+    return f"ml/train_{family if family in FAMILIES else ENSEMBLE}.py"
 
 
 def start_part(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.fitting import add_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ConfigError, DataError
-from ml.forecasters.registry import FAMILIES, POOLED
+from ml.forecasters.registry import FAMILIES, POOLED, TRAINED
 from ml.inventory.recommendations import insufficient
 from ml.locks import hold
 from ml.logs import logging_to
@@ -45,7 +45,7 @@ def run_batch(inputs: RunInputs, request: RunRequest) -> tuple[CommitRecord, Run
         reuse = _version_to_reuse(request, store.dataset_id)
         plans = make_plans(inputs, request)
         if request.train and not request.only_recommendations:
-            train_families(plans, store, FAMILIES, request.jobs, origins=True)
+            train_families(plans, store, TRAINED, request.jobs, origins=True)
             fit_ensembles(plans, store, request.jobs)
         folders = {plan.name: store.require(plan) for plan in plans}
         output = _forecast(plans, folders, inputs, request, store)

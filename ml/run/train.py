@@ -42,6 +42,8 @@ def train_families(
     tasks: list[TrainTask] = []
     for plan in plans:
         for family in families:
+            if family not in plan.models:
+                continue
             tasks += _open_tasks(plan, store, family, origins=origins)
     largest_first = sorted(tasks, key=lambda task: -task.panel.values.size)
     run_tasks(_train_part, largest_first, jobs=jobs, label=f"training {', '.join(families)}")

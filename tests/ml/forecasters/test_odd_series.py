@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml.forecasters.base import predict
-from ml.forecasters.registry import REFERENCES, forecaster, models_of
+from ml.forecasters.registry import POOLED, SAMPLERS, forecaster, models_of
 from ml.frequency import Frequency
 from ml.panel import Panel
 from tests.conftest import monthly_panel
@@ -98,7 +98,9 @@ def odd_panel(company: int) -> Panel:
 def model(request):
     """A model's name, and its forecasts of all odd series."""
     name = request.param
-    fitted = forecaster(name, horizon=HORIZON, seed=SEED).fit(odd_panel(40 * (name == "lstm") + 1))
+    fitted = forecaster(name, horizon=HORIZON, seed=SEED).fit(
+        odd_panel(41 if name in POOLED else 1)
+    )
     return name, predict(fitted, tuple(SERIES), HORIZON, seed=SEED, n_paths=N_PATHS)
 
 
@@ -120,7 +122,7 @@ def test_an_odd_series_gets_sane_paths_or_a_reason(model, case):
 
 
 @pytest.mark.parametrize("case", SERIES)
-@pytest.mark.parametrize("name", [*REFERENCES["demand"], "arima"])
+@pytest.mark.parametrize("name", [*SAMPLERS["demand"], "arima"])
 def test_an_odd_series_is_forecast_alike_alone_and_among_others(name, case):
     together, alone = (
         predict(forecaster(name).fit(panel), (case,), HORIZON, seed=SEED, n_paths=20)

@@ -8,7 +8,7 @@ import pytest
 
 from ml.errors import ModelError
 from ml.forecasters.base import read_items
-from ml.forecasters.registry import FAMILIES
+from ml.forecasters.registry import TRAINED
 from ml.run.backtest import read_backtests, read_ensemble
 from ml.run.model_store import DONE, MADE_BY, ModelStore, read_part
 from tests.ml.run.training_jobs import plan_of, train_all
@@ -93,7 +93,7 @@ def test_models_of_older_code_are_trained_again_with_one_line_a_family(place, tr
     train_all(str(place))
     assert files(place) == files(trained)
     said = capsys.readouterr().err
-    for family in (*FAMILIES, "ensemble"):
+    for family in (*TRAINED, "ensemble"):
         assert said.count(f"the saved {family} is of other code or settings") == 1
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ml.forecasters.registry import FAMILIES, POOLED, forecaster, models_of
+from ml.forecasters.registry import POOLED, TRAINED, forecaster, models_of
 from ml.frequency import Frequency
 from ml.panel import Panel
 from ml.run.backtest import fit_ensembles
@@ -35,7 +35,7 @@ def plan_of(months: int) -> PanelPlan:
 def train_all(place: str, months: str = "14") -> None:
     """Train what is not trained yet; with 14 months the network has too few windows to learn."""
     plan, store = plan_of(int(months)), ModelStore(Path(place), "d-1")
-    train_families([plan], store, FAMILIES, 1, origins=True)
+    train_families([plan], store, TRAINED, 1, origins=True)
     fit_ensembles([plan], store, 1)
     store.require(plan)
 
