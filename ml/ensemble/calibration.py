@@ -19,7 +19,7 @@ from scipy.special import ndtr, ndtri
 
 from ml.ensemble.mixture import Spreads
 from ml.ensemble.mixture_score import PANEL, SHRINKAGE
-from ml.evaluation.origins import BacktestPoints
+from ml.evaluation.origins import SHARES, BacktestPoints
 from ml.evaluation.scores import draw_uniforms, transform
 from ml.forecasters.base import Paths
 from ml.panel import Floats, Ints
@@ -105,10 +105,11 @@ def stretch_paths(paths: Paths, spread: Floats, name: str) -> Paths:
     """
     made = paths.copy()
     rng = generator(0, "stretch", name)
+    even = np.full(len(made), 1 / len(made))
     for step in np.flatnonzero(spread != 1.0):
         shuffled = rng.permutation(len(made))
         order = shuffled[np.argsort(made[shuffled, step], kind="stable")]
-        made[order, step] = made[order, step][stretch_ranks(len(made), float(spread[step]))]
+        made[order, step] = made[order, step][stretch_ranks(even, float(spread[step]))]
     return made
 
 
@@ -130,13 +131,13 @@ def stretch_backtest(
 
 def stretch_points(points: Floats, spread: Floats) -> Floats:
     """The same of ascending quantile points (N, H, K), with spreads (N, H)."""
-    count = points.shape[-1]
-    picked = {s: stretch_ranks(count, s) for s in np.unique(spread).tolist()}
+    picked = {s: stretch_ranks(SHARES, s) for s in np.unique(spread).tolist()}
     chosen = np.stack([picked[s] for s in spread.ravel().tolist()])
-    return np.take_along_axis(points, chosen.reshape(*spread.shape, count), axis=-1)
+    return np.take_along_axis(points, chosen.reshape(points.shape), axis=-1)
 
 
-def stretch_ranks(count: int, spread: float) -> Ints:
-    """Which of so many ordered draws stands at each rank once stretched."""
-    levels = ndtr(spread * ndtri((np.arange(count) + 0.5) / count))
-    return np.minimum((levels * count).astype(np.int64), count - 1)
+def stretch_ranks(shares: Floats, spread: float) -> Ints:
+    """Which of ordered draws that carry these shares stands at each rank once stretched."""
+    ends = np.cumsum(shares)
+    levels = ndtr(spread * ndtri(ends - shares / 2))
+    return np.minimum(np.searchsorted(ends, levels), len(shares) - 1)

@@ -20,22 +20,23 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from ml.evaluation.origins import BacktestPoints
+from ml.ensemble.defaults import FALLBACK, candidates, default_mixture, is_steady
+from ml.evaluation.origins import LEVELS, SHARES, BacktestPoints
+from ml.evaluation.scores import quantile_of
 from ml.panel import Bools, Floats, Ints
 
 PANEL = "*"  # the key of the weights that serve a class which was not tried
-NEVER = ("zero",)  # judged with the others, but no part of a forecast: quiet months would choose it
-FALLBACK = {"demand": "empirical", "price": "volatility"}
-DEFAULT = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"volatility": 1.0}}
 MOST_FAILURES = 0.05  # a model that fails on more of a class does not belong there
-HOPELESS = 1.25  # a model whose score alone exceeds the best one's so many times is left out
-SLACK = 0.02  # in units of the item's scale: scores this close to the best are not hopeless
 SMALL = 0.02  # a share below this is not worth a model
-# Pull to equal shares of the others (demand), to the volatility model around the last close
-# (prices: few series, few origins).
+# Pull to the default mixture; prices are few series at few origins.
 PULL = {"demand": 0.01, "price": 1.0}
 SHRINKAGE = 60.0  # item-origins that the panel counts for within a class
-THINNED = 4  # neighbouring points taken as one: enough for distances between models
+# Points of single periods in groups of about a twenty-fifth: enough for what is not summed.
+THIN_STARTS = np.unique((LEVELS * 25).astype(int), return_index=True)[1]
+THIN_SHARES = np.add.reduceat(SHARES, THIN_STARTS)
+TAIL_LEVEL = 0.9  # sums count once more above this quantile of the median model
+# Sums score about twice as much as periods, and as their own tail: so the parts are equal.
+SUM_SHARE, TAIL_SHARE = 0.5, 1.0
 # What an origin counts falls with the cube of its history: how models do on half of the history
 # says little of how they do now, and models that need seasons are wronged by it.
 GROWTH = 3.0
@@ -83,35 +84,34 @@ def score_alone(means: Means) -> Floats:
     return np.asarray(means[0] - np.diag(means[1]) / 2)
 
 
-def best_weights(rows: ItemDistances, models: Sequence[str], kind: str) -> dict[str, Floats]:
-    """Best weights of the panel and of each class, (M,) each."""
+def best_weights(
+    rows: ItemDistances, models: Sequence[str], kind: str
+) -> dict[str, tuple[Floats, Floats]]:
+    """Weights (M,) with the least score, and those of the default, of the panel and each class."""
     panel = rows.means()
-    found = {PANEL: _best(panel, models, kind, rows.working())}
-    for name in sorted(set(rows.classes)):
-        own = rows.of(rows.classes == name)
-        found[str(name)] = _best(own.means(panel), models, kind, own.working())
+    found = {}
+    for name in (PANEL, *sorted(set(rows.classes.tolist()))):
+        own = rows if name == PANEL else rows.of(rows.classes == name)
+        means = panel if name == PANEL else own.means(panel)
+        able = candidates(score_alone(means), own.working(), models)
+        default = default_mixture(able, models, kind, is_steady(name, rows.classes.tolist()))
+        found[name] = _best(means, able | (default > 0), default, PULL[kind]), default
     return found
 
 
-def _best(means: Means, models: Sequence[str], kind: str, works: Bools) -> Floats:
-    """The weights on the simplex with the least score.
-
-    Models that do not work on the class, hopeless ones and ``NEVER`` are at 0.
-    """
+def _best(means: Means, kept: Bools, default: Floats, pull: float) -> Floats:
+    """The weights on the simplex of the kept models with the least score."""
     near, between = means
-    alone = score_alone(means)
-    usual = np.array([model in DEFAULT[kind] for model in models])
-    candidates = works & np.array([model not in NEVER for model in models])
-    if not candidates.any():
-        candidates = usual
-    kept = usual | (candidates & (alone <= HOPELESS * alone[candidates].min() + SLACK))
-    anchor = np.full(kept.sum(), 1 / kept.sum())
-    if kind == "price":
-        anchor = np.array([DEFAULT[kind].get(model, 0.0) for model in models])[kept]
-    found = _minimise(near[kept], between[np.ix_(kept, kept)], anchor, PULL[kind])
-    weights = np.zeros(len(models))
-    weights[kept] = np.where(found < SMALL, 0.0, found)
-    return weights / weights.sum()
+    found = _minimise(near[kept], between[np.ix_(kept, kept)], default[kept], pull)
+    weights = np.zeros(len(kept))
+    weights[kept] = found
+    return drop_small(weights)
+
+
+def drop_small(weights: Floats) -> Floats:
+    """The same without shares that are not worth a model."""
+    kept = np.where(weights < min(SMALL, weights.max()), 0.0, weights)
+    return np.asarray(kept / kept.sum())
 
 
 def _minimise(near: Floats, between: Floats, anchor: Floats, pull: float) -> Floats:
@@ -155,47 +155,71 @@ def measure_distances(backtests: Sequence[BacktestPoints], kind: str) -> ItemDis
 
 
 def _item_distances(backtest: BacktestPoints, kind: str) -> tuple[Floats, Floats]:
-    """Per item: (N, M) nearness and (N, M, M) distances, periods and sums in equal parts.
+    """Per item: (N, M) nearness and (N, M, M) distances of all parts of the score.
 
     The fallback's points take the place of those of failed models, as in the forecast.
     """
     fallback = backtest.models.index(FALLBACK[kind])
     points, sums = (
-        np.where(np.isnan(values), values[fallback], values)
+        np.where(np.isnan(values), values[fallback], values).astype(np.float64)
         for values in (backtest.points, backtest.cum_points)
     )
-    near, between = _distances(points, backtest.actual)
+    near, between = measure_parts(_thin(points), backtest.actual, THIN_SHARES)
     scale = backtest.scale[:, None]
     # A price's path is scored by its levels alone: sums of prices mean nothing.
     if np.isnan(backtest.cum_actual).all() or backtest.classes[0] == "price":
         return near / scale, between / scale[:, :, None]
-    cum_near, cum_between = _distances(sums, backtest.cum_actual)
     length = np.sqrt(backtest.cum_steps.mean(axis=1))[:, None]  # a sum of n varies as its root
-    missing = np.isnan(cum_near[:, :1])
-    near = np.where(missing, near, (near + cum_near / length) / 2)
-    between = np.where(
-        missing[:, :, None], between, (between + cum_between / length[:, :, None]) / 2
-    )
+    cut = np.median(quantile_of(sums, TAIL_LEVEL), axis=0)  # (N, 2), of the models
+    for share, floor in ((SUM_SHARE, -np.inf), (TAIL_SHARE, cut)):
+        part = measure_parts(np.maximum(sums, np.expand_dims(floor, -1)),
+                             np.maximum(backtest.cum_actual, floor), SHARES)  # fmt: skip
+        missing = np.isnan(part[0][:, :1])
+        near = near + np.where(missing, 0.0, share * part[0] / length)
+        between = between + np.where(missing[:, :, None], 0.0,
+                                     share * part[1] / length[:, :, None])  # fmt: skip
     return near / scale, between / scale[:, :, None]
 
 
-def _distances(points: Floats, actual: Floats) -> tuple[Floats, Floats]:
+def _thin(points: Floats) -> Floats:
+    """Points (..., K) of single periods in groups that carry about the same, each its mean."""
+    carried = np.add.reduceat(points * SHARES, THIN_STARTS, axis=-1)
+    return np.asarray(carried / THIN_SHARES)
+
+
+def measure_parts(points: Floats, actual: Floats, shares: Floats) -> tuple[Floats, Floats]:
     """Means over the observed steps of E|X_m - y| (N, M) and E|X_m - X_k| (N, M, M).
 
-    Both are of the same thinned points, so that a model's own score is never below zero.
+    Of points (M, N, S, K) that carry shares (K,), and actuals (N, S); NaN without any. Both are of
+    the same points, so that a model's own score is never below zero.
     """
-    count = len(points)
     seen = ~np.isnan(actual)
     steps = np.maximum(seen.sum(axis=1), 1)
-    grouped = np.sort(points, axis=-1).reshape(*points.shape[:-1], -1, THINNED)
-    thin = grouped[..., THINNED // 2 - 1 : THINNED // 2 + 1].mean(axis=-1)  # the middle of a few
-    gaps = np.abs(thin - np.nan_to_num(actual)[None, :, :, None]).mean(axis=-1)
+    known = np.nan_to_num(actual)
+    gaps = np.abs(points - known[None, :, :, None]) @ shares
     near = np.where(seen, gaps, 0.0).sum(axis=2).T / steps[:, None]
     near[~seen.any(axis=1)] = np.nan
-    between = np.zeros((actual.shape[0], count, count))
-    for m in range(count):
-        for k in range(m, count):
-            apart = np.abs(thin[m][..., :, None] - thin[k][..., None, :]).mean(axis=(-1, -2))
-            between[:, m, k] = np.where(seen, apart, 0.0).sum(axis=1) / steps
-            between[:, k, m] = between[:, m, k]
+    between = np.zeros((len(actual), len(points), len(points)))
+    for row in np.flatnonzero(seen.any(axis=1)):
+        own = seen[row]
+        between[row] = _distances(points[:, row, own], shares).sum(axis=0) / own.sum()
     return near, between
+
+
+def _distances(points: Floats, shares: Floats) -> Floats:
+    """E|X_m - X_k| of points (M, S, K) that carry shares (K,), (S, M, M).
+
+    The areas between and beyond two distribution functions, F_m (1 - F_k) + F_k (1 - F_m), over the
+    steps that all functions make.
+    """
+    models, steps, count = points.shape
+    atoms = points.swapaxes(0, 1).reshape(steps, models * count)
+    order = np.argsort(atoms, axis=1)
+    widths = np.diff(np.take_along_axis(atoms, order, axis=1), axis=1)
+    jumps = np.zeros((steps, models, models * count))
+    np.put_along_axis(jumps, (order // count)[:, None, :], shares[order % count][:, None], axis=1)
+    reached = np.cumsum(jumps[:, :, :-1], axis=2)
+    over = reached * widths[:, None, :]
+    area = over.sum(axis=2)
+    both = over @ reached.swapaxes(1, 2)
+    return np.asarray(area[:, :, None] + area[:, None, :] - 2 * both)

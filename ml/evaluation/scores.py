@@ -1,6 +1,7 @@
 """Accuracy of forecasts: scores of single distributions, and the losses of a model at an origin.
 
-Scores take quantile points: K values a distribution, ascending, that carry 1/K each.
+Scores take quantile points: K values a distribution, ascending, that carry the shares of a backtest
+(:mod:`ml.evaluation.origins`), or 1/K each where that is said.
 """
 
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.evaluation.origins import BacktestPoints
+from ml.evaluation.origins import LEVELS, SHARES, BacktestPoints
 from ml.panel import Floats, Ints
 from ml.seeds import generator
 
@@ -27,37 +28,38 @@ def pinball(actual: Floats, quantile: Floats, level: float) -> Floats:
 
 
 def quantile_of(points: Floats, level: float) -> Floats:
-    """Quantile at ``level`` of distributions given by points (..., K).
+    """Quantile at ``level`` of distributions given by points (..., K) of a backtest.
 
-    The smallest point whose cumulative share reaches the level, so counts stay counts.
+    The first point whose level is not below it, so counts stay counts.
     """
-    count = points.shape[-1]
-    return points[..., max(int(np.ceil(level * count - 1e-9)) - 1, 0)]
+    place = int(np.searchsorted(LEVELS, level - 1e-9))
+    return points[..., min(place, len(LEVELS) - 1)]
 
 
-def crps(points: Floats, actual: Floats) -> Floats:
+def crps(points: Floats, actual: Floats, shares: Floats | None = None) -> Floats:
     """Continuous ranked probability score of distributions given by points (..., K).
 
-    E|X - y| - E|X - X'| / 2, exact for the K-point distribution (Gneiting & Raftery 2007, eq. 21).
+    E|X - y| - E|X - X'| / 2, exact for the K-point distribution (Gneiting & Raftery 2007, eq. 21),
+    whose points carry ``shares`` (K,), by default 1/K each.
     """
     count = points.shape[-1]
-    near = np.abs(points - actual[..., None]).mean(axis=-1)
-    ranks = 2 * np.arange(1, count + 1) - count - 1
-    ordered = np.sort(points, axis=-1)
-    spread = 2 * (ordered * ranks).sum(axis=-1) / count**2
-    return near - spread / 2
+    carried = np.full(count, 1 / count) if shares is None else shares
+    near = np.abs(points - actual[..., None]) @ carried
+    # Each point stands above what was carried before it and below what comes after.
+    balance = carried * (2 * np.cumsum(carried) - carried - 1)
+    return near - np.sort(points, axis=-1) @ balance
 
 
 def transform(points: Floats, actual: Floats, uniforms: Floats) -> Floats:
     """Randomised probability integral transform (...), uniform in [0, 1) for a perfect forecast.
 
     For counts P(y <= q) exceeds the level even of a perfect quantile. So the transform is
-    randomised, u in F(y-) + v P(y), v uniform (Czado, Gneiting & Held 2009). Points (..., K) may
-    have been kept as 32-bit numbers: all are compared as such, or 0.1 is not 0.1.
+    randomised, u in F(y-) + v P(y), v uniform (Czado, Gneiting & Held 2009). Points (..., K) of a
+    backtest may have been kept as 32-bit numbers: all are compared as such, or 0.1 is not 0.1.
     """
     points, actual = points.astype(np.float32), actual.astype(np.float32)
-    below = (points < actual[..., None]).mean(axis=-1)
-    at = (points == actual[..., None]).mean(axis=-1)
+    below = (points < actual[..., None]) @ SHARES
+    at = (points == actual[..., None]) @ SHARES
     return below + uniforms * at
 
 
@@ -70,24 +72,23 @@ def mixture_points(points: Floats, weights: Floats) -> Floats:
     """Points of a weighted mixture of M distributions.
 
     Args:
-        points: (M, ..., K), ascending or not, without NaN.
+        points: (M, ..., K) of a backtest, without NaN.
         weights: (M, ...) or broadcastable to it, >= 0, summing to 1 over M.
 
     Returns:
-        (..., K) quantile points of the mixture at the levels (k + 1/2) / K.
+        (..., K) quantile points of the mixture at the levels of a backtest.
     """
     count = points.shape[-1]
     atoms = np.moveaxis(points, 0, -2)
     shape = (*atoms.shape[:-2], atoms.shape[-2] * count)
     shares = np.broadcast_to(weights.reshape(weights.shape + (1,) * (points.ndim - weights.ndim)),
                              points.shape)  # fmt: skip
-    shares = np.moveaxis(shares, 0, -2).reshape(shape) / count
+    shares = (np.moveaxis(shares, 0, -2) * SHARES).reshape(shape)
     flat = atoms.reshape(shape)
     order = np.argsort(flat, axis=-1, kind="stable")
     ordered = np.take_along_axis(flat, order, axis=-1)
     cumulative = np.cumsum(np.take_along_axis(shares, order, axis=-1), axis=-1)
-    levels = (np.arange(count) + 0.5) / count
-    places = _first_reaching(cumulative, levels)
+    places = _first_reaching(cumulative, LEVELS)
     return np.take_along_axis(ordered, places, axis=-1)
 
 
@@ -148,10 +149,10 @@ def measure_losses(backtest: BacktestPoints, model: str) -> Losses:
         squared=(actual - mean) ** 2,
         signed=mean - actual,
         pinball=_mean_pinball(points, actual, DECILES),
-        scaled_crps=crps(points, actual) / backtest.scale[:, None],
+        scaled_crps=crps(points, actual, SHARES) / backtest.scale[:, None],
         transform=np.where(np.isnan(actual), np.nan, transform(points, actual, uniforms)),
         cum_actual=total,
-        cum_scaled_crps=crps(own, backtest.cum_actual[:, 0]) / backtest.scale,
+        cum_scaled_crps=crps(own, backtest.cum_actual[:, 0], SHARES) / backtest.scale,
         cum_pinball=_mean_pinball(sums, total, TAIL),
         cum_transform=np.where(
             cum_known, transform(both, backtest.cum_actual, cum_uniforms), np.nan

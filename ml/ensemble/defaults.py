@@ -1,0 +1,55 @@
+"""Mixtures that weights start from: what is robust on panels that nobody has seen.
+
+Equal parts of models of different kinds are hard to beat (Clemen 1989; Smith & Wallis 2009): what
+is found on a few origins has to earn its distance from them. The models are those that were good,
+or near it, on every panel of their kind at early origins; what does not exist, fails or is hopeless
+on a panel takes no part there.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ml.panel import Bools, Floats
+
+STEADY = ("smooth", "erratic")  # classes with demand in most periods
+# When there is nothing to go by, no origin even.
+UNTRIED = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"volatility": 1.0}}
+ROBUST = {
+    "sparse": ("trees", "lstm", "hurdle", "empirical", "tsb"),
+    "steady": ("trees", "combined", "ets", "theta", "arima", "shrunk_seasonal"),
+}
+FALLBACK = {"demand": "empirical", "price": "volatility"}
+NEVER = ("zero",)  # judged with the others, but no part of a forecast: quiet months would choose it
+HOPELESS = 1.25  # a model whose score alone exceeds the best one's so many times is left out
+SLACK = 0.02  # in units of the item's scale: scores this close to the best are not hopeless
+
+
+def candidates(alone: Floats, works: Bools, models: Sequence[str]) -> Bools:
+    """Models (M,) that may have a share: they work, and their score alone (M,) is not hopeless."""
+    able = works & ~np.isin(models, NEVER)
+    if not able.any():
+        return able
+    return np.asarray(able & (alone <= HOPELESS * alone[able].min() + SLACK))
+
+
+def default_mixture(able: Bools, models: Sequence[str], kind: str, steady: bool) -> Floats:
+    """Equal shares (M,) of the robust models among ``able``; of all those where none is robust.
+
+    Where no model is able at all, and for prices, what serves without a backtest.
+    """
+    names = np.asarray(models)
+    if kind == "price" or not able.any():
+        plain = np.array([UNTRIED[kind].get(model, 0.0) for model in models])
+        return plain / plain.sum() if plain.any() else (names == FALLBACK[kind]) * 1.0
+    chosen = able & np.isin(names, ROBUST["steady" if steady else "sparse"])
+    if not chosen.any():
+        chosen = able
+    return np.asarray(chosen / chosen.sum())
+
+
+def is_steady(name: str, classes: Sequence[str]) -> bool:
+    """Whether a class, or for any other name most of a panel's items, have steady demand."""
+    known = np.asarray(classes)
+    own = known == name
+    return bool(np.isin(known[own] if own.any() else known, STEADY).mean() > 0.5)
