@@ -49,7 +49,7 @@ PLACEHOLDERS = {  # typer's names of types, as people write them
 NEEDED = {"item_id", "ds", "y"}
 SAME_OPTIONS = {  # commands whose options stand under another one
     **{f"etl/{domain}": "etl/climate" for domain in ("economic", "anatel_5g", "prices")},
-    **{f"train/{family}": "train/prophet" for family in ("arima", "lstm", "ensemble")},
+    **{f"train/{family}": "train/prophet" for family in ("arima", "lstm", "trees", "ensemble")},
 }
 
 

@@ -16,6 +16,7 @@ DOORS = {
     "train prophet": "ml.train_prophet",
     "train arima": "ml.train_arima",
     "train lstm": "ml.train_lstm",
+    "train trees": "ml.train_trees",
     "train ensemble": "ml.train_ensemble",
     "forecast": "ml.generate_forecasts",
     "explain": "ml.generate_forecasts:explain_app",

@@ -89,7 +89,8 @@ def git(*arguments):
 
 
 def test_the_commands_of_the_design_exist():
-    expected = {f"ml/train_{family}.py" for family in ("prophet", "arima", "lstm", "ensemble")}
+    families = ("prophet", "arima", "lstm", "trees", "ensemble")
+    expected = {f"ml/train_{family}.py" for family in families}
     expected |= {"ml/generate_forecasts.py", "scripts/generate_ml_results.py"}
     assert {short(path) for path in RUNNABLE} >= expected | {"pipelines/demand_etl.py"}
 

@@ -14,23 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.durable import staged
-from ml.frequency import Frequency
 from ml.panel import Floats, Ints, Panel
 
 # Where the non-zero values are cut: evenly in the body, finer where stock is decided.
 CUTS = (*np.linspace(0.0, 0.9, 12)[1:], 0.95, 0.98, 0.995)
 POINTS = 64  # values kept a bucket
 WILD = 10.0  # demand beyond so many times the panel's 99.5 % quantile is drawn for no other item
-
-# Correlation between periods of one item, given the forecast: an unknown level is shared. Months
-# were measured on car parts (.2 mends the upper quantiles of half-year totals); for shorter
-# periods the same shared level is thinner by the ratio of their lengths.
-SHARED_LEVEL = {
-    Frequency.DAILY: 0.007,
-    Frequency.BUSINESS: 0.007,
-    Frequency.WEEKLY: 0.05,
-    Frequency.MONTHLY: 0.2,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +53,16 @@ class Buckets:
             place = np.clip((inside * POINTS).astype(np.int64), 0, POINTS - 1)
             drawn[:, step] = self.points[bucket, place]
         return drawn
+
+
+def are_small_counts(panel: Panel, small: float = 20.0) -> bool:
+    """Whether nine in ten demands of a panel are whole and at most ``small``.
+
+    Then a bucket is best a count; larger ones are measured in sizes of the item.
+    """
+    sizes = panel.values[panel.values > 0]
+    whole = bool(np.all(sizes == np.round(sizes)))
+    return not len(sizes) or (whole and bool(np.quantile(sizes, 0.9) <= small))
 
 
 def learn_buckets(values: Floats, *, zero: bool) -> Buckets:

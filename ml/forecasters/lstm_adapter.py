@@ -16,13 +16,13 @@ from ml.durable import staged
 from ml.forecasters import lstm_windows as windows
 from ml.forecasters.base import Fitted, read_items, save_items
 from ml.forecasters.bucket_distribution import (
-    SHARED_LEVEL,
     Buckets,
     Distributions,
     learn_buckets,
     load_distributions,
 )
 from ml.forecasters.lstm_training import Course, Lessons, teach
+from ml.forecasters.shared_level import SHARED_LEVEL
 from ml.forecasters.silence import without_deprecations, without_stderr
 from ml.panel import Floats, Panel
 from ml.seeds import generator, number

@@ -33,18 +33,21 @@ SAMPLERS = {
 POOLED_REFERENCES = {"demand": ("hurdle",), "price": ()}
 REFERENCES = {kind: (*samplers, *POOLED_REFERENCES[kind]) for kind, samplers in SAMPLERS.items()}
 # One model a panel and cutoff, trained in a process of its own.
-POOLED = ("lstm", *POOLED_REFERENCES["demand"])
-FAMILIES = ("prophet", "arima", "lstm")  # each has a command; the first two are fitted in chunks
+POOLED = ("lstm", "trees", *POOLED_REFERENCES["demand"])
+# Each has a command; the first two are fitted in chunks.
+FAMILIES = ("prophet", "arima", "lstm", "trees")
 TRAINED = (
     *FAMILIES,
     *POOLED_REFERENCES["demand"],
 )  # all that are saved; the rest come with `ensemble`
+DEMAND_ONLY = ("trees",)
 FALLBACK_CHAIN = {"demand": ("empirical", "zero"), "price": ("volatility", "naive")}
 
 
 def models_of(kind: str) -> tuple[str, ...]:
     """All models that are tried on a panel of this kind, the references first."""
-    return (*REFERENCES[kind], *FAMILIES)
+    wanted = (name for name in FAMILIES if kind == "demand" or name not in DEMAND_ONLY)
+    return (*REFERENCES[kind], *wanted)
 
 
 def forecaster(name: str, *, horizon: int = 1, seed: int = 0) -> Forecaster:
@@ -71,6 +74,10 @@ def forecaster(name: str, *, horizon: int = 1, seed: int = 0) -> Forecaster:
             return LstmForecaster(horizon=horizon, seed=seed)
         case "hurdle":
             return Hurdle(horizon)
+        case "trees":
+            from ml.forecasters.trees_adapter import TreesForecaster
+
+            return TreesForecaster(horizon=horizon, seed=seed)
         case _:
             samplers = SAMPLERS["demand"] | SAMPLERS["price"]
             if name not in samplers:

@@ -22,7 +22,8 @@ CODES = {
     "PublishError": 5,
     "MachineError": 5,
 }
-TRAINING = ("train_prophet", "train_arima", "train_lstm", "train_ensemble", "generate_forecasts")
+FAMILIES = ("prophet", "arima", "lstm", "trees", "ensemble")
+TRAINING = (*(f"train_{family}" for family in FAMILIES), "generate_forecasts")
 NEEDS_ML = [*(f"ml/{name}.py" for name in TRAINING), "scripts/generate_ml_results.py"]
 
 

@@ -87,7 +87,7 @@ def test_stock_without_demand_is_a_usage_error(workspace):
     assert "--demand" in one_line(workspace.generate("--inventory", str(path), expect=2))
 
 
-@pytest.mark.parametrize("command", ["prophet", "arima", "lstm", "ensemble"])
+@pytest.mark.parametrize("command", ["prophet", "arima", "lstm", "trees", "ensemble"])
 def test_training_without_data_says_what_to_run(workspace, command):
     line = one_line(workspace.run(f"ml/train_{command}.py", expect=3))
     assert "demand_etl.py" in line

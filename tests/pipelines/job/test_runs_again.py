@@ -137,7 +137,7 @@ def test_families_trained_one_by_one_forecast_like_the_main_job(tmp_path):
     for workspace in (steps, whole):
         write_demand(workspace.folder / "demand.csv")
     steps.run("pipelines/demand_etl.py", "--demand", str(steps.folder / "demand.csv"))
-    for family in ("prophet", "arima", "lstm", "ensemble"):
+    for family in ("prophet", "arima", "lstm", "trees", "ensemble"):
         assert "trained: " in steps.run(f"ml/train_{family}.py").stdout
     steps.run("ml/generate_forecasts.py")
     whole.generate("--demand", str(whole.folder / "demand.csv"))

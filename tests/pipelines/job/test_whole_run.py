@@ -111,7 +111,7 @@ def test_model_versions_keeps_its_documented_keys(company):
     assert {"model_version", "generated_at", "source", "dataset_id", "models", "metrics"} <= set(
         document
     )
-    assert set(document["models"]) == {"prophet", "arima", "lstm", "ensemble"}
+    assert set(document["models"]) == {"prophet", "arima", "lstm", "trees", "ensemble"}
     assert {"mape", "rmse", "accuracy"} <= set(document["metrics"])
 
 

@@ -1,0 +1,220 @@
+"""Boosted trees over a whole panel of demand: a probability for every bucket and step.
+
+Trees learn from snapshots of all items at earlier origins. How far an item's own past is mixed
+in, and how much its periods have in common, is measured on the last periods, which a first fit
+has not seen. What is predicted of all items is kept, not the trees: whoever draws paths needs no
+scikit-learn.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from ml.forecasters.base import Fitted, read_items, save_items
+from ml.forecasters.bucket_distribution import (
+    Buckets,
+    Distributions,
+    are_small_counts,
+    learn_buckets,
+    load_distributions,
+)
+from ml.forecasters.shared_level import SHARED_LEVEL, learn_shared
+from ml.forecasters.trees_features import SPANS, Snapshot, feature_rows, take_snapshot
+from ml.forecasters.trees_stages import Boosting, Float32s, Stages, fit_stages
+from ml.frequency import Frequency
+from ml.panel import Floats, Ints, Panel
+from ml.seeds import generator, number
+
+LEAST_ROWS = 100  # to learn from
+LEAST_KNOWN = 4  # observations until an origin
+ORIGINS = 36  # that are learned from
+REACH_BACK = {  # to the first of them [periods]
+    Frequency.DAILY: 365,
+    Frequency.BUSINESS: 260,
+    Frequency.WEEKLY: 104,
+    Frequency.MONTHLY: 36,
+}
+OWN_SHARES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])  # of an item's own past that are tried
+OWN_SHARE = 0.25  # where there is too little to choose one
+LEAST_PROBABILITY = 1e-4  # of a bucket, in the score that the share is chosen by
+PREDICTED = "predicted.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the trees make of the items that they learned from."""
+
+    buckets: Buckets  # of values in units
+    stages: Stages  # which predicts them
+    last: Snapshot  # the items after all of their history
+
+
+@dataclass(frozen=True, slots=True)
+class TreesForecaster:
+    """Settings of the trees."""
+
+    horizon: int  # longest step that they learn; they predict no further
+    most_rows: int = 60_000  # pairs of origin and step; drawn at random where there are more
+    boosting: Boosting = field(default_factory=Boosting)
+    seed: int = 0  # of drawn rows and features
+    name: ClassVar[str] = "trees"
+
+    def fit(
+        self,
+        panel: Panel,
+        *,
+        learn_from: Sequence[str] | None = None,
+        start: Fitted | None = None,  # noqa: ARG002 - nothing is searched for
+    ) -> "FittedTrees":
+        """See :class:`ml.forecasters.base.Forecaster`.
+
+        A panel of prices, or one of fewer than ``LEAST_ROWS`` rows to learn from, is a failure of
+        all its items.
+        """
+        if not panel.is_demand:
+            return FittedTrees(panel, dict.fromkeys(panel.items, "trees are for demand"))
+        teachers = panel if learn_from is None else panel.select(learn_from)
+        learned = self._learn(teachers)
+        if learned is None:
+            reason = f"trees need {LEAST_ROWS} rows to learn from"
+            return FittedTrees(panel, dict.fromkeys(panel.items, reason))
+        share, shared = self._measure(teachers)
+        counts = learned.last.typical is None
+        snapshot = take_snapshot(panel, len(panel.periods) - 1, counts=counts, others=learned.last)
+        steps = np.arange(1, self.horizon + 1)
+        rows = np.arange(len(panel.items))
+        spreads = np.stack([snapshot.units(rows, np.full(len(rows), one)) for one in steps], axis=1)
+        odds = mix_own(
+            self._predict(learned, panel, snapshot), learned.buckets, snapshot, panel, share
+        )
+        predicted = Distributions(
+            learned.buckets, odds.astype(np.float32), spreads, np.full(len(rows), shared)
+        )
+        return FittedTrees(panel, {}, predicted)
+
+    def load(self, folder: Path, panel: Panel) -> "FittedTrees":
+        """See :class:`ml.forecasters.base.Forecaster`; needs no scikit-learn."""
+        saved = read_items(folder, columns=["item_id", "failure"])
+        failures = {one["item_id"]: one["failure"] for one in saved if one["failure"]}
+        if not (folder / PREDICTED).exists():
+            return FittedTrees(panel, {**dict.fromkeys(panel.items, "not trained"), **failures})
+        place = {one["item_id"]: row for row, one in enumerate(saved)}
+        rows = [place[item] for item in panel.items]
+        return FittedTrees(panel, failures, load_distributions(folder / PREDICTED, rows))
+
+    def _learn(self, panel: Panel) -> Learned | None:
+        """Buckets and trees from all origins of a panel; `None` where there are too few rows."""
+        rng = np.random.default_rng(number(self.seed, self.name, str(len(panel.periods))))
+        counts = are_small_counts(panel)
+        features, truth = self._gather(panel, rng, counts=counts)
+        if len(truth) < LEAST_ROWS:
+            return None
+        buckets = learn_buckets(truth, zero=True)
+        seed = number(self.seed, self.name, bits=32)
+        stages = fit_stages(features, buckets.of(truth), buckets.count, self.boosting, seed)
+        last = take_snapshot(panel, len(panel.periods) - 1, counts=counts)
+        return Learned(buckets, stages, last)
+
+    def _gather(
+        self, panel: Panel, rng: np.random.Generator, *, counts: bool
+    ) -> tuple[Float32s, Floats]:
+        """Features (n, F) and values in units (n,) of drawn items, origins and steps."""
+        last = len(panel.periods) - 1
+        first = max(LEAST_KNOWN - 1, last - REACH_BACK[panel.frequency])
+        origins = np.unique(np.linspace(first, last - 1, ORIGINS).round().astype(int))
+        places: list[tuple[int, Ints, Ints]] = []
+        known = np.cumsum(panel.observed(), axis=1)
+        for origin in origins[(origins >= first) & (origins < last)]:
+            ahead = panel.values[:, origin + 1 : origin + 1 + self.horizon]
+            usable = ~np.isnan(ahead) & (known[:, origin] >= LEAST_KNOWN)[:, None]
+            rows, columns = np.nonzero(usable)
+            places.append((int(origin), rows, columns + 1))
+        share = self.most_rows / max(sum(len(rows) for _, rows, _ in places), 1)
+        features, truth = [np.empty((0, 0), np.float32)], [np.empty(0)]
+        for origin, all_rows, all_steps in places:
+            drawn = rng.random(len(all_rows)) < share
+            rows, steps = all_rows[drawn], all_steps[drawn]
+            if len(rows):
+                snapshot = take_snapshot(panel, origin, counts=counts)
+                features.append(feature_rows(panel, snapshot, rows, steps))
+                truth.append(panel.values[rows, origin + steps] / snapshot.units(rows, steps))
+        return np.concatenate(features[1:] or features), np.concatenate(truth)
+
+    def _predict(self, learned: Learned, panel: Panel, snapshot: Snapshot) -> Floats:
+        """Probabilities of all items and steps after a snapshot, (N, H, B)."""
+        rows = np.arange(len(panel.items))
+        every = [
+            learned.stages.predict(feature_rows(panel, snapshot, rows, np.full(len(rows), step)))
+            for step in range(1, self.horizon + 1)
+        ]
+        return np.stack(every, axis=1)
+
+    def _measure(self, panel: Panel) -> tuple[float, float]:
+        """Share of an item's own past, and correlation between periods, as best in the last ones.
+
+        A first fit sees all periods but a horizon, or a quarter of them where that is less.
+        """
+        held = min(self.horizon, len(panel.periods) // 4)
+        earlier = panel.until(panel.periods[-held - 1])
+        learned = self._learn(earlier) if held else None
+        if learned is None:
+            return OWN_SHARE, SHARED_LEVEL[panel.frequency]
+        rows, buckets, last = np.arange(len(panel.items)), learned.buckets, learned.last
+        actual = panel.values[:, -held:]
+        units = np.stack([last.units(rows, np.full(len(rows), k + 1)) for k in range(held)], axis=1)
+        came = np.where(np.isnan(actual), -1, buckets.of(np.nan_to_num(actual) / units))
+        odds = self._predict(learned, earlier, last)[:, :held]
+        best = max(
+            OWN_SHARES, key=lambda one: _log_score(mix_own(odds, buckets, last, earlier, one), came)
+        )
+        return float(best), learn_shared(
+            mix_own(odds, buckets, last, earlier, best), came, panel.frequency
+        )
+
+
+def mix_own(
+    odds: Floats, buckets: Buckets, snapshot: Snapshot, panel: Panel, share: float
+) -> Floats:
+    """Probabilities (N, H, B) with a share of what was seen in the last periods of each item."""
+    span = 2 * SPANS[panel.frequency][-1]
+    belongs = buckets.of(snapshot.scaled[:, -span:])
+    seen = snapshot.seen[:, -span:]
+    past = np.stack([((belongs == one) & seen).sum(axis=1) for one in range(buckets.count)], axis=1)
+    count = past.sum(axis=1, keepdims=True)
+    own = np.where(count > 0, share, 0.0) * past / np.maximum(count, 1)
+    weight = np.where(count > 0, 1 - share, 1.0)
+    return odds * weight[:, None] + own[:, None, :]
+
+
+def _log_score(odds: Floats, came: Ints) -> float:
+    """Mean logarithm of the probability of what came true."""
+    chance = np.take_along_axis(odds, np.maximum(came, 0)[..., None], axis=2)[..., 0]
+    return float(np.log(np.maximum(chance[came >= 0], LEAST_PROBABILITY)).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class FittedTrees:
+    """What the trees predict of each item of a panel."""
+
+    panel: Panel  # the items, with their history
+    failures: Mapping[str, str]  # items without a prediction, with reasons
+    # of the items in the panel's order; `None` where nothing was learned
+    predicted: Distributions | None = None
+
+    def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Floats:
+        """See :class:`ml.forecasters.base.Fitted`."""
+        if self.predicted is None:
+            raise ValueError("not trained")
+        (item,) = panel.items
+        row = bisect_left(self.panel.items, item)  # they are sorted
+        return self.predicted.paths(row, panel, shape, generator(seed, TreesForecaster.name, item))
+
+    def save(self, folder: Path) -> None:
+        """See :class:`ml.forecasters.base.Fitted`."""
+        save_items(folder, self.panel.items, self.failures, {})
+        if self.predicted is not None:
+            self.predicted.save(folder / PREDICTED)
