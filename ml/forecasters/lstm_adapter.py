@@ -16,14 +16,14 @@ from ml.durable import staged
 from ml.forecasters import lstm_windows as windows
 from ml.forecasters.base import Fitted, read_items, save_items
 from ml.forecasters.bucket_distribution import (
-    Buckets,
     Distributions,
     learn_buckets,
     load_distributions,
 )
+from ml.forecasters.lstm_network import open_network
 from ml.forecasters.lstm_training import Course, Lessons, teach
 from ml.forecasters.shared_level import SHARED_LEVEL
-from ml.forecasters.silence import without_deprecations, without_stderr
+from ml.forecasters.silence import without_deprecations
 from ml.panel import Floats, Panel
 from ml.seeds import generator, number
 
@@ -40,7 +40,7 @@ class LstmForecaster:
     horizon: int  # longest step that it learns; it predicts no further
     units: int = 48  # width of the recurrent layer
     networks: int = 2  # whose probabilities are averaged
-    epochs: int = 4  # most passes over the training windows
+    epochs: int = 6  # most passes over the training windows
     batch: int = 256  # windows a gradient step
     most_windows: int = 25_000  # windows of one network; drawn at random where there are more
     learning_rate: float = 3e-3  # of Adam at first
@@ -74,7 +74,8 @@ class LstmForecaster:
         others = panel.select(tuple(set(panel.items) - set(learned.items)))
         parts = [part for part in (learned, others) if part.items]
         asked = [self._last_windows(part, typical) for part in parts]
-        network = self.build(asked[0].features(), buckets)
+        given = lessons.pick(slice(1)).features()
+        network = open_network(self.units, *(one.shape[2] for one in given), buckets.count)
         course = Course(
             self.networks, self.epochs, self.batch, self.most_windows, self.learning_rate
         )
@@ -86,7 +87,7 @@ class LstmForecaster:
         rows = np.asarray([place[item] for item in panel.items])
         shared = np.full(len(rows), SHARED_LEVEL[panel.frequency])
         predicted = Distributions(buckets, odds[rows], spreads[rows], shared)
-        return FittedLstm(panel, {}, predicted, network)
+        return FittedLstm(panel, {}, predicted, network.model, network.model.get_weights())
 
     def load(self, folder: Path, panel: Panel) -> "FittedLstm":
         """See :class:`ml.forecasters.base.Forecaster`; needs no TensorFlow."""
@@ -107,29 +108,6 @@ class LstmForecaster:
         steps = np.tile(np.arange(1, self.horizon + 1), (len(rows), 1))
         return Lessons(table, rows, origins, steps, self.horizon)
 
-    def build(self, given: list[Any], buckets: Buckets) -> Any:
-        """State of the past plus features of the target step, through two layers, to buckets."""
-        keras = load_keras()
-        keras.utils.set_random_seed(number(self.seed, "lstm", bits=32))
-        layers = keras.layers
-        past = keras.Input(given[0].shape[1:])
-        future = keras.Input((None, given[1].shape[2]))
-        state = layers.LSTM(self.units)(past)
-        mixed = layers.Add()(
-            [
-                layers.Reshape((1, self.units))(layers.Dense(self.units)(state)),
-                layers.Dense(self.units)(future),
-            ]
-        )
-        hidden = layers.Dense(self.units, activation="relu")(layers.Activation("relu")(mixed))
-        network = keras.Model([past, future], layers.Dense(buckets.count)(hidden))
-        network.compile(
-            optimizer=keras.optimizers.Adam(self.learning_rate),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        )
-        network.optimizer.build(network.trainable_variables)
-        return network
-
 
 @dataclass(frozen=True, slots=True)
 class FittedLstm:
@@ -139,7 +117,10 @@ class FittedLstm:
     failures: Mapping[str, str]  # items without a prediction, with reasons
     # of the items in the panel's order; `None` where nothing was learned
     predicted: Distributions | None = None
-    network: Any = None  # the Keras model, kept for people to look at; `None` once loaded
+    # the Keras model, kept for people to look at, and the weights that it had when trained here:
+    # later fits of this process use it too; `None` once loaded
+    network: Any = None
+    weights: Sequence[Any] | None = None
 
     def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Floats:
         """See :class:`ml.forecasters.base.Fitted`."""
@@ -153,18 +134,8 @@ class FittedLstm:
         """See :class:`ml.forecasters.base.Fitted`."""
         save_items(folder, self.panel.items, self.failures, {})
         if self.network is not None:
+            self.network.set_weights(self.weights)
             with staged(folder / NETWORK) as path, without_deprecations():
                 self.network.save(path)
         if self.predicted is not None:
             self.predicted.save(folder / PREDICTED)
-
-
-def load_keras() -> Any:
-    """Keras on TensorFlow, imported without its notes; about five seconds the first time."""
-    with without_stderr():
-        import keras
-        import tensorflow as tf
-
-        tf.config.list_physical_devices("GPU")
-        tf.get_logger().setLevel("ERROR")  # it warns of each new model that it compiles
-    return keras

@@ -13,14 +13,15 @@ import numpy as np
 
 from ml.forecasters import lstm_windows as windows
 from ml.forecasters.bucket_distribution import Buckets
+from ml.forecasters.lstm_network import Network
 from ml.panel import Floats, Ints
 
 PREDICT_BATCH = 1024
 MOST_IN_EXAM = 3000  # windows that say how long to learn
 LEAST_IN_EXAM = 30  # items; fewer, prices above all, would choose by luck
-WORTH_A_SCOUT = 2000  # windows; fewer are learned from in moments, and too few to hold any out
-LEAST_STEPS = 16  # gradient steps an epoch, by smaller batches where there are few windows
-LEAST_BATCH = 32  # windows
+WORTH_A_SCOUT = 5000  # windows; fewer are learned from in moments, and too few to hold any out
+STEPS = 40  # gradient steps an epoch, by smaller batches where there are few windows
+LEAST_BATCH = 64  # windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +81,21 @@ class Course:
 
 
 def teach(
-    network: Any, lessons: Lessons, buckets: Buckets, asked: Sequence[Lessons], course: Course,
+    network: Network, lessons: Lessons, buckets: Buckets, asked: Sequence[Lessons], course: Course,
     rng: np.random.Generator,
 ) -> Floats:  # fmt: skip
     """Train one network after the other in place; the mean of their probabilities (n, H, B)."""
     course = replace(course, epochs=_scout(network, lessons, buckets, course, rng))
     total: Any = 0.0
     for _ in range(course.networks):
-        _start_afresh(network)
+        network.start_afresh(int(rng.integers(2**31)))
         learn(network, lessons.sample(course.most_windows, rng), buckets, course, rng)
         total = total + np.concatenate([chances(network, one) for one in asked])
     return np.asarray(total / course.networks)
 
 
 def _scout(
-    network: Any, lessons: Lessons, buckets: Buckets, course: Course, rng: np.random.Generator
+    network: Network, lessons: Lessons, buckets: Buckets, course: Course, rng: np.random.Generator
 ) -> int:
     """The number of epochs after which targets held out by time are predicted best."""
     last = lessons.table.values.shape[1] - 1 - lessons.horizon
@@ -102,27 +103,19 @@ def _scout(
     exam = lessons.pick(np.flatnonzero(lessons.origins == last)).sample(MOST_IN_EXAM, rng)
     if len(before.rows) < WORTH_A_SCOUT or len(exam.rows) < LEAST_IN_EXAM:
         return course.epochs
+    network.start_afresh(int(rng.integers(2**31)))
     part = before.sample(course.most_windows, rng)
     losses = learn(network, part, buckets, course, rng, exam=exam)
     return int(np.argmin(losses)) + 1
 
 
-def _start_afresh(network: Any) -> None:
-    """New initial weights and an optimizer without memory; what TensorFlow compiled is kept."""
-    import keras
-
-    network.set_weights(keras.models.clone_model(network).get_weights())
-    for variable in network.optimizer.variables:
-        variable.assign(np.zeros(variable.shape))
-
-
 def learn(
-    network: Any, lessons: Lessons, buckets: Buckets, course: Course, rng: np.random.Generator,
+    network: Network, lessons: Lessons, buckets: Buckets, course: Course, rng: np.random.Generator,
     *, exam: Lessons | None = None,
 ) -> list[float]:  # fmt: skip
     """Train a network in place, on targets before those of ``exam`` if any; its loss by epoch."""
     last = len(lessons.table.calendar) if exam is None else int(exam.origins.max())
-    batch = int(np.clip(len(lessons.rows) // LEAST_STEPS, LEAST_BATCH, course.batch))
+    batch = int(np.clip(len(lessons.rows) // STEPS, LEAST_BATCH, course.batch))
     steps = -(-len(lessons.rows) // batch)
     losses = []
     for epoch in range(course.epochs):
@@ -133,25 +126,21 @@ def learn(
             part = lessons.pick(chosen)
             label, weight = part.answers(buckets)
             weight *= part.places() <= last
-            network.train_on_batch(part.features(), label, sample_weight=weight)
+            network.learn(*part.features(), label, weight)
         if exam is not None:
             losses.append(_examine(network, exam, buckets))
     return losses
 
 
-def _examine(network: Any, exam: Lessons, buckets: Buckets) -> float:
+def _examine(network: Network, exam: Lessons, buckets: Buckets) -> float:
     """Mean negative log of the probability of what came true."""
     label, weight = exam.answers(buckets)
     hit = np.take_along_axis(chances(network, exam), label[..., None], axis=2)[..., 0]
     return float(-(weight * np.log(hit + 1e-12)).sum() / max(weight.sum(), 1.0))
 
 
-def chances(network: Any, lessons: Lessons) -> Floats:
+def chances(network: Network, lessons: Lessons) -> Floats:
     """Probability of each bucket at each step of windows, (n, K, B)."""
-    found = []
-    for start in range(0, len(lessons.rows), PREDICT_BATCH):
-        part = lessons.pick(slice(start, start + PREDICT_BATCH))
-        logits = np.asarray(network.predict_on_batch(part.features()), np.float64)
-        odds = np.exp(logits - logits.max(axis=2, keepdims=True))
-        found.append(odds / odds.sum(axis=2, keepdims=True))
-    return np.concatenate(found)
+    parts = range(0, len(lessons.rows), PREDICT_BATCH)
+    picked = (lessons.pick(slice(start, start + PREDICT_BATCH)) for start in parts)
+    return np.concatenate([network.chances(part.features()) for part in picked])

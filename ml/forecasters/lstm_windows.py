@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.forecasters.bucket_distribution import Buckets
-from ml.forecasters.window_levels import WindowLevels, measure_levels, typical_sizes
+from ml.forecasters.window_levels import YEAR, WindowLevels, measure_levels, typical_sizes
 from ml.frequency import Frequency, periods_after, weekday
 from ml.panel import Bools, Drivers, Floats, Ints, Panel, carried_forward
 
@@ -19,6 +19,7 @@ Float32s = npt.NDArray[np.float32]
 
 WINDOW = {"demand": 28, "price": 60}  # periods; the standing of an item knows what was before
 TARGETS = 24  # target steps drawn a window where the horizon is longer
+YEARS = 3  # seen before the network is told the time of the year
 VOLATILITY_FLOOR = 1e-6
 
 
@@ -64,6 +65,8 @@ def scale_panel(panel: Panel, horizon: int, typical: Floats | None) -> Scaled:
     parts = [np.sin(year), np.cos(year)]
     if panel.frequency is Frequency.MONTHLY:
         parts += [np.sin(2 * year), np.cos(2 * year)]
+    if panel.is_demand and len(panel.periods) < YEARS * YEAR[panel.frequency]:
+        parts = [np.zeros(len(year)) for _ in parts]  # what all items did in one month is no season
     if panel.frequency is Frequency.DAILY:
         parts += [(weekday(periods) == day).astype(float) for day in range(7)]
     calendar = np.stack(parts, axis=1).astype(np.float32)
@@ -104,7 +107,7 @@ def _window(table: Scaled, rows: Ints, origins: Ints) -> tuple[Ints, Bools, Floa
 
 
 def _price_inputs(values: Floats, inside: Bools) -> tuple[Floats, Floats, Floats]:
-    """WindowLevels and changes of prices (n, L), and the volatility of each window (n,)."""
+    """Levels and changes of prices (n, L), and the volatility of each window (n,)."""
     change = np.where(inside, np.diff(values, axis=1, prepend=values[:, :1]), 0.0)
     change = np.nan_to_num(change)
     active = np.maximum(inside.sum(axis=1), 2)

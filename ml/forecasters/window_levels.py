@@ -185,7 +185,7 @@ def _standing(
         np.log(np.clip(_over(np.sqrt(np.maximum(scatter, 0.0)), level), 0.02, 20.0)) / 2,
         _over(np.cumsum(empty, axis=1), np.cumsum(seen, axis=1)),
         _over(_trailing(empty, span), _trailing(seen, span)),
-        np.log1p(age) / 4,
+        3 / np.maximum(age, 3),
         np.log1p(np.minimum(since, age)) / 4,
         trust,
     ]

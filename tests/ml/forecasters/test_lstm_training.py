@@ -7,6 +7,7 @@ from ml.forecasters import lstm_windows as windows
 from ml.forecasters.base import predict
 from ml.forecasters.bucket_distribution import learn_buckets
 from ml.forecasters.lstm_adapter import LstmForecaster
+from ml.forecasters.lstm_network import open_network
 from ml.forecasters.lstm_training import Course, Lessons, learn
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel, learnable_items
@@ -33,17 +34,18 @@ def test_targets_that_are_held_out_teach_nothing():
     later = values.copy()
     later[:, -HORIZON:] = 9.0  # after the origin 23 of the exam
     buckets = learn_buckets(np.arange(12.0), zero=True)
-    model = LstmForecaster(horizon=HORIZON, units=4)
     weights, losses = [], []
     for one in (values, later):
         lessons = lessons_of(one)
         exam = lessons.pick(np.flatnonzero(lessons.origins == 23))
         before = lessons.until(23)
-        network = model.build(before.pick(slice(1)).features(), buckets)
+        past, ahead = before.pick(slice(1)).features()
+        network = open_network(4, past.shape[2], ahead.shape[2], buckets.count)
+        network.start_afresh(7)
         course = Course(networks=1, epochs=1, batch=64, most_windows=1000, learning_rate=0.01)
         rng = np.random.default_rng(0)
         losses.append(learn(network, before, buckets, course, rng, exam=exam))
-        weights.append(network.get_weights())
+        weights.append(network.model.get_weights())
     for left, right in zip(*weights, strict=True):
         np.testing.assert_array_equal(left, right)
     assert losses[1][0] > losses[0][0]
