@@ -11,19 +11,22 @@ AS_PUBLISHED = (
     text("unit", "unit of the value", nullable=True),
     text("source", "who published it"),
     flag("preliminary", "to be revised by its publisher"),
-)
+    flag("estimated", "asked for long after it came out, of a series that is revised: what was "
+         "known on available_at may have been another value", nullable=True),
+)  # fmt: skip
 AS_PUBLISHED_KEY = ("series", "region", "ref_date", "available_at")
 _CURRENCY = text("currency", "ISO 4217 code", nullable=True)
 
-CLIMATE = Contract("climate", AS_PUBLISHED_KEY, AS_PUBLISHED)
-ECONOMIC = Contract("economic", AS_PUBLISHED_KEY, AS_PUBLISHED)
-ANATEL_5G = Contract("anatel_5g", AS_PUBLISHED_KEY, AS_PUBLISHED)
-PRICES = Contract("prices", AS_PUBLISHED_KEY, (*AS_PUBLISHED, _CURRENCY))
+CLIMATE = Contract("climate", AS_PUBLISHED_KEY, AS_PUBLISHED, version=2)
+ECONOMIC = Contract("economic", AS_PUBLISHED_KEY, AS_PUBLISHED, version=2)
+ANATEL_5G = Contract("anatel_5g", AS_PUBLISHED_KEY, AS_PUBLISHED, version=2)
+PRICES = Contract("prices", AS_PUBLISHED_KEY, (*AS_PUBLISHED, _CURRENCY), version=2)
 OUTSIDE = (CLIMATE, ECONOMIC, ANATEL_5G, PRICES)
 DIVIDENDS = Contract(
     "dividends",
     AS_PUBLISHED_KEY,
     (text("series", "<price>/dividend or <price>/split"), *AS_PUBLISHED[1:], _CURRENCY),
+    version=2,
 )
 """``PETR4/dividend`` in currency a share on its ex-day; ``PETR4/split`` in new shares an old one.
 

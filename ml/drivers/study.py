@@ -58,6 +58,7 @@ class DriverFinding:
     count: int = 0  # item-steps behind a gain
     # chance of a gain as good of a group that is of no use, over origins (Student, one-sided)
     chance: float = 1.0
+    estimated: bool = False  # whether it rests on values that may be later revisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +110,29 @@ def select_recent(panel: Panel) -> Panel:
 
 
 def average_gains(trials: Iterable[Trial]) -> list[DriverFinding]:
-    """Gains by class, group and knowledge; those tried at too few origins are left out."""
+    """Gains by class, group and knowledge; those tried at too few origins are left out.
+
+    Origins where what was known is only estimated count as long as there are too few others.
+    """
     found: dict[tuple[str, str, bool], list[Trial]] = {}
     for trial in trials:
         key = (trial.demand_class, trial.group, trial.foreseen)
         found.setdefault(key, []).append(trial)
     gains = []
-    for key, own in sorted(found.items()):
+    for key, every in sorted(found.items()):
+        released = [trial for trial in every if not trial.estimated]
+        own = released if len(released) >= LEAST_ORIGINS else every
         if len(own) >= LEAST_ORIGINS:
             changes = np.array([trial.change for trial in own])
             error = float(changes.std(ddof=1) / np.sqrt(len(own)))
-            law = stats.t(len(own) - 1)
-            reach = float(law.ppf(0.5 + CONFIDENCE / 2)) * error
+            freedom = len(own) - 1
+            reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
             mean, count = float(changes.mean()), sum(trial.count for trial in own)
-            chance = float(law.cdf(mean / error)) if error else float(mean >= 0)
+            chance = float(stats.t.cdf(mean / error, freedom)) if error else float(mean >= 0)
             ends = (mean, mean - reach, mean + reach)
             name, group, foreseen = key
-            gains.append(DriverFinding(name, group, None, foreseen, *ends, count, chance))
+            late = any(trial.estimated for trial in own)
+            gains.append(DriverFinding(name, group, None, foreseen, *ends, count, chance, late))
     return gains
 
 
@@ -236,6 +243,12 @@ def describe_choice(
         sentences.append(
             f"{panel}, {name}: drivers used: {', '.join(own) or 'none'}; left out, for no gain "
             f"beyond noise: {', '.join(left) or 'none'}"
+        )
+    late = sorted({gain.group for gain in tried if gain.estimated and not gain.foreseen})
+    if late:
+        sentences.append(
+            f"{panel}: tried on values that were asked for after the day, and may be revisions: "
+            f"{', '.join(late)}"
         )
     untried = [group for group in offered if group not in groups]
     if untried:

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy import stats
 
 from ml.drivers import effects
@@ -24,6 +25,8 @@ from ml.frequency import period_end, period_range, periods_after
 from ml.panel import Bools, Drivers, Floats, Ints, Panel, carried_forward
 
 ALL = "*"
+TABLES = {"climate": "climate", "economy": "economic", "telecom": "anatel_5g", "prices": "prices"}
+NEAR = 90  # days before an origin in which values came out that its forecasts rest on
 ONE_CLASS = np.zeros(1, np.int64)  # the class of an item where there is but one
 MOST_FACTOR = 6.0  # drivers never multiply a rate by more, or divide it by more
 LEAST_EVENTS = 60  # periods with demand that a class must have to be judged on its own
@@ -57,6 +60,7 @@ class Trial:
     foreseen: bool
     change: float  # mean scaled pinball loss with the group minus without; below 0 = it helps
     count: int  # item-steps behind it
+    estimated: bool = False  # whether the drivers' newest values may be later revisions
 
 
 def try_origin(task: TrialTask) -> list[Trial]:
@@ -65,6 +69,7 @@ def try_origin(task: TrialTask) -> list[Trial]:
     actual = actual_values(task.panel, train, task.horizon)
     measure = _demand_losses if train.is_demand else _price_losses
     found = []
+    late = _find_estimated(task)
     for foreseen, known_at in ((False, task.origin), (True, task.panel.cutoff)):
         frame = frame_at(train, task.tables, task.region, known_at, task.horizon)
         design = design_at(frame, train, task.origin, task.horizon)
@@ -75,7 +80,25 @@ def try_origin(task: TrialTask) -> list[Trial]:
             for group in design.groups if seen.any() else ():
                 change = float((loss(groups == group) - plain)[seen].mean())
                 count = int(seen.sum())
-                found.append(Trial(task.origin, name, group, foreseen, change, count))
+                key = (task.origin, name, group, foreseen)
+                found.append(Trial(*key, change, count, group in late))
+    return found
+
+
+def _find_estimated(task: TrialTask) -> set[str]:
+    """Groups of which what was known at the origin is only estimated, of any of the last days."""
+    limit = period_end(task.origin, task.panel.frequency)
+    days = (limit - np.timedelta64(NEAR, "D"), limit)
+    first, last = (pa.scalar(day.astype("datetime64[us]"), pa.timestamp("us")) for day in days)
+    found = set()
+    for group, name in TABLES.items():
+        if (table := task.tables.get(name)) is not None and "estimated" in table.column_names:
+            near = pc.and_(
+                pc.greater(table["available_at"], first),
+                pc.less_equal(table["available_at"], last),
+            )
+            if pc.any(pc.and_(near, table["estimated"])).as_py():
+                found.add(group)
     return found
 
 

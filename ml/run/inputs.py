@@ -44,7 +44,7 @@ class RunInputs:
             for name, table in sorted(self.outside.items()):
                 digest.update(name.encode())
                 ordered = table.sort_by([(key, "ascending") for key in AS_PUBLISHED_KEY])
-                for column in (*AS_PUBLISHED_KEY, "value", "preliminary"):
+                for column in (*AS_PUBLISHED_KEY, "value", "preliminary", "estimated"):
                     digest.update(repr(ordered[column].to_pylist()).encode())
             outside = digest.hexdigest()[:12]
         return dataset_id(self.panels, outside)

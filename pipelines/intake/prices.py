@@ -72,6 +72,7 @@ def read_prices(path: Path, request: ReadingRequest) -> Intake:
         unit="unit",
         source=pl.lit(request.source),
         preliminary=pl.lit(value=False),
+        estimated=pl.lit(None, pl.Boolean),
         currency="currency",
     )
     absent = counted(rows.filter("absent").height, "period")

@@ -34,6 +34,11 @@ class Series:
     overlap: int = 0  # days asked for again for revisions, where the source's own are too few
     currency: str | None = None  # ISO 4217 code of prices
 
+    @property
+    def revised(self) -> bool:
+        """Whether values change after they have come out: a reanalysis, or what is asked again."""
+        return self.overlap > 0 or self.table == CLIMATE
+
     def declared_days(self, starts: Days) -> Days:
         """The day on which the value of each period is normally out."""
         return period_end(starts, self.period) + np.timedelta64(self.lag, "D")

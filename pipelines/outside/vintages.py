@@ -27,6 +27,8 @@ CLOSE = 0.005
 """Relative difference between two sources that needs no remark."""
 Mask = npt.NDArray[np.bool_]
 _DAY = np.timedelta64(1, "D")
+LATE = 21
+"""Days after a value came out, until which what is asked for is taken for the first release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,8 @@ def add_vintages(
     replaced = known_at[revised[found]]
     kept = np.ones(len(periods), bool)
     kept[replaced[available[replaced] == day]] = False
-    rows = _rows(observed.filter(is_added), _available(refs, revised, series, origin)[is_added],
-                 series, origin.source)  # fmt: skip
+    out = _available(refs, revised, series, origin)[is_added]
+    rows = _rows(observed.filter(is_added), out, series, origin)
     table = pa.concat_tables([before.filter(kept), rows]).sort_by(ORDER)
     return Update(table, int((~found).sum()), int(revised.sum()), notes)
 
@@ -136,13 +138,15 @@ def _available(refs: Days, revised: Mask, series: Series, origin: Origin) -> Day
     return np.where(revised, day, np.maximum(refs, first))
 
 
-def _rows(observed: pa.Table, available: Days, series: Series, source: str) -> pa.Table:
+def _rows(observed: pa.Table, available: Days, series: Series, origin: Origin) -> pa.Table:
     """Observations as rows of their table."""
-    same = {"unit": series.unit, "source": source, "currency": series.currency}
+    same = {"unit": series.unit, "source": origin.source, "currency": series.currency}
+    late = np.datetime64(origin.day, "D") - available > LATE * _DAY
     columns = {
         **{name: observed[name] for name in observed.column_names},
         **{name: pa.array([text] * observed.num_rows, pa.string()) for name, text in same.items()},
         "available_at": pa.array(available.astype("datetime64[us]")),
+        "estimated": pa.array(late & series.revised),
     }
     schema = TABLES[series.table].schema
     return pa.table([columns[name] for name in schema.names], schema=schema)

@@ -175,6 +175,7 @@ def _rows(
         "unit": unit,
         "source": SOURCE,
         "preliminary": preliminary,
+        "estimated": False,
     }
     return pd.DataFrame(columns)
 

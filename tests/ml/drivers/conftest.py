@@ -40,6 +40,7 @@ def climate_table(days, series):
             "unit": ["%"] * count,
             "source": ["synthetic_sample"] * count,
             "preliminary": [False] * count,
+            "estimated": [False] * count,
         }
         parts.append(pa.table(columns).cast(CLIMATE.schema))
     return pa.concat_tables(parts)

@@ -35,6 +35,7 @@ def _rows(name, region, days, values, lag, *, currency):
         "unit": pa.repeat("1", count),
         "source": pa.repeat(f"{region or 'national'} office", count),
         "preliminary": pa.repeat(pa.scalar(value=False), count),
+        "estimated": pa.repeat(pa.scalar(value=False), count),
     }
     if currency:
         columns["currency"] = pa.repeat("USD", count)

@@ -83,7 +83,8 @@ def test_a_folder_without_files_is_refused(process, tmp_path):
 def published(series, source):
     row = {"series": [series], "region": [None], "value": [5.0], "unit": [None], "currency": [None]}
     day = pa.array([0], pa.timestamp("us"))
-    rest = {"ref_date": day, "available_at": day, "source": [source], "preliminary": [False]}
+    rest = {"ref_date": day, "available_at": day, "source": [source], "preliminary": [False],
+            "estimated": [False]}  # fmt: skip
     return pa.table({**row, **rest}).select(PRICES.names).cast(PRICES.schema)
 
 

@@ -13,6 +13,7 @@ import pytest
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "outside_before_ledger.tar.gz"
 DOMAINS = ("climate", "economic", "anatel_5g", "prices")
 TABLES = (*DOMAINS, "dividends")
+ADDED = ("estimated",)  # columns that the old code did not know
 
 
 def unpack_old_data(desk, folder):
@@ -35,7 +36,12 @@ def expected(desk, tmp_path):
 
 
 def stored(folder):
-    return {name: pq.read_table(folder / f"{name}.parquet") for name in TABLES}
+    """All tables, in the columns that there were."""
+    found = {name: pq.read_table(folder / f"{name}.parquet") for name in TABLES}
+    return {
+        name: table.drop_columns([one for one in ADDED if one in table.column_names])
+        for name, table in found.items()
+    }
 
 
 def contents(folder):
@@ -94,4 +100,4 @@ def test_a_last_line_that_a_crash_cut_off_is_left_out(desk, world, expected):
     world.day = world.day.replace(day=26)
     desk.etl("economic")
     expected_rows = pq.read_table(expected / "later" / "economic.parquet")
-    assert pq.read_table(desk.path("economic")) == expected_rows
+    assert pq.read_table(desk.path("economic")).drop_columns(list(ADDED)) == expected_rows

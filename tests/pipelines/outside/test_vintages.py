@@ -250,3 +250,16 @@ def test_the_order_of_the_answers_of_a_day_changes_nothing(values, random):
     for part in parts:
         table, _ = told(table, part, "2026-03-20")
     assert table.equals(told(None, days, "2026-03-20")[0])
+
+
+def test_values_of_revised_series_asked_for_long_after_are_marked_as_estimates():
+    # October's activity is normally out 50 days after the month: on 20 December.
+    activity = FACTS["ibc_br"]
+    values = {"2026-10-01": 150.0}
+    for day, late in (("2027-01-05", False), ("2027-02-05", True)):
+        table, _ = told(None, values, day, facts=activity)
+        assert table["estimated"].to_pylist() == [late]
+    # A revision is known on the day on which it is seen; a dollar is never revised.
+    table, _ = told(table, {"2026-10-01": 151.0}, "2027-02-06", facts=activity)
+    assert table["estimated"].to_pylist() == [True, False]
+    assert told(None, {"2026-10-01": 5.1}, "2027-02-05")[0]["estimated"].to_pylist() == [False]
