@@ -6,7 +6,14 @@ imported, and a model library is loaded only when its model is asked for.
 
 from ml.errors import ConfigError
 from ml.forecasters.base import Forecaster
-from ml.forecasters.references import intermittent, resampling, smoothing, volatility
+from ml.forecasters.references import (
+    exponential,
+    intermittent,
+    resampling,
+    smoothing,
+    trending,
+    volatility,
+)
 from ml.forecasters.references.hurdle import Hurdle
 from ml.forecasters.references.sampling import Reference
 from ml.forecasters.silence import silence_loggers
@@ -25,7 +32,9 @@ SAMPLERS = {
         "sba": intermittent.sba,
         "adida": intermittent.adida,
         "shrunk_seasonal": smoothing.shrunk_seasonal,
-        "theta": smoothing.theta,
+        "theta": trending.theta,
+        "ets": exponential.ets,
+        "combined": trending.combined,
     },
     "price": {**WALKS, "volatility": volatility.volatility},
 }

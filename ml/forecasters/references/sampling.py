@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from ml.forecasters.base import Fitted, Series, is_count
 from ml.frequency import Frequency
-from ml.panel import Panel
+from ml.panel import Ints, Panel
 from ml.seeds import generator
 
 # About a year and a half of months, a year of weeks or days, two years of trading days.
@@ -20,7 +20,7 @@ RECENT = {
     Frequency.MONTHLY: 18,
 }
 WILD = 1_000.0  # beyond it one accident rules the variance, and a table of counts has no end
-LARGE = 2_000.0  # above this mean a rounded gamma is the same as a negative binomial
+LARGE = 200.0  # above this mean a rounded gamma is the same as a negative binomial
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,17 @@ def draw_demand(mean: float, variance: float, uniforms: Series, *, counts: bool)
         return np.zeros_like(uniforms)
     if not counts or mean > LARGE or variance > WILD * mean:
         spread = max(variance, 1e-12 * mean**2)
-        return stats.gamma.ppf(uniforms, mean**2 / spread, scale=spread / mean)
+        return np.asarray(special.gammaincinv(mean**2 / spread, uniforms) * spread / mean)
+    top = int(mean + 8 * np.sqrt(max(variance, mean)) + 8)
+    while _chance_until(np.array([top]), mean, variance)[0] < 1 - 1e-7:
+        top *= 2
+    chances = _chance_until(np.arange(top + 1), mean, variance)
+    return np.searchsorted(chances, uniforms).astype(np.float64)
+
+
+def _chance_until(numbers: Ints, mean: float, variance: float) -> Series:
+    """Chance of so many or fewer, of a negative binomial or Poisson count."""
     if variance > mean * 1.001:
-        law = stats.nbinom(mean**2 / (variance - mean), mean / variance)
-    else:
-        law = stats.poisson(mean)
-    top = int(law.ppf(1 - 1e-7)) + 1
-    cumulative = law.cdf(np.arange(top + 1))
-    return np.searchsorted(cumulative, uniforms).astype(np.float64)
+        size, chance = mean**2 / (variance - mean), mean / variance
+        return np.asarray(special.betainc(size, numbers + 1.0, chance))
+    return np.asarray(special.pdtr(numbers, mean))

@@ -1,4 +1,4 @@
-"""Models of smooth demand: a smoothed level, alone or with shrunk seasonal indices, and theta.
+"""Models of smooth demand: a smoothed level, alone or with shrunk seasonal indices.
 
 The smoothed level is also a model of the future: each error moves the level by the gain, so the
 errors of a path are tied to each other and the spread of sums is right (Hyndman, Koehler, Ord &
@@ -8,10 +8,6 @@ Twelve indices out of five years are mostly noise for most items. Each series' o
 drawn towards 1 by the share of their variance that chance alone explains (the empirical Bayes
 estimate of James & Stein; for seasons: Miller & Williams 2003, IJF 19). What is left is smoothed
 as a level, with a count distribution around it.
-
-Theta smooths a level with half of the linear trend: Assimakopoulos & Nikolopoulos (2000), IJF 16;
-Hyndman & Billah (2003), IJF 19 (it is simple exponential smoothing with drift); Fioruci et al.
-(2016), IJF 32 (test of the season).
 """
 
 from dataclasses import dataclass
@@ -31,7 +27,8 @@ CALM, WARY = 10.0, 5.0
 PRIOR_PERIODS = 8.0  # periods of Poisson demand that the variance of counts is drawn towards
 LEAST_INDEX = 0.05  # periods with less than this share of the level say nothing about it
 LEAST_TREND = 4  # observations: two for a line, two for its errors
-ONE_SIDED_90 = 1.645  # the theta method's own quantile for its test of the season
+YEARS = 10  # seasons that are fitted, the latest
+LEAST_WINDOW = 120  # periods that are fitted where ten seasons are fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +42,15 @@ class Level:
     errors: Series
 
 
-def smooth_history(values: Series, model: str) -> Series:
-    """A series of demand (T,), NaN = not observed, from its first observation on.
+def smooth_history(values: Series, model: str, season: int) -> Series:
+    """The latest of a series of demand (T,), NaN = not observed, from an observation on.
+
+    Ten seasons at most: what was before says little of the season, level and spread of now.
 
     Raises:
         ValueError: The series is too short, or most of its periods are without demand.
     """
+    values = values[-max(LEAST_WINDOW, YEARS * season) :]
     places = np.flatnonzero(~np.isnan(values))
     if len(places) < LEAST:
         raise ValueError(f"{model} needs {LEAST} observations, there are {len(places)}")
@@ -182,9 +182,9 @@ def shrunk_seasonal(values: Series, request: PathRequest) -> Series:
     Raises:
         ValueError: See ``smooth_history``.
     """
-    history = smooth_history(values, "shrunk_seasonal")
+    history = smooth_history(values, "shrunk_seasonal", request.frequency.season_length)
     indices, weight = shrink_indices(history, request.frequency.season_length)
-    past, ahead = _split(indices, len(history), request.horizon)
+    past, ahead = split_indices(indices, len(history), request.horizon)
     teaches = past >= LEAST_INDEX
     level = smooth_level(np.where(teaches, history / np.where(teaches, past, 1.0), np.nan))
     errors = (level.errors * past)[~np.isnan(level.errors)]
@@ -230,69 +230,14 @@ def _move_variance(means: Series, mean: float, variance: float, *, counts: bool)
     return means + (variance - mean) / mean**2 * means**2
 
 
-def _split(indices: Series, seen: int, horizon: int) -> tuple[Series, Series]:
+def split_indices(indices: Series, seen: int, horizon: int) -> tuple[Series, Series]:
     """Indices of the periods seen (T,) and of those ahead (H,)."""
     shape = indices[np.arange(seen + horizon) % len(indices)]
     return shape[:seen], shape[seen:]
 
 
-def theta(values: Series, request: PathRequest) -> Series:
-    """The standard theta method with resampled errors.
-
-    The series is split into its linear trend and the line of twice its curvature, 2y - trend.
-    The former is continued, the latter smoothed; the forecast is the mean of both.
-
-    Raises:
-        ValueError: See ``smooth_history``; or fewer than two seasons, or four observations.
-    """
-    length = request.frequency.season_length
-    history = smooth_history(values, "theta")
-    if len(history) < 2 * length:
-        raise ValueError(f"theta needs two seasons of {length} periods, there are {len(history)}")
-    past, ahead = _split(significant_indices(history, length), len(history), request.horizon)
-    flat = history / past
-    trend = linear_trend(flat, request.horizon)
-    level = smooth_level(2 * flat - trend[: len(flat)])
-    means = (trend[len(flat) :] + level.value) / 2
-    errors = level.errors[~np.isnan(level.errors)] / 2  # half of the forecast is the trend
-    steps = request.rng.choice(errors - errors.mean(), request.shape)
-    return (means + steps @ carry_errors(level, request.horizon)) * ahead
-
-
-def significant_indices(history: Series, season: int) -> Series:
-    """Multiplicative indices (m,) where the series has a season, else ones.
-
-    The test is of what a line leaves: the years of a trend are alike without a season, too.
-    """
-    rest = history - linear_trend(history, 0)
-    measured = measure_indices(history, season) if is_seasonal(rest, season) else None
-    if measured is None or measured[0].min() < LEAST_INDEX:
-        return np.ones(season)
-    return measured[0]
-
-
-def is_seasonal(values: Series, season: int) -> bool:
-    """Whether the autocorrelation at a season's distance is beyond chance at 90 %.
-
-    |r_m| > 1.645 sqrt((1 + 2 (r_1² + ... + r_{m-1}²)) / n).
-    """
-    centred = np.nan_to_num(values - np.nanmean(values))
-    power = float(centred @ centred)
-    if power <= 1e-12 * len(values):
-        return False
-    lags = [float(centred[k:] @ centred[:-k]) / power for k in range(1, season + 1)]
-    bound = ONE_SIDED_90 * np.sqrt((1 + 2 * np.sum(np.square(lags[:-1]))) / len(values))
-    return bool(abs(lags[-1]) > bound)
-
-
-def linear_trend(values: Series, horizon: int) -> Series:
-    """The line of least squares over history and horizon, (T + H,).
-
-    Raises:
-        ValueError: Too few observations for a line and its errors.
-    """
+def line_through(values: Series) -> tuple[float, float]:
+    """Slope and start of the line of least squares through a series (T,), NaN = not observed."""
     seen = np.flatnonzero(~np.isnan(values))
-    if len(seen) < LEAST_TREND:
-        raise ValueError(f"theta needs {LEAST_TREND} observations, there are {len(seen)}")
     slope, start = np.polyfit(seen, values[seen], 1)
-    return start + slope * np.arange(len(values) + horizon)
+    return float(slope), float(start)

@@ -14,7 +14,12 @@ from ml.panel import Panel
 HORIZON = 6
 N_PATHS = 60
 SEED = 5
-SMOOTH_ONLY = {"shrunk_seasonal", "theta"}  # refuse items of which most periods are zero
+SMOOTH_ONLY = {
+    "shrunk_seasonal",
+    "theta",
+    "ets",
+    "combined",
+}  # refuse items of which most periods are zero
 
 
 def build(name: str):

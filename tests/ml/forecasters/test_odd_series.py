@@ -57,7 +57,7 @@ SANE = {
 }
 # Croston's mean changes with a demand only, so it never learns that there are none any more.
 STUBBORN = {("sba", "dying"): (4.0, 8.0)}
-SPARSE, SEASONS, FEW = "for smooth demand", "two seasons", "needs . observations"
+SPARSE, FEW = "for smooth demand", "needs . observations"
 REFUSED = {
     ("seasonal_naive", "new"): "12 periods apart",
     ("seasonal_naive", "two_seen"): "12 periods apart",
@@ -70,8 +70,13 @@ REFUSED = {
     ("theta", "one_seen"): FEW,
     ("prophet", "one_seen"): FEW,
     ("arima", "one_seen"): FEW,
-    ("theta", "new"): SEASONS,
-    ("theta", "two_seen"): SEASONS,
+    ("theta", "two_seen"): FEW,
+    ("ets", "all_zero"): SPARSE,
+    ("ets", "one_demand"): SPARSE,
+    ("ets", "one_seen"): FEW,
+    ("combined", "all_zero"): SPARSE,
+    ("combined", "one_demand"): SPARSE,
+    ("combined", "one_seen"): FEW,
     ("prophet", "two_seen"): FEW,
     ("arima", "new"): FEW,
     ("arima", "two_seen"): FEW,

@@ -1,13 +1,12 @@
 """Models of smooth demand against hand arithmetic, simulation and a second implementation."""
 
-import warnings
 from functools import partial
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from ml.forecasters.references import smoothing
+from ml.forecasters.references import exponential, smoothing, trending
 from ml.forecasters.references.sampling import PathRequest
 from ml.frequency import Frequency
 from ml.seeds import generator
@@ -106,7 +105,9 @@ def test_intervals_of_months_and_of_their_sums_cover_what_they_say(gain):
         pytest.param([0.0] * 7 + [4.0] * 5, "7 of 12 periods are zero", id="sparse"),
     ],
 )
-@pytest.mark.parametrize("sampler", [smoothing.shrunk_seasonal, smoothing.theta])
+@pytest.mark.parametrize(
+    "sampler", [smoothing.shrunk_seasonal, trending.theta, trending.combined, exponential.ets]
+)
 def test_series_without_a_level_to_smooth_are_refused(sampler, values, reason):
     with pytest.raises(ValueError, match=reason):
         sampler(np.array(values), COUNTS(3, 5, rng()))
@@ -147,7 +148,7 @@ def test_shrunk_indices_are_nearer_to_the_truth_than_those_measured():
     assert drawn < 0.8 * raw
 
 
-@pytest.mark.parametrize("sampler", [smoothing.shrunk_seasonal, smoothing.theta])
+@pytest.mark.parametrize("sampler", [smoothing.shrunk_seasonal, trending.theta])
 def test_the_season_goes_on_where_the_history_stopped(sampler):
     months = np.arange(5, 5 + 55)  # starts in June, ends in December
     values = np.round(200 * YEAR[months % 12])
@@ -195,47 +196,3 @@ def test_one_absurd_month_leaves_a_level_to_learn():
     paths = smoothing.shrunk_seasonal(values, COUNTS(12, 100, rng()))
     assert np.isfinite(paths).all()
     assert paths.mean() < 1e6
-
-
-# Theta
-
-
-def test_theta_goes_on_with_half_of_the_trend():
-    # Hyndman & Billah (2003): smoothing with a drift of half the slope
-    values = 50 + 3.0 * np.arange(40)
-    paths = smoothing.theta(values, LITRES(6, 2_000, rng()))
-    np.testing.assert_allclose(np.diff(paths.mean(axis=0)), 1.5, atol=0.1)
-
-
-def test_theta_spreads_as_its_errors_do():
-    values = 50 + np.random.default_rng(12).normal(0, 4, 200)
-    paths = smoothing.theta(values, LITRES(1, 4_000, rng()))
-    assert paths.std() == pytest.approx(4.0, rel=0.1)
-
-
-def test_theta_is_that_of_statsmodels_where_the_level_is_plain():
-    from statsmodels.tsa.forecasting.theta import ThetaModel
-
-    values = local_level(120, 0.3, 4.0, 9) + 0.5 * np.arange(120)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a bare array has no dates
-        theirs = np.asarray(ThetaModel(values, period=12, deseasonalize=False).fit().forecast(8))
-    ours = smoothing.theta(values, LITRES(8, 4_000, rng())).mean(axis=0)
-    np.testing.assert_allclose(ours, theirs, rtol=0.02)
-
-
-def test_noise_is_taken_for_a_season_as_often_as_the_test_says():
-    draws = np.random.default_rng(10)
-    found = [smoothing.is_seasonal(draws.normal(size=96), 12) for _ in range(400)]
-    assert 0.02 < np.mean(found) < 0.12  # two-sided 10 %, less for estimated correlations
-    assert smoothing.is_seasonal(np.tile(YEAR, 8) + draws.normal(0, 0.1, 96), 12)
-    assert not smoothing.is_seasonal(np.ones(96), 12)
-
-
-def test_theta_refuses_less_than_two_seasons_and_too_few_points():
-    with pytest.raises(ValueError, match="two seasons of 12 periods, there are 23"):
-        smoothing.theta(np.ones(23), COUNTS(3, 5, rng()))
-    thin = np.full(30, np.nan)
-    thin[[0, 10, 29]] = 2.0
-    with pytest.raises(ValueError, match="needs 4 observations, there are 3"):
-        smoothing.theta(thin, COUNTS(3, 5, rng()))

@@ -12,7 +12,7 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.forecasters.registry import models_of
 from tests.pipelines.job.conftest import RATES
 
-SMOOTH = {"shrunk_seasonal", "theta"}
+SMOOTH = {"shrunk_seasonal", "theta", "ets", "combined"}
 MODELS = {kind: set(models_of(kind)) for kind in ("demand", "price")}
 
 
