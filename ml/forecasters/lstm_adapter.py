@@ -21,8 +21,7 @@ from ml.forecasters.bucket_distribution import (
     load_distributions,
 )
 from ml.forecasters.lstm_network import open_network
-from ml.forecasters.lstm_training import Course, Lessons, teach
-from ml.forecasters.shared_level import SHARED_LEVEL
+from ml.forecasters.lstm_training import Course, Lessons, scout, teach
 from ml.forecasters.silence import without_deprecations
 from ml.panel import Floats, Panel
 from ml.seeds import generator, number
@@ -79,14 +78,15 @@ class LstmForecaster:
         course = Course(
             self.networks, self.epochs, self.batch, self.most_windows, self.learning_rate
         )
+        course, shared = scout(network, lessons, buckets, course, rng)
         odds = teach(network, lessons, buckets, asked, course, rng).astype(np.float32)
         spreads = np.concatenate(
             [windows.units(one.table, one.rows, one.origins, one.steps) for one in asked]
         )
         place = {item: row for row, item in enumerate(x for part in parts for x in part.items)}
         rows = np.asarray([place[item] for item in panel.items])
-        shared = np.full(len(rows), SHARED_LEVEL[panel.frequency])
-        predicted = Distributions(buckets, odds[rows], spreads[rows], shared)
+        ties = np.full(len(rows), shared)
+        predicted = Distributions(buckets, odds[rows], spreads[rows], ties)
         return FittedLstm(panel, {}, predicted, network.model, network.model.get_weights())
 
     def load(self, folder: Path, panel: Panel) -> "FittedLstm":

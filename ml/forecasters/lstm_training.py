@@ -14,6 +14,7 @@ import numpy as np
 from ml.forecasters import lstm_windows as windows
 from ml.forecasters.bucket_distribution import Buckets
 from ml.forecasters.lstm_network import Network
+from ml.forecasters.shared_level import SHARED_LEVEL, learn_shared
 from ml.panel import Floats, Ints
 
 PREDICT_BATCH = 1024
@@ -85,7 +86,6 @@ def teach(
     rng: np.random.Generator,
 ) -> Floats:  # fmt: skip
     """Train one network after the other in place; the mean of their probabilities (n, H, B)."""
-    course = replace(course, epochs=_scout(network, lessons, buckets, course, rng))
     total: Any = 0.0
     for _ in range(course.networks):
         network.start_afresh(int(rng.integers(2**31)))
@@ -94,19 +94,31 @@ def teach(
     return np.asarray(total / course.networks)
 
 
-def _scout(
+def scout(
     network: Network, lessons: Lessons, buckets: Buckets, course: Course, rng: np.random.Generator
-) -> int:
-    """The number of epochs after which targets held out by time are predicted best."""
+) -> tuple[Course, float]:
+    """What targets held out by time tell, before anything else is trained.
+
+    Returns:
+        The course with the epochs after which they are predicted best, and the correlation between
+        the periods of an item; what was taken for granted where too little can be held out.
+    """
+    shared = SHARED_LEVEL[lessons.table.frequency]
     last = lessons.table.values.shape[1] - 1 - lessons.horizon
     before = lessons.until(last)
     exam = lessons.pick(np.flatnonzero(lessons.origins == last)).sample(MOST_IN_EXAM, rng)
     if len(before.rows) < WORTH_A_SCOUT or len(exam.rows) < LEAST_IN_EXAM:
-        return course.epochs
+        return course, shared
     network.start_afresh(int(rng.integers(2**31)))
     part = before.sample(course.most_windows, rng)
     losses = learn(network, part, buckets, course, rng, exam=exam)
-    return int(np.argmin(losses)) + 1
+    if lessons.table.levels is not None:  # steps of prices follow each other in another way
+        every = np.tile(np.arange(1, lessons.horizon + 1), (len(exam.rows), 1))
+        exam = replace(exam, steps=every)
+        label, weight = exam.answers(buckets)
+        came = np.where(weight > 0, label, -1)
+        shared = learn_shared(chances(network, exam), came, lessons.table.frequency)
+    return replace(course, epochs=int(np.argmin(losses)) + 1), shared
 
 
 def learn(

@@ -30,6 +30,7 @@ class Scaled:
     values: Floats  # (N, T) demand, or price filled over holidays; NaN = unknown
     seen: Bools  # (N, T) whether there was an observation
     kind: str  # of the panel
+    frequency: Frequency  # of the panel
     # (T + H, G) features known ahead of every period of the panel and its horizon
     calendar: Float32s
     levels: WindowLevels | None  # what is known of demand at each period, `None` for prices
@@ -71,7 +72,9 @@ def scale_panel(panel: Panel, horizon: int, typical: Floats | None) -> Scaled:
         parts += [(weekday(periods) == day).astype(float) for day in range(7)]
     calendar = np.stack(parts, axis=1).astype(np.float32)
     levels = measure_levels(panel, typical) if panel.is_demand else None
-    return Scaled(values, panel.observed(), panel.kind, calendar, levels, panel.drivers)
+    return Scaled(
+        values, panel.observed(), panel.kind, panel.frequency, calendar, levels, panel.drivers
+    )
 
 
 def learnable_origins(table: Scaled, last: int, least: int = 6) -> tuple[Ints, Ints]:
