@@ -44,7 +44,8 @@ def fit_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> FittedEnsemb
 def add_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[BacktestPoints]:
     """The same with the ensemble as one more model, latest first.
 
-    Its weights at an origin are fitted on the other origins, and its spreads are those that older
+    Its weights at an origin are fitted on the other origins (of prices, whether there is a mixture
+    at all is as it is published: what all of them prove), and its spreads are those that older
     origins led to by then, so that it is not judged on what chose them. With one origin there is
     nothing else to fit weights on, and of origins less than a horizon apart the weights share what
     came true in both.
@@ -60,11 +61,14 @@ def _walk_origins(
     extended: list[BacktestPoints] = []
     spreads: dict[str, list[float]] = {}
     final: dict[str, list[float]] = {}
+    # Whether prices leave the last close is what all origins prove, as it is published.
+    proven = None if kind == "demand" else beats_volatility(rows, backtests[0].models)
     for place in range(len(backtests) - 1, -1, -1):
         backtest = backtests[place]
         others = [one for one in backtests if one is not backtest] or backtests
         elsewhere = rows if len(backtests) == 1 else rows.of(rows.origin != place)
-        weights = choose_weights(elsewhere, backtest.models, kind, count_horizons(others))
+        horizons = count_horizons(others)
+        weights = choose_weights(elsewhere, backtest.models, kind, horizons, proven=proven)
         mixed, mixed_sums, means = _mix(backtest, weights, kind)
         points, sums = stretch_backtest(backtest, mixed, mixed_sums, spreads)
         if kind == "demand":
@@ -116,15 +120,27 @@ def fit_weights(backtests: Sequence[BacktestPoints], kind: str) -> dict[str, dic
 
 
 def choose_weights(
-    rows: ItemDistances, models: Sequence[str], kind: str, horizons: float = 1.0
+    rows: ItemDistances,
+    models: Sequence[str],
+    kind: str,
+    horizons: float = 1.0,
+    *,
+    proven: bool | None = None,
 ) -> dict[str, dict[str, float]]:
-    """The same from the distances of M models, at origins that span so many horizons."""
+    """The same from the distances of M models, at origins that span so many horizons.
+
+    Weights of prices are the best ones where they are ``proven``, which these rows say where it is
+    ``None``; else the volatility around the last close has all.
+    """
     if not len(rows.near):
         return {PANEL: dict(UNTRIED[kind])}
     if kind == "demand":
         chosen = shrink_weights(rows, models, kind, horizons)
     else:
-        chosen = prove_prices(rows, models)
+        sure = beats_volatility(rows, models) if proven is None else proven
+        plain = np.array([UNTRIED["price"].get(model, 0.0) for model in models])
+        best = best_weights(rows, models, "price")
+        chosen = {name: weights if sure else plain for name, (weights, _) in best.items()}
     return {
         name: {m: round(float(w), 6) for m, w in zip(models, weights, strict=True) if w > 0}
         for name, weights in chosen.items()
@@ -144,30 +160,27 @@ def weights_for(
     return weights.get(demand_class, weights[PANEL])
 
 
-def prove_prices(rows: ItemDistances, models: Sequence[str]) -> dict[str, Floats]:
-    """The best weights, or the volatility around the last close where they are not surely better.
+def beats_volatility(rows: ItemDistances, models: Sequence[str]) -> bool:
+    """Whether mixtures of prices are surely better than the volatility around the last close.
 
     A test of Diebold and Mariano on the mean scores of origins, which lie one horizon apart, with
     the correction of Harvey, Leybourne and Newbold (1997) for few of them.
     """
     from statsmodels.tsa.stattools import diebold_mariano_test
 
-    best = best_weights(rows, models, "price")
-    found = {name: weights for name, (weights, _) in best.items()}
-    plain = np.array([UNTRIED["price"].get(model, 0.0) for model in models])
     origins = np.unique(rows.origin)
     if len(origins) < LEAST_ORIGINS:
-        return dict.fromkeys(found, plain)
+        return False
+    plain = np.array([UNTRIED["price"].get(model, 0.0) for model in models])
     alone = rows.scores(np.tile(plain, (len(rows.near), 1)))
     scores = np.array([[loss[rows.origin == one].mean() for one in origins]
                        for loss in (score_elsewhere(rows, models, "price"), alone)])  # fmt: skip
     if np.ptp(scores[0] - scores[1]) == 0:
-        return dict.fromkeys(found, plain)
+        return False
     test = diebold_mariano_test(
         np.zeros(len(origins)), *scores, lags=0, criterion=lambda _, loss: loss, harvey_adj=True
     )
-    better = scores[0].mean() < scores[1].mean() and test.pvalue < SURE
-    return found if better else dict.fromkeys(found, plain)
+    return bool(scores[0].mean() < scores[1].mean() and test.pvalue < SURE)
 
 
 def score_elsewhere(rows: ItemDistances, models: Sequence[str], kind: str) -> Floats:

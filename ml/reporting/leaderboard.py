@@ -11,8 +11,10 @@ MEANS = (
     "scaled_crps", "cum_scaled_crps", "cum_tail_pinball", "wql", "cum_wql", "bias",
     "coverage_80_interval", "coverage_95", "cum_coverage_95", "fva_naive", "mase", "rmsse", "mae",
 )  # fmt: skip
-# Of all origins together: against the best reference, with 95 % intervals.
+# Of all origins together: the share of what is published, and against the best reference, with
+# 95 % intervals.
 PAIRED = (
+    "weight",
     "skill", "skill_low", "skill_high", "stock_skill", "stock_skill_low", "stock_skill_high",
     "vs_reference", "vs_reference_low", "vs_reference_high",
 )  # fmt: skip

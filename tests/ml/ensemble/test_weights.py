@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml.ensemble.fitting import fit_ensemble, fit_weights, weights_for
-from ml.ensemble.mixture import FittedEnsemble
+from ml.ensemble.fitting import add_ensemble, fit_ensemble, fit_weights, weights_for
+from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.ensemble.mixture_score import PANEL, best_weights, measure_distances
 from ml.evaluation import scores
 from ml.evaluation.origins import SHARES, join_chunks, pick_item
@@ -252,3 +252,21 @@ def test_smooth_items_get_their_own_default_and_without_hopeless_models(rng):
     found = best_weights(rows, tuple(draws), "demand")
     assert found["smooth"][1].tolist() == [0.0, 0.5, 0.5, 0.0, 0.0]
     assert found["lumpy"][1].tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("deviations", "mixed"),
+    [
+        # Any two of three origins prove nothing; what is published rests on all of them.
+        pytest.param([3.0, 3.1, 2.9], True, id="three origins prove it"),
+        # One far ahead of the others makes the mean unsure; without it, they prove a mixture.
+        pytest.param([30.0, 3.0, 3.0, 3.0, 3.0, 3.0], False, id="all together do not"),
+    ],
+)
+def test_the_row_of_the_ensemble_of_prices_is_of_the_kind_that_is_published(rng, deviations, mixed):
+    origins = price_origins(rng, deviations)
+    assert (fit_weights(origins, "price")[PANEL] != {"volatility": 1.0}) == mixed
+    for one in add_ensemble(origins, "price"):
+        places = [one.models.index(name) for name in (ENSEMBLE, "volatility")]
+        row, plain = one.points[places]
+        assert np.array_equal(row, np.sort(plain, axis=-1)) != mixed
