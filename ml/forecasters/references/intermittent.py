@@ -2,22 +2,21 @@
 
 Sources: Teunter, Syntetos & Babai (2011), EJOR 214 (TSB); Syntetos & Boylan (2005), IJF 21 (SBA);
 Nikolopoulos et al. (2011), JORS 62 (ADIDA). The methods give means only; the distribution around
-them is negative binomial with the variance of the recent past.
+them is negative binomial with the variance of the recent past, and each path has its own level.
 """
 
 import numpy as np
 
 from ml.forecasters.base import Series
-from ml.forecasters.references.sampling import PathRequest, draw_demand, observed, recent
-from ml.frequency import Frequency
+from ml.forecasters.references.sampling import (
+    ALPHA,
+    PathRequest,
+    draw_demand,
+    observed,
+    recent,
+    vary_levels,
+)
 from ml.seeds import latin_uniforms
-
-ALPHA = {
-    Frequency.DAILY: 0.02,
-    Frequency.BUSINESS: 0.02,
-    Frequency.WEEKLY: 0.05,
-    Frequency.MONTHLY: 0.1,
-}
 
 
 def tsb_mean(demand: Series, alpha: float, beta: float) -> float:
@@ -93,4 +92,5 @@ def _draw_around(mean: float, values: Series, request: PathRequest) -> Series:
     window = recent(values, request.frequency, times=4 / 3)
     variance = float(np.var(window, ddof=1)) if len(window) > 1 else mean
     uniforms = latin_uniforms(request.rng, *request.shape)
-    return draw_demand(mean, variance, uniforms, counts=request.is_count)
+    drawn = draw_demand(mean, variance, uniforms, counts=request.is_count)
+    return vary_levels(drawn, mean, variance, request)

@@ -9,7 +9,16 @@ demand; Porras & Dekker (2008), EJOR 184, for keeping neighbouring periods toget
 import numpy as np
 
 from ml.forecasters.base import Series
-from ml.forecasters.references.sampling import RECENT, PathRequest, draw_empirical, observed, recent
+from ml.forecasters.references.sampling import (
+    RECENT,
+    PathRequest,
+    draw_empirical,
+    draw_shares,
+    observed,
+    place_in_rows,
+    recent,
+    vary_levels,
+)
 from ml.frequency import Frequency
 from ml.panel import carried_forward
 from ml.seeds import latin_uniforms
@@ -73,10 +82,17 @@ def seasonal_naive(values: Series, request: PathRequest) -> Series:
 
 
 def empirical(values: Series, request: PathRequest) -> Series:
-    """The item's own recent values (demand), or its own recent changes, centred (prices)."""
+    """The item's own recent values (demand), or its own recent changes, centred (prices).
+
+    How often each value of demand comes is as unsure as so few values leave it, and so is the
+    level: every path draws both.
+    """
     uniforms = latin_uniforms(request.rng, *request.shape)
     if request.kind == "demand":
-        return draw_empirical(recent(values, request.frequency), uniforms)
+        pool = np.sort(recent(values, request.frequency))
+        shares = draw_shares(request.rng, request.n_paths, np.ones(len(pool)))
+        drawn = pool[place_in_rows(np.cumsum(shares, axis=1), uniforms)]
+        return vary_levels(drawn, pool.mean(), pool.var(), request)
     seen = observed(values)
     if len(seen) == 1:
         return np.full(request.shape, seen[-1])
@@ -89,14 +105,16 @@ def bootstrap(values: Series, request: PathRequest) -> Series:
     """Blocks of neighbouring periods of the last two windows, laid end to end.
 
     Blocks of days start on the weekday that they stand for. A period without an observation is
-    filled with a value drawn from the others. A price makes its own past changes, centred.
+    filled with a value drawn from the others. A price makes its own past changes, centred. Of
+    demand every path has its own favourite blocks and its own level.
     """
     pool = recent(values, request.frequency, times=2.0)
     window = values[-2 * RECENT[request.frequency] :]
     if np.isnan(window).all():
         window = pool
     if request.kind == "demand":
-        return _draw_blocks(window, pool, request)
+        drawn = _draw_blocks(window, pool, request)
+        return vary_levels(drawn, pool.mean(), pool.var(), request)
     seen = observed(window)
     if len(seen) == 1:
         return np.full(request.shape, seen[-1])
@@ -110,10 +128,17 @@ def _draw_blocks(window: Series, pool: Series, request: PathRequest) -> Series:
     shape = (request.n_paths, -(-request.horizon // length))
     if request.frequency is Frequency.DAILY and length == BLOCK[request.frequency]:
         # The window ends where the forecast begins, so whole weeks back keep the weekday.
-        weeks = len(window) // length
-        starts = len(window) - length * request.rng.integers(1, weeks + 1, shape)
+        starts = len(window) - length * np.arange(1, len(window) // length + 1)
+        worth = 1.0
     else:
-        starts = request.rng.integers(0, len(window) - length + 1, shape)
+        starts = np.arange(len(window) - length + 1)
+        worth = 1.0 / length  # they overlap
+    if request.kind == "demand":
+        shares = draw_shares(request.rng, request.n_paths, np.full(len(starts), worth))
+        chosen = place_in_rows(np.cumsum(shares, axis=1), request.rng.random(shape))
+    else:
+        chosen = request.rng.integers(0, len(starts), shape)
+    starts = starts[chosen]
     places = (starts[:, :, None] + np.arange(length)).reshape(request.n_paths, -1)
     drawn = window[places[:, : request.horizon]]
     holes = np.isnan(drawn)

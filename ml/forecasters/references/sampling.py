@@ -10,7 +10,7 @@ from scipy import special
 from ml.forecasters.base import Fitted, Series, is_count
 from ml.frequency import Frequency
 from ml.panel import Ints, Panel
-from ml.seeds import generator
+from ml.seeds import generator, latin_uniforms
 
 # About a year and a half of months, a year of weeks or days, two years of trading days.
 RECENT = {
@@ -19,6 +19,15 @@ RECENT = {
     Frequency.WEEKLY: 52,
     Frequency.MONTHLY: 18,
 }
+ALPHA = {
+    Frequency.DAILY: 0.02,
+    Frequency.BUSINESS: 0.02,
+    Frequency.WEEKLY: 0.05,
+    Frequency.MONTHLY: 0.1,
+}  # smoothing constants of levels
+# Most variance of a level over its mean squared: of a part hardly ever asked for, two in three
+# paths would else have no demand at all.
+MOST_UNSURE = 0.3
 WILD = 1_000.0  # beyond it one accident rules the variance, and a table of counts has no end
 LARGE = 200.0  # above this mean a rounded gamma is the same as a negative binomial
 
@@ -109,6 +118,61 @@ def draw_empirical(pool: Series, uniforms: Series) -> Series:
     """Values out of ``pool`` at these positions in (0, 1) of its sorted order."""
     ordered = np.sort(pool)
     return ordered[np.minimum((uniforms * len(ordered)).astype(np.int64), len(ordered) - 1)]
+
+
+def draw_shares(rng: np.random.Generator, n_paths: int, weights: Series) -> Series:
+    """How likely each path takes each of n past values, (S, n): Dirichlet with these weights.
+
+    The Bayesian bootstrap of Rubin (1981), *Annals of Statistics* 9: a path's level is as unsure
+    as a mean of so many values is, and over paths each value keeps its share.
+    """
+    drawn = rng.gamma(weights, size=(n_paths, len(weights))) + 1e-300
+    return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
+
+
+def place_in_rows(cumulative: Series, uniforms: Series) -> Ints:
+    """Which of n values each uniform of a path (S, H) stands for, given its shares added up (S, n).
+
+    Rows are laid end to end at distances of 2, so that one search serves them all.
+    """
+    paths, count = cumulative.shape
+    apart = 2.0 * np.arange(paths)[:, None]
+    found = np.searchsorted((cumulative + apart).ravel(), (uniforms + apart).ravel())
+    places = found.reshape(uniforms.shape) - np.arange(paths)[:, None] * count
+    return np.minimum(places, count - 1)
+
+
+def unsure_level(request: PathRequest) -> float:
+    """Variance of the level that a path keeps, over that of a period.
+
+    A smoothing constant alpha is that of a level which walks: in its steady state the level is
+    known with alpha times the variance of a period and walks with alpha² / (1 - alpha) of it
+    (Harvey 1989, *Forecasting, Structural Time Series Models and the Kalman Filter*, chapter
+    4); the mean of H steps of a walk has H / 3 times the variance of one.
+
+    >>> months = PathRequest("demand", Frequency.MONTHLY, 12, 5, np.random.default_rng(0), True)
+    >>> round(unsure_level(months), 4)  # 0.1 + 0.01 / 0.9 * 12 / 3
+    0.1444
+    """
+    alpha = ALPHA[request.frequency]
+    return alpha + alpha**2 / (1 - alpha) * request.horizon / 3
+
+
+def vary_levels(drawn: Series, mean: float, variance: float, request: PathRequest) -> Series:
+    """Paths (S, H) times a level of their own, from a gamma with mean 1.
+
+    ``mean`` and ``variance`` are those of a period. Counts are rounded up as often as keeps the
+    mean.
+    """
+    if mean <= 0 or variance <= 0:
+        return drawn
+    spread = min(unsure_level(request) * variance / mean**2, MOST_UNSURE)
+    place = latin_uniforms(request.rng, request.n_paths, 1)
+    varied = drawn * special.gammaincinv(1 / spread, place) * spread
+    if not request.is_count:
+        return np.asarray(varied)
+    whole = np.floor(varied)
+    return np.asarray(whole + (request.rng.random(varied.shape) < varied - whole))
 
 
 def draw_demand(mean: float, variance: float, uniforms: Series, *, counts: bool) -> Series:
