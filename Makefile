@@ -5,7 +5,7 @@ TOOLS := .venv-tools/bin
 # A package whose file is not one of those that were locked is not installed.
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK = $(TOOLS)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(OPTIONS)
-LOCKED := dev spark reader tools peers
+LOCKED := dev spark reader tools peers tune
 
 .PHONY: help setup setup-spark results test test-all drills lint types check docs bench-accuracy bench-start lock sbom audit clean
 

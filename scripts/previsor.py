@@ -18,6 +18,7 @@ DOORS = {
     "train lstm": "ml.train_lstm",
     "train trees": "ml.train_trees",
     "train ensemble": "ml.train_ensemble",
+    "tune": "ml.tune",
     "forecast": "ml.generate_forecasts",
     "explain": "ml.generate_forecasts:explain_app",
     "etl demand": "pipelines.demand_etl",

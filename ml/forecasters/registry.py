@@ -4,6 +4,8 @@ A ``match`` rather than a registry that fills itself: what exists does not depen
 imported, and a model library is loaded only when its model is asked for.
 """
 
+from typing import Any
+
 from ml.errors import ConfigError
 from ml.forecasters.base import Forecaster
 from ml.forecasters.references import (
@@ -17,6 +19,7 @@ from ml.forecasters.references import (
 from ml.forecasters.references.hurdle import Hurdle
 from ml.forecasters.references.sampling import Reference
 from ml.forecasters.silence import silence_loggers
+from ml.forecasters.tunable import Settings, with_settings
 
 WALKS = {
     "naive": resampling.naive,
@@ -59,8 +62,13 @@ def models_of(kind: str) -> tuple[str, ...]:
     return (*REFERENCES[kind], *wanted)
 
 
-def forecaster(name: str, *, horizon: int = 1, seed: int = 0) -> Forecaster:
-    """A model by name; horizon (longest step to learn) and seed are those of a pooled one.
+def forecaster(
+    name: str, *, horizon: int = 1, seed: int = 0, settings: Settings | None = None
+) -> Forecaster:
+    """A model by name.
+
+    Horizon (longest step to learn), seed and settings beside the defaults are those of a pooled
+    one.
 
     Raises:
         ConfigError: There is no model of this name.
@@ -80,16 +88,20 @@ def forecaster(name: str, *, horizon: int = 1, seed: int = 0) -> Forecaster:
         case "lstm":
             from ml.forecasters.lstm_adapter import LstmForecaster
 
-            return LstmForecaster(horizon=horizon, seed=seed)
+            return _set(LstmForecaster(horizon=horizon, seed=seed), settings)
         case "hurdle":
             return Hurdle(horizon)
         case "trees":
             from ml.forecasters.trees_adapter import TreesForecaster
 
-            return TreesForecaster(horizon=horizon, seed=seed)
+            return _set(TreesForecaster(horizon=horizon, seed=seed), settings)
         case _:
             samplers = SAMPLERS["demand"] | SAMPLERS["price"]
             if name not in samplers:
                 known = ", ".join((*samplers, "hurdle", *FAMILIES))
                 raise ConfigError(f"Unknown model '{name}'. Choose one of: {known}.")
             return Reference(name, samplers[name])
+
+
+def _set(config: Any, settings: Settings | None) -> Any:
+    return with_settings(config, settings or {})

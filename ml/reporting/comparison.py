@@ -32,7 +32,7 @@ def compare_with_best(
     ``vs_reference`` is a difference of scaled CRPS, ``skill`` a share of the score that weights
     are chosen by, ``stock_skill`` one of the loss in the tail of cumulative demand.
     """
-    measures = {"vs_reference": _crps, "skill": _score}
+    measures = {"vs_reference": _crps, "skill": score_cells}
     if kind == "demand":
         measures["stock_skill"] = _tail
     for name, measure in measures.items():
@@ -44,7 +44,7 @@ def compare_with_best(
         for model, one in of_rows.items():
             both = (one[1] > 0) & (best[1] > 0)
             if both.any():
-                ends = _compare(_only(one, both), _only(best, both), share=name != "vs_reference")
+                ends = compare(_only(one, both), _only(best, both), share=name != "vs_reference")
                 count = int(one[1][both].sum())
                 yield model, {name + end: (x, count) for end, x in zip(ENDS, ends, strict=True)}
 
@@ -56,7 +56,7 @@ def _crps(_: Sequence[BacktestPoints], own: Sequence[Losses]) -> Loss:
     return np.stack(sums, axis=1), np.stack(counts, axis=1).astype(np.float64)
 
 
-def _score(backtests: Sequence[BacktestPoints], own: Sequence[Losses]) -> Loss:
+def score_cells(backtests: Sequence[BacktestPoints], own: Sequence[Losses]) -> Loss:
     """What weights are chosen by: half periods, half sums; periods alone where sums mean nothing.
 
     A sum of n periods varies as the root of n.
@@ -90,7 +90,7 @@ def _only(loss: Loss, cells: Bools) -> Loss:
     return np.where(cells, loss[0], 0.0), np.where(cells, loss[1], 0.0)
 
 
-def _compare(mine: Loss, best: Loss, *, share: bool) -> tuple[float, float, float]:
+def compare(mine: Loss, best: Loss, *, share: bool) -> tuple[float, float, float]:
     """Difference of mean losses, or share of the best one's loss that is saved, with its interval.
 
     A share is a ratio of sums, and treated by its linear part (the delta method).

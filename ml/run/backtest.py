@@ -20,7 +20,7 @@ from ml.evaluation.origins import (
 )
 from ml.forecasters.base import Fitted, Forecast, predict
 from ml.forecasters.registry import POOLED, forecaster
-from ml.panel import Ints, Panel
+from ml.panel import Floats, Ints, Panel
 from ml.run.model_store import FITTED, ModelStore, Parts, finish_part, read_part, start_part
 from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan
@@ -112,20 +112,26 @@ def _backtest_chunk(task: BacktestTask) -> None:
                 fitted = family.fit(train, start=starts.get(model))
                 starts.setdefault(model, fitted)
             forecasts.append(predict(fitted, train.items, task.horizon, seed=task.seed))
-        points = _summarise(task, train, prior, forecasts)
+        actual = actual_values(task.panel, train, task.horizon)
+        made = dict(zip(task.models, forecasts, strict=True))
+        points = summarise_origin(train, actual, made, task.cum_steps, prior)
         with staged(task.folder / f"{train.cutoff}.npz") as path:
             points.save(path)
     finish_part(task.folder)
 
 
-def _summarise(
-    task: BacktestTask, train: Panel, prior: float, forecasts: Sequence[Forecast]
+def summarise_origin(
+    train: Panel,
+    actual: Floats,
+    forecasts: Mapping[str, Forecast],
+    cum_steps: Ints,
+    prior: float,
 ) -> BacktestPoints:
-    actual = actual_values(task.panel, train, task.horizon)
+    """What models said at an origin of all items of ``train``, next to what came true (N, H)."""
     points, means, cum_points = (
         np.stack(parts).astype(np.float32)
         for parts in zip(
-            *(summarise_paths(one.paths, task.cum_steps) for one in forecasts), strict=True
+            *(summarise_paths(one.paths, cum_steps) for one in forecasts.values()), strict=True
         )
     )
     scale, naive_mae, naive_rms = scales(train, prior)
@@ -135,13 +141,13 @@ def _summarise(
         cutoff=train.cutoff,
         items=train.items,
         classes=tuple(patterns),
-        models=task.models,
+        models=tuple(forecasts),
         points=points,
         means=means,
         cum_points=cum_points,
-        cum_steps=task.cum_steps,
+        cum_steps=cum_steps,
         actual=actual,
-        cum_actual=np.take_along_axis(sums, task.cum_steps - 1, axis=1),
+        cum_actual=np.take_along_axis(sums, cum_steps - 1, axis=1),
         scale=scale,
         naive_mae=naive_mae,
         naive_rms=naive_rms,

@@ -45,14 +45,10 @@ class ModelStore:
     def open(self, plan: PanelPlan, family: str, *settings: object) -> tuple[Path, Parts]:
         """The folder of a family and what is made there; emptied if it was made otherwise.
 
-        ``settings`` are all beside code, drivers and seed that shapes what is made there.
+        ``settings`` are all beside code, drivers, tuning and seed that shapes what is made there.
         """
-        folder, drivers = self.folder(plan.name, family), plan.drivers_key
-        made_by = {
-            "fingerprint": fingerprint(family, code_version(), plan.seed, drivers, *settings),
-            "code": code_version(),
-            "drivers": drivers,
-        }
+        folder, about = self.folder(plan.name, family), _about(plan, family)
+        made_by = {"fingerprint": fingerprint(family, plan.seed, about, *settings), **about}
         parts = _read_parts(folder)
         if read_sealed(folder / MADE_BY) != made_by:
             if folder.exists():
@@ -72,7 +68,6 @@ class ModelStore:
             ModelError: It did not; the message names the commands that train what is missing.
         """
         names = (*(name for name in TRAINED if name in plan.models), ENSEMBLE)
-        here = {"code": code_version(), "drivers": plan.drivers_key}
         missing, lacks = [], []
         for name in names:
             folder = self.folder(plan.name, name)
@@ -83,7 +78,7 @@ class ModelStore:
                 whole, lack = True, _find_lack(plan, name, parts)
                 lacks += [lack] if lack else []
             made_by = read_sealed(folder / MADE_BY) or {}
-            if not whole or not here.items() <= made_by.items():
+            if not whole or not _about(plan, name).items() <= made_by.items():
                 missing.append(name)
         if missing:
             needed = dict.fromkeys(_command(name) for name in missing)
@@ -96,6 +91,14 @@ class ModelStore:
         if lacks:
             raise ModelError(lacks[0])
         return {one: self.folder(plan.name, one, plan.panel.cutoff) for one in plan.models}
+
+
+def _about(plan: PanelPlan, family: str) -> dict[str, Any]:
+    """What a family's models are made with; weights depend on how every family is tuned."""
+    tuned = {
+        name: dict(settings) for name, settings in plan.tuned.items() if family in (name, ENSEMBLE)
+    }
+    return {"code": code_version(), "drivers": plan.drivers_key, "tuned": tuned}
 
 
 def _find_lack(plan: PanelPlan, family: str, parts: Parts) -> str | None:

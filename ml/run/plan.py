@@ -33,6 +33,7 @@ from ml.processed import known_by
 from ml.run.inputs import RunInputs
 from ml.run.parallel import run_tasks
 from ml.run.request import RunRequest
+from ml.run.tuned import Tuned, read_tuned
 from ml.seeds import number
 
 CHUNK_BYTES = 48e6  # sample paths of one chunk in one worker
@@ -63,6 +64,7 @@ class PanelPlan:
     study: Study  # what is known of the outside drivers
     # name of all that drivers contribute, at every cutoff; models are made with it
     drivers_key: str
+    tuned: Tuned  # settings of families that have some of their own
 
     def train_at(self, cutoff: np.datetime64) -> Panel:
         """The panel as it was at a cutoff, with the drivers as they were known then."""
@@ -135,6 +137,7 @@ def _plan(
         seed=policy.seed,
         study=study,
         drivers_key=_drivers_key(study.drivers),
+        tuned=read_tuned(request.settings.models_dir, name),
     )
 
 

@@ -113,11 +113,13 @@ def _forecast(
     store: ModelStore,
 ) -> RunOutput:
     """Forecast every panel with its models, and measure how good they were in the backtest."""
-    model_version = f"m-{fingerprint(store.dataset_id, code_version(), request.settings.seed)}"
+    tuned = [plan.tuned for plan in plans]
+    made_with = fingerprint(store.dataset_id, code_version(), request.settings.seed, tuned)
+    model_version = f"m-{made_with}"
     origin = RowOrigin(model_version, store.dataset_id, inputs.source, request.started)
     ensembles = {plan.name: read_ensemble(store.folder(plan.name, ENSEMBLE)) for plan in plans}
     inputs_hash = _inputs_hash(inputs, request, store.dataset_id)
-    work = _work_folder(request.results, fingerprint(inputs_hash, code_version(), ensembles))
+    work = _work_folder(request.results, fingerprint(inputs_hash, model_version, ensembles))
     chunks = {}
     metrics = [METRICS.schema.empty_table()]
     wanted = request.items

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.forecasters.registry import POOLED, forecaster
+from ml.forecasters.tunable import Settings
 from ml.panel import Panel
 from ml.run.model_store import ModelStore, finish_part, start_part
 from ml.run.parallel import run_tasks
@@ -24,6 +25,7 @@ class TrainTask:
     reach: int  # longest step
     seed: int  # of training
     folder: Path  # of the part
+    settings: Settings  # beside the defaults
 
 
 def train_families(
@@ -62,7 +64,8 @@ def _open_tasks(
                 if cutoff != last:  # the backtest asks for its own items only
                     train = plan.train_at(cutoff).select((*learnable, *plan.backtest_items))
                 part = folder / str(cutoff)
-                yield TrainTask(family, train, learnable, plan.reach, plan.seed, part)
+                own = plan.tuned.get(family, {})
+                yield TrainTask(family, train, learnable, plan.reach, plan.seed, part, own)
         return
     known = {item for facts in parts.values() for item in facts["items"]}
     items = [item for item in plan.wanted if item not in known]
@@ -70,11 +73,11 @@ def _open_tasks(
     for start in range(0, len(items), size):
         chunk = plan.panel.select(items[start : start + size])
         part = folder / str(last) / f"{number(0, *chunk.items):x}"
-        yield TrainTask(family, chunk, chunk.items, plan.reach, plan.seed, part)
+        yield TrainTask(family, chunk, chunk.items, plan.reach, plan.seed, part, {})
 
 
 def _train_part(task: TrainTask) -> None:
-    config = forecaster(task.family, horizon=task.reach, seed=task.seed)
+    config = forecaster(task.family, horizon=task.reach, seed=task.seed, settings=task.settings)
     fitted = config.fit(task.panel, learn_from=task.learnable)
     fitted.save(start_part(task.folder))
     finish_part(task.folder, items=task.panel.items, reach=task.reach)
