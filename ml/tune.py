@@ -37,9 +37,9 @@ def tune(
 
         request = RunRequest(command="tune", horizon=horizon, as_of=as_of, jobs=jobs, drivers=False)
         with logging_to(request.settings.log_dir, request.command, request.run_id):
-            verdicts = search(family, request, trials=trials, items=items, say=typer.echo)
-        for verdict in verdicts:
-            for line in describe(verdict):
+            results = search(family, request, trials=trials, items=items, say=typer.echo)
+        for result in results:
+            for line in describe(result):
                 typer.echo(line)
 
 

@@ -17,7 +17,7 @@ Tuned = Mapping[str, Settings]  # by family; none of one that has its defaults
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TuningResult:
     """What a tuning found for one family of one panel."""
 
     panel: str
@@ -39,11 +39,11 @@ class Verdict:
     dataset: str  # content name of the panels
 
 
-def save_verdict(verdict: Verdict, models_dir: Path) -> Path:
+def save_result(result: TuningResult, models_dir: Path) -> Path:
     """Write it where runs find it; what was found before is replaced."""
-    path = _path(models_dir, verdict.panel, verdict.family)
+    path = _path(models_dir, result.panel, result.family)
     make_folder(path.parent)
-    return write_sealed(path, asdict(verdict))
+    return write_sealed(path, asdict(result))
 
 
 def read_tuned(models_dir: Path, panel: str) -> dict[str, Settings]:
@@ -73,19 +73,19 @@ def _path(models_dir: Path, panel: str, family: str) -> Path:
     return models_dir / FOLDER / panel / f"{family}.json"
 
 
-def describe(verdict: Verdict) -> list[str]:
+def describe(result: TuningResult) -> list[str]:
     """What a tuning found, for people."""
-    head = f"{verdict.panel}, {verdict.family}"
-    tried = f"{len(verdict.trials)} candidates at {', '.join(verdict.older)}"
-    if verdict.saved is None:
+    head = f"{result.panel}, {result.family}"
+    tried = f"{len(result.trials)} candidates at {', '.join(result.older)}"
+    if result.saved is None:
         return [f"{head}: kept: of {tried} none was better than the present settings"]
-    value, low, high = (f"{share:+.1%}" for share in verdict.saved)
-    word = "accepted" if verdict.accepted else "kept: the best candidate is not surely better"
+    value, low, high = (f"{share:+.1%}" for share in result.saved)
+    word = "accepted" if result.accepted else "kept: the best candidate is not surely better"
     changed = [
-        f"  {name}: {verdict.present[name]:g} -> {new:g}"
-        for name, new in verdict.candidate.items()
-        if new != verdict.present[name]
+        f"  {name}: {result.present[name]:g} -> {new:g}"
+        for name, new in result.candidate.items()
+        if new != result.present[name]
     ]
-    found = f"loss saved at {', '.join(verdict.newer)}: {value} ({low} to {high})"
-    about = f"{verdict.horizon} ahead, {verdict.items} items"
+    found = f"loss saved at {', '.join(result.newer)}: {value} ({low} to {high})"
+    about = f"{result.horizon} ahead, {result.items} items"
     return [f"{head}: {word}", f"  best of {tried}; {found}, {about}", *changed]

@@ -27,7 +27,7 @@ from ml.run.inputs import read_processed
 from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan, code_version, make_plans
 from ml.run.request import RunRequest
-from ml.run.tuned import Verdict, save_verdict
+from ml.run.tuned import TuningResult, save_result
 from ml.seeds import number
 
 OLDER = 2  # origins that candidates are scored at
@@ -46,7 +46,7 @@ class Origins:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrialGround:
     """Where candidates run: the items of a panel, one family, and how far it looks ahead."""
 
     name: str  # of the panel
@@ -78,7 +78,7 @@ class Course:
 class TryTask:
     """One model at one origin."""
 
-    course: Course
+    ground: TrialGround
     settings: Settings  # beside the defaults
     seen: int  # periods before the origin
     seed: int  # of training and paths
@@ -86,8 +86,8 @@ class TryTask:
 
 def tune(
     family: str, request: RunRequest, *, trials: int, items: int | None, say: Callable[[str], None]
-) -> list[Verdict]:
-    """Tune one family on every demand panel of the processed tables; verdicts are saved.
+) -> list[TuningResult]:
+    """Tune one family on every demand panel of the processed tables; results are saved.
 
     Args:
         family: A pooled one.
@@ -105,17 +105,17 @@ def tune(
         raise ConfigError(f"'{family}' cannot be tuned. Choose one of: {', '.join(RANGES)}.")
     inputs = read_processed(request)
     plans = [plan for plan in make_plans(inputs, request) if plan.panel.is_demand]
-    verdicts = []
+    results = []
     for plan in plans:
-        verdict = tune_panel(plan, family, inputs.dataset_id(), request.jobs, trials, items)
-        if verdict is None:
+        result = tune_panel(plan, family, inputs.dataset_id(), request.jobs, trials, items)
+        if result is None:
             say(f"{plan.name}: {len(plan.panel.periods)} periods are too few to tune on")
             continue
-        say(f"saved: {save_verdict(verdict, request.settings.models_dir)}")
-        verdicts.append(verdict)
-    if not verdicts:
+        say(f"saved: {save_result(result, request.settings.models_dir)}")
+        results.append(result)
+    if not results:
         raise DataError("tune: there is no demand whose history is long enough to tune on.")
-    return verdicts
+    return results
 
 
 def choose_origins(length: int, horizon: int) -> Origins | None:
@@ -145,18 +145,18 @@ def is_better(candidate: Loss, present: Loss) -> tuple[bool, tuple[float, float,
 
 def tune_panel(
     plan: PanelPlan, family: str, dataset: str, jobs: int | None, trials: int, items: int | None
-) -> Verdict | None:
+) -> TuningResult | None:
     """Search on older origins, judge on newer ones; ``None`` where the history is too short."""
     origins = choose_origins(len(plan.panel.periods), plan.horizon)
     if origins is None:
         return None
-    course = _course(plan, family, origins.horizon, jobs, items)
+    ground = _trial_ground(plan, family, origins.horizon, jobs, items)
     used = dict(plan.tuned.get(family, {}))
     present = settings_of(forecaster(family, settings=used), family)
     found: list[dict[str, Any]] = []
 
     def objective(settings: Settings) -> float:
-        loss, count = course.losses(settings, origins.older, f"trial {len(found)}")
+        loss, count = ground.losses(settings, origins.older, f"trial {len(found)}")
         score = float(loss.sum() / count.sum()) if count.any() else float("inf")
         found.append({"settings": dict(settings), "score": score})
         logger().info("tuning_trial", panel=plan.name, family=family, **found[-1])
@@ -165,17 +165,17 @@ def tune_panel(
     candidate = search(objective, family, present, trials, number(plan.seed, "tune", bits=32))
     accepted, saved = False, None
     if candidate != present:
-        both = [course.losses(one, origins.newer, label, seeds=JUDGES)
+        both = [ground.losses(one, origins.newer, label, seeds=JUDGES)
                 for one, label in ((candidate, "candidate"), (present, "present"))]  # fmt: skip
         accepted, saved = is_better(*both)
     days = plan.panel.periods
-    return Verdict(
+    return TuningResult(
         panel=plan.name, family=family, accepted=accepted,
         settings=candidate if accepted else used, present=present, candidate=candidate,
         saved=saved, trials=found,
         older=tuple(str(days[end - 1]) for end in origins.older),
         newer=tuple(str(days[end - 1]) for end in origins.newer),
-        horizon=origins.horizon, items=len(course.panel.items), seed=plan.seed,
+        horizon=origins.horizon, items=len(ground.panel.items), seed=plan.seed,
         code=code_version(), dataset=dataset,
     )  # fmt: skip
 
@@ -219,9 +219,9 @@ def search(
     return best
 
 
-def _course(
+def _trial_ground(
     plan: PanelPlan, family: str, horizon: int, jobs: int | None, items: int | None
-) -> Course:
+) -> TrialGround:
     chosen = plan.backtest_items
     if items is not None:
         order = sorted(plan.learnable, key=lambda item: number(plan.seed, "tune", item))
@@ -229,20 +229,20 @@ def _course(
     own = dict(zip(plan.panel.items, plan.protection, strict=True))
     steps = np.asarray([[min(own[item], horizon), horizon] for item in chosen], np.int64)
     panel = plan.panel.select(chosen)
-    return Course(plan.name, panel, steps, family, horizon, plan.seed, jobs)
+    return TrialGround(plan.name, panel, steps, family, horizon, plan.seed, jobs)
 
 
 def _try_origin(task: TryTask) -> tuple[int, int, Scored]:
     """Train and score one model; seed and origin come back with it, for tasks end in any order."""
-    course = task.course
-    train = course.panel.until(course.panel.periods[task.seen - 1])
+    ground = task.ground
+    train = ground.panel.until(ground.panel.periods[task.seen - 1])
     learnable = learnable_items(train)
     model = forecaster(
-        course.family, horizon=course.horizon, seed=task.seed, settings=task.settings
+        ground.family, horizon=ground.horizon, seed=task.seed, settings=task.settings
     )
     fitted = model.fit(train, learn_from=learnable)
-    forecast = predict(fitted, train.items, course.horizon, seed=task.seed)
+    forecast = predict(fitted, train.items, ground.horizon, seed=task.seed)
     prior = typical_size(train.select(learnable))
-    actual = actual_values(course.panel, train, course.horizon)
-    points = summarise_origin(train, actual, {course.family: forecast}, course.cum_steps, prior)
-    return task.seed, task.seen, (points, measure_losses(points, course.family))
+    actual = actual_values(ground.panel, train, ground.horizon)
+    points = summarise_origin(train, actual, {ground.family: forecast}, ground.cum_steps, prior)
+    return task.seed, task.seen, (points, measure_losses(points, ground.family))

@@ -23,7 +23,7 @@ CODES = {
     "MachineError": 5,
 }
 FAMILIES = ("prophet", "arima", "lstm", "trees", "ensemble")
-TRAINING = (*(f"train_{family}" for family in FAMILIES), "generate_forecasts")
+TRAINING = (*(f"train_{family}" for family in FAMILIES), "tune", "generate_forecasts")
 NEEDS_ML = [*(f"ml/{name}.py" for name in TRAINING), "scripts/generate_ml_results.py"]
 
 
