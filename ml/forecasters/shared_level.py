@@ -24,7 +24,7 @@ LOADINGS = np.arange(0.0, 0.9, 0.05)  # square roots of the correlations that ar
 PRIOR_SPREAD = 0.15  # standard deviation of the loading around that of SHARED_LEVEL
 MOST_ITEMS = 1500  # looked at; evenly spaced where there are more
 # Items at one date have its surprises in common: more of them say no more than so many would.
-MOST_EVIDENCE = 200
+MOST_EVIDENCE = 60
 NODES = 31  # of the integral over the factor
 
 

@@ -22,7 +22,7 @@ from ml.forecasters.bucket_distribution import (
     learn_buckets,
     load_distributions,
 )
-from ml.forecasters.shared_level import SHARED_LEVEL, learn_shared
+from ml.forecasters.shared_level import MOST_EVIDENCE, SHARED_LEVEL, learn_shared
 from ml.forecasters.trees_features import SPANS, Snapshot, feature_rows, take_snapshot
 from ml.forecasters.trees_stages import Boosting, Float32s, Stages, fit_stages
 from ml.frequency import Frequency
@@ -39,7 +39,8 @@ REACH_BACK = {  # to the first of them [periods]
     Frequency.MONTHLY: 36,
 }
 OWN_SHARES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])  # of an item's own past that are tried
-OWN_SHARE = 0.25  # where there is too little to choose one
+OWN_SHARE = 0.15  # where there is too little to choose one
+OWN_SPREAD = 0.15  # standard deviation of the prior around it
 LEAST_PROBABILITY = 1e-4  # of a bucket, in the score that the share is chosen by
 PREDICTED = "predicted.npz"
 
@@ -115,7 +116,9 @@ class TreesForecaster:
             return None
         buckets = learn_buckets(truth, zero=True)
         seed = number(self.seed, self.name, bits=32)
-        stages = fit_stages(features, buckets.of(truth), buckets.count, self.boosting, seed)
+        stages = fit_stages(
+            features, buckets.of(truth), buckets.count, self.boosting, seed, plain=counts
+        )
         last = take_snapshot(panel, len(panel.periods) - 1, counts=counts)
         return Learned(buckets, stages, last)
 
@@ -168,12 +171,11 @@ class TreesForecaster:
         units = np.stack([last.units(rows, np.full(len(rows), k + 1)) for k in range(held)], axis=1)
         came = np.where(np.isnan(actual), -1, buckets.of(np.nan_to_num(actual) / units))
         odds = self._predict(learned, earlier, last)[:, :held]
-        best = max(
-            OWN_SHARES, key=lambda one: _log_score(mix_own(odds, buckets, last, earlier, one), came)
+        share = _choose_share(
+            [mix_own(odds, buckets, last, earlier, one) for one in OWN_SHARES], came
         )
-        return float(best), learn_shared(
-            mix_own(odds, buckets, last, earlier, best), came, panel.frequency
-        )
+        mixed = mix_own(odds, buckets, last, earlier, share)
+        return share, learn_shared(mixed, came, panel.frequency)
 
 
 def mix_own(
@@ -190,10 +192,21 @@ def mix_own(
     return odds * weight[:, None] + own[:, None, :]
 
 
-def _log_score(odds: Floats, came: Ints) -> float:
-    """Mean logarithm of the probability of what came true."""
-    chance = np.take_along_axis(odds, np.maximum(came, 0)[..., None], axis=2)[..., 0]
-    return float(np.log(np.maximum(chance[came >= 0], LEAST_PROBABILITY)).mean())
+def _choose_share(tried: Sequence[Floats], came: Ints) -> float:
+    """Mean of the shares that were tried, each by how likely it made what came true.
+
+    The prior is around ``OWN_SHARE``, and items of one date count as at most ``MOST_EVIDENCE``.
+    """
+    known = came >= 0
+    if not known.any():
+        return OWN_SHARE
+    place = np.maximum(came, 0)[..., None]
+    chances = np.stack([np.take_along_axis(odds, place, axis=2)[..., 0][known] for odds in tried])
+    logs = np.log(np.maximum(chances, LEAST_PROBABILITY)).sum(axis=1)
+    prior = -((OWN_SHARES - OWN_SHARE) ** 2) / (2 * OWN_SPREAD**2)
+    score = prior + logs * min(1.0, MOST_EVIDENCE / len(came))
+    weight = np.exp(score - score.max())
+    return float(OWN_SHARES @ weight / weight.sum())
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,11 @@ Float32s = npt.NDArray[np.float32]
 class Boosting:
     """Settings of both stages."""
 
-    any_trees: int = 60  # trees that tell whether there is demand
-    size_trees: int = 16  # trees a size
+    any_trees: int = 80  # trees that tell whether there is demand
+    # Trees a size. In units of the item most of its level is in the unit; of plain counts the
+    # trees have all of it to tell.
+    size_trees: int = 16
+    count_trees: int = 32
     leaves: int = 8  # of a tree
     least_rows: int = 200  # of a leaf; fewer where there are few rows, see `fewest`
     fewest: int = 20  # of a leaf, at least
@@ -55,9 +58,12 @@ class Stages:
 
 
 def fit_stages(
-    features: Float32s, buckets: Ints, count: int, boosting: Boosting, seed: int
+    features: Float32s, buckets: Ints, count: int, boosting: Boosting, seed: int, *, plain: bool
 ) -> Stages:
-    """Learn from rows (n, F) and the bucket (n,) of each, below ``count``; 0 is no demand."""
+    """Learn from rows (n, F) and the bucket (n,) of each, below ``count``; 0 is no demand.
+
+    ``plain``: buckets are of plain counts, not of ratios to the item's own unit.
+    """
     some = buckets > 0
     sizes = np.unique(buckets[some])
     chance = float(some.mean())
@@ -65,7 +71,8 @@ def fit_stages(
     if 0 < chance < 1:
         demand = _classifier(boosting, boosting.any_trees, len(some), seed).fit(features, some)
     if len(sizes) > 1:
-        size = _classifier(boosting, boosting.size_trees, int(some.sum()), seed)
+        trees = boosting.count_trees if plain else boosting.size_trees
+        size = _classifier(boosting, trees, int(some.sum()), seed)
         size.fit(features[some], buckets[some])
     return Stages(count, chance, demand, sizes, size)
 

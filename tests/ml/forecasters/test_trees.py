@@ -137,7 +137,7 @@ def test_both_stages_together_tell_how_likely_every_bucket_is():
     feature = rng.integers(0, 2, 8000)
     some = rng.random(8000) < np.where(feature == 1, 0.8, 0.1)
     bucket = np.where(some, np.where((feature == 1) & (rng.random(8000) < 0.5), 3, 1), 0)
-    stages = fit_stages(feature[:, None].astype(np.float32), bucket, 5, Boosting(), 0)
+    stages = fit_stages(feature[:, None].astype(np.float32), bucket, 5, Boosting(), 0, plain=True)
     found = stages.predict(np.array([[0.0], [1.0]], np.float32))
     np.testing.assert_allclose(found[0], [0.9, 0.1, 0, 0, 0], atol=0.04)
     np.testing.assert_allclose(found[1], [0.2, 0.4, 0, 0.4, 0], atol=0.06)
@@ -147,5 +147,5 @@ def test_both_stages_together_tell_how_likely_every_bucket_is():
 @pytest.mark.parametrize(("bucket", "expected"), [(0, [1, 0, 0]), (2, [0, 0, 1])])
 def test_a_panel_that_knows_one_bucket_only_is_sure_of_it(bucket, expected):
     rows = np.zeros((200, 1), np.float32)
-    stages = fit_stages(rows, np.full(200, bucket), 3, Boosting(), 0)
+    stages = fit_stages(rows, np.full(200, bucket), 3, Boosting(), 0, plain=False)
     np.testing.assert_array_equal(stages.predict(rows[:1])[0], expected)
