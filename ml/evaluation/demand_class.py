@@ -8,16 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ml.frequency import Frequency
 from ml.panel import Floats
 
 ADI_CUT, CV2_CUT = 1.32, 0.49
+DAYS = 365.25  # for which a part is new
 
 
 @dataclass(frozen=True, slots=True)
 class DemandPattern:
     """What a class is made of."""
 
-    name: str  # smooth, erratic, intermittent, lumpy, too_few or no_demand
+    name: str  # smooth, erratic, intermittent, lumpy, new, too_few or no_demand
     adi: float | None  # observed periods per period with demand; null without demand
     # squared coefficient of variation of the non-zero demands; null below two demands
     cv2: float | None
@@ -25,8 +27,12 @@ class DemandPattern:
     n_nonzero: int  # periods with demand
 
 
-def demand_pattern(values: Floats) -> DemandPattern:
-    """The pattern of one series (T,), NaN = not observed.
+def demand_pattern(values: Floats, frequency: Frequency | None = None) -> DemandPattern:
+    """The pattern of one series (T,) over the calendar of its panel, NaN = not observed.
+
+    With a frequency a part with demand is `new` that was first observed less than a year ago, and
+    after the first half of a calendar in which others were observed before it: too little is known
+    to tell its pattern.
 
     >>> demand_pattern(np.array([0.0, 2.0, 0.0, 2.0])).name  # every second period, one size
     'intermittent'
@@ -37,9 +43,12 @@ def demand_pattern(values: Floats) -> DemandPattern:
     if events == 0:
         return DemandPattern("no_demand", None, None, n, 0)
     adi = n / events
-    if events == 1:
+    cv2 = float(np.var(sizes) / np.mean(sizes) ** 2) if events > 1 else None
+    age = len(values) - int(np.argmax(~np.isnan(values)))
+    if frequency is not None and age < min(DAYS / frequency.days, len(values) / 2):
+        return DemandPattern("new", adi, cv2, n, events)
+    if cv2 is None:
         return DemandPattern("too_few", adi, None, n, 1)
-    cv2 = float(np.var(sizes) / np.mean(sizes) ** 2)
     steady = adi < ADI_CUT
     name = {
         (True, True): "smooth",

@@ -136,7 +136,10 @@ def summarise_origin(
     )
     scale, naive_mae, naive_rms = scales(train, prior)
     sums = np.cumsum(actual, axis=1)
-    patterns = [demand_pattern(row).name if train.is_demand else "price" for row in train.values]
+    patterns = [
+        demand_pattern(row, train.frequency).name if train.is_demand else "price"
+        for row in train.values
+    ]
     return BacktestPoints(
         cutoff=train.cutoff,
         items=train.items,

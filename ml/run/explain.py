@@ -148,7 +148,7 @@ def _read_history(item: str, first: Row, config: Settings) -> ItemHistory | str:
     places = np.flatnonzero(panel.observed()[0])
     end_seen = str(panel.periods[places[-1]])
     same = len(places) == first["n_train"] and end_seen == str(first["train_end"].date())
-    pattern = demand_pattern(values) if panel.is_demand else None
+    pattern = demand_pattern(values, panel.frequency) if panel.is_demand else None
     return ItemHistory(panel.periods[places[0] :], values[places[0] :], pattern, same)
 
 

@@ -122,7 +122,7 @@ def _forecast(task: ForecastTask) -> tuple[dict[str, pa.Table], tuple[Refusal, .
     """Rows of the chunk by dataset, and the items that no model could forecast."""
     panel, seed = task.panel, task.policy_settings.seed
     components = predict_components(panel, task.folders, task.reach, seed)
-    patterns = [demand_pattern(row) for row in panel.values]
+    patterns = [demand_pattern(row, panel.frequency) for row in panel.values]
     names = [pattern.name if panel.is_demand else "price" for pattern in patterns]
     shares = [weights_for(task.ensemble.weights, name) for name in names]
     chain = FALLBACK_CHAIN[panel.kind]

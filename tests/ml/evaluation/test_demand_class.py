@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ml.evaluation.demand_class import demand_pattern
+from ml.frequency import Frequency
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,28 @@ def test_interval_counts_observed_periods_only():
 def test_size_variation_uses_the_population_variance():
     # sizes 1 and 3: variance 1, mean 2, CV2 = 1 / 4
     assert demand_pattern(np.array([1.0, 3.0])).cv2 == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("before", "months", "name"),
+    [
+        pytest.param(30, 6, "new", id="launched half a year ago"),
+        pytest.param(30, 1, "new", id="one month old"),
+        pytest.param(30, 12, "smooth", id="a whole year old"),
+        pytest.param(0, 6, "smooth", id="as old as its panel"),
+        pytest.param(5, 6, "smooth", id="in a panel that is young itself"),
+    ],
+)
+def test_a_part_is_new_for_its_first_year_among_older_ones(before, months, name):
+    values = np.concatenate([np.full(before, np.nan), np.full(months, 5.0)])
+    assert demand_pattern(values, Frequency.MONTHLY).name == name
+
+
+def test_a_part_listed_before_it_was_sold_is_not_new():
+    values = np.concatenate([np.zeros(30), np.full(6, 5.0)])
+    assert demand_pattern(values, Frequency.MONTHLY).name == "intermittent"
+
+
+def test_a_new_part_that_nobody_asked_for_has_no_demand():
+    values = np.concatenate([np.full(30, np.nan), np.zeros(3)])
+    assert demand_pattern(values, Frequency.MONTHLY).name == "no_demand"
