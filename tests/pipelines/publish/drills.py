@@ -3,6 +3,7 @@
 A drill raises ``AssertionError`` where readers would have been served wrong, or a publish lost.
 """
 
+import os
 import random
 import threading
 import time
@@ -144,30 +145,35 @@ class GarbageDrill:
         mended(store)
 
 
-def crash_drill(place, drill, *, every=1):
-    """Die before and after every request; how many crashes that were.
+def crash_drill(place, drill, *, sample=None, seed=20261121):
+    """Die before and after every request, or at a sample of these points.
 
     Args:
         place: Empty.
         drill: What is done.
-        every: Take only each so many-th request, for a quick look.
+        sample: Number of points to try; all without it, and where DRILLS is set.
+        seed: Of the sample.
+
+    Returns:
+        How many points were tried, and how many there are.
     """
     drill.prepare(place.open())
     rehearsal = Faults()
     drill.act(copy_of(place).open(rehearsal))
-    crashes = 0
-    for step in range(0, len(rehearsal.names), every):
-        for when in ("before", "after"):
-            here = copy_of(place)
-            with pytest.raises(Died):
-                drill.act(here.open(Faults(step, when)))
-            where = f"died {when} request {step}: {rehearsal.names[step]}"
-            assert served(here.open()) in drill.before | {drill.after}, where
-            drill.act(here.open())
-            assert served(here.open()) == drill.after, where
-            drill.check(here.open())
-            crashes += 1
-    return crashes
+    steps = range(len(rehearsal.names))
+    points = tried = [(step, when) for step in steps for when in ("before", "after")]
+    if sample is not None and not os.environ.get("DRILLS"):
+        tried = sorted(random.Random(seed).sample(points, min(sample, len(points))))
+    for step, when in tried:
+        here = copy_of(place)
+        with pytest.raises(Died):
+            drill.act(here.open(Faults(step, when)))
+        where = f"died {when} request {step}: {rehearsal.names[step]}"
+        assert served(here.open()) in drill.before | {drill.after}, where
+        drill.act(here.open())
+        assert served(here.open()) == drill.after, where
+        drill.check(here.open())
+    return len(tried), len(points)
 
 
 def lost_answers_drill(place, made, *, publishes=10, seed=20261120):

@@ -1,5 +1,11 @@
-"""The drills over every store."""
+"""The drills over every store.
 
+A crash before or after each request is tried at 6 points of each command in the quick tests and at
+16 more on a folder, 8 on the S3 server of the tests and on MinIO and 3 on Ceph RGW in the slow ones,
+drawn with a fixed seed; at all of them by `make drills`, where storms rage over every store as well.
+"""
+
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -11,16 +17,22 @@ DRILLS = [drills.PublishDrill, drills.RollbackDrill, drills.GarbageDrill]
 every_drill = pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.__name__)
 
 
+SAMPLE = {"folder": 16, "fake": 8, "minio": 8, "rgw": 3, "other": 8}
+
+
 @every_drill
 def test_a_crash_at_some_requests_leaves_readers_a_whole_version(near_place, made, drill):
-    every = 7 if near_place.name == "folder" else 23  # a look; the slow test takes every one
-    assert drills.crash_drill(near_place, drill(made), every=every) > 3
+    tried, points = drills.crash_drill(near_place, drill(made), sample=6, seed=1)
+    assert points > 40
+    assert tried == points if os.environ.get("DRILLS") else 6
 
 
 @pytest.mark.slow
 @every_drill
 def test_a_crash_before_or_after_any_request_leaves_readers_a_whole_version(place, made, drill):
-    assert drills.crash_drill(place, drill(made)) > 40
+    tried, points = drills.crash_drill(place, drill(made), sample=SAMPLE[place.name])
+    print(f"{drill.__name__} on {place.name}: {tried} of {points} points")  # noqa: T201 - for make drills
+    assert points > 40
 
 
 def test_answers_that_are_lost_make_no_second_commit(place, made):
@@ -53,5 +65,7 @@ def test_a_storm_of_publishers_rollbacks_and_removals_serves_every_reader(place,
     def make(number):
         return make_version(tmp_path / f"r{number}", version_id(number, started=datetime.now(UTC)))
 
+    if place.name not in {"folder", "minio"} and not os.environ.get("DRILLS"):
+        pytest.skip("without DRILLS it rages on a folder and on MinIO")
     counts = drills.storm_drill(place, make)
     assert all(counts.values()), counts
