@@ -6,16 +6,45 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
+
+from ml.settings import settings
 
 ROOT = Path(__file__).resolve().parents[3]
 MONTHS = np.arange("2022-01", "2025-11", dtype="datetime64[M]").astype("datetime64[D]")
 DAYS = np.arange("2025-01-01", "2025-11-01", dtype="datetime64[D]")
 RATES = {"A/1": 0.2, "B 'x'": 0.7, "NA": 1.5, "Ção-✓": 3.0, "slow": 0.08, "fast": 8.0}
+
+
+def run_alone(folder: Path, env: dict[str, str], script: str, *options: str):
+    kept = ("PATH", "HOME", "LANG", "PYTHONPATH")
+    env = {name: os.environ[name] for name in kept if name in os.environ} | env
+    return subprocess.run(
+        [sys.executable, str(ROOT / script), *options], cwd=folder,
+        env=env | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=570,
+    )  # fmt: skip
+
+
+def run_here(folder: Path, env: dict[str, str], script: str, *options: str):
+    app = import_module(script.removesuffix(".py").replace("/", ".")).app
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [one for one in os.environ if one.startswith(("S3_", "MINIO_"))]:
+            patch.delenv(name)
+        for name, value in env.items():
+            patch.setenv(name, value)
+        patch.chdir(folder)
+        settings.cache_clear()
+        done = CliRunner().invoke(app, options)
+    settings.cache_clear()
+    if not isinstance(done.exception, SystemExit | None):
+        raise done.exception
+    return subprocess.CompletedProcess(script, done.exit_code, done.stdout, done.stderr)
 
 
 @dataclass(frozen=True)
@@ -28,26 +57,24 @@ class Workspace:
     def results(self) -> Path:
         return self.folder / "data" / "ml_results"
 
-    def run(self, *command: str, expect: int | None = 0, **extra: str):
+    def run(self, *command: str, expect: int | None = 0, alone: bool = False, **extra: str):
+        """Run a command: in this process, where all is imported, or ``alone`` in one of its own."""
         folders = {
             "DATA_DIR": "data", "MODELS_DIR": "models", "REPORTS_DIR": "reports",
             "LOG_DIR": "logs", "ML_RESULTS_PATH": "data/ml_results",
         }  # fmt: skip
-        kept = ("PATH", "HOME", "LANG", "PYTHONPATH")
-        env = {name: value for name, value in os.environ.items() if name in kept}
-        env |= {name: str(self.folder / path) for name, path in folders.items()}
-        env |= {"TODAY": "2025-11-20", "PYTHONPATH": str(ROOT)} | extra
-        script, *options = command
-        done = subprocess.run(
-            [sys.executable, str(ROOT / script), *options],
-            cwd=self.folder, env=env, capture_output=True, text=True, timeout=570,
-        )  # fmt: skip
+        env = {name: str(self.folder / path) for name, path in folders.items()}
+        env |= {"TODAY": "2025-11-20"} | extra
+        done = (run_alone if alone else run_here)(self.folder, env, *command)
         if expect is not None:
             assert done.returncode == expect, done.stdout + done.stderr
         return done
 
-    def generate(self, *options: str, expect: int | None = 0, **extra: str):
-        return self.run("scripts/generate_ml_results.py", *options, expect=expect, **extra)
+    def generate(self, *options: str, expect: int | None = 0, alone: bool = False, **extra: str):
+        """Run the main job; without a process of its own it has no workers either."""
+        options = options if alone else (*options, "--jobs", "1")
+        script = "scripts/generate_ml_results.py"
+        return self.run(script, *options, expect=expect, alone=alone, **extra)
 
     def pointer(self) -> dict:
         return json.loads((self.results / "metadata" / "last_updated.json").read_text())
@@ -117,7 +144,7 @@ def company(tmp_path_factory) -> Workspace:
         "--inventory", str(write_stock(made.folder / "stock.csv")),
         "--prices", str(write_prices(made.folder / "brent.csv")),
     ]  # fmt: skip
-    done = made.generate(*options)
+    done = made.generate(*options, alone=True)
     (made.folder / "stdout.txt").write_text(done.stdout)
     (made.folder / "stderr.txt").write_text(done.stderr)
     return made

@@ -47,7 +47,7 @@ def test_a_file_without_anything_usable_ends_in_one_line_and_code_3(workspace, c
 def test_names_found_and_names_looked_for_are_listed(workspace):
     path = workspace.folder / "demand.csv"
     path.write_text("foo,bar,baz\n1,2,3\n")
-    line = one_line(workspace.generate("--demand", str(path), expect=3))
+    line = one_line(workspace.generate("--demand", str(path), expect=3, alone=True))
     for word in ("foo", "bar", "baz", "item_id", "--column"):
         assert word in line
 

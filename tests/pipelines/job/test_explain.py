@@ -77,7 +77,8 @@ def test_tables_that_changed_since_the_run_are_pointed_out(with_tables, tmp_path
 
 
 def test_explaining_loads_no_model_library(with_tables):
-    done = with_tables.run(COMMAND, "--explain", "fast", PYTHONPROFILEIMPORTTIME="1")
+    options = ("--explain", "fast")
+    done = with_tables.run(COMMAND, *options, alone=True, PYTHONPROFILEIMPORTTIME="1")
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "pyarrow" in loaded
     assert not loaded & {"tensorflow", "keras", "prophet", "pmdarima", "statsmodels"}

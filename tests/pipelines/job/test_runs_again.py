@@ -1,18 +1,13 @@
-"""What stays the same from run to run, and what a run leaves when it is cut short."""
+"""What stays the same from run to run, and what differs as it was asked for."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
+import shutil
 
 import pytest
 
-from ml.artifacts.version import commits, verify_version
+from ml.artifacts.version import commits
 from tests.pipelines.job.conftest import (
     MONTHS,
     RATES,
-    ROOT,
     Workspace,
     demand_rows,
     write_demand,
@@ -46,13 +41,26 @@ def clone(tmp_path, name) -> Workspace:
     return Workspace(folder)
 
 
-def test_poisoned_series_change_no_other_forecast_and_are_flagged(tmp_path):
-    clean, poisoned = clone(tmp_path, "clean"), clone(tmp_path, "poisoned")
-    rows = demand_rows()
+def write_files(workspace, rows=None) -> list[str]:
+    """Files of demand and stock, and the options that name them."""
+    demand = write_demand(workspace.folder / "demand.csv", rows)
+    stock = write_stock(workspace.folder / "stock.csv")
+    return ["--demand", str(demand), "--inventory", str(stock)]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> Workspace:
+    """A whole run on demand and stock, by one process; looked at, or copied before it changes."""
+    made = Workspace(tmp_path_factory.mktemp("plain"))
+    made.generate(*write_files(made))
+    return made
+
+
+def test_poisoned_series_change_no_other_forecast_and_are_flagged(tmp_path, plain):
+    poisoned = clone(tmp_path, "poisoned")
     bad = [(item, day, y) for item, pairs in POISON.items() for day, y in pairs]
-    clean.generate("--demand", str(write_demand(clean.folder / "d.csv", rows)))
-    poisoned.generate("--demand", str(write_demand(poisoned.folder / "d.csv", bad + rows)))
-    assert forecasts_of(poisoned, RATES) == forecasts_of(clean, RATES)
+    poisoned.generate(*write_files(poisoned, bad + demand_rows()))
+    assert forecasts_of(poisoned, RATES) == forecasts_of(plain, RATES)
     refused = {row["item_id"]: row["reason"] for row in poisoned.table("refusals").to_pylist()}
     assert {"nothing", "absurd", "../../etc/passwd"} <= set(refused)
     assert "1e+09" in refused["absurd"]
@@ -64,22 +72,18 @@ def test_poisoned_series_change_no_other_forecast_and_are_flagged(tmp_path):
     assert not list(tmp_path.glob("**/etc"))
 
 
-def test_two_runs_say_the_same_and_neither_overwrites_the_other(tmp_path):
-    first, second = clone(tmp_path, "first"), clone(tmp_path, "second")
-    for workspace in (first, second):
-        demand = write_demand(workspace.folder / "demand.csv")
-        stock = write_stock(workspace.folder / "stock.csv")
-        options = ["--demand", str(demand), "--inventory", str(stock)]
-        workspace.generate(*options, "--jobs", "1" if workspace is first else "2")
-    assert first.hashes() == second.hashes()
-    before = first.pointer()["version_id"]
-    first.generate("--demand", str(first.folder / "demand.csv"), "--inventory",
-                   str(first.folder / "stock.csv"))  # fmt: skip
-    after = first.pointer()["version_id"]
+def test_two_runs_say_the_same_and_neither_overwrites_the_other(tmp_path, plain):
+    other, again = clone(tmp_path, "other"), Workspace(tmp_path / "again")
+    other.generate(*write_files(other), "--jobs", "2", alone=True)
+    assert plain.hashes() == other.hashes()
+    shutil.copytree(plain.folder, again.folder)
+    before = again.pointer()["version_id"]
+    again.generate(*write_files(again))
+    after = again.pointer()["version_id"]
     assert after != before
     assert after[:8] == before[:8]
-    assert first.hashes(before) == first.hashes(after)
-    assert [record.version_id for record in commits(first.results)] == [before, after]
+    assert again.hashes(before) == again.hashes(after)
+    assert [record.version_id for record in commits(again.results)] == [before, after]
 
 
 def test_nothing_after_as_of_has_any_influence(tmp_path):
@@ -96,25 +100,22 @@ def test_nothing_after_as_of_has_any_influence(tmp_path):
     assert {str(row["as_of"])[:10] for row in plain.table("forecasts").to_pylist()} == {day}
 
 
-def test_items_limits_what_is_written_and_changes_no_number(tmp_path, company):
+def test_items_limits_what_is_written_and_changes_no_number(tmp_path, plain):
     few = clone(tmp_path, "few")
-    demand = company.folder / "demand.csv"
-    few.generate("--demand", str(demand), "--inventory", str(company.folder / "stock.csv"),
-                 "--items", "slow,fast")  # fmt: skip
+    few.generate(*write_files(few), "--items", "slow,fast")
     assert {row["item_id"] for row in few.table("forecasts").to_pylist()} == {"slow", "fast"}
     alone = {(r["item_id"], r["ds"]): r["q90"] for r in few.table("forecast_models").to_pylist()
              if r["model"] == "lstm"}  # fmt: skip
-    rows = company.table("forecast_models").to_pylist()
+    rows = plain.table("forecast_models").to_pylist()
     together = {(r["item_id"], r["ds"]): r["q90"] for r in rows if r["model"] == "lstm"}
     assert alone
     assert alone.items() <= together.items()
 
 
-def test_only_forecasts_then_only_recommendations(tmp_path):
+def test_only_forecasts_then_only_recommendations(tmp_path, plain):
     workspace = clone(tmp_path, "parts")
-    demand = write_demand(workspace.folder / "demand.csv")
-    stock = write_stock(workspace.folder / "stock.csv")
-    options = ["--demand", str(demand), "--inventory", str(stock)]
+    shutil.copytree(plain.folder / "models", workspace.folder / "models")
+    options, stock = write_files(workspace), workspace.folder / "stock.csv"
     workspace.generate(*options, "--only-forecasts")
     assert workspace.manifest()["partial"] is True
     assert not (workspace.results / "recommendations").exists()
@@ -132,63 +133,13 @@ def test_only_forecasts_then_only_recommendations(tmp_path):
     assert all(row["order_qty"] % 20 == 0 for row in workspace.table("recommendations").to_pylist())
 
 
-def test_families_trained_one_by_one_forecast_like_the_main_job(tmp_path):
-    steps, whole = clone(tmp_path, "steps"), clone(tmp_path, "whole")
-    for workspace in (steps, whole):
-        write_demand(workspace.folder / "demand.csv")
-    steps.run("pipelines/demand_etl.py", "--demand", str(steps.folder / "demand.csv"))
+def test_families_trained_one_by_one_forecast_like_the_main_job(tmp_path, plain):
+    steps, one = clone(tmp_path, "steps"), ("--jobs", "1")
+    steps.run("pipelines/demand_etl.py", *write_files(steps))
     for family in ("prophet", "arima", "lstm", "trees", "ensemble"):
-        assert "trained: " in steps.run(f"ml/train_{family}.py").stdout
-    steps.run("ml/generate_forecasts.py")
-    whole.generate("--demand", str(whole.folder / "demand.csv"))
-    assert steps.hashes()["forecasts"] == whole.hashes()["forecasts"]
+        assert "trained: " in steps.run(f"ml/train_{family}.py", *one).stdout
+    steps.run("ml/generate_forecasts.py", *one)
+    assert steps.hashes()["forecasts"] == plain.hashes()["forecasts"]
     assert steps.manifest()["partial"] is True
-    longer = steps.run("ml/generate_forecasts.py", "--horizon", "20", expect=4)
+    longer = steps.run("ml/generate_forecasts.py", "--horizon", "20", *one, expect=4)
     assert "--horizon" in longer.stderr
-
-
-def test_a_run_killed_at_any_moment_leaves_a_whole_version(tmp_path):
-    workspace = clone(tmp_path, "killed")
-    demand = write_demand(workspace.folder / "demand.csv")
-    began = time.monotonic()
-    workspace.generate("--demand", str(demand))
-    took = time.monotonic() - began
-    before = workspace.pointer()["version_id"]
-    later = write_demand(workspace.folder / "later.csv", demand_rows(seed=1))
-    killed = 0
-    for share in (0.2, 0.4, 0.6, 0.8, 0.97):
-        if not kill_after(workspace, share * took, "--demand", str(later)):
-            break  # this machine was done before
-        killed += 1
-        named = workspace.pointer()["version_id"]
-        assert verify_version(workspace.results, named) == []
-        if named != before:
-            break  # killed between naming the new version and the end of the process
-    assert killed >= 2
-    workspace.generate("--demand", str(later))
-    newest = workspace.pointer()["version_id"]
-    assert newest not in (before, named)
-    assert verify_version(workspace.results, newest) == []
-    assert not (workspace.results / ".work").exists()
-    assert not any((workspace.results / ".staging").glob("*"))
-
-
-def kill_after(workspace: Workspace, seconds: float, *options: str) -> bool:
-    """Start the main job and kill it with all its workers; False if it ended before."""
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1]);"
-        "from tests.pipelines.job.conftest import Workspace; from pathlib import Path;"
-        "Workspace(Path(sys.argv[2])).generate(*sys.argv[3:], expect=None)"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(ROOT), str(workspace.folder), *options],
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            return False
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    return True

@@ -155,7 +155,7 @@ def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
 def whole_night(workspace: Workspace, today: date, **options: str) -> tuple[int, str]:
     """The nightly job itself, as cron starts it."""
     store = str(workspace.folder / "store")
-    done = workspace.run(NIGHT, "--to", store, expect=None, TODAY=str(today), **options)
+    done = workspace.run(NIGHT, "--to", store, expect=None, alone=True, TODAY=str(today), **options)
     return done.returncode, done.stderr + done.stdout
 
 

@@ -29,7 +29,7 @@ def pointer(folder):
 
 
 def test_without_a_place_to_publish_to_nothing_is_started(workspace):
-    done = workspace.run(NIGHT, expect=2)
+    done = workspace.run(NIGHT, alone=True, expect=2)
     assert "S3_ENDPOINT" in done.stderr
     assert not (workspace.folder / "data").exists()
 
@@ -37,7 +37,7 @@ def test_without_a_place_to_publish_to_nothing_is_started(workspace):
 def test_a_failed_step_passes_on_its_code_and_last_line(workspace):
     path = user_demand(workspace)
     path.write_text("foo,bar\n1,2\n")
-    done = workspace.run(NIGHT, "--to", str(workspace.folder / "store"), expect=3)
+    done = workspace.run(NIGHT, "--to", str(workspace.folder / "store"), alone=True, expect=3)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: generate_ml_results failed (3): ")
     assert "item_id" in last
@@ -74,7 +74,7 @@ def test_a_step_killed_by_a_signal_gets_the_code_that_a_shell_gives_it(tmp_path)
 
 
 def test_incomplete_keys_of_the_store_show_before_the_work(workspace):
-    done = workspace.run(NIGHT, expect=2, S3_ENDPOINT="127.0.0.1:9000")
+    done = workspace.run(NIGHT, alone=True, expect=2, S3_ENDPOINT="127.0.0.1:9000")
     assert "S3_BUCKET" in done.stderr
     assert not (workspace.folder / "data").exists()
 
@@ -94,7 +94,7 @@ def test_a_second_night_does_not_start_while_one_is_running(workspace, tmp_path)
         while not ready.exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        done = workspace.run(NIGHT, "--to", str(workspace.folder / "store"), expect=5)
+        done = workspace.run(NIGHT, "--to", str(workspace.folder / "store"), alone=True, expect=5)
     finally:
         holder.kill()
         holder.wait()
@@ -105,10 +105,10 @@ def test_a_second_night_does_not_start_while_one_is_running(workspace, tmp_path)
 def test_a_night_publishes_and_a_broken_one_leaves_yesterday_in_place(workspace):
     path = user_demand(workspace)
     store = workspace.folder / "store"
-    done = workspace.run(NIGHT, "--to", str(store))
+    done = workspace.run(NIGHT, "--to", str(store), alone=True)
     assert done.stdout.strip().splitlines()[-1].startswith("night done: ")
     first = pointer(store)
     assert first["version_id"] == workspace.pointer()["version_id"]
     path.write_text("")
-    workspace.run(NIGHT, "--to", str(store), expect=3)
+    workspace.run(NIGHT, "--to", str(store), alone=True, expect=3)
     assert pointer(store) == first

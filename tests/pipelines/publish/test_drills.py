@@ -1,8 +1,8 @@
 """The drills over every store.
 
-A crash before or after each request is tried at 6 points of each command in the quick tests and at
-16 more on a folder, 8 on the S3 server of the tests and on MinIO and 3 on Ceph RGW in the slow ones,
-drawn with a fixed seed; at all of them by `make drills`, where storms rage over every store as well.
+A crash before or after each request is tried at 6 points of each command in the quick tests. In the
+slow ones it is tried at 16 on a folder, 8 on the S3 server of the tests and on MinIO, and 3 on Ceph
+RGW, drawn with a fixed seed; by `make drills` at all, and storms rage over every store as well.
 """
 
 import os
