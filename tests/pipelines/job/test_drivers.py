@@ -1,17 +1,23 @@
 """Outside data in a whole run: what was known in time moves the forecasts, nothing else does."""
 
 import csv
+import shutil
+from datetime import date
 
 import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from ml.run.plan import make_plans
+from ml.run.request import RunRequest
+from ml.settings import Settings
+from pipelines.intake.request import ReadingRequest
+from pipelines.job.main_job import find_inputs
 from tests.ml.drivers.conftest import climate_table, wander_humidity
 from tests.pipelines.job.conftest import Workspace, write_demand
 
 pytestmark = pytest.mark.slow
-AS_OF = np.datetime64("2025-09-30")
+TODAY, AS_OF = date(2025, 11, 20), np.datetime64("2025-09-30")
 DAYS = np.arange(AS_OF - 600, AS_OF + 30, dtype="datetime64[D]")
 HUMIDITY, LOAD = wander_humidity(np.random.default_rng(3), len(DAYS), 60)
 VALUES = HUMIDITY[60:]
@@ -35,20 +41,30 @@ def write_climate(folder, *, changed=None):
     pq.write_table(table, processed / "climate.parquet")
 
 
-def a_run(folder, *, changed=None, options=()):
-    folder.mkdir()
-    write_climate(folder, changed=changed)
-    made = Workspace(folder)
-    demand = write_demand(folder / "demand.csv", demand_rows())
-    done = made.generate(
-        "--demand", str(demand), "--as-of", str(AS_OF), "--horizon", "14", *options
-    )
-    return made, done
-
-
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    return a_run(tmp_path_factory.mktemp("plain") / "run")
+    """A whole run, with what it printed."""
+    folder = tmp_path_factory.mktemp("plain") / "run"
+    write_climate(folder)
+    return run_in(folder)
+
+
+def run_in(folder):
+    made, demand = Workspace(folder), write_demand(folder / "demand.csv", demand_rows())
+    return made, made.generate(
+        "--demand", str(demand), "--as-of", str(AS_OF), "--horizon", "14", alone=True
+    )
+
+
+def plan_in(folder, **options):
+    """What a run there would do, on the demand of the plain run."""
+    files = {"demand": write_demand(folder / "demand.csv", demand_rows())}
+    config = Settings(data_dir=folder / "data", models_dir=folder / "models", today=TODAY)
+    request = RunRequest(
+        command="test", as_of=AS_OF.item(), horizon=14, jobs=1, settings=config, **options
+    )
+    (plan,) = make_plans(find_inputs(ReadingRequest(files=files, today=TODAY), request), request)
+    return plan
 
 
 def test_a_driver_that_moves_demand_is_used_and_said(plain):
@@ -74,21 +90,28 @@ def test_drivers_are_reported_as_table_and_picture(plain):
 
 
 def test_outside_rows_that_came_out_after_the_last_period_change_nothing(plain, tmp_path):
-    made, _ = a_run(tmp_path / "run", changed=AS_OF)
+    folder = tmp_path / "run"
+    shutil.copytree(plain[0].folder / "models", folder / "models")
+    write_climate(folder, changed=AS_OF)
+    made, done = run_in(folder)
+    assert "training" not in done.stderr  # the models are found: nothing they learn from changed
     assert made.hashes() == plain[0].hashes()
 
 
-def test_outside_rows_that_were_known_do_change_the_forecasts(plain, tmp_path):
-    made, _ = a_run(tmp_path / "run", changed=AS_OF - 200)
-    assert made.hashes()["forecasts"] != plain[0].hashes()["forecasts"]
+def test_outside_rows_that_were_known_do_change_what_models_learn_from(tmp_path):
+    keys = []
+    for changed in (None, AS_OF - 200):
+        write_climate(tmp_path, changed=changed)
+        keys.append(plan_in(tmp_path).drivers_key)
+    assert keys[0]  # drivers are used
+    assert keys[0] != keys[1]
 
 
-def test_without_drivers_none_is_read(plain, tmp_path):
-    made, done = a_run(tmp_path / "run", options=("--no-drivers",))
-    assert "demand_d: no drivers, as asked" in done.stdout
-    metrics = made.table("metrics")
-    assert not pc.any(pc.starts_with(metrics["metric"], "driver")).as_py()
-    assert made.hashes()["forecasts"] != plain[0].hashes()["forecasts"]
+def test_without_drivers_none_is_read(tmp_path):
+    write_climate(tmp_path)
+    plan = plan_in(tmp_path, drivers=False)
+    assert plan.study.statements == ("demand_d: no drivers, as asked",)
+    assert (plan.drivers_key, plan.panel.drivers, plan.study.gains) == ("", None, ())
 
 
 def test_a_monthly_panel_without_outside_tables_says_that_none_are_used(company):

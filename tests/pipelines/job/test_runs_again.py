@@ -59,7 +59,8 @@ def plain(tmp_path_factory) -> Workspace:
 def test_poisoned_series_change_no_other_forecast_and_are_flagged(tmp_path, plain):
     poisoned = clone(tmp_path, "poisoned")
     bad = [(item, day, y) for item, pairs in POISON.items() for day, y in pairs]
-    poisoned.generate(*write_files(poisoned, bad + demand_rows()))
+    done = poisoned.generate(*write_files(poisoned, bad + demand_rows()), "--no-drivers")
+    assert "demand_ms: no drivers, as asked" in done.stdout  # a month of days averages them away
     assert forecasts_of(poisoned, RATES) == forecasts_of(plain, RATES)
     refused = {row["item_id"]: row["reason"] for row in poisoned.table("refusals").to_pylist()}
     assert {"nothing", "absurd", "../../etc/passwd"} <= set(refused)
