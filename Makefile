@@ -37,7 +37,7 @@ test-all: setup  ## Run every test, the slow ones included
 	$(BIN)/python -m pytest -q -m ""
 
 drills: setup  ## Run what kills, cuts and loses in full: every step, an hour or more
-	DRILLS=full $(BIN)/python -m pytest -m slow -rP -k "power_cut or crash or drill or kill or training or old_data or rehearsal or any_file or bad_line"
+	DRILLS=full $(BIN)/python -m pytest -m slow -rP -k "power_cut or crash or drill or kill or training or old_data or rehearsal or any_file or bad_line or holds_a_command_up"
 
 lint: setup  ## Check style, known dangers of the code, and who imports whom
 	$(BIN)/ruff check .

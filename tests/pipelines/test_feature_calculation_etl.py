@@ -1,10 +1,6 @@
 """The command, as people run it."""
 
-import os
-import subprocess
-import sys
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,22 +10,18 @@ import pytest
 from ml.contracts.base import check
 from ml.contracts.outside import FEATURES_TABLE
 from ml.features.compute import features_at
+from tests.commands import run_alone, run_here
 from tests.ml.features.outside_tables import world
 
-SCRIPT = Path(__file__).parents[2] / "pipelines" / "feature_calculation_etl.py"
+SCRIPT = "pipelines/feature_calculation_etl.py"
 TODAY = "2024-05-04"
 
 
-def command(folder, *arguments, today=TODAY, **environment):
+def command(folder, *arguments, today=TODAY, run=run_here, **environment):
     places = {"DATA_DIR": folder / "data", "REPORTS_DIR": folder / "reports", "TODAY": today}
     places |= {"HISTORY_START": "2022-01-01", **environment}
-    return subprocess.run(
-        [sys.executable, "-W", "error", SCRIPT, *arguments],
-        cwd=folder,
-        env={**os.environ, **{name: str(value) for name, value in places.items()}},
-        capture_output=True,
-        text=True,
-    )
+    env = {name: str(value) for name, value in places.items()}
+    return run(folder, env | {"PYTHONWARNINGS": "error"}, SCRIPT, *arguments)
 
 
 def write(folder, **tables):
@@ -46,7 +38,7 @@ def features(folder, below="processed"):
 
 def test_features_of_the_processed_tables_are_written_and_summed_up(tmp_path):
     processed = write(tmp_path, **world())
-    done = command(tmp_path, "--ahead", "30")
+    done = command(tmp_path, "--ahead", "30", run=run_alone)
     assert done.returncode == 0, done.stderr
     table = features(tmp_path)
     assert set(table["cutoff"].to_pylist()) == {datetime(2024, 5, 4)}

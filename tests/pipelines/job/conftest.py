@@ -2,49 +2,18 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
-from ml.settings import settings
+from tests.commands import run_alone, run_here
 
-ROOT = Path(__file__).resolve().parents[3]
 MONTHS = np.arange("2022-01", "2025-11", dtype="datetime64[M]").astype("datetime64[D]")
 DAYS = np.arange("2025-01-01", "2025-11-01", dtype="datetime64[D]")
 RATES = {"A/1": 0.2, "B 'x'": 0.7, "NA": 1.5, "Ção-✓": 3.0, "slow": 0.08, "fast": 8.0}
-
-
-def run_alone(folder: Path, env: dict[str, str], script: str, *options: str):
-    kept = ("PATH", "HOME", "LANG", "PYTHONPATH")
-    env = {name: os.environ[name] for name in kept if name in os.environ} | env
-    return subprocess.run(
-        [sys.executable, str(ROOT / script), *options], cwd=folder,
-        env=env | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=570,
-    )  # fmt: skip
-
-
-def run_here(folder: Path, env: dict[str, str], script: str, *options: str):
-    app = import_module(script.removesuffix(".py").replace("/", ".")).app
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [one for one in os.environ if one.startswith(("S3_", "MINIO_"))]:
-            patch.delenv(name)
-        for name, value in env.items():
-            patch.setenv(name, value)
-        patch.chdir(folder)
-        settings.cache_clear()
-        done = CliRunner().invoke(app, options)
-    settings.cache_clear()
-    if not isinstance(done.exception, SystemExit | None):
-        raise done.exception
-    return subprocess.CompletedProcess(script, done.exit_code, done.stdout, done.stderr)
 
 
 @dataclass(frozen=True)

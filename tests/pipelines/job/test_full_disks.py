@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from tests.pipelines.job.conftest import ROOT, demand_rows, write_demand
+from tests.commands import ROOT
+from tests.pipelines.job.conftest import demand_rows, write_demand
 from tests.small_disk import Disk, with_disks
 
 SCRIPT = ROOT / "tests" / "pipelines" / "job" / "full_disks.py"

@@ -1,8 +1,10 @@
 """The four ETL commands against services on this machine: what they ask for, and what they keep."""
 
 import json
+import os
 import time
 from datetime import date
+from itertools import cycle, product
 
 import pytest
 
@@ -354,28 +356,31 @@ def test_the_log_says_what_was_left_out_and_holds_no_key(desk, world):
     assert all(json.loads(line)["run_id"] for line in log.splitlines())
 
 
+SLOW_REPLIES = {
+    "slow": Reply(200, b"[]" * 100, delay=5.0),
+    "dropped": Reply(NO_ANSWER),
+    "too many": Reply(429, money.TEXT),
+    "dripping": Reply(200, b" " * 4000 + b"[]", drip=400),
+    "cut": Reply(200, b"[1, 2, 3]", drop_after=3),
+    "busy": Reply(503, b"", {"Retry-After": "1"}),
+}
+HELD_UP = list(product(DOMAINS, SLOW_REPLIES))
+if not os.environ.get("DRILLS"):
+    HELD_UP = list(zip(cycle(DOMAINS), SLOW_REPLIES, strict=False))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply(200, b"[]" * 100, delay=5.0),
-        Reply(NO_ANSWER),
-        Reply(429, money.TEXT),
-        Reply(200, b" " * 4000 + b"[]", drip=400),
-        Reply(200, b"[1, 2, 3]", drop_after=3),
-        Reply(503, b"", {"Retry-After": "1"}),
-    ],
-    ids=["slow", "dropped", "too many", "dripping", "cut", "busy"],
-)
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_no_service_holds_a_command_up_beyond_the_time_limit(desk, world, reply, domain):
+@pytest.mark.parametrize(("domain", "reply"), HELD_UP)
+def test_no_service_holds_a_command_up_beyond_the_time_limit(desk, world, domain, reply):
+    """Each way once; by make drills in each domain."""
     desk.etl(domain)
     before = desk.stored(domain)
-    world.down(*ADDRESSES, reply=reply)
+    world.down(*ADDRESSES, reply=SLOW_REPLIES[reply])
     desk.set(HTTP_TIME_LIMIT="2")
     desk.next_day()
     start = time.monotonic()
     done = desk.etl(domain)
-    assert time.monotonic() - start < 2 + 2.0  # and the time to read and write the tables
+    # Reading and writing the tables comes on top, on a busy machine too; the default is 210 s.
+    assert time.monotonic() - start < 2 + 15.0
     assert "degraded" in done.stderr
     assert desk.stored(domain) == before
