@@ -50,6 +50,8 @@ METRICS_MEANING = {
     "vs_reference_high": "upper end",
     "spread": "factor that the ensemble's intervals were stretched by, from horizon_step to the "
     "next one named",
+    "cum_spread": "factor that those of cumulative demand over the protection interval were "
+    "stretched by",
     "weight": "share of the model in the ensemble",
     "driver_gain": "change of the scaled pinball loss that a group of drivers makes, its values as "
     "known at each origin; below 0 = it helps",

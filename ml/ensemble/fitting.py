@@ -10,7 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ml.ensemble.calibration import fit_spreads, measure_deviations, stretch_backtest
+from ml.ensemble.calibration import (
+    Deviations,
+    fit_spreads,
+    measure_deviations,
+    stretch_backtest,
+)
 from ml.ensemble.defaults import FALLBACK, UNTRIED
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.ensemble.mixture_score import (
@@ -20,7 +25,7 @@ from ml.ensemble.mixture_score import (
     measure_distances,
 )
 from ml.ensemble.shrinkage import shrink_weights
-from ml.evaluation.origins import SHARES, BacktestPoints
+from ml.evaluation.origins import BacktestPoints
 from ml.evaluation.scores import mixture_points
 from ml.panel import Floats
 
@@ -38,7 +43,7 @@ def fit_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> FittedEnsemb
         return FittedEnsemble({PANEL: dict(UNTRIED[kind])}, {})
     rows = measure_distances(backtests, kind)
     weights = choose_weights(rows, backtests[0].models, kind, count_horizons(backtests))
-    return FittedEnsemble(weights, _walk_origins(backtests, rows, kind)[1])
+    return FittedEnsemble(weights, *fit_spreads(_walk_origins(backtests, rows, kind)[1]))
 
 
 def add_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[BacktestPoints]:
@@ -57,10 +62,10 @@ def add_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[Backtes
 
 def _walk_origins(
     backtests: Sequence[BacktestPoints], rows: ItemDistances, kind: str
-) -> tuple[list[BacktestPoints], dict[str, list[float]]]:
+) -> tuple[list[BacktestPoints], list[Deviations]]:
+    """Backtests with the ensemble, latest first, and how far it lay off at each origin."""
     extended: list[BacktestPoints] = []
-    spreads: dict[str, list[float]] = {}
-    final: dict[str, list[float]] = {}
+    deviations: list[Deviations] = []
     # Whether prices leave the last close is what all origins prove, as it is published.
     proven = None if kind == "demand" else beats_volatility(rows, backtests[0].models)
     for place in range(len(backtests) - 1, -1, -1):
@@ -70,19 +75,14 @@ def _walk_origins(
         horizons = count_horizons(others)
         weights = choose_weights(elsewhere, backtest.models, kind, horizons, proven=proven)
         mixed, mixed_sums, means = _mix(backtest, weights, kind)
-        points, sums = stretch_backtest(backtest, mixed, mixed_sums, spreads)
+        # An origin is judged by what had come true when it was made.
+        known = [
+            found.hide(backtest.length - older.length, older.cum_steps[:, 0])
+            for found, older in zip(deviations, backtests[:place:-1], strict=bool(deviations))
+        ]
+        points, sums = stretch_backtest(backtest, mixed, mixed_sums, fit_spreads(known))
         if kind == "demand":
-            means = np.maximum(means + (points - mixed) @ SHARES, 0.0)
-            # Items that no model has a forecast of say nothing of the spread.
-            known = np.where(
-                np.all(backtest.failed().T, axis=1, keepdims=True), np.nan, backtest.actual
-            )
-            deviations = measure_deviations(mixed, known, backtest.items)
-            final = fit_spreads(deviations, backtest.classes, spreads)
-            if place:
-                deviations[:, backtests[place - 1].length - backtest.length :] = np.nan
-            # The next origin is judged by what had come true when it was made.
-            spreads = fit_spreads(deviations, backtest.classes, spreads)
+            deviations.append(measure_deviations(backtest, mixed, mixed_sums))
         found = replace(
             backtest,
             models=(*backtest.models, ENSEMBLE),
@@ -91,7 +91,7 @@ def _walk_origins(
             cum_points=np.concatenate([backtest.cum_points, sums[None]]).astype(np.float32),
         )
         extended.insert(0, found)
-    return extended, final
+    return extended, deviations
 
 
 def _mix(

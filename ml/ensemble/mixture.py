@@ -5,7 +5,7 @@ averaging quantiles in every comparison that was made.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class FittedEnsemble:
     # share of each model by class, under `*` for the panel
     weights: Mapping[str, Mapping[str, float]]
     spreads: Spreads  # how far the mixture's intervals are stretched by class; empty for prices
+    # the same of cumulative demand over the protection interval
+    sum_spreads: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

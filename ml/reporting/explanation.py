@@ -183,6 +183,9 @@ def _describe_intervals(facts: ItemFacts) -> list[str]:
     of = f"class {name}" if name in spreads else "the whole panel"
     parts = zip(("near", "middle", "far"), spreads.get(name, spreads[PANEL]), strict=True)
     steps = ", ".join(f"{part} {value:.2f}" for part, value in parts)
+    sums = facts.ensemble.sum_spreads
+    total = sums.get(name or PANEL, sums.get(PANEL, 1.0))
+    steps += f", sums over the protection interval {total:.2f}"
     return [f"stretched by what {of} covered at origins: steps {steps} (1 = left alone)"]
 
 

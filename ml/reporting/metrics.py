@@ -209,6 +209,10 @@ def _ensemble_rows(ensemble: FittedEnsemble, backtests: Sequence[BacktestPoints]
             for name, values in ensemble.spreads.items()
             for steps, value in zip(parts, values, strict=True) if steps.start < steps.stop
         ]  # fmt: skip
+        rows += [
+            {"demand_class": name, "model": ENSEMBLE, **_cells("cum_spread", value, count)}
+            for name, value in ensemble.sum_spreads.items()
+        ]
     return [{**row, "demand_class": None if row["demand_class"] == PANEL else row["demand_class"]}
             for row in rows]  # fmt: skip
 

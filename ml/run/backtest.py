@@ -64,7 +64,7 @@ def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
 def read_ensemble(folder: Path) -> FittedEnsemble:
     """What :func:`fit_ensembles` saved in the folder of a panel's ensemble."""
     fitted = read_part(folder / FITTED) or {"weights": {}, "spreads": {}}
-    return FittedEnsemble(fitted["weights"], fitted["spreads"])
+    return FittedEnsemble(fitted["weights"], fitted["spreads"], fitted.get("sum_spreads", {}))
 
 
 def read_backtests(folder: Path) -> list[BacktestPoints]:

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.durable import staged
-from ml.ensemble.calibration import spread_by_step, stretch_paths
+from ml.ensemble.calibration import spread_by_step, spread_of_sums
 from ml.ensemble.fitting import weights_for
 from ml.ensemble.mixture import ENSEMBLE, CombinedItem, FittedEnsemble, combine_item
+from ml.ensemble.stretching import stretch_paths
 from ml.errors import ModelError, first_few
 from ml.evaluation.demand_class import DemandPattern, demand_pattern
 from ml.forecasters.base import Forecast, is_count, predict
@@ -42,6 +43,7 @@ class ForecastTask:
     panel: Panel  # the items, until `as_of`
     horizon: int  # published steps
     reach: int  # predicted steps
+    protection: tuple[int, ...]  # steps of each item's protection interval
     ensemble: FittedEnsemble  # how the models are combined
     folders: Mapping[str, Path]  # of the saved models by model
     policies: Mapping[str, ItemPolicy]  # parameters of each item; empty for prices
@@ -77,11 +79,13 @@ def forecast_panel(
         ModelError: No item could be forecast.
     """
     stock = inputs.inventory
+    protection = dict(zip(plan.panel.items, plan.protection, strict=True))
     tasks = [
         ForecastTask(
             panel=plan.panel.select(items),
             horizon=plan.horizon,
             reach=plan.reach,
+            protection=tuple(protection[item] for item in items),
             ensemble=ensemble,
             folders=folders,
             policies={item: plan.policies[item] for item in items if plan.policies},
@@ -127,8 +131,8 @@ def _forecast(task: ForecastTask) -> tuple[dict[str, pa.Table], tuple[Refusal, .
     shares = [weights_for(task.ensemble.weights, name) for name in names]
     chain = FALLBACK_CHAIN[panel.kind]
     combined = [
-        _calibrate(combine_item(components, row, shares[row], chain), item, name, task)
-        for row, (item, name) in enumerate(zip(panel.items, names, strict=True))
+        _calibrate(combine_item(components, row, shares[row], chain), row, name, task)
+        for row, name in enumerate(names)
     ]
     refusals = tuple(
         Refusal(item, panel.kind, one.reason or "no model", int(pattern.n_obs))
@@ -165,12 +169,14 @@ def predict_components(
     }
 
 
-def _calibrate(combined: CombinedItem, item: str, name: str, task: ForecastTask) -> CombinedItem:
+def _calibrate(combined: CombinedItem, row: int, name: str, task: ForecastTask) -> CombinedItem:
     """Give the ensemble intervals as wide as its class needs; a fallback is left as it is."""
     if combined.paths is None or combined.model != ENSEMBLE:
         return combined
     spread = spread_by_step(task.ensemble.spreads, name, task.horizon, task.reach)
-    return replace(combined, paths=stretch_paths(combined.paths, spread, item))
+    of_sums = spread_of_sums(task.ensemble.sum_spreads, name)
+    steps, item = min(task.protection[row], task.horizon), task.panel.items[row]
+    return replace(combined, paths=stretch_paths(combined.paths, spread, of_sums, steps, item))
 
 
 def _summary(

@@ -176,6 +176,7 @@ def _model_versions(inputs: RunInputs, request: RunRequest, output: RunOutput) -
         "metrics": {name: _ensemble_mean(output.metrics, name) for name in SUMMARISED},
         "weights": {name: one.weights for name, one in output.ensembles.items()},
         "spreads": {name: one.spreads for name, one in output.ensembles.items()},
+        "cum_spreads": {name: one.sum_spreads for name, one in output.ensembles.items()},
         "backtest": {
             plan.name: {
                 "items": len(plan.backtest_items),

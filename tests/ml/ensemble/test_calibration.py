@@ -7,23 +7,28 @@ import pytest
 from scipy import stats
 
 from ml.ensemble.calibration import (
+    FROM_ONE,
+    FROM_PANEL,
+    OF_ITEM,
+    OF_ORIGIN,
     fit_spreads,
     measure_deviations,
     split_horizon,
     spread_by_step,
-    stretch_paths,
-    stretch_points,
+    spread_of_sums,
+    stretch_backtest,
 )
 from ml.ensemble.fitting import add_ensemble, fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.ensemble.mixture_score import PANEL
+from ml.ensemble.stretching import stretch_paths
 from ml.evaluation.origins import LEVELS
 from ml.evaluation.scores import quantile_of
 from tests.ml.backtests import backtest
 
-ITEMS = [f"i{k}" for k in range(400)]
 STEPS = 6
-NORMAL = stats.norm.ppf(LEVELS)
+PATHS = 200
+ONE = FROM_ONE**2 / (FROM_ONE**2 + OF_ORIGIN**2)  # what is believed of one origin of many items
 
 
 @pytest.fixture
@@ -31,89 +36,100 @@ def rng():
     return np.random.default_rng(7)
 
 
-def spreads_of(actual, points, classes=None, before=None):
-    found = measure_deviations(np.broadcast_to(points, (*actual.shape, len(LEVELS))), actual,
-                      ITEMS[: len(actual)])  # fmt: skip
-    return fit_spreads(found, classes or ["smooth"] * len(actual), before or {})
+def normal_origin(rng, actual, classes=None, shared=0.0):
+    """A backtest whose one model says N(20, 1) of each step, a share of it in common."""
+    common = np.sqrt(shared) * rng.normal(0, 1, (len(actual), PATHS, 1))
+    paths = 20 + common + np.sqrt(1 - shared) * rng.normal(0, 1, (len(actual), PATHS, STEPS))
+    return backtest({"empirical": paths}, actual, classes or ["smooth"] * len(actual))
 
 
-# Points of N(0, 1) for actuals of N(0, 1.44): intervals should be 1.44 times as wide, and the
-# square root of that is taken.
+def spreads_of(one):
+    return fit_spreads([measure_deviations(one, one.points[0], one.cum_points[0])])
+
+
+# Actuals of N(20, 1.44): intervals should be 1.44 times as wide, and 1.44 ** ONE is believed.
 @pytest.mark.parametrize(
-    ("deviations", "spreads"),
+    ("deviations", "logs"),
     [
-        pytest.param([1.44] * 6, [1.2] * 3, id="half of what an origin says is believed"),
-        pytest.param([1.0] * 6, [1.0] * 3, id="what covers as it says is left alone"),
-        pytest.param([1.44] * 2 + [1.0] * 2 + [1 / 1.44] * 2, [1.2, 1.0, 1 / 1.2], id="by part"),
+        pytest.param([1.44] * 6, [1, 1, 1], id="a part of what an origin says is believed"),
+        pytest.param([1.0] * 6, [0, 0, 0], id="what covers as it says is left alone"),
+        pytest.param([1.44] * 2 + [1.0] * 2 + [1 / 1.44] * 2, [1, 0, -1], id="by part"),
     ],
 )
-def test_intervals_are_drawn_to_what_they_cover(rng, deviations, spreads):
-    actual = rng.normal(0, 1, (400, STEPS)) * deviations
-    assert spreads_of(actual, NORMAL)[PANEL] == pytest.approx(spreads, abs=0.04)
+def test_intervals_are_drawn_to_what_they_cover(rng, deviations, logs):
+    found = spreads_of(normal_origin(rng, 20 + rng.normal(0, 1, (400, STEPS)) * deviations))
+    assert found[0][PANEL] == pytest.approx(1.44 ** (ONE * np.array(logs)), abs=0.03)
+
+
+def test_three_origins_that_agree_are_believed_more_than_one(rng):
+    found = [normal_origin(rng, 20 + 1.44 * rng.normal(0, 1, (300, STEPS))) for _ in range(3)]
+    parts = [measure_deviations(one, one.points[0], one.cum_points[0]) for one in found]
+    three = FROM_ONE**2 / (FROM_ONE**2 + OF_ORIGIN**2 / 3)
+    assert fit_spreads(parts)[0][PANEL] == pytest.approx([1.44**three] * 3, abs=0.03)
 
 
 def test_a_class_of_few_items_is_drawn_to_its_panel(rng):
-    actual = rng.normal(0, 1, (400, STEPS))
-    actual[:10] *= 2.25
-    classes = ["lumpy"] * 10 + ["smooth"] * 390
-    found = spreads_of(actual, NORMAL, classes)
-    # 10 items against a prior of 60: a seventh of the way from 1.0 to 1.5.
-    assert found["lumpy"] == pytest.approx([1.5 ** (1 / 7)] * 3, abs=0.04)
+    actual = 20 + rng.normal(0, 1, (400, STEPS))
+    actual[:30] += 1.0 * (actual[:30] - 20)
+    found = spreads_of(normal_origin(rng, actual, ["lumpy"] * 30 + ["smooth"] * 370))[0]
+    # Twice as wide; of what parts a class from its panel, 30 items are believed so far.
+    own = FROM_PANEL**2 / (FROM_PANEL**2 + OF_ITEM**2 / 30)
+    assert found["lumpy"] == pytest.approx([2 ** (ONE * own)] * 3, abs=0.05)
     assert found["smooth"] == pytest.approx([1.0] * 3, abs=0.03)
 
 
-def test_parts_that_an_origin_does_not_reach_keep_what_older_ones_said(rng):
-    actual = rng.normal(0, 1, (400, STEPS))
-    actual[:, 2:] = np.nan
-    found = spreads_of(actual, NORMAL, before={PANEL: [1.3, 1.2, 1.1]})
-    assert found[PANEL] == pytest.approx([1.0, 1.2, 1.1], abs=0.03)
+def test_sums_that_have_more_in_common_than_forecasts_say_are_stretched(rng):
+    # Steps are N(20, 1) as said, a fifth of their variance shared: sums vary as 6 (1 + 5 / 5) = 12.
+    shared = np.sqrt(0.2) * rng.normal(0, 1, (600, 1))
+    spreads, sums = spreads_of(
+        normal_origin(rng, 20 + shared + np.sqrt(0.8) * rng.normal(0, 1, (600, STEPS)))
+    )
+    assert spreads[PANEL] == pytest.approx([1.0] * 3, abs=0.03)
+    assert sums[PANEL] == pytest.approx(np.sqrt(12 / 6) ** ONE, abs=0.03)
 
 
-def test_an_origin_without_actuals_says_nothing():
-    actual = np.full((5, STEPS), np.nan)
-    assert spreads_of(actual, NORMAL)[PANEL] == [1.0, 1.0, 1.0]
+def test_sums_cover_what_they_say_once_calibrated(rng):
+    """Months are right one by one, and their sums a fifth too narrow, at every origin."""
+    shared = (1 / 0.8**2 - 1) / (STEPS - 1)  # with which the variance of sums is 1 / .8^2 as large
+
+    def live():
+        common = np.sqrt(shared) * rng.normal(0, 1, (500, 1))
+        return 20 + common + np.sqrt(1 - shared) * rng.normal(0, 1, (500, STEPS))
+
+    found = [normal_origin(rng, live()) for _ in range(8)]
+    parts = [measure_deviations(one, one.points[0], one.cum_points[0]) for one in found]
+    spreads, sums = fit_spreads(parts)
+    paths = rng.normal(20, 1, (2000, STEPS)).astype(np.float32)
+    made = stretch_paths(paths, spread_by_step(spreads, "smooth", STEPS, STEPS),
+                         spread_of_sums(sums, "smooth"), STEPS, "a")  # fmt: skip
+    came = np.concatenate([live() for _ in range(10)]).sum(axis=1)
+    _, totals = stretch_backtest(found[0], found[0].points[0], found[0].cum_points[0],
+                                 (spreads, sums))  # fmt: skip
+    for level in (0.8, 0.9, 0.95, 0.99):
+        before = (came < np.quantile(paths.sum(axis=1), level)).mean()
+        after = (came < np.quantile(made.sum(axis=1), level)).mean()
+        # Eight origins are believed to three quarters.
+        assert level - after < 0.5 * (level - before)
+        assert (came < quantile_of(totals, level).mean()).mean() == pytest.approx(after, abs=0.02)
+
+
+def test_parts_that_have_not_come_true_say_nothing(rng):
+    one = normal_origin(rng, 20 + 1.44 * rng.normal(0, 1, (400, STEPS)))
+    found = measure_deviations(one, one.points[0], one.cum_points[0]).hide(2, one.cum_steps[:, 0])
+    spreads, sums = fit_spreads([found])
+    assert spreads[PANEL] == pytest.approx([1.44**ONE, 1.0, 1.0], abs=0.03)
+    assert sums[PANEL] == 1.0
+
+
+def test_an_origin_without_actuals_says_nothing(rng):
+    assert spreads_of(normal_origin(rng, np.full((30, STEPS), np.nan)))[0][PANEL] == [1.0] * 3
+    assert fit_spreads([]) == ({}, {})
 
 
 def test_no_origin_moves_spreads_without_bounds(rng):
-    assert max(spreads_of(rng.normal(0, 50, (400, STEPS)), NORMAL)[PANEL]) <= 2.0**0.5
-    assert min(spreads_of(np.zeros((400, STEPS)) + 1e-6, NORMAL)[PANEL]) >= 0.5**0.5 - 1e-4
-
-
-def test_stretched_normal_paths_have_the_stretched_deviation(rng):
-    paths = rng.normal(10, 1, (4000, 3)).astype(np.float32)
-    made = stretch_paths(paths, np.array([1.0, 1.2, 0.8]), "a")
-    inner = np.quantile(made, 0.9, axis=0) - np.quantile(made, 0.1, axis=0)
-    assert np.median(made, axis=0) == pytest.approx([10, 10, 10], abs=0.05)
-    assert inner / (2 * stats.norm.ppf(0.9)) == pytest.approx([1.0, 1.2, 0.8], abs=0.04)
-    assert (made[:, 0] == paths[:, 0]).all()
-
-
-def test_stretching_keeps_the_order_of_paths_and_what_they_share(rng):
-    shared = rng.normal(0, 1, (2000, 1))
-    paths = (shared + rng.normal(0, 1, (2000, 2))).astype(np.float32)
-    made = stretch_paths(paths, np.array([1.3, 0.7]), "a")
-    for step in range(2):
-        assert (np.diff(made[np.argsort(paths[:, step]), step]) >= 0).all()
-    after = stats.spearmanr(made[:, 0], made[:, 1]).statistic
-    assert after == pytest.approx(stats.spearmanr(paths[:, 0], paths[:, 1]).statistic, abs=0.02)
-
-
-def test_stretched_counts_are_counts_that_were_drawn(rng):
-    paths = rng.poisson(0.4, (2000, 4)).astype(np.float32)
-    for spread in (0.7, 1.4):
-        made = stretch_paths(paths, np.full(4, spread), "a")
-        assert set(np.unique(made)) <= set(np.unique(paths))
-        assert (made.var() > paths.var()) == (spread > 1)
-        assert (made == stretch_paths(paths, np.full(4, spread), "a")).all()
-
-
-def test_points_are_stretched_like_paths(rng):
-    paths = np.sort(rng.gamma(2, 3, (5000, 1)), axis=0).astype(np.float32)
-    kept = np.quantile(paths[:, 0], LEVELS, method="inverted_cdf")
-    points = stretch_points(kept[None, None, :], np.array([[1.25]]))
-    made = np.quantile(stretch_paths(paths, np.array([1.25]), "a")[:, 0], LEVELS)
-    # Away from the ends they differ by how far points lie apart.
-    assert points[0, 0, 5:-12] == pytest.approx(made[5:-12], rel=0.06)
+    wide, narrow = rng.normal(20, 50, (400, STEPS)), np.full((400, STEPS), 20.0)
+    assert max(spreads_of(normal_origin(rng, wide))[0][PANEL]) <= 2.0**ONE
+    assert min(spreads_of(normal_origin(rng, narrow))[0][PANEL]) >= 0.5**ONE - 1e-4
 
 
 def test_steps_beyond_the_horizon_are_stretched_like_its_far_ones():
@@ -144,13 +160,11 @@ def width(one):
 
 
 def test_an_origin_is_judged_by_what_older_ones_said_and_not_by_itself(rng):
-    calm, wild = origins(rng, (1.0, 1.0, 1.44)), origins(np.random.default_rng(7), (3.0, 1.0, 1.44))
-    for latest, middle, oldest in (add_ensemble(calm, "demand"), add_ensemble(wild, "demand")):
-        assert width(oldest) == pytest.approx(2 * 1.2816, rel=0.05)
-        assert width(middle) == pytest.approx(1.2 * 2 * 1.2816, rel=0.05)
-        assert width(latest) == pytest.approx(2 * 1.2816, rel=0.05)
-    assert fit_ensemble(calm, "demand").spreads[PANEL] == pytest.approx([1.0] * 3, abs=0.04)
-    assert fit_ensemble(wild, "demand").spreads[PANEL] == pytest.approx([2.0**0.5] * 3, abs=0.03)
+    calm, wild = origins(rng, (1.0, 1.44)), origins(np.random.default_rng(7), (3.0, 1.44))
+    for latest, oldest in (add_ensemble(calm, "demand"), add_ensemble(wild, "demand")):
+        assert width(latest) / width(oldest) == pytest.approx(1.44**ONE, rel=0.05)
+    spreads = [fit_ensemble(found, "demand").spreads[PANEL][0] for found in (calm, wild)]
+    assert 1.0 < spreads[0] < 1.44**ONE < spreads[1]
 
 
 def test_prices_are_left_as_their_models_say(rng):
@@ -176,29 +190,16 @@ def test_an_origin_is_judged_only_by_what_had_come_true_when_it_was_made(rng):
         actual = oldest.actual.copy()
         actual[:, 3:] = 20 + later * (actual[:, 3:] - 20)
         pair = [replace(newest, length=40), replace(oldest, length=37, actual=actual)]
-        return width(add_ensemble(pair, "demand")[0]), fit_ensemble(pair, "demand").spreads[PANEL]
+        return width(add_ensemble(pair, "demand")[0])
 
     # Weights do know what came true in both; with noise five times as large they move by little.
-    assert judged(1.0)[0] == pytest.approx(judged(5.0)[0], rel=0.01)
-    assert judged(1.0)[1] == pytest.approx(judged(5.0)[1], rel=0.01)
+    assert judged(1.0) == pytest.approx(judged(5.0), rel=0.01)
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.25, 0.1, 0.3, 2.2])
 def test_demand_in_any_unit_is_covered_as_it_says(rng, unit):
-    actual = rng.poisson(0.7, (400, STEPS)) * unit
+    one = normal_origin(rng, rng.poisson(0.7, (400, STEPS)) * unit)
     points = (stats.poisson.ppf(LEVELS, 0.7) * unit).astype(np.float32).astype(float)
-    assert spreads_of(actual, points)[PANEL] == pytest.approx([1.0] * 3, abs=0.04)
-
-
-def test_stretching_rare_demand_leaves_no_mean_below_zero(rng):
-    def rare(size):
-        draws = np.zeros((200, 2000, STEPS))
-        draws[:, :12] = size
-        return draws
-
-    found = origins(rng, (1.0, 1.0, 1.0))
-    few = [backtest({"empirical": rare(10.0), "tsb": rare(10.0)}, np.zeros((200, STEPS)))
-           for _ in found]  # fmt: skip
-    few = [replace(one, length=40 - 6 * k) for k, one in enumerate(few)]
-    for one in add_ensemble(few, "demand"):
-        assert (one.means[one.models.index(ENSEMBLE)] >= 0).all()
+    many = np.broadcast_to(points, (400, STEPS, len(LEVELS)))
+    spreads, _ = fit_spreads([measure_deviations(one, many, one.cum_points[0])])
+    assert spreads[PANEL] == pytest.approx([1.0] * 3, abs=0.04)

@@ -33,6 +33,7 @@ KNOWN = ItemFacts(
     ensemble=FittedEnsemble(
         weights={"*": {"tsb": 1.0}, "intermittent": {"lstm": 0.75, "tsb": 0.25}},
         spreads={"*": [1.0, 1.0, 1.0], "intermittent": [0.98, 1.0, 1.25]},
+        sum_spreads={"*": 1.0, "intermittent": 1.1},
     ),
     shares={"lstm": 0.75, "tsb": 0.25, "zero": 0.0},
     failures={},
@@ -126,7 +127,9 @@ STRETCHED = "stretched by what class intermittent covered at origins: steps near
         pytest.param(PANEL_ALONE, "weights", ["of the whole panel: tsb 100%",
                                               "class intermittent has none of its own"],
                      id="a class that was not tried is served by the panel"),
-        pytest.param({}, "intervals", [f"{STRETCHED}, far 1.25 (1 = left alone)"], id="stretched"),
+        pytest.param({}, "intervals", [
+            f"{STRETCHED}, far 1.25, sums over the protection interval 1.10 (1 = left alone)"
+        ], id="stretched"),
         pytest.param(PANEL_ALONE, "intervals", ["as the models gave them"], id="not stretched"),
         pytest.param({"first": {**FIRST, "model_used": "empirical", "is_fallback": True}},
                      "intervals", ["as the models gave them"], id="a fallback is not stretched"),

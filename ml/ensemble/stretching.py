@@ -1,0 +1,128 @@
+"""Wider or narrower distributions with the mean that they had.
+
+A step is stretched about its median in probability, x = F^-1(Phi(s Phi^-1(u) + d)), so counts stay
+counts and demand stays above zero. Alone (d = 0) that moves the mean of rare demand by a quarter:
+the median is 0 and all that is stretched lies above it. So d is chosen to keep the mean, and what
+is left of the difference is taken off evenly.
+
+Sums are made wider or narrower by what periods have in common, which leaves every period as it is:
+the ranks of each step are mixed with ranks that all steps share, or with ranks that none do (a
+Gaussian copula's one factor; Clark et al. 2004 reorder ensembles so, the "Schaake shuffle").
+"""
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from ml.evaluation.origins import LEVELS, SHARES
+from ml.forecasters.base import Paths, is_count
+from ml.panel import Floats, Ints
+from ml.seeds import generator
+
+HALVINGS = 12  # of the interval that d lies in: to a four-thousandth
+MOST_SHARED = 0.95  # of a step's ranks
+NORMAL_POINTS = ndtri(LEVELS)
+ENDS = np.cumsum(SHARES)
+
+
+def stretch_points(points: Floats, spread: Floats) -> Floats:
+    """Ascending quantile points (N, H, K) stretched by spreads (N, H) about their medians."""
+    made = points.copy()
+    moved = spread != 1.0
+    own = points[moved]
+    if len(own):
+        made[moved] = _pick(own, spread[moved], _find_shift(own, spread[moved]))
+    return made
+
+
+def _find_shift(points: Floats, spread: Floats) -> Floats:
+    """The d (C,) with which stretched points (C, K) keep their means."""
+    mean = points @ SHARES
+    low, high = np.full(len(points), -1.0), np.ones(len(points))
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        above = _pick(points, spread, middle) @ SHARES > mean
+        high, low = np.where(above, middle, high), np.where(above, low, middle)
+    return (low + high) / 2
+
+
+def _pick(points: Floats, spread: Floats, shift: Floats) -> Floats:
+    levels = ndtr(spread[:, None] * NORMAL_POINTS + shift[:, None])
+    places = np.minimum(np.searchsorted(ENDS, levels), len(ENDS) - 1)
+    return np.take_along_axis(points, places, axis=-1)
+
+
+def stretch_paths(paths: Paths, spread: Floats, sum_spread: float, steps: int, name: str) -> Paths:
+    """Paths (S, H) with every step stretched by its spread (H,), and so the sum of ``steps``.
+
+    Who is above whom at a step stays unless the sum asks for more, or less, in common. Means of all
+    steps stay. Equal values are put in an order that belongs to ``name``, the item's.
+    """
+    if (spread == 1.0).all() and sum_spread == 1.0:
+        return paths
+    rng = generator(0, "stretch", name)
+    shuffled = rng.permutation(len(paths))
+    order = shuffled[np.argsort(paths[shuffled], axis=0, kind="stable")]
+    ordered = np.take_along_axis(paths, order, axis=0)
+    moved = np.flatnonzero(spread != 1.0)
+    if len(moved):
+        places = np.minimum((LEVELS * len(paths)).astype(int), len(paths) - 1)
+        shifts = _find_shift(ordered[np.ix_(places, moved)].T.astype(np.float64), spread[moved])
+        for step, shift in zip(moved.tolist(), shifts.tolist(), strict=True):
+            ordered[:, step] = _stretch_ordered(ordered[:, step], float(spread[step]), shift)
+    made = np.empty_like(paths)
+    np.put_along_axis(made, order, ordered, axis=0)
+    if steps < 2:
+        return made
+    wanted = sum_spread**2 * float(np.var(paths[:, :steps].sum(axis=1)))
+    return _share_ranks(made, ordered, order, wanted, steps, rng)
+
+
+def _stretch_ordered(values: Paths, spread: float, shift: float) -> Paths:
+    """Ascending values (S,) of one step, stretched and shifted, with the mean that they had."""
+    count = len(values)
+    levels = ndtr(spread * ndtri((np.arange(count) + 0.5) / count) + shift)
+    made = values[np.minimum((levels * count).astype(int), count - 1)]
+    before, after = (float(part.sum(dtype=np.float64)) for part in (values, made))
+    if not is_count(values.astype(np.float64)):
+        return np.asarray(made * (before / after) if after > 0 else values, np.float32)
+    # Counts: as many paths as it takes ask for one more or one less.
+    beyond = round(after - before)
+    able = np.flatnonzero(made > 0)
+    if abs(beyond) > len(able):
+        return values
+    chosen = able[((np.arange(abs(beyond)) + 0.5) / max(abs(beyond), 1) * len(able)).astype(int)]
+    made[chosen] -= np.sign(beyond)
+    return np.sort(made)
+
+
+def _share_ranks(
+    paths: Paths, ordered: Paths, order: Ints, wanted: float, steps: int, rng: np.random.Generator
+) -> Paths:
+    """The same values at each step, matched so that the sum of ``steps`` has a wanted variance.
+
+    The variance grows from that of independent steps to that of wholly common ranks about in
+    proportion to the share of what is mixed in; it is measured once and put right.
+    """
+    now = float(np.var(paths[:, :steps].sum(axis=1)))
+    wider = wanted > now
+    limit = (
+        np.var(ordered[:, :steps].sum(axis=1)) if wider else ordered[:, :steps].var(axis=0).sum()
+    )
+    if (limit - now) * (wanted - now) <= 0:
+        return paths
+    normal = ndtri((np.arange(len(paths)) + 0.5) / len(paths))
+    own = np.empty(paths.shape)
+    np.put_along_axis(own, order, np.broadcast_to(normal[:, None], paths.shape), axis=0)
+    mixed = rng.permuted(np.tile(normal[:, None], 1 if wider else paths.shape[1]), axis=0)
+    share = (wanted - now) / (limit - now)
+    made = paths
+    for _ in range(2):
+        share = float(np.clip(share, 0.0, MOST_SHARED))
+        ranks = np.argsort(np.sqrt(1 - share) * own + np.sqrt(share) * mixed, axis=0)
+        made = np.empty_like(paths)
+        np.put_along_axis(made, ranks, ordered, axis=0)
+        reached = float(np.var(made[:, :steps].sum(axis=1))) - now
+        if abs(reached - (wanted - now)) < 0.1 * abs(wanted - now) or reached == 0:
+            break
+        share *= (wanted - now) / reached
+    return made
