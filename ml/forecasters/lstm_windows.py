@@ -151,7 +151,8 @@ def units(table: Scaled, rows: Ints, origins: Ints, steps: Ints) -> Floats:
         return np.repeat(spread[:, None], steps.shape[1], axis=1)
     if table.levels.counts:
         return np.ones(steps.shape)
-    return table.levels.unit[rows, origins][:, None] * table.levels.indices(rows, origins, steps)
+    season = table.levels.indices(rows, origins, steps, of_sizes=True)
+    return table.levels.unit[rows, origins][:, None] * season
 
 
 def target_features(

@@ -35,6 +35,9 @@ class WindowLevels:
     standing: Floats  # (N, T, S) features of the item as it then was
     index: Floats  # (N, T) mean ratio to the year around it of this part of the season
     trust: Floats  # (N, T) weight of the indices at an origin, 0 to 1
+    # (N, T) the same as far as sizes are meant: none where most periods are without demand, for
+    # there the season says when demand comes, not how large it is
+    size_trust: Floats
     nearby: Floats  # (N, T) mean demand around a period, NaN where not observed
     level: Floats  # (N, T) mean demand of the last span
     season: int  # periods
@@ -42,13 +45,14 @@ class WindowLevels:
     around: int  # periods to each side in `nearby`
     counts: bool  # whether values stay as they are
 
-    def indices(self, rows: Ints, origins: Ints, steps: Ints) -> Floats:
+    def indices(self, rows: Ints, origins: Ints, steps: Ints, *, of_sizes: bool = False) -> Floats:
         """Seasonal index of periods ``steps`` (n, K) after origins, as expected there, (n, K)."""
         latest = origins - self.season // 2  # nothing later has a year around it
         ahead = steps + self.season // 2
         places = latest[:, None] + ahead - self.season * -(-ahead // self.season)
         found = np.where(places >= 0, self.index[rows[:, None], np.maximum(places, 0)], 1.0)
-        shrunk = 1 + self.trust[rows, origins][:, None] * (found - 1)
+        trust = self.size_trust if of_sizes else self.trust
+        shrunk = 1 + trust[rows, origins][:, None] * (found - 1)
         return np.maximum(shrunk, LEAST_INDEX)
 
     def year_ago(self, rows: Ints, origins: Ints, steps: Ints) -> tuple[Floats, Floats]:
@@ -75,14 +79,17 @@ def measure_levels(panel: Panel, typical: Floats | None) -> WindowLevels:
     seen = panel.observed().astype(np.float64)
     span, season, year = SPAN[frequency], frequency.season_length, YEAR[frequency]
     index, trust = _seasonal_indices(values, seen, frequency)
-    own = _own_indices(index, trust, season)
+    busy = _over(_trailing((values > 0).astype(np.float64), 2 * span), _trailing(seen, 2 * span))
+    size_trust = trust * np.clip(2 * busy - 1, 0.0, 1.0)
+    own = _own_indices(index, size_trust, season)
     level = _over(_trailing(values, span), _trailing(seen * own, span))
     unit = np.ones_like(values) if typical is None else _size_level(values, own, span, typical)
     near = AROUND[frequency]
     nearby = _over(_centred(values, near), _centred(seen, near), np.nan)
     standing = _standing(values / own, seen, level, trust, (span, year), typical)
     return WindowLevels(
-        unit, own, standing, index, trust, nearby, level, season, year, near, typical is None
+        unit, own, standing, index, trust, size_trust, nearby, level, season, year, near,
+        counts=typical is None,
     )  # fmt: skip
 
 

@@ -104,3 +104,19 @@ def test_the_year_before_the_target_is_told_with_whether_it_is_known():
     # ask for a level two years before the origin, when there was no panel.
     assert known.tolist() == [[1.0, 1.0, 0.0]]
     np.testing.assert_allclose(logs, [[0.0, np.log((40 + 1) / (10 + 1)), 0.0]], atol=1e-9)
+
+
+def test_a_season_of_when_demand_comes_does_not_stretch_its_sizes():
+    # Ten pieces at a time: on one working day in three, on one day in fifty of a weekend.
+    rng = np.random.default_rng(6)
+    chance = np.where(np.arange(400) % 7 < 5, 0.33, 0.02)
+    values = 10.0 * (rng.random((20, 400)) < chance)
+    panel = make_panel(values, Frequency.DAILY)
+    table = windows.scale_panel(panel, 14, typical_sizes(panel))
+    rows, origins = np.arange(20), np.full(20, 399)
+    steps = np.tile(np.arange(1, 15), (20, 1))
+    np.testing.assert_allclose(windows.units(table, rows, origins, steps), 10.0)
+    told = table.levels.indices(rows, origins, steps).mean(axis=0)
+    weekend = (399 + np.arange(1, 15)) % 7 >= 5
+    assert told[weekend].max() < 0.4
+    assert told[~weekend].min() > 0.8
