@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.errors import DataError
-from ml.panel import Floats, Panel
+from ml.panel import Bools, Floats, Panel
 from ml.panel_tables import demand_panel
 from ml.seeds import number
 from pipelines.intake.read_tables import read_tables
@@ -52,7 +54,7 @@ class Case:
 
     Attributes:
         dataset: Name.
-        file: What our job is run on: all items of the panel, as Parquet.
+        file: What our job is run on: the lines of the panel's items, as they were brought.
         panel: All items and periods, what came true included.
         items: N items that are scored, sorted.
         origin: Start of the last period that is seen.
@@ -92,9 +94,11 @@ class Case:
 
     @property
     def actual(self) -> Floats:
-        """Demand of the H periods after it, (N, H), NaN = not observed."""
+        """Demand of the H periods after it, (N, H), NaN = not observed, or stock ran out."""
         start = int(np.searchsorted(self.panel.periods, self.origin, side="right"))
-        return self.panel.select(self.items).values[:, start : start + self.horizon]
+        panel = self.panel.select(self.items)
+        known = np.where(certain(panel), panel.recorded, np.nan)
+        return known[:, start : start + self.horizon]
 
 
 def dataset_files(data: Path | None, work: Path, only: Sequence[str] = ()) -> dict[str, Path]:
@@ -148,7 +152,7 @@ def make_cases(
         panel = panel.select(kept)
     if not kept:
         raise DataError(f"{file}: no item is observed well enough to be scored.")
-    path = write_series(panel, work / dataset)
+    path = write_lines(file, panel.items if items is not None else None, work / dataset)
     return [
         Case(dataset, path, panel, kept, panel.periods[end - 1], rules.horizon, rules.sums)
         for end in seen
@@ -168,7 +172,7 @@ def scored_items(panel: Panel, seen: Sequence[int], rules: Dataset) -> tuple[str
         seen: Periods before each cutoff, latest cutoff first.
         rules: Of the dataset.
     """
-    observed = panel.observed()
+    observed = certain(panel)
     known = observed[:, : seen[-1]].sum(axis=1) >= LEAST_SEASONS * panel.frequency.season_length
     whole = np.asarray(observed.all(axis=1))
     if rules.late_starts:
@@ -179,16 +183,29 @@ def scored_items(panel: Panel, seen: Sequence[int], rules: Dataset) -> tuple[str
     return tuple(item for item, keep in zip(panel.items, whole, strict=True) if keep)
 
 
-def write_series(panel: Panel, folder: Path) -> Path:
-    """The panel as a file for our job, in a folder named by its content."""
-    items, periods = len(panel.items), len(panel.periods)
-    digest = hashlib.sha256(repr(panel.items).encode() + panel.values.tobytes()).hexdigest()[:12]
-    path = folder / digest / "demand.parquet"
+def certain(panel: Panel) -> Bools:
+    """Where demand is known: it was observed, and stock did not run out, (N, T)."""
+    known = panel.observed()
+    return known if panel.shortages is None else known & (panel.shortages.exposure >= 1)
+
+
+def write_lines(file: Path, items: Sequence[str] | None, folder: Path) -> Path:
+    """A copy of a user's file, of these items alone, in a folder named by its content.
+
+    Lines are copied as they are, flags of stock-outs among them: what demand was there is for
+    our job to find out from what it may see.
+    """
+    content = file.read_bytes()
+    digest = hashlib.sha256(repr(items).encode() + content).hexdigest()[:12]
+    path = folder / digest / f"demand{file.suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = {
-        "item_id": np.repeat(panel.items, periods),
-        "ds": np.tile(panel.periods.astype("datetime64[us]"), items),
-        "y": pa.array(panel.values.ravel(), from_pandas=True),
-    }
-    pq.write_table(pa.table(columns), path)
+    if items is None:
+        path.write_bytes(content)
+    elif file.suffix == ".parquet":
+        table = pq.read_table(file)
+        wanted = pc.is_in(table["item_id"], value_set=pa.array(items, table["item_id"].type))
+        pq.write_table(table.filter(wanted), path)
+    else:
+        lines = pl.read_csv(file, infer_schema=False)
+        lines.filter(pl.col("item_id").is_in(items)).write_csv(path)
     return path

@@ -59,6 +59,40 @@ def test_two_years_of_history_are_cut_after_eighteen_months(tmp_path):
         make_cases("auto", file, origins=3, items=None, work=tmp_path / "work")
 
 
+def write_days(work, flagged):
+    """The sample's file, of two items over 400 days; stock ran out on the flagged days."""
+    days = pd.date_range("2025-01-01", periods=400)
+    frames = [
+        pd.DataFrame({"item_id": item, "date": days.strftime("%Y-%m-%d"), "site_id": "s1",
+                      "quantity": quantity, "is_stockout": np.isin(np.arange(400), flagged)})
+        for item, quantity in (("a", 3), ("b", 5))
+    ]  # fmt: skip
+    file = work / "demand.csv"
+    pd.concat(frames).to_csv(file, index=False)
+    return file
+
+
+def test_our_job_is_told_of_stock_outs_and_nothing_is_scored_on_them(tmp_path):
+    file = write_days(tmp_path, flagged=[100, 375, 376])
+    (case,) = make_cases("sample", file, origins=1, items=None, work=tmp_path / "work")
+    assert case.file.read_bytes() == file.read_bytes()
+    # The thirty days ahead are those from day 370 on.
+    assert np.flatnonzero(np.isnan(case.actual[0])).tolist() == [5, 6]
+    assert np.nanmax(case.actual, axis=1).tolist() == [3.0, 5.0]
+
+
+def test_of_some_items_the_job_gets_their_lines_as_they_were_brought(tmp_path):
+    file = write_days(tmp_path, flagged=[100])
+    pd.read_csv(file).assign(item_id=lambda table: "other " + table["item_id"]).to_csv(
+        file, mode="a", header=False, index=False
+    )
+    (case,) = make_cases("sample", file, origins=1, items=2, work=tmp_path / "work")
+    ours = pd.read_csv(case.file)
+    assert tuple(sorted(set(ours["item_id"]))) == case.items
+    assert len(ours) == 800
+    assert ours["is_stockout"].sum() == 2
+
+
 def test_peers_are_not_told_of_demand_before_a_series_starts():
     nan = np.nan
     values = np.array([[nan, nan, 4.0, nan, nan, 6.0], [1.0, nan, 3.0, nan, 5.0, 6.0]])
