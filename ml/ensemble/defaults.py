@@ -16,8 +16,8 @@ STEADY = ("smooth", "erratic")  # classes with demand in most periods
 # When there is nothing to go by, no origin even.
 UNTRIED = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"volatility": 1.0}}
 ROBUST = {
-    "sparse": ("trees", "lstm", "hurdle", "empirical", "tsb"),
-    "steady": ("trees", "combined", "ets", "theta", "arima", "shrunk_seasonal"),
+    "sparse": ("trees", "lstm", "hurdle", "empirical"),
+    "steady": ("trees", "combined", "arima", "shrunk_seasonal"),
 }
 FALLBACK = {"demand": "empirical", "price": "volatility"}
 NEVER = ("zero",)  # judged with the others, but no part of a forecast: quiet months would choose it

@@ -163,8 +163,8 @@ def test_luck_at_single_origins_leaves_the_default_mixture_where_it_is(rng):
     actual, true = poisson(rng, 4.0, 200), poisson(rng, 4.0, 200, 100)
     lucky = actual[:, None, :] + rng.normal(0, 1.5, (200, 100, 4))
     wrong = true + 2.0
-    early = backtest({"empirical": wrong, "tsb": true, "prophet": lucky, "arima": wrong}, actual)
-    late = backtest({"empirical": wrong, "tsb": true, "prophet": wrong, "arima": lucky}, actual)
+    early = backtest({"empirical": wrong, "hurdle": true, "prophet": lucky, "arima": wrong}, actual)
+    late = backtest({"empirical": wrong, "hurdle": true, "prophet": wrong, "arima": lucky}, actual)
     assert found_on([late])["arima"] > 0.8
     assert fit_weights([late, early], "demand")[PANEL].get("arima", 0.0) < 0.1
 
@@ -243,9 +243,9 @@ def test_models_of_prices_that_say_the_same_prove_nothing(rng):
 
 def test_smooth_items_get_their_own_default_and_without_hopeless_models(rng):
     draws = {
-        "empirical": poisson(rng, 9.0, 200, 100), "theta": poisson(rng, 5.0, 200, 100),
-        "ets": poisson(rng, 5.1, 200, 100), "arima": poisson(rng, 30.0, 200, 100),
-        "tsb": poisson(rng, 5.0, 200, 100),
+        "empirical": poisson(rng, 9.0, 200, 100), "combined": poisson(rng, 5.0, 200, 100),
+        "shrunk_seasonal": poisson(rng, 5.1, 200, 100), "arima": poisson(rng, 30.0, 200, 100),
+        "hurdle": poisson(rng, 5.0, 200, 100),
     }  # fmt: skip
     classes = ["smooth"] * 100 + ["lumpy"] * 100
     rows = measure_distances([backtest(draws, poisson(rng, 5.0, 200), classes)], "demand")
