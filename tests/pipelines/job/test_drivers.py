@@ -51,9 +51,7 @@ def plain(tmp_path_factory):
 
 def run_in(folder):
     made, demand = Workspace(folder), write_demand(folder / "demand.csv", demand_rows())
-    return made, made.generate(
-        "--demand", str(demand), "--as-of", str(AS_OF), "--horizon", "14", alone=True
-    )
+    return made, made.generate("--demand", str(demand), "--as-of", str(AS_OF), "--horizon", "14")
 
 
 def plan_in(folder, **options):
