@@ -9,16 +9,19 @@ import pmdarima
 from statsmodels.tsa.arima_process import arma2ma
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
-from ml.forecasters.base import Series
+from ml.forecasters.base import Series, is_count
 from ml.forecasters.regressors import (
     fit_coefficients,
     fit_season,
     fourier_terms,
     group_terms,
 )
+from ml.forecasters.sparse_draws import SparseDemand, draw_sparse, measure_sparse
 from ml.panel import Panel
 
 MIN_OBSERVATIONS = 8
+MOSTLY_EMPTY = 0.5  # share of periods without demand from which on a series is sparse
+MOST_SPARSE_ORDER = 1  # higher ones cost twice the time there, and gain nothing
 BURN_IN = 3  # first residuals are those of the filter's start, not of the model
 
 
@@ -40,6 +43,7 @@ class ArimaModel:
             raise ValueError(f"arima needs {MIN_OBSERVATIONS} observations, there are {seen}")
         if np.nanmin(values) == np.nanmax(values):
             return {"constant": float(np.nanmin(values))}
+        is_sparse = panel.is_demand and float((values == 0).sum()) > MOSTLY_EMPTY * seen
         driven, applied = _fit_drivers(values, first, panel)
         values = values - driven
         season = fit_season(values, first, panel.frequency)
@@ -52,9 +56,14 @@ class ArimaModel:
             if start is not None and "order" in start:
                 order, trend = tuple(start["order"]), start["trend"]
             else:
-                order, trend = self._search_order(rest)
+                order, trend = self._search_order(rest, sparse=is_sparse)
             model = SARIMAX(rest, order=order, trend=trend)
-            params = model.fit(disp=False, maxiter=self.iterations, method="lbfgs").params
+            found = model.fit(disp=False, maxiter=self.iterations, method="lbfgs")
+        params, sparse = found.params, None
+        if panel.is_demand:
+            fitted = np.asarray(found.fittedvalues) * scale + driven
+            fitted += fourier_terms(steps, panel.frequency) @ season
+            sparse = measure_sparse(values + driven, fitted)
         return {
             "order": list(order),
             "trend": trend,
@@ -62,12 +71,16 @@ class ArimaModel:
             "season": [float(value) for value in season],
             "scale": scale,
             "drivers": applied,
+            "sparse_demand": sparse,
         }
 
-    def _search_order(self, values: Series) -> tuple[tuple[int, int, int], str | None]:
+    def _search_order(
+        self, values: Series, *, sparse: bool
+    ) -> tuple[tuple[int, int, int], str | None]:
         filled = np.where(np.isnan(values), np.nanmean(values), values)
+        most = min(self.max_order, MOST_SPARSE_ORDER) if sparse else self.max_order
         best = pmdarima.auto_arima(
-            filled, start_p=0, start_q=0, max_p=self.max_order, max_q=self.max_order,
+            filled, start_p=0, start_q=0, max_p=most, max_q=most,
             max_d=self.max_difference, seasonal=False, stepwise=True, maxiter=self.iterations,
             suppress_warnings=True, error_action="ignore",
         )  # fmt: skip
@@ -93,10 +106,17 @@ class ArimaModel:
         errors = errors[min(BURN_IN + sum(model["order"]), len(errors) // 2) :]
         errors = errors[~np.isnan(errors)]
         errors = errors - errors.mean()
-        steps = np.random.default_rng(seed).choice(errors, shape)
-        paths = mean + _accumulate(steps, filtered.polynomial_ar, filtered.polynomial_ma, model)
+        rng = np.random.default_rng(seed)
+        steps = rng.choice(errors, shape)
+        carried = _accumulate(steps, filtered.polynomial_ar, filtered.polynomial_ma, model)
         ahead = fourier_terms(np.arange(end, end + horizon), panel.frequency) @ model["season"]
-        return paths * model["scale"] + ahead + driven[end:]
+        ahead = ahead + driven[end:]
+        if not model.get("sparse_demand"):
+            return (mean + carried) * model["scale"] + ahead
+        # What earlier errors of a path have left is doubt of its level; its own errors are none.
+        means = (mean + carried - steps) * model["scale"] + ahead
+        law = SparseDemand.load(model["sparse_demand"])
+        return draw_sparse(law, means, rng, counts=is_count(panel.values))
 
 
 def _fit_drivers(values: Series, first: int, panel: Panel) -> tuple[Series, dict[str, float]]:

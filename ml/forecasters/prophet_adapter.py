@@ -12,14 +12,17 @@ from prophet import Prophet
 from prophet.serialize import model_from_dict, model_to_dict
 
 from ml.durable import require_temporary_room
-from ml.forecasters.base import Series
+from ml.forecasters.base import Series, is_count
 from ml.forecasters.regressors import group_terms
 from ml.forecasters.silence import without_deprecations
+from ml.forecasters.sparse_draws import SparseDemand, draw_sparse, measure_sparse
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel
 
 MIN_OBSERVATIONS = 3
 PRIOR_SCALE = 1.0  # of how much of a group of drivers applies to a series
+SPARSE_LAW = "sparse_demand"
+MOSTLY = 0.5  # share of periods with demand up to which a series is sparse
 KEPT_ROWS = 2  # prediction asks for a history, and reads nothing of it
 
 
@@ -43,10 +46,14 @@ class ProphetModel:
             raise ValueError(
                 f"prophet needs {MIN_OBSERVATIONS} observations, there are {len(history)}"
             )
+        busy = float((history["y"] > 0).mean()) if panel.is_demand else 1.0
         model = Prophet(
             weekly_seasonality=panel.frequency in (Frequency.DAILY, Frequency.BUSINESS),
             daily_seasonality=False,
-            yearly_seasonality="auto",
+            # Twenty terms for the months of a part that is hardly ever asked for are noise.
+            yearly_seasonality="auto" if busy > MOSTLY else False,
+            # Their trend is noise as well, and goes on for the whole horizon.
+            growth="linear" if busy > MOSTLY else "flat",
         )
         for group in terms:
             if np.ptp(history[group].to_numpy()) > 0:
@@ -62,9 +69,14 @@ class ProphetModel:
             except (OSError, RuntimeError):
                 require_temporary_room()  # where Stan's files are; it does not say so
                 raise
+            sparse = None
+            if panel.is_demand:
+                model.uncertainty_samples = 0
+                fitted = model.predict()["yhat"].to_numpy(np.float64)
+                sparse = measure_sparse(history["y"].to_numpy(np.float64), fitted)
             model.history = kept_history(model).iloc[:KEPT_ROWS]
             model.history_dates = model.history["ds"]
-            return json.loads(json.dumps(model_to_dict(model)))
+            return {**json.loads(json.dumps(model_to_dict(model))), SPARSE_LAW: sparse}
 
     def sample_one(
         self, model: dict[str, Any], panel: Panel, shape: tuple[int, int], seed: int
@@ -75,11 +87,18 @@ class ProphetModel:
         terms = group_terms(panel, horizon)
         ahead = {group: values[len(panel.periods) :] for group, values in terms.items()}
         future = pd.DataFrame({"ds": days.astype("datetime64[us]"), **ahead})
+        sparse = model.pop(SPARSE_LAW, None)
         with without_deprecations(), numpy_seed(seed):
             prophet = model_from_dict(model)
             prophet.uncertainty_samples = n_paths
+            if sparse:  # the trend's own doubt is kept, the normal errors are not
+                prophet.params["sigma_obs"] = np.zeros_like(prophet.params["sigma_obs"])
             drawn = prophet.predictive_samples(future)
-        return np.asarray(drawn["yhat"], np.float64).T
+        paths = np.asarray(drawn["yhat"], np.float64).T
+        if not sparse:
+            return paths
+        law, rng = SparseDemand.load(sparse), np.random.default_rng(seed)
+        return draw_sparse(law, paths, rng, counts=is_count(panel.values))
 
 
 def kept_history(model: Prophet) -> pd.DataFrame:
