@@ -22,6 +22,7 @@ from ml.panel import Panel
 MIN_OBSERVATIONS = 3
 PRIOR_SCALE = 1.0  # of how much of a group of drivers applies to a series
 SPARSE_LAW = "sparse_demand"
+SEASON_YEARS = 2.9  # of history from which on there is a yearly season; 3 of 12 months
 MOSTLY = 0.5  # share of periods with demand up to which a series is sparse
 KEPT_ROWS = 2  # prediction asks for a history, and reads nothing of it
 
@@ -46,12 +47,14 @@ class ProphetModel:
             raise ValueError(
                 f"prophet needs {MIN_OBSERVATIONS} observations, there are {len(history)}"
             )
+        years = np.ptp(np.flatnonzero(~np.isnan(values))) * panel.frequency.days / 365
         busy = float((history["y"] > 0).mean()) if panel.is_demand else 1.0
         model = Prophet(
             weekly_seasonality=panel.frequency in (Frequency.DAILY, Frequency.BUSINESS),
             daily_seasonality=False,
-            # Twenty terms for the months of a part that is hardly ever asked for are noise.
-            yearly_seasonality="auto" if busy > MOSTLY else False,
+            # Twenty terms for the months of two years, or of a part that is hardly ever asked
+            # for, are noise: on young car parts they made the forecast twice the demand.
+            yearly_seasonality="auto" if busy > MOSTLY and years >= SEASON_YEARS else False,
             # Their trend is noise as well, and goes on for the whole horizon.
             growth="linear" if busy > MOSTLY else "flat",
         )

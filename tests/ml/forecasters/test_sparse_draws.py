@@ -69,3 +69,13 @@ def test_sizes_are_told_over_what_was_expected_of_a_period_with_demand():
     assert law.sizes == pytest.approx((4 / 6, 8 / 6))
     assert measure_sparse(np.ones(12), np.ones(12)) is None
     assert measure_sparse(np.zeros(12), np.zeros(12)) is None
+
+
+def test_two_years_of_noise_have_no_yearly_season_for_prophet():
+    months = period_range(np.datetime64("2023-01-01"), np.datetime64("2025-03-01"),
+                          Frequency.MONTHLY)  # fmt: skip
+    values = np.random.default_rng(5).poisson(2.0, (1, len(months))).astype(float)
+    panel = Panel("demand", Frequency.MONTHLY, ("a",), months, values, (None,))
+    paths = predict(forecaster("prophet").fit(panel), ("a",), 12, seed=0, n_paths=400).paths[0]
+    # With twenty terms for 27 months the means of the year to come lay units apart.
+    assert np.diff(paths.mean(axis=0)).std() < 0.4
