@@ -2,7 +2,7 @@
 
 Equal parts of models of different kinds are hard to beat (Clemen 1989; Smith & Wallis 2009): what
 is found on a few origins has to earn its distance from them. The models are those that were good,
-or near it, on every panel of their kind at early origins; what does not exist, fails or is hopeless
+or near it, on every open panel of their kind; what does not exist, fails or is hopeless
 on a panel takes no part there.
 """
 

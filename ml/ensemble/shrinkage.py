@@ -3,8 +3,8 @@
 The score of d + lambda (f - d), between the default d and the found weights f, is quadratic in
 lambda: s + a lambda + b lambda^2. Both f and d of a row come from origins other than its own, so
 a < 0 is a gain that was carried over, and -a / 2b the best lambda. It is believed by its precision
-against that of what is known from other panels (a normal prior): a fifth of the way paid on
-average, where the whole way cost one percent.
+against that of what is known from other panels (a normal prior): a fifth of the way cost
+nothing on average, where the whole way cost one percent.
 
 Its noise has two sources, as with two-way clustering (Cameron, Gelbach & Miller 2011): the errors
 of an item resemble each other at all origins, and those of all items at one origin share a shock.
@@ -24,9 +24,9 @@ from ml.ensemble.mixture_score import PANEL, SHRINKAGE, ItemDistances, best_weig
 from ml.panel import Bools, Floats, Ints
 from ml.seeds import number
 
-SHOCK = 0.3  # of an origin, standard deviation; .05 to .3 at early origins of five panels
+SHOCK = 0.3  # of an origin, standard deviation; .02 to .3 at origins of four panels
 PRIOR_ORIGINS = 3.0  # origins that the prior counts for
-PRIOR = 0.2  # share of the way that paid on average at early origins of five panels
+PRIOR = 0.2  # share of the way that cost nothing on average at 21 origins of five panels
 PRIOR_SPREAD = 0.2  # its standard deviation from panel to panel
 
 
