@@ -41,8 +41,10 @@ class Estimate:
 def estimate(top: Floats, bottom: Floats) -> Estimate:
     """Ratio of the sums of ``top`` and ``bottom``, (O, N) each, with its intervals.
 
-    A ratio is treated by its linear part (the delta method).
+    A ratio is treated by its linear part (the delta method). All NaN where ``bottom`` sums to 0.
     """
+    if not bottom.sum():
+        return Estimate(np.nan, np.nan, np.nan)
     value = float(top.sum() / bottom.sum())
     parts = ((top - value * bottom) / bottom.sum()).T
     items = len(parts)

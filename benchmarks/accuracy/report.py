@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.accuracy.bench import Compared, Wanted
 from benchmarks.accuracy.comparison import COMPARED, Line, against, saved
 from benchmarks.accuracy.measures import COVERED
@@ -47,7 +49,8 @@ def write_report(
     effects = [
         {"day": one.day, "planted": one.planted, "realised": one.realised,
          "forecast": one.forecast.value, "over items": one.forecast.over_items,
-         **{f"q{100 * q:g}": value for q, value in zip(SHOWN, one.quantiles, strict=True)}}
+         **{f"q{100 * q:g}": None if np.isnan(value) else value
+            for q, value in zip(SHOWN, one.quantiles, strict=True)}}
         for dataset in finished for one in dataset.effects
     ]  # fmt: skip
     whole = {**about, "lines": rows, "planted": effects, "prices": quoted}

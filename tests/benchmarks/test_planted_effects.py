@@ -61,3 +61,8 @@ def test_a_flat_forecast_shows_none_of_them(case, truth):
     flat = np.ones((3, HORIZON)) * [[1.0], [2.0], [3.0]]
     for one in planted_effects([case], published(flat), truth):
         assert (one.forecast.value, *one.quantiles) == pytest.approx((1.0, 1.0, 1.0))
+
+
+def test_a_quantile_that_is_zero_on_every_day_shows_no_ratio(case, truth):
+    zero = published(np.zeros((3, HORIZON)))
+    assert all(np.isnan(one.quantiles).all() for one in planted_effects([case], zero, truth))
