@@ -34,7 +34,8 @@ def cut(desk, job, argument, *, sample=10):
 def test_a_run_on_older_data_survives(desk, world, tmp_path):
     expected = unpack_old_data(desk, tmp_path / "before") / "later" / "economic.parquet"
     world.day = world.day.replace(day=26)
-    assert cut(desk, "collect", "economic", sample=5)["economic.parquet"] == pq.read_table(expected)
+    found = cut(desk, "collect", "economic", sample=5)["economic.parquet"]
+    assert found.drop_columns(["estimated"]) == pq.read_table(expected)  # a younger column
 
 
 @pytest.mark.slow
