@@ -24,6 +24,7 @@ PRIOR_SCALE = 1.0  # of how much of a group of drivers applies to a series
 SPARSE_LAW = "sparse_demand"
 SEASON_YEARS = 2.9  # of history from which on there is a yearly season; 3 of 12 months
 MOSTLY = 0.5  # share of periods with demand up to which a series is sparse
+DEAD = 4.0  # mean intervals without demand after which a series may have died out
 KEPT_ROWS = 2  # prediction asks for a history, and reads nothing of it
 
 
@@ -48,15 +49,15 @@ class ProphetModel:
                 f"prophet needs {MIN_OBSERVATIONS} observations, there are {len(history)}"
             )
         years = np.ptp(np.flatnonzero(~np.isnan(values))) * panel.frequency.days / 365
-        busy = float((history["y"] > 0).mean()) if panel.is_demand else 1.0
+        busy, dead = _liveliness(history["y"]) if panel.is_demand else (1.0, False)
         model = Prophet(
             weekly_seasonality=panel.frequency in (Frequency.DAILY, Frequency.BUSINESS),
             daily_seasonality=False,
             # Twenty terms for the months of two years, or of a part that is hardly ever asked
             # for, are noise: on young car parts they made the forecast twice the demand.
             yearly_seasonality="auto" if busy > MOSTLY and years >= SEASON_YEARS else False,
-            # Their trend is noise as well, and goes on for the whole horizon.
-            growth="linear" if busy > MOSTLY else "flat",
+            # Their trend is noise as well, and goes on for the whole horizon, unless they died out.
+            growth="linear" if busy > MOSTLY or dead else "flat",
         )
         for group in terms:
             if np.ptp(history[group].to_numpy()) > 0:
@@ -102,6 +103,15 @@ class ProphetModel:
             return paths
         law, rng = SparseDemand.load(sparse), np.random.default_rng(seed)
         return draw_sparse(law, paths, rng, counts=is_count(panel.values))
+
+
+def _liveliness(demand: "pd.Series[float]") -> tuple[float, bool]:
+    """Share of observed periods with demand, and whether there has been none for far too long."""
+    wanted = np.flatnonzero(demand.to_numpy() > 0)
+    if not len(wanted):
+        return 0.0, False
+    busy = len(wanted) / len(demand)
+    return busy, (len(demand) - 1 - wanted[-1]) * busy > DEAD
 
 
 def kept_history(model: Prophet) -> pd.DataFrame:

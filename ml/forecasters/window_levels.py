@@ -82,7 +82,7 @@ def measure_levels(panel: Panel, typical: Floats | None) -> WindowLevels:
     busy = _over(_trailing((values > 0).astype(np.float64), 2 * span), _trailing(seen, 2 * span))
     size_trust = trust * np.clip(2 * busy - 1, 0.0, 1.0)
     own = _own_indices(index, size_trust, season)
-    level = _over(_trailing(values, span), _trailing(seen * own, span))
+    level = _level(values, seen * own, span)
     unit = np.ones_like(values) if typical is None else _size_level(values, own, span, typical)
     near = AROUND[frequency]
     nearby = _over(_centred(values, near), _centred(seen, near), np.nan)
@@ -114,6 +114,13 @@ def _size_level(values: Floats, own: Floats, span: int, typical: Floats) -> Floa
     times = _trailing(wanted.astype(np.float64), span)
     pull = 2 * (1 - times / span)
     return (_trailing(values, span) + pull * ever) / (_trailing(wanted * own, span) + pull)
+
+
+def _level(values: Floats, seen: Floats, span: int) -> Floats:
+    """Mean of the last span, and of all before where nothing of it was observed, (N, T)."""
+    ever = _over(np.cumsum(values, axis=1), np.cumsum(seen, axis=1))
+    recent = _over(_trailing(values, span), _trailing(seen, span), np.nan)
+    return np.where(np.isnan(recent), ever, recent)
 
 
 def _seasonal_indices(values: Floats, seen: Floats, frequency: Frequency) -> tuple[Floats, Floats]:
@@ -171,15 +178,15 @@ def _standing(
     """Features (N, T, S) of deseasonalised demand ``calm``: size, growth, scatter, zeros, age."""
     span, year = spans
     short = max(span // 4, 3)
-    recent = _over(_trailing(calm, short), _trailing(seen, short))
+    recent = _level(calm, seen, short)
     always = _over(np.cumsum(calm, axis=1), np.cumsum(seen, axis=1))
     scatter = _over(_trailing(calm**2, 2 * span), _trailing(seen, 2 * span))
     scatter -= _over(_trailing(calm, 2 * span), _trailing(seen, 2 * span)) ** 2
     empty = seen * (calm == 0)
     age = np.cumsum(np.cumsum(seen, axis=1) > 0, axis=1)
-    since = np.arange(calm.shape[1]) - np.maximum.accumulate(
-        np.where(calm > 0, np.arange(calm.shape[1]), -1), axis=1
-    )
+    # Periods that nobody watched are no silence.
+    watched = np.cumsum(seen, axis=1)
+    since = watched - np.maximum.accumulate(np.where(calm > 0, watched, 0.0), axis=1)
     size = np.log1p(level)
     if typical is not None:
         size = np.log(level / typical + 0.01) / 2
