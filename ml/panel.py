@@ -169,6 +169,13 @@ class Panel:
             shortages=self.shortages and self.shortages.cut(list(rows), slice(None)),
         )
 
+    def with_stock(self) -> "Panel":
+        """The panel as if nothing had been observed where stock ran out on some day or site."""
+        if self.shortages is None:
+            return self
+        values = np.where(self.shortages.exposure < 1, np.nan, self.values)
+        return replace(self, values=values, shortages=None)
+
     @property
     def recorded(self) -> Floats:
         """What was recorded, (N, T): where stock ran out, what was served."""

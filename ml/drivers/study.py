@@ -105,8 +105,12 @@ def trial_tasks(panel: Panel, tables: Mapping[str, pa.Table], region: str) -> li
 
 
 def select_recent(panel: Panel) -> Panel:
-    """The last six years of a panel, without its drivers."""
-    return panel.since(max(0, len(panel.periods) - int(MOST_DAYS / panel.frequency.days)))
+    """The last six years of a panel, without its drivers.
+
+    Periods in which stock ran out are left out: what is drawn for them knows nothing of storms.
+    """
+    start = max(0, len(panel.periods) - int(MOST_DAYS / panel.frequency.days))
+    return panel.since(start).with_stock()
 
 
 def average_gains(trials: Iterable[Trial]) -> list[DriverFinding]:
