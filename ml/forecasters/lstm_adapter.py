@@ -38,7 +38,7 @@ class LstmForecaster:
 
     horizon: int  # longest step that it learns; it predicts no further
     units: int = 48  # width of the recurrent layer
-    networks: int = 2  # whose probabilities are averaged
+    networks: int = 2  # whose probabilities are averaged; of small counts, one with all windows
     epochs: int = 6  # most passes over the training windows
     batch: int = 256  # windows a gradient step
     most_windows: int = 25_000  # windows of one network; drawn at random where there are more
@@ -75,9 +75,10 @@ class LstmForecaster:
         asked = [self._last_windows(part, typical) for part in parts]
         given = lessons.pick(slice(1)).features()
         network = open_network(self.units, *(one.shape[2] for one in given), buckets.count)
-        course = Course(
-            self.networks, self.epochs, self.batch, self.most_windows, self.learning_rate
-        )
+        networks, most = self.networks, self.most_windows
+        if table.levels is not None and table.levels.counts:  # one that has seen all of it
+            networks, most = 1, networks * most
+        course = Course(networks, self.epochs, self.batch, most, self.learning_rate)
         course, shared = scout(network, lessons, buckets, course, rng)
         odds = teach(network, lessons, buckets, asked, course, rng).astype(np.float32)
         spreads = np.concatenate(

@@ -161,7 +161,8 @@ def target_features(
     """Features of the target periods as they are expected at the origins, (n, K, G)."""
     driven = table.drivers.ahead_of(rows, origins, steps) if table.drivers else None
     columns = [steps / horizon, np.log(steps)]
-    if table.levels is not None:
+    # Small counts stand in the window as they are; told more of them, networks gained nothing.
+    if table.levels is not None and not table.levels.counts:
         season = np.log(table.levels.indices(rows, origins, steps))
         standing = np.moveaxis(table.levels.standing[rows, origins], 1, 0)[:, :, None]
         columns += [season, *table.levels.year_ago(rows, origins, steps), *standing]
