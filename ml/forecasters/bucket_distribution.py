@@ -6,7 +6,8 @@ are exactly as predicted, steps are bound to each other by a copula. Nothing her
 of models.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.durable import staged
+from ml.forecasters.base import read_items, save_items
 from ml.panel import Floats, Ints, Panel
+from ml.seeds import generator
 
 # Where the non-zero values are cut: evenly in the body, finer where stock is decided.
+PREDICTED = "predicted.npz"
 CUTS = (*np.linspace(0.0, 0.9, 12)[1:], 0.95, 0.98, 0.995)
 POINTS = 64  # values kept a bucket
 WILD = 10.0  # demand beyond so many times the panel's 99.5 % quantile is drawn for no other item
@@ -137,6 +141,46 @@ def load_distributions(path: Path, rows: Sequence[int]) -> Distributions:
         buckets = Buckets(stored["edges"], stored["points"])
         chosen = (stored[name][list(rows)] for name in ("probabilities", "spreads", "shared"))
         return Distributions(buckets, *chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedBuckets:
+    """What a pooled model predicts of each item of a panel: all that paths are drawn from."""
+
+    name: str  # of the model
+    panel: Panel  # the items, with their history
+    failures: Mapping[str, str]  # items without a prediction, with reasons
+    # of the items in the panel's order; `None` where nothing was learned
+    predicted: Distributions | None = None
+    # writes into a folder what else people may wish to look at; `None` once loaded
+    save_more: Callable[[Path], None] | None = None
+
+    def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Floats:
+        """See :class:`ml.forecasters.base.Fitted`."""
+        if self.predicted is None:
+            raise ValueError("not trained")
+        (item,) = panel.items
+        row = bisect_left(self.panel.items, item)  # they are sorted
+        return self.predicted.paths(row, panel, shape, generator(seed, self.name, item))
+
+    def save(self, folder: Path) -> None:
+        """See :class:`ml.forecasters.base.Fitted`."""
+        save_items(folder, self.panel.items, self.failures, {})
+        if self.save_more is not None:
+            self.save_more(folder)
+        if self.predicted is not None:
+            self.predicted.save(folder / PREDICTED)
+
+
+def load_fitted(name: str, folder: Path, panel: Panel) -> FittedBuckets:
+    """What a model of this name saved in a folder, of the items of ``panel``."""
+    saved = read_items(folder, columns=["item_id", "failure"])
+    failures = {one["item_id"]: one["failure"] for one in saved if one["failure"]}
+    if not (folder / PREDICTED).exists():
+        return FittedBuckets(name, panel, {**dict.fromkeys(panel.items, "not trained"), **failures})
+    place = {one["item_id"]: row for row, one in enumerate(saved)}
+    rows = [place[item] for item in panel.items]
+    return FittedBuckets(name, panel, failures, load_distributions(folder / PREDICTED, rows))
 
 
 def stratify(scores: Floats, rng: np.random.Generator) -> Floats:

@@ -4,8 +4,7 @@ The network predicts all items of its panel as soon as it is trained, so TensorF
 process that trains. Whoever draws paths later needs the file of probabilities only.
 """
 
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,22 +13,22 @@ import numpy as np
 
 from ml.durable import staged
 from ml.forecasters import lstm_windows as windows
-from ml.forecasters.base import Fitted, read_items, save_items
+from ml.forecasters.base import Fitted
 from ml.forecasters.bucket_distribution import (
     Distributions,
+    FittedBuckets,
     learn_buckets,
-    load_distributions,
+    load_fitted,
 )
 from ml.forecasters.lstm_network import open_network
 from ml.forecasters.lstm_training import Course, Lessons, scout, teach
 from ml.forecasters.silence import without_deprecations
 from ml.panel import Floats, Panel
-from ml.seeds import generator, number
+from ml.seeds import number
 
 MIN_WINDOWS = 32
 BUCKETED = 50_000  # windows whose targets make the buckets
 NETWORK = "network.keras"
-PREDICTED = "predicted.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class LstmForecaster:
         *,
         learn_from: Sequence[str] | None = None,
         start: Fitted | None = None,  # noqa: ARG002 - nothing is searched for
-    ) -> "FittedLstm":
+    ) -> FittedBuckets:
         """See :class:`ml.forecasters.base.Forecaster`.
 
         A panel of fewer than ``MIN_WINDOWS`` windows to learn from is a failure of all its items.
@@ -64,7 +63,7 @@ class LstmForecaster:
         rows, origins = windows.learnable_origins(table, len(panel.periods))
         if len(rows) < MIN_WINDOWS:
             reason = f"lstm needs {MIN_WINDOWS} windows to learn from, has {len(rows)}"
-            return FittedLstm(panel, dict.fromkeys(panel.items, reason))
+            return FittedBuckets(self.name, panel, dict.fromkeys(panel.items, reason))
         steps = windows.draw_steps(rng, len(rows), self.horizon)
         lessons = Lessons(table, rows, origins, steps, self.horizon)
         truth = lessons.sample(BUCKETED, rng).truth()
@@ -88,18 +87,11 @@ class LstmForecaster:
         rows = np.asarray([place[item] for item in panel.items])
         ties = np.full(len(rows), shared)
         predicted = Distributions(buckets, odds[rows], spreads[rows], ties)
-        return FittedLstm(panel, {}, predicted, network.model, network.model.get_weights())
+        return FittedBuckets(self.name, panel, {}, predicted, _network_saver(network.model))
 
-    def load(self, folder: Path, panel: Panel) -> "FittedLstm":
+    def load(self, folder: Path, panel: Panel) -> FittedBuckets:
         """See :class:`ml.forecasters.base.Forecaster`; needs no TensorFlow."""
-        saved = read_items(folder, columns=["item_id", "failure"])
-        failures = {one["item_id"]: one["failure"] for one in saved if one["failure"]}
-        if not (folder / PREDICTED).exists():
-            untrained = dict.fromkeys(panel.items, "not trained")
-            return FittedLstm(panel, {**untrained, **failures})
-        place = {one["item_id"]: row for row, one in enumerate(saved)}
-        rows = [place[item] for item in panel.items]
-        return FittedLstm(panel, failures, load_distributions(folder / PREDICTED, rows))
+        return load_fitted(self.name, folder, panel)
 
     def _last_windows(self, panel: Panel, typical: Floats | None) -> Lessons:
         """The windows that end with the panel, one an item, with all steps."""
@@ -110,33 +102,13 @@ class LstmForecaster:
         return Lessons(table, rows, origins, steps, self.horizon)
 
 
-@dataclass(frozen=True, slots=True)
-class FittedLstm:
-    """What a trained network predicts of each item of a panel."""
+def _network_saver(model: Any) -> Callable[[Path], None]:
+    """Writes a Keras model as it is now: later fits of this process train it anew."""
+    weights = model.get_weights()
 
-    panel: Panel  # the items, with their history
-    failures: Mapping[str, str]  # items without a prediction, with reasons
-    # of the items in the panel's order; `None` where nothing was learned
-    predicted: Distributions | None = None
-    # the Keras model, kept for people to look at, and the weights that it had when trained here:
-    # later fits of this process use it too; `None` once loaded
-    network: Any = None
-    weights: Sequence[Any] | None = None
+    def save(folder: Path) -> None:
+        model.set_weights(weights)
+        with staged(folder / NETWORK) as path, without_deprecations():
+            model.save(path)
 
-    def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Floats:
-        """See :class:`ml.forecasters.base.Fitted`."""
-        if self.predicted is None:
-            raise ValueError("not trained")
-        (item,) = panel.items
-        row = bisect_left(self.panel.items, item)  # they are sorted
-        return self.predicted.paths(row, panel, shape, generator(seed, LstmForecaster.name, item))
-
-    def save(self, folder: Path) -> None:
-        """See :class:`ml.forecasters.base.Fitted`."""
-        save_items(folder, self.panel.items, self.failures, {})
-        if self.network is not None:
-            self.network.set_weights(self.weights)
-            with staged(folder / NETWORK) as path, without_deprecations():
-                self.network.save(path)
-        if self.predicted is not None:
-            self.predicted.save(folder / PREDICTED)
+    return save

@@ -6,28 +6,28 @@ has not seen. What is predicted of all items is kept, not the trees: whoever dra
 scikit-learn.
 """
 
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from ml.forecasters.base import Fitted, read_items, save_items
+from ml.forecasters.base import Fitted
 from ml.forecasters.bucket_distribution import (
     Buckets,
     Distributions,
+    FittedBuckets,
     are_small_counts,
     learn_buckets,
-    load_distributions,
+    load_fitted,
 )
 from ml.forecasters.shared_level import MOST_EVIDENCE, SHARED_LEVEL, learn_shared
 from ml.forecasters.trees_features import SPANS, Snapshot, feature_rows, take_snapshot
 from ml.forecasters.trees_stages import Boosting, Float32s, Stages, fit_stages
 from ml.frequency import Frequency
 from ml.panel import Floats, Ints, Panel
-from ml.seeds import generator, number
+from ml.seeds import number
 
 LEAST_ROWS = 100  # to learn from
 LEAST_KNOWN = 4  # observations until an origin
@@ -42,7 +42,6 @@ OWN_SHARES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])  # of an item's own p
 OWN_SHARE = 0.15  # where there is too little to choose one
 OWN_SPREAD = 0.15  # standard deviation of the prior around it
 LEAST_PROBABILITY = 1e-4  # of a bucket, in the score that the share is chosen by
-PREDICTED = "predicted.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +69,21 @@ class TreesForecaster:
         *,
         learn_from: Sequence[str] | None = None,
         start: Fitted | None = None,  # noqa: ARG002 - nothing is searched for
-    ) -> "FittedTrees":
+    ) -> FittedBuckets:
         """See :class:`ml.forecasters.base.Forecaster`.
 
         A panel of prices, or one of fewer than ``LEAST_ROWS`` rows to learn from, is a failure of
         all its items.
         """
         if not panel.is_demand:
-            return FittedTrees(panel, dict.fromkeys(panel.items, "trees are for demand"))
+            return FittedBuckets(
+                self.name, panel, dict.fromkeys(panel.items, "trees are for demand")
+            )
         teachers = panel if learn_from is None else panel.select(learn_from)
         learned = self._learn(teachers)
         if learned is None:
             reason = f"trees need {LEAST_ROWS} rows to learn from"
-            return FittedTrees(panel, dict.fromkeys(panel.items, reason))
+            return FittedBuckets(self.name, panel, dict.fromkeys(panel.items, reason))
         share, shared = self._measure(teachers)
         counts = learned.last.typical is None
         snapshot = take_snapshot(panel, len(panel.periods) - 1, counts=counts, others=learned.last)
@@ -95,17 +96,11 @@ class TreesForecaster:
         predicted = Distributions(
             learned.buckets, odds.astype(np.float32), spreads, np.full(len(rows), shared)
         )
-        return FittedTrees(panel, {}, predicted)
+        return FittedBuckets(self.name, panel, {}, predicted)
 
-    def load(self, folder: Path, panel: Panel) -> "FittedTrees":
+    def load(self, folder: Path, panel: Panel) -> FittedBuckets:
         """See :class:`ml.forecasters.base.Forecaster`; needs no scikit-learn."""
-        saved = read_items(folder, columns=["item_id", "failure"])
-        failures = {one["item_id"]: one["failure"] for one in saved if one["failure"]}
-        if not (folder / PREDICTED).exists():
-            return FittedTrees(panel, {**dict.fromkeys(panel.items, "not trained"), **failures})
-        place = {one["item_id"]: row for row, one in enumerate(saved)}
-        rows = [place[item] for item in panel.items]
-        return FittedTrees(panel, failures, load_distributions(folder / PREDICTED, rows))
+        return load_fitted(self.name, folder, panel)
 
     def _learn(self, panel: Panel) -> Learned | None:
         """Buckets and trees from all origins of a panel; `None` where there are too few rows."""
@@ -207,27 +202,3 @@ def _choose_share(tried: Sequence[Floats], came: Ints) -> float:
     score = prior + logs * min(1.0, MOST_EVIDENCE / len(came))
     weight = np.exp(score - score.max())
     return float(OWN_SHARES @ weight / weight.sum())
-
-
-@dataclass(frozen=True, slots=True)
-class FittedTrees:
-    """What the trees predict of each item of a panel."""
-
-    panel: Panel  # the items, with their history
-    failures: Mapping[str, str]  # items without a prediction, with reasons
-    # of the items in the panel's order; `None` where nothing was learned
-    predicted: Distributions | None = None
-
-    def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Floats:
-        """See :class:`ml.forecasters.base.Fitted`."""
-        if self.predicted is None:
-            raise ValueError("not trained")
-        (item,) = panel.items
-        row = bisect_left(self.panel.items, item)  # they are sorted
-        return self.predicted.paths(row, panel, shape, generator(seed, TreesForecaster.name, item))
-
-    def save(self, folder: Path) -> None:
-        """See :class:`ml.forecasters.base.Fitted`."""
-        save_items(folder, self.panel.items, self.failures, {})
-        if self.predicted is not None:
-            self.predicted.save(folder / PREDICTED)
