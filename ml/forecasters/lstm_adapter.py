@@ -21,7 +21,8 @@ from ml.forecasters.bucket_distribution import (
     load_fitted,
 )
 from ml.forecasters.lstm_network import open_network
-from ml.forecasters.lstm_training import Course, Lessons, scout, teach
+from ml.forecasters.lstm_training import Course, Lessons, pick_dates, scout, teach
+from ml.forecasters.shared_level import SHARED_LEVEL, learn_shared
 from ml.forecasters.silence import without_deprecations
 from ml.panel import Floats, Panel
 from ml.seeds import number
@@ -78,15 +79,22 @@ class LstmForecaster:
         if table.levels is not None and table.levels.counts:  # one that has seen all of it
             networks, most = 1, networks * most
         course = Course(networks, self.epochs, self.batch, most, self.learning_rate)
-        course, shared = scout(network, lessons, buckets, course, rng)
-        odds = teach(network, lessons, buckets, asked, course, rng).astype(np.float32)
+        course = scout(network, lessons, buckets, course, rng)
+        dated, dates = pick_dates(lessons, rng)
+        given_too = [dated] if len(dates) else []
+        odds = teach(network, lessons, buckets, [*asked, *given_too], course, rng)
+        odds, seen = odds[: len(panel.items)], odds[len(panel.items) :]
+        shared = SHARED_LEVEL[panel.frequency]
+        if panel.is_demand:  # steps of prices follow each other in another way
+            label, weight = dated.answers(buckets)
+            shared = learn_shared(seen, np.where(weight > 0, label, -1), panel.frequency, dates)
         spreads = np.concatenate(
             [windows.units(one.table, one.rows, one.origins, one.steps) for one in asked]
         )
         place = {item: row for row, item in enumerate(x for part in parts for x in part.items)}
         rows = np.asarray([place[item] for item in panel.items])
         ties = np.full(len(rows), shared)
-        predicted = Distributions(buckets, odds[rows], spreads[rows], ties)
+        predicted = Distributions(buckets, odds[rows].astype(np.float32), spreads[rows], ties)
         return FittedBuckets(self.name, panel, {}, predicted, _network_saver(network.model))
 
     def load(self, folder: Path, panel: Panel) -> FittedBuckets:

@@ -23,27 +23,31 @@ SHARED_LEVEL = {
 LOADINGS = np.arange(0.0, 0.9, 0.05)  # square roots of the correlations that are tried
 PRIOR_SPREAD = 0.15  # standard deviation of the loading around that of SHARED_LEVEL
 MOST_ITEMS = 1500  # looked at; evenly spaced where there are more
-# Items at one date have its surprises in common: more of them say no more than so many would.
+# Items at one date share its surprises: more of them say no more than so many would.
 MOST_EVIDENCE = 60
 NODES = 31  # of the integral over the factor
 
 
-def learn_shared(probabilities: Floats, came: Ints, frequency: Frequency) -> float:
+def learn_shared(
+    probabilities: Floats, came: Ints, frequency: Frequency, dates: Ints | None = None
+) -> float:
     """Correlation between periods, drawn to that of the frequency where little is known.
 
     Args:
         probabilities: (N, H, B) forecasts of buckets.
         came: (N, H) bucket that came true; -1 where not known.
         frequency: Of the panel.
+        dates: (N,) when each forecast was made; ``None`` = all at once.
     """
     stride = -(-len(came) // MOST_ITEMS) or 1
     below, above = _bounds(probabilities[::stride], came[::stride])
     useful = (came[::stride] >= 0).sum(axis=1) >= 2
+    times = 1 if dates is None else len(np.unique(dates[::stride][useful]))
     prior = -((LOADINGS - np.sqrt(SHARED_LEVEL[frequency])) ** 2) / (2 * PRIOR_SPREAD**2)
     if not useful.any():
         return SHARED_LEVEL[frequency]
     fit = np.array([_log_likelihood(below[useful], above[useful], one) for one in LOADINGS])
-    score = prior + fit * min(1.0, MOST_EVIDENCE / useful.sum())
+    score = prior + fit * min(1.0, times * MOST_EVIDENCE / useful.sum())
     weight = np.exp(score - score.max())
     return float((LOADINGS @ weight / weight.sum()) ** 2)
 
