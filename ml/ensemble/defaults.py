@@ -1,6 +1,6 @@
 """Mixtures that weights start from: what is robust on panels that nobody has seen.
 
-Equal parts of models of different kinds are hard to beat (Clemen 1989; Smith & Wallis 2009): what
+Simple parts of models of different kinds are hard to beat (Clemen 1989; Smith & Wallis 2009): what
 is found on a few origins has to earn its distance from them. The models are those that were good,
 or near it, on every open panel of their kind; what does not exist, fails or is hopeless
 on a panel takes no part there.
@@ -15,9 +15,11 @@ from ml.panel import Bools, Floats
 STEADY = ("smooth", "erratic")  # classes with demand in most periods
 # When there is nothing to go by, no origin even.
 UNTRIED = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"volatility": 1.0}}
+# Parts of the robust models of each kind. At early origins of car parts and auto, half a part for
+# the one that knows the item's own past alone was as good or better than a whole one.
 ROBUST = {
-    "sparse": ("trees", "lstm", "hurdle", "empirical"),
-    "steady": ("trees", "combined", "arima", "shrunk_seasonal"),
+    "sparse": {"trees": 2.0, "lstm": 2.0, "hurdle": 2.0, "empirical": 1.0},
+    "steady": {"trees": 1.0, "combined": 1.0, "arima": 1.0, "shrunk_seasonal": 1.0},
 }
 FALLBACK = {"demand": "empirical", "price": "volatility"}
 NEVER = ("zero",)  # judged with the others, but no part of a forecast: quiet months would choose it
@@ -34,7 +36,7 @@ def candidates(alone: Floats, works: Bools, models: Sequence[str]) -> Bools:
 
 
 def default_mixture(able: Bools, models: Sequence[str], kind: str, steady: bool) -> Floats:
-    """Equal shares (M,) of the robust models among ``able``; of all those where none is robust.
+    """Shares (M,) of the robust models among ``able``; equal ones of all where none is robust.
 
     Where no model is able at all, and for prices, what serves without a backtest.
     """
@@ -42,9 +44,10 @@ def default_mixture(able: Bools, models: Sequence[str], kind: str, steady: bool)
     if kind == "price" or not able.any():
         plain = np.array([UNTRIED[kind].get(model, 0.0) for model in models])
         return plain / plain.sum() if plain.any() else (names == FALLBACK[kind]) * 1.0
-    chosen = able & np.isin(names, ROBUST["steady" if steady else "sparse"])
+    parts = ROBUST["steady" if steady else "sparse"]
+    chosen = able * np.array([parts.get(model, 0.0) for model in models])
     if not chosen.any():
-        chosen = able
+        chosen = able * 1.0
     return np.asarray(chosen / chosen.sum())
 
 

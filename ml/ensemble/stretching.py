@@ -10,6 +10,8 @@ the ranks of each step are mixed with ranks that all steps share, or with ranks 
 Gaussian copula's one factor; Clark et al. 2004 reorder ensembles so, the "Schaake shuffle").
 """
 
+from functools import cache
+
 import numpy as np
 from scipy.special import ndtr, ndtri
 
@@ -80,7 +82,7 @@ def stretch_paths(paths: Paths, spread: Floats, sum_spread: float, steps: int, n
 def _stretch_ordered(values: Paths, spread: float, shift: float) -> Paths:
     """Ascending values (S,) of one step, stretched and shifted, with the mean that they had."""
     count = len(values)
-    levels = ndtr(spread * ndtri((np.arange(count) + 0.5) / count) + shift)
+    levels = ndtr(spread * _normal_scores(count) + shift)
     made = values[np.minimum((levels * count).astype(int), count - 1)]
     before, after = (float(part.sum(dtype=np.float64)) for part in (values, made))
     if not is_count(values.astype(np.float64)):
@@ -93,6 +95,12 @@ def _stretch_ordered(values: Paths, spread: float, shift: float) -> Paths:
     chosen = able[((np.arange(abs(beyond)) + 0.5) / max(abs(beyond), 1) * len(able)).astype(int)]
     made[chosen] -= np.sign(beyond)
     return np.sort(made)
+
+
+@cache
+def _normal_scores(count: int) -> Floats:
+    """Normal quantiles in the middles of so many equal shares."""
+    return np.asarray(ndtri((np.arange(count) + 0.5) / count))
 
 
 def _share_ranks(
@@ -110,7 +118,7 @@ def _share_ranks(
     )
     if (limit - now) * (wanted - now) <= 0:
         return paths
-    normal = ndtri((np.arange(len(paths)) + 0.5) / len(paths))
+    normal = _normal_scores(len(paths))
     own = np.empty(paths.shape)
     np.put_along_axis(own, order, np.broadcast_to(normal[:, None], paths.shape), axis=0)
     mixed = rng.permuted(np.tile(normal[:, None], 1 if wider else paths.shape[1]), axis=0)

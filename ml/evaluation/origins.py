@@ -98,12 +98,23 @@ class BacktestPoints:
 
 def summarise_paths(paths: Float32s, cum_steps: Ints) -> tuple[Floats, Floats, Floats]:
     """Points (N, H, K), means (N, H) and cumulative points (N, 2, K) of paths (N, S, H)."""
-    points = np.moveaxis(np.quantile(paths, LEVELS, axis=1, method="inverted_cdf"), 0, -1)
+    points = path_quantiles(paths, LEVELS)
     sums = np.cumsum(paths, axis=2, dtype=np.float64)
     picked = np.take_along_axis(sums, cum_steps[:, None, :] - 1, axis=2)
-    cumulative = np.quantile(picked, LEVELS, axis=1, method="inverted_cdf")
     means = paths.mean(axis=1, dtype=np.float64)
-    return points.astype(np.float64), means, np.moveaxis(cumulative, 0, -1)
+    return points.astype(np.float64), means, path_quantiles(picked, LEVELS)
+
+
+def path_quantiles(paths: Floats | Float32s, levels: Sequence[float] | Floats) -> Floats:
+    """Quantiles (N, H, L) of paths (N, S, H): the least value that so many reach, no new values.
+
+    As ``numpy.quantile`` with ``inverted_cdf``, by sorting once: a tenth of the time.
+    """
+    ordered = np.sort(np.ascontiguousarray(np.moveaxis(paths, 1, -1)), axis=-1)
+    count = paths.shape[1]
+    # 1e-9: 0.07 * 100 is a little more than 7
+    places = np.ceil(np.asarray(levels) * count - 1e-9).astype(np.int64) - 1
+    return np.asarray(ordered[..., np.clip(places, 0, count - 1)])
 
 
 def join_chunks(parts: Sequence[BacktestPoints]) -> BacktestPoints:

@@ -11,6 +11,7 @@ from ml.contracts.base import Contract
 from ml.contracts.forecasts import CUMULATIVE_QUANTILES, FORECAST_MODELS, FORECASTS, QUANTILES
 from ml.contracts.forecasts import quantile_name as q_name
 from ml.ensemble.mixture import is_usable
+from ml.evaluation.origins import path_quantiles
 from ml.forecasters.base import Forecast, Paths
 from ml.frequency import periods_after
 from ml.panel import Floats, Panel
@@ -34,7 +35,7 @@ def distribution_columns(paths: Paths, *, cumulative: bool) -> Columns:
 
     The cumulative ones are null where sums over steps mean nothing (prices).
     """
-    cuts = np.quantile(paths, QUANTILES, axis=1, method="inverted_cdf")
+    cuts = np.moveaxis(path_quantiles(paths, QUANTILES), -1, 0)
     columns: Columns = {"forecast": _flat(paths.mean(axis=1, dtype=np.float64))}
     named = {q_name(level): _flat(cut) for level, cut in zip(QUANTILES, cuts, strict=True)}
     columns |= {"lower": named["q10"], "upper": named["q90"], **named}
@@ -44,7 +45,7 @@ def distribution_columns(paths: Paths, *, cumulative: bool) -> Columns:
         return columns | dict.fromkeys(("cum_mean", *names), empty)
     sums = np.cumsum(paths, axis=2, dtype=np.float64)
     columns["cum_mean"] = _flat(sums.mean(axis=1))
-    totals = np.quantile(sums, CUMULATIVE_QUANTILES, axis=1, method="inverted_cdf")
+    totals = np.moveaxis(path_quantiles(sums, CUMULATIVE_QUANTILES), -1, 0)
     return columns | {name: _flat(cut) for name, cut in zip(names, totals, strict=True)}
 
 

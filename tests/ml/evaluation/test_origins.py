@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ml.evaluation.origins import choose_cutoffs
+from ml.contracts.forecasts import QUANTILES
+from ml.evaluation.origins import LEVELS, choose_cutoffs, path_quantiles
 from tests.conftest import daily_panel, monthly_panel, price_panel
 
 
@@ -28,3 +29,13 @@ def test_daily_origins_lie_one_horizon_apart_latest_first():
 
 def test_prices_are_tried_at_six_origins():
     assert len(choose_cutoffs(price_panel(), 30)) == 6
+
+
+@pytest.mark.parametrize("levels", [LEVELS, QUANTILES], ids=["of a backtest", "as published"])
+@pytest.mark.parametrize("count", [1, 333, 500])
+def test_quantiles_of_paths_are_those_of_the_inverted_distribution_function(levels, count):
+    rng = np.random.default_rng(count)
+    paths = rng.poisson(1.5, (4, count, 3)) * rng.choice([1.0, 0.1], (4, 1, 3))
+    paths[3] = np.nan  # a model that failed
+    expected = np.quantile(paths, levels, axis=1, method="inverted_cdf")
+    np.testing.assert_array_equal(path_quantiles(paths, levels), np.moveaxis(expected, 0, -1))
