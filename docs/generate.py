@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from ml.contracts import PUBLISHED
 from ml.contracts.base import Column
 from ml.contracts.demand import INVENTORY, ITEMS
-from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS
+from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS_MEANING
 from ml.contracts.recommendations import FLAGS, RECOMMENDATIONS
 from ml.features.declarations import FEATURES
@@ -107,10 +107,10 @@ def list_settings() -> str:
 
 
 def list_columns(table: str) -> str:
-    """The columns of a published table; of the components' table, those that forecasts lacks."""
+    """The columns of a published table; of components and totals, those that forecasts lacks."""
     contract = next(one for one in PUBLISHED if one.name == table)
     columns: Iterable[Column] = contract.columns
-    if contract is FORECAST_MODELS:
+    if contract in (FORECAST_MODELS, TOTALS):
         shared = set(FORECASTS.names[FORECASTS.names.index("forecast") :])
         columns = [one for one in columns if one.name not in shared]
     rows = [

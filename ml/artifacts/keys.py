@@ -14,6 +14,7 @@ DATASET_FOLDERS = {
     "forecasts": "forecasts",
     "refusals": "forecasts",
     "forecast_models": "forecasts",
+    "totals": "forecasts",
     "recommendations": "recommendations",
     "price_outlook": "recommendations",
     "metrics": "metrics",

@@ -2,12 +2,15 @@
 
 from ml.contracts.base import Contract
 from ml.contracts.demand import DEMAND, INVENTORY, ITEMS
-from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
+from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
 from ml.contracts.recommendations import RECOMMENDATIONS
 
-PUBLISHED: tuple[Contract, ...] = (FORECASTS, REFUSALS, FORECAST_MODELS, RECOMMENDATIONS, METRICS)
+PUBLISHED: tuple[Contract, ...] = (
+    *(FORECASTS, REFUSALS, FORECAST_MODELS, TOTALS),
+    *(RECOMMENDATIONS, METRICS),
+)
 """The tables of a version, in the order of the documentation."""
 PROCESSED: tuple[Contract, ...] = (DEMAND, ITEMS, INVENTORY, *OUTSIDE, DIVIDENDS, FEATURES_TABLE)
 """The tables below ``processed/``."""

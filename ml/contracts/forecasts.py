@@ -1,4 +1,4 @@
-"""The published forecasts, the items refused, and the component models' rows."""
+"""The published forecasts, the items refused, the component models' rows, and totals of items."""
 
 import pyarrow as pa
 
@@ -47,16 +47,19 @@ _CUMULATIVE = (
         for q in CUMULATIVE_QUANTILES
     ),
 )
+_MADE_FROM = (
+    text("model_version", "derived from data, settings and code"),
+    text("dataset_id", "derived from the content of the inputs"),
+    text("source", "synthetic_sample, user_files or the APIs"),
+    Column("generated_at", pa.timestamp("us", tz="UTC"), "instant", "when the run started"),
+)
 _PROVENANCE = (
     text("model_used", "model that made the row"),
     flag("is_fallback", "not every model that was asked for succeeded"),
     text("fallback_reason", "why, if so", nullable=True),
     count("n_train", "periods", "observed periods of the item"),
     day("train_end", "last observed period of the item"),
-    text("model_version", "derived from data, settings and code"),
-    text("dataset_id", "derived from the content of the inputs"),
-    text("source", "synthetic_sample, user_files or the APIs"),
-    Column("generated_at", pa.timestamp("us", tz="UTC"), "instant", "when the run started"),
+    *_MADE_FROM,
 )
 
 FORECASTS = Contract(
@@ -90,3 +93,33 @@ FORECAST_MODELS = Contract(
         *_CUMULATIVE,
     ),
 )
+
+MEASURES = {
+    "quantity": "units asked for, of items that are measured alike",
+    "value": "units times the cost of one, of items whose cost is known",
+}
+GROUPINGS = {
+    "all": "every item",
+    "demand_class": "items whose demand is of one kind",
+    "family": "items of one family, as the items file tells it",
+}
+
+TOTALS = Contract(
+    "totals",
+    key=("measure", "grouping", "member", "unit", "ds"),
+    columns=(
+        text("measure", "what is added up", MEASURES),
+        text("grouping", "which items are added up", GROUPINGS),
+        text("member", "class or family; * of all items"),
+        text("unit", "unit or currency of the values; 'units' or 'money' where none is told"),
+        *(DS, FREQUENCY, AS_OF, _STEP),
+        count("n_items", "items", "items in the total", 1),
+        *_MARGINAL,
+        *_CUMULATIVE,
+        number("shock_period", "1", "standard deviation of what moves all items in one period, "
+               "over the mean", 0.0, nullable=False),
+        number("shock_horizon", "1", "the same of what moves them in all periods of the horizon",
+               0.0, nullable=False),
+        *_MADE_FROM,
+    ),
+)  # fmt: skip

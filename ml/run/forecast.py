@@ -33,6 +33,7 @@ from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin, forecast_rows, model_rows
+from ml.run.totals import Group, Total, add_up, label_items, save_totals
 from ml.settings import PolicySettings
 
 
@@ -47,6 +48,7 @@ class ForecastTask:
     ensemble: FittedEnsemble  # how the models are combined
     folders: Mapping[str, Path]  # of the saved models by model
     policies: Mapping[str, ItemPolicy]  # parameters of each item; empty for prices
+    families: Mapping[str, str | None]  # of parts, by item, as far as they are told
     stock: pa.Table | None  # in the INVENTORY contract, `None` without a stock file
     policy_settings: PolicySettings  # defaults and seed of recommendations
     origin: RowOrigin  # what every row says of where it comes from
@@ -80,6 +82,7 @@ def forecast_panel(
     """
     stock = inputs.inventory
     protection = dict(zip(plan.panel.items, plan.protection, strict=True))
+    families = _families(inputs.items)
     tasks = [
         ForecastTask(
             panel=plan.panel.select(items),
@@ -89,6 +92,7 @@ def forecast_panel(
             ensemble=ensemble,
             folders=folders,
             policies={item: plan.policies[item] for item in items if plan.policies},
+            families={item: families[item] for item in items if item in families},
             # What a task carries does not grow with the file.
             stock=stock and stock.filter(pc.is_in(stock["item_id"], value_set=pa.array(items))),
             policy_settings=request.settings.policy,
@@ -108,13 +112,22 @@ def forecast_panel(
     return chunks
 
 
+def _families(items: pa.Table | None) -> dict[str, str | None]:
+    """Family of each item, as the items file tells it."""
+    if items is None or "family" not in items.column_names:
+        return {}
+    return dict(zip(items["item_id"].to_pylist(), items["family"].to_pylist(), strict=True))
+
+
 def forecast_chunk(task: ForecastTask) -> ForecastChunk:
     """Forecast one chunk and write its rows, unless a run that died had done so already."""
     known = read_part(task.folder)
     if known is not None:
         return ForecastChunk(task.folder, tuple(Refusal(**one) for one in known["refusals"]))
     start_part(task.folder)
-    tables, refusals = _forecast(task)
+    tables, totals, refusals = _forecast(task)
+    if totals:
+        save_totals(task.folder, totals)
     for dataset, table in tables.items():
         with staged(task.folder / f"{dataset}.parquet") as path:
             pq.write_table(table, path, compression="zstd")
@@ -122,8 +135,10 @@ def forecast_chunk(task: ForecastTask) -> ForecastChunk:
     return ForecastChunk(task.folder, refusals)
 
 
-def _forecast(task: ForecastTask) -> tuple[dict[str, pa.Table], tuple[Refusal, ...]]:
-    """Rows of the chunk by dataset, and the items that no model could forecast."""
+def _forecast(
+    task: ForecastTask,
+) -> tuple[dict[str, pa.Table], dict[Group, Total], tuple[Refusal, ...]]:
+    """Rows of the chunk by dataset, what its items add up to, and those that no model forecasts."""
     panel, seed = task.panel, task.policy_settings.seed
     components = predict_components(panel, task.folders, task.reach, seed)
     patterns = [demand_pattern(row, panel.frequency) for row in panel.values]
@@ -141,7 +156,7 @@ def _forecast(task: ForecastTask) -> tuple[dict[str, pa.Table], tuple[Refusal, .
     )
     known = [row for row, one in enumerate(combined) if one.paths is not None]
     if not known:
-        return {}, refusals
+        return {}, {}, refusals
     paths = np.stack([one.paths for one in combined if one.paths is not None])
     tables = {
         FORECASTS.name: forecast_rows(
@@ -150,13 +165,17 @@ def _forecast(task: ForecastTask) -> tuple[dict[str, pa.Table], tuple[Refusal, .
         ),
         FORECAST_MODELS.name: model_rows(panel, components, shares, task.horizon),
     }  # fmt: skip
+    totals = {}
     if panel.is_demand:
+        chosen = panel.rows(known)
+        labels = label_items(chosen, [names[row] for row in known], task.families, task.policies)
+        totals = add_up(paths[:, :, : task.horizon], labels, seed)
         facts = [_summary(panel, row, patterns[row], combined[row]) for row in known]
         tables[RECOMMENDATIONS.name] = recommend(
             paths, facts, task.policies, task.stock, frequency=panel.frequency,
             as_of=panel.cutoff, run_id="", settings=task.policy_settings,
         )  # fmt: skip
-    return tables, refusals
+    return tables, totals, refusals
 
 
 def predict_components(

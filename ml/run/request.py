@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
+from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.errors import ConfigError
@@ -67,7 +67,7 @@ class RunRequest:
         """Datasets to write."""
         if self.only_recommendations:
             return (RECOMMENDATIONS.name,)
-        forecasts = (FORECASTS.name, FORECAST_MODELS.name, REFUSALS.name)
+        forecasts = (FORECASTS.name, FORECAST_MODELS.name, TOTALS.name, REFUSALS.name)
         others = () if self.only_forecasts else (RECOMMENDATIONS.name, METRICS.name)
         return (*forecasts, *others)
 

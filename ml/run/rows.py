@@ -67,19 +67,19 @@ def forecast_rows(
     count = len(panel.items) * horizon
     columns |= {
         "frequency": [panel.frequency.value] * count,
-        "as_of": np.repeat(_stamp(panel.cutoff), count),
+        "as_of": np.repeat(stamp(panel.cutoff), count),
         "unit": np.repeat(np.asarray(panel.units, dtype=object), horizon),
         "model_used": np.repeat(np.asarray(models, dtype=object), horizon),
         "is_fallback": np.repeat([reason is not None for reason in reasons], horizon),
         "fallback_reason": np.repeat(np.asarray(reasons, dtype=object), horizon),
         "n_train": np.repeat(seen.sum(axis=1), horizon),
-        "train_end": np.repeat(_stamp(ends), horizon),
+        "train_end": np.repeat(stamp(ends), horizon),
         "model_version": [origin.model_version] * count,
         "dataset_id": [origin.dataset_id] * count,
         "source": [origin.source[panel.kind]] * count,
         "generated_at": [origin.generated_at.astimezone(UTC)] * count,
     }
-    return _table(columns, FORECASTS)
+    return as_table(columns, FORECASTS)
 
 
 def model_rows(
@@ -102,7 +102,7 @@ def model_rows(
         share = [weights[row].get(model, 0.0) for row in rows]
         columns = _keys(part, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
         columns |= {"model": [model] * len(rows) * horizon, "weight": np.repeat(share, horizon)}
-        tables.append(_table(columns, FORECAST_MODELS))
+        tables.append(as_table(columns, FORECAST_MODELS))
     if not tables:
         return FORECAST_MODELS.schema.empty_table()
     order = [("item_id", "ascending"), ("ds", "ascending"), ("model", "ascending")]
@@ -114,17 +114,19 @@ def _keys(panel: Panel, horizon: int) -> Columns:
     days = periods_after(panel.cutoff, horizon, panel.frequency)
     return {
         "item_id": np.repeat(np.asarray(panel.items, dtype=object), horizon),
-        "ds": np.tile(_stamp(days), count),
+        "ds": np.tile(stamp(days), count),
         "horizon_step": np.tile(np.arange(1, horizon + 1), count),
         "kind": [panel.kind] * (count * horizon),
     }
 
 
-def _stamp(days: np.ndarray | np.datetime64) -> np.ndarray | np.datetime64:
+def stamp(days: np.ndarray | np.datetime64) -> np.ndarray | np.datetime64:
+    """Days as they stand in tables."""
     return days.astype("datetime64[us]")
 
 
-def _table(columns: Columns, contract: Contract) -> pa.Table:
+def as_table(columns: Columns, contract: Contract) -> pa.Table:
+    """Columns in the order and with the types of a contract."""
     arrays = [pa.array(columns[field.name], field.type) for field in contract.schema]
     return pa.Table.from_arrays(arrays, schema=contract.schema)
 

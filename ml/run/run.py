@@ -8,8 +8,10 @@ import pyarrow as pa
 
 from ml.artifacts import version as versions
 from ml.artifacts.version import CommitRecord
+from ml.contracts.forecasts import TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.ensemble.common_shocks import measure_shocks
 from ml.ensemble.fitting import add_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ConfigError, DataError
@@ -25,6 +27,7 @@ from ml.run.model_store import ModelStore
 from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
+from ml.run.totals import read_totals, total_rows
 from ml.run.train import train_families
 from ml.run.version_writer import RunOutput, write_version
 
@@ -122,6 +125,7 @@ def _forecast(
     work = _work_folder(request.results, fingerprint(inputs_hash, model_version, ensembles))
     chunks = {}
     metrics = [METRICS.schema.empty_table()]
+    totals = TOTALS.schema.empty_table()
     wanted = request.items
     refusals = [one for one in inputs.refusals if wanted is None or one.item_id in wanted]
     for plan in plans:
@@ -131,6 +135,9 @@ def _forecast(
         backtests = add_ensemble(read_backtests(store.folder(name, ENSEMBLE)), kind)
         metrics.append(metrics_table(backtests, ensemble, kind, name))
         metrics.append(driver_metrics(plan.study, kind, name))
+        if plan.panel.is_demand:
+            added = read_totals(chunk.folder for chunk in chunks[name])
+            totals = total_rows(added, measure_shocks(backtests), plan.panel, origin, plan.seed)
     refusals.sort(key=lambda one: one.item_id)
     reasons = {one.item_id: one.reason for one in refusals if one.kind == "demand"}
     demand = next((plan for plan in plans if plan.panel.is_demand), None)
@@ -146,6 +153,7 @@ def _forecast(
         ensembles=ensembles,
         refusals=refusals,
         refused=refused,
+        totals=totals,
         metrics=pa.concat_tables(metrics).sort_by([(key, "ascending") for key in METRICS.key]),
         origin=origin,
         inputs_hash=inputs_hash,

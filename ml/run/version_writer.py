@@ -15,7 +15,7 @@ from ml.artifacts.folder_store import results_store
 from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.artifacts.staging import DatasetFile
 from ml.contracts.base import Contract
-from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
+from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.mixture import FittedEnsemble
@@ -49,6 +49,7 @@ class RunOutput:
     ensembles: Mapping[str, FittedEnsemble]  # how models were combined, by panel name
     refusals: Sequence[Refusal]  # items without a forecast, sorted
     refused: pa.Table  # RECOMMENDATIONS rows of demand items among them, without quantities
+    totals: pa.Table  # TOTALS rows of demand
     metrics: pa.Table  # METRICS rows
     origin: RowOrigin  # what every row says of where it comes from
     inputs_hash: str  # name of all that shaped the results, in hexadecimal
@@ -72,6 +73,7 @@ def write_version(
     tables = {
         FORECASTS: observe(_merge_by_item(output, FORECASTS), _largest_values(output), panels),
         FORECAST_MODELS: _merge_by_item(output, FORECAST_MODELS),
+        TOTALS: iter([output.totals]),
         REFUSALS: iter([pa.Table.from_pylist(refusals, schema=REFUSALS.schema)]),
         RECOMMENDATIONS: _recommendations(output, orders),
         METRICS: iter([output.metrics]),
@@ -87,6 +89,8 @@ def write_version(
         model_versions=dict.fromkeys((*FAMILIES, "ensemble"), output.origin.model_version),
         quality_flags=inputs.quality_flags,
     )
+    # Versions of before there were totals have none to copy.
+    copied = versions.read_manifest(results, reuse).datasets if reuse is not None else ()
     staged = versions.stage_version(results, version_id)
     # What a run that died had written bears the moment and the name of that run.
     constants = {"run_id": request.run_id, "generated_at": request.started}
@@ -97,7 +101,7 @@ def write_version(
             versions.write_metadata(staged, contract, file, provenance, as_of=as_of,
                                     refusals=len(output.refusals))  # fmt: skip
             files += [file]
-        elif reuse is not None:
+        elif reuse is not None and contract.name in copied:
             files += versions.copy_dataset(results, reuse, staged, contract.name)
     if reuse is None:
         versions.write_model_versions(staged, model_versions)

@@ -3,12 +3,15 @@
 import json
 
 import pyarrow.compute as pc
+import pytest
 
 from ml.artifacts.version import verify_version
+from ml.contracts import PUBLISHED
 from ml.contracts.base import check
-from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, QUANTILES, REFUSALS, quantile_name
-from ml.contracts.metrics import METRICS
-from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.contracts.forecasts import (
+    QUANTILES,
+    quantile_name,
+)
 from ml.forecasters.registry import models_of
 from tests.pipelines.job.conftest import RATES
 
@@ -17,7 +20,7 @@ MODELS = {kind: set(models_of(kind)) for kind in ("demand", "price")}
 
 
 def test_every_table_of_the_version_keeps_its_contract(company):
-    for contract in (FORECASTS, FORECAST_MODELS, REFUSALS, RECOMMENDATIONS, METRICS):
+    for contract in PUBLISHED:
         check(company.table(contract.name), contract)
 
 
@@ -29,6 +32,19 @@ def test_every_item_gets_all_steps_of_its_panel(company):
     assert set(steps) == {("demand", item) for item in RATES} | {("price", "brent")}
     for (kind, _), found in steps.items():
         assert found == list(range(1, (12 if kind == "demand" else 30) + 1))
+
+
+def test_totals_are_those_of_the_items_forecasts(company):
+    items = [row for row in company.table("forecasts").to_pylist() if row["kind"] == "demand"]
+    rows = company.table("totals").to_pylist()
+    assert {row["measure"] for row in rows} == {"quantity", "value"}
+    rows = [row for row in rows if (row["measure"], row["grouping"]) == ("quantity", "all")]
+    assert [row["horizon_step"] for row in rows] == list(range(1, 13))
+    for row in rows:
+        own = [item["forecast"] for item in items if item["ds"] == row["ds"]]
+        assert row["n_items"] == len(own) == len(RATES)
+        assert row["forecast"] == pytest.approx(sum(own), rel=0.05)  # half the paths are added up
+        assert row["q05"] <= row["forecast"] <= row["q95"]
 
 
 def test_rows_say_where_they_come_from(company):
