@@ -16,6 +16,7 @@ from ml.reporting.leaderboard import ranked_by
 
 SHOWN = 6  # items drawn a panel
 SEASONS = 4  # of history drawn before the forecast, times the horizon
+MOST_PARTS = 12  # families or classes drawn, the largest
 LOSSES = {
     "scaled_crps": "scaled CRPS",
     "cum_tail_pinball": "loss in the tail of cumulative demand",
@@ -80,6 +81,41 @@ def _draw_fan(axis: Any, panel: Panel, row: int, forecasts: pa.Table) -> None:
     axis.plot(ahead, rows["q50"], color=STRONG, lw=1.2)
     axis.set_title(panel.items[row][:60], fontsize=9, parse_math=False)
     axis.tick_params(labelsize=7)
+
+
+def draw_totals(panel: Panel, title: str, totals: pa.Table, path: Path, version: str) -> list[Path]:
+    """What all items will ask for together, and over the horizon each family, or each class.
+
+    Nothing is drawn without totals.
+    """
+    rows = [row for row in totals.to_pylist() if row["measure"] == "quantity"]
+    whole = [row for row in rows if row["grouping"] == "all"]
+    if not whole:
+        path.unlink(missing_ok=True)
+        return []
+    last = [row for row in rows if row["horizon_step"] == len(whole)]
+    families = [row for row in last if row["grouping"] == "family"]
+    parts = families or [row for row in last if row["grouping"] == "demand_class"]
+    parts = sorted(parts, key=lambda row: row["cum_mean"])[-MOST_PARTS:]
+    figure, axes = _make_figure(1, 2, width=11, height=max(3.2, 0.3 * len(parts) + 1.2))
+    length = SEASONS * len(whole)
+    history = np.nansum(panel.recorded, axis=0)
+    axes[0].plot(panel.periods[-length:], history[-length:], color=DARK, lw=0.9)
+    ahead = [row["ds"] for row in whole]
+    for low, high, alpha in (("q05", "q99", 0.15), ("q10", "q90", 0.3)):
+        edges = ([row[name] for row in whole] for name in (low, high))
+        axes[0].fill_between(ahead, *edges, color=STRONG, alpha=alpha, lw=0)
+    axes[0].plot(ahead, [row["q50"] for row in whole], color=STRONG, lw=1.2)
+    axes[0].set_ylabel("units a period, all items")
+    middle = np.array([row["cum_q50"] for row in parts])
+    reach = [middle - [row["cum_q10"] for row in parts], [row["cum_q90"] for row in parts] - middle]
+    names = [row["member"][:40].replace("$", r"\$") for row in parts]
+    axes[1].barh(range(len(parts)), middle, xerr=reach, color=PALE, ecolor=DARK)
+    axes[1].set_yticks(range(len(parts)), names)
+    axes[1].set_xlabel(f"units over {len(whole)} periods: median, 80 % interval")
+    for axis in axes:
+        axis.tick_params(labelsize=7)
+    return [_save(figure, f"{title}, version {version}: totals", path)]
 
 
 def draw_drivers(

@@ -17,7 +17,7 @@ from ml.ensemble.mixture import ENSEMBLE
 from ml.panel import Panel
 from ml.reporting.comparison import ENDS
 from ml.reporting.leaderboard import COLUMNS, as_json, leaderboard, to_csv
-from ml.reporting.pictures import draw_drivers, draw_forecasts, draw_leaderboard
+from ml.reporting.pictures import draw_drivers, draw_forecasts, draw_leaderboard, draw_totals
 
 BANNER = "SYNTHETIC SAMPLE DATA: every number below is made up. Put your files into {folder}."
 
@@ -51,6 +51,7 @@ class RunReport:
     panels: tuple[PanelReport, ...]  # what was done
     metrics: pa.Table  # METRICS rows
     forecasts: pa.Table  # FORECASTS rows
+    totals: pa.Table  # TOTALS rows
     gate: tuple[str, ...] = ()  # whether it may go out, and why not; empty for a part
 
 
@@ -69,7 +70,18 @@ def write_reports(report: RunReport, folder: Path) -> list[Path]:
         *draw_leaderboard(lines, titles, folder),
         *write_drivers(studies, titles, folder),
         *draw_forecasts(panels, titles, report.forecasts, folder, report.version_id),
+        *write_totals(report, folder),
     ]
+
+
+def write_totals(report: RunReport, folder: Path) -> list[Path]:
+    """The picture of what items add up to; none without demand, where a stale one is removed."""
+    path = folder / "totals.png"
+    demand = [one for one in report.panels if one.panel.is_demand]
+    if not demand:
+        path.unlink(missing_ok=True)
+        return []
+    return draw_totals(demand[0].panel, demand[0].title, report.totals, path, report.version_id)
 
 
 def write_gate(report: RunReport, folder: Path) -> list[Path]:

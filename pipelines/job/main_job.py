@@ -249,5 +249,6 @@ def _report_of(
         panels=panels,
         metrics=output.metrics,
         forecasts=read_dataset(results, FORECASTS.name, version),
+        totals=output.totals,
         gate=() if verdict is None else tuple(verdict.summary),
     )

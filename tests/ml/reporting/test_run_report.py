@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.contracts.forecasts import FORECASTS
+from ml.contracts.forecasts import FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.drivers.study import DriverFinding, Study
 from ml.reporting.leaderboard import leaderboard
@@ -44,6 +44,23 @@ def forecast_rows(fallbacks):
     return pa.Table.from_pylist(rows, schema=schema)
 
 
+def total_rows():
+    """Of all items, and of two families, one with a name that is no formula."""
+    groups = [("all", "*", 3.0), ("family", "a$b$", 1.0), ("family", "cabos", 2.0)]
+    levels = {"q05": 0.5, "q10": 0.7, "q50": 1.0, "q90": 1.5, "q99": 2.0, "cum_mean": 1.1,
+              "cum_q10": 0.8, "cum_q50": 1.0, "cum_q90": 1.4}  # fmt: skip
+    rows = [
+        {"measure": "quantity", "grouping": grouping, "member": member, "ds": day,
+         "horizon_step": step, **{name: size * level for name, level in levels.items()}}
+        for grouping, member, size in groups
+        for step, day in enumerate(DAYS.tolist(), start=1)
+    ]  # fmt: skip
+    names = list(rows[0])
+    return pa.Table.from_pylist(
+        rows, schema=pa.schema([TOTALS.schema.field(name) for name in names])
+    )
+
+
 @pytest.fixture
 def report():
     days = DAYS.tolist()
@@ -61,7 +78,7 @@ def report():
     ]
     panel = PanelReport("demand_ms", PANEL, 2, 2, 1, STUDY, synthetic=False)
     table = pa.Table.from_pylist(metrics, schema=METRICS.schema)
-    return RunReport("v1", "m-1", (panel,), table, forecast_rows(PANEL.items[:1]))
+    return RunReport("v1", "m-1", (panel,), table, forecast_rows(PANEL.items[:1]), total_rows())
 
 
 def test_models_are_listed_best_first_by_means_over_all_actuals(report):
@@ -85,7 +102,7 @@ def test_reports_hold_tables_and_pictures(report, tmp_path):
     written = write_reports(report, tmp_path)
     assert {path.name for path in written} == {path.name for path in tmp_path.iterdir()} == {
         "leaderboard.csv", "leaderboard.json", "leaderboard_demand_ms.png", "drivers.csv",
-        "drivers_demand_ms.png", "forecasts_demand_ms.png",
+        "drivers_demand_ms.png", "forecasts_demand_ms.png", "totals.png",
     }  # fmt: skip
     document = json.loads((tmp_path / "leaderboard.json").read_text())
     assert (document["version_id"], document["leaderboard"]) == (
@@ -104,7 +121,10 @@ def test_reports_hold_tables_and_pictures(report, tmp_path):
 def test_a_run_without_a_backtest_or_drivers_writes_an_empty_leaderboard(report, tmp_path):
     (tmp_path / "drivers.csv").write_text("stale")
     panel = replace(report.panels[0], study=Study((), (), {}, {}, ()))
-    write_reports(replace(report, panels=(panel,), metrics=report.metrics[:0]), tmp_path)
+    (tmp_path / "totals.png").write_text("stale")
+    bare = replace(report, panels=(panel,), metrics=report.metrics[:0], totals=report.totals[:0])
+    write_reports(bare, tmp_path)
+    assert not (tmp_path / "totals.png").exists()
     assert (tmp_path / "leaderboard.csv").read_text().count("\n") == 1
     assert not (tmp_path / "drivers.csv").exists()
 
@@ -114,7 +134,7 @@ def test_pictures_of_made_up_data_say_so(report, tmp_path, synthetic):
     panel = replace(report.panels[0], synthetic=synthetic)
     pictures = [path for path in write_reports(replace(report, panels=(panel,)), tmp_path)
                 if path.suffix == ".png"]  # fmt: skip
-    assert len(pictures) == 3
+    assert len(pictures) == 4
     for path in pictures:
         assert (b"SYNTHETIC SAMPLE, demand_ms" in path.read_bytes()) == synthetic
 
