@@ -1,11 +1,21 @@
-"""ARIMA: orders chosen by pmdarima within bounds, fitted by statsmodels, errors resampled."""
+"""ARIMA: orders from quick regressions, the best few fitted in full, errors resampled.
+
+Differencing is decided by the test of Kwiatkowski et al. (1992), Journal of Econometrics 54. Orders
+are ranked by the regressions of Hannan & Rissanen (1982), Biometrika 69, on lagged values and lagged
+errors of a long autoregression; the leading ones compete by the exact likelihood (AICc). A search
+that fits each candidate in full takes four times as long, and was worse on two of three panels at
+early origins (WQL of hospital .116, now .111; auto .601, now .550; 40 series of tourism .178, now
+.183).
+"""
 
 import warnings
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
-import pmdarima
+from pmdarima.arima import ndiffs
+from statsmodels.tsa.arima.estimators.hannan_rissanen import hannan_rissanen
 from statsmodels.tsa.arima_process import arma2ma
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
@@ -27,6 +37,7 @@ MOSTLY_EMPTY = 0.5  # share of periods without demand from which on a series is 
 # Its orders and trend: a mean with one autoregressive term. A search takes five times as long and
 # finds differences that are not there (car parts at early origins: WQL 1.02, and .98 without it).
 SPARSE_FORM: Form = ((1, 0, 0), "c")
+LEADING = 2  # orders by quick regressions that are fitted in full
 BURN_IN = 3  # first residuals are those of the filter's start, not of the model
 
 
@@ -64,8 +75,7 @@ class ArimaModel:
                 order, trend = tuple(start["order"]), start["trend"]
             else:
                 order, trend = self._search_order(rest)
-            model = SARIMAX(rest, order=order, trend=trend)
-            found = model.fit(disp=False, maxiter=self.iterations, method="lbfgs")
+            found = self._fit(rest, (order, trend))
         params, sparse = found.params, None
         if panel.is_demand:
             fitted = np.asarray(found.fittedvalues) * scale + driven
@@ -82,13 +92,23 @@ class ArimaModel:
         }
 
     def _search_order(self, values: Series) -> Form:
+        """The form with the least AICc among the leading ones, and a smoothed level."""
         filled = np.where(np.isnan(values), np.nanmean(values), values)
-        best = pmdarima.auto_arima(
-            filled, start_p=0, start_q=0, max_p=self.max_order, max_q=self.max_order,
-            max_d=self.max_difference, seasonal=False, stepwise=True, maxiter=self.iterations,
-            suppress_warnings=True, error_action="ignore",
-        )  # fmt: skip
-        return tuple(best.order), "c" if best.with_intercept else None
+        d = int(ndiffs(filled, test="kpss", max_d=self.max_difference))
+        trend = None if d else "c"  # a drift seen in a few years is no forecast
+        leading = rank_orders(np.diff(filled, n=d), self.max_order, demean=d == 0)[:LEADING]
+        forms = dict.fromkeys([*((p, d, q) for p, q in leading), (0, d, 1)])
+        fits = {}
+        for order in forms:
+            found = self._fit(values, (order, trend))
+            if np.isfinite(found.aicc):
+                fits[order] = float(found.aicc)
+        return (min(fits, key=lambda order: fits[order]) if fits else (0, d, 1)), trend
+
+    def _fit(self, values: Series, form: Form) -> Any:
+        order, trend = form
+        model = SARIMAX(values, order=order, trend=trend)
+        return model.fit(disp=False, maxiter=self.iterations, method="lbfgs")
 
     def sample_one(
         self, model: dict[str, Any], panel: Panel, shape: tuple[int, int], seed: int
@@ -121,6 +141,30 @@ class ArimaModel:
         means = (mean + carried - steps) * model["scale"] + ahead
         law = SparseDemand.load(model["sparse_demand"])
         return draw_sparse(law, means, rng, counts=is_count(panel.values))
+
+
+def rank_orders(values: Series, most: int, *, demean: bool) -> list[tuple[int, int]]:
+    """Orders (p, q) of a stationary series (T,), the least AICc by Hannan and Rissanen first.
+
+    Without those whose regression fails or gives no stationary, invertible form.
+    """
+    rest = values - values.mean() if demean else values
+    count, scores = len(rest), {}
+    for p, q in product(range(most + 1), repeat=2):
+        variance = float(np.mean(rest**2))
+        if p or q:
+            try:
+                found, _ = hannan_rissanen(rest, ar_order=p, ma_order=q, demean=False)
+            except (ValueError, np.linalg.LinAlgError):  # too short for the long autoregression
+                continue
+            if not (found.is_stationary and found.is_invertible):
+                continue
+            variance = float(found.sigma2)
+        parameters = p + q + 1 + demean
+        free = count - parameters - 1
+        if free > 0 and variance > 0:
+            scores[p, q] = count * np.log(variance) + 2 * parameters * count / free
+    return sorted(scores, key=lambda order: (scores[order], order))
 
 
 def _fit_drivers(values: Series, first: int, panel: Panel) -> tuple[Series, dict[str, float]]:
