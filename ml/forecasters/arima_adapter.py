@@ -1,11 +1,11 @@
 """ARIMA: orders from quick regressions, the best few fitted in full, errors resampled.
 
 Differencing is decided by the test of Kwiatkowski et al. (1992), Journal of Econometrics 54. Orders
-are ranked by the regressions of Hannan & Rissanen (1982), Biometrika 69, on lagged values and lagged
-errors of a long autoregression; the leading ones compete by the exact likelihood (AICc). A search
-that fits each candidate in full takes four times as long, and was worse on two of three panels at
-early origins (WQL of hospital .116, now .111; auto .601, now .550; 40 series of tourism .178, now
-.183).
+are ranked by the regressions of Hannan & Rissanen (1982), Biometrika 69, on lagged values and
+lagged errors of a long autoregression; the leading ones compete by the exact likelihood (AICc). A
+search that fits each candidate in full takes four times as long, and was worse on two of three
+panels at early origins (WQL of hospital .116, now .112; auto .601, now .551; 40 series of tourism
+.178, now .179).
 """
 
 import warnings
@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from pmdarima.arima import ndiffs
-from statsmodels.tsa.arima.estimators.hannan_rissanen import hannan_rissanen
 from statsmodels.tsa.arima_process import arma2ma
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
@@ -96,7 +95,8 @@ class ArimaModel:
         filled = np.where(np.isnan(values), np.nanmean(values), values)
         d = int(ndiffs(filled, test="kpss", max_d=self.max_difference))
         trend = None if d else "c"  # a drift seen in a few years is no forecast
-        leading = rank_orders(np.diff(filled, n=d), self.max_order, demean=d == 0)[:LEADING]
+        moved = np.diff(filled, n=d) if d else filled - filled.mean()
+        leading = rank_orders(moved, self.max_order)[:LEADING]
         forms = dict.fromkeys([*((p, d, q) for p, q in leading), (0, d, 1)])
         fits = {}
         for order in forms:
@@ -143,28 +143,37 @@ class ArimaModel:
         return draw_sparse(law, means, rng, counts=is_count(panel.values))
 
 
-def rank_orders(values: Series, most: int, *, demean: bool) -> list[tuple[int, int]]:
-    """Orders (p, q) of a stationary series (T,), the least AICc by Hannan and Rissanen first.
+def rank_orders(values: Series, most: int) -> list[tuple[int, int]]:
+    """Orders (p, q) of a stationary series (T,) without a mean, the least AICc first.
 
-    Without those whose regression fails or gives no stationary, invertible form.
+    Each is a regression on p lagged values and q lagged errors, all over the same periods. Errors
+    are those of an autoregression of 10 log10(T) lags, of a quarter of the history where that is
+    less.
     """
-    rest = values - values.mean() if demean else values
-    count, scores = len(rest), {}
+    reach = min(round(10 * np.log10(len(values))), len(values) // 4)
+    errors = np.concatenate([np.zeros(reach), _regress(values, [_lags(values, reach)], reach)])
+    start = reach + most
+    count, scores = len(values) - start, {}
     for p, q in product(range(most + 1), repeat=2):
-        variance = float(np.mean(rest**2))
-        if p or q:
-            try:
-                found, _ = hannan_rissanen(rest, ar_order=p, ma_order=q, demean=False)
-            except (ValueError, np.linalg.LinAlgError):  # too short for the long autoregression
-                continue
-            if not (found.is_stationary and found.is_invertible):
-                continue
-            variance = float(found.sigma2)
-        parameters = p + q + 1 + demean
-        free = count - parameters - 1
-        if free > 0 and variance > 0:
-            scores[p, q] = count * np.log(variance) + 2 * parameters * count / free
+        free = count - p - q - 2
+        if free > 0:
+            rest = _regress(values, [_lags(values, p), _lags(errors, q)], start)
+            variance = max(float(np.mean(rest**2)), 1e-300)
+            scores[p, q] = count * np.log(variance) + 2 * (p + q + 1) * count / free
     return sorted(scores, key=lambda order: (scores[order], order))
+
+
+def _lags(values: Series, most: int) -> Series:
+    """The values 1 to ``most`` periods earlier, 0 before the first, (T, most)."""
+    columns = [np.concatenate([np.zeros(lag), values[:-lag]]) for lag in range(1, most + 1)]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(values), 0))
+
+
+def _regress(values: Series, terms: list[Series], start: int) -> Series:
+    """What least squares on terms (T, n) leave of a series from a period on."""
+    design = np.hstack(terms)[start:]
+    found, *_ = np.linalg.lstsq(design, values[start:], rcond=None)
+    return np.asarray(values[start:] - design @ found)
 
 
 def _fit_drivers(values: Series, first: int, panel: Panel) -> tuple[Series, dict[str, float]]:
