@@ -16,10 +16,11 @@ STEADY = ("smooth", "erratic")  # classes with demand in most periods
 # When there is nothing to go by, no origin even.
 UNTRIED = {"demand": {"empirical": 0.5, "tsb": 0.5}, "price": {"volatility": 1.0}}
 # Parts of the robust models of each kind. At early origins of car parts and auto, half a part for
-# the one that knows the item's own past alone was as good or better than a whole one.
+# the one that knows the item's own past alone was as good or better than a whole one. At those of
+# tourism, hospital and auto, the LSTM was a better fourth than ARIMA by 6, 1 and 0.4 % of the WQL.
 ROBUST = {
     "sparse": {"trees": 2.0, "lstm": 2.0, "hurdle": 2.0, "empirical": 1.0},
-    "steady": {"trees": 1.0, "combined": 1.0, "arima": 1.0, "shrunk_seasonal": 1.0},
+    "steady": {"trees": 1.0, "lstm": 1.0, "combined": 1.0, "shrunk_seasonal": 1.0},
 }
 FALLBACK = {"demand": "empirical", "price": "volatility"}
 NEVER = ("zero",)  # judged with the others, but no part of a forecast: quiet months would choose it
