@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.artifacts.version import newest_whole_version
-from ml.contracts.forecasts import FORECASTS
+from ml.contracts.forecasts import FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.mixture import FittedEnsemble
@@ -148,7 +148,7 @@ def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
         chunks[plan.name] = forecast_panel(
             plan, folders, ensemble, inputs, request, origin, work
         )  # fmt: skip
-    empty = (RECOMMENDATIONS.schema.empty_table(), METRICS.schema.empty_table())
+    empty = (one.schema.empty_table() for one in (RECOMMENDATIONS, TOTALS, METRICS))
     return RunOutput(plans, chunks, ensembles, list(inputs.refusals), *empty, origin, "1a2b3c4d")
 
 
