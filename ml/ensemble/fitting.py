@@ -17,7 +17,7 @@ from ml.ensemble.calibration import (
     stretch_backtest,
 )
 from ml.ensemble.defaults import FALLBACK, UNTRIED
-from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
+from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble, shares_to_counts
 from ml.ensemble.mixture_score import (
     PANEL,
     ItemDistances,
@@ -29,6 +29,7 @@ from ml.evaluation.origins import BacktestPoints
 from ml.evaluation.scores import mixture_points
 from ml.panel import Floats
 
+MILLION = 1_000_000
 LEAST_ORIGINS = 3  # that can prove anything about prices
 SURE = 0.1  # two-sided: one in twenty mixtures of prices that are no better is taken
 
@@ -141,8 +142,14 @@ def choose_weights(
         plain = np.array([UNTRIED["price"].get(model, 0.0) for model in models])
         best = best_weights(rows, models, "price")
         chosen = {name: weights if sure else plain for name, (weights, _) in best.items()}
+    # In millionths that add up to 1, which weights rounded one by one do not.
     return {
-        name: {m: round(float(w), 6) for m, w in zip(models, weights, strict=True) if w > 0}
+        name: {
+            model: count / MILLION
+            for model, count in shares_to_counts(
+                dict(zip(models, weights.tolist(), strict=True)), MILLION
+            ).items()
+        }
         for name, weights in chosen.items()
     }
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,8 +90,6 @@ def write_version(
         model_versions=dict.fromkeys((*FAMILIES, "ensemble"), output.origin.model_version),
         quality_flags=inputs.quality_flags,
     )
-    # Versions of before there were totals have none to copy.
-    copied = versions.read_manifest(results, reuse).datasets if reuse is not None else ()
     staged = versions.stage_version(results, version_id)
     # What a run that died had written bears the moment and the name of that run.
     constants = {"run_id": request.run_id, "generated_at": request.started}
@@ -101,7 +100,7 @@ def write_version(
             versions.write_metadata(staged, contract, file, provenance, as_of=as_of,
                                     refusals=len(output.refusals))  # fmt: skip
             files += [file]
-        elif reuse is not None and contract.name in copied:
+        elif reuse is not None and (contract is not TOTALS or _has_totals(results, reuse)):
             files += versions.copy_dataset(results, reuse, staged, contract.name)
     if reuse is None:
         versions.write_model_versions(staged, model_versions)
@@ -133,6 +132,11 @@ def write_version(
     # A run as of an earlier day, or on other data, is an explicit wish on one's own disk; the
     # guard against a late run becoming the newest belongs to publishing.
     return versions.commit_version(results, version_id, publisher=versions.publisher())
+
+
+def _has_totals(results: Path, version_id: str) -> bool:
+    """Whether a version has the one table that versions of older code lack."""
+    return TOTALS.name in versions.read_manifest(results, version_id).datasets
 
 
 def _largest_values(output: RunOutput) -> dict[str, float]:

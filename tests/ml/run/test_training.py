@@ -108,8 +108,7 @@ def test_the_backtest_holds_every_origin_latest_first(trained):
     assert [str(one.cutoff) for one in backtests] == ["2025-09-01", "2025-06-01"]
     lstm = backtests[0].models.index("lstm")
     assert np.isnan(backtests[0].points[lstm]).all()
-    weights = read_ensemble(trained / ROOT / "ensemble").weights["*"].values()
-    assert sum(weights) == pytest.approx(1, abs=1e-6 * len(weights))  # six digits of each
+    assert sum(read_ensemble(trained / ROOT / "ensemble").weights["*"].values()) == pytest.approx(1)
 
 
 @pytest.mark.slow
@@ -121,7 +120,7 @@ def test_training_goes_on_after_a_power_cut_at_any_step(tmp_path):
 
 @pytest.mark.slow
 def test_networks_are_trained_again_after_a_power_cut(tmp_path):
-    """At 2 steps, for TensorFlow is loaded in each process."""
+    """At 4 steps, for TensorFlow is loaded in each process."""
     place = tmp_path / "models"
     place.mkdir()
-    assert survive_power_cuts(f"{JOBS}:train_pooled", place, files, sample=2) >= 2
+    assert survive_power_cuts(f"{JOBS}:train_pooled", place, files, sample=4) >= 4
