@@ -53,7 +53,7 @@ def run(
         bool,
         _output(
             "--only-recommendations",
-            help="New recommendations from saved models and today's stock.",
+            help="New recommendations from saved forecasts and today's stock.",
         ),
     ] = False,
     publish: Annotated[bool, _output("--publish", help="Publish the version afterwards.")] = False,

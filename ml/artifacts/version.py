@@ -38,6 +38,7 @@ __all__ = [
     "copy_dataset",
     "discard_stale_staging",
     "new_version_id",
+    "newest_version_with",
     "newest_whole_version",
     "publisher",
     "read_manifest",
@@ -65,6 +66,11 @@ def commits(results: Path) -> list[CommitRecord]:
 def newest_whole_version(results: Path) -> CommitRecord | None:
     """The newest record of a version that holds everything."""
     return log.find_record(results_store(results), lambda record: not record.partial)
+
+
+def newest_version_with(results: Path, dataset: str) -> CommitRecord | None:
+    """The newest record of a version, whole or not, that holds a dataset."""
+    return log.find_record(results_store(results), lambda record: dataset in record.datasets)
 
 
 def read_manifest(results: Path, version: str, *, sha256: str | None = None) -> Manifest:

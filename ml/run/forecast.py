@@ -1,30 +1,28 @@
 """The forecast stage: items in chunks, each combined, put in rows and written by a worker.
 
-What a run that died left of them is used again where it is whole, and made again where it is not.
+The paths behind the rows are saved for the stages after it. What a run that died left of both is
+used again where it is whole, and made again where it is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS
-from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.durable import staged
 from ml.ensemble.calibration import spread_by_step, spread_of_sums
 from ml.ensemble.fitting import weights_for
 from ml.ensemble.mixture import ENSEMBLE, CombinedItem, FittedEnsemble, combine_item
 from ml.ensemble.stretching import stretch_paths
 from ml.errors import ModelError, first_few
-from ml.evaluation.demand_class import DemandPattern, demand_pattern
-from ml.forecasters.base import Forecast, is_count, predict
+from ml.evaluation.demand_class import demand_pattern
+from ml.forecasters.base import Forecast, predict
 from ml.forecasters.registry import FALLBACK_CHAIN, forecaster
-from ml.inventory.items import DemandSummary, ItemPolicy
-from ml.inventory.recommendations import recommend
+from ml.inventory.items import ItemPolicy
 from ml.panel import Panel
 from ml.panel_tables import Refusal
 from ml.run.inputs import RunInputs
@@ -33,13 +31,13 @@ from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin, forecast_rows, model_rows
-from ml.run.totals import Group, Total, add_up, label_items, save_totals
-from ml.settings import PolicySettings
+from ml.run.saved_paths import SavedPaths, discard_other_paths, save_paths, save_study
+from ml.run.totals import add_up, label_items, save_totals
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastTask:
-    """Some items to forecast and recommend for."""
+    """Some items to forecast."""
 
     panel: Panel  # the items, until `as_of`
     horizon: int  # published steps
@@ -49,10 +47,10 @@ class ForecastTask:
     folders: Mapping[str, Path]  # of the saved models by model
     policies: Mapping[str, ItemPolicy]  # parameters of each item; empty for prices
     families: Mapping[str, str | None]  # of parts, by item, as far as they are told
-    stock: pa.Table | None  # in the INVENTORY contract, `None` without a stock file
-    policy_settings: PolicySettings  # defaults and seed of recommendations
+    seed: int  # of the run
     origin: RowOrigin  # what every row says of where it comes from
     folder: Path  # where the rows go
+    paths: Path  # where the paths go, those of demand
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +69,50 @@ def forecast_panel(
     request: RunRequest,
     origin: RowOrigin,
     work: Path,
+    saved: SavedPaths,
 ) -> list[ForecastChunk]:
-    """Forecast the wanted items of a panel, in the order of their ids.
+    """Forecast the wanted items of a panel, in the order of their ids, and save their paths.
 
-    ``folders`` hold the saved models by model; ``work`` the finished chunks, of this run and of one
-    that died on the same inputs.
+    New recommendations alone take the chunks only of which paths are missing.
+
+    Args:
+        plan: What to forecast.
+        folders: Of the saved models by model.
+        ensemble: How they are combined.
+        inputs: What the run knows.
+        request: What it is asked for.
+        origin: What every row says of where it comes from.
+        work: Holds the finished chunks, of this run and of one that died on the same inputs.
+        saved: What is there of the paths; a run of all items takes the place of others.
 
     Raises:
         ModelError: No item could be forecast.
     """
-    stock = inputs.inventory
     protection = dict(zip(plan.panel.items, plan.protection, strict=True))
     families = _families(inputs.items)
+    steps = [tuple(protection[item] for item in items) for items in plan.forecast_chunks]
+    parts = [saved.part_for(*chunk) for chunk in zip(plan.forecast_chunks, steps, strict=True)]
+    if request.items is None and not request.only_recommendations:
+        discard_other_paths(saved, parts)
+    save_study(saved, plan.study)
     tasks = [
         ForecastTask(
             panel=plan.panel.select(items),
             horizon=plan.horizon,
             reach=plan.reach,
-            protection=tuple(protection[item] for item in items),
+            protection=steps[number],
             ensemble=ensemble,
             folders=folders,
+            # What a task carries does not grow with the file.
             policies={item: plan.policies[item] for item in items if plan.policies},
             families={item: families[item] for item in items if item in families},
-            # What a task carries does not grow with the file.
-            stock=stock and stock.filter(pc.is_in(stock["item_id"], value_set=pa.array(items))),
-            policy_settings=request.settings.policy,
+            seed=request.settings.policy.seed,
             origin=origin,
             folder=work / plan.name / f"{number:06d}",
+            paths=parts[number],
         )
         for number, items in enumerate(plan.forecast_chunks)
+        if not (request.only_recommendations and saved.hold(items))
     ]
     done = run_tasks(forecast_chunk, tasks, jobs=request.jobs, label="forecasting")
     chunks = sorted(done, key=lambda chunk: chunk.folder)
@@ -120,62 +133,70 @@ def _families(items: pa.Table | None) -> dict[str, str | None]:
 
 
 def forecast_chunk(task: ForecastTask) -> ForecastChunk:
-    """Forecast one chunk and write its rows, unless a run that died had done so already."""
-    known = read_part(task.folder)
-    if known is not None:
+    """Forecast one chunk, save its paths and write its rows, unless a run that died had done so."""
+    known = read_part(task.paths)
+    if known is not None and read_part(task.folder) is not None:
         return ForecastChunk(task.folder, tuple(Refusal(**one) for one in known["refusals"]))
-    start_part(task.folder)
-    tables, totals, refusals = _forecast(task)
-    if totals:
-        save_totals(task.folder, totals)
-    for dataset, table in tables.items():
-        with staged(task.folder / f"{dataset}.parquet") as path:
-            pq.write_table(table, path, compression="zstd")
-    finish_part(task.folder, refusals=[asdict(one) for one in refusals])
-    return ForecastChunk(task.folder, refusals)
-
-
-def _forecast(
-    task: ForecastTask,
-) -> tuple[dict[str, pa.Table], dict[Group, Total], tuple[Refusal, ...]]:
-    """Rows of the chunk by dataset, what its items add up to, and those that no model forecasts."""
-    panel, seed = task.panel, task.policy_settings.seed
-    components = predict_components(panel, task.folders, task.reach, seed)
-    patterns = [demand_pattern(row, panel.frequency) for row in panel.values]
-    names = [pattern.name if panel.is_demand else "price" for pattern in patterns]
+    components = predict_components(task.panel, task.folders, task.reach, task.seed)
+    names = _classes(task.panel)
     shares = [weights_for(task.ensemble.weights, name) for name in names]
-    chain = FALLBACK_CHAIN[panel.kind]
+    chain = FALLBACK_CHAIN[task.panel.kind]
     combined = [
         _calibrate(combine_item(components, row, shares[row], chain), row, name, task)
         for row, name in enumerate(names)
     ]
     refusals = tuple(
-        Refusal(item, panel.kind, one.reason or "no model", int(pattern.n_obs))
-        for item, one, pattern in zip(panel.items, combined, patterns, strict=True)
+        Refusal(item, task.panel.kind, one.reason or "no model", int((~np.isnan(values)).sum()))
+        for item, one, values in zip(task.panel.items, combined, task.panel.values, strict=True)
         if one.paths is None
     )
+    _write_paths(task, combined, refusals)
+    start_part(task.folder)
+    if len(refusals) < len(combined):
+        _write_rows(task, combined, names)
+        models = model_rows(task.panel, components, shares, task.horizon)
+        _write_table(task.folder, FORECAST_MODELS.name, models)
+    finish_part(task.folder)
+    return ForecastChunk(task.folder, refusals)
+
+
+def _classes(panel: Panel) -> list[str]:
+    """What each item's weights go by."""
+    if not panel.is_demand:
+        return ["price"] * len(panel.items)
+    return [demand_pattern(row, panel.frequency).name for row in panel.values]
+
+
+def _write_paths(
+    task: ForecastTask, combined: Sequence[CombinedItem], refusals: Sequence[Refusal]
+) -> None:
+    items = task.panel.items
+    start_part(task.paths)
+    if task.panel.is_demand and len(refusals) < len(items):
+        save_paths(task.paths, items, combined)
+    steps = dict(zip(items, task.protection, strict=True))
+    finish_part(task.paths, steps=steps, refusals=[asdict(one) for one in refusals])
+
+
+def _write_rows(task: ForecastTask, combined: Sequence[CombinedItem], names: list[str]) -> None:
+    """Forecast rows of the chunk, and what its items add up to."""
     known = [row for row, one in enumerate(combined) if one.paths is not None]
-    if not known:
-        return {}, {}, refusals
+    chosen = task.panel.rows(known)
     paths = np.stack([one.paths for one in combined if one.paths is not None])
-    tables = {
-        FORECASTS.name: forecast_rows(
-            panel.rows(known), paths[:, :, : task.horizon], [combined[row].model for row in known],
-            [combined[row].reason for row in known], task.origin,
-        ),
-        FORECAST_MODELS.name: model_rows(panel, components, shares, task.horizon),
-    }  # fmt: skip
-    totals = {}
-    if panel.is_demand:
-        chosen = panel.rows(known)
+    published = paths[:, :, : task.horizon]
+    _write_table(
+        task.folder, FORECASTS.name,
+        forecast_rows(chosen, published, [combined[row].model for row in known],
+                      [combined[row].reason for row in known], task.origin),
+    )  # fmt: skip
+    if task.panel.is_demand:
         labels = label_items(chosen, [names[row] for row in known], task.families, task.policies)
-        totals = add_up(paths[:, :, : task.horizon], labels, seed)
-        facts = [_summary(panel, row, patterns[row], combined[row]) for row in known]
-        tables[RECOMMENDATIONS.name] = recommend(
-            paths, facts, task.policies, task.stock, frequency=panel.frequency,
-            as_of=panel.cutoff, run_id="", settings=task.policy_settings,
-        )  # fmt: skip
-    return tables, totals, refusals
+        save_totals(task.folder, add_up(published, labels, task.seed))
+
+
+def _write_table(folder: Path, dataset: str, table: pa.Table) -> None:
+    with staged(folder / f"{dataset}.parquet") as path:
+        pq.write_table(table, path, compression="zstd")
 
 
 def predict_components(
@@ -196,22 +217,3 @@ def _calibrate(combined: CombinedItem, row: int, name: str, task: ForecastTask) 
     of_sums = spread_of_sums(task.ensemble.sum_spreads, name)
     steps, item = min(task.protection[row], task.horizon), task.panel.items[row]
     return replace(combined, paths=stretch_paths(combined.paths, spread, of_sums, steps, item))
-
-
-def _summary(
-    panel: Panel, row: int, pattern: DemandPattern, combined: CombinedItem
-) -> DemandSummary:
-    values = panel.values[row]
-    demanded = np.flatnonzero(np.nan_to_num(values) > 0)
-    return DemandSummary(
-        item_id=panel.items[row],
-        demand_class=pattern.name,
-        adi=pattern.adi,
-        cv2=pattern.cv2,
-        n_obs=pattern.n_obs,
-        n_nonzero=pattern.n_nonzero,
-        last_demand=panel.periods[demanded[-1]] if len(demanded) else None,
-        model_id=combined.model,
-        model_role="champion" if combined.reason is None else "fallback",
-        whole_units=is_count(values),
-    )

@@ -49,10 +49,10 @@ class ModelStore:
         """
         folder, about = self.folder(plan.name, family), _about(plan, family)
         made_by = {"fingerprint": fingerprint(family, plan.seed, about, *settings), **about}
-        parts = _read_parts(folder)
+        parts = read_parts(folder)
         if read_sealed(folder / MADE_BY) != made_by:
             if folder.exists():
-                _say(f"{plan.name}: the saved {family} is of other code or settings; made again")
+                say(f"{plan.name}: the saved {family} is of other code or settings; made again")
             remove_all(folder)
             write_sealed(folder / MADE_BY, made_by)
             parts = {}
@@ -71,7 +71,7 @@ class ModelStore:
         missing, lacks = [], []
         for name in names:
             folder = self.folder(plan.name, name)
-            parts = _read_parts(folder)
+            parts = read_parts(folder)
             if name == ENSEMBLE:  # what was fitted, and all chunks that it was fitted on
                 whole = len(parts) > parts.get(FITTED, {"chunks": len(parts)})["chunks"]
             else:
@@ -150,7 +150,7 @@ def read_part(folder: Path) -> dict[str, Any] | None:
     return facts if whole else None
 
 
-def _read_parts(folder: Path) -> Parts:
+def read_parts(folder: Path) -> Parts:
     """All parts below a folder; those that are damaged or were not finished are removed."""
     parts = {}
     for path, _, names in os.walk(folder):
@@ -162,11 +162,12 @@ def _read_parts(folder: Path) -> Parts:
             parts[part.relative_to(folder).as_posix()] = facts
             continue
         if DONE in names:
-            _say(f"'{part}' is damaged; it is made again")
+            say(f"'{part}' is damaged; it is made again")
         remove_all(part)
     return parts
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """A remark on stderr and in the log."""
     logger().warning("models", line=line)
     print(f"models: {line}", file=sys.stderr, flush=True)  # noqa: T201 - a remark, as progress is

@@ -80,19 +80,24 @@ class PanelPlan:
         return models_of(self.panel.kind)
 
 
-def make_plans(inputs: RunInputs, request: RunRequest) -> tuple[PanelPlan, ...]:
-    """One plan for each panel that holds a wanted item."""
+def make_plans(
+    inputs: RunInputs, request: RunRequest, *, study: bool = True
+) -> tuple[PanelPlan, ...]:
+    """One plan for each panel that holds a wanted item.
+
+    Without a ``study`` of the drivers, which takes longest, nothing can be forecast by it.
+    """
     chosen = set(request.items or ())
     plans = []
     for panel in inputs.panels:
         wanted = tuple(i for i in panel.items if request.items is None or i in chosen)
         if wanted:
-            plans.append(_plan(panel, wanted, inputs, request))
+            plans.append(_plan(panel, wanted, inputs, request, study=study))
     return tuple(plans)
 
 
 def _plan(
-    panel: Panel, wanted: tuple[str, ...], inputs: RunInputs, request: RunRequest
+    panel: Panel, wanted: tuple[str, ...], inputs: RunInputs, request: RunRequest, *, study: bool
 ) -> PanelPlan:
     """Decide horizon, policies, origins, drivers and the backtest's sample of one panel.
 
@@ -118,12 +123,14 @@ def _plan(
     origins = choose_cutoffs(panel.select(learnable), horizon) if learnable else ()
     forecast_chunks = _in_chunks(wanted, reach, panel.kind)
     backtest_chunks = _in_chunks(backtest_items, horizon, panel.kind)
-    moving = dict(zip(panel.items, moving_items(panel).tolist(), strict=True))
-    studied = tuple(item for item in learnable if moving[item])  # nothing moves what never moved
-    study = _study_drivers(name, panel, studied, origins, reach, inputs, request.jobs)
+    found = Study((), (), {}, {}, ())
+    if study:
+        moving = dict(zip(panel.items, moving_items(panel).tolist(), strict=True))
+        studied = tuple(item for item in learnable if moving[item])  # nothing moves what never did
+        found = _study_drivers(name, panel, studied, origins, reach, inputs, request.jobs)
     return PanelPlan(
         name=name,
-        panel=replace(panel, drivers=study.drivers.get(str(panel.cutoff))),
+        panel=replace(panel, drivers=found.drivers.get(str(panel.cutoff))),
         learnable=learnable,
         wanted=wanted,
         horizon=horizon,
@@ -135,8 +142,8 @@ def _plan(
         backtest_chunks=backtest_chunks,
         origins=origins,
         seed=policy.seed,
-        study=study,
-        drivers_key=_drivers_key(study.drivers),
+        study=found,
+        drivers_key=_drivers_key(found.drivers),
         tuned=read_tuned(request.settings.models_dir, name),
     )
 

@@ -31,8 +31,8 @@ class RunRequest:
     drivers: bool = True  # whether outside tables and the calendar may take part
     train: bool = True  # train what is not trained yet; otherwise everything must be
     only_forecasts: bool = False  # write the forecasts alone: a partial version
-    # write new recommendations, from what is trained and the stock of today; the rest is
-    # copied from the newest whole version
+    # write new recommendations, from the paths that the last run left and the stock of today; the
+    # rest is copied from the newest version with forecasts
     only_recommendations: bool = False
     settings: Settings = field(default_factory=settings)  # where things are, and everything stable
     # what the clock said when the command was given, UTC

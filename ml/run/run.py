@@ -2,18 +2,21 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from ml.artifacts import version as versions
+from ml.artifacts.reading import read_dataset
 from ml.artifacts.version import CommitRecord
-from ml.contracts.forecasts import TOTALS
+from ml.contracts.base import Contract
+from ml.contracts.forecasts import FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.common_shocks import measure_shocks
 from ml.ensemble.fitting import add_ensemble
-from ml.ensemble.mixture import ENSEMBLE
+from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.errors import ConfigError, DataError
 from ml.forecasters.registry import FAMILIES, POOLED, TRAINED
 from ml.inventory.recommendations import insufficient
@@ -21,17 +24,30 @@ from ml.locks import hold
 from ml.logs import logging_to
 from ml.reporting.metrics import driver_metrics, metrics_table
 from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
-from ml.run.forecast import forecast_panel
+from ml.run.forecast import ForecastChunk, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
-from ml.run.model_store import ModelStore
+from ml.run.model_store import ModelStore, say
 from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
+from ml.run.recommend import recommend_panel
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
+from ml.run.saved_paths import SavedPaths, find_paths
 from ml.run.totals import read_totals, total_rows
 from ml.run.train import train_families
 from ml.run.version_writer import RunOutput, write_version
 
 WORK = ".work"
+
+
+@dataclass(frozen=True, slots=True)
+class _Forecasts:
+    """What there is to recommend from."""
+
+    plans: Sequence[PanelPlan]  # of the run's panels
+    ensembles: Mapping[str, FittedEnsemble]  # how models were combined, by panel
+    saved: Mapping[str, SavedPaths]  # paths of all their wanted items, by panel
+    # rows made now, by panel; none where paths of an earlier run are taken
+    chunks: Mapping[str, Sequence[ForecastChunk]]
 
 
 def run_batch(inputs: RunInputs, request: RunRequest) -> tuple[CommitRecord, RunOutput]:
@@ -43,15 +59,13 @@ def run_batch(inputs: RunInputs, request: RunRequest) -> tuple[CommitRecord, Run
         PublishError: The disk refused.
     """
     store = ModelStore(request.settings.models_dir, inputs.dataset_id())
+    inputs_hash = _inputs_hash(inputs, request, store.dataset_id)
     with hold(request.results), hold(store.root):
         versions.discard_stale_staging(request.results)
         reuse = _version_to_reuse(request, store.dataset_id)
-        plans = make_plans(inputs, request)
-        if request.train and not request.only_recommendations:
-            train_families(plans, store, TRAINED, request.jobs, origins=True)
-            fit_ensembles(plans, store, request.jobs)
-        folders = {plan.name: store.require(plan) for plan in plans}
-        output = _forecast(plans, folders, inputs, request, store)
+        found = None if reuse is None else _find_forecasts(inputs, request, store)
+        forecasts = found or _make_forecasts(inputs, request, store, inputs_hash)
+        output = _recommend(forecasts, inputs, request, store, inputs_hash, reuse)
         record = write_version(inputs, request, output, reuse=reuse)
         shutil.rmtree(request.results / WORK, ignore_errors=True)
     return record, output
@@ -91,13 +105,15 @@ def generate_forecasts(request: RunRequest) -> CommitRecord:
 
 
 def _version_to_reuse(request: RunRequest, dataset_id: str) -> str | None:
+    """The version whose forecasts are copied: the newest one that has some, a partial one too."""
     if not request.only_recommendations:
         return None
-    record = versions.newest_whole_version(request.results)
+    record = versions.newest_version_with(request.results, FORECASTS.name)
     if record is None:
         raise DataError(
-            f"--only-recommendations: '{request.results}' holds no whole version to copy the "
-            f"forecasts from. Run generate_ml_results without it first."
+            f"--only-recommendations: '{request.results}' holds no whole version, nor one of "
+            f"--only-forecasts, to copy the forecasts from. Run generate_ml_results without it "
+            f"first."
         )
     made_from = versions.read_manifest(request.results, record.version_id).run.get("dataset_id")
     if made_from != dataset_id:
@@ -108,56 +124,117 @@ def _version_to_reuse(request: RunRequest, dataset_id: str) -> str | None:
     return record.version_id
 
 
-def _forecast(
-    plans: Sequence[PanelPlan],
-    folders: Mapping[str, Mapping[str, Path]],
+def _find_forecasts(inputs: RunInputs, request: RunRequest, store: ModelStore) -> _Forecasts | None:
+    """The paths that an earlier run left, if all are there; ``None`` with a line if not."""
+    plans, ensembles, saved = [], {}, {}
+    for plan in make_plans(inputs, request, study=False):
+        ensembles[plan.name] = read_ensemble(store.folder(plan.name, ENSEMBLE))
+        found = saved[plan.name] = find_paths(plan, store, ensembles[plan.name])
+        lacking = [item for item in plan.wanted if item not in found.parts]
+        if lacking or found.study is None:
+            say(
+                f"{plan.name}: {len(lacking)} of {len(plan.wanted)} items have no saved paths of "
+                "these data, settings, lead times and this code: they are forecast again"
+            )
+            return None
+        plans.append(replace(plan, study=found.study))
+    return _Forecasts(plans, ensembles, saved, {})
+
+
+def _make_forecasts(
+    inputs: RunInputs, request: RunRequest, store: ModelStore, inputs_hash: str
+) -> _Forecasts:
+    """Forecast every panel, after training what is not trained yet."""
+    plans = make_plans(inputs, request)
+    if request.train and not request.only_recommendations:
+        train_families(plans, store, TRAINED, request.jobs, origins=True)
+        fit_ensembles(plans, store, request.jobs)
+    folders = {plan.name: store.require(plan) for plan in plans}
+    ensembles = {plan.name: read_ensemble(store.folder(plan.name, ENSEMBLE)) for plan in plans}
+    origin = _origin_of(plans, inputs, request, store.dataset_id)
+    work = _work_folder(request.results, inputs_hash, origin, ensembles)
+    chunks, saved = {}, {}
+    for plan in plans:
+        name, ensemble = plan.name, ensembles[plan.name]
+        before = find_paths(plan, store, ensemble)
+        chunks[name] = forecast_panel(
+            plan, folders[name], ensemble, inputs, request, origin, work, before
+        )  # fmt: skip
+        saved[name] = find_paths(plan, store, ensemble)
+    return _Forecasts(plans, ensembles, saved, chunks)
+
+
+def _recommend(
+    forecasts: _Forecasts,
     inputs: RunInputs,
     request: RunRequest,
     store: ModelStore,
+    inputs_hash: str,
+    reuse: str | None,
 ) -> RunOutput:
-    """Forecast every panel with its models, and measure how good they were in the backtest."""
-    tuned = [plan.tuned for plan in plans]
-    made_with = fingerprint(store.dataset_id, code_version(), request.settings.seed, tuned)
-    model_version = f"m-{made_with}"
-    origin = RowOrigin(model_version, store.dataset_id, inputs.source, request.started)
-    ensembles = {plan.name: read_ensemble(store.folder(plan.name, ENSEMBLE)) for plan in plans}
-    inputs_hash = _inputs_hash(inputs, request, store.dataset_id)
-    work = _work_folder(request.results, fingerprint(inputs_hash, model_version, ensembles))
-    chunks = {}
-    metrics = [METRICS.schema.empty_table()]
-    totals = TOTALS.schema.empty_table()
-    wanted = request.items
+    """Recommend from the paths, and measure how good the models were in the backtest."""
+    plans, saved, wanted = forecasts.plans, forecasts.saved, request.items
+    origin = _origin_of(plans, inputs, request, store.dataset_id)
+    work = _work_folder(request.results, inputs_hash, origin, forecasts.ensembles)
     refusals = [one for one in inputs.refusals if wanted is None or one.item_id in wanted]
-    for plan in plans:
-        name, kind, ensemble = plan.name, plan.panel.kind, ensembles[plan.name]
-        chunks[name] = forecast_panel(plan, folders[name], ensemble, inputs, request, origin, work)
-        refusals += [one for chunk in chunks[name] for one in chunk.refusals]
-        backtests = add_ensemble(read_backtests(store.folder(name, ENSEMBLE)), kind)
-        metrics.append(metrics_table(backtests, ensemble, kind, name))
-        metrics.append(driver_metrics(plan.study, kind, name))
-        if plan.panel.is_demand:
-            added = read_totals(chunk.folder for chunk in chunks[name])
-            totals = total_rows(added, measure_shocks(backtests), plan.panel, origin, plan.seed)
+    refusals += [one for plan in plans for one in saved[plan.name].refusals]
     refusals.sort(key=lambda one: one.item_id)
     reasons = {one.item_id: one.reason for one in refusals if one.kind == "demand"}
     demand = next((plan for plan in plans if plan.panel.is_demand), None)
+    recommended: list[Path] = []
     refused = RECOMMENDATIONS.schema.empty_table()
-    if demand is not None and reasons:
+    if demand is not None:
+        recommended = recommend_panel(demand, saved[demand.name], inputs, request, work)
         refused = insufficient(
             reasons, demand.policies, frequency=demand.panel.frequency,
             as_of=demand.panel.cutoff, run_id=request.run_id,
         )  # fmt: skip
+    tables = {} if reuse is None else _read_copied(request.results, reuse, (METRICS, TOTALS))
+    if METRICS.name not in tables:  # of a part, or of nothing
+        tables = _measure(forecasts, store, origin) | tables
     return RunOutput(
         plans=plans,
-        chunks=chunks,
-        ensembles=ensembles,
+        chunks=forecasts.chunks,
+        recommended=recommended,
+        ensembles=forecasts.ensembles,
         refusals=refusals,
         refused=refused,
-        totals=totals,
-        metrics=pa.concat_tables(metrics).sort_by([(key, "ascending") for key in METRICS.key]),
+        totals=tables.get(TOTALS.name, TOTALS.schema.empty_table()),
+        metrics=tables[METRICS.name],
         origin=origin,
         inputs_hash=inputs_hash,
     )
+
+
+def _measure(forecasts: _Forecasts, store: ModelStore, origin: RowOrigin) -> dict[str, pa.Table]:
+    """Rows of METRICS and TOTALS: how good the models were, and what items add up to."""
+    metrics, totals = [METRICS.schema.empty_table()], TOTALS.schema.empty_table()
+    for plan in forecasts.plans:
+        name, kind = plan.name, plan.panel.kind
+        backtests = add_ensemble(read_backtests(store.folder(name, ENSEMBLE)), kind)
+        metrics.append(metrics_table(backtests, forecasts.ensembles[name], kind, name))
+        metrics.append(driver_metrics(plan.study, kind, name))
+        if plan.panel.is_demand:
+            added = read_totals(chunk.folder for chunk in forecasts.chunks.get(name, ()))
+            totals = total_rows(added, measure_shocks(backtests), plan.panel, origin, plan.seed)
+    in_order = pa.concat_tables(metrics).sort_by([(key, "ascending") for key in METRICS.key])
+    return {METRICS.name: in_order, TOTALS.name: totals}
+
+
+def _read_copied(results: Path, version: str, contracts: Sequence[Contract]) -> dict[str, pa.Table]:
+    """Those of these tables that the version has which is copied from."""
+    held = versions.read_manifest(results, version).datasets
+    return {
+        one.name: read_dataset(results, one.name, version) for one in contracts if one.name in held
+    }
+
+
+def _origin_of(
+    plans: Sequence[PanelPlan], inputs: RunInputs, request: RunRequest, dataset_id: str
+) -> RowOrigin:
+    tuned = [plan.tuned for plan in plans]
+    made_with = fingerprint(dataset_id, code_version(), request.settings.seed, tuned)
+    return RowOrigin(f"m-{made_with}", dataset_id, inputs.source, request.started)
 
 
 def _inputs_hash(inputs: RunInputs, request: RunRequest, dataset_id: str) -> str:
@@ -172,8 +249,11 @@ def _inputs_hash(inputs: RunInputs, request: RunRequest, dataset_id: str) -> str
     )  # fmt: skip
 
 
-def _work_folder(results: Path, key: str) -> Path:
+def _work_folder(
+    results: Path, inputs_hash: str, origin: RowOrigin, ensembles: Mapping[str, FittedEnsemble]
+) -> Path:
     """Where chunks wait for the version; what a dead run on the same inputs left is used again."""
+    key = fingerprint(inputs_hash, origin.model_version, ensembles)
     root = results / WORK
     for old in root.glob("*"):
         if old.name != key:

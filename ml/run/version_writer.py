@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from ml.artifacts import version as versions
 from ml.artifacts.folder_store import results_store
 from ml.artifacts.parquet_file import DatasetWriter, footer
+from ml.artifacts.reading import read_dataset
 from ml.artifacts.staging import DatasetFile
 from ml.contracts.base import Contract
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
@@ -22,7 +23,14 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.mixture import FittedEnsemble
 from ml.forecasters.registry import FAMILIES
 from ml.gate.case import JudgedCase
-from ml.gate.facts import Facts, Orders, PanelFacts, describe_orders, observe
+from ml.gate.facts import (
+    Facts,
+    Orders,
+    PanelFacts,
+    describe_forecasts,
+    describe_orders,
+    observe,
+)
 from ml.gate.stored import facts_of, facts_of_record
 from ml.gate.verdict import GATE, judge, to_document
 from ml.inventory.recommendations import rank
@@ -45,8 +53,10 @@ class RunOutput:
     """What a run computed."""
 
     plans: Sequence[PanelPlan]  # of its panels
-    # forecast chunks of each panel, by its name, in the order of their items
+    # forecast chunks of each panel, by its name, in the order of their items; none where the
+    # forecasts are copied
     chunks: Mapping[str, Sequence[ForecastChunk]]
+    recommended: Sequence[Path]  # files of RECOMMENDATIONS rows, in the order of their items
     ensembles: Mapping[str, FittedEnsemble]  # how models were combined, by panel name
     refusals: Sequence[Refusal]  # items without a forecast, sorted
     refused: pa.Table  # RECOMMENDATIONS rows of demand items among them, without quantities
@@ -61,8 +71,8 @@ def write_version(
 ) -> versions.CommitRecord:
     """Write, verify and commit one version in the results folder, which the caller has locked.
 
-    Datasets that were not asked for come from version ``reuse``; without one they are left out and
-    the version is partial.
+    Datasets that were not asked for come from version ``reuse``, as far as it has them; without one
+    they are left out and the version is partial.
 
     Raises:
         PublishError: The disk refused, or the written version does not verify.
@@ -80,6 +90,9 @@ def write_version(
         METRICS: iter([output.metrics]),
     }
     results, parts = request.results, request.parts
+    held = None if reuse is None else versions.read_manifest(results, reuse).datasets
+    if held is not None and METRICS.name not in held:  # forecasts alone
+        parts = (*parts, METRICS.name)
     version_id = versions.new_version_id(results, request.started, output.inputs_hash)
     cutoffs = {plan.name: str(plan.panel.cutoff) for plan in output.plans}
     as_of = str(request.as_of or max(cutoffs.values()))
@@ -100,7 +113,7 @@ def write_version(
             versions.write_metadata(staged, contract, file, provenance, as_of=as_of,
                                     refusals=len(output.refusals))  # fmt: skip
             files += [file]
-        elif reuse is not None and (contract is not TOTALS or _has_totals(results, reuse)):
+        elif reuse and held and (contract is not TOTALS or TOTALS.name in held):  # of older code
             files += versions.copy_dataset(results, reuse, staged, contract.name)
     if reuse is None:
         versions.write_model_versions(staged, model_versions)
@@ -118,7 +131,9 @@ def write_version(
             coverage=model_versions["metrics"]["coverage_80_interval"],
             orders=orders[0] if orders and orders[0].items else None,
         )
-        _write_verdict(staged, facts, request, reuse)
+        if reuse is not None:
+            facts = _add_copied(facts, output, results, reuse)
+        _write_verdict(staged, facts, request)
     run = {
         "run_id": request.run_id,
         "dataset_id": output.origin.dataset_id,
@@ -134,11 +149,6 @@ def write_version(
     return versions.commit_version(results, version_id, publisher=versions.publisher())
 
 
-def _has_totals(results: Path, version_id: str) -> bool:
-    """Whether a version has the one table that versions of older code lack."""
-    return TOTALS.name in versions.read_manifest(results, version_id).datasets
-
-
 def _largest_values(output: RunOutput) -> dict[str, float]:
     """The largest value of each series that was observed."""
     return {
@@ -148,17 +158,20 @@ def _largest_values(output: RunOutput) -> dict[str, float]:
     }
 
 
-def _write_verdict(
-    staged: versions.StagedVersion, facts: Facts, request: RunRequest, reuse: str | None
-) -> None:
-    """Judge the version against the last whole one, and write that into it.
+def _add_copied(facts: Facts, output: RunOutput, results: Path, reuse: str) -> Facts:
+    """Give forecasts that were copied the facts that they had; of a part nobody has noted any."""
+    manifest = versions.read_manifest(results, reuse)
+    copied = facts_of(results_store(results), manifest)
+    panels = copied.panels
+    if METRICS.name not in manifest.datasets:
+        forecasts = read_dataset(results, FORECASTS.name, reuse)
+        panels = describe_forecasts(forecasts, _largest_values(output))
+    return replace(facts, panels=panels, bias=copied.bias, coverage=copied.coverage)
 
-    Forecasts that were copied have the facts that they had.
-    """
+
+def _write_verdict(staged: versions.StagedVersion, facts: Facts, request: RunRequest) -> None:
+    """Judge the version against the last whole one, and write that into it."""
     store = results_store(request.results)
-    if reuse is not None:
-        copied = facts_of(store, versions.read_manifest(request.results, reuse))
-        facts = replace(facts, panels=copied.panels, bias=copied.bias, coverage=copied.coverage)
     last = versions.newest_whole_version(request.results)
     case = JudgedCase(
         now=facts,
@@ -230,7 +243,7 @@ def _write(
 
 
 def _recommendations(output: RunOutput, orders: list[Orders]) -> Iterator[pa.Table]:
-    known = _read_chunks(output, "demand", RECOMMENDATIONS)
+    known = [pq.read_table(path, schema=RECOMMENDATIONS.schema) for path in output.recommended]
     rows = rank(pa.concat_tables([*known, output.refused]))
     orders.append(describe_orders(rows))
     yield rows

@@ -1,5 +1,6 @@
 """What stays the same from run to run, and what differs as it was asked for."""
 
+import json
 import shutil
 
 import pytest
@@ -131,6 +132,74 @@ def test_only_forecasts_then_only_recommendations(tmp_path, plain):
         assert hashes[0][dataset] == hashes[1][dataset]
     assert hashes[0]["recommendations"] != hashes[1]["recommendations"]
     assert all(row["order_qty"] % 20 == 0 for row in workspace.table("recommendations").to_pylist())
+
+
+def test_recommendations_made_after_the_forecasts_alone_equal_a_whole_run(tmp_path, plain):
+    workspace = Workspace(tmp_path / "parts")
+    shutil.copytree(plain.folder, workspace.folder)
+    shutil.rmtree(workspace.results)
+    options = write_files(workspace)
+    workspace.generate(*options, "--only-forecasts")
+    assert workspace.manifest()["partial"] is True
+    done = workspace.generate(*options, "--only-recommendations")
+    assert "forecasting: " not in done.stderr
+    assert workspace.manifest()["partial"] is False
+    assert workspace.hashes() == plain.hashes()
+    verdicts = [json.loads((one.results / "metadata" / "gate.json").read_text())
+                for one in (workspace, plain)]  # fmt: skip
+    for one in verdicts:
+        del one["version_id"], one["facts"]["version_id"]
+    assert verdicts[0] == verdicts[1]
+
+
+def test_new_stock_is_recommended_from_saved_paths_as_a_whole_run_would(tmp_path, plain):
+    whole, quick = Workspace(tmp_path / "whole"), Workspace(tmp_path / "quick")
+    for workspace in (whole, quick):
+        shutil.copytree(plain.folder, workspace.folder)
+        stock = workspace.folder / "stock.csv"
+        stock.write_text(stock.read_text().replace(",0,45,10,", ",3,45,10,"))
+    options = ["--demand", str(quick.folder / "demand.csv"), "--inventory"]
+    expected = whole.generate(*options, str(whole.folder / "stock.csv"))
+    assert "forecasting: " in expected.stderr
+    done = quick.generate(*options, str(quick.folder / "stock.csv"), "--only-recommendations")
+    assert quick.hashes() == whole.hashes()
+    assert "forecasting: " not in done.stderr
+    assert "no saved paths" not in done.stderr
+    reports = "reports/results"
+    names = {one.name for one in (whole.folder / reports).iterdir()}
+    assert {one.name for one in (quick.folder / reports).iterdir()} == names
+    tell = [line for line in expected.stdout.splitlines() if line.startswith("- ")]
+    assert [line for line in done.stdout.splitlines() if line.startswith("- ")] == tell
+
+
+@pytest.mark.parametrize("damage", ["gone", "torn"])
+def test_damaged_paths_are_forecast_again_with_a_line(tmp_path, plain, damage):
+    workspace = Workspace(tmp_path / "copy")
+    shutil.copytree(plain.folder, workspace.folder)
+    paths = min(workspace.folder.glob("models/*/*/demand_ms/paths/*/*/paths.parquet"))
+    if damage == "gone":
+        paths.unlink()
+    else:
+        paths.write_bytes(paths.read_bytes()[:-50])
+    done = workspace.generate(*write_files(workspace), "--only-recommendations")
+    assert "demand_ms: 1 of 6 items have no saved paths" in done.stderr
+    assert "forecasting: 1 of 1" in done.stderr
+    assert workspace.hashes() == plain.hashes()
+
+
+def test_a_longer_lead_time_forecasts_its_own_item_again(tmp_path, plain):
+    workspace = Workspace(tmp_path / "copy")
+    shutil.copytree(plain.folder, workspace.folder)
+    options, stock = write_files(workspace), workspace.folder / "stock.csv"
+    stock.write_text(stock.read_text().replace(",0,45,10,", ",0,90,10,", 1))
+    done = workspace.generate(*options, "--only-recommendations")
+    assert "demand_ms: 1 of 6 items have no saved paths" in done.stderr
+    rows = [
+        {row["item_id"]: row | dict.fromkeys(("run_id", "priority_rank"))
+         for row in one.table("recommendations").to_pylist()} for one in (plain, workspace)
+    ]  # fmt: skip
+    assert [item for item in RATES if rows[0][item] != rows[1][item]] == ["A/1"]
+    assert rows[1]["A/1"]["reorder_point"] > rows[0]["A/1"]["reorder_point"]
 
 
 def test_families_trained_one_by_one_forecast_like_the_main_job(tmp_path, plain):

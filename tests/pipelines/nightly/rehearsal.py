@@ -26,9 +26,12 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.ensemble.mixture import FittedEnsemble
 from ml.errors import PipelineError
 from ml.run.forecast import forecast_panel
+from ml.run.model_store import ModelStore
 from ml.run.plan import make_plans
+from ml.run.recommend import recommend_panel
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
+from ml.run.saved_paths import find_paths
 from ml.run.version_writer import RunOutput, write_version
 from ml.settings import settings
 from pipelines.intake.request import ReadingRequest
@@ -140,16 +143,23 @@ def quick_night(
 def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
     origin = RowOrigin("m-1", inputs.dataset_id(), inputs.source, request.started)
     plans = make_plans(inputs, request)
-    chunks, ensembles = {}, {}
+    chunks, ensembles, recommended = {}, {}, []
+    store = ModelStore(work / "models", inputs.dataset_id())
     for plan in plans:
         model = QUICK[plan.panel.kind]
         ensemble = ensembles[plan.name] = FittedEnsemble({"*": {model: 1.0}}, {"*": [1.0] * 3})
         folders = {model: work / model}
         chunks[plan.name] = forecast_panel(
-            plan, folders, ensemble, inputs, request, origin, work
+            plan, folders, ensemble, inputs, request, origin, work,
+            find_paths(plan, store, ensemble),
         )  # fmt: skip
+        if plan.panel.is_demand:
+            saved = find_paths(plan, store, ensemble)
+            recommended += recommend_panel(plan, saved, inputs, request, work)
     empty = (one.schema.empty_table() for one in (RECOMMENDATIONS, TOTALS, METRICS))
-    return RunOutput(plans, chunks, ensembles, list(inputs.refusals), *empty, origin, "1a2b3c4d")
+    return RunOutput(
+        plans, chunks, recommended, ensembles, list(inputs.refusals), *empty, origin, "1a2b3c4d"
+    )
 
 
 def whole_night(workspace: Workspace, today: date, **options: str) -> tuple[int, str]:

@@ -1,0 +1,110 @@
+"""The recommendation stage: from the paths that the forecast stage saved to rows, in chunks.
+
+No model takes part, so new stock alone costs seconds. What a run that died left is used again where
+it is whole.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.durable import staged
+from ml.evaluation.demand_class import demand_pattern
+from ml.forecasters.base import is_count
+from ml.inventory.items import DemandSummary, ItemPolicy
+from ml.inventory.recommendations import recommend
+from ml.panel import Panel
+from ml.run.inputs import RunInputs
+from ml.run.model_store import finish_part, read_part, start_part
+from ml.run.parallel import run_tasks
+from ml.run.plan import PanelPlan
+from ml.run.request import RunRequest
+from ml.run.saved_paths import ItemPathSet, SavedPaths, read_paths
+from ml.settings import PolicySettings
+
+FILE = f"{RECOMMENDATIONS.name}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendTask:
+    """Some items to recommend for."""
+
+    panel: Panel  # the items, until `as_of`
+    saved: SavedPaths  # where their paths are
+    policies: Mapping[str, ItemPolicy]  # parameters of each item
+    stock: pa.Table | None  # in the INVENTORY contract, `None` without a stock file
+    settings: PolicySettings  # defaults and seed
+    folder: Path  # where the rows go
+
+
+def recommend_panel(
+    plan: PanelPlan, saved: SavedPaths, inputs: RunInputs, request: RunRequest, work: Path
+) -> list[Path]:
+    """Recommend for the wanted items of a demand panel; files of rows, in the order of their ids.
+
+    ``saved`` holds the paths of all of them that could be forecast; ``work`` what is finished, of
+    this run and of one that died on the same inputs.
+    """
+    stock = inputs.inventory
+    tasks = [
+        RecommendTask(
+            panel=plan.panel.select(items),
+            # What a task carries does not grow with the file.
+            saved=saved.select(items),
+            policies={item: plan.policies[item] for item in items},
+            stock=stock and stock.filter(pc.is_in(stock["item_id"], value_set=pa.array(items))),
+            settings=request.settings.policy,
+            folder=work / plan.name / f"{RECOMMENDATIONS.name}-{number:06d}",
+        )
+        for number, items in enumerate(plan.forecast_chunks)
+    ]
+    run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending")
+    return [path for task in tasks if (path := task.folder / FILE).exists()]
+
+
+def recommend_chunk(task: RecommendTask) -> None:
+    """Write the rows of one chunk, unless a run that died had done so already."""
+    if read_part(task.folder) is not None:
+        return
+    start_part(task.folder)
+    known = read_paths(task.saved, task.panel.items)
+    if known.items:
+        rows = recommend(
+            known.paths, summarise_demand(task.panel, known), task.policies, task.stock,
+            frequency=task.panel.frequency, as_of=task.panel.cutoff, run_id="",
+            settings=task.settings,
+        )  # fmt: skip
+        with staged(task.folder / FILE) as path:
+            pq.write_table(rows, path, compression="zstd")
+    finish_part(task.folder)
+
+
+def summarise_demand(panel: Panel, known: ItemPathSet) -> list[DemandSummary]:
+    """What is known of the demand of the items with paths, in their order."""
+    rows = {item: row for row, item in enumerate(panel.items)}
+    facts = zip(known.items, known.models, known.reasons, strict=True)
+    return [_summarise(panel, rows[item], model, reason) for item, model, reason in facts]
+
+
+def _summarise(panel: Panel, row: int, model: str, reason: str | None) -> DemandSummary:
+    values = panel.values[row]
+    pattern = demand_pattern(values, panel.frequency)
+    demanded = np.flatnonzero(np.nan_to_num(values) > 0)
+    return DemandSummary(
+        item_id=panel.items[row],
+        demand_class=pattern.name,
+        adi=pattern.adi,
+        cv2=pattern.cv2,
+        n_obs=pattern.n_obs,
+        n_nonzero=pattern.n_nonzero,
+        last_demand=panel.periods[demanded[-1]] if len(demanded) else None,
+        model_id=model,
+        model_role="champion" if reason is None else "fallback",
+        whole_units=is_count(values),
+    )

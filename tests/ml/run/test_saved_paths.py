@@ -1,0 +1,203 @@
+"""Paths come back bit for bit as the forecast rows were made of them, or are made again."""
+
+import shutil
+from dataclasses import asdict, replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from ml.contracts.forecasts import FORECASTS
+from ml.drivers.study import DriverFinding, Study
+from ml.ensemble.mixture import CombinedItem, FittedEnsemble
+from ml.panel_tables import Refusal
+from ml.run.forecast import forecast_panel
+from ml.run.inputs import RunInputs
+from ml.run.model_store import DONE, ModelStore, finish_part, start_part
+from ml.run.plan import make_plans
+from ml.run.recommend import recommend_panel
+from ml.run.request import RunRequest
+from ml.run.rows import RowOrigin, forecast_rows
+from ml.run.saved_paths import FILE, STUDY, find_paths, read_paths, save_paths, save_study
+from ml.settings import Settings
+from tests.conftest import monthly_panel
+
+ITEMS = tuple(monthly_panel().items)
+EMPIRICAL = FittedEnsemble({"*": {"empirical": 1.0}}, {"*": [1.3, 1.2, 1.1]}, {"*": 1.2})
+
+
+def inputs_of(panel, stock=None) -> RunInputs:
+    return RunInputs(
+        panels=(panel,), refusals=(), items=None, inventory=stock, source={"demand": "test"},
+        outside={}, region="", drivers=False, statements=(), quality_flags=(), tables={},
+    )  # fmt: skip
+
+
+class Job:
+    """The forecast and recommendation stages on parts by the month, with one reference model."""
+
+    def __init__(self, place, panel=None, stock=None, items=None, **options):
+        self.inputs = inputs_of(panel or monthly_panel(), stock)
+        self.request = RunRequest(
+            command="test", jobs=1, horizon=4, items=items, settings=Settings(), **options
+        )
+        (self.plan,) = make_plans(self.inputs, self.request)
+        self.store, self.work = ModelStore(place, "d-1"), place / "work"
+        shutil.rmtree(self.work, ignore_errors=True)  # rows of other inputs
+        self.origin = RowOrigin("m-1", "d-1", self.inputs.source, self.request.started)
+
+    def find(self):
+        return find_paths(self.plan, self.store, EMPIRICAL)
+
+    def forecast(self):
+        folders = {"empirical": self.work / "none"}
+        return forecast_panel(
+            self.plan, folders, EMPIRICAL, self.inputs, self.request, self.origin, self.work,
+            self.find(),
+        )  # fmt: skip
+
+    def recommend(self):
+        files = recommend_panel(self.plan, self.find(), self.inputs, self.request, self.work)
+        return [row for path in files for row in pq.read_table(path).to_pylist()]
+
+
+def write_part(saved, items, combined, steps=1, refusals=()):
+    folder = start_part(saved.part_for(items, [steps] * len(items)))
+    save_paths(folder, items, combined)
+    finish_part(
+        folder, steps=dict.fromkeys(items, steps), refusals=[asdict(one) for one in refusals]
+    )
+    return folder
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """No paths yet, of a plan in which every interval has 3 steps."""
+    job = Job(tmp_path)
+    job.plan = replace(job.plan, protection=(3,) * len(ITEMS))
+    save_study(job.find(), job.plan.study)
+    return job
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("uint8", [0.0, 255.0]),
+        ("uint16", [0.0, 256.0]),
+        ("float32", [0.0, 70000.0]),
+        ("float32", [0.1, 3.0]),
+        ("float32", [-1.0, 3.0]),
+        ("float32", [-0.0, 3.0]),  # equal to 0, of other bits
+    ],
+    ids=["bytes", "larger counts", "huge", "litres", "below zero", "minus zero"],
+)
+def test_paths_come_back_bit_for_bit_from_the_smallest_type_that_holds_them(saved, name, values):
+    paths = np.tile(np.array(values, np.float32), (5, 2))
+    part = write_part(saved.find(), ITEMS[:1], [CombinedItem(paths, "ensemble", None)], 3)
+    assert pq.read_table(part / FILE)["dtype"].to_pylist() == [name]
+    found = read_paths(saved.find(), ITEMS[:1])
+    assert found.paths.dtype == np.float32
+    assert found.paths.tobytes() == paths.tobytes()
+
+
+def test_items_of_several_parts_come_in_the_order_asked_for(saved):
+    paths = {item: np.full((3, 4), row, np.float32) for row, item in enumerate(ITEMS)}
+    for items in (ITEMS[:3], ITEMS[3:5]):
+        write_part(saved.find(), items, [CombinedItem(paths[i], i, None) for i in items], 3)
+    wanted = (ITEMS[4], ITEMS[1], ITEMS[2])
+    found = read_paths(saved.find(), wanted)
+    assert (found.items, found.models) == (wanted, wanted)
+    assert found.paths.tolist() == [paths[item].tolist() for item in wanted]
+
+
+def test_paths_of_another_protection_interval_do_not_count(saved):
+    combined = [CombinedItem(np.zeros((2, 4), np.float32), "ensemble", None)]
+    write_part(saved.find(), ITEMS[:1], combined, 2)
+    write_part(saved.find(), ITEMS[1:2], combined, 3)
+    assert set(saved.find().parts) == {ITEMS[1]}
+
+
+def test_paths_of_other_weights_steps_or_seeds_do_not_count(tmp_path):
+    job = Job(tmp_path)
+    job.forecast()
+    assert job.find().hold(ITEMS)
+    others = [
+        find_paths(job.plan, job.store, replace(EMPIRICAL, sum_spreads={"*": 1.3})),
+        *(find_paths(replace(job.plan, **one), job.store, EMPIRICAL)
+          for one in ({"horizon": 5}, {"reach": 9}, {"seed": 1}, {"tuned": {"lstm": {"a": 1}}})),
+    ]  # fmt: skip
+    assert [one.parts for one in others] == [{}] * len(others)
+
+
+def test_a_study_of_drivers_comes_back_without_what_paths_have_in_already(saved):
+    gain = DriverFinding("*", "rain", None, False, -0.1, -0.2, 0.0, 12, 0.01, True)
+    study = Study((gain,), (replace(gain, feature="mm"),), {"lumpy": ("rain",)}, {}, ("It rains.",))
+    save_study(saved.find(), study)
+    assert saved.find().study == study
+
+
+def test_saved_paths_are_those_of_the_forecast_rows(tmp_path):
+    job = Job(tmp_path)
+    chunks = job.forecast()
+    rows = [pq.read_table(one.folder / f"{FORECASTS.name}.parquet") for one in chunks]
+    found = read_paths(job.find(), ITEMS)
+    again = forecast_rows(
+        job.plan.panel, found.paths[:, :, : job.plan.horizon], found.models, found.reasons,
+        job.origin,
+    )  # fmt: skip
+    assert [row for table in rows for row in table.to_pylist()] == again.to_pylist()
+
+
+@pytest.mark.parametrize("name", [FILE, DONE, STUDY])
+def test_damaged_paths_are_made_again_as_they_were(tmp_path, name):
+    job = Job(tmp_path)
+    job.forecast()
+    expected = read_paths(job.find(), ITEMS).paths
+    path = min(job.find().folder.rglob(name))
+    path.write_bytes(path.read_bytes()[:20])
+    again = Job(tmp_path, only_recommendations=True)
+    assert not again.find().hold(ITEMS)
+    made = again.forecast()
+    assert len(made) == (len(again.plan.forecast_chunks) if name == STUDY else 1)
+    assert read_paths(again.find(), ITEMS).paths.tobytes() == expected.tobytes()
+
+
+def test_some_items_are_recommended_as_all_are_whichever_run_left_the_paths(tmp_path):
+    few = ITEMS[1:6:2]
+    every = Job(tmp_path / "a")
+    every.forecast()
+    whole = every.recommend()
+    expected = [row for row in whole if row["item_id"] in few]
+    part = Job(tmp_path / "a", items=few, only_recommendations=True)
+    assert part.forecast() == []
+    assert part.recommend() == expected
+    alone = Job(tmp_path / "b", items=few)
+    alone.forecast()
+    assert alone.recommend() == expected
+    rest = Job(tmp_path / "b", only_recommendations=True)
+    assert set(rest.find().parts) == set(few)
+    rest.forecast()
+    assert rest.recommend() == whole
+
+
+def test_a_run_of_all_items_takes_the_place_of_what_was_there(tmp_path):
+    other = Job(tmp_path)
+    other.plan = replace(other.plan, reach=9)
+    other.forecast()
+    Job(tmp_path, items=ITEMS[:1]).forecast()
+    job = Job(tmp_path)
+    job.forecast()
+    folder = job.find().folder
+    assert [one.name for one in folder.parent.iterdir()] == [folder.name]
+    assert sum(one.is_dir() for one in folder.iterdir()) == len(job.plan.forecast_chunks)
+
+
+def test_items_that_no_model_forecasts_stay_refused(saved):
+    refused = Refusal(ITEMS[1], "demand", "arima: diverged", 9)
+    one = CombinedItem(np.ones((2, 4), np.float32), "ensemble", None)
+    none = CombinedItem(None, "none", refused.reason)
+    write_part(saved.find(), ITEMS[:2], [one, none], 3, [refused])
+    found = saved.find()
+    assert (set(found.parts), found.refusals) == (set(ITEMS[:2]), (refused,))
+    assert read_paths(found, ITEMS[:2]).items == ITEMS[:1]
+    assert found.select(ITEMS[:1]).refusals == ()
