@@ -1,0 +1,1 @@
+"""What levels of stock would have come to, period by period."""
