@@ -57,7 +57,7 @@ class Deviations:
 
 
 def measure_deviations(backtest: BacktestPoints, points: Floats, sums: Floats) -> Deviations:
-    """Deviations from forecasts with points (N, H, K) and points of sums (N, 2, K), ascending.
+    """Deviations from forecasts with points (N, H, K) and points of sums (N, C, K), ascending.
 
     Ties of counts are broken by numbers that belong to the items. Items that no model has a
     forecast of say nothing.
@@ -164,7 +164,7 @@ def stretch_backtest(
     sums: Floats,
     fitted: tuple[Spreads, Mapping[str, float]],
 ) -> tuple[Floats, Floats]:
-    """Points of steps (N, H, K) and of sums (N, 2, K) of a forecast, stretched.
+    """Points of steps (N, H, K) and of sums (N, C, K) of a forecast, stretched.
 
     The sum of a single step is stretched as that step is.
     """

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from ml.ensemble.defaults import FALLBACK, candidates, default_mixture, is_steady
-from ml.evaluation.origins import LEVELS, SHARES, BacktestPoints
+from ml.evaluation.origins import LEVELS, SCORED_SUMS, SHARES, BacktestPoints
 from ml.evaluation.scores import quantile_of
 from ml.panel import Bools, Floats, Ints
 
@@ -162,18 +162,20 @@ def _item_distances(backtest: BacktestPoints, kind: str) -> tuple[Floats, Floats
     fallback = backtest.models.index(FALLBACK[kind])
     points, sums = (
         np.where(np.isnan(values), values[fallback], values).astype(np.float64)
-        for values in (backtest.points, backtest.cum_points)
+        for values in (backtest.points, backtest.cum_points[:, :, :SCORED_SUMS])
     )
     near, between = measure_parts(_thin(points), backtest.actual, THIN_SHARES)
     scale = backtest.scale[:, None]
     # A price's path is scored by its levels alone: sums of prices mean nothing.
-    if np.isnan(backtest.cum_actual).all() or backtest.classes[0] == "price":
+    came = backtest.cum_actual[:, :SCORED_SUMS]
+    if np.isnan(came).all() or backtest.classes[0] == "price":
         return near / scale, between / scale[:, :, None]
-    length = np.sqrt(backtest.cum_steps.mean(axis=1))[:, None]  # a sum of n varies as its root
+    steps = backtest.cum_steps[:, :SCORED_SUMS]
+    length = np.sqrt(steps.mean(axis=1))[:, None]  # a sum of n varies as its root
     cut = np.median(quantile_of(sums, TAIL_LEVEL), axis=0)  # (N, 2), of the models
     for share, floor in ((SUM_SHARE, -np.inf), (TAIL_SHARE, cut)):
         part = measure_parts(np.maximum(sums, np.expand_dims(floor, -1)),
-                             np.maximum(backtest.cum_actual, floor), SHARES)  # fmt: skip
+                             np.maximum(came, floor), SHARES)  # fmt: skip
         missing = np.isnan(part[0][:, :1])
         near = near + np.where(missing, 0.0, share * part[0] / length)
         between = between + np.where(missing[:, :, None], 0.0,

@@ -30,6 +30,7 @@ LEVELS = np.concatenate([
 K = len(LEVELS)
 # What each point carries: all that is nearer to its level than to the next one.
 SHARES = np.diff(np.concatenate([[0.0], (LEVELS[1:] + LEVELS[:-1]) / 2, [1.0]]))
+SCORED_SUMS = 2  # the first of the sums
 Float32s = npt.NDArray[np.float32]
 ALIKE = ("cutoff", "models", "length")  # fields that all items of an origin share
 ITEM_AXIS = {"points": 1, "means": 1, "cum_points": 1}  # of the other fields it is the first
@@ -63,10 +64,12 @@ class BacktestPoints:
     models: tuple[str, ...]  # M names
     points: Float32s  # (M, N, H, K) quantile points of each period; NaN where a model failed
     means: Float32s  # (M, N, H) means
-    cum_points: Float32s  # (M, N, 2, K) of the sums of steps 1 to `cum_steps` and 1 to H
-    cum_steps: Ints  # (N, 2) those steps
+    cum_points: Float32s  # (M, N, C, K) of the sums of steps 1 to `cum_steps`
+    # (N, C) those steps: of the item's own protection interval and H, which are scored, and of
+    # demand every one from 1 to H, which stock is simulated with
+    cum_steps: Ints
     actual: Floats  # (N, H) what came true, NaN = not observed
-    cum_actual: Floats  # (N, 2) sums; NaN unless every period was observed
+    cum_actual: Floats  # (N, C) sums; NaN unless every period was observed
     # (N,) root mean square of what was seen until the cutoff, demand or price changes, shrunk
     # to the panel's
     scale: Floats
@@ -97,7 +100,7 @@ class BacktestPoints:
 
 
 def summarise_paths(paths: Float32s, cum_steps: Ints) -> tuple[Floats, Floats, Floats]:
-    """Points (N, H, K), means (N, H) and cumulative points (N, 2, K) of paths (N, S, H)."""
+    """Points (N, H, K), means (N, H) and cumulative points (N, C, K) of paths (N, S, H)."""
     points = path_quantiles(paths, LEVELS)
     sums = np.cumsum(paths, axis=2, dtype=np.float64)
     picked = np.take_along_axis(sums, cum_steps[:, None, :] - 1, axis=2)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.evaluation.origins import LEVELS, SHARES, BacktestPoints
+from ml.evaluation.origins import LEVELS, SCORED_SUMS, SHARES, BacktestPoints
 from ml.panel import Floats, Ints
 from ml.seeds import generator
 
@@ -132,17 +132,18 @@ def measure_losses(backtest: BacktestPoints, model: str) -> Losses:
     """Losses of one model at one origin."""
     place = backtest.models.index(model)
     points = np.sort(backtest.points[place].astype(np.float64), axis=-1)
-    both = np.sort(backtest.cum_points[place].astype(np.float64), axis=-1)
+    steps, sums_came = backtest.cum_steps[:, :SCORED_SUMS], backtest.cum_actual[:, :SCORED_SUMS]
+    both = np.sort(backtest.cum_points[place][:, :SCORED_SUMS].astype(np.float64), axis=-1)
     own, sums = both.swapaxes(0, 1)
     actual = np.where(np.isnan(points[..., 0]), np.nan, backtest.actual)
-    total = np.where(np.isnan(sums[..., 0]), np.nan, backtest.cum_actual[:, 1])
+    total = np.where(np.isnan(sums[..., 0]), np.nan, sums_came[:, 1])
     median = quantile_of(points, 0.5)
     mean = backtest.means[place]
     uniforms = draw_uniforms("coverage", backtest.items, actual.shape[1])
     # Both sums of an item take the number of their last step, which is the same where they are.
-    cum_uniforms = np.take_along_axis(uniforms, backtest.cum_steps - 1, axis=1)
-    cum_known = ~np.isnan(backtest.cum_actual) & ~np.isnan(both[..., 0])
-    length = np.sqrt(backtest.cum_steps[:, 0])  # a sum of n varies as its root
+    cum_uniforms = np.take_along_axis(uniforms, steps - 1, axis=1)
+    cum_known = ~np.isnan(sums_came) & ~np.isnan(both[..., 0])
+    length = np.sqrt(steps[:, 0])  # a sum of n varies as its root
     return Losses(
         actual=actual,
         absolute=np.abs(actual - median),
@@ -152,13 +153,10 @@ def measure_losses(backtest: BacktestPoints, model: str) -> Losses:
         scaled_crps=crps(points, actual, SHARES) / backtest.scale[:, None],
         transform=np.where(np.isnan(actual), np.nan, transform(points, actual, uniforms)),
         cum_actual=total,
-        cum_scaled_crps=crps(own, backtest.cum_actual[:, 0], SHARES) / backtest.scale,
+        cum_scaled_crps=crps(own, sums_came[:, 0], SHARES) / backtest.scale,
         cum_pinball=_mean_pinball(sums, total, TAIL),
-        cum_transform=np.where(
-            cum_known, transform(both, backtest.cum_actual, cum_uniforms), np.nan
-        ),
-        tail_pinball=_mean_pinball(own, backtest.cum_actual[:, 0], TAIL[1:])
-        / (backtest.scale * length),
+        cum_transform=np.where(cum_known, transform(both, sums_came, cum_uniforms), np.nan),
+        tail_pinball=_mean_pinball(own, sums_came[:, 0], TAIL[1:]) / (backtest.scale * length),
     )
 
 

@@ -34,7 +34,7 @@ class BacktestTask:
     # the same at each origin, latest first, with the drivers as known there
     trains: tuple[Panel, ...]
     priors: tuple[float, ...]  # root mean square of a typical item at each origin
-    cum_steps: Ints  # (N, 2) steps of which sums are scored
+    cum_steps: Ints  # (N, C) steps of which sums are kept; the first two are scored
     models: tuple[str, ...]  # names
     pooled: Mapping[str, Path]  # folders of the pooled models, which are trained already, by name
     horizon: int  # steps H
@@ -78,8 +78,12 @@ def read_backtests(folder: Path) -> list[BacktestPoints]:
 def _backtest_tasks(plan: PanelPlan, store: ModelStore) -> tuple[Parts, list[BacktestTask]]:
     """What is made already, and one task for each chunk of backtest items."""
     # Sums that are scored: to the item's own protection interval as far as H reaches, and to H.
+    # All others let stock be simulated for any lead time.
     own = dict(zip(plan.panel.items, plan.protection, strict=True))
-    steps = {item: [min(own[item], plan.horizon), plan.horizon] for item in plan.backtest_items}
+    every = range(1, plan.horizon + 1) if plan.panel.is_demand else ()
+    steps = {
+        item: [min(own[item], plan.horizon), plan.horizon, *every] for item in plan.backtest_items
+    }
     folder, made = store.open(
         plan, ENSEMBLE, plan.horizon, plan.reach, plan.models,
         [str(day) for day in plan.origins], list(steps.items()),

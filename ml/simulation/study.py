@@ -1,0 +1,154 @@
+"""Every model and rule on one scene, and what its ensemble's levels achieved."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ml.ensemble.mixture import ENSEMBLE
+from ml.ensemble.mixture_score import PANEL
+from ml.evaluation.origins import BacktestPoints
+from ml.inventory.items import ItemPolicy
+from ml.panel import Floats, Panel
+from ml.simulation.achieved import LEAST_CYCLES
+from ml.simulation.engine import ServiceRecord, SimulatedItems, simulate
+from ml.simulation.levels import (
+    BEYOND,
+    FRESH,
+    PERFECT,
+    RULE,
+    SAFETY,
+    TARGETS,
+    USAGE,
+    forecast_levels,
+    interval_points,
+    perfect_levels,
+    promised_service,
+    rule_levels,
+    usage_levels,
+)
+from ml.simulation.scene import Scene, set_scene
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRun:
+    """One method at L levels."""
+
+    levels: Floats  # (L,) what it was asked for: service targets, or safety times over the interval
+    record: ServiceRecord  # what came of it
+    promised: Floats | None = None  # (G, N, L) P(D <= S) as the method saw it; `None` of rules
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedService:
+    """Nominal targets that achieve the wanted ones on older origins, judged on the newest."""
+
+    nominal: Mapping[str, Floats]  # (L,) by class, under `*` of all
+    plain: ServiceRecord  # at the targets themselves, as in the study
+    record: ServiceRecord  # at the nominal ones of each item's class
+
+
+@dataclass(frozen=True, slots=True)
+class StockStudy:
+    """What was simulated."""
+
+    scene: Scene
+    runs: Mapping[str, MethodRun]  # by method
+    calibrated: CalibratedService | None  # `None` of one origin
+
+
+def study_stock(
+    backtests: Sequence[BacktestPoints],
+    panel: Panel,
+    policies: Mapping[str, ItemPolicy],
+    seed: int,
+    *,
+    lost_sales: bool = False,
+    targets: Sequence[float] = TARGETS,
+) -> StockStudy | None:
+    """Simulate the models of a backtest (latest origin first), the rules and perfect knowledge.
+
+    ``None`` where there is nothing to simulate.
+    """
+    scene = set_scene(backtests, panel, policies, seed, lost_sales=lost_sales)
+    if scene is None:
+        return None
+    wanted = np.asarray(targets)
+    runs = {model: run_model(scene, backtests, model, wanted) for model in backtests[0].models}
+    known = np.array([one.length for one in backtests[::-1]])
+    every = scene.start + np.arange(len(scene.items.part))
+    further, safety = np.union1d(wanted, BEYOND), np.array(SAFETY)
+    runs |= {
+        RULE: _run(scene, further, scene.hold(rule_levels(scene, panel, known, further))),
+        FRESH: _run(scene, further, _by_period(rule_levels(scene, panel, every, further))),
+        USAGE: _run(scene, safety, scene.hold(usage_levels(scene, panel, known, safety))),
+        PERFECT: _run(scene, np.ones(1), perfect_levels(scene)),
+    }
+    return StockStudy(scene, runs, calibrate(scene, backtests, wanted, runs[ENSEMBLE]))
+
+
+def run_model(
+    scene: Scene, backtests: Sequence[BacktestPoints], model: str, targets: Floats
+) -> MethodRun:
+    """One model of a backtest at service targets (L,), or at those of each item (N, L)."""
+    points = [interval_points(scene, one, model) for one in backtests[::-1]]
+    levels = forecast_levels(scene, points, targets)
+    return _run(scene, targets, scene.hold(levels), promised_service(points, levels))
+
+
+def cycle_service(scene: Scene, record: ServiceRecord) -> tuple[dict[str, Floats], dict[str, int]]:
+    """Share of cycles without shortage (L,), and cycles, by class and under ``*`` of all."""
+    service, cycles = {}, {}
+    for name, rows in scene.groups():
+        cycles[name] = int(record.cycles[rows].sum())
+        service[name] = record.met[rows].sum(axis=(0, 1)) / max(cycles[name], 1)
+    return service, cycles
+
+
+def calibrate(
+    scene: Scene, backtests: Sequence[BacktestPoints], targets: Floats, run: MethodRun
+) -> CalibratedService | None:
+    """Find by class which nominal targets achieve the wanted ones, by what was known at the newest.
+
+    That is what older origins led to until the newest one; ``None`` where no cycle had ended.
+    """
+    newest = len(backtests) - 1
+    cut = int(np.searchsorted(scene.items.part, newest))
+    if not newest or not (scene.items.part[:cut] >= 0).any():
+        return None
+    points = [interval_points(scene, one, ENSEMBLE) for one in backtests[::-1]]
+    held = scene.hold(forecast_levels(scene, points, targets))[:, :cut]
+    before = simulate(_until(scene.items, cut), held, held + scene.lot[:, None, None])
+    service, cycles = cycle_service(scene, before)
+    if not cycles[PANEL]:
+        return None
+    nominal = {
+        name: np.interp(targets, np.maximum.accumulate(own), targets)
+        for name, own in service.items()
+        if name == PANEL or cycles[name] >= LEAST_CYCLES
+    }
+    by_item = np.stack([nominal.get(str(name), nominal[PANEL]) for name in scene.classes])
+    put_right = run_model(scene, backtests, ENSEMBLE, by_item)
+    return CalibratedService(nominal, run.record, put_right.record)
+
+
+def _run(
+    scene: Scene, levels: Floats, reorder: Floats, promised: Floats | None = None
+) -> MethodRun:
+    """A method whose reorder levels (N, T, L) are known; orders fill up by a lot more."""
+    record = simulate(scene.items, reorder, reorder + scene.lot[:, None, None])
+    return MethodRun(levels, record, promised)
+
+
+def _by_period(levels: Floats) -> Floats:
+    """Levels (T, N, L) of periods as the engine takes them, (N, T, L)."""
+    return np.ascontiguousarray(np.swapaxes(levels, 0, 1))
+
+
+def _until(items: SimulatedItems, end: int) -> SimulatedItems:
+    """The same as if time had ended there."""
+    kept = slice(end)
+    return replace(
+        items, demand=items.demand[:, kept], counted=items.counted[:, kept],
+        lead=items.lead[:, kept], part=items.part[kept],
+    )  # fmt: skip
