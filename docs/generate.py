@@ -21,6 +21,7 @@ from ml.contracts.demand import INVENTORY, ITEMS
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS_MEANING
 from ml.contracts.recommendations import FLAGS, RECOMMENDATIONS
+from ml.contracts.simulation import ANCHORS
 from ml.features.declarations import FEATURES
 from ml.gate.rules import RULES
 from ml.settings import GROUPS, PROJECT
@@ -205,6 +206,7 @@ PARTS = {
     "rules of the gate": list_rules,
     "metrics": lambda: list_words(METRICS_MEANING, "metric"),
     "closed lists": list_vocabularies,
+    "anchors": lambda: list_words(ANCHORS, "anchor"),
     "quality flags": lambda: list_words(FLAGS, "flag"),
 }
 

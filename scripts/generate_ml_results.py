@@ -30,22 +30,12 @@ def run(
     prices: options.Prices = None,
     items_file: options.ItemsFile = None,
     inventory: options.Inventory = None,
-    sample: Annotated[
-        bool,
-        typer.Option("--sample", help="Run on the made-up sample.", rich_help_panel=options.FILES),
-    ] = False,
+    sample: options.Sample = False,
     column: options.Column = None,
     gaps: options.Gaps = "auto",
     duplicates: options.Duplicates = "sum",
     frequency: options.SummedTo = None,
-    no_drivers: Annotated[
-        bool,
-        typer.Option(
-            "--no-drivers",
-            help="Leave out weather, economy, 5G and the calendar.",
-            rich_help_panel=options.SHAPE,
-        ),
-    ] = False,
+    no_drivers: options.NoDrivers = False,
     only_forecasts: Annotated[
         bool, _output("--only-forecasts", help="Forecasts only: a partial version.")
     ] = False,

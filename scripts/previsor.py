@@ -21,6 +21,7 @@ DOORS = {
     "tune": "ml.tune",
     "forecast": "ml.generate_forecasts",
     "explain": "ml.generate_forecasts:explain_app",
+    "simulate": "pipelines.simulate",
     "etl demand": "pipelines.demand_etl",
     "etl climate": "pipelines.climate_etl",
     "etl economic": "pipelines.economic_etl",

@@ -18,6 +18,8 @@ DATASET_FOLDERS = {
     "recommendations": "recommendations",
     "price_outlook": "recommendations",
     "metrics": "metrics",
+    "simulation": "metrics",
+    "portfolio_curves": "metrics",
 }
 FOLDERS = (*dict.fromkeys(DATASET_FOLDERS.values()), "metadata")
 POINTER = "metadata/last_updated.json"

@@ -6,10 +6,11 @@ from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 
 PUBLISHED: tuple[Contract, ...] = (
     *(FORECASTS, REFUSALS, FORECAST_MODELS, TOTALS),
-    *(RECOMMENDATIONS, METRICS),
+    *(RECOMMENDATIONS, METRICS, SIMULATION, PORTFOLIO_CURVES),
 )
 """The tables of a version, in the order of the documentation."""
 PROCESSED: tuple[Contract, ...] = (DEMAND, ITEMS, INVENTORY, *OUTSIDE, DIVIDENDS, FEATURES_TABLE)

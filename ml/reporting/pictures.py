@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 from ml.drivers.study import DriverFinding
 from ml.durable import staged
 from ml.ensemble.mixture import ENSEMBLE
+from ml.ensemble.mixture_score import PANEL
 from ml.panel import Panel
 from ml.reporting.leaderboard import ranked_by
+from ml.simulation.levels import FRESH, PERFECT, RULE, USAGE
 
 SHOWN = 6  # items drawn a panel
 SEASONS = 4  # of history drawn before the forecast, times the horizon
@@ -21,7 +23,15 @@ LOSSES = {
     "scaled_crps": "scaled CRPS",
     "cum_tail_pinball": "loss in the tail of cumulative demand",
 }
+SERVICE = {"unit_fill": "units served at once", "cycle_service": "cycles without shortage"}
 STRONG, PALE, DARK = "#d95f02", "#7f9db9", "#333333"
+CURVES = {  # of stock against service; single models are pale
+    USAGE: (PALE, "--", "average usage x time"),
+    FRESH: (DARK, ":", "mean + z sigma root P, anew at each review"),
+    RULE: (DARK, "o-", "mean + z sigma root P, at the origins"),
+    PERFECT: (DARK, "*", "perfect knowledge"),
+    ENSEMBLE: (STRONG, "o-", "ensemble, at the origins"),
+}
 
 
 def draw_leaderboard(
@@ -116,6 +126,28 @@ def draw_totals(panel: Panel, title: str, totals: pa.Table, path: Path, version:
     for axis in axes:
         axis.tick_params(labelsize=7)
     return [_save(figure, f"{title}, version {version}: totals", path)]
+
+
+def draw_service(simulation: pa.Table, title: str, path: Path) -> Path:
+    """Value of stock against units served at once, and against cycles without shortage.
+
+    Of all items, for every method that was simulated.
+    """
+    whole = [row for row in simulation.to_pylist() if row["demand_class"] == PANEL]
+    methods = sorted({row["method"] for row in whole}, key=lambda name: name in CURVES)
+    figure, axes = _make_figure(1, 2, width=11, height=4.4)
+    for axis, (measure, meaning) in zip(axes, SERVICE.items(), strict=True):
+        for method in methods:
+            rows = [row for row in whole if row["method"] == method]
+            colour, style, label = CURVES.get(method, (PALE, "-", None))
+            places = [[row[name] for row in rows] for name in (measure, "stock_value")]
+            axis.plot(*places, style, color=colour, label=label, lw=1.2, ms=4)
+        axis.set_xlabel(meaning)
+        axis.tick_params(labelsize=7)
+    unit = whole[0]["value_unit"].replace("$", r"\$")
+    axes[0].set_ylabel(f"stock of all items at period ends [{unit}]")
+    axes[0].legend(fontsize=8)
+    return _save(figure, f"{title}: stock and service in the backtest", path)
 
 
 def draw_drivers(

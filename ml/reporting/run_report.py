@@ -18,6 +18,7 @@ from ml.panel import Panel
 from ml.reporting.comparison import ENDS
 from ml.reporting.leaderboard import COLUMNS, as_json, leaderboard, to_csv
 from ml.reporting.pictures import draw_drivers, draw_forecasts, draw_leaderboard, draw_totals
+from ml.reporting.simulation_report import draw_simulation, tell_stock
 
 BANNER = "SYNTHETIC SAMPLE DATA: every number below is made up. Put your files into {folder}."
 
@@ -52,6 +53,8 @@ class RunReport:
     metrics: pa.Table  # METRICS rows
     forecasts: pa.Table  # FORECASTS rows
     totals: pa.Table  # TOTALS rows
+    simulation: pa.Table  # SIMULATION rows
+    curves: pa.Table  # PORTFOLIO_CURVES rows
     gate: tuple[str, ...] = ()  # whether it may go out, and why not; empty for a part
 
 
@@ -71,7 +74,14 @@ def write_reports(report: RunReport, folder: Path) -> list[Path]:
         *write_drivers(studies, titles, folder),
         *draw_forecasts(panels, titles, report.forecasts, folder, report.version_id),
         *write_totals(report, folder),
+        *write_service(report, folder),
     ]
+
+
+def write_service(report: RunReport, folder: Path) -> list[Path]:
+    """The picture of stock against service."""
+    title = next((one.title for one in report.panels if one.panel.is_demand), "")
+    return draw_simulation(report.simulation, f"{title}, version {report.version_id}", folder)
 
 
 def write_totals(report: RunReport, folder: Path) -> list[Path]:
@@ -169,6 +179,8 @@ def show_result(
     console.print(table)
     for line in boards.values():
         console.print(f"- {_tell_skill(line)}", markup=False, soft_wrap=True)
+    for text in tell_stock(report.curves):
+        console.print(f"- {text}", markup=False, soft_wrap=True)
     for one in report.panels:
         for text in one.study.statements:
             console.print(f"- {text}", markup=False, soft_wrap=True)

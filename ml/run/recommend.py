@@ -27,6 +27,7 @@ from ml.run.plan import PanelPlan
 from ml.run.request import RunRequest
 from ml.run.saved_paths import ItemPathSet, SavedPaths, read_paths
 from ml.settings import PolicySettings
+from ml.simulation.achieved import AchievedService
 
 FILE = f"{RECOMMENDATIONS.name}.parquet"
 
@@ -38,18 +39,25 @@ class RecommendTask:
     panel: Panel  # the items, until `as_of`
     saved: SavedPaths  # where their paths are
     policies: Mapping[str, ItemPolicy]  # parameters of each item
+    achieved: AchievedService  # what levels achieved in the backtest
     stock: pa.Table | None  # in the INVENTORY contract, `None` without a stock file
     settings: PolicySettings  # defaults and seed
     folder: Path  # where the rows go
 
 
 def recommend_panel(
-    plan: PanelPlan, saved: SavedPaths, inputs: RunInputs, request: RunRequest, work: Path
+    plan: PanelPlan,
+    saved: SavedPaths,
+    achieved: AchievedService,
+    inputs: RunInputs,
+    request: RunRequest,
+    work: Path,
 ) -> list[Path]:
     """Recommend for the wanted items of a demand panel; files of rows, in the order of their ids.
 
-    ``saved`` holds the paths of all of them that could be forecast; ``work`` what is finished, of
-    this run and of one that died on the same inputs.
+    ``saved`` holds the paths of all of them that could be forecast; ``achieved`` what levels by
+    such paths achieved in the backtest; ``work`` what is finished, of this run and of one that died
+    on the same inputs.
     """
     stock = inputs.inventory
     tasks = [
@@ -58,6 +66,7 @@ def recommend_panel(
             # What a task carries does not grow with the file.
             saved=saved.select(items),
             policies={item: plan.policies[item] for item in items},
+            achieved=achieved,
             stock=stock and stock.filter(pc.is_in(stock["item_id"], value_set=pa.array(items))),
             settings=request.settings.policy,
             folder=work / plan.name / f"{RECOMMENDATIONS.name}-{number:06d}",
@@ -76,7 +85,7 @@ def recommend_chunk(task: RecommendTask) -> None:
     known = read_paths(task.saved, task.panel.items)
     if known.items:
         rows = recommend(
-            known.paths, summarise_demand(task.panel, known), task.policies, task.stock,
+            known.paths, summarise_demand(task, known), task.policies, task.stock,
             frequency=task.panel.frequency, as_of=task.panel.cutoff, run_id="",
             settings=task.settings,
         )  # fmt: skip
@@ -85,16 +94,18 @@ def recommend_chunk(task: RecommendTask) -> None:
     finish_part(task.folder)
 
 
-def summarise_demand(panel: Panel, known: ItemPathSet) -> list[DemandSummary]:
+def summarise_demand(task: RecommendTask, known: ItemPathSet) -> list[DemandSummary]:
     """What is known of the demand of the items with paths, in their order."""
-    rows = {item: row for row, item in enumerate(panel.items)}
+    rows = {item: row for row, item in enumerate(task.panel.items)}
     facts = zip(known.items, known.models, known.reasons, strict=True)
-    return [_summarise(panel, rows[item], model, reason) for item, model, reason in facts]
+    return [_summarise(task, rows[item], model, reason) for item, model, reason in facts]
 
 
-def _summarise(panel: Panel, row: int, model: str, reason: str | None) -> DemandSummary:
-    values = panel.values[row]
+def _summarise(task: RecommendTask, row: int, model: str, reason: str | None) -> DemandSummary:
+    panel, values = task.panel, task.panel.values[row]
     pattern = demand_pattern(values, panel.frequency)
+    target = task.policies[panel.items[row]].service_target
+    service, cycles = task.achieved.at(pattern.name, target)
     demanded = np.flatnonzero(np.nan_to_num(values) > 0)
     return DemandSummary(
         item_id=panel.items[row],
@@ -106,5 +117,7 @@ def _summarise(panel: Panel, row: int, model: str, reason: str | None) -> Demand
         last_demand=panel.periods[demanded[-1]] if len(demanded) else None,
         model_id=model,
         model_role="champion" if reason is None else "fallback",
+        backtest_csl=service,
+        backtest_n=cycles,
         whole_units=is_count(values),
     )

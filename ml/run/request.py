@@ -7,6 +7,7 @@ from pathlib import Path
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.errors import ConfigError
 from ml.seeds import number
 from ml.settings import Settings, settings
@@ -68,8 +69,10 @@ class RunRequest:
         if self.only_recommendations:
             return (RECOMMENDATIONS.name,)
         forecasts = (FORECASTS.name, FORECAST_MODELS.name, TOTALS.name, REFUSALS.name)
-        others = () if self.only_forecasts else (RECOMMENDATIONS.name, METRICS.name)
-        return (*forecasts, *others)
+        if self.only_forecasts:
+            return forecasts
+        judged = (METRICS.name, SIMULATION.name, PORTFOLIO_CURVES.name)
+        return (*forecasts, RECOMMENDATIONS.name, *judged)
 
     @property
     def results(self) -> Path:

@@ -14,6 +14,7 @@ from ml.contracts.base import Contract
 from ml.contracts.forecasts import FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.ensemble.common_shocks import measure_shocks
 from ml.ensemble.fitting import add_ensemble
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
@@ -32,9 +33,11 @@ from ml.run.recommend import recommend_panel
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
 from ml.run.saved_paths import SavedPaths, find_paths
+from ml.run.simulate import simulate_stock
 from ml.run.totals import read_totals, total_rows
 from ml.run.train import train_families
-from ml.run.version_writer import RunOutput, write_version
+from ml.run.version_writer import MEASURED, RunOutput, write_version
+from ml.simulation.achieved import read_achieved
 
 WORK = ".work"
 
@@ -181,17 +184,22 @@ def _recommend(
     refusals.sort(key=lambda one: one.item_id)
     reasons = {one.item_id: one.reason for one in refusals if one.kind == "demand"}
     demand = next((plan for plan in plans if plan.panel.is_demand), None)
+    copied = (*MEASURED, TOTALS)
+    tables = {} if reuse is None else _read_copied(request.results, reuse, copied)
+    if METRICS.name not in tables:  # of a part, or of nothing
+        tables = _measure(forecasts, store, origin) | tables
+    tables = {one.name: one.schema.empty_table() for one in copied} | tables
     recommended: list[Path] = []
     refused = RECOMMENDATIONS.schema.empty_table()
     if demand is not None:
-        recommended = recommend_panel(demand, saved[demand.name], inputs, request, work)
+        achieved = read_achieved(tables[SIMULATION.name])
+        recommended = recommend_panel(
+            demand, saved[demand.name], achieved, inputs, request, work
+        )  # fmt: skip
         refused = insufficient(
             reasons, demand.policies, frequency=demand.panel.frequency,
             as_of=demand.panel.cutoff, run_id=request.run_id,
         )  # fmt: skip
-    tables = {} if reuse is None else _read_copied(request.results, reuse, (METRICS, TOTALS))
-    if METRICS.name not in tables:  # of a part, or of nothing
-        tables = _measure(forecasts, store, origin) | tables
     return RunOutput(
         plans=plans,
         chunks=forecasts.chunks,
@@ -199,16 +207,18 @@ def _recommend(
         ensembles=forecasts.ensembles,
         refusals=refusals,
         refused=refused,
-        totals=tables.get(TOTALS.name, TOTALS.schema.empty_table()),
+        totals=tables[TOTALS.name],
         metrics=tables[METRICS.name],
+        simulation=tables[SIMULATION.name],
+        curves=tables[PORTFOLIO_CURVES.name],
         origin=origin,
         inputs_hash=inputs_hash,
     )
 
 
 def _measure(forecasts: _Forecasts, store: ModelStore, origin: RowOrigin) -> dict[str, pa.Table]:
-    """Rows of METRICS and TOTALS: how good the models were, and what items add up to."""
-    metrics, totals = [METRICS.schema.empty_table()], TOTALS.schema.empty_table()
+    """How good the models were, what stock by them had come to, and what items add up to."""
+    metrics, found = [METRICS.schema.empty_table()], {}
     for plan in forecasts.plans:
         name, kind = plan.name, plan.panel.kind
         backtests = add_ensemble(read_backtests(store.folder(name, ENSEMBLE)), kind)
@@ -216,9 +226,12 @@ def _measure(forecasts: _Forecasts, store: ModelStore, origin: RowOrigin) -> dic
         metrics.append(driver_metrics(plan.study, kind, name))
         if plan.panel.is_demand:
             added = read_totals(chunk.folder for chunk in forecasts.chunks.get(name, ()))
-            totals = total_rows(added, measure_shocks(backtests), plan.panel, origin, plan.seed)
+            shocks = measure_shocks(backtests)
+            found[TOTALS.name] = total_rows(added, shocks, plan.panel, origin, plan.seed)
+            stock = simulate_stock(plan, backtests)
+            found |= dict(zip((SIMULATION.name, PORTFOLIO_CURVES.name), stock, strict=True))
     in_order = pa.concat_tables(metrics).sort_by([(key, "ascending") for key in METRICS.key])
-    return {METRICS.name: in_order, TOTALS.name: totals}
+    return found | {METRICS.name: in_order}
 
 
 def _read_copied(results: Path, version: str, contracts: Sequence[Contract]) -> dict[str, pa.Table]:

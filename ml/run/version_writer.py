@@ -20,6 +20,7 @@ from ml.contracts.base import Contract
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.ensemble.mixture import FittedEnsemble
 from ml.forecasters.registry import FAMILIES
 from ml.gate.case import JudgedCase
@@ -42,6 +43,8 @@ from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
 
 MODEL_VERSIONS = "model_versions"
+MEASURED = (METRICS, SIMULATION, PORTFOLIO_CURVES)  # on the backtest
+LATER = (TOTALS, SIMULATION, PORTFOLIO_CURVES)  # tables that versions of older code lack
 SUMMARISED = (
     "mape", "rmse", "accuracy", "wql", "cum_wql", "scaled_crps", "bias", "coverage_80_interval",
     "fva_naive", "skill", "stock_skill",
@@ -62,6 +65,8 @@ class RunOutput:
     refused: pa.Table  # RECOMMENDATIONS rows of demand items among them, without quantities
     totals: pa.Table  # TOTALS rows of demand
     metrics: pa.Table  # METRICS rows
+    simulation: pa.Table  # SIMULATION rows
+    curves: pa.Table  # PORTFOLIO_CURVES rows
     origin: RowOrigin  # what every row says of where it comes from
     inputs_hash: str  # name of all that shaped the results, in hexadecimal
 
@@ -88,11 +93,13 @@ def write_version(
         REFUSALS: iter([pa.Table.from_pylist(refusals, schema=REFUSALS.schema)]),
         RECOMMENDATIONS: _recommendations(output, orders),
         METRICS: iter([output.metrics]),
+        SIMULATION: iter([output.simulation]),
+        PORTFOLIO_CURVES: iter([output.curves]),
     }
     results, parts = request.results, request.parts
     held = None if reuse is None else versions.read_manifest(results, reuse).datasets
     if held is not None and METRICS.name not in held:  # forecasts alone
-        parts = (*parts, METRICS.name)
+        parts = (*parts, *(contract.name for contract in MEASURED))
     version_id = versions.new_version_id(results, request.started, output.inputs_hash)
     cutoffs = {plan.name: str(plan.panel.cutoff) for plan in output.plans}
     as_of = str(request.as_of or max(cutoffs.values()))
@@ -113,7 +120,7 @@ def write_version(
             versions.write_metadata(staged, contract, file, provenance, as_of=as_of,
                                     refusals=len(output.refusals))  # fmt: skip
             files += [file]
-        elif reuse and held and (contract is not TOTALS or TOTALS.name in held):  # of older code
+        elif reuse and held and (contract not in LATER or contract.name in held):
             files += versions.copy_dataset(results, reuse, staged, contract.name)
     if reuse is None:
         versions.write_model_versions(staged, model_versions)

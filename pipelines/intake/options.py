@@ -19,6 +19,7 @@ Demand = Annotated[Path | None, _file(help="Demand: a file or folder of CSV or P
 Prices = Annotated[Path | None, _file(help="Price series: a file or folder.")]
 ItemsFile = Annotated[Path | None, _file(help="Items: lead times, costs, lots.")]
 Inventory = Annotated[Path | None, _file(help="Stock; without it there are no order quantities.")]
+Sample = Annotated[bool, _file("--sample", help="Run on the made-up sample.")]
 Column = Annotated[
     list[str] | None,
     _shape(help="A column under a name of your own: item_id=Código. Repeatable."),
@@ -30,6 +31,9 @@ Duplicates = Annotated[str, _shape(help="Rows of one item, site and day: sum or 
 SummedTo = Annotated[
     str | None,
     _shape("--frequency", help="D, B, W or MS: sum demand to it.", show_default="inferred"),
+]
+NoDrivers = Annotated[
+    bool, _shape("--no-drivers", help="Leave out weather, economy, 5G and the calendar.")
 ]
 
 

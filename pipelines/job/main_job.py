@@ -250,5 +250,7 @@ def _report_of(
         metrics=output.metrics,
         forecasts=read_dataset(results, FORECASTS.name, version),
         totals=output.totals,
+        simulation=output.simulation,
+        curves=output.curves,
         gate=() if verdict is None else tuple(verdict.summary),
     )

@@ -10,6 +10,7 @@ import pytest
 
 from ml.contracts.forecasts import FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS
+from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.drivers.study import DriverFinding, Study
 from ml.reporting.leaderboard import leaderboard
 from ml.reporting.metrics import driver_metrics
@@ -61,6 +62,23 @@ def total_rows():
     )
 
 
+def service_rows():
+    """An ensemble that takes three quarters of the rule's stock, as two tables."""
+    levels = [(0.5, 0.4, 8.0), (0.9, 0.8, 40.0), (0.95, 0.9, 60.0)]
+    simulation = [
+        {"method": method, "demand_class": "*", "level": level, "cycle_service": fill,
+         "unit_fill": fill, "stock_value": factor * stock, "value_unit": "R$"}
+        for method, factor in (("ensemble", 0.75), ("mean_sigma", 1.0), ("tsb", 0.9))
+        for level, fill, stock in levels
+    ]  # fmt: skip
+    curves = [{"method": "ensemble", "measure": "unit_fill", "anchor": "rule_95", "service": 0.9,
+               "ratio": 0.75, "ratio_low": 0.6, "ratio_high": 0.95}]  # fmt: skip
+    return [
+        pa.Table.from_pylist(rows, schema=pa.schema([one.schema.field(n) for n in rows[0]]))
+        for one, rows in ((SIMULATION, simulation), (PORTFOLIO_CURVES, curves))
+    ]
+
+
 @pytest.fixture
 def report():
     days = DAYS.tolist()
@@ -78,7 +96,8 @@ def report():
     ]
     panel = PanelReport("demand_ms", PANEL, 2, 2, 1, STUDY, synthetic=False)
     table = pa.Table.from_pylist(metrics, schema=METRICS.schema)
-    return RunReport("v1", "m-1", (panel,), table, forecast_rows(PANEL.items[:1]), total_rows())
+    forecasts = forecast_rows(PANEL.items[:1])
+    return RunReport("v1", "m-1", (panel,), table, forecasts, total_rows(), *service_rows())
 
 
 def test_models_are_listed_best_first_by_means_over_all_actuals(report):
@@ -103,6 +122,7 @@ def test_reports_hold_tables_and_pictures(report, tmp_path):
     assert {path.name for path in written} == {path.name for path in tmp_path.iterdir()} == {
         "leaderboard.csv", "leaderboard.json", "leaderboard_demand_ms.png", "drivers.csv",
         "drivers_demand_ms.png", "forecasts_demand_ms.png", "totals.png",
+        "stock_against_service.png",
     }  # fmt: skip
     document = json.loads((tmp_path / "leaderboard.json").read_text())
     assert (document["version_id"], document["leaderboard"]) == (
@@ -122,8 +142,10 @@ def test_a_run_without_a_backtest_or_drivers_writes_an_empty_leaderboard(report,
     (tmp_path / "drivers.csv").write_text("stale")
     panel = replace(report.panels[0], study=Study((), (), {}, {}, ()))
     (tmp_path / "totals.png").write_text("stale")
-    bare = replace(report, panels=(panel,), metrics=report.metrics[:0], totals=report.totals[:0])
-    write_reports(bare, tmp_path)
+    (tmp_path / "stock_against_service.png").write_text("stale")
+    tables = {name: getattr(report, name)[:0] for name in ("metrics", "totals", "simulation")}
+    write_reports(replace(report, panels=(panel,), **tables), tmp_path)
+    assert not (tmp_path / "stock_against_service.png").exists()
     assert not (tmp_path / "totals.png").exists()
     assert (tmp_path / "leaderboard.csv").read_text().count("\n") == 1
     assert not (tmp_path / "drivers.csv").exists()
@@ -134,7 +156,7 @@ def test_pictures_of_made_up_data_say_so(report, tmp_path, synthetic):
     panel = replace(report.panels[0], synthetic=synthetic)
     pictures = [path for path in write_reports(replace(report, panels=(panel,)), tmp_path)
                 if path.suffix == ".png"]  # fmt: skip
-    assert len(pictures) == 4
+    assert len(pictures) == 5
     for path in pictures:
         assert (b"SYNTHETIC SAMPLE, demand_ms" in path.read_bytes()) == synthetic
 
@@ -150,6 +172,10 @@ def test_the_table_at_the_end_counts_fallbacks_and_refusals(report, tmp_path, ca
         "demand_ms: skill +5% (-10% to +20%), in the tail of cumulative demand +30% (one" in shown
     )
     assert "- demand_ms, lumpy: drivers used: climate" in shown
+    assert (
+        "- stock in the backtest: 75% (60% to 95%) of what mean + z sigma root P holds with its "
+        ".95, at the same 90% of units served at once"
+    ) in shown
     assert "61 s, peak memory at most 151 MiB (100 + 50)" in shown
 
 

@@ -20,9 +20,15 @@ from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin, forecast_rows
 from ml.run.saved_paths import FILE, STUDY, find_paths, read_paths, save_paths, save_study
 from ml.settings import Settings
+from ml.simulation.achieved import AchievedService
 from tests.conftest import monthly_panel
 
 ITEMS = tuple(monthly_panel().items)
+ACHIEVED = AchievedService(
+    np.array([0.9, 0.99]),
+    {"*": np.array([0.7, 0.98]), "smooth": np.array([0.94, 0.985])},
+    {"*": 700, "smooth": 300},
+)
 EMPIRICAL = FittedEnsemble({"*": {"empirical": 1.0}}, {"*": [1.3, 1.2, 1.1]}, {"*": 1.2})
 
 
@@ -57,7 +63,9 @@ class Job:
         )  # fmt: skip
 
     def recommend(self):
-        files = recommend_panel(self.plan, self.find(), self.inputs, self.request, self.work)
+        files = recommend_panel(
+            self.plan, self.find(), ACHIEVED, self.inputs, self.request, self.work
+        )
         return [row for path in files for row in pq.read_table(path).to_pylist()]
 
 
@@ -178,6 +186,20 @@ def test_some_items_are_recommended_as_all_are_whichever_run_left_the_paths(tmp_
     assert set(rest.find().parts) == set(few)
     rest.forecast()
     assert rest.recommend() == whole
+
+
+def test_rows_tell_what_their_target_achieved_in_the_backtest(tmp_path):
+    job = Job(tmp_path)
+    job.forecast()
+    rows = job.recommend()
+    # The target of .95 lies 5/9 of the way from .9 to .99.
+    of_panel, of_class = 0.7 + 0.28 * 5 / 9, 0.94 + 0.045 * 5 / 9
+    for row in rows:
+        own = (of_class, 300) if row["demand_class"] == "smooth" else (of_panel, 700)
+        assert (row["backtest_csl"], row["backtest_n"]) == pytest.approx(own)
+        # 96.5 % is near the target, 85.6 % is not.
+        assert ("backtest_gap" in row["quality_flags"]) == (row["demand_class"] != "smooth")
+    assert {row["demand_class"] for row in rows} > {"smooth"}
 
 
 def test_a_run_of_all_items_takes_the_place_of_what_was_there(tmp_path):

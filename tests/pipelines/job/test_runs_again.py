@@ -128,7 +128,8 @@ def test_only_forecasts_then_only_recommendations(tmp_path, plain):
     assert newest != whole
     assert workspace.manifest()["partial"] is False
     hashes = [workspace.hashes(version) for version in (whole, newest)]
-    for dataset in ("forecasts", "forecast_models", "metrics", "refusals"):
+    judged = ("metrics", "simulation", "portfolio_curves")
+    for dataset in ("forecasts", "forecast_models", "refusals", *judged):
         assert hashes[0][dataset] == hashes[1][dataset]
     assert hashes[0]["recommendations"] != hashes[1]["recommendations"]
     assert all(row["order_qty"] % 20 == 0 for row in workspace.table("recommendations").to_pylist())

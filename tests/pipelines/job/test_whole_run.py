@@ -146,7 +146,7 @@ def test_reports_hold_leaderboard_and_pictures(company):
     assert (folder / "leaderboard.csv").read_text().startswith("kind,panel,demand_class,model,")
     for picture in folder.glob("*.png"):
         assert picture.read_bytes().startswith(b"\x89PNG")
-    assert len(list(folder.glob("*.png"))) == 5
+    assert len(list(folder.glob("*.png"))) == 6
 
 
 def test_table_at_the_end_says_what_was_done(company):

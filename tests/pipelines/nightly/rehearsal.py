@@ -23,6 +23,7 @@ from ml.artifacts.version import newest_whole_version
 from ml.contracts.forecasts import FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.ensemble.mixture import FittedEnsemble
 from ml.errors import PipelineError
 from ml.run.forecast import forecast_panel
@@ -34,6 +35,7 @@ from ml.run.rows import RowOrigin
 from ml.run.saved_paths import find_paths
 from ml.run.version_writer import RunOutput, write_version
 from ml.settings import settings
+from ml.simulation.achieved import read_achieved
 from pipelines.intake.request import ReadingRequest
 from pipelines.job.main_job import find_inputs
 from pipelines.publish.deploy import Deployment, publish_newest
@@ -43,6 +45,7 @@ from tests.pipelines.job.conftest import Workspace
 FIRST, HISTORY, NIGHTS, ITEMS = date(2026, 1, 1), 263, 30, 12
 NIGHT = "scripts/auto_update_ml_results.py"
 QUICK = {"demand": "empirical", "price": "naive"}
+UNTRIED = read_achieved(SIMULATION.schema.empty_table())
 Change = Callable[[pa.Table], pa.Table]
 
 
@@ -155,8 +158,9 @@ def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
         )  # fmt: skip
         if plan.panel.is_demand:
             saved = find_paths(plan, store, ensemble)
-            recommended += recommend_panel(plan, saved, inputs, request, work)
-    empty = (one.schema.empty_table() for one in (RECOMMENDATIONS, TOTALS, METRICS))
+            recommended += recommend_panel(plan, saved, UNTRIED, inputs, request, work)
+    contracts = (RECOMMENDATIONS, TOTALS, METRICS, SIMULATION, PORTFOLIO_CURVES)
+    empty = (one.schema.empty_table() for one in contracts)
     return RunOutput(
         plans, chunks, recommended, ensembles, list(inputs.refusals), *empty, origin, "1a2b3c4d"
     )
