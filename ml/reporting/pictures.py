@@ -135,6 +135,8 @@ def draw_service(simulation: pa.Table, title: str, path: Path) -> Path:
     """
     whole = [row for row in simulation.to_pylist() if row["demand_class"] == PANEL]
     methods = sorted({row["method"] for row in whole}, key=lambda name: name in CURVES)
+    # A single model can take several times the stock of all that matters.
+    top = max((row["stock_value"] or 0.0 for row in whole if row["method"] in CURVES), default=1.0)
     figure, axes = _make_figure(1, 2, width=11, height=4.4)
     for axis, (measure, meaning) in zip(axes, SERVICE.items(), strict=True):
         for method in methods:
@@ -143,6 +145,7 @@ def draw_service(simulation: pa.Table, title: str, path: Path) -> Path:
             places = [[row[name] for row in rows] for name in (measure, "stock_value")]
             axis.plot(*places, style, color=colour, label=label, lw=1.2, ms=4)
         axis.set_xlabel(meaning)
+        axis.set_ylim(-0.03 * top, 1.1 * top)
         axis.tick_params(labelsize=7)
     unit = whole[0]["value_unit"].replace("$", r"\$")
     axes[0].set_ylabel(f"stock of all items at period ends [{unit}]")

@@ -12,10 +12,12 @@ from ml.durable import discard_leftovers, write_file
 from ml.ensemble.mixture import ENSEMBLE
 from ml.ensemble.mixture_score import PANEL
 from ml.reporting.leaderboard import to_csv
-from ml.reporting.pictures import draw_service
+from ml.reporting.pictures import CURVES, draw_service
+from ml.simulation.levels import RULE
 
 PICTURE = "stock_against_service.png"
-COMPARED = ("rule_90", "rule_95", "rule_99")
+COMPARED, SORTED = ("rule_90", "rule_95", "rule_99"), "rule_95"
+SINGLE = 3  # models told beside the ensemble
 SHOWN = {
     "level": "target",
     "promised_service": "promised",
@@ -60,17 +62,7 @@ def show_simulation(simulation: pa.Table, curves: pa.Table, title: str, folder: 
         cells = [_share(row[name]) for name in SHOWN]
         achieved.add_row(*cells, f"{row['stock_value'] or 0.0:,.0f}")
     console.print(achieved)
-    rows = {(row["method"], row["anchor"]): row for row in curves.to_pylist()
-            if row["measure"] == "unit_fill"}  # fmt: skip
-    needed = Table(title="stock for the units at once that mean_sigma serves, over its own",
-                   title_justify="left")  # fmt: skip
-    needed.add_column("method")
-    for anchor in COMPARED:
-        fill = rows[ENSEMBLE, anchor]["service"] if (ENSEMBLE, anchor) in rows else None
-        needed.add_column(f"its .{anchor[-2:]}: {_share(fill)}", justify="right")
-    for method in sorted({row["method"] for row in whole}):
-        needed.add_row(method, *(_ratio(rows.get((method, anchor))) for anchor in COMPARED))
-    console.print(needed)
+    console.print(_tell_needed(curves))
     first = own[0]
     console.print(
         f"{first['n_items']} items, {first['n_cycles']} cycles of "
@@ -80,10 +72,30 @@ def show_simulation(simulation: pa.Table, curves: pa.Table, title: str, folder: 
     )
 
 
+def _tell_needed(curves: pa.Table) -> Table:
+    """Who needs how much stock for the same fill: ensemble, rules and the best single models."""
+    rows = {(row["method"], row["anchor"]): row for row in curves.to_pylist()
+            if row["measure"] == "unit_fill"}  # fmt: skip
+    found = {method: row["ratio"] for (method, anchor), row in rows.items()
+             if anchor == SORTED and row["ratio"] is not None}  # fmt: skip
+    in_order = sorted(found, key=lambda method: (found[method], method))
+    single = [method for method in in_order if method not in CURVES][:SINGLE]
+    table = Table(title="stock for the units at once that mean_sigma serves, over its own",
+                  title_justify="left")  # fmt: skip
+    table.add_column("method")
+    for anchor in COMPARED:
+        fill = rows[RULE, anchor]["service"] if (RULE, anchor) in rows else None
+        table.add_column(f"its .{anchor[-2:]}: {_share(fill)}", justify="right")
+    for method in in_order:
+        if method in CURVES or method in single:
+            table.add_row(method, *(_ratio(rows.get((method, anchor))) for anchor in COMPARED))
+    return table
+
+
 def tell_stock(curves: pa.Table) -> list[str]:
     """What the ensemble needs for the fill that the rule reaches, in a sentence; none unknown."""
     found = [row for row in curves.to_pylist() if row["method"] == ENSEMBLE
-             and (row["measure"], row["anchor"]) == ("unit_fill", "rule_95")
+             and (row["measure"], row["anchor"]) == ("unit_fill", SORTED)
              and row["ratio"] is not None]  # fmt: skip
     return [
         f"stock in the backtest: {_ratio(row)} of what mean + z sigma root P holds with its .95, "

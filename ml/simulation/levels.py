@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from ml.ensemble.defaults import FALLBACK
-from ml.evaluation.origins import LEVELS, SHARES, BacktestPoints
+from ml.evaluation.origins import LEVELS, SCORED_SUMS, SHARES, BacktestPoints
 from ml.evaluation.scores import mixture_points
 from ml.panel import Floats, Ints, Panel
 from ml.simulation.scene import Scene
@@ -32,8 +32,13 @@ def interval_points(scene: Scene, backtest: BacktestPoints, model: str) -> Float
     """Points (N, K) of demand over the random protection interval, as said at one origin.
 
     Where the model failed, the fallback's stand in, as in the forecast.
+
+    Raises:
+        ValueError: The backtest holds no sums but those that are scored.
     """
     first = backtest.cum_points.shape[2] - backtest.actual.shape[1]  # the sum of one step
+    if first < SCORED_SUMS:
+        raise ValueError("a backtest that does not hold the sums of all steps")
 
     def of(name: str) -> Floats:
         sums = backtest.cum_points[backtest.models.index(name)][scene.rows]
