@@ -15,8 +15,8 @@ _own = partial(_supply, show_default="each item's own")
 
 @app.command()
 def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
-    lead_time: Annotated[float | None, _own(help="Mean lead time of all items [days].")] = None,
-    review: Annotated[float | None, _own(help="Review period of all items [days].")] = None,
+    lead_time: Annotated[float | None, _own(help="Mean lead time of all items, in days.")] = None,
+    review: Annotated[float | None, _own(help="Review period of all items, in days.")] = None,
     lost_sales: Annotated[
         bool, _supply("--lost-sales", help="What is not served at once is lost, not owed.")
     ] = False,

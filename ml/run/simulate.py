@@ -1,5 +1,6 @@
 """What stock by a run's backtest would have come to, for its tables and for a command."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,7 +30,7 @@ class SupplyWish:
     """How to supply items otherwise than their policies say.
 
     Raises:
-        ConfigError: A time that is not above 0, or a level that is not between 0 and 1.
+        ConfigError: A time that is no number of days above 0, or a level not between 0 and 1.
     """
 
     lead_time: float | None = None  # mean lead time of all items [days]; `None` = their own
@@ -40,8 +41,8 @@ class SupplyWish:
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         for name, days in (("--lead-time", self.lead_time), ("--review", self.review)):
-            if days is not None and not days > 0:
-                raise ConfigError(f"{name} {days:g}: must be above 0 days.")
+            if days is not None and not 0 < days < math.inf:
+                raise ConfigError(f"{name} {days:g}: must be a number of days above 0.")
         wrong = [level for level in self.levels if not 0 < level < 1]
         if wrong or not self.levels:
             raise ConfigError(

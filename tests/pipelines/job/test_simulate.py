@@ -83,12 +83,13 @@ def test_supply_may_be_wished_otherwise(company, simulated):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--lead-time", "0"], "--lead-time 0: must be above 0 days"),
+        (["--lead-time", "0"], "--lead-time 0: must be a number of days above 0"),
+        (["--review", "inf"], "--review inf: must be a number of days above 0"),
         (["--levels", ".8,1.5"], "--levels: 1 of 2 are not between 0 and 1"),
         (["--levels", "high"], "--levels 'high': write numbers"),
         (["--horizon", "40"], "was trained for"),
     ],
-    ids=["lead time", "level", "text", "horizon"],
+    ids=["lead time", "review", "level", "text", "horizon"],
 )
 def test_what_cannot_be_simulated_is_one_line(company, options, told):
     done = company.run(SCRIPT, *own_files(company), *options, "--jobs", "1", expect=None)
