@@ -37,6 +37,9 @@ SIMULATION = Contract(
         count("n_origins", "1", "origins whose levels were held", 1),
         number("protection_periods", "periods", "mean length of the protection interval, review "
                "and lead time in whole periods", 0.0, nullable=False),
+        count("n_periods", "1", "periods of items that were counted"),
+        count("n_left_out", "1", "periods of items that were not, because stock had run out or "
+              "nothing was observed"),
         count("n_cycles", "1", "cycles that were counted"),
         count("n_demand_cycles", "1", "those with demand"),
         count("n_lines", "1", "periods with demand"),

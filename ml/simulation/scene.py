@@ -54,6 +54,11 @@ class Scene:
         """G, origins."""
         return int(self.items.part.max()) + 1
 
+    @property
+    def left_out(self) -> Ints:
+        """Periods of each item after the warm-up in which service cannot be judged, (N,)."""
+        return (~self.items.counted & (self.items.part >= 0)).sum(axis=1)
+
     def groups(self) -> Iterator[tuple[str, Bools]]:
         """All items, under ``*``, and the classes, as rows (N,)."""
         yield PANEL, np.ones(len(self.names), bool)

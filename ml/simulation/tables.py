@@ -82,6 +82,8 @@ def _level_cells(
         "n_items": int(rows.sum()),
         "n_origins": scene.parts,
         "protection_periods": float(scene.mean_interval[rows].mean()),
+        "n_periods": int(record.periods.sum()),
+        "n_left_out": int(scene.left_out[rows].sum()),
         "n_cycles": int(record.cycles.sum()),
         "n_demand_cycles": int(record.busy.sum()),
         "n_lines": int(record.lines.sum()),

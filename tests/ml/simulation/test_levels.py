@@ -116,6 +116,7 @@ def test_periods_without_stock_are_not_counted(panel):
     served = Shortages(panel.values.copy(), exposure, np.zeros(exposure.shape))
     scene = scene_of(replace(panel, shortages=served), policies_of(panel))
     assert np.argwhere(~scene.items.counted).tolist() == [[1, len(scene.items.part) - 2]]
+    assert scene.left_out.tolist() == [0, 1, 0]
 
 
 def test_stock_is_valued_where_every_cost_is_known_in_one_currency(panel):

@@ -82,7 +82,15 @@ def test_who_thinks_too_little_of_demand_promises_more_than_comes(rows):
 
 
 def test_classes_add_up_to_all(rows):
-    for name in ("n_items", "n_cycles", "n_lines", "units_asked", "stock_units", "owed_units"):
+    for name in (
+        "n_items",
+        "n_periods",
+        "n_cycles",
+        "n_lines",
+        "units_asked",
+        "stock_units",
+        "owed_units",
+    ):
         parts = [row[name] for row in rows[0] if row["method"] == RULE and row["level"] == 0.9
                  and row["demand_class"] != "*"]  # fmt: skip
         assert len(parts) == 3
