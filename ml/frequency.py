@@ -65,8 +65,21 @@ def periods_after(last: np.datetime64, count: int, frequency: Frequency) -> Days
     >>> periods_after(np.datetime64("2024-03-01"), 2, Frequency.BUSINESS)  # a Friday
     array(['2024-03-04', '2024-03-05'], dtype='datetime64[D]')
     """
+    return _periods_from(last, np.arange(1, count + 1), frequency)
+
+
+def periods_before(last: np.datetime64, count: int, frequency: Frequency) -> Days:
+    """The ``count`` periods that end with ``last``, shape (count,).
+
+    >>> periods_before(np.datetime64("2024-03-04"), 2, Frequency.BUSINESS)  # a Monday
+    array(['2024-03-01', '2024-03-04'], dtype='datetime64[D]')
+    """
+    return _periods_from(last, np.arange(1 - count, 1), frequency)
+
+
+def _periods_from(last: np.datetime64, steps: npt.NDArray[np.int64], frequency: Frequency) -> Days:
+    """The periods so many steps from ``last``."""
     last = last.astype("datetime64[D]")
-    steps = np.arange(1, count + 1)
     if frequency is Frequency.MONTHLY:
         return (last.astype("datetime64[M]") + steps).astype("datetime64[D]")
     if frequency is Frequency.BUSINESS:

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -163,13 +163,19 @@ class PolicySettings(SettingsGroup):
     seed: NonNegativeInt = 0
     """seed of every random draw, with the item's id"""
     service_level: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    """cycle service level where an item has no target of its own"""
+    """service level where an item has no target of its own"""
+    service_metric: Literal["csl", "csl_pos", "fill_rate", "cost"] = "csl"
+    """what service levels are a share of: cycles without a unit short (csl), the same of cycles
+    with demand (csl_pos), units served at once (fill_rate), or what stock-outs and holding cost
+    (cost), where an item does not say"""
+    holding_rate: PositiveFloat = 0.2
+    """cost of holding a unit for a year, as a share of its unit cost"""
     lead_time_days: PositiveFloat = 30.0
     """lead time where an item has none of its own [days]"""
     lead_time_cv: NonNegativeFloat = 0.3
     """lead time's standard deviation over its mean, where not given"""
     max_protection_days: PositiveFloat = 180.0
-    """longest protection interval that forecasts are made for [days]"""
+    """longest protection interval that forecasts are made for; longer ones are continued [days]"""
 
 
 class BacktestSettings(SettingsGroup):

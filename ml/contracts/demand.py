@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from ml.contracts.base import Column, Contract, day, flag, number, text
+from ml.contracts.base import Column, Contract, count, day, flag, number, text
 
 ABSURD = 1e9  # units a period: above it a number is a fault of the file, not a demand
 
@@ -26,6 +26,13 @@ STATUSES = {
     "phase_out": "used up: ordered to its need, without cycle stock",
     "do_not_stock": "ordered when asked for, never for stock",
     "obsolete": "no longer used",
+}
+
+SERVICE_METRICS = {
+    "csl": "cycle service level: no unit short in the protection interval",
+    "csl_pos": "the same of intervals with demand",
+    "fill_rate": "units served at once, of those asked for between two reviews",
+    "cost": "none: stockout_cost against what holding a unit costs decides",
 }
 
 DEMAND = Contract(
@@ -56,14 +63,19 @@ _POLICY_INPUTS = (
     number("max_order_qty", "units", "largest order", 0.0),
     number("unit_cost", "currency", "cost of one unit", 0.0),
     text("currency", "ISO 4217 code", nullable=True),
-    number("service_target", "1", "wanted cycle service level", 0.0, 1.0),
+    number("service_target", "1", "wanted service level", 0.0, 1.0),
+    text("service_metric", "what service_target is a share of", SERVICE_METRICS, nullable=True),
     text("criticality", "A, B, C or insurance", CRITICALITIES, nullable=True),
     text("status", "life cycle", STATUSES, nullable=True),
+    number("min_stock", "units", "the reorder point is at least this", 0.0),
+    number("max_stock", "units", "no order goes above this", 0.0),
+    number("stockout_cost", "currency", "cost of one unit short", 0.0),
 )
 
 ITEMS = Contract(
     "items",
     key=("item_id",),
+    version=2,
     columns=(
         ITEM_ID,
         text("name", "plain name", nullable=True),
@@ -75,6 +87,7 @@ ITEMS = Contract(
 INVENTORY = Contract(
     "inventory",
     key=("item_id",),
+    version=2,
     columns=(
         ITEM_ID,
         text("location_id", "'ALL': stock is summed over locations"),
@@ -84,5 +97,18 @@ INVENTORY = Contract(
         number("backorders", "units", "units owed to customers", 0.0),
         number("reserved", "units", "units promised, still in stock", 0.0),
         *_POLICY_INPUTS,
+    ),
+)
+
+OPEN_ORDERS = Contract(
+    "open_orders",
+    key=("item_id", "line"),
+    columns=(
+        ITEM_ID,
+        count("line", "1", "the item's orders, counted by due date", 1),
+        number("quantity", "units", "units still to come", 0.0, nullable=False),
+        day("due_at", "day on which they are due; null = not known", nullable=True),
+        text("supplier", "who delivers", nullable=True),
+        text("order_id", "number of the order", nullable=True),
     ),
 )

@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from functools import partial
 
 from ml.contracts.base import Column, Contract, count, day, flag, number, text
-from ml.contracts.demand import CRITICALITIES, FREQUENCY, ITEM_ID, STATUSES
+from ml.contracts.demand import (
+    CRITICALITIES,
+    FREQUENCY,
+    ITEM_ID,
+    SERVICE_METRICS,
+    STATUSES,
+)
 from ml.contracts.forecasts import AS_OF
 
 MODES = {
@@ -34,11 +40,14 @@ REASONS = {
     "not_stocked": "the status says so",
     "phase_out_above_need": "the smallest order of a phased-out item is more than its need",
     "on_order_unknown": "it may be on order already",
+    "on_order_date_unknown": "short, unless what is on order without a date comes soon: ask for it",
+    "insurance_undecided": "an insurance spare that its demand keeps no unit of: give min_stock "
+    "or stockout_cost",
     "order_limits_conflict": "the smallest order is above the largest",
     "new_item": "too little history to judge",
     "parameter_missing": "no counted stock with its day",
     "stale_inventory": "the stock was counted too long ago",
-    "horizon_too_short": "the forecast ends before the protection interval does",
+    "horizon_too_short": "the protection interval is longer than five years",
     "no_forecast": "the item was refused a forecast",
 }
 CONSTRAINTS = {
@@ -46,6 +55,7 @@ CONSTRAINTS = {
     "moq": "the smallest order",
     "multiple": "rounded up to a multiple",
     "max_order": "the largest order",
+    "max_stock": "the largest stock",
 }
 POLICIES = {
     "RS": "at each review up to order_up_to",
@@ -77,24 +87,41 @@ MODEL_ROLES = {
     "fallback": "the one that stood in",
     "naive": "the last resort",
 }
-SERVICE_METRICS = {"csl": "cycle service level: no unit short in the protection interval"}
 SCORE_BASES = {"risk_x_criticality": "p_stockout_no_order times the weight of the criticality"}
-LTD_METHODS = {"sample_paths": "added up along sample paths of the forecast"}
+LTD_METHODS = {
+    "sample_paths": "added up along sample paths of the forecast",
+    "extended_paths": "the same, paths continued beyond the forecast by blocks of their own",
+}
+ROLLED_BY = {
+    "none": "counted on decision_day",
+    "movements": "demand recorded since the count was taken off",
+    "forecast": "demand expected since the count was taken off",
+    "both": "recorded demand as far as it goes, and expected demand after it",
+}
 REASON_TEXT_LENGTH = 160
 FLAGS = {
     "inventory_absent": "no usable stock of the item: policy only, no quantities",
     "on_hand_missing": "the stock row has no on_hand",
     "snapshot_missing": "the stock row does not say when it was counted",
-    "stale_inventory": "stock counted more than one review period before the forecast starts",
+    "stale_inventory": "stock counted more than one review period before decision_day",
     "stale_inventory_error": "more than two review periods: quantities are suppressed",
-    "snapshot_after_cutoff": "stock counted more than one review period after the forecast starts",
+    "snapshot_after_cutoff": "stock counted more than two months after data_cutoff, or after "
+    "decision_day: taken as it is",
     "on_order_assumed_zero": "on_order not given: an order might be placed twice",
-    "on_order_eta_assumed": "what is on order is assumed to arrive one lead time from now",
+    "on_order_eta_assumed": "what is on order without a date is assumed to arrive one lead time "
+    "from now",
+    "on_order_disagrees": "more is due by open orders than on_order says: the orders count",
+    "open_order_overdue": "an order is overdue: assumed to arrive one lead time from now",
+    "open_order_far": "an order is due after the protection interval: it covers none of it",
+    "receipt_assumed": "an order due between the count and decision_day is taken as received",
+    "insurance_undecided": "an insurance spare without min_stock and stockout_cost",
+    "stock_limits_conflict": "min_stock is above max_stock, which is left aside",
     "lead_time_assumed": "no lead time given: the setting is used",
     "lead_time_std_assumed": "no spread of the lead time given: the setting's share of the mean",
     "service_target_invalid": "service_target is not between 0 and 1: the setting is used",
     "order_limits_conflict": "no multiple fits between the smallest and the largest order",
-    "horizon_too_short": "the forecast ends before the protection interval does",
+    "horizon_too_short": "the protection interval is longer than five years: no quantities",
+    "extended_beyond_forecast": "the forecast ends before the protection interval: continued",
     "no_forecast": "the item was refused a forecast",
     "model_fallback": "the forecast is not of the model that was chosen for the item",
     "few_demands": "fewer than five periods with demand",
@@ -140,7 +167,8 @@ _IDENTITY = (
     ITEM_ID,
     text("location_id", "'ALL': stock is summed over locations"),
     AS_OF,
-    day("data_cutoff", "last day of as_of; days count from its end"),
+    day("data_cutoff", "last day of as_of"),
+    _day("decision_day", "day of the decision; days count from its end"),
     _day("inventory_snapshot_at", "when the stock was counted"),
     FREQUENCY,
     text("mode", "what could be computed", MODES),
@@ -167,20 +195,32 @@ _POLICY = (
     _days("lead_time_days_mean", "mean time from order to receipt"),
     _days("lead_time_days_std", "standard deviation of the lead time"),
     _days("protection_days", "review period + mean lead time"),
-    _text("service_metric", "csl: chance that no unit is short in the interval", SERVICE_METRICS),
+    _text("service_metric", "what the target is a share of", SERVICE_METRICS),
     _share("service_target", "wanted value of service_metric"),
     _text("target_source", "where the target comes from", TARGET_SOURCES),
-    _share("tau_nominal", "quantile of the demand over the protection interval that was taken"),
+    _share(
+        "tau_nominal",
+        "quantile of the demand over the protection interval that was taken: "
+        "service_target itself by csl, else what the metric led to",
+    ),
     _quantity("reorder_point", "order when the inventory position is here or below"),
     _quantity("order_up_to", "level that an order fills up to"),
     number("safety_stock", "units", "reorder_point - ltd_mean, for display; may be below 0"),
+    _quantity("min_stock", "smallest reorder point, as given"),
+    _quantity("max_stock", "largest stock, as given"),
 )
 _POSITION = (
     _quantity("on_hand", "units in stock"),
     _quantity("on_order", "units ordered, not yet received; 0 by assumption where flagged"),
     _quantity("backorders", "units owed to customers"),
     _quantity("reserved", "units promised, still in stock"),
-    number("inventory_position", "units", "on_hand + on_order - backorders - reserved"),
+    number(
+        "inventory_position", "units", "on_hand + on_order - backorders - reserved - rolled_demand"
+    ),
+    _quantity("rolled_demand", "demand from the count to decision_day"),
+    _text("rolled_by", "how that demand was found", ROLLED_BY),
+    _quantity("overdue_qty", "units on order that were due by the day of the count"),
+    _day("next_receipt_date", "next due date of what is on order"),
 )
 _DEMAND = (
     _quantity("ltd_mean", "mean demand over the random protection interval"),
@@ -188,8 +228,8 @@ _DEMAND = (
     *(_quantity(f"ltd_p{q}", f"{q} % quantile of that demand") for q in (50, 80, 90, 95, 99)),
     _share("ltd_p_zero", "chance that the interval has no demand"),
     _text("ltd_method", "how that demand was found", LTD_METHODS),
-    _quantity("demand_next_30d_mean", "mean demand of the next 30 days; null beyond the horizon"),
-    _quantity("demand_next_90d_mean", "mean demand of the next 90 days; null beyond the horizon"),
+    _quantity("demand_next_30d_mean", "mean demand of the 30 days after decision_day"),
+    _quantity("demand_next_90d_mean", "mean demand of the 90 days after decision_day"),
 )
 _RISK = (
     _share("p_stockout_before_receipt", "chance to be short before an order placed now arrives"),
@@ -197,11 +237,16 @@ _RISK = (
     _share("p_stockout_with_order", "the same with order_qty ordered now"),
     _quantity("expected_backorder_units", "mean units owed at the interval's end, no order"),
     _share("expected_fill_rate_with_order", "share of the interval's demand served from stock"),
-    _days("days_of_cover_p50", "median days until short, no order; capped at horizon"),
+    _days("days_of_cover_p50", "median days until short, no order; capped, see cover_censored"),
     _days("days_of_cover_p10", "10 % quantile of the same"),
-    _day("stockout_date_p50", "day of days_of_cover_p50; null beyond the horizon"),
-    _day("stockout_date_p10", "day of days_of_cover_p10; null beyond the horizon"),
-    flag("cover_censored", "days_of_cover_p50 is the horizon", nullable=True),
+    _day("stockout_date_p50", "day of days_of_cover_p50; null where capped"),
+    _day("stockout_date_p10", "day of days_of_cover_p10; null where capped"),
+    flag(
+        "cover_censored",
+        "no end in sight within half a year or the forecast: days_of_cover_p50 "
+        "is what was looked at",
+        nullable=True,
+    ),
     _days("days_to_rupture", "equal to days_of_cover_p50; null without stock"),
     _text("alert_level", "days_to_rupture below 7, 14, 30", ALERT_LEVELS),
     _quantity("excess_qty", "position above order_up_to and above the P95 of 180 days' demand"),
@@ -228,6 +273,7 @@ _TRUST = (
 RECOMMENDATIONS = Contract(
     "recommendations",
     key=("item_id", "location_id"),
+    version=2,
     columns=(*_IDENTITY, *_ACTION, *_POLICY, *_POSITION, *_DEMAND, *_RISK, *_TRUST),
     volatile=("run_id",),
 )

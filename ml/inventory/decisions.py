@@ -7,9 +7,10 @@ apply. A new rule is a function here and its place in :data:`RULES`.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ml.inventory.items import DemandSummary, ItemPolicy, Stock
+from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.ordering import Levels, Order
 from ml.inventory.risk import Risk
+from ml.inventory.stock import Stock
 
 EXPEDITE_ABOVE = 0.5
 
@@ -32,7 +33,23 @@ class Situation:
     def position_text(self) -> str:
         """Inventory position and reorder point in words."""
         point = amount(self.levels.reorder_point)
-        return f"Position {amount(self.stock.position)}, reorder point {point}"
+        return f"Position {amount(self.position)}, reorder point {point}"
+
+    @property
+    def position(self) -> float:
+        """Inventory position that counts: without what comes after the protection interval."""
+        return self.stock.position_within(self.policy.protection_days)
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether an insurance spare is kept at nothing only because nobody said what it is for."""
+        return (
+            self.policy.criticality == "insurance"
+            and self.policy.is_stocked
+            and self.levels.reorder_point == 0.0
+            and self.policy.min_stock == 0.0
+            and self.policy.stockout_cost is None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +81,7 @@ def review_limits(case: Situation) -> Decision | None:
     """No quantity satisfies the limits of the order."""
     if case.order.net_requirement_qty <= 0.0 or case.order.order_qty > 0.0:
         return None
-    need, limit = amount(case.order.net_requirement_qty), amount(case.policy.max_order_qty)
+    need, limit = amount(case.order.net_requirement_qty), amount(max(case.order.largest, 0.0))
     text = f"Need {need}, but the largest order {limit} is below the smallest "
     return Decision("review", "order_limits_conflict", f"{text}{amount(case.levels.order_lot)}.")
 
@@ -85,6 +102,24 @@ def review_last_order(case: Situation) -> Decision | None:
         return None
     text = f"Phased out: need {amount(need)}, smallest order {amount(quantity)}."
     return Decision("review", "phase_out_above_need", text)
+
+
+def ask_for_dates(case: Situation) -> Decision | None:
+    """Whether the item will be short hangs on the date of what is on order, which nobody gave."""
+    risk = case.risk
+    if risk.p_stockout_before_receipt <= EXPEDITE_ABOVE:
+        return None
+    if risk.p_stockout_if_undated_came > EXPEDITE_ABOVE:
+        return None
+    late = case.stock.overdue_qty
+    what = f"{amount(late)} overdue" if late else f"{amount(case.stock.undated)} without a date"
+    text = (
+        f"{amount(case.stock.arriving)} on order, {what}: enough if they come soon, else "
+        f"{risk.p_stockout_before_receipt:.0%} chance to be short. Ask when they come."
+    )
+    if case.order.order_qty > 0.0:
+        text = f"{text} Order {amount(case.order.order_qty)} besides."
+    return Decision("review", "on_order_date_unknown", text)
 
 
 def expedite(case: Situation) -> Decision | None:
@@ -125,6 +160,14 @@ def reduce_excess(case: Situation) -> Decision | None:
     return Decision("review" if case.policy.is_critical else action, reason, f"{text}.")
 
 
+def review_insurance(case: Situation) -> Decision | None:
+    """An insurance spare that demand alone would never keep."""
+    if not case.is_undecided:
+        return None
+    text = "Insurance spare with too little demand to keep one by: give min_stock or stockout_cost."
+    return Decision("review", "insurance_undecided", f"{text} {case.position_text}.")
+
+
 def review_new(case: Situation) -> Decision | None:
     """The history is too short to leave the item alone."""
     if case.history.demand_class != "new":
@@ -150,9 +193,11 @@ RULES: tuple[Callable[[Situation], Decision | None], ...] = (
     review_limits,
     review_unknown_on_order,
     review_last_order,
+    ask_for_dates,
     expedite,
     order_now,
     order_soon,
+    review_insurance,
     reduce_excess,
     review_new,
     expect_nothing,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,7 @@ from ml.frequency import Frequency
 from ml.settings import PolicySettings
 
 WHOLE_COMPANY = "ALL"
-SHORTEST_AGEING_DAYS = 7.0  # a daily review does not make Monday's stock unusable on Wednesday
 _PARAMETERS = tuple(name for name in INVENTORY.names if name in ITEMS.names)
-_STOCK = ("location_id", "snapshot_at", "on_hand", "on_order", "backorders", "reserved")
 Row = Mapping[str, Any]
 
 
@@ -36,6 +33,11 @@ class ItemPolicy:
     currency: str | None = None  # ISO 4217 code
     criticality: str | None = None  # A, B, C or insurance
     status: str = "active"  # active, phase_out, do_not_stock or obsolete
+    min_stock: float = 0.0  # smallest reorder point [units]
+    max_stock: float = float("inf")  # no order goes above it [units]
+    stockout_cost: float | None = None  # cost of one unit short [currency]
+    holding_rate: float = 0.2  # cost of holding a unit for a year over its unit cost
+    service_metric: str = "csl"  # what `service_target` is a share of, see SERVICE_METRICS
     flags: tuple[str, ...] = ()  # quality flags of what had to be assumed
 
     @property
@@ -72,35 +74,8 @@ class DemandSummary:
     backtest_n: int = 0  # intervals that it is from
     # whether the item comes in whole units; `None` = whether its paths do
     whole_units: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """Stock of one item [units]."""
-
-    location_id: str = WHOLE_COMPANY  # where; `ALL` = summed over locations
-    snapshot_at: datetime | None = None  # when it was counted
-    on_hand: float | None = None  # in stock; `None` = not known
-    on_order: float | None = None  # ordered, not yet received; `None` = not known
-    backorders: float = 0.0  # owed to customers
-    reserved: float = 0.0  # promised, still in stock
-    is_usable: bool = False  # whether quantities may be computed from it
-    flags: tuple[str, ...] = ("inventory_absent",)  # quality flags
-
-    @property
-    def available(self) -> float:
-        """What can be handed out: on hand less what is owed or promised; below 0 = owing."""
-        return (self.on_hand or 0.0) - self.backorders - self.reserved
-
-    @property
-    def arriving(self) -> float:
-        """On order, 0 where not known."""
-        return self.on_order or 0.0
-
-    @property
-    def position(self) -> float:
-        """Inventory position: on hand + on order - backorders - reserved."""
-        return self.available + self.arriving
+    # demand of the last periods, not a number where not observed, the newest last [units]
+    recent: tuple[float, ...] = ()
 
 
 def resolve_policies(
@@ -115,14 +90,14 @@ def resolve_policies(
     A lead time, review period or largest order of 0 counts as not given. Where no review period
     is given it is one period of the panel.
     """
-    stock_rows, item_rows = _rows_by_item(inventory_table), _rows_by_item(items_table)
+    stock_rows, item_rows = rows_by_item(inventory_table), rows_by_item(items_table)
     return {
         item: _resolve(item, stock_rows.get(item, {}), item_rows.get(item, {}), frequency, settings)
         for item in items
     }
 
 
-def _rows_by_item(table: pa.Table | None, columns: Iterable[str] = _PARAMETERS) -> dict[str, Row]:
+def rows_by_item(table: pa.Table | None, columns: Iterable[str] = _PARAMETERS) -> dict[str, Row]:
     """Rows of a table by item, only these columns; a column that it lacks is left out."""
     if table is None:
         return {}
@@ -147,6 +122,10 @@ def _resolve(
         flags.append("service_target_invalid")
     if target is None or "service_target_invalid" in flags:
         target, source = settings.service_level, "default"
+    least, most = _first(rows, "min_stock") or 0.0, _first(rows, "max_stock")
+    if most is not None and least > most:
+        flags.append("stock_limits_conflict")
+        most = None
     costed = next((row for row in rows if row.get("unit_cost") is not None), {})
     return ItemPolicy(
         item_id=item,
@@ -162,6 +141,11 @@ def _resolve(
         currency=costed.get("currency"),  # of the same row: a cost never changes its currency
         criticality=_first(rows, "criticality"),
         status=_first(rows, "status") or "active",
+        min_stock=least,
+        max_stock=float("inf") if most is None else most,
+        stockout_cost=_first(rows, "stockout_cost"),
+        holding_rate=settings.holding_rate,
+        service_metric=_first(rows, "service_metric") or settings.service_metric,
         flags=tuple(flags),
     )
 
@@ -171,51 +155,3 @@ def _first(rows: tuple[Row, ...], name: str, above: float | None = None) -> Any:
     values = [row.get(name) for row in rows]
     usable = (v for v in values if v is not None and (above is None or v > above))
     return next(usable, None)
-
-
-def read_stock(
-    table: pa.Table | None, policies: Sequence[ItemPolicy], decided_on: np.datetime64
-) -> dict[str, Stock]:
-    """Stock of each item, judged by its age on the last day that the forecast has seen.
-
-    The review periods of the policies set the limits of age.
-    """
-    rows = _rows_by_item(table, _STOCK)
-    return {one.item_id: _judge(rows.get(one.item_id), one, decided_on) for one in policies}
-
-
-def _judge(row: Row | None, policy: ItemPolicy, decided_on: np.datetime64) -> Stock:
-    if row is None:
-        return Stock()
-    on_hand, snapshot_at = row.get("on_hand"), row.get("snapshot_at")
-    flags = []
-    if on_hand is None:
-        flags += ["inventory_absent", "on_hand_missing"]
-    if snapshot_at is None:
-        flags += ["inventory_absent", "snapshot_missing"]
-    else:
-        flags += _age_flags(snapshot_at, policy, decided_on)
-    if row.get("on_order") is None:
-        flags.append("on_order_assumed_zero")
-    elif row["on_order"] > 0:
-        flags.append("on_order_eta_assumed")
-    return Stock(
-        location_id=row.get("location_id") or WHOLE_COMPANY,
-        snapshot_at=snapshot_at,
-        on_hand=on_hand,
-        on_order=row.get("on_order"),
-        backorders=row.get("backorders") or 0.0,
-        reserved=row.get("reserved") or 0.0,
-        is_usable=not {"inventory_absent", "stale_inventory_error"} & set(flags),
-        flags=tuple(flags),
-    )
-
-
-def _age_flags(snapshot_at: datetime, policy: ItemPolicy, decided_on: np.datetime64) -> list[str]:
-    age = float((decided_on - np.datetime64(snapshot_at, "D")).astype(np.int64))
-    limit = max(policy.review_period_days, SHORTEST_AGEING_DAYS)
-    if age > 2 * limit:
-        return ["stale_inventory_error"]
-    if age > limit:
-        return ["stale_inventory"]
-    return ["snapshot_after_cutoff"] if age < -limit else []

@@ -40,9 +40,11 @@ class LeadTimeDemand:
     """Demand of each path over its own lead time and protection interval, all (S,)."""
 
     lead_periods: Floats  # drawn lead times [periods]
+    end_periods: Floats  # ends of the protection intervals [periods]
     until_receipt: Floats  # demand until an order placed now arrives [units]
     protected: Floats  # demand over review period plus lead time [units]
     ordered: Floats  # the same, ascending
+    since_count: Floats  # demand between the count of the stock and the decision [units]
 
 
 def prepare_paths(demand: npt.NDArray[np.generic], rng: np.random.Generator) -> ItemPaths:
@@ -150,10 +152,24 @@ def _strata(shape: float, n_paths: int) -> Floats:
 
 
 def demand_over_lead_time(
-    paths: ItemPaths, policy: ItemPolicy, lead_periods: Floats, frequency: Frequency
+    paths: ItemPaths,
+    policy: ItemPolicy,
+    lead_periods: Floats,
+    frequency: Frequency,
+    since_count: Floats | None = None,
 ) -> LeadTimeDemand:
-    """Demand of each path until its receipt after (S,) periods, and over its interval."""
+    """Demand of each path until its receipt after (S,) periods, and over its interval.
+
+    ``since_count`` is that of each path between the count and the decision, ``None`` = none.
+    """
     review = policy.review_period_days / frequency.days
-    protected = demand_over(paths, np.minimum(lead_periods + review, paths.horizon))
-    until_receipt = demand_over(paths, lead_periods)
-    return LeadTimeDemand(lead_periods, until_receipt, protected, np.sort(protected))
+    ends = np.minimum(lead_periods + review, paths.horizon)
+    protected = demand_over(paths, ends)
+    return LeadTimeDemand(
+        lead_periods=lead_periods,
+        end_periods=ends,
+        until_receipt=demand_over(paths, lead_periods),
+        protected=protected,
+        ordered=np.sort(protected),
+        since_count=np.zeros(len(protected)) if since_count is None else since_count,
+    )

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 from ml.inventory.items import ItemPolicy
-from ml.inventory.lead_time_demand import sample_quantile
-from ml.panel import Floats
+from ml.inventory.lead_time_demand import LeadTimeDemand
+from ml.inventory.service import choose_point
 
 SLOW_CLASSES = frozenset({"intermittent", "lumpy", "no_demand", "too_few", "new"})
 _ROUNDING = 1e-9  # orders: 3 packs of 0.1 are 0.30000000000000004
@@ -22,6 +22,8 @@ class Levels:
     order_up_to: float  # S: what the order fills up to
     safety_stock: float | None  # s less the mean demand; `None` where nothing is stocked
     order_lot: float  # smallest order
+    # share of intervals that the service asks to be covered; min_stock and max_stock aside
+    tau_nominal: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Order:
     net_requirement_qty: float
     order_qty: float
     binding_constraint: str = "none"
+    largest: float = math.inf  # order that the limits allow
 
 
 def smallest_order(policy: ItemPolicy, *, whole_units: bool) -> float:
@@ -40,59 +43,64 @@ def smallest_order(policy: ItemPolicy, *, whole_units: bool) -> float:
 
 
 def policy_levels(
-    ordered: Floats, policy: ItemPolicy, *, demand_class: str | None, whole_units: bool
+    needs: LeadTimeDemand, policy: ItemPolicy, *, demand_class: str | None, whole_units: bool
 ) -> Levels:
     """Levels of one item from a sample of its demand over the protection interval.
 
-    The reorder point is the quantile at the service target: with a periodic review, what is
-    ordered now is all that can arrive within review period plus lead time, so a position that
-    covers this demand leaves no unit short with that chance. A lot on top is cycle stock; an item
-    that is phased out gets none. The demand is ``ordered`` ascending, shape (S,) [units]; its class
-    decides the policy's name alone; ``whole_units`` rounds the levels up.
+    The reorder point is what the service asks for, see :mod:`ml.inventory.service`: with a periodic
+    review, what is ordered now is all that can arrive within review period plus lead time. It is
+    at least ``min_stock``; nothing goes above ``max_stock``. A lot on top is cycle stock; an item
+    that is phased out gets none. The class of the demand decides the policy's name alone;
+    ``whole_units`` rounds the levels up.
     """
     lot = smallest_order(policy, whole_units=whole_units)
     if not policy.is_stocked:
         return Levels("do_not_stock", 0.0, 0.0, None, lot)
-    reorder_point = sample_quantile(ordered, policy.service_target)
+    wanted = choose_point(needs, policy)
+    point = max(wanted.units, policy.min_stock)
     if whole_units:
-        reorder_point = float(math.ceil(reorder_point - _ROUNDING))
+        point = float(math.ceil(point - _ROUNDING))
     in_lots = lot > 1.0 and policy.status != "phase_out"
     name = "RsS" if in_lots else "base_stock" if demand_class in SLOW_CLASSES else "RS"
+    point = min(point, policy.max_stock)
     return Levels(
         policy=name,
-        reorder_point=reorder_point,
-        order_up_to=reorder_point + lot if in_lots else reorder_point,
-        safety_stock=reorder_point - float(ordered.mean()),
+        reorder_point=point,
+        order_up_to=min(point + lot if in_lots else point, policy.max_stock),
+        safety_stock=point - float(needs.ordered.mean()),
         order_lot=lot,
+        tau_nominal=wanted.level,
     )
 
 
 def limits_conflict(levels: Levels, policy: ItemPolicy) -> bool:
-    """Whether not even the smallest order is within ``max_order_qty``."""
-    return levels.order_lot > policy.max_order_qty
+    """Whether not even the smallest order is within ``max_order_qty`` and ``max_stock``."""
+    return levels.order_lot > min(policy.max_order_qty, policy.max_stock)
 
 
 def size_order(levels: Levels, policy: ItemPolicy, position: float, *, whole_units: bool) -> Order:
     """Order for an inventory position: the need, at least ``moq``, in multiples, at most the max.
 
-    Rounding goes up, so an order may end above ``order_up_to`` by less than one multiple; the
-    largest order is rounded down. No quantity satisfies limits that conflict: that order is 0.
-    With ``whole_units`` it is one of whole units where no multiple says so.
+    Rounding goes up, so an order may end above ``order_up_to`` by less than one multiple, but not
+    above ``max_stock``; the largest order is rounded down. No quantity satisfies limits that
+    conflict: that order is 0. With ``whole_units`` it is one of whole units where no multiple says
+    so.
     """
     net = max(0.0, levels.order_up_to - position)
     if levels.policy == "do_not_stock" or position > levels.reorder_point or net == 0.0:
         return Order(0.0, 0.0)
     step = _order_step(policy, whole_units=whole_units)
     quantity = _round_up(max(net, policy.moq), step)
-    most = policy.max_order_qty
+    room = policy.max_stock - position
+    most, limit = min((policy.max_order_qty, "max_order"), (room, "max_stock"))
     if step > 0.0 and math.isfinite(most):
         most = math.floor(most / step + _ROUNDING) * step
     if quantity > most:
-        return Order(net, 0.0 if limits_conflict(levels, policy) else most, "max_order")
+        return Order(net, 0.0 if levels.order_lot > most else most, limit, most)
     if policy.moq > net:
-        return Order(net, quantity, "moq")
+        return Order(net, quantity, "moq", most)
     by_multiple = policy.order_multiple > 0.0 and quantity > _round_up(net, float(whole_units))
-    return Order(net, quantity, "multiple" if by_multiple else "none")
+    return Order(net, quantity, "multiple" if by_multiple else "none", most)
 
 
 def excess_over_need(position: float, levels: Levels, high_demand: float) -> float:

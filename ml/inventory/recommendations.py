@@ -6,7 +6,7 @@ order, risk, decision) fill them by themselves.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,12 @@ from ml.contracts.recommendations import REASON_TEXT_LENGTH, RECOMMENDATIONS, jo
 from ml.frequency import Frequency, period_end
 from ml.inventory import labels, ordering
 from ml.inventory.decisions import Decision, Situation, amount, decide
-from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy, Stock, read_stock
+from ml.inventory.horizon import extend_paths, start_later
+from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy
 from ml.inventory.lead_time_demand import (
     ItemPaths,
     LeadTimeDemand,
+    demand_over,
     demand_over_lead_time,
     draw_lead_times,
     mean_demand,
@@ -31,13 +33,15 @@ from ml.inventory.lead_time_demand import (
     sample_quantile,
 )
 from ml.inventory.risk import Risk, days_of_cover, days_to_reorder, stockout_risk
+from ml.inventory.stock import Stock, days_to_roll, read_stock, recorded_since, roll
+from ml.panel import Floats
 from ml.seeds import generator
-from ml.settings import PolicySettings
 
 Cells = dict[str, Any]
 LTD_LEVELS = (50, 80, 90, 95, 99)
 EXCESS_DAYS = 180.0
 EXCESS_LEVEL = 0.95
+LONGEST_DAYS = 1826.0  # five years: a protection interval beyond them is a fault of the file
 RESULTS = (ItemPolicy, DemandSummary, Stock, Decision, ordering.Levels, ordering.Order, Risk)
 FILLED_BY = {
     kind: tuple(name for name in RECOMMENDATIONS.names if hasattr(kind, name)) for kind in RESULTS
@@ -45,32 +49,61 @@ FILLED_BY = {
 """The columns that a result fills by itself: its fields and properties of that name."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderContext:
+    """What holds for all items that are recommended for."""
+
+    frequency: Frequency  # of the panel
+    as_of: np.datetime64  # start of the last period that the forecast saw
+    seed: int = 0  # of all draws, with the item's id
+    run_id: str = ""  # the run
+    # day at whose end orders are placed, never before the last day of `as_of`; `None` = that day
+    decided_on: np.datetime64 | None = None
+    # steps that were asked for: there may be more, for the sake of items with long protection
+    # intervals, and those beyond an item's own interval do not touch it; `None` = all
+    horizon: int | None = None
+
+    @property
+    def cutoff(self) -> np.datetime64:
+        """Last day of the period ``as_of``; the forecast begins on the day after."""
+        return period_end(self.as_of.astype("datetime64[D]"), self.frequency)
+
+    @property
+    def decision_day(self) -> np.datetime64:
+        """Day at whose end orders are placed."""
+        return self.cutoff if self.decided_on is None else max(self.decided_on, self.cutoff)
+
+    @property
+    def offset(self) -> float:
+        """Periods from the begin of the forecast to that of the decision."""
+        return float((self.decision_day - self.cutoff).astype(np.int64)) / self.frequency.days
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     """One item on its way to a row."""
 
-    run_id: str  # the run
-    as_of: np.datetime64  # start of the last period that the forecast saw
-    frequency: Frequency  # of the panel
+    context: OrderContext  # of all items
     policy: ItemPolicy  # the item's parameters
     history: DemandSummary  # its demand so far, and the model behind its paths
     stock: Stock  # its stock, usable or not
+    flags: tuple[str, ...] = ()  # quality flags of what was done to its paths
 
     @property
-    def decided_on(self) -> np.datetime64:
-        """Last day of the period ``as_of``; the paths begin on the day after."""
-        return _last_day(self.as_of, self.frequency)
+    def days(self) -> float:
+        """Mean length of a period [days]."""
+        return self.context.frequency.days
 
     @property
     def idle_months(self) -> float | None:
         """Months since the last demand; ``None`` = never any."""
-        return labels.months_between(self.history.last_demand, self.decided_on)
+        return labels.months_between(self.history.last_demand, self.context.decision_day)
 
     def day_after(self, days: float | None) -> Any:
         """The day in which so many days from now fall; the first day is 0.0 up to below 1.0."""
         if days is None or math.isinf(days):
             return None
-        return _moment(self.decided_on + 1 + math.floor(days))
+        return _moment(self.context.decision_day + 1 + math.floor(days))
 
 
 def recommend(
@@ -78,29 +111,26 @@ def recommend(
     histories: Sequence[DemandSummary],
     policies: Mapping[str, ItemPolicy],
     stock: pa.Table | None,
+    context: OrderContext,
     *,
-    frequency: Frequency,
-    as_of: np.datetime64,
-    run_id: str,
-    settings: PolicySettings,
+    open_orders: pa.Table | None = None,
 ) -> pa.Table:
     """Recommend for each item what to order, from its cumulative demand along sample paths.
 
     The lead time is drawn for each path from a gamma distribution; quantiles are taken of the
-    demand over review period plus lead time, never of single periods. Draws are seeded by
-    ``settings.seed`` and the item's id alone, so chunks and order of the items change nothing.
-    Lead times beyond the end of the forecast are clipped there, at most the longest 1 %; an item
-    whose protection interval needs more periods than H gets a row without quantities.
+    demand over review period plus lead time, never of single periods, from the day of the decision
+    on. Draws are seeded by ``settings.seed`` and the item's id alone, so chunks and order of the
+    items change nothing. Paths that end before the protection interval, or before the half year
+    that excess looks at, are continued, see :mod:`ml.inventory.horizon`; of drawn lead times the
+    longest 1 % are clipped. A protection interval of over five years gives no quantities.
 
     Args:
         paths: (N, S, H) sample paths of demand per period after ``as_of``, finite, >= 0.
         histories: N summaries, in the order of the paths, each item once.
         policies: Parameters of each item, see :func:`ml.inventory.items.resolve_policies`.
         stock: Table in the ``inventory`` contract; ``None`` = policies only, no quantities.
-        frequency: Of the periods.
-        as_of: Start of the last period that the forecast saw.
-        run_id: Names the run.
-        settings: Where the seed comes from.
+        context: The panel's frequency, its days, the seed.
+        open_orders: Table in the ``open_orders`` contract; ``None`` = there is no such file.
 
     Returns:
         One row an item in the ``recommendations`` contract, sorted by its key, without
@@ -111,23 +141,21 @@ def recommend(
     """
     _check_arguments(paths, histories, policies)
     wanted = [policies[one.item_id] for one in histories]
-    stocks = read_stock(stock, wanted, _last_day(as_of, frequency))
-    cases = [
-        _Case(run_id, as_of, frequency, policy, history, stocks[history.item_id])
-        for history, policy in zip(histories, wanted, strict=True)
-    ]
-    return _table(
-        [_fill_row(case, demand, settings.seed) for case, demand in zip(cases, paths, strict=True)]
-    )
+    stocks = read_stock(stock, open_orders, wanted, context.decision_day)
+    rows = []
+    for policy, history, demand in zip(wanted, histories, paths, strict=True):
+        own = protection_periods(policy, context.frequency)
+        if context.horizon is not None:
+            demand = demand[:, : max(own, context.horizon)]  # noqa: PLW2901 - the part that counts
+        case = _Case(context, policy, history, stocks[history.item_id])
+        rows.append(_fill_row(case, demand, own))
+    return _table(rows)
 
 
 def insufficient(
     reasons: Mapping[str, str],
     policies: Mapping[str, ItemPolicy],
-    *,
-    frequency: Frequency,
-    as_of: np.datetime64,
-    run_id: str,
+    context: OrderContext,
 ) -> pa.Table:
     """Rows of mode ``insufficient``, sorted by key, for the items that were refused a forecast.
 
@@ -138,7 +166,7 @@ def insufficient(
         policy = policies.get(item)
         flags = [*(policy.flags if policy else ()), "no_forecast"]
         row = _policy_cells(policy) if policy else {}
-        row |= _identity(run_id, as_of, frequency, item, WHOLE_COMPANY)
+        row |= _identity(context, item, WHOLE_COMPANY)
         row |= _decision_cells(Decision("review", "no_forecast", reason), "insufficient")
         rows.append(row | {"confidence": "low", "quality_flags": join_flags(flags)})
     return _table(rows)
@@ -186,29 +214,78 @@ def _table(rows: Sequence[Cells]) -> pa.Table:
     return check(table.sort_by(keys), RECOMMENDATIONS)
 
 
-def _fill_row(case: _Case, demand: npt.NDArray[np.generic], seed: int) -> Cells:
-    """The cells of one item's row, from the (S, H) sample paths of its demand."""
-    policy, frequency = case.policy, case.frequency
-    rng = generator(seed, "lead_time", policy.item_id)
-    needed, horizon = protection_periods(policy, frequency), demand.shape[1]
-    if needed > horizon:
-        text = f"Protection interval needs {needed} periods of forecast, there are {horizon}."
+def _fill_row(case: _Case, demand: npt.NDArray[np.generic], needed: int) -> Cells:
+    """The cells of one item's row, from (S, H) paths of its demand, of which ``needed`` matter."""
+    policy, context = case.policy, case.context
+    if needed * case.days > LONGEST_DAYS:
+        text = f"Protection interval of {needed * case.days:.0f} days: correct its lead time."
         decision = Decision("review", "horizon_too_short", text)
         return _common_cells(case, "insufficient", decision, ["horizon_too_short"])
-    longest = horizon * frequency.days - policy.review_period_days
-    lead_days = draw_lead_times(policy, len(demand), rng, longest=longest)
-    paths = prepare_paths(demand, rng)
-    needs = demand_over_lead_time(paths, policy, lead_days / frequency.days, frequency)
-    whole = case.history.whole_units
-    whole = paths.are_counts if whole is None else whole
+    is_extended = needed + context.offset > demand.shape[1]
+    case, paths, needs = _prepare(case, demand, needed)
+    whole = _is_whole(case, paths)
     levels = ordering.policy_levels(
-        needs.ordered, policy, demand_class=case.history.demand_class, whole_units=whole
+        needs, policy, demand_class=case.history.demand_class, whole_units=whole
     )
-    cells = _demand_cells(paths, needs, frequency.days) | _columns_of(levels)
+    cells = _demand_cells(paths, needs, case.days) | _columns_of(levels)
+    if is_extended:
+        cells["ltd_method"] = "extended_paths"
+        case = replace(case, flags=("extended_beyond_forecast",))
     if not case.stock.is_usable:
         return cells | _common_cells(case, "policy_only", _ask_for_stock(case, levels))
-    order = ordering.size_order(levels, policy, case.stock.position, whole_units=whole)
+    position = case.stock.position_within(policy.protection_days)
+    order = ordering.size_order(levels, policy, position, whole_units=whole)
     return cells | _stock_cells(case, paths, needs, levels, order)
+
+
+def _prepare(
+    case: _Case, demand: npt.NDArray[np.generic], needed: int
+) -> tuple[_Case, ItemPaths, LeadTimeDemand]:
+    """The case with its stock on the day of the decision, the paths from then on, and its needs.
+
+    The paths reach over ``needed`` periods and the half year of the excess.
+    """
+    policy, context = case.policy, case.context
+    rng = generator(context.seed, "lead_time", policy.item_id)
+    steps = max(needed, round(EXCESS_DAYS / case.days))
+    longest = steps * case.days - policy.review_period_days
+    lead_days = draw_lead_times(policy, len(demand), rng, longest=longest)
+    last = math.ceil(steps + context.offset)
+    if last > demand.shape[1]:
+        own = generator(context.seed, "beyond_forecast", policy.item_id)
+        demand = extend_paths(demand, last, own, season=context.frequency.season_length)
+    paths = prepare_paths(demand, rng)
+    since = _demand_since_count(case, paths)
+    case = replace(case, stock=_roll(case, since, whole=_is_whole(case, paths)))
+    paths = start_later(paths, context.offset, rng)
+    needs = demand_over_lead_time(paths, policy, lead_days / case.days, context.frequency, since)
+    return case, paths, needs
+
+
+def _is_whole(case: _Case, paths: ItemPaths) -> bool:
+    whole = case.history.whole_units
+    return paths.are_counts if whole is None else whole
+
+
+def _demand_since_count(case: _Case, paths: ItemPaths) -> Floats:
+    """Demand of each path between the count of the stock and the decision, (S,) [units]."""
+    context = case.context
+    rolled = days_to_roll(case.stock, context.cutoff, context.decision_day) / case.days
+    until = np.full(len(paths.demand), context.offset)
+    return demand_over(paths, until) - demand_over(paths, until - rolled)
+
+
+def _roll(case: _Case, since: Floats, *, whole: bool) -> Stock:
+    context, counted = case.context, case.stock.snapshot_at
+    if counted is None:
+        return case.stock
+    recorded = recorded_since(
+        case.history.recent, np.datetime64(counted, "D"), context.as_of, context.frequency
+    )
+    return roll(
+        case.stock, recorded, since,
+        cutoff=context.cutoff, decided_on=context.decision_day, whole_units=whole,
+    )  # fmt: skip
 
 
 def _ask_for_stock(case: _Case, levels: ordering.Levels) -> Decision:
@@ -228,23 +305,22 @@ def _stock_cells(
     order: ordering.Order,
 ) -> Cells:
     """The cells that take usable stock: order, risk, cover, excess and the decision."""
-    policy, stock, days = case.policy, case.stock, case.frequency.days
-    risk = stockout_risk(needs, stock, order.order_qty)
-    months = min(paths.horizon, max(1, round(EXCESS_DAYS / days)))
+    policy, stock, days = case.policy, case.stock, case.days
+    risk = stockout_risk(paths, needs, stock, order.order_qty, days)
+    months = max(1, round(EXCESS_DAYS / days))
     high = sample_quantile(np.sort(paths.cumulative[:, months]), EXCESS_LEVEL)
     excess = ordering.excess_over_need(stock.position, levels, high)
     reorder_in = 0.0 if order.net_requirement_qty > 0.0 else None
     if policy.is_stocked and reorder_in is None:
-        slack = stock.position - levels.reorder_point
+        slack = stock.position_within(policy.protection_days) - levels.reorder_point
         reorder_in = days_to_reorder(paths, slack, days, at_level=levels.policy == "RsS")
     expected = float(needs.ordered.mean())
     situation = Situation(
         policy, case.history, stock, levels, order, risk, excess, reorder_in, expected
     )
-    conflict = ["order_limits_conflict"] if ordering.limits_conflict(levels, policy) else []
     arrival = math.ceil(policy.lead_time_days_mean) - 1 if order.order_qty > 0.0 else None
     return {
-        **_common_cells(case, "full", decide(situation), conflict),
+        **_common_cells(case, "full", decide(situation), _decision_flags(situation)),
         **_columns_of(order, risk),
         **_cover_cells(case, *days_of_cover(paths, needs, stock, days), paths.horizon * days),
         "order_by_date": case.day_after(reorder_in),
@@ -261,6 +337,14 @@ def _stock_cells(
     }
 
 
+def _decision_flags(situation: Situation) -> list[str]:
+    found = {
+        "order_limits_conflict": ordering.limits_conflict(situation.levels, situation.policy),
+        "insurance_undecided": situation.is_undecided,
+    }
+    return [flag for flag, is_so in found.items() if is_so]
+
+
 def _columns_of(*results: Any) -> Cells:
     """What results have under the name of a column."""
     return {name: getattr(one, name) for one in results for name in FILLED_BY[type(one)]}
@@ -271,12 +355,18 @@ def _common_cells(
 ) -> Cells:
     """The cells that every row has, whatever could be computed."""
     history, policy, stock = case.history, case.policy, case.stock
-    flags = {*policy.flags, *stock.flags, *extra_flags, *labels.trust_flags(history, policy)}
+    flags = {
+        *policy.flags,
+        *stock.flags,
+        *case.flags,
+        *extra_flags,
+        *labels.trust_flags(history, policy),
+    }
     return {
-        **_identity(case.run_id, case.as_of, case.frequency, history.item_id, stock.location_id),
+        **_identity(case.context, history.item_id, stock.location_id),
         **_decision_cells(decision, mode),
         **_policy_cells(policy),
-        **_position_cells(stock),
+        **_position_cells(stock, case.context.decision_day),
         **_columns_of(history),
         "adi": _finite(history.adi),
         "cv2": _finite(history.cv2),
@@ -286,16 +376,15 @@ def _common_cells(
     }
 
 
-def _identity(
-    run_id: str, as_of: np.datetime64, frequency: Frequency, item_id: str, location_id: str
-) -> Cells:
+def _identity(context: OrderContext, item_id: str, location_id: str) -> Cells:
     return {
-        "run_id": run_id,
+        "run_id": context.run_id,
         "item_id": item_id,
         "location_id": location_id,
-        "as_of": _moment(as_of),
-        "data_cutoff": _moment(_last_day(as_of, frequency)),
-        "frequency": frequency.value,
+        "as_of": _moment(context.as_of),
+        "data_cutoff": _moment(context.cutoff),
+        "decision_day": _moment(context.decision_day),
+        "frequency": context.frequency.value,
     }
 
 
@@ -308,18 +397,20 @@ def _policy_cells(policy: ItemPolicy) -> Cells:
     """The parameters, so that a row explains itself; the currency belongs to amounts."""
     return _columns_of(policy) | {
         "currency": None,
-        "service_metric": "csl",
-        "tau_nominal": policy.service_target,
+        "max_stock": policy.max_stock if math.isfinite(policy.max_stock) else None,
         "item_status": policy.status,
     }
 
 
-def _position_cells(stock: Stock) -> Cells:
-    """The stock as counted, usable or not."""
+def _position_cells(stock: Stock, decided_on: np.datetime64) -> Cells:
+    """The stock as counted, usable or not, and what becomes of it until the decision."""
     counted = {"inventory_snapshot_at": stock.snapshot_at, "on_order": stock.on_order}
     if stock.on_hand is None:
         return counted
-    position = {"on_order": stock.arriving, "inventory_position": stock.position}
+    position = {"on_order": stock.on_order or 0.0, "inventory_position": stock.position}
+    if stock.due:
+        first = decided_on + np.timedelta64(int(stock.due[0][0]), "D")
+        position["next_receipt_date"] = _moment(first)
     return counted | _columns_of(stock) | position
 
 
@@ -353,10 +444,6 @@ def _cover_cells(case: _Case, median: float, low: float, end: float) -> Cells:
 
 def _value(quantity: float, policy: ItemPolicy) -> float | None:
     return None if policy.unit_cost is None else quantity * policy.unit_cost
-
-
-def _last_day(as_of: np.datetime64, frequency: Frequency) -> np.datetime64:
-    return period_end(as_of.astype("datetime64[D]"), frequency)
 
 
 def _moment(day: np.datetime64) -> Any:

@@ -3,9 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from ml.inventory.items import Stock
-from ml.inventory.lead_time_demand import ItemPaths, LeadTimeDemand, sample_quantile, time_to_exceed
+from ml.inventory.lead_time_demand import (
+    ItemPaths,
+    LeadTimeDemand,
+    demand_over,
+    sample_quantile,
+    time_to_exceed,
+)
+from ml.inventory.stock import Stock
+from ml.panel import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,37 +27,99 @@ class Risk:
     # share of the interval's demand that is served from stock, with the order; `None` where
     # no demand is expected
     expected_fill_rate_with_order: float | None
+    # chance to be short before the receipt if what is on order without a date came at once
+    p_stockout_if_undated_came: float
 
 
-def stockout_risk(demand: LeadTimeDemand, stock: Stock, quantity: float) -> Risk:
-    """Risks of one item.
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """When stock arrives within the protection interval of each path, all (S, E), in time's order.
 
-    What is on order arrives together with an order placed now, one drawn lead time from today:
-    its date is not known, and this is the cautious end. Demand never falls along a path, so a
-    path is short before the receipt if and only if its demand until then is above what is
-    available, and after the receipt if its demand over the interval is above the whole position.
-    The same paths and lead times are used with and without the order of ``quantity`` units.
+    An order placed now arrives at the lead time, together with what is on order without a date:
+    this is the cautious end. The last moment is the end of the interval.
     """
-    early = demand.until_receipt > stock.available
-    late = demand.protected > stock.position
-    late_with_order = demand.protected > stock.position + quantity
+
+    demand: Floats  # cumulative demand until the moment
+    dated: Floats  # units of dated orders that arrive in it
+    is_receipt: npt.NDArray[np.bool_]  # whether it is the lead time
+    start: Floats  # (S, 1) what is available at the beginning
+
+    def shortages(self, undated: float, *, at_once: bool = False) -> Floats:
+        """Units owed just before each moment; below 0 = still in stock.
+
+        ``undated`` units arrive at the lead time, or ``at_once``.
+        """
+        arriving = self.dated if at_once else self.dated + undated * self.is_receipt
+        held = np.cumsum(arriving, axis=1) - arriving + (undated if at_once else 0.0)
+        return self.demand - held - self.start
+
+    @property
+    def is_early(self) -> npt.NDArray[np.bool_]:
+        """Whether a moment is not after the lead time."""
+        return np.cumsum(self.is_receipt, axis=1) - self.is_receipt == 0
+
+
+def stockout_risk(
+    paths: ItemPaths, demand: LeadTimeDemand, stock: Stock, quantity: float, days_a_period: float
+) -> Risk:
+    """Risks of one item if ``quantity`` units are ordered now.
+
+    Demand never falls along a path and stock rises only when an order arrives, so a path is short
+    in an interval if and only if it is just before one of the arrivals in it, or at its end. The
+    same paths and lead times are used with and without the order.
+    """
+    moments = _line_up(paths, demand, stock, days_a_period)
+    without = moments.shortages(stock.undated)
+    with_order = moments.shortages(stock.undated + quantity)
+    early = _ever_short(without, moments.is_early)
+    came = early
+    if stock.undated > 0.0:
+        came = _ever_short(moments.shortages(stock.undated, at_once=True), moments.is_early)
     return Risk(
-        p_stockout_before_receipt=float(early.mean()),
-        p_stockout_no_order=float((early | late).mean()),
-        p_stockout_with_order=float((early | late_with_order).mean()),
-        expected_backorder_units=float(np.maximum(demand.protected - stock.position, 0.0).mean()),
-        expected_fill_rate_with_order=_fill_rate(demand, stock, quantity),
+        p_stockout_before_receipt=early,
+        p_stockout_no_order=_ever_short(without),
+        p_stockout_with_order=_ever_short(with_order),
+        expected_backorder_units=float(np.maximum(without[:, -1], 0.0).mean()),
+        expected_fill_rate_with_order=_fill_rate(moments.demand, with_order),
+        p_stockout_if_undated_came=came,
     )
 
 
-def _fill_rate(demand: LeadTimeDemand, stock: Stock, quantity: float) -> float | None:
-    """One less the units not served at once, before and after the receipt, over the demand."""
-    total = float(demand.protected.mean())
+def _line_up(
+    paths: ItemPaths, demand: LeadTimeDemand, stock: Stock, days_a_period: float
+) -> _Moments:
+    n_paths = len(demand.lead_periods)
+    times = [demand.lead_periods, demand.end_periods]
+    reached = [demand.until_receipt, demand.protected]
+    units = [np.zeros(n_paths), np.zeros(n_paths)]
+    for day, amount in stock.due:
+        moment = np.full(n_paths, day / days_a_period)
+        inside = moment < demand.end_periods
+        moment = np.where(inside, moment, demand.end_periods)
+        times.insert(0, moment)
+        reached.insert(0, np.where(inside, demand_over(paths, moment), demand.protected))
+        units.insert(0, np.where(inside, amount, 0.0))
+    order = np.argsort(np.stack(times, axis=1), axis=1, kind="stable")
+    # What is available differs from path to path by the demand since the count.
+    start = stock.available + stock.expected - demand.since_count
+
+    def ordered(columns: list[Floats]) -> Floats:
+        return np.take_along_axis(np.stack(columns, axis=1), order, axis=1)
+
+    return _Moments(ordered(reached), ordered(units), order == len(stock.due), start[:, None])
+
+
+def _ever_short(shortages: Floats, among: npt.NDArray[np.bool_] | None = None) -> float:
+    short = shortages > 0.0 if among is None else (shortages > 0.0) & among
+    return float(short.any(axis=1).mean())
+
+
+def _fill_rate(demand: Floats, shortages: Floats) -> float | None:
+    """One less the units not served at once, between any two arrivals, over the demand."""
+    total = float(demand[:, -1].mean())
     if total == 0.0:
         return None
-    afterwards = demand.protected - demand.until_receipt
-    short = np.clip(demand.until_receipt - stock.available, 0.0, demand.until_receipt)
-    short += np.clip(demand.protected - stock.position - quantity, 0.0, afterwards)
+    short = np.clip(shortages, 0.0, np.diff(demand, axis=1, prepend=0.0)).sum(axis=1)
     return min(max(1.0 - float(short.mean()) / total, 0.0), 1.0)
 
 
@@ -58,13 +128,24 @@ def days_of_cover(
 ) -> tuple[float, float]:
     """Days on the median and the 10 % quantile path until the stock is short.
 
-    What is on order arrives after the path's lead time. Infinite beyond the horizon.
+    What is on order arrives on its date, or after the path's lead time. Infinite beyond the paths.
     """
-    first = time_to_exceed(paths, stock.available)
-    if stock.arriving > 0.0:
-        second = time_to_exceed(paths, stock.position)
-        first = np.where(first < demand.lead_periods, first, second)
-    ordered = np.sort(first) * days_a_period
+    n_paths = len(demand.lead_periods)
+    arrivals = [(np.full(n_paths, day / days_a_period), units) for day, units in stock.due]
+    if stock.undated > 0.0:
+        arrivals.append((demand.lead_periods, stock.undated))
+    level = stock.available + stock.expected - demand.since_count
+    short = time_to_exceed(paths, level)
+    if arrivals:
+        times = np.stack([time for time, _ in arrivals], axis=1)
+        order = np.argsort(times, axis=1, kind="stable")
+        times = np.take_along_axis(times, order, axis=1)
+        units = np.array([amount for _, amount in arrivals])[order]
+        for place in range(len(arrivals)):  # a path that lasts until an arrival goes on from it
+            level = level + units[:, place]
+            lasts = short >= times[:, place]
+            short = np.where(lasts, time_to_exceed(paths, level), short)
+    ordered = np.sort(short) * days_a_period
     return sample_quantile(ordered, 0.5), sample_quantile(ordered, 0.1)
 
 

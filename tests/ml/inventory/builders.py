@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from ml.frequency import Frequency
 from ml.inventory.items import DemandSummary, ItemPolicy
-from ml.inventory.recommendations import recommend
-from ml.settings import PolicySettings
+from ml.inventory.lead_time_demand import LeadTimeDemand
+from ml.inventory.recommendations import OrderContext, recommend
 
 AS_OF = {
     Frequency.DAILY: np.datetime64("2024-03-31"),
@@ -58,6 +58,22 @@ def make_stock(items=("A",), *, age_days=0, **columns):
     )
 
 
+def make_needs(protected, until_receipt=None):
+    """Demand over the protection interval, shape (S,), and until the receipt, none unless given."""
+    whole = np.asarray(protected, dtype=float)
+    first = np.zeros(len(whole)) if until_receipt is None else np.asarray(until_receipt, float)
+    return LeadTimeDemand(
+        lead_periods=np.ones(len(whole)), end_periods=np.full(len(whole), 2.0),
+        until_receipt=first, protected=whole, ordered=np.sort(whole),
+        since_count=np.zeros(len(whole)),
+    )  # fmt: skip
+
+
+def make_context(frequency=Frequency.WEEKLY, **changes):
+    base = {"as_of": AS_OF[frequency], "run_id": "test", "seed": 3}
+    return OrderContext(frequency=frequency, **(base | changes))
+
+
 def make_row(demand, *, frequency=Frequency.WEEKLY, stock=None, history=None, seed=0, **policy):
     """The recommendation of item A from its (S, H) paths; without ``stock``, a count of zero."""
     table = recommend(
@@ -65,9 +81,6 @@ def make_row(demand, *, frequency=Frequency.WEEKLY, stock=None, history=None, se
         [history or make_history()],
         {"A": make_policy(**policy)},
         make_stock() if stock is None else stock,
-        frequency=frequency,
-        as_of=AS_OF[frequency],
-        run_id="test",
-        settings=PolicySettings(seed=seed),
+        make_context(frequency, seed=seed),
     )
     return table.to_pylist()[0]

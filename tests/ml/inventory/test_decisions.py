@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from ml.contracts.recommendations import ACTIONS, REASONS
 from ml.inventory.decisions import Situation, decide
-from ml.inventory.items import Stock
 from ml.inventory.ordering import Levels, Order
 from ml.inventory.risk import Risk
+from ml.inventory.stock import Stock
 from tests.ml.inventory.builders import make_history, make_policy
 
-CALM = Risk(0.0, 0.1, 0.1, 0.0, 1.0)
-URGENT = Risk(0.51, 0.8, 0.6, 3.0, 0.5)
+CALM = Risk(0.0, 0.1, 0.1, 0.0, 1.0, 0.0)
+URGENT = Risk(0.51, 0.8, 0.6, 3.0, 0.5, 0.51)
 NO_ORDER = Order(0.0, 0.0)
 ORDER = Order(5.0, 5.0)
 

@@ -13,14 +13,14 @@ from ml.inventory.ordering import (
     size_order,
     smallest_order,
 )
-from tests.ml.inventory.builders import make_policy
+from tests.ml.inventory.builders import make_needs, make_policy
 
 SAMPLE = np.arange(1.0, 101.0)  # its 95 % quantile is 95, its mean 50.5
 
 
 def levels_of(policy, **options):
     defaults = {"demand_class": "smooth", "whole_units": True}
-    return policy_levels(SAMPLE, policy, **(defaults | options))
+    return policy_levels(make_needs(SAMPLE), policy, **(defaults | options))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_divisible_units_can_be_ordered_in_any_amount():
 
 def test_without_lots_the_order_fills_up_to_the_quantile():
     levels = levels_of(make_policy())
-    assert levels == Levels("RS", 95.0, 95.0, 95.0 - 50.5, 1.0)
+    assert levels == Levels("RS", 95.0, 95.0, 95.0 - 50.5, 1.0, 0.95)
 
 
 def test_slow_movers_have_a_base_stock():
@@ -72,8 +72,11 @@ def test_what_is_not_stocked_is_not_ordered(status):
 def test_levels_of_whole_units_are_rounded_up():
     sample = SAMPLE / 10.0 + 0.01  # the quantile is 9.51
     policy = make_policy()
-    assert policy_levels(sample, policy, demand_class=None, whole_units=True).order_up_to == 10.0
-    divisible = policy_levels(sample, policy, demand_class=None, whole_units=False)
+    assert (
+        policy_levels(make_needs(sample), policy, demand_class=None, whole_units=True).order_up_to
+        == 10.0
+    )
+    divisible = policy_levels(make_needs(sample), policy, demand_class=None, whole_units=False)
     assert divisible.order_up_to == pytest.approx(9.51)
 
 

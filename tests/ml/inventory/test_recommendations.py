@@ -1,3 +1,5 @@
+from datetime import datetime, timedelta
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -6,10 +8,14 @@ from scipy import stats
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.frequency import Frequency
 from ml.inventory.recommendations import insufficient, rank, recommend
-from ml.settings import PolicySettings
-from tests.ml.inventory.builders import AS_OF, make_history, make_policy, make_row, make_stock
+from tests.ml.inventory.builders import (
+    make_context,
+    make_history,
+    make_policy,
+    make_row,
+    make_stock,
+)
 
-SETTINGS = PolicySettings(seed=3)
 NEEDS_STOCK = (
     *("order_qty", "net_requirement_qty", "binding_constraint", "order_by_date", "order_value"),
     *("expected_receipt_date", "priority_score", "p_stockout_before_receipt"),
@@ -30,9 +36,7 @@ def many():
 
 
 def run(paths, histories, policies, stock, **changes):
-    options = {"frequency": Frequency.WEEKLY, "run_id": "r", "settings": SETTINGS} | changes
-    day = AS_OF[options["frequency"]]
-    return recommend(paths, histories, policies, stock, as_of=day, **options)
+    return recommend(paths, histories, policies, stock, make_context(**changes))
 
 
 # The level: cumulative demand over the random protection interval
@@ -132,7 +136,7 @@ def test_a_longer_horizon_leaves_the_levels_as_they_are(many):
 
 
 def test_the_seed_draws_other_lead_times(many):
-    one, other = (run(*many, settings=PolicySettings(seed=seed))["ltd_mean"] for seed in (0, 1))
+    one, other = (run(*many, seed=seed)["ltd_mean"] for seed in (0, 1))
     assert one != other
 
 
@@ -237,8 +241,8 @@ def test_a_whole_row_by_hand():
         "alert_level": "high",
         "cover_censored": False,
         "excess_qty": 0.0,
-        "action": "expedite",
-        "reason_code": "stockout_risk_before_receipt",
+        "action": "review",  # the unit on order would do, if it came at once
+        "reason_code": "on_order_date_unknown",
         "priority_score": 3.0,
         "demand_next_30d_mean": pytest.approx(60 / 7),
         "protection_days": 21.0,
@@ -250,7 +254,7 @@ def test_a_whole_row_by_hand():
 
 def test_days_count_from_the_end_of_the_last_period_seen():
     row = make_row(STEADY, stock=make_stock(on_hand=4.0))
-    days = {name: str(row[name]) for name in RECOMMENDATIONS.names if "_date" in name}
+    days = {name: str(row[name]) for name in RECOMMENDATIONS.names if "_date" in name and row[name]}
     assert str(row["as_of"]) == "2024-03-25 00:00:00"
     assert str(row["data_cutoff"]) == "2024-03-31 00:00:00"
     assert days == {
@@ -274,13 +278,26 @@ def test_excess_is_what_neither_half_a_year_nor_the_level_explains():
     # 180 days are 26 weeks of two: 52 units.
     assert (row["excess_qty"], row["excess_value"]) == (8.0, 24.0)
     assert (row["action"], row["slob_class"]) == ("review_excess", "excess")
-    assert make_row(STEADY[:, :10], stock=stock)["excess_qty"] == 40.0  # as far as it is known
+    # However far the forecast goes, by itself or for the sake of another item.
+    for steps in (3, 10, 25):
+        short = make_row(STEADY[:, :steps], stock=stock)
+        assert (short["excess_qty"], short["demand_next_90d_mean"]) == (8.0, 90 / 7 * 2)
 
 
-def test_means_beyond_the_horizon_are_unknown():
-    row = make_row(STEADY[:, :6])
-    assert row["demand_next_30d_mean"] is not None
-    assert row["demand_next_90d_mean"] is None
+def test_what_the_forecast_holds_beyond_an_items_own_reach_changes_nothing():
+    paths = np.random.default_rng(3).poisson(1.5, (200, 40))
+    asked, more = (
+        recommend(
+            paths[None, :, :steps],
+            [make_history()],
+            {"A": make_policy()},
+            make_stock(on_hand=90.0),
+            make_context(horizon=6),
+        )
+        for steps in (6, 40)
+    )
+    assert asked.equals(more)
+    assert asked["excess_qty"][0].as_py() > 0.0
 
 
 def test_fractional_paths_of_whole_units_still_give_whole_orders():
@@ -330,13 +347,137 @@ def test_stock_of_last_week_is_used_with_a_flag():
     assert (row["quality_flags"], row["confidence"]) == ("stale_inventory", "medium")
 
 
-def test_an_interval_beyond_the_forecast_gets_no_numbers():
+def test_an_interval_beyond_the_forecast_is_computed_and_said():
     row = make_row(STEADY[:, :2], stock=make_stock(on_hand=4.0))
+    assert (row["mode"], row["order_up_to"], row["order_qty"]) == ("full", 6.0, 2.0)
+    assert (row["ltd_method"], row["confidence"]) == ("extended_paths", "medium")
+    assert row["quality_flags"] == "extended_beyond_forecast"
+
+
+def test_a_lead_time_of_decades_gets_no_numbers():
+    row = make_row(STEADY, stock=make_stock(on_hand=4.0), lead_time_days_mean=3650.0)
     assert (row["mode"], row["reason_code"]) == ("insufficient", "horizon_too_short")
-    assert row["reason_text"] == "Protection interval needs 3 periods of forecast, there are 2."
+    assert row["reason_text"] == "Protection interval of 3661 days: correct its lead time."
     numbers = ("order_up_to", "reorder_point", "safety_stock", "ltd_mean", "ltd_p95")
     assert [name for name in (*NEEDS_STOCK, *numbers) if row[name] is not None] == []
-    assert (row["confidence"], row["lead_time_days_mean"]) == ("low", 14.0)
+    assert (row["confidence"], row["lead_time_days_mean"]) == ("low", 3650.0)
+
+
+# The day of the decision
+
+
+def decide_later(demand, stock, days=20, *, recent=(), **policy):
+    """The row of monthly paths after March, decided so many days into April."""
+    table = recommend(
+        np.asarray(demand)[None], [make_history(recent=recent)],
+        {"A": make_policy(review_period_days=30.4375, **policy)}, stock,
+        make_context(Frequency.MONTHLY, decided_on=np.datetime64("2024-03-31") + days),
+    )  # fmt: skip
+    return table.to_pylist()[0]
+
+
+THIRTY = np.full((400, 12), 30.4375)  # one unit a day
+
+
+def test_days_count_from_the_day_of_the_decision():
+    row = decide_later(THIRTY, make_stock(age_days=-20, on_hand=10.0), lead_time_days_mean=10.0)
+    assert str(row["decision_day"]) == "2024-04-20 00:00:00"
+    # Counted on 20 April, 10 units last until the end of the 30th, when an order comes.
+    assert str(row["stockout_date_p50"]) == "2024-05-01 00:00:00"
+    assert str(row["expected_receipt_date"]) == "2024-04-30 00:00:00"
+    assert row["reorder_point"] == pytest.approx(40.4375)  # review and lead time, a unit a day
+    assert (row["rolled_by"], row["rolled_demand"]) == ("none", 0.0)
+    assert row["inventory_position"] == 10.0
+
+
+def test_an_older_count_is_brought_to_the_day_of_the_decision():
+    # Counted on 10 March, with 62 units in March: 21 of 31 days of it, 42, are taken off as
+    # recorded; and 20 days of April as expected.
+    row = decide_later(
+        THIRTY, make_stock(age_days=21, on_hand=100.0), recent=(31.0, 62.0),
+        lead_time_days_mean=10.0,
+    )  # fmt: skip
+    assert (row["rolled_by"], row["rolled_demand"]) == ("both", pytest.approx(62.0))
+    assert row["inventory_position"] == pytest.approx(38.0)
+    assert row["days_of_cover_p50"] == pytest.approx(38.0)
+    assert row["on_hand"] == 100.0
+
+
+def test_levels_of_a_later_decision_are_those_of_demand_from_then_on():
+    # Poisson demand of 20 a month; from any day on, the interval of 61 days asks for about 40.
+    paths = np.random.default_rng(9).poisson(20.0, (4000, 12))
+    row = decide_later(paths, None, days=17, lead_time_days_mean=30.4375)
+    assert abs(row["order_up_to"] - stats.poisson.ppf(0.95, 40.0)) <= 1
+    assert row["ltd_mean"] == pytest.approx(40.0, abs=0.4)
+
+
+# What is on order
+
+
+def due_in(*days_and_units, item="A"):
+    """Open orders, by days after 31 March."""
+    days = [datetime(2024, 3, 31) + timedelta(days=day) for day, _ in days_and_units]
+    units = [float(amount) for _, amount in days_and_units]
+    return pa.table({"item_id": [item] * len(days), "due_at": days, "quantity": units})
+
+
+def row_of_orders(stock, orders, **policy):
+    table = recommend(
+        np.full((1, 50, 30), 2), [make_history()], {"A": make_policy(**policy)}, stock,
+        make_context(), open_orders=orders,
+    )  # fmt: skip
+    return table.to_pylist()[0]
+
+
+def test_an_order_that_comes_in_time_needs_nothing_and_one_without_a_date_a_question():
+    # Two a week, two weeks of lead time; 2 on hand, 60 on order.
+    stock = make_stock(on_hand=2.0, on_order=60.0)
+    dated = row_of_orders(stock, due_in((5, 60)))
+    assert (dated["action"], dated["p_stockout_before_receipt"]) == ("reduce_or_cancel_po", 0.0)
+    assert dated["quality_flags"] == ""
+    assert str(dated["next_receipt_date"]) == "2024-04-05 00:00:00"
+    asked = row_of_orders(stock, None)
+    assert (asked["action"], asked["reason_code"]) == ("review", "on_order_date_unknown")
+    late = row_of_orders(stock, due_in((13, 60)))  # a week after half of the stock is gone
+    assert (late["action"], late["quality_flags"]) == ("expedite", "")
+    assert late["p_stockout_before_receipt"] > 0.9
+
+
+def test_an_overdue_order_is_asked_for():
+    row = row_of_orders(make_stock(on_hand=2.0, on_order=60.0), due_in((-3, 60)))
+    assert (row["action"], row["overdue_qty"]) == ("review", 60.0)
+    assert "60 overdue" in row["reason_text"]
+    assert row["quality_flags"] == "open_order_overdue"
+
+
+def test_an_order_due_after_the_interval_covers_none_of_it():
+    # Three weeks of two are 6: with 6 due in four weeks there is still all of that to order.
+    row = row_of_orders(make_stock(on_hand=0.0, on_order=6.0), due_in((28, 6)))
+    assert (row["order_qty"], row["inventory_position"]) == (6.0, 6.0)
+    assert row["quality_flags"] == "open_order_far"
+
+
+def test_insurance_spares_follow_their_limits_or_costs_and_else_ask_for_them():
+    never = np.zeros((200, 10))
+    never[:2] = 1.0  # one in a hundred intervals has demand
+    base = {"criticality": "insurance", "service_target": 0.9}
+    asked = make_row(never, **base)
+    assert (asked["action"], asked["reason_code"]) == ("review", "insurance_undecided")
+    kept = make_row(never, min_stock=2.0, **base)
+    assert (kept["reorder_point"], kept["order_qty"]) == (2.0, 2.0)
+    # A unit costs 100; held for a week .38; short it costs 1,000: p / (p + h) = .9996 > .99.
+    cost = make_row(never, unit_cost=100.0, stockout_cost=1000.0, **base)
+    assert cost["reorder_point"] == 3.0  # what is asked for on the paths with demand
+    # Short it costs 10: p / (p + h) = .963 of the intervals, which have no demand.
+    cheap = make_row(never, unit_cost=100.0, stockout_cost=10.0, **base)
+    assert (cheap["reorder_point"], cheap["action"]) == (0.0, "hold")
+
+
+def test_no_order_goes_above_the_largest_stock():
+    row = make_row(STEADY, stock=make_stock(on_hand=2.0), max_stock=5.0)
+    assert (row["reorder_point"], row["order_qty"]) == (5.0, 3.0)
+    packs = make_row(STEADY, stock=make_stock(on_hand=2.0), max_stock=5.0, order_multiple=2.0)
+    assert (packs["order_qty"], packs["binding_constraint"]) == (2.0, "max_stock")
 
 
 def test_an_interval_that_just_fits_is_computed():
@@ -356,9 +497,7 @@ def test_refused_items_get_a_row_with_their_reason():
     table = insufficient(
         {"B": "no observation", "A": "x" * 300},
         {"B": make_policy("B")},
-        frequency=Frequency.WEEKLY,
-        as_of=AS_OF[Frequency.WEEKLY],
-        run_id="r",
+        make_context(),
     )
     assert table["item_id"].to_pylist() == ["A", "B"]
     assert table["reason_text"].to_pylist() == ["x" * 160, "no observation"]

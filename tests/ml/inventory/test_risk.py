@@ -3,18 +3,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.inventory.items import Stock
 from ml.inventory.lead_time_demand import LeadTimeDemand, prepare_paths
 from ml.inventory.risk import days_of_cover, days_to_reorder, stockout_risk
+from ml.inventory.stock import Stock
 
 
-def stock_of(on_hand=0.0, on_order=0.0, backorders=0.0):
-    return Stock(on_hand=on_hand, on_order=on_order, backorders=backorders, is_usable=True)
+def stock_of(on_hand=0.0, on_order=0.0, backorders=0.0, due=()):
+    return Stock(on_hand=on_hand, on_order=on_order, backorders=backorders, due=due, is_usable=True)
 
 
-def interval_of(until_receipt, protected, lead_periods=1.0):
+def interval_of(until_receipt, protected, lead_periods=1.0, since_count=0.0):
     first, whole = (np.asarray(x, dtype=float) for x in (until_receipt, protected))
-    return LeadTimeDemand(np.full(len(first), lead_periods), first, whole, np.sort(whole))
+    n = len(first)
+    return LeadTimeDemand(
+        lead_periods=np.full(n, lead_periods), end_periods=np.full(n, lead_periods + 1.0),
+        until_receipt=first, protected=whole, ordered=np.sort(whole),
+        since_count=np.full(n, since_count),
+    )  # fmt: skip
+
+
+def risk_of(demand, lead, stock, quantity):
+    """Risks of (S, H) daily demands: an order placed now comes after ``lead`` days of H."""
+    paths = prepare_paths(demand, np.random.default_rng(0))
+    interval = LeadTimeDemand(
+        lead_periods=np.full(len(demand), float(lead)),
+        end_periods=np.full(len(demand), float(demand.shape[1])),
+        until_receipt=paths.cumulative[:, lead], protected=paths.cumulative[:, -1],
+        ordered=np.sort(paths.cumulative[:, -1]), since_count=np.zeros(len(demand)),
+    )  # fmt: skip
+    return stockout_risk(paths, interval, stock, quantity, 1.0)
 
 
 def walked(demand, lead, stock, quantity):
@@ -23,8 +40,9 @@ def walked(demand, lead, stock, quantity):
     owed = stock.backorders
     short_before, short, late_units = False, False, 0
     for day, wanted in enumerate(demand):
+        at_hand += sum(units for when, units in stock.due if when == day)
         if day == lead:
-            at_hand += stock.on_order + quantity
+            at_hand += stock.on_order - sum(units for _, units in stock.due) + quantity
         for _ in range(int(wanted)):
             served = at_hand - owed > 0
             at_hand -= served
@@ -45,13 +63,22 @@ def walked(demand, lead, stock, quantity):
         pytest.param(stock_of(0.0), 6.0, id="no stock"),
         pytest.param(stock_of(8.0), 0.0, id="plenty"),
         pytest.param(stock_of(1.0, backorders=3.0), 4.0, id="owing"),
+        pytest.param(stock_of(0.0, 3.0, due=((2.0, 3.0),)), 2.0, id="one due early"),
+        pytest.param(stock_of(1.0, 3.0, due=((7.0, 3.0),)), 0.0, id="one due after the order"),
+        pytest.param(
+            stock_of(1.0, 6.0, due=((1.0, 1.0), (3.0, 2.0), (8.0, 1.0))),
+            1.0,
+            id="several due, and two units without a date",
+        ),
+        pytest.param(stock_of(0.0, 3.0, due=((5.0, 3.0),)), 2.0, id="due on the day of receipt"),
+        pytest.param(stock_of(1.0, 9.0, due=((30.0, 9.0),)), 2.0, id="due after the interval"),
+        pytest.param(stock_of(0.0, 4.0, 2.0, due=((3.0, 4.0),)), 1.0, id="due to who is owed"),
     ],
 )
 def test_risks_equal_a_walk_day_by_day(stock, quantity):
     demand = np.random.default_rng(4).poisson(0.5, (400, 9))
     lead = 5
-    interval = interval_of(demand[:, :lead].sum(axis=1), demand.sum(axis=1))
-    risk = stockout_risk(interval, stock, quantity)
+    risk = risk_of(demand, lead, stock, quantity)
     with_order = [walked(path, lead, stock, quantity) for path in demand]
     without = [walked(path, lead, stock, 0.0) for path in demand]
     assert risk.p_stockout_before_receipt == pytest.approx(np.mean([w[0] for w in with_order]))
@@ -67,12 +94,13 @@ amounts = st.integers(0, 20).map(float)
 
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=20),
-    amounts, amounts, amounts, amounts,
+    amounts, amounts, amounts, amounts, st.sampled_from([(), ((1.0, 0.0),), ((2.0, 0.0),)]),
 )  # fmt: skip
-def test_an_order_never_raises_the_risk(demand, on_hand, on_order, backorders, quantity):
-    first = [a for a, _ in demand]
-    interval = interval_of(first, [a + b for a, b in demand])
-    risk = stockout_risk(interval, stock_of(on_hand, on_order, backorders), quantity)
+def test_an_order_never_raises_the_risk(demand, on_hand, on_order, backorders, quantity, due):
+    due = tuple((day, on_order / 2) for day, _ in due)
+    daily = np.array([[a, b] for a, b in demand])
+    stock = stock_of(on_hand, on_order, backorders, due)
+    risk = risk_of(daily, 1, stock, quantity)
     early, late = risk.p_stockout_before_receipt, risk.p_stockout_no_order
     assert 0.0 <= early <= risk.p_stockout_with_order <= late <= 1.0
     served = risk.expected_fill_rate_with_order
@@ -80,8 +108,32 @@ def test_an_order_never_raises_the_risk(demand, on_hand, on_order, backorders, q
 
 
 def test_the_fill_rate_of_no_demand_is_unknown():
-    risk = stockout_risk(interval_of([0, 0], [0, 0]), stock_of(1.0), 0.0)
+    risk = risk_of(np.zeros((2, 2)), 1, stock_of(1.0), 0.0)
     assert risk.expected_fill_rate_with_order is None
+
+
+def test_orders_with_and_without_a_date_are_told_apart():
+    # 2 a day, 5 in stock, 30 on order, lead time 5 days: short on the third day, unless they come.
+    demand = np.full((10, 6), 2)
+    undated = risk_of(demand, 5, stock_of(5.0, 30.0), 0.0)
+    assert (undated.p_stockout_before_receipt, undated.p_stockout_if_undated_came) == (1.0, 0.0)
+    dated = risk_of(demand, 5, stock_of(5.0, 30.0, due=((2.0, 30.0),)), 0.0)
+    assert (dated.p_stockout_before_receipt, dated.p_stockout_no_order) == (0.0, 0.0)
+    late = risk_of(demand, 5, stock_of(5.0, 30.0, due=((4.0, 30.0),)), 0.0)
+    assert (late.p_stockout_before_receipt, late.p_stockout_if_undated_came) == (1.0, 1.0)
+
+
+def test_demand_since_the_count_makes_some_paths_short():
+    # Two units were counted. On half the paths two more were asked for since then, one on average.
+    stock = Stock(on_hand=2.0, on_order=0.0, expected=1.0, is_usable=True)
+    paths = prepare_paths(np.ones((4, 2)), np.random.default_rng(0))
+    interval = LeadTimeDemand(
+        lead_periods=np.ones(4), end_periods=np.full(4, 2.0), until_receipt=np.ones(4),
+        protected=np.full(4, 2.0), ordered=np.full(4, 2.0), since_count=np.array([0.0, 0, 2, 2]),
+    )  # fmt: skip
+    risk = stockout_risk(paths, interval, stock, 0.0, 1.0)
+    assert (risk.p_stockout_before_receipt, risk.p_stockout_no_order) == (0.5, 0.5)
+    assert risk.expected_backorder_units == 1.0  # two owed on half of the paths
 
 
 def cover_of(demand, stock, *, lead_periods=1.0, days=7.0):
@@ -107,6 +159,17 @@ def test_what_is_on_order_helps_only_from_its_receipt_on():
     too_late = cover_of(demand, stock_of(4.0, on_order=6.0), lead_periods=2.5)
     assert in_time[0] == 35.0  # 10 units, 2 a week
     assert too_late[0] == 14.0  # the first 4 are gone before the rest arrives
+
+
+def test_cover_goes_on_from_an_order_that_comes_in_time():
+    # 4 units last 2 weeks at 2 a week; 6 more, due after 10 days, make 5 weeks. Due after 15 days
+    # they are late; after 10 days and 40 days, the second ones come too late for week 6.
+    demand = [[2] * 10]
+    in_time = stock_of(4.0, 6.0, due=((10.0, 6.0),))
+    assert cover_of(demand, in_time)[0] == 35.0
+    assert cover_of(demand, stock_of(4.0, 6.0, due=((15.0, 6.0),)))[0] == 14.0
+    assert cover_of(demand, stock_of(4.0, 8.0, due=((10.0, 6.0), (40.0, 2.0))))[0] == 35.0
+    assert cover_of(demand, stock_of(4.0, 8.0, due=((10.0, 6.0), (34.0, 2.0))))[0] == 42.0
 
 
 def test_days_until_the_slack_is_used_up():
