@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from ml.contracts import PUBLISHED
 from ml.contracts.base import Column
-from ml.contracts.demand import INVENTORY, ITEMS
+from ml.contracts.demand import INVENTORY, ITEMS, OPEN_ORDERS
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS_MEANING
 from ml.contracts.recommendations import FLAGS, RECOMMENDATIONS
@@ -130,7 +130,8 @@ def list_columns(table: str) -> str:
 def list_inputs(table: str) -> str:
     """The columns that a user's file may have, with the names that are understood."""
     aliases = getattr(names, f"{table.upper().removesuffix('S')}_NAMES")
-    known = {one.name: (one.unit, one.description) for one in (*ITEMS.columns, *INVENTORY.columns)}
+    known = {one.name: (one.unit, one.description)
+             for one in (*OPEN_ORDERS.columns, *ITEMS.columns, *INVENTORY.columns)}  # fmt: skip
     rows = []
     for wanted, understood in aliases.items():
         unit, meaning = known.get(wanted) or MEANINGS[wanted]

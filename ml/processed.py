@@ -28,6 +28,7 @@ MADE_BY = {
     "demand": "demand_etl",
     "items": "demand_etl",
     "inventory": "demand_etl",
+    "open_orders": "demand_etl",
     "climate": "climate_etl",
     "economic": "economic_etl",
     "anatel_5g": "anatel_5g_etl",

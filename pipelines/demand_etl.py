@@ -1,4 +1,4 @@
-"""Read the user's demand, item, stock and price files into ``DATA_DIR/processed``."""
+"""Read the user's demand, item, stock, order and price files into ``DATA_DIR/processed``."""
 
 import typer
 
@@ -13,20 +13,21 @@ def demand_etl(
     demand: options.Demand = None,
     items_file: options.ItemsFile = None,
     inventory: options.Inventory = None,
+    open_orders: options.OpenOrders = None,
     prices: options.Prices = None,
     column: options.Column = None,
     gaps: options.Gaps = "auto",
     duplicates: options.Duplicates = "sum",
     frequency: options.SummedTo = None,
 ) -> None:
-    """Read your demand, item, stock and price files; default: what data/raw/user holds."""
+    """Read your demand, item, stock, order and price files; default: what data/raw/user holds."""
     with exit_on_error():
         from ml.settings import settings
         from pipelines.intake.read_tables import process_files
         from pipelines.intake.request import ReadingRequest, column_mapping
 
         request = ReadingRequest(
-            files=options.existing_files(demand, prices, items_file, inventory),
+            files=options.existing_files(demand, prices, items_file, inventory, open_orders),
             today=settings().current_day,
             columns=column_mapping(column or []),
             gaps=gaps,

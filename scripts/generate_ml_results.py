@@ -30,6 +30,7 @@ def run(
     prices: options.Prices = None,
     items_file: options.ItemsFile = None,
     inventory: options.Inventory = None,
+    open_orders: options.OpenOrders = None,
     sample: options.Sample = False,
     column: options.Column = None,
     gaps: options.Gaps = "auto",
@@ -78,7 +79,7 @@ def run(
             only_recommendations=only_recommendations,
         )
         files = ReadingRequest(
-            files=options.existing_files(demand, prices, items_file, inventory),
+            files=options.existing_files(demand, prices, items_file, inventory, open_orders),
             today=request.today,
             as_of=as_of,
             columns=column_mapping(column or []),

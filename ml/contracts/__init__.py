@@ -1,7 +1,7 @@
 """The tables of the project as data: columns, types, units, ranges, keys, and the check."""
 
 from ml.contracts.base import Contract
-from ml.contracts.demand import DEMAND, INVENTORY, ITEMS
+from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
@@ -13,5 +13,7 @@ PUBLISHED: tuple[Contract, ...] = (
     *(RECOMMENDATIONS, METRICS, SIMULATION, PORTFOLIO_CURVES),
 )
 """The tables of a version, in the order of the documentation."""
-PROCESSED: tuple[Contract, ...] = (DEMAND, ITEMS, INVENTORY, *OUTSIDE, DIVIDENDS, FEATURES_TABLE)
+PROCESSED: tuple[Contract, ...] = (
+    DEMAND, ITEMS, INVENTORY, OPEN_ORDERS, *OUTSIDE, DIVIDENDS, FEATURES_TABLE
+)  # fmt: skip
 """The tables below ``processed/``."""

@@ -94,18 +94,20 @@ INVENTORY = Contract(
         day("snapshot_at", "when the stock was counted", nullable=True),
         number("on_hand", "units", "units in stock", 0.0),
         number("on_order", "units", "units ordered, not yet received", 0.0),
+        day("on_order_eta", "day on which all of on_order is due, without a file of open orders",
+            nullable=True),
         number("backorders", "units", "units owed to customers", 0.0),
         number("reserved", "units", "units promised, still in stock", 0.0),
         *_POLICY_INPUTS,
     ),
-)
+)  # fmt: skip
 
 OPEN_ORDERS = Contract(
     "open_orders",
-    key=("item_id", "line"),
+    key=("item_id", "order_line"),
     columns=(
         ITEM_ID,
-        count("line", "1", "the item's orders, counted by due date", 1),
+        count("order_line", "1", "the item's orders, counted by due date", 1),
         number("quantity", "units", "units still to come", 0.0, nullable=False),
         day("due_at", "day on which they are due; null = not known", nullable=True),
         text("supplier", "who delivers", nullable=True),

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.artifacts.documents import Day
-from ml.contracts.demand import DEMAND, INVENTORY, ITEMS
+from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS
 from ml.contracts.forecasts import QUANTILES, quantile_name
 from ml.contracts.outside import PRICES
 from ml.frequency import Frequency, periods_after
@@ -233,7 +233,7 @@ def describe_tables(
     wanted = None if demand is None else pc.unique(demand["item_id"])
     found = {}
     for contract, key in ((DEMAND, "item_id"), (PRICES, "series"), (ITEMS, "item_id"),
-                          (INVENTORY, "item_id")):  # fmt: skip
+                          (INVENTORY, "item_id"), (OPEN_ORDERS, "item_id")):  # fmt: skip
         table = tables.get(contract.name)
         if table is None:
             continue

@@ -19,7 +19,9 @@ from ml.panel import Floats
 
 SHORTEST_AGEING_DAYS = 7.0  # a daily review does not make Monday's stock unusable on Wednesday
 LATEST_COUNT_DAYS = 62  # after the data end: two months, as monthly data are complete that late
-_STOCK = ("location_id", "snapshot_at", "on_hand", "on_order", "backorders", "reserved")
+_STOCK = (
+    "location_id", "snapshot_at", "on_hand", "on_order", "on_order_eta", "backorders", "reserved"
+)  # fmt: skip
 ROUNDING = 1e-9  # units: a sum of quantities in decimals differs from itself by less
 
 
@@ -149,6 +151,8 @@ def _judge(
         is_usable=not {"inventory_absent", "stale_inventory_error"} & set(flags),
     )
     known = None if orders is None else orders.get(policy.item_id, ())
+    if known is None and row.get("on_order_eta") and stock.on_order:
+        known = [(np.datetime64(row["on_order_eta"], "D"), stock.on_order)]
     stock, said = _add_orders(stock, known, policy, decided_on)
     return replace(stock, flags=(*flags, *said))
 

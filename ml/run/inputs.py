@@ -2,12 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ml.contracts.demand import DEMAND, INVENTORY, ITEMS
+from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS
 from ml.contracts.outside import AS_PUBLISHED_KEY, PRICES
 from ml.errors import ConfigError, DataError, first_few
 from ml.frequency import period_end
@@ -26,6 +27,7 @@ class RunInputs:
     refusals: tuple[Refusal, ...]  # series that cannot be forecast, with reasons
     items: pa.Table | None  # ITEMS table, or `None`
     inventory: pa.Table | None  # INVENTORY table, or `None`
+    open_orders: pa.Table | None  # OPEN_ORDERS table, or `None`
     source: Mapping[str, str]  # who the data of each kind is from
     # outside tables (`climate`, `economic`, `anatel_5g`, `prices`) by name, of which the
     # drivers are made; only rows that were available in time
@@ -60,7 +62,7 @@ def read_processed(
         ConfigError: An item is asked for that no series has.
     """
     data_dir = request.settings.data_dir
-    contracts = (DEMAND, PRICES, ITEMS, INVENTORY)
+    contracts = (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS)
     with reading(data_dir):
         tables = {one.name: read_table(data_dir, one) for one in contracts}
         outside = outside_tables(data_dir)
@@ -83,7 +85,7 @@ def inputs_of(
     quality_flags: tuple[str, ...] = (),
     rows: Mapping[str, tuple[int, int]] | None = None,
 ) -> RunInputs:
-    """Panels out of contract tables (demand, prices, items and inventory, those that there are).
+    """Panels out of contract tables (those of the user that there are).
 
     ``rows`` says of each table how many rows its files had, and how many were set aside. Outside
     rows that came out too late for the request are left out here.
@@ -116,6 +118,7 @@ def inputs_of(
         refusals=refusals,
         items=tables.get(ITEMS.name),
         inventory=tables.get(INVENTORY.name),
+        open_orders=tables.get(OPEN_ORDERS.name),
         source=source,
         outside=known_by(outside, last_day) if request.drivers else {},
         region=region,
@@ -124,10 +127,28 @@ def inputs_of(
             *statements,
             *(text for one in prepared for text in one.statements),
             *remark_ids(facts),
+            *_remark_unknown(tables),
         ),
         quality_flags=tuple(flags),
         tables=facts,
     )
+
+
+def _remark_unknown(tables: Mapping[str, pa.Table | None]) -> Iterator[str]:
+    """A remark on each table of stock and orders with ids that no demand has."""
+    demand = tables.get(DEMAND.name)
+    known = pa.nulls(0, pa.string()) if demand is None else pc.unique(demand["item_id"])
+    for contract in (INVENTORY, OPEN_ORDERS):
+        table = tables.get(contract.name)
+        if table is None or demand is None:
+            continue
+        ids = pc.unique(table["item_id"])
+        strange = ids.filter(pc.invert(pc.is_in(ids, value_set=known))).to_pylist()
+        if strange:
+            yield (
+                f"{contract.name}: {len(strange)} of {len(ids)} ids are in no demand, nothing is "
+                f"recommended for them: {first_few(strange)}."
+            )
 
 
 def _check_ids(

@@ -16,8 +16,10 @@ from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import count_rows, counted, named, on_rows
 
 ALL_LOCATIONS = "ALL"
-KNOWN_IN_ALL = ("on_hand", "on_order")  # unknown in one location is unknown in total, never 0
-KNOWN_IN_SOME = ("backorders", "reserved")  # not given means none
+# Unknown in one location is unknown in total, never 0.
+KNOWN_IN_ALL = ("on_hand", "on_order", "max_stock")
+KNOWN_IN_SOME = ("backorders", "reserved", "min_stock")  # not given means none
+DUE = "on_order_eta"
 KEY = ["item_id", "location_id"]
 _LOCATION, _COUNTED_AT = pl.col("location_id"), pl.col("snapshot_at")
 
@@ -26,8 +28,8 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
     """Read stock from a file or a folder of files.
 
     Of each item and location the rows of the newest count are kept. Quantities are summed over
-    locations; the oldest of their counts is the ``snapshot_at`` of the sum. Of attributes the
-    first location that gives one counts.
+    locations; the oldest of their counts is the ``snapshot_at`` of the sum, and the last of their
+    due dates that of what is on order. Of attributes the first location that gives one counts.
 
     Raises:
         DataError: Files that cannot be read or have no column of ids; repeated rows of one item,
@@ -67,9 +69,9 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
 
 def _sum_locations(rows: pl.DataFrame) -> pl.DataFrame:
     """One row an item of its rows, which are sorted by item and location."""
-    others = [name for name in INVENTORY.names if name not in (*KEY, "snapshot_at")]
+    others = [name for name in INVENTORY.names if name not in (*KEY, "snapshot_at", DUE)]
     items = rows.group_by("item_id", maintain_order=True).agg(
-        pl.col(others).drop_nulls().first(), _COUNTED_AT.min(), rows=pl.len()
+        pl.col(others).drop_nulls().first(), _COUNTED_AT.min(), pl.col(DUE).max(), rows=pl.len()
     )
     starts = items["rows"].cum_sum().shift(1, fill_value=0).to_numpy().astype(np.int64)
     for name in (*KNOWN_IN_ALL, *KNOWN_IN_SOME):

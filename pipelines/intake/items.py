@@ -4,7 +4,7 @@ A cell that cannot be read goes to quarantine and counts as not given; the row s
 one bad cost must not hide a lead time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -32,12 +32,17 @@ from pipelines.intake.data_file import DataFile, open_files
 from pipelines.intake.names import ITEM_NAMES, Aliases, find_columns
 from pipelines.intake.parse_days import parse_days
 from pipelines.intake.parse_numbers import find_decimal, parse_numbers
-from pipelines.intake.parse_words import parse_criticality, parse_status
+from pipelines.intake.parse_words import parse_criticality, parse_service_metric, parse_status
 from pipelines.intake.quarantine import Reason, combined, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import count_rows, counted, named, on_rows
 
 PERCENT = 100.0
+_WORDS: Mapping[str, Parser] = {
+    "criticality": parse_criticality,
+    "status": parse_status,
+    "service_metric": parse_service_metric,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,8 @@ class Records:
     """Rows of attributes of all files."""
 
     files: list[DataFile]  # those that were read
-    # the columns of the contract, null where nothing is given; and `file`, `line` and
-    # `id_column`, what a file calls its ids
+    # the columns of the contract, null where nothing is given; `file`, `line`; and what a file
+    # calls its ids and other needed columns, `id_column`, ..
     rows: pl.DataFrame
     remarks: list[str]  # what was decided in reading
     quarantine: pl.DataFrame  # cells set aside
@@ -92,14 +97,19 @@ def read_items(path: Path, request: ReadingRequest) -> Intake:
 
 
 def read_records(
-    path: Path, request: ReadingRequest, contract: Contract, aliases: Aliases
+    path: Path,
+    request: ReadingRequest,
+    contract: Contract,
+    aliases: Aliases,
+    *,
+    needed: Sequence[str] = ("item_id",),
 ) -> Records:
     """Read the columns of a contract; only rows without a usable id are left out.
 
     Raises:
-        DataError: Files that cannot be read or have no column of ids.
+        DataError: Files that cannot be read or lack a column that is ``needed``.
     """
-    choose = partial(find_columns, aliases=aliases, needed=("item_id",), mapped=request.columns)
+    choose = partial(find_columns, aliases=aliases, needed=needed, mapped=request.columns)
     files, item = open_files(path, choose), pl.col("item_id")
     parts = [pl.DataFrame(schema={one.name: _dtype(one) for one in contract.columns})]
     remarks: list[str] = []
@@ -117,7 +127,8 @@ def read_records(
             aside.append(faulty_cells(file, rows, column.name, item))
             remarks += said
         values = {one.name: pl.col(f"{one.name}.value") for one in wanted}
-        origin = {"file": pl.lit(file.name), "id_column": pl.lit(file.names["item_id"])}
+        origin = {"file": pl.lit(file.name)}
+        origin |= {f"{one.removeprefix('item_')}_column": pl.lit(file.names[one]) for one in needed}
         sound = rows.filter(pl.col("item_id.fault").is_null())
         parts.append(sound.select("item_id", "line", **origin, **values))
     return Records(files, pl.concat(parts, how="diagonal"), remarks, combined(aside))
@@ -134,10 +145,10 @@ def _parser(column: Column, today: date, reading: Mapping[str, Any]) -> Parser:
 
     ``reading`` says how its numbers are written, if they are numbers.
     """
-    if column.name == "criticality":
-        return parse_criticality
-    if column.name == "status":
-        return parse_status
+    if column.name in _WORDS:
+        return _WORDS[column.name]
+    if column.name in {"due_at", "on_order_eta"}:  # what is due comes
+        return partial(_optional_days, today=date.max)
     if _dtype(column) is pl.String:
         return partial(_free_text, upper=column.name == "currency")
     if _dtype(column) is pl.Date:

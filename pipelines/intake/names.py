@@ -56,6 +56,10 @@ _POLICY: Aliases = {
     "service_target": ("service_target", "service_level", "nivel_servico", "nivel_de_servico"),
     "criticality": ("criticality", "criticidade"),
     "status": ("status", "active", "ativo", "situacao"),
+    "service_metric": ("service_metric", "metrica_servico", "metrica_de_servico"),
+    "min_stock": ("min_stock", "min_qty", "estoque_minimo", "safety_stock_min"),
+    "max_stock": ("max_stock", "max_qty", "estoque_maximo"),
+    "stockout_cost": ("stockout_cost", "shortage_cost", "custo_falta", "custo_de_falta"),
 }  # fmt: skip
 
 ITEM_NAMES: Aliases = {
@@ -77,12 +81,31 @@ INVENTORY_NAMES: Aliases = {
         "quantity", "quantidade", "qtd", "qty",
     ),
     "on_order": ("on_order", "open_orders", "in_transit", "em_pedido", "em_transito"),
+    "on_order_eta": ("on_order_eta", "eta", "due_date", "previsao_entrega", "data_entrega"),
     "backorders": ("backorders", "backorder", "pendencias"),
     "reserved": ("reserved", "allocated", "reservado"),
     **_POLICY,
 }  # fmt: skip
 
-WANTED = frozenset({*DEMAND_NAMES, *PRICE_NAMES, *ITEM_NAMES, *INVENTORY_NAMES, "value"})
+OPEN_ORDER_NAMES: Aliases = {
+    "item_id": _ITEM_ID,
+    "quantity": (
+        "quantity", "open_quantity", "open_qty", "qty", "quantidade", "quantidade_aberta",
+        "quantidade_pendente", "qtd", "qtde", "saldo", "on_order", "em_pedido",
+    ),
+    "due_at": (
+        "due_at", "due_date", "due", "eta", "on_order_eta", "expected_date", "expected_receipt",
+        "delivery_date", "promised_date", "data_entrega", "data_de_entrega", "entrega",
+        "previsao_entrega", "previsao", "data_prevista",
+    ),
+    "supplier": ("supplier", "supplier_id", "vendor", "fornecedor"),
+    "order_id": ("order_id", "order", "po", "po_number", "purchase_order", "pedido",
+                 "numero_pedido", "ordem"),
+}  # fmt: skip
+
+WANTED = frozenset(
+    {*DEMAND_NAMES, *PRICE_NAMES, *ITEM_NAMES, *INVENTORY_NAMES, *OPEN_ORDER_NAMES, "value"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,9 @@ Prices = Annotated[Path | None, _file(help="Price series: a file or folder.")]
 ItemsFile = Annotated[Path | None, _file(help="Items: lead times, costs, lots.")]
 Inventory = Annotated[Path | None, _file(help="Stock; without it there are no order quantities.")]
 Sample = Annotated[bool, _file("--sample", help="Run on the made-up sample.")]
+OpenOrders = Annotated[
+    Path | None, _file(help="Open orders with their due dates, one line an order.")
+]
 Column = Annotated[
     list[str] | None,
     _shape(help="A column under a name of your own: item_id=Código. Repeatable."),
@@ -38,16 +41,23 @@ NoDrivers = Annotated[
 
 
 def existing_files(
-    demand: Path | None, prices: Path | None, items: Path | None, inventory: Path | None
+    demand: Path | None,
+    prices: Path | None,
+    items: Path | None,
+    inventory: Path | None,
+    open_orders: Path | None = None,
 ) -> dict[str, Path]:
     """The files named on a command line, by table.
 
     Raises:
         ConfigError: There is nothing at a path.
     """
-    paths = {"demand": demand, "prices": prices, "items-file": items, "inventory": inventory}
+    paths = {
+        "demand": demand, "prices": prices, "items-file": items, "inventory": inventory,
+        "open-orders": open_orders,
+    }  # fmt: skip
     named = {option: path for option, path in paths.items() if path is not None}
     for option, path in named.items():
         if not path.exists():
             raise ConfigError(f"--{option}: there is no file or folder '{path}'.")
-    return {option.removesuffix("-file"): path for option, path in named.items()}
+    return {option.removesuffix("-file").replace("-", "_"): path for option, path in named.items()}

@@ -25,6 +25,12 @@ _STATUS: Mapping[str, tuple[str, ...]] = {
         "obsolete", "obsoleto", "obsoleta", "inactive", "inativo", "inativa", "descontinuado", *_NO,
     ),
 }  # fmt: skip
+_SERVICE_METRIC: Mapping[str, tuple[str, ...]] = {
+    "csl": ("csl", "cycle_service", "cycle service level", "nivel de ciclo"),
+    "csl_pos": ("csl_pos", "csl+"),
+    "fill_rate": ("fill_rate", "fill rate", "beta", "taxa de atendimento"),
+    "cost": ("cost", "custo"),
+}
 
 
 def parse_flags(texts: pl.DataFrame, where: str) -> ParsedTexts:  # noqa: ARG001 - like all parsers
@@ -36,6 +42,14 @@ def parse_flags(texts: pl.DataFrame, where: str) -> ParsedTexts:  # noqa: ARG001
 def parse_status(texts: pl.DataFrame, where: str) -> ParsedTexts:  # noqa: ARG001 - like all parsers
     """Life cycle of an item; a flag ``active`` is active or obsolete."""
     return _words(texts, _translated(_STATUS))
+
+
+def parse_service_metric(
+    texts: pl.DataFrame,
+    where: str,  # noqa: ARG001 - like all parsers
+) -> ParsedTexts:
+    """What a service target is a share of."""
+    return _words(texts, _translated(_SERVICE_METRIC))
 
 
 def parse_criticality(texts: pl.DataFrame, where: str) -> ParsedTexts:

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     IMPOSSIBLE_DATE = "impossible_date"
     ISOLATED_DATE = "isolated_date"
     AFTER_TODAY = "date_after_today"
+    EMPTY_NUMBER = "empty_number"
     UNPARSABLE_NUMBER = "unparsable_number"
     AMBIGUOUS_NUMBER = "ambiguous_number"
     INFINITE_NUMBER = "infinite_number"

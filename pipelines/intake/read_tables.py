@@ -17,6 +17,7 @@ from pipelines.intake.demand import read_demand
 from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.inventory import read_inventory
 from pipelines.intake.items import read_items
+from pipelines.intake.open_orders import read_open_orders
 from pipelines.intake.prices import read_prices
 from pipelines.intake.quarantine import IntakeError, write_quarantine
 from pipelines.intake.request import Intake, ReadingRequest, RowCount
@@ -27,6 +28,7 @@ _READERS: Mapping[str, Callable[[Path, ReadingRequest], Intake]] = {
     "items": read_items,
     "inventory": read_inventory,
     "prices": read_prices,
+    "open_orders": read_open_orders,
 }
 _KEYS = {"demand": ("item_id", "ds"), "prices": ("series", "ref_date")}
 USER_FILES = Path("raw", "user")
