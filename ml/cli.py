@@ -40,6 +40,16 @@ AsOf = Annotated[
         help="Last period to see, by its start; nothing later is used.",
     ),
 ]
+DecisionDay = Annotated[
+    date | None,
+    typer.Option(
+        parser=read_day,
+        metavar="YYYY-MM-DD",
+        help="Day on which orders are placed.",
+        show_default="that of the newest stock count",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Horizon = Annotated[
     int | None,
     typer.Option(help="Periods ahead, of each panel.", show_default="30 days, 13 weeks, 12 months"),

@@ -9,6 +9,7 @@ from ml.cli import (
     HELP,
     OUTPUT,
     AsOf,
+    DecisionDay,
     Horizon,
     Items,
     Jobs,
@@ -53,6 +54,7 @@ def run(
     items: Items = None,
     horizon: Horizon = None,
     as_of: AsOf = None,
+    decision_day: DecisionDay = None,
     results: Results = None,
     jobs: Jobs = None,
 ) -> None:
@@ -72,6 +74,7 @@ def run(
             items=name_list(items, "--items"),
             horizon=horizon,
             as_of=as_of,
+            decision_day=decision_day,
             jobs=jobs,
             results_folder=results,
             drivers=not no_drivers,

@@ -6,7 +6,7 @@ order, risk, decision) fill them by themselves.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,30 +16,29 @@ import pyarrow.compute as pc
 
 from ml.contracts.base import check
 from ml.contracts.recommendations import REASON_TEXT_LENGTH, RECOMMENDATIONS, join_flags
-from ml.frequency import Frequency, period_end
 from ml.inventory import labels, ordering
 from ml.inventory.decisions import Decision, Situation, amount, decide
-from ml.inventory.horizon import extend_paths, start_later
+from ml.inventory.item_case import (
+    EXCESS_DAYS,
+    ItemCase,
+    OrderContext,
+    as_datetime,
+    is_whole,
+    prepare_case,
+)
 from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy
 from ml.inventory.lead_time_demand import (
     ItemPaths,
     LeadTimeDemand,
-    demand_over,
-    demand_over_lead_time,
-    draw_lead_times,
     mean_demand,
-    prepare_paths,
     protection_periods,
     sample_quantile,
 )
 from ml.inventory.risk import Risk, days_of_cover, days_to_reorder, stockout_risk
-from ml.inventory.stock import Stock, days_to_roll, read_stock, recorded_since, roll
-from ml.panel import Floats
-from ml.seeds import generator
+from ml.inventory.stock import Stock, read_stock
 
 Cells = dict[str, Any]
 LTD_LEVELS = (50, 80, 90, 95, 99)
-EXCESS_DAYS = 180.0
 EXCESS_LEVEL = 0.95
 LONGEST_DAYS = 1826.0  # five years: a protection interval beyond them is a fault of the file
 RESULTS = (ItemPolicy, DemandSummary, Stock, Decision, ordering.Levels, ordering.Order, Risk)
@@ -47,63 +46,6 @@ FILLED_BY = {
     kind: tuple(name for name in RECOMMENDATIONS.names if hasattr(kind, name)) for kind in RESULTS
 }
 """The columns that a result fills by itself: its fields and properties of that name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderContext:
-    """What holds for all items that are recommended for."""
-
-    frequency: Frequency  # of the panel
-    as_of: np.datetime64  # start of the last period that the forecast saw
-    seed: int = 0  # of all draws, with the item's id
-    run_id: str = ""  # the run
-    # day at whose end orders are placed, never before the last day of `as_of`; `None` = that day
-    decided_on: np.datetime64 | None = None
-    # steps that were asked for: there may be more, for the sake of items with long protection
-    # intervals, and those beyond an item's own interval do not touch it; `None` = all
-    horizon: int | None = None
-
-    @property
-    def cutoff(self) -> np.datetime64:
-        """Last day of the period ``as_of``; the forecast begins on the day after."""
-        return period_end(self.as_of.astype("datetime64[D]"), self.frequency)
-
-    @property
-    def decision_day(self) -> np.datetime64:
-        """Day at whose end orders are placed."""
-        return self.cutoff if self.decided_on is None else max(self.decided_on, self.cutoff)
-
-    @property
-    def offset(self) -> float:
-        """Periods from the begin of the forecast to that of the decision."""
-        return float((self.decision_day - self.cutoff).astype(np.int64)) / self.frequency.days
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """One item on its way to a row."""
-
-    context: OrderContext  # of all items
-    policy: ItemPolicy  # the item's parameters
-    history: DemandSummary  # its demand so far, and the model behind its paths
-    stock: Stock  # its stock, usable or not
-    flags: tuple[str, ...] = ()  # quality flags of what was done to its paths
-
-    @property
-    def days(self) -> float:
-        """Mean length of a period [days]."""
-        return self.context.frequency.days
-
-    @property
-    def idle_months(self) -> float | None:
-        """Months since the last demand; ``None`` = never any."""
-        return labels.months_between(self.history.last_demand, self.context.decision_day)
-
-    def day_after(self, days: float | None) -> Any:
-        """The day in which so many days from now fall; the first day is 0.0 up to below 1.0."""
-        if days is None or math.isinf(days):
-            return None
-        return _moment(self.context.decision_day + 1 + math.floor(days))
 
 
 def recommend(
@@ -147,7 +89,7 @@ def recommend(
         own = protection_periods(policy, context.frequency)
         if context.horizon is not None:
             demand = demand[:, : max(own, context.horizon)]  # noqa: PLW2901 - the part that counts
-        case = _Case(context, policy, history, stocks[history.item_id])
+        case = ItemCase(context, policy, history, stocks[history.item_id])
         rows.append(_fill_row(case, demand, own))
     return _table(rows)
 
@@ -214,7 +156,7 @@ def _table(rows: Sequence[Cells]) -> pa.Table:
     return check(table.sort_by(keys), RECOMMENDATIONS)
 
 
-def _fill_row(case: _Case, demand: npt.NDArray[np.generic], needed: int) -> Cells:
+def _fill_row(case: ItemCase, demand: npt.NDArray[np.generic], needed: int) -> Cells:
     """The cells of one item's row, from (S, H) paths of its demand, of which ``needed`` matter."""
     policy, context = case.policy, case.context
     if needed * case.days > LONGEST_DAYS:
@@ -222,8 +164,8 @@ def _fill_row(case: _Case, demand: npt.NDArray[np.generic], needed: int) -> Cell
         decision = Decision("review", "horizon_too_short", text)
         return _common_cells(case, "insufficient", decision, ["horizon_too_short"])
     is_extended = needed + context.offset > demand.shape[1]
-    case, paths, needs = _prepare(case, demand, needed)
-    whole = _is_whole(case, paths)
+    case, paths, needs = prepare_case(case, demand, needed)
+    whole = is_whole(case, paths)
     levels = ordering.policy_levels(
         needs, policy, demand_class=case.history.demand_class, whole_units=whole
     )
@@ -238,57 +180,7 @@ def _fill_row(case: _Case, demand: npt.NDArray[np.generic], needed: int) -> Cell
     return cells | _stock_cells(case, paths, needs, levels, order)
 
 
-def _prepare(
-    case: _Case, demand: npt.NDArray[np.generic], needed: int
-) -> tuple[_Case, ItemPaths, LeadTimeDemand]:
-    """The case with its stock on the day of the decision, the paths from then on, and its needs.
-
-    The paths reach over ``needed`` periods and the half year of the excess.
-    """
-    policy, context = case.policy, case.context
-    rng = generator(context.seed, "lead_time", policy.item_id)
-    steps = max(needed, round(EXCESS_DAYS / case.days))
-    longest = steps * case.days - policy.review_period_days
-    lead_days = draw_lead_times(policy, len(demand), rng, longest=longest)
-    last = math.ceil(steps + context.offset)
-    if last > demand.shape[1]:
-        own = generator(context.seed, "beyond_forecast", policy.item_id)
-        demand = extend_paths(demand, last, own, season=context.frequency.season_length)
-    paths = prepare_paths(demand, rng)
-    since = _demand_since_count(case, paths)
-    case = replace(case, stock=_roll(case, since, whole=_is_whole(case, paths)))
-    paths = start_later(paths, context.offset, rng)
-    needs = demand_over_lead_time(paths, policy, lead_days / case.days, context.frequency, since)
-    return case, paths, needs
-
-
-def _is_whole(case: _Case, paths: ItemPaths) -> bool:
-    whole = case.history.whole_units
-    return paths.are_counts if whole is None else whole
-
-
-def _demand_since_count(case: _Case, paths: ItemPaths) -> Floats:
-    """Demand of each path between the count of the stock and the decision, (S,) [units]."""
-    context = case.context
-    rolled = days_to_roll(case.stock, context.cutoff, context.decision_day) / case.days
-    until = np.full(len(paths.demand), context.offset)
-    return demand_over(paths, until) - demand_over(paths, until - rolled)
-
-
-def _roll(case: _Case, since: Floats, *, whole: bool) -> Stock:
-    context, counted = case.context, case.stock.snapshot_at
-    if counted is None:
-        return case.stock
-    recorded = recorded_since(
-        case.history.recent, np.datetime64(counted, "D"), context.as_of, context.frequency
-    )
-    return roll(
-        case.stock, recorded, since,
-        cutoff=context.cutoff, decided_on=context.decision_day, whole_units=whole,
-    )  # fmt: skip
-
-
-def _ask_for_stock(case: _Case, levels: ordering.Levels) -> Decision:
+def _ask_for_stock(case: ItemCase, levels: ordering.Levels) -> Decision:
     point = f"Reorder point {amount(levels.reorder_point)}, up to {amount(levels.order_up_to)}"
     if "stale_inventory_error" in case.stock.flags:
         text = f"Stock of {case.stock.snapshot_at:%Y-%m-%d} is too old for an order. {point}."
@@ -298,7 +190,7 @@ def _ask_for_stock(case: _Case, levels: ordering.Levels) -> Decision:
 
 
 def _stock_cells(
-    case: _Case,
+    case: ItemCase,
     paths: ItemPaths,
     needs: LeadTimeDemand,
     levels: ordering.Levels,
@@ -351,7 +243,7 @@ def _columns_of(*results: Any) -> Cells:
 
 
 def _common_cells(
-    case: _Case, mode: str, decision: Decision, extra_flags: Sequence[str] = ()
+    case: ItemCase, mode: str, decision: Decision, extra_flags: Sequence[str] = ()
 ) -> Cells:
     """The cells that every row has, whatever could be computed."""
     history, policy, stock = case.history, case.policy, case.stock
@@ -381,9 +273,9 @@ def _identity(context: OrderContext, item_id: str, location_id: str) -> Cells:
         "run_id": context.run_id,
         "item_id": item_id,
         "location_id": location_id,
-        "as_of": _moment(context.as_of),
-        "data_cutoff": _moment(context.cutoff),
-        "decision_day": _moment(context.decision_day),
+        "as_of": as_datetime(context.as_of),
+        "data_cutoff": as_datetime(context.cutoff),
+        "decision_day": as_datetime(context.decision_day),
         "frequency": context.frequency.value,
     }
 
@@ -410,7 +302,7 @@ def _position_cells(stock: Stock, decided_on: np.datetime64) -> Cells:
     position = {"on_order": stock.on_order or 0.0, "inventory_position": stock.position}
     if stock.due:
         first = decided_on + np.timedelta64(int(stock.due[0][0]), "D")
-        position["next_receipt_date"] = _moment(first)
+        position["next_receipt_date"] = as_datetime(first)
     return counted | _columns_of(stock) | position
 
 
@@ -428,7 +320,7 @@ def _demand_cells(paths: ItemPaths, needs: LeadTimeDemand, days_a_period: float)
     }
 
 
-def _cover_cells(case: _Case, median: float, low: float, end: float) -> Cells:
+def _cover_cells(case: ItemCase, median: float, low: float, end: float) -> Cells:
     """Days until short, capped at the end of the forecast, and the urgency that follows."""
     shown = min(median, end)
     return {
@@ -444,10 +336,6 @@ def _cover_cells(case: _Case, median: float, low: float, end: float) -> Cells:
 
 def _value(quantity: float, policy: ItemPolicy) -> float | None:
     return None if policy.unit_cost is None else quantity * policy.unit_cost
-
-
-def _moment(day: np.datetime64) -> Any:
-    return day.astype("datetime64[us]").item()
 
 
 def _finite(value: float | None) -> float | None:

@@ -264,5 +264,5 @@ def roll(
     mean = float(expected.mean())
     if whole_units:
         recorded, mean = float(np.round(recorded)), float(np.round(mean))
-    is_old, is_early = counted_on < cutoff, max(counted_on, cutoff) < decided_on
+    is_old, is_early = bool(counted_on < cutoff), bool(max(counted_on, cutoff) < decided_on)
     return replace(stock, recorded=recorded, expected=mean, rolled_by=ways[is_old, is_early])

@@ -112,9 +112,10 @@ def _plan(
         policies = resolve_policies(
             panel.items, inputs.items, inputs.inventory, panel.frequency, policy
         )
-        longest = policy.max_protection_days / panel.frequency.days
+        # What an interval has beyond it is continued, see ml.inventory.horizon.
+        longest = max(1, int(policy.max_protection_days / panel.frequency.days))
         needed = [protection_periods(policies[item], panel.frequency) for item in panel.items]
-        protection = tuple(steps if steps <= longest else 1 for steps in needed)
+        protection = tuple(min(steps, longest) for steps in needed)
     horizon = request.horizon or panel.frequency.default_horizon
     reach = max((horizon, *protection))
     learnable = learnable_items(panel)

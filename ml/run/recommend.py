@@ -17,18 +17,21 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.durable import staged
 from ml.evaluation.demand_class import demand_pattern
 from ml.forecasters.base import is_count
+from ml.frequency import period_end
+from ml.inventory.item_case import OrderContext
 from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.recommendations import recommend
+from ml.inventory.stock import choose_decision_day
 from ml.panel import Panel
 from ml.run.inputs import RunInputs
-from ml.run.model_store import finish_part, read_part, start_part
+from ml.run.model_store import finish_part, read_part, say, start_part
 from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan
 from ml.run.request import RunRequest
 from ml.run.saved_paths import ItemPathSet, SavedPaths, read_paths
-from ml.settings import PolicySettings
 from ml.simulation.achieved import AchievedService
 
+RECENT = 64  # periods of history that stock counted before their end is brought forward by
 FILE = f"{RECOMMENDATIONS.name}.parquet"
 
 
@@ -41,7 +44,8 @@ class RecommendTask:
     policies: Mapping[str, ItemPolicy]  # parameters of each item
     achieved: AchievedService  # what levels achieved in the backtest
     stock: pa.Table | None  # in the INVENTORY contract, `None` without a stock file
-    settings: PolicySettings  # defaults and seed
+    open_orders: pa.Table | None  # in the OPEN_ORDERS contract, `None` without such a file
+    context: OrderContext  # what holds for all items
     folder: Path  # where the rows go
 
 
@@ -59,7 +63,13 @@ def recommend_panel(
     such paths achieved in the backtest; ``work`` what is finished, of this run and of one that died
     on the same inputs.
     """
-    stock = inputs.inventory
+    context = order_context(plan, inputs, request)
+    if context.decision_day > context.cutoff:
+        days = (context.decision_day - context.cutoff).astype(int)
+        say(
+            f"{plan.name}: orders are decided on {context.decision_day}, {days} days after the "
+            "data end; stock counted earlier is brought to that day"
+        )
     tasks = [
         RecommendTask(
             panel=plan.panel.select(items),
@@ -67,14 +77,37 @@ def recommend_panel(
             saved=saved.select(items),
             policies={item: plan.policies[item] for item in items},
             achieved=achieved,
-            stock=stock and stock.filter(pc.is_in(stock["item_id"], value_set=pa.array(items))),
-            settings=request.settings.policy,
+            stock=_rows_of(inputs.inventory, items),
+            open_orders=_rows_of(inputs.open_orders, items),
+            context=context,
             folder=work / plan.name / f"{RECOMMENDATIONS.name}-{number:06d}",
         )
         for number, items in enumerate(plan.forecast_chunks)
     ]
     run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending")
     return [path for task in tasks if (path := task.folder / FILE).exists()]
+
+
+def order_context(plan: PanelPlan, inputs: RunInputs, request: RunRequest) -> OrderContext:
+    """What holds for the recommendations of all items of a demand panel, the day among it."""
+    panel, wanted = plan.panel, request.decision_day
+    cutoff = period_end(panel.cutoff, panel.frequency)
+    day = choose_decision_day(
+        inputs.inventory, cutoff, None if wanted is None else np.datetime64(wanted, "D")
+    )
+    return OrderContext(
+        frequency=panel.frequency,
+        as_of=panel.cutoff,
+        seed=plan.seed,
+        decided_on=day,
+        horizon=plan.horizon,
+    )
+
+
+def _rows_of(table: pa.Table | None, items: tuple[str, ...]) -> pa.Table | None:
+    if table is None:
+        return None
+    return table.filter(pc.is_in(table["item_id"], value_set=pa.array(items)))
 
 
 def recommend_chunk(task: RecommendTask) -> None:
@@ -86,8 +119,7 @@ def recommend_chunk(task: RecommendTask) -> None:
     if known.items:
         rows = recommend(
             known.paths, summarise_demand(task, known), task.policies, task.stock,
-            frequency=task.panel.frequency, as_of=task.panel.cutoff, run_id="",
-            settings=task.settings,
+            task.context, open_orders=task.open_orders,
         )  # fmt: skip
         with staged(task.folder / FILE) as path:
             pq.write_table(rows, path, compression="zstd")
@@ -120,4 +152,5 @@ def _summarise(task: RecommendTask, row: int, model: str, reason: str | None) ->
         backtest_csl=service,
         backtest_n=cycles,
         whole_units=is_count(values),
+        recent=tuple(values[-RECENT:].tolist()),
     )

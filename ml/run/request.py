@@ -18,7 +18,7 @@ class RunRequest:
     """The options of one command, beside the settings that it starts from.
 
     Raises:
-        ConfigError: Horizon or jobs below 1, `--as-of` after today, or options that exclude each
+        ConfigError: Horizon or jobs below 1, a day after today, or options that exclude each
             other.
     """
 
@@ -27,6 +27,9 @@ class RunRequest:
     horizon: int | None = None  # published steps, or `None` for each frequency's default
     # names the last period by its start; `None` = the last one that is over
     as_of: date | None = None
+    # day at whose end orders are placed; `None` = that of the newest stock count, or the end of
+    # the data where that is later
+    decision_day: date | None = None
     jobs: int | None = None  # worker processes, or `None` for one a core
     results_folder: Path | None = None  # results folder, or `None` for that of the settings
     drivers: bool = True  # whether outside tables and the calendar may take part
@@ -44,10 +47,11 @@ class RunRequest:
         for name, value in (("--horizon", self.horizon), ("--jobs", self.jobs)):
             if value is not None and value < 1:
                 raise ConfigError(f"{name} {value}: must be at least 1.")
-        if self.as_of is not None and self.as_of > self.today:
-            raise ConfigError(
-                f"--as-of {self.as_of} lies after today, {self.today}. Name one that has begun."
-            )
+        for name, day in (("--as-of", self.as_of), ("--decision-day", self.decision_day)):
+            if day is not None and day > self.today:
+                raise ConfigError(
+                    f"{name} {day} lies after today, {self.today}. Name one that has begun."
+                )
         if self.only_forecasts and self.only_recommendations:
             raise ConfigError("--only-forecasts and --only-recommendations exclude each other.")
 

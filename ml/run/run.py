@@ -29,7 +29,7 @@ from ml.run.forecast import ForecastChunk, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
 from ml.run.model_store import ModelStore, say
 from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
-from ml.run.recommend import recommend_panel
+from ml.run.recommend import order_context, recommend_panel
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
 from ml.run.saved_paths import SavedPaths, find_paths
@@ -196,10 +196,8 @@ def _recommend(
         recommended = recommend_panel(
             demand, saved[demand.name], achieved, inputs, request, work
         )  # fmt: skip
-        refused = insufficient(
-            reasons, demand.policies, frequency=demand.panel.frequency,
-            as_of=demand.panel.cutoff, run_id=request.run_id,
-        )  # fmt: skip
+        context = order_context(demand, inputs, request)
+        refused = insufficient(reasons, demand.policies, context)
     return RunOutput(
         plans=plans,
         chunks=forecasts.chunks,
@@ -254,11 +252,11 @@ def _inputs_hash(inputs: RunInputs, request: RunRequest, dataset_id: str) -> str
     """Name of all that shapes the results of a run, in hexadecimal."""
     tables = [
         table.to_pylist() if table is not None else None
-        for table in (inputs.items, inputs.inventory)
+        for table in (inputs.items, inputs.inventory, inputs.open_orders)
     ]
     return fingerprint(
         dataset_id, tables, request.settings.policy, request.settings.backtest_items,
-        request.items, request.horizon, str(request.as_of),
+        request.items, request.horizon, str(request.as_of), str(request.decision_day),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from pipelines.sample_data.outside import SOURCE
 from pipelines.sample_data.sample import Sample, generate
 from pipelines.sample_data.truth import Truth
 
-GENERATOR_VERSION = 1  # raise it with every change of what is generated: samples are rewritten
+GENERATOR_VERSION = 2  # raise it with every change of what is generated: samples are rewritten
 ITEMS, DAYS, FIRST = 72, 1096, "2023-11-01"
 MARK = "sample.json"
 README = """SYNTHETIC DATA. Nothing in this folder was ever measured, bought, sold or observed.
@@ -33,6 +33,7 @@ prices, weather, economy and 5G figures are all made up, and so are the faults i
 Put your own files next to this folder, never into it: it is rewritten as a whole.
 
 demand.csv, items.csv, inventory.csv, prices.csv   as a user brings them, with faults
+open_orders.csv                                    what is on order, as suppliers promised it
 outside/*.parquet                                  outside series as published, with lags
 truth/                                             what was planted, to check results against
 sample.json                                        version and seed of the generator
@@ -47,6 +48,7 @@ class SampleFiles:
     items: Path
     inventory: Path
     prices: Path
+    open_orders: Path
     outside: Path
     truth: Path
 
@@ -103,7 +105,8 @@ def _make(folder: Path, files: SampleFiles, mark: dict[str, object], seed: int, 
 
 def sample_paths(folder: Path) -> SampleFiles:
     """Where the files of a sample in ``folder`` lie, written or not."""
-    tables = {name: folder / f"{name}.csv" for name in ("demand", "items", "inventory", "prices")}
+    names = ("demand", "items", "inventory", "prices", "open_orders")
+    tables = {name: folder / f"{name}.csv" for name in names}
     return SampleFiles(**tables, outside=folder / "outside", truth=folder / "truth")
 
 
@@ -117,6 +120,7 @@ def write_sample(sample: Sample, files: SampleFiles) -> None:
     _write_csv(sample.items, files.items)
     _write_csv(sample.inventory, files.inventory)
     _write_csv(sample.prices, files.prices)
+    _write_csv(sample.open_orders, files.open_orders)
     for contract in OUTSIDE:
         if contract.name in sample.outside:
             frame = sample.outside[contract.name]

@@ -34,6 +34,7 @@ class Sample:
     observed: pd.DataFrame  # the demand file as written; dates are text, some of them impossible
     items: pd.DataFrame  # the item file as written
     inventory: pd.DataFrame  # the stock file
+    open_orders: pd.DataFrame  # what is on order, with the days that suppliers promised
     prices: pd.DataFrame  # the price file
     outside: dict[str, pd.DataFrame]  # `climate`, `economic` and `anatel_5g` as published
     anomalies: pd.DataFrame  # labels of the anomalies in `clean`
@@ -61,6 +62,7 @@ def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample
         observed=observed,
         items=items,
         inventory=inventory_table(truth, seed),
+        open_orders=open_order_table(truth),
         prices=price_table(truth.days, world.levels),
         outside=world.tables(),
         anomalies=anomalies,
@@ -105,3 +107,19 @@ def inventory_table(truth: Truth, seed: int) -> pd.DataFrame:
     second = store(SECOND_STORE, split, none, none, none)[split > 0]
     both = pd.concat([main, second])
     return both.sort_values(["item_id", "location_id"], ignore_index=True)
+
+
+def open_order_table(truth: Truth) -> pd.DataFrame:
+    """The file of open orders: one line an order, due after the item's mean lead time.
+
+    Suppliers deliver when they do: some orders are overdue.
+    """
+    promised = np.round(truth.lead_time.mean(axis=1)).astype(np.int64)
+    lines = []
+    for number, (item, day, units) in enumerate(truth.stock.open_orders, 1):
+        due = truth.days[day] + promised[item]
+        family = truth.items.ids[item].split("-", maxsplit=1)[0]
+        lines.append(
+            (truth.items.ids[item], int(units), str(due), f"Supplier {family}", f"PO-{number:05d}")
+        )
+    return pd.DataFrame(lines, columns=["item_id", "quantity", "due_date", "supplier", "order_id"])

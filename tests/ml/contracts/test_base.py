@@ -214,7 +214,16 @@ def test_every_table_of_the_design_has_a_contract():
         *("simulation", "portfolio_curves"),
     ]
     assert {contract.name for contract in PROCESSED} == {
-        *("demand", "items", "inventory", "open_orders", "prices", "climate", "economic", "anatel_5g"),
+        *(
+            "demand",
+            "items",
+            "inventory",
+            "open_orders",
+            "prices",
+            "climate",
+            "economic",
+            "anatel_5g",
+        ),
         *("dividends", "features"),
     }
 

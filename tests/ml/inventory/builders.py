@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from ml.frequency import Frequency
+from ml.inventory.item_case import OrderContext
 from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.lead_time_demand import LeadTimeDemand
-from ml.inventory.recommendations import OrderContext, recommend
+from ml.inventory.recommendations import recommend
 
 AS_OF = {
     Frequency.DAILY: np.datetime64("2024-03-31"),

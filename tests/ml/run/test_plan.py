@@ -23,7 +23,8 @@ def plan_of(values) -> PanelPlan:
     items = tuple(f"{number:02d}" for number in range(len(values)))
     panel = Panel("demand", Frequency.MONTHLY, items, periods, values, ("u",) * len(items))
     inputs = RunInputs(
-        panels=(panel,), refusals=(), items=None, inventory=None, source={}, outside={},
+        panels=(panel,), refusals=(), items=None, inventory=None, open_orders=None,
+        source={}, outside={},
         region="", drivers=False, statements=(), quality_flags=(), tables={},
     )  # fmt: skip
     (plan,) = make_plans(inputs, RunRequest(command="run", horizon=HORIZON, settings=Settings()))

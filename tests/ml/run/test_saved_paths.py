@@ -34,7 +34,8 @@ EMPIRICAL = FittedEnsemble({"*": {"empirical": 1.0}}, {"*": [1.3, 1.2, 1.1]}, {"
 
 def inputs_of(panel, stock=None) -> RunInputs:
     return RunInputs(
-        panels=(panel,), refusals=(), items=None, inventory=stock, source={"demand": "test"},
+        panels=(panel,), refusals=(), items=None, inventory=stock, open_orders=None,
+        source={"demand": "test"},
         outside={}, region="", drivers=False, statements=(), quality_flags=(), tables={},
     )  # fmt: skip
 

@@ -30,7 +30,8 @@ def plan_of(models_dir):
     names = tuple(f"p{number:02d}" for number in range(ITEMS))
     panel = Panel("demand", Frequency.MONTHLY, names, periods, values, (None,) * ITEMS)
     inputs = RunInputs(
-        panels=(panel,), refusals=(), items=None, inventory=None, source={}, outside={},
+        panels=(panel,), refusals=(), items=None, inventory=None, open_orders=None,
+        source={}, outside={},
         region="", drivers=False, statements=(), quality_flags=(), tables={},
     )  # fmt: skip
     settings = Settings(models_dir=models_dir)

@@ -25,7 +25,8 @@ def plan_of(months: int) -> PanelPlan:
     values = np.stack([np.full(months, 4.0), np.full(months, 2.0)])  # constants are quickly fitted
     panel = Panel("demand", Frequency.MONTHLY, ("A", "B"), periods, values, ("u", "u"))
     inputs = RunInputs(
-        panels=(panel,), refusals=(), items=None, inventory=None, source={}, outside={},
+        panels=(panel,), refusals=(), items=None, inventory=None, open_orders=None,
+        source={}, outside={},
         region="", drivers=False, statements=(), quality_flags=(), tables={},
     )  # fmt: skip
     (plan,) = make_plans(inputs, RunRequest(command="train", horizon=3, settings=Settings()))

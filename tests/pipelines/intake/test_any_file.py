@@ -28,6 +28,7 @@ HEADERS = {
     "prices": ["date", "brent", "ticker", "WTI", "unit"],
     "items": ["sku", "moq", "unit_cost", "status", "service_level"],
     "inventory": ["sku", "saldo", "data", "local", "em_pedido"],
+    "open_orders": ["sku", "quantidade", "entrega", "fornecedor", "pedido"],
 }
 
 
@@ -55,7 +56,8 @@ def tables(draw):
     table = draw(st.sampled_from(TABLES))
     width = draw(st.integers(1 if table in ("items", "inventory") else 3, 5))
     sound = st.tuples(st.sampled_from("AB7"), days, numbers, st.just(""), st.sampled_from("XY"))
-    ordered = {"demand": (0, 1, 2, 3, 4), "prices": (1, 2, 4, 2, 4)}.get(table, (0, 2, 2, 3, 2))
+    orders = {"demand": (0, 1, 2, 3, 4), "prices": (1, 2, 4, 2, 4), "open_orders": (0, 2, 1, 3, 4)}
+    ordered = orders.get(table, (0, 2, 2, 3, 2))
     rows = []
     for _ in range(draw(st.integers(0, 12))):
         row = draw(sound)

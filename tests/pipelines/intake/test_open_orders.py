@@ -12,7 +12,12 @@ HEADER = "sku,quantidade,entrega,fornecedor,pedido"
 
 def rows_of(read):
     return [
-        (row["item_id"], row["order_line"], row["quantity"], row["due_at"] and f"{row['due_at']:%m-%d}")
+        (
+            row["item_id"],
+            row["order_line"],
+            row["quantity"],
+            row["due_at"] and f"{row['due_at']:%m-%d}",
+        )
         for row in read.table.to_pylist()
     ]
 
