@@ -60,10 +60,13 @@ def _likeness(block: Floats) -> float:
     return min(2.0 * halves / (1.0 + halves), MOST_ALIKE)
 
 
-def start_later(paths: ItemPaths, periods: float, rng: np.random.Generator) -> ItemPaths:
+def start_later(
+    paths: ItemPaths, periods: float, rng: np.random.Generator, *, divided: int | None = None
+) -> ItemPaths:
     """Paths whose first period begins so many periods later; they end by as many earlier.
 
-    The part of a period that is left is joined with the begin of the next one.
+    The part of a period that is left is joined with the begin of the next one. ``divided`` is that
+    of :func:`prepare_paths`.
     """
     if periods == 0.0:
         return paths
@@ -71,4 +74,4 @@ def start_later(paths: ItemPaths, periods: float, rng: np.random.Generator) -> I
     until = [
         demand_over(paths, np.full(len(paths.demand), periods + step)) for step in range(left + 1)
     ]
-    return prepare_paths(np.diff(np.stack(until, axis=1), axis=1), rng)
+    return prepare_paths(np.diff(np.stack(until, axis=1), axis=1), rng, divided=divided)

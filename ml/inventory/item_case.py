@@ -1,6 +1,7 @@
 """One item on the day of the decision: its paths from then on, its stock as it is by then."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,12 +19,14 @@ from ml.inventory.lead_time_demand import (
     demand_over_lead_time,
     draw_lead_times,
     prepare_paths,
+    protection_periods,
 )
 from ml.inventory.stock import Stock, days_to_roll, recorded_since, roll
 from ml.panel import Floats
 from ml.seeds import generator
 
 EXCESS_DAYS = 180.0
+LONGEST_DAYS = 1826.0  # five years: a protection interval beyond them is a fault of the file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,28 +86,71 @@ class ItemCase:
         return as_datetime(self.context.decision_day + 1 + math.floor(days))
 
 
+def is_within_reach(policy: ItemPolicy, context: OrderContext) -> bool:
+    """Whether the protection interval is short enough for a number."""
+    periods = protection_periods(policy, context.frequency)
+    return periods * context.frequency.days <= LONGEST_DAYS
+
+
+def own_steps(policy: ItemPolicy, context: OrderContext, steps: int) -> int:
+    """How many of the steps touch an item: those asked for, and those of its own interval."""
+    if context.horizon is None:
+        return steps
+    return max(context.horizon, protection_periods(policy, context.frequency))
+
+
 def prepare_case(
     case: ItemCase, demand: npt.NDArray[np.generic], needed: int
 ) -> tuple[ItemCase, ItemPaths, LeadTimeDemand]:
     """The case with its stock on the day of the decision, the paths from then on, and its needs.
 
-    The paths reach over ``needed`` periods and the half year of the excess.
+    The (S, H) paths of demand after ``as_of`` reach over ``needed`` periods and half a year.
+    """
+    steps = max(needed, round(EXCESS_DAYS / case.days))
+    lead_days, paths, since, rolled = _prepare(case, demand, steps, needed)
+    return rolled, paths, _needs_of(case, paths, lead_days, since)
+
+
+def vary_lead_time(
+    case: ItemCase, demand: npt.NDArray[np.generic], policies: Sequence[ItemPolicy]
+) -> tuple[ItemPaths, list[LeadTimeDemand]]:
+    """The same paths, and the needs by each of several policies of one item in place of its own."""
+    frequency = case.context.frequency
+    needed = max(protection_periods(one, frequency) for one in policies)
+    _, paths, since, _ = _prepare(case, demand, needed, needed)
+    needs = []
+    for one in policies:
+        rng = generator(case.context.seed, "lead_time", one.item_id)
+        longest = needed * case.days - one.review_period_days
+        lead_days = draw_lead_times(one, len(demand), rng, longest=longest)
+        needs.append(_needs_of(replace(case, policy=one), paths, lead_days, since))
+    return paths, needs
+
+
+def _prepare(
+    case: ItemCase, demand: npt.NDArray[np.generic], steps: int, needed: int
+) -> tuple[Floats, ItemPaths, Floats, ItemCase]:
+    """Lead times, paths from the decision on, demand since the count, and the case as it is then.
+
+    Paths have ``steps`` periods, of which intervals end in the first ``needed``.
     """
     policy, context = case.policy, case.context
     rng = generator(context.seed, "lead_time", policy.item_id)
-    steps = max(needed, round(EXCESS_DAYS / case.days))
-    longest = steps * case.days - policy.review_period_days
+    longest = needed * case.days - policy.review_period_days
     lead_days = draw_lead_times(policy, len(demand), rng, longest=longest)
     last = math.ceil(steps + context.offset)
     if last > demand.shape[1]:
         own = generator(context.seed, "beyond_forecast", policy.item_id)
         demand = extend_paths(demand, last, own, season=context.frequency.season_length)
-    paths = prepare_paths(demand, rng)
+    paths = prepare_paths(demand, rng, divided=None if context.offset else needed)
     since = _demand_since_count(case, paths)
     case = replace(case, stock=_roll(case, since, whole=is_whole(case, paths)))
-    paths = start_later(paths, context.offset, rng)
-    needs = demand_over_lead_time(paths, policy, lead_days / case.days, context.frequency, since)
-    return case, paths, needs
+    return lead_days, start_later(paths, context.offset, rng, divided=needed), since, case
+
+
+def _needs_of(case: ItemCase, paths: ItemPaths, lead_days: Floats, since: Floats) -> LeadTimeDemand:
+    frequency = case.context.frequency
+    return demand_over_lead_time(paths, case.policy, lead_days / case.days, frequency, since)
 
 
 def is_whole(case: ItemCase, paths: ItemPaths) -> bool:

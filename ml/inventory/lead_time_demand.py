@@ -24,8 +24,8 @@ class ItemPaths:
 
     demand: Floats  # (S, H) demand of path s in period h
     cumulative: Floats  # (S, H + 1) demand of the first h periods; column 0 is zero
-    # (H, S) numbers that thin a period in part; the same ones at every call, so that demand
-    # never falls as the time grows
+    # (H, S) numbers that thin a period in part, of all periods that are ever divided; the same
+    # ones at every call, so that demand never falls as the time grows
     uniforms: Floats
     are_counts: bool  # whether all demands are whole numbers
 
@@ -47,14 +47,17 @@ class LeadTimeDemand:
     since_count: Floats  # demand between the count of the stock and the decision [units]
 
 
-def prepare_paths(demand: npt.NDArray[np.generic], rng: np.random.Generator) -> ItemPaths:
-    """Prepare the (S, H) paths of one item."""
+def prepare_paths(
+    demand: npt.NDArray[np.generic], rng: np.random.Generator, *, divided: int | None = None
+) -> ItemPaths:
+    """Prepare the (S, H) paths of one item; only the first ``divided`` periods are ever divided."""
     paths = np.asarray(demand, dtype=np.float64)
     cumulative = np.zeros((paths.shape[0], paths.shape[1] + 1))
     np.cumsum(paths, axis=1, out=cumulative[:, 1:])
     whole = bool((paths == np.floor(paths)).all())
     # Drawn period by period, so that a longer horizon leaves the earlier numbers as they are.
-    return ItemPaths(paths, cumulative, rng.random(paths.shape[::-1]), whole)
+    steps = paths.shape[1] if divided is None else min(divided, paths.shape[1])
+    return ItemPaths(paths, cumulative, rng.random((steps, len(paths))), whole)
 
 
 def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
@@ -72,7 +75,7 @@ def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
     part = units * share
     if paths.are_counts:
         thin = (part > 0.0) & (units <= _THINNABLE)
-        uniforms = paths.uniforms[bucket, rows][thin]
+        uniforms = paths.uniforms[bucket[thin], rows[thin]]
         part[thin] = stats.binom.ppf(uniforms, units[thin], share[thin])
         part = np.round(part)
     return paths.cumulative[rows, whole] + part

@@ -24,6 +24,8 @@ from ml.inventory.item_case import (
     OrderContext,
     as_datetime,
     is_whole,
+    is_within_reach,
+    own_steps,
     prepare_case,
 )
 from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy
@@ -40,7 +42,6 @@ from ml.inventory.stock import Stock, read_stock
 Cells = dict[str, Any]
 LTD_LEVELS = (50, 80, 90, 95, 99)
 EXCESS_LEVEL = 0.95
-LONGEST_DAYS = 1826.0  # five years: a protection interval beyond them is a fault of the file
 RESULTS = (ItemPolicy, DemandSummary, Stock, Decision, ordering.Levels, ordering.Order, Risk)
 FILLED_BY = {
     kind: tuple(name for name in RECOMMENDATIONS.names if hasattr(kind, name)) for kind in RESULTS
@@ -86,11 +87,8 @@ def recommend(
     stocks = read_stock(stock, open_orders, wanted, context.decision_day)
     rows = []
     for policy, history, demand in zip(wanted, histories, paths, strict=True):
-        own = protection_periods(policy, context.frequency)
-        if context.horizon is not None:
-            demand = demand[:, : max(own, context.horizon)]  # noqa: PLW2901 - the part that counts
         case = ItemCase(context, policy, history, stocks[history.item_id])
-        rows.append(_fill_row(case, demand, own))
+        rows.append(_fill_row(case, demand[:, : own_steps(policy, context, demand.shape[1])]))
     return _table(rows)
 
 
@@ -156,10 +154,11 @@ def _table(rows: Sequence[Cells]) -> pa.Table:
     return check(table.sort_by(keys), RECOMMENDATIONS)
 
 
-def _fill_row(case: ItemCase, demand: npt.NDArray[np.generic], needed: int) -> Cells:
-    """The cells of one item's row, from (S, H) paths of its demand, of which ``needed`` matter."""
+def _fill_row(case: ItemCase, demand: npt.NDArray[np.generic]) -> Cells:
+    """The cells of one item's row, from the (S, H) sample paths of its demand."""
     policy, context = case.policy, case.context
-    if needed * case.days > LONGEST_DAYS:
+    needed = protection_periods(policy, context.frequency)
+    if not is_within_reach(policy, context):
         text = f"Protection interval of {needed * case.days:.0f} days: correct its lead time."
         decision = Decision("review", "horizon_too_short", text)
         return _common_cells(case, "insufficient", decision, ["horizon_too_short"])
