@@ -16,6 +16,8 @@ DATASET_FOLDERS = {
     "forecast_models": "forecasts",
     "totals": "forecasts",
     "recommendations": "recommendations",
+    "service_curves": "recommendations",
+    "policy_grid": "recommendations",
     "price_outlook": "recommendations",
     "metrics": "metrics",
     "simulation": "metrics",

@@ -6,11 +6,13 @@ from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 
 PUBLISHED: tuple[Contract, ...] = (
     *(FORECASTS, REFUSALS, FORECAST_MODELS, TOTALS),
-    *(RECOMMENDATIONS, METRICS, SIMULATION, PORTFOLIO_CURVES),
+    *(RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID),
+    *(METRICS, SIMULATION, PORTFOLIO_CURVES),
 )
 """The tables of a version, in the order of the documentation."""
 PROCESSED: tuple[Contract, ...] = (

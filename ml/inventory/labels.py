@@ -51,7 +51,7 @@ def trust_flags(history: DemandSummary, policy: ItemPolicy) -> list[str]:
         flags.append("few_demands")
     if history.model_role != "champion":
         flags.append("model_fallback")
-    achieved = history.backtest_csl
+    achieved = history.backtest_csl if policy.service_metric == "csl" else None
     if achieved is not None and policy.service_target - achieved > BACKTEST_GAP:
         flags.append("backtest_gap")
     return flags

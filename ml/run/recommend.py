@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.contracts.base import Contract
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.durable import staged
 from ml.evaluation.demand_class import demand_pattern
 from ml.forecasters.base import is_count
@@ -21,6 +23,7 @@ from ml.frequency import period_end
 from ml.inventory.item_case import OrderContext
 from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.recommendations import recommend
+from ml.inventory.service_curves import draw_policy_grid, draw_service_curves
 from ml.inventory.stock import choose_decision_day
 from ml.panel import Panel
 from ml.run.inputs import RunInputs
@@ -32,7 +35,6 @@ from ml.run.saved_paths import ItemPathSet, SavedPaths, read_paths
 from ml.simulation.achieved import AchievedService
 
 RECENT = 64  # periods of history that stock counted before their end is brought forward by
-FILE = f"{RECOMMENDATIONS.name}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class RecommendTask:
     stock: pa.Table | None  # in the INVENTORY contract, `None` without a stock file
     open_orders: pa.Table | None  # in the OPEN_ORDERS contract, `None` without such a file
     context: OrderContext  # what holds for all items
+    has_stock: bool  # whether there is a stock file at all
     folder: Path  # where the rows go
 
 
@@ -56,8 +59,10 @@ def recommend_panel(
     inputs: RunInputs,
     request: RunRequest,
     work: Path,
-) -> list[Path]:
-    """Recommend for the wanted items of a demand panel; files of rows, in the order of their ids.
+) -> dict[str, list[Path]]:
+    """Recommend for the wanted items of a demand panel.
+
+    Files of rows of RECOMMENDATIONS and what goes with them, by dataset, in the order of their ids.
 
     ``saved`` holds the paths of all of them that could be forecast; ``achieved`` what levels by
     such paths achieved in the backtest; ``work`` what is finished, of this run and of one that died
@@ -80,12 +85,20 @@ def recommend_panel(
             stock=_rows_of(inputs.inventory, items),
             open_orders=_rows_of(inputs.open_orders, items),
             context=context,
+            has_stock=inputs.inventory is not None,
             folder=work / plan.name / f"{RECOMMENDATIONS.name}-{number:06d}",
         )
         for number, items in enumerate(plan.forecast_chunks)
     ]
     run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending")
-    return [path for task in tasks if (path := task.folder / FILE).exists()]
+    return {
+        one.name: [path for task in tasks if (path := _file_of(task, one)).exists()]
+        for one in (RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID)
+    }
+
+
+def _file_of(task: RecommendTask, contract: Contract) -> Path:
+    return task.folder / f"{contract.name}.parquet"
 
 
 def order_context(plan: PanelPlan, inputs: RunInputs, request: RunRequest) -> OrderContext:
@@ -117,12 +130,19 @@ def recommend_chunk(task: RecommendTask) -> None:
     start_part(task.folder)
     known = read_paths(task.saved, task.panel.items)
     if known.items:
-        rows = recommend(
-            known.paths, summarise_demand(task, known), task.policies, task.stock,
-            task.context, open_orders=task.open_orders,
-        )  # fmt: skip
-        with staged(task.folder / FILE) as path:
-            pq.write_table(rows, path, compression="zstd")
+        histories = summarise_demand(task, known)
+        about = (known.paths, histories, task.policies)
+        tables = {
+            RECOMMENDATIONS: recommend(
+                *about, task.stock, task.context, open_orders=task.open_orders
+            ),
+            SERVICE_CURVES: draw_service_curves(*about, task.context),
+        }
+        if not task.has_stock:
+            tables[POLICY_GRID] = draw_policy_grid(*about, task.context)
+        for contract, table in tables.items():
+            with staged(_file_of(task, contract)) as path:
+                pq.write_table(table, path, compression="zstd")
     finish_part(task.folder)
 
 

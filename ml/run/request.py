@@ -7,10 +7,14 @@ from pathlib import Path
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.errors import ConfigError
 from ml.seeds import number
 from ml.settings import Settings, settings
+
+RECOMMENDED = (RECOMMENDATIONS.name, SERVICE_CURVES.name, POLICY_GRID.name)
+"""Datasets that the stock of today shapes, or what is known of the items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +75,12 @@ class RunRequest:
     def parts(self) -> tuple[str, ...]:
         """Datasets to write."""
         if self.only_recommendations:
-            return (RECOMMENDATIONS.name,)
+            return RECOMMENDED
         forecasts = (FORECASTS.name, FORECAST_MODELS.name, TOTALS.name, REFUSALS.name)
         if self.only_forecasts:
             return forecasts
         judged = (METRICS.name, SIMULATION.name, PORTFOLIO_CURVES.name)
-        return (*forecasts, RECOMMENDATIONS.name, *judged)
+        return (*forecasts, *RECOMMENDED, *judged)
 
     @property
     def results(self) -> Path:

@@ -189,9 +189,9 @@ def _recommend(
     if METRICS.name not in tables:  # of a part, or of nothing
         tables = _measure(forecasts, store, origin) | tables
     tables = {one.name: one.schema.empty_table() for one in copied} | tables
-    recommended: list[Path] = []
+    recommended: dict[str, list[Path]] = {}
     refused = RECOMMENDATIONS.schema.empty_table()
-    if demand is not None:
+    if demand is not None and not request.only_forecasts:
         achieved = read_achieved(tables[SIMULATION.name])
         recommended = recommend_panel(
             demand, saved[demand.name], achieved, inputs, request, work

@@ -20,6 +20,7 @@ from ml.contracts.base import Contract
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.ensemble.mixture import FittedEnsemble
 from ml.forecasters.registry import FAMILIES
@@ -59,7 +60,9 @@ class RunOutput:
     # forecast chunks of each panel, by its name, in the order of their items; none where the
     # forecasts are copied
     chunks: Mapping[str, Sequence[ForecastChunk]]
-    recommended: Sequence[Path]  # files of RECOMMENDATIONS rows, in the order of their items
+    # files of rows of RECOMMENDATIONS, SERVICE_CURVES and POLICY_GRID by dataset, in the order of
+    # their items; none of a run for forecasts alone
+    recommended: Mapping[str, Sequence[Path]]
     ensembles: Mapping[str, FittedEnsemble]  # how models were combined, by panel name
     refusals: Sequence[Refusal]  # items without a forecast, sorted
     refused: pa.Table  # RECOMMENDATIONS rows of demand items among them, without quantities
@@ -92,6 +95,8 @@ def write_version(
         TOTALS: iter([output.totals]),
         REFUSALS: iter([pa.Table.from_pylist(refusals, schema=REFUSALS.schema)]),
         RECOMMENDATIONS: _recommendations(output, orders),
+        SERVICE_CURVES: _read_files(output, SERVICE_CURVES),
+        POLICY_GRID: _read_files(output, POLICY_GRID),
         METRICS: iter([output.metrics]),
         SIMULATION: iter([output.simulation]),
         PORTFOLIO_CURVES: iter([output.curves]),
@@ -250,10 +255,17 @@ def _write(
 
 
 def _recommendations(output: RunOutput, orders: list[Orders]) -> Iterator[pa.Table]:
-    known = [pq.read_table(path, schema=RECOMMENDATIONS.schema) for path in output.recommended]
+    known = [*_read_files(output, RECOMMENDATIONS)]
     rows = rank(pa.concat_tables([*known, output.refused]))
     orders.append(describe_orders(rows))
     yield rows
+
+
+def _read_files(output: RunOutput, contract: Contract) -> Iterator[pa.Table]:
+    """Tables of what goes with recommendations; an empty one where there are none."""
+    yield contract.schema.empty_table()
+    for path in output.recommended.get(contract.name, ()):
+        yield pq.read_table(path, schema=contract.schema)
 
 
 def _read_chunks(output: RunOutput, kind: str, contract: Contract) -> Iterator[pa.Table]:

@@ -146,7 +146,7 @@ def quick_night(
 def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
     origin = RowOrigin("m-1", inputs.dataset_id(), inputs.source, request.started)
     plans = make_plans(inputs, request)
-    chunks, ensembles, recommended = {}, {}, []
+    chunks, ensembles, recommended = {}, {}, {}
     store = ModelStore(work / "models", inputs.dataset_id())
     for plan in plans:
         model = QUICK[plan.panel.kind]
@@ -158,7 +158,7 @@ def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
         )  # fmt: skip
         if plan.panel.is_demand:
             saved = find_paths(plan, store, ensemble)
-            recommended += recommend_panel(plan, saved, UNTRIED, inputs, request, work)
+            recommended = recommend_panel(plan, saved, UNTRIED, inputs, request, work)
     contracts = (RECOMMENDATIONS, TOTALS, METRICS, SIMULATION, PORTFOLIO_CURVES)
     empty = (one.schema.empty_table() for one in contracts)
     return RunOutput(
