@@ -67,7 +67,7 @@ class Job:
         files = recommend_panel(
             self.plan, self.find(), ACHIEVED, self.inputs, self.request, self.work
         )
-        return [row for path in files for row in pq.read_table(path).to_pylist()]
+        return [row for path in files["recommendations"] for row in pq.read_table(path).to_pylist()]
 
 
 def write_part(saved, items, combined, steps=1, refusals=()):
