@@ -35,7 +35,7 @@ from ml.inventory.stock import Stock
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class LevelOutcome:
     """What a position filled up to one level at each review leads to; fields are columns."""
 
     stock_units: float  # mean stock between two receipts
@@ -44,7 +44,7 @@ class Outcome:
     expected_backorder_units: float  # mean units owed at an interval's end
 
 
-def expect_outcome(needs: LeadTimeDemand, level: float) -> Outcome:
+def expect_outcome(needs: LeadTimeDemand, level: float) -> LevelOutcome:
     """What to expect of a level, from (S,) demands until a receipt and until the next one.
 
     Stock falls from what is left at a receipt to what is left before the next one; its mean is
@@ -55,7 +55,7 @@ def expect_outcome(needs: LeadTimeDemand, level: float) -> Outcome:
     asked = float((needs.protected - needs.until_receipt).mean())
     late = float((owed - np.maximum(-first, 0.0)).mean())
     stock = (np.maximum(first, 0.0) + np.maximum(last, 0.0)) / 2.0
-    return Outcome(
+    return LevelOutcome(
         stock_units=float(stock.mean()),
         p_stockout=float((last < 0.0).mean()),
         fill_rate=None if asked == 0.0 else min(max(1.0 - late / asked, 0.0), 1.0),
