@@ -1,9 +1,9 @@
 """Levels of stock by forecasts, by the rules that they have to beat, and by knowing all.
 
-- ``mean_sigma``: mean of the last twelve periods over the protection interval of P periods, plus
-  z sigma sqrt(P), sigma their standard deviation: what most systems compute.
+- ``mean_sigma``: mean of the last year's periods (twelve months) over the protection interval of P
+  periods, plus z sigma sqrt(P), sigma their standard deviation: what most systems compute.
 - ``mean_sigma_fresh``: the same, computed anew at every review instead of at the origins only.
-- ``usage_days``: mean of the last twelve periods over the interval and a safety time on top.
+- ``usage_days``: that mean over the interval and a safety time on top.
 - ``perfect``: what will be asked for until the next order can arrive; no level above can serve all
   of it with less stock.
 
@@ -25,7 +25,7 @@ RULE, FRESH, USAGE, PERFECT = "mean_sigma", "mean_sigma_fresh", "usage_days", "p
 TARGETS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99, 0.995)
 BEYOND = (0.999, 0.9999, 0.999999)  # of the rules alone, whose tails end too soon
 SAFETY = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # safety times over the interval
-USED = 12  # periods that rules look back
+USED_DAYS = 365.25  # that rules look back
 
 
 def interval_points(scene: Scene, backtest: BacktestPoints, model: str) -> Floats:
@@ -94,9 +94,10 @@ def perfect_levels(scene: Scene) -> Floats:
 def _usage(scene: Scene, panel: Panel, known: Ints) -> tuple[Floats, Floats]:
     """Mean and standard deviation of the last periods of the items after ``known``, (C, N)."""
     recorded = panel.select(scene.names).recorded
+    used = round(USED_DAYS / panel.frequency.days)
     means, sigmas = [], []
     for count in known.tolist():
-        last = recorded[:, max(0, count - USED) : count]
+        last = recorded[:, max(0, count - used) : count]
         seen = ~np.isnan(last)
         number = seen.sum(axis=1)
         mean = np.where(seen, last, 0.0).sum(axis=1) / np.maximum(number, 1)

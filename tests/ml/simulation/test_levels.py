@@ -163,6 +163,22 @@ def test_rules_do_not_see_what_came_later(panel):
         np.testing.assert_array_equal(*found)
 
 
+@pytest.mark.parametrize(
+    ("frequency", "back", "seen"),
+    [(Frequency.MONTHLY, 12, True), (Frequency.MONTHLY, 13, False), (Frequency.DAILY, 13, True)],
+    ids=["a year", "more than a year", "days"],
+)
+def test_rules_look_back_a_year(panel, frequency, back, seen):
+    values = panel.values.copy()
+    values[1, 40 - back] += 50.0
+    scene = scene_of(panel, policies_of(panel))
+    found = [
+        rule_levels(scene, replace(one, frequency=frequency), np.array([40]), TARGETS)[0, 1]
+        for one in (panel, replace(panel, values=values))
+    ]
+    assert (found[0] != found[1]).any() == seen
+
+
 def test_perfect_knowledge_asks_for_what_comes_until_the_next_order_can(panel):
     scene = scene_of(panel, policies_of(panel, lead=2 * MONTH))
     levels = perfect_levels(scene)[:, :, 0]
