@@ -168,6 +168,9 @@ class PolicySettings(SettingsGroup):
     """what service levels are a share of: cycles without a unit short (csl), the same of cycles
     with demand (csl_pos), units served at once (fill_rate), or what stock-outs and holding cost
     (cost), where an item does not say"""
+    portfolio_fill: str = ""
+    """share of units that all items together serve at once, as .95, at the least value of stock; by
+    criticality as A=.98,B=.95,.90, the last for all others; empty = each item by its own target"""
     holding_rate: PositiveFloat = 0.2
     """cost of holding a unit for a year, as a share of its unit cost"""
     lead_time_days: PositiveFloat = 30.0

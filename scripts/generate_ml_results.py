@@ -48,6 +48,15 @@ def run(
             help="New recommendations from saved forecasts and today's stock.",
         ),
     ] = False,
+    portfolio_fill: Annotated[
+        str | None,
+        _output(
+            "--portfolio-fill",
+            metavar="SHARE",
+            help="Share of units that all items together serve, as .95 or A=.98,B=.95,.90.",
+            show_default="PORTFOLIO_FILL",
+        ),
+    ] = None,
     publish: Annotated[bool, _output("--publish", help="Publish the version afterwards.")] = False,
     accept: Accept = None,
     allow_synthetic: AllowSynthetic = False,
@@ -66,6 +75,7 @@ def run(
     with exit_on_error():
         require_ml_processing()
         from ml.run.request import RunRequest
+        from ml.settings import settings
         from pipelines.intake.request import ReadingRequest, column_mapping
         from pipelines.job.main_job import generate
 
@@ -80,6 +90,9 @@ def run(
             drivers=not no_drivers,
             only_forecasts=only_forecasts,
             only_recommendations=only_recommendations,
+            settings=settings().model_copy(
+                update={} if portfolio_fill is None else {"portfolio_fill": portfolio_fill}
+            ),
         )
         files = ReadingRequest(
             files=options.existing_files(demand, prices, items_file, inventory, open_orders),

@@ -81,7 +81,13 @@ ALERT_LEVELS = {
     "high": "below 14 days",
     "critical": "below 7 days",
 }
-TARGET_SOURCES = {"item": "the item's own row", "segment": "not used yet", "default": "the setting"}
+TARGET_SOURCES = {
+    "item": "the item's own row",
+    "segment": "not used yet",
+    "default": "the setting",
+    "portfolio": "PORTFOLIO_FILL: the level is the item's part of a fill of many items together; "
+    "service_target holds as a floor, for criticality A and insurance alone",
+}
 MODEL_ROLES = {
     "champion": "the model chosen for the item",
     "fallback": "the one that stood in",
@@ -118,6 +124,7 @@ FLAGS = {
     "stock_limits_conflict": "min_stock is above max_stock, which is left aside",
     "lead_time_assumed": "no lead time given: the setting is used",
     "lead_time_std_assumed": "no spread of the lead time given: the setting's share of the mean",
+    "unit_cost_assumed": "no unit cost given: levels were divided at the median of the known ones",
     "service_target_invalid": "service_target is not between 0 and 1: the setting is used",
     "order_limits_conflict": "no multiple fits between the smallest and the largest order",
     "horizon_too_short": "the protection interval is longer than five years: no quantities",

@@ -25,7 +25,7 @@ class ItemPolicy:
     lead_time_days_std: float  # its standard deviation [days]; 0 = constant
     review_period_days: float  # time between two reviews [days]
     service_target: float  # cycle service level, in (0, 1)
-    target_source: str = "default"  # `item` or `default`
+    target_source: str = "default"  # `item`, `default` or `portfolio`
     moq: float = 0.0  # smallest order [units]; 0 = none
     order_multiple: float = 0.0  # orders are multiples of this [units]; 0 = none
     max_order_qty: float = float("inf")  # largest order [units]; infinite = none
@@ -38,6 +38,9 @@ class ItemPolicy:
     stockout_cost: float | None = None  # cost of one unit short [currency]
     holding_rate: float = 0.2  # cost of holding a unit for a year over its unit cost
     service_metric: str = "csl"  # what `service_target` is a share of, see SERVICE_METRICS
+    # reorder point that was chosen together with those of other items [units]; `None` = by the
+    # service target
+    given_point: float | None = None
     flags: tuple[str, ...] = ()  # quality flags of what had to be assumed
 
     @property

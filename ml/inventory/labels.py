@@ -27,6 +27,7 @@ _ASSUMPTIONS = frozenset(
         "lead_time_assumed",
         "lead_time_std_assumed",
         "service_target_invalid",
+        "unit_cost_assumed",
     }
 )
 

@@ -27,6 +27,7 @@ class ItemDemand:
     review_days: float  # days between two reviews
     unit_cost: float  # [currency], or 1 where none is known
     lot: float = 0.0  # smallest order; up to 1 = what was used is ordered [units]
+    ceiling: float = float("inf")  # largest reorder point [units]
     whole_units: bool = True  # whether levels are whole
 
 
@@ -39,6 +40,8 @@ class MarginalCurve:
     served: Floats  # (K,) units served at once [units/day]
     value: Floats  # (K,) mean value of the stock on hand [currency]
     demand: float  # what is asked for [units/day]
+    # what the item's own target comes to: units a day that it serves, and value in stock
+    usual: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +107,14 @@ def _candidates(item: ItemDemand, floor: float) -> Floats:
     pooled = np.sort(np.concatenate([item.until_receipt, item.protected]))
     if item.whole_units:
         pooled = np.ceil(pooled - 1e-9)
-    values = np.unique(pooled[pooled > floor])
+    values = np.unique(pooled[(pooled > floor) & (pooled <= item.ceiling)])
     if len(values) > MOST_POINTS:
         half = MOST_POINTS // 2
         levels = np.concatenate(
             [np.linspace(0.0, 0.9, half), 1.0 - np.geomspace(0.1, 1.0 / len(pooled), half)]
         )
         places = np.ceil(levels * (len(pooled) - 1)).astype(int)
-        values = np.unique(np.append(pooled[places][pooled[places] > floor], values[-1]))
+        values = np.unique(np.append(np.intersect1d(pooled[places], values), values[-1]))
     return np.concatenate([[floor], values])
 
 

@@ -24,7 +24,12 @@ class CoveredPoint:
 
 
 def choose_point(needs: LeadTimeDemand, policy: ItemPolicy) -> CoveredPoint:
-    """The point of an item by its measure of service; of insurance spares also by their costs."""
+    """The point of an item by its measure of service; of insurance spares also by their costs.
+
+    One that was given stands, see :mod:`ml.inventory.portfolio`.
+    """
+    if policy.given_point is not None:
+        return _counted(needs, policy.given_point)
     metric, target = policy.service_metric, policy.service_target
     ratio = critical_ratio(policy)
     if metric == "cost" and ratio is not None:

@@ -167,7 +167,7 @@ def read_parts(folder: Path) -> Parts:
     return parts
 
 
-def say(line: str) -> None:
+def say(line: str, about: str = "models") -> None:
     """A remark on stderr and in the log."""
-    logger().warning("models", line=line)
-    print(f"models: {line}", file=sys.stderr, flush=True)  # noqa: T201 - a remark, as progress is
+    logger().warning(about, line=line)
+    print(f"{about}: {line}", file=sys.stderr, flush=True)  # noqa: T201 - a remark, as progress is

@@ -156,8 +156,10 @@ def summarise_demand(task: RecommendTask, known: ItemPathSet) -> list[DemandSumm
 def _summarise(task: RecommendTask, row: int, model: str, reason: str | None) -> DemandSummary:
     panel, values = task.panel, task.panel.values[row]
     pattern = demand_pattern(values, panel.frequency)
-    target = task.policies[panel.items[row]].service_target
-    service, cycles = task.achieved.at(pattern.name, target)
+    policy = task.policies[panel.items[row]]
+    service, cycles = task.achieved.at(pattern.name, policy.service_target)
+    if policy.given_point is not None:  # a level that was not tried
+        service, cycles = None, 0
     demanded = np.flatnonzero(np.nan_to_num(values) > 0)
     return DemandSummary(
         item_id=panel.items[row],

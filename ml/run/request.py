@@ -10,6 +10,7 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.errors import ConfigError
+from ml.inventory.common_fill import fill_targets
 from ml.seeds import number
 from ml.settings import Settings, settings
 
@@ -58,6 +59,7 @@ class RunRequest:
                 )
         if self.only_forecasts and self.only_recommendations:
             raise ConfigError("--only-forecasts and --only-recommendations exclude each other.")
+        fill_targets(self.settings.portfolio_fill)  # refused now rather than after the forecasts
 
     @property
     def today(self) -> date:

@@ -29,6 +29,7 @@ from ml.run.forecast import ForecastChunk, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
 from ml.run.model_store import ModelStore, say
 from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
+from ml.run.portfolio import divide_portfolio
 from ml.run.recommend import order_context, recommend_panel
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
@@ -193,10 +194,9 @@ def _recommend(
     refused = RECOMMENDATIONS.schema.empty_table()
     if demand is not None and not request.only_forecasts:
         achieved = read_achieved(tables[SIMULATION.name])
-        recommended = recommend_panel(
-            demand, saved[demand.name], achieved, inputs, request, work
-        )  # fmt: skip
-        context = order_context(demand, inputs, request)
+        own, context = saved[demand.name], order_context(demand, inputs, request)
+        demand = replace(demand, policies=divide_portfolio(demand, own, context, request))
+        recommended = recommend_panel(demand, own, achieved, inputs, request, work)
         refused = insufficient(reasons, demand.policies, context)
     return RunOutput(
         plans=plans,
