@@ -203,6 +203,23 @@ def test_a_longer_lead_time_forecasts_its_own_item_again(tmp_path, plain):
     assert rows[1]["A/1"]["reorder_point"] > rows[0]["A/1"]["reorder_point"]
 
 
+def test_a_common_fill_is_divided_from_saved_paths(tmp_path, plain):
+    workspace = Workspace(tmp_path / "copy")
+    shutil.copytree(plain.folder, workspace.folder)
+    options = (*write_files(workspace), "--only-recommendations")
+    done = workspace.generate(*options, "--portfolio-fill", ".8")
+    assert "portfolio: 6 items share a fill of 80.0%" in done.stderr
+    assert "forecasting: " not in done.stderr
+    rows = workspace.table("recommendations").to_pylist()
+    assert {row["target_source"] for row in rows} == {"portfolio"}
+    assert len({row["tau_nominal"] for row in rows}) > 1
+    made = workspace.hashes()
+    workspace.generate(*options, PORTFOLIO_FILL=".8")
+    assert workspace.hashes() == made
+    refused = workspace.generate(*options, "--portfolio-fill", "A=2", expect=2)
+    assert "'A=2': write one fill as .95" in refused.stderr
+
+
 def test_families_trained_one_by_one_forecast_like_the_main_job(tmp_path, plain):
     steps, one = clone(tmp_path, "steps"), ("--jobs", "1")
     steps.run("pipelines/demand_etl.py", *write_files(steps))
