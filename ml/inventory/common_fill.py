@@ -17,7 +17,14 @@ import numpy.typing as npt
 
 from ml.contracts.demand import CRITICALITIES
 from ml.errors import ConfigError
-from ml.inventory.item_case import ItemCase, OrderContext, is_whole, prepare_case
+from ml.inventory.item_case import (
+    ItemCase,
+    OrderContext,
+    is_whole,
+    is_within_reach,
+    own_steps,
+    prepare_case,
+)
 from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.lead_time_demand import protection_periods
 from ml.inventory.ordering import policy_levels
@@ -29,7 +36,6 @@ from ml.inventory.portfolio import (
     expected_service,
     marginal_curve,
 )
-from ml.inventory.recommendations import LONGEST_DAYS
 from ml.inventory.stock import Stock
 
 OTHERS = "*"
@@ -112,18 +118,16 @@ def item_curves(
     curves = []
     for history, demand in zip(histories, paths, strict=True):
         policy = policies[history.item_id]
-        needed = protection_periods(policy, context.frequency)
-        if history.item_id in costs and needed * context.frequency.days <= LONGEST_DAYS:
+        if history.item_id in costs and is_within_reach(policy, context):
             case = ItemCase(context, policy, history, Stock())
-            own = demand if context.horizon is None else demand[:, : max(needed, context.horizon)]
-            curves.append(_curve(case, own, needed, costs[history.item_id].amount))
+            own = demand[:, : own_steps(policy, context, demand.shape[1])]
+            curves.append(_curve(case, own, costs[history.item_id].amount))
     return curves
 
 
-def _curve(
-    case: ItemCase, demand: npt.NDArray[np.generic], needed: int, unit_cost: float
-) -> MarginalCurve:
+def _curve(case: ItemCase, demand: npt.NDArray[np.generic], unit_cost: float) -> MarginalCurve:
     policy = case.policy
+    needed = protection_periods(policy, case.context.frequency)
     case, paths, needs = prepare_case(case, demand, needed)
     whole = is_whole(case, paths)
     levels = policy_levels(needs, policy, demand_class=case.history.demand_class, whole_units=whole)
