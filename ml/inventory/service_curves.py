@@ -112,9 +112,12 @@ def _stocked_cases(
     policies: Mapping[str, ItemPolicy],
     context: OrderContext,
 ) -> Iterator[tuple[ItemCase, npt.NDArray[np.generic]]]:
-    """Each item that has levels, without its stock, and its own part of the paths."""
+    """Each item that has levels, without its stock, and its own part of the paths.
+
+    A point that was given to it is for one target and one lead time, none of which is asked about.
+    """
     for history, demand in zip(histories, paths, strict=True):
-        policy = policies[history.item_id]
+        policy = replace(policies[history.item_id], given_point=None)
         if policy.is_stocked and is_within_reach(policy, context):
             case = ItemCase(context, policy, history, Stock())
             yield case, demand[:, : own_steps(policy, context, demand.shape[1])]

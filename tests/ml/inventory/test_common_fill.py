@@ -16,6 +16,7 @@ from ml.inventory.common_fill import (
     item_curves,
 )
 from ml.inventory.recommendations import recommend
+from ml.inventory.service_curves import draw_policy_grid, draw_service_curves
 from tests.ml.inventory.builders import make_context, make_history, make_policy, make_stock
 
 RATES = {"a": 0.1, "b": 0.5, "c": 2.0, "d": 6.0}
@@ -171,3 +172,11 @@ def test_paths_of_what_was_asked_for_alone_decide():
     for one, other in zip(*curves, strict=True):
         assert np.array_equal(one.points, other.points)
         assert math.isclose(one.demand, other.demand)
+
+
+def test_a_point_that_was_given_leaves_the_curves_of_service_alone():
+    own, given = policies_of(), divide(policies_of(), ".9")[1]
+    histories = [make_history(name) for name in RATES]
+    for draw in (draw_service_curves, draw_policy_grid):
+        tables = [draw(paths_of(), histories, policies, MONTH) for policies in (own, given)]
+        assert tables[0] == tables[1]
