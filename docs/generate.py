@@ -101,7 +101,7 @@ def list_settings() -> str:
             value = value.get_secret_value() if isinstance(value, SecretStr) else value
             value = str(value).lower() if isinstance(value, bool) else value
             default = "empty" if value in {None, ""} else f"`{value}`"
-            rows.append([f"`{name.upper()}`", default, field.description or ""])
+            rows.append([f"`{name.upper()}`", default, " ".join((field.description or "").split())])
         title = (group.__doc__ or "").partition("\n")[0]
         parts.append(f"{title}\n\n{tabulate('name, default, meaning', rows)}")
     return "\n\n".join(parts)
