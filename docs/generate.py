@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,37 @@ def list_vocabularies() -> str:
     return tabulate("column, value, meaning", rows)
 
 
+def _planner() -> Any:
+    """The module beside this one that makes the ten rows."""
+    spec = spec_from_file_location("planner_rows", PROJECT / "docs/planner_rows.py")
+    module = module_from_spec(spec)  # type: ignore[arg-type] # the file is there
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
+
+
+def list_rows() -> str:
+    """What the program recommends for the ten made-up items."""
+    planner = _planner()
+    rows = [
+        [f"`{one}`" if isinstance(one, str) else "" if one is None else f"{one:.4g}"
+         for one in (row[name] for name in planner.SHOWN[:-1])] + [row["reason_text"]]
+        for row in planner.make_rows()
+    ]  # fmt: skip
+    return tabulate(", ".join(planner.SHOWN), rows)
+
+
+def explain_rows(language: str) -> str:
+    """The ten rows in sentences, English (0) or Portuguese (1)."""
+    planner = _planner()
+    return "\n".join(
+        f"- **{row['item_id']}**, `{row['action']}`: {planner.explain_row(row, int(language))}"
+        for row in planner.make_rows()
+    )
+
+
 PARTS = {
+    "ten rows": list_rows,
+    "ten rows explained": explain_rows,
     "options of": list_options,
     "settings": list_settings,
     "columns of": list_columns,

@@ -25,7 +25,7 @@ from ml.artifacts.version import (
 )
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
-from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.contracts.recommendations import ACTIONS, RECOMMENDATIONS
 from ml.forecasters.registry import models_of
 from ml.settings import PROJECT
 from pipelines.intake.read_tables import process_files
@@ -67,6 +67,23 @@ def table(text: str) -> list[list[str]]:
 
 
 # What is generated
+
+
+def test_the_page_for_planners_shows_every_action_in_two_languages():
+    spec = importlib.util.spec_from_file_location("rows", PROJECT / "docs/planner_rows.py")
+    planner = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(planner)
+    rows = planner.make_rows()
+    assert len(rows) == 10
+    assert {row["action"] for row in rows} == set(ACTIONS)
+    for row in rows:
+        english, portuguese = (planner.explain_row(row, language) for language in (0, 1))
+        assert english != portuguese
+        # Each by its own numbers: those of the row's reason are in both sentences.
+        for number in re.findall(r"(?:order|Position|reorder point) (\d+)", row["reason_text"]):
+            if row["action"] not in {"expedite", "none"}:
+                assert number in english
+                assert number in portuguese
 
 
 @pytest.fixture(scope="module")
