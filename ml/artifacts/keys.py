@@ -18,6 +18,7 @@ DATASET_FOLDERS = {
     "recommendations": "recommendations",
     "service_curves": "recommendations",
     "policy_grid": "recommendations",
+    "changes": "recommendations",
     "price_outlook": "recommendations",
     "metrics": "metrics",
     "simulation": "metrics",

@@ -1,6 +1,7 @@
 """The tables of the project as data: columns, types, units, ranges, keys, and the check."""
 
 from ml.contracts.base import Contract
+from ml.contracts.changes import CHANGES
 from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
@@ -11,7 +12,7 @@ from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 
 PUBLISHED: tuple[Contract, ...] = (
     *(FORECASTS, REFUSALS, FORECAST_MODELS, TOTALS),
-    *(RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID),
+    *(RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES),
     *(METRICS, SIMULATION, PORTFOLIO_CURVES),
 )
 """The tables of a version, in the order of the documentation."""

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.contracts.base import Contract
+from ml.contracts.changes import CHANGES
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.durable import staged
@@ -26,6 +27,7 @@ from ml.inventory.recommendations import recommend
 from ml.inventory.service_curves import draw_policy_grid, draw_service_curves
 from ml.inventory.stock import choose_decision_day
 from ml.panel import Panel
+from ml.run.changes import Before, Supply, trace_changes
 from ml.run.inputs import RunInputs
 from ml.run.model_store import finish_part, read_part, say, start_part
 from ml.run.parallel import run_tasks
@@ -49,6 +51,7 @@ class RecommendTask:
     open_orders: pa.Table | None  # in the OPEN_ORDERS contract, `None` without such a file
     context: OrderContext  # what holds for all items
     has_stock: bool  # whether there is a stock file at all
+    before: Before | None  # what the last version recommended; `None` = nothing is known
     folder: Path  # where the rows go
 
 
@@ -56,6 +59,7 @@ def recommend_panel(
     plan: PanelPlan,
     saved: SavedPaths,
     achieved: AchievedService,
+    before: Before | None,
     inputs: RunInputs,
     request: RunRequest,
     work: Path,
@@ -65,8 +69,8 @@ def recommend_panel(
     Files of rows of RECOMMENDATIONS and what goes with them, by dataset, in the order of their ids.
 
     ``saved`` holds the paths of all of them that could be forecast; ``achieved`` what levels by
-    such paths achieved in the backtest; ``work`` what is finished, of this run and of one that died
-    on the same inputs.
+    such paths achieved in the backtest; ``before`` what the last version recommended; ``work`` what
+    is finished, of this run and of one that died on the same inputs.
     """
     context = order_context(plan, inputs, request)
     if context.decision_day > context.cutoff:
@@ -86,6 +90,7 @@ def recommend_panel(
             open_orders=_rows_of(inputs.open_orders, items),
             context=context,
             has_stock=inputs.inventory is not None,
+            before=before,
             folder=work / plan.name / f"{RECOMMENDATIONS.name}-{number:06d}",
         )
         for number, items in enumerate(plan.forecast_chunks)
@@ -93,7 +98,7 @@ def recommend_panel(
     run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending")
     return {
         one.name: [path for task in tasks if (path := _file_of(task, one)).exists()]
-        for one in (RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID)
+        for one in (RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES)
     }
 
 
@@ -140,6 +145,11 @@ def recommend_chunk(task: RecommendTask) -> None:
         }
         if not task.has_stock:
             tables[POLICY_GRID] = draw_policy_grid(*about, task.context)
+        if task.before is not None:
+            now = Supply(task.policies, task.stock, task.open_orders)
+            tables[CHANGES] = trace_changes(
+                known.paths, histories, now, task.context, tables[RECOMMENDATIONS], task.before
+            )
         for contract, table in tables.items():
             with staged(_file_of(task, contract)) as path:
                 pq.write_table(table, path, compression="zstd")

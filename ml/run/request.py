@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
@@ -14,7 +15,7 @@ from ml.inventory.common_fill import fill_targets
 from ml.seeds import number
 from ml.settings import Settings, settings
 
-RECOMMENDED = (RECOMMENDATIONS.name, SERVICE_CURVES.name, POLICY_GRID.name)
+RECOMMENDED = (RECOMMENDATIONS.name, SERVICE_CURVES.name, POLICY_GRID.name, CHANGES.name)
 """Datasets that the stock of today shapes, or what is known of the items."""
 
 

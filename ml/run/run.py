@@ -25,6 +25,7 @@ from ml.locks import hold
 from ml.logs import logging_to
 from ml.reporting.metrics import driver_metrics, metrics_table
 from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
+from ml.run.changes import ForecastIdentity, Supply, find_before, keep_recommended
 from ml.run.forecast import ForecastChunk, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
 from ml.run.model_store import ModelStore, say
@@ -71,6 +72,7 @@ def run_batch(inputs: RunInputs, request: RunRequest) -> tuple[CommitRecord, Run
         forecasts = found or _make_forecasts(inputs, request, store, inputs_hash)
         output = _recommend(forecasts, inputs, request, store, inputs_hash, reuse)
         record = write_version(inputs, request, output, reuse=reuse)
+        _keep_for_next(inputs, request, output, store, record)
         shutil.rmtree(request.results / WORK, ignore_errors=True)
     return record, output
 
@@ -195,9 +197,11 @@ def _recommend(
     if demand is not None and not request.only_forecasts:
         achieved = read_achieved(tables[SIMULATION.name])
         own, context = saved[demand.name], order_context(demand, inputs, request)
-        demand = replace(demand, policies=divide_portfolio(demand, own, context, request))
-        recommended = recommend_panel(demand, own, achieved, inputs, request, work)
-        refused = insufficient(reasons, demand.policies, context)
+        chosen = replace(demand, policies=divide_portfolio(demand, own, context, request))
+        plans = [chosen if plan is demand else plan for plan in plans]
+        before = find_before(request.results, demand.name, _identity(chosen, request, store))
+        recommended = recommend_panel(chosen, own, achieved, before, inputs, request, work)
+        refused = insufficient(reasons, chosen.policies, context)
     return RunOutput(
         plans=plans,
         chunks=forecasts.chunks,
@@ -211,6 +215,34 @@ def _recommend(
         curves=tables[PORTFOLIO_CURVES.name],
         origin=origin,
         inputs_hash=inputs_hash,
+    )
+
+
+def _identity(plan: PanelPlan, request: RunRequest, store: ModelStore) -> ForecastIdentity:
+    """What the forecast of a panel is made from."""
+    made_by = fingerprint(code_version(), request.settings.seed, plan.tuned, plan.horizon)
+    return ForecastIdentity(store.dataset_id, made_by)
+
+
+def _keep_for_next(
+    inputs: RunInputs,
+    request: RunRequest,
+    output: RunOutput,
+    store: ModelStore,
+    record: CommitRecord,
+) -> None:
+    """Keep what was recommended from, for the next run to compare with; not of some items alone."""
+    demand = next((plan for plan in output.plans if plan.panel.is_demand), None)
+    if demand is None or request.items is not None or request.only_forecasts:
+        return
+    keep_recommended(
+        request.results,
+        demand.name,
+        Supply(demand.policies, inputs.inventory, inputs.open_orders),
+        order_context(demand, inputs, request),
+        read_dataset(request.results, RECOMMENDATIONS.name, record.version_id),
+        version_id=record.version_id,
+        identity=_identity(demand, request, store),
     )
 
 

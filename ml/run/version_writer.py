@@ -17,6 +17,7 @@ from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.artifacts.reading import read_dataset
 from ml.artifacts.staging import DatasetFile
 from ml.contracts.base import Contract
+from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import RECOMMENDATIONS
@@ -60,8 +61,8 @@ class RunOutput:
     # forecast chunks of each panel, by its name, in the order of their items; none where the
     # forecasts are copied
     chunks: Mapping[str, Sequence[ForecastChunk]]
-    # files of rows of RECOMMENDATIONS, SERVICE_CURVES and POLICY_GRID by dataset, in the order of
-    # their items; none of a run for forecasts alone
+    # files of rows of RECOMMENDATIONS and what goes with them by dataset, in the order of their
+    # items; none of a run for forecasts alone
     recommended: Mapping[str, Sequence[Path]]
     ensembles: Mapping[str, FittedEnsemble]  # how models were combined, by panel name
     refusals: Sequence[Refusal]  # items without a forecast, sorted
@@ -97,6 +98,7 @@ def write_version(
         RECOMMENDATIONS: _recommendations(output, orders),
         SERVICE_CURVES: _read_files(output, SERVICE_CURVES),
         POLICY_GRID: _read_files(output, POLICY_GRID),
+        CHANGES: _read_files(output, CHANGES),
         METRICS: iter([output.metrics]),
         SIMULATION: iter([output.simulation]),
         PORTFOLIO_CURVES: iter([output.curves]),

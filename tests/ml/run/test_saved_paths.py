@@ -65,7 +65,7 @@ class Job:
 
     def recommend(self):
         files = recommend_panel(
-            self.plan, self.find(), ACHIEVED, self.inputs, self.request, self.work
+            self.plan, self.find(), ACHIEVED, None, self.inputs, self.request, self.work
         )
         return [row for path in files["recommendations"] for row in pq.read_table(path).to_pylist()]
 

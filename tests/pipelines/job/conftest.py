@@ -53,8 +53,10 @@ class Workspace:
         return json.loads((self.results / "versions" / version / "manifest.json").read_text())
 
     def hashes(self, version: str | None = None) -> dict[str, str]:
+        """Of all that inputs alone decide: changes tell of the version before as well."""
         files = self.manifest(version)["files"]
-        return {one["dataset"]: one["content_sha256"] for one in files if one["content_sha256"]}
+        own = {one["dataset"]: one["content_sha256"] for one in files if one["content_sha256"]}
+        return {name: digest for name, digest in own.items() if name != "changes"}
 
     def table(self, dataset: str, version: str | None = None):
         manifest = self.manifest(version)

@@ -166,6 +166,12 @@ def test_new_stock_is_recommended_from_saved_paths_as_a_whole_run_would(tmp_path
     assert quick.hashes() == whole.hashes()
     assert "forecasting: " not in done.stderr
     assert "no saved paths" not in done.stderr
+    changes = quick.table("changes").to_pylist()
+    assert {row["forecast_changed"] for row in changes} == {"no"}
+    moved = {row["item_id"] for row in changes if row["order_qty"] != row["order_qty_before"]}
+    assert moved == {row["item_id"] for row in changes if row["driver"] == "stock"} != set()
+    for row in changes:
+        assert row["order_from_stock"] == row["order_qty"] - row["order_qty_before"]
     reports = "reports/results"
     names = {one.name for one in (whole.folder / reports).iterdir()}
     assert {one.name for one in (quick.folder / reports).iterdir()} == names

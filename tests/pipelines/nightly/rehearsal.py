@@ -158,7 +158,7 @@ def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
         )  # fmt: skip
         if plan.panel.is_demand:
             saved = find_paths(plan, store, ensemble)
-            recommended = recommend_panel(plan, saved, UNTRIED, inputs, request, work)
+            recommended = recommend_panel(plan, saved, UNTRIED, None, inputs, request, work)
     contracts = (RECOMMENDATIONS, TOTALS, METRICS, SIMULATION, PORTFOLIO_CURVES)
     empty = (one.schema.empty_table() for one in contracts)
     return RunOutput(

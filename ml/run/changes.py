@@ -1,0 +1,223 @@
+"""What changed in the recommendations since the last version: inputs are put in one at a time.
+
+What a run recommended from is kept in the results folder, ``.recommended/<panel>/<version>/``. The
+next run recommends again by the new forecast and all else as it was; then with the stock of today;
+then with lead times and prices; then with everything, which is what it publishes. What each step
+moves is its part, so that the parts add up. Nothing is lost where nothing was kept: then there is
+nothing to compare with.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.contracts.base import check
+from ml.contracts.changes import CHANGES
+from ml.durable import remove_all, staged
+from ml.inventory.item_case import OrderContext
+from ml.inventory.items import DemandSummary, ItemPolicy
+from ml.inventory.recommendations import recommend
+from ml.run.model_store import finish_part, read_parts, start_part
+
+KEPT = ".recommended"
+SUPPLY = ("lead_time_days_mean", "lead_time_days_std", "unit_cost", "currency")
+"""Fields of a policy that are the supplier's: lead time and price."""
+STEPS = ("forecast", "stock", "lead_time", "parameters")
+_SHOWN = ("item_id", "order_qty", "reorder_point", "order_by_date")
+_FACTS = ("version_id", "dataset_id", "made_by", "decided_on")
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What recommendations are made from, beside the forecast, for some items."""
+
+    policies: Mapping[str, ItemPolicy]  # parameters of each item
+    stock: pa.Table | None  # in the INVENTORY contract
+    open_orders: pa.Table | None  # in the OPEN_ORDERS contract
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the last version recommended, and from what."""
+
+    folder: Path  # of the kept tables
+    version_id: str  # of the version
+    forecast_changed: str  # how its forecast differs from the one of today, see FORECASTS_CHANGED
+    decided_on: np.datetime64  # its day of decision
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastIdentity:
+    """What a forecast is made from."""
+
+    dataset_id: str  # the data
+    made_by: str  # code, settings and weights
+
+    def compare(self, other: "ForecastIdentity") -> str:
+        """How another forecast came to differ, a word of FORECASTS_CHANGED."""
+        data, model = self.dataset_id != other.dataset_id, self.made_by != other.made_by
+        return {(0, 0): "no", (1, 0): "data", (0, 1): "model", (1, 1): "data_and_model"}[
+            data, model
+        ]
+
+
+def find_before(results: Path, panel: str, now: ForecastIdentity) -> Before | None:
+    """What was kept last of a panel, ``None`` where nothing whole is there."""
+    folder = results / KEPT / panel
+    parts = read_parts(folder)
+    if not parts:
+        return None
+    name = max(parts)
+    facts = parts[name]
+    then = ForecastIdentity(facts["dataset_id"], facts["made_by"])
+    day = np.datetime64(facts["decided_on"], "D")
+    return Before(folder / name, facts["version_id"], then.compare(now), day)
+
+
+def keep_recommended(
+    results: Path,
+    panel: str,
+    supply: Supply,
+    context: OrderContext,
+    rows: pa.Table,
+    *,
+    version_id: str,
+    identity: ForecastIdentity,
+) -> None:
+    """Keep what a version recommended from, in place of what was kept before.
+
+    ``rows`` are its RECOMMENDATIONS. Until they are whole on the disk, the old ones stay.
+    """
+    folder = results / KEPT / panel
+    part = start_part(folder / version_id)
+    tables = {
+        "rows": rows.select(_SHOWN),
+        "policies": pa.Table.from_pylist([_plain(one) for one in supply.policies.values()]),
+        "stock": supply.stock,
+        "open_orders": supply.open_orders,
+    }
+    for name, table in tables.items():
+        if table is not None:
+            with staged(part / f"{name}.parquet") as path:
+                pq.write_table(table, path, compression="zstd")
+    facts = (version_id, identity.dataset_id, identity.made_by, str(context.decision_day))
+    finish_part(part, **dict(zip(_FACTS, facts, strict=True)))
+    for other in folder.glob("*"):
+        if other.name != version_id:
+            remove_all(other)
+
+
+def _plain(policy: ItemPolicy) -> dict[str, Any]:
+    return {**asdict(policy), "flags": list(policy.flags)}
+
+
+def trace_changes(
+    paths: npt.NDArray[np.generic],
+    histories: Sequence[DemandSummary],
+    now: Supply,
+    context: OrderContext,
+    rows: pa.Table,
+    before: Before,
+) -> pa.Table:
+    """Rows of CHANGES for the items of RECOMMENDATIONS ``rows``, which were made from all the rest.
+
+    ``paths`` are (N, S, H), in the order of ``histories``.
+    """
+    items = [one.item_id for one in histories]
+    then, old = _read_kept(before, items, now)
+    after = _by_item(rows)
+    worlds = [old]
+    earlier = replace(context, decided_on=before.decided_on)
+
+    def made(supply: Supply, at: OrderContext) -> dict[str, dict[str, Any]]:
+        table = recommend(
+            paths, histories, supply.policies, supply.stock, at, open_orders=supply.open_orders
+        )
+        return _by_item(table)
+
+    worlds.append(old if before.forecast_changed == "no" else made(then, earlier))
+    supplied = {item: _with_supply(then.policies[item], now.policies[item]) for item in items}
+    own = {item: now.policies[item] for item in items}
+    if then.policies == own:
+        worlds += [after, after]
+    else:
+        worlds.append(made(replace(now, policies=then.policies), context))
+        worlds.append(after if supplied == own else made(replace(now, policies=supplied), context))
+    worlds.append(after)
+    cells = [_change_of(item, [world.get(item) for world in worlds], before) for item in after]
+    table = pa.Table.from_pylist(
+        [one | {"as_of": after[one["item_id"]]["as_of"],
+                "location_id": after[one["item_id"]]["location_id"],
+                "run_id": context.run_id} for one in cells],
+        CHANGES.schema,
+    )  # fmt: skip
+    return check(table.sort_by([(key, "ascending") for key in CHANGES.key]), CHANGES)
+
+
+def _read_kept(
+    before: Before, items: Sequence[str], now: Supply
+) -> tuple[Supply, dict[str, dict[str, Any]]]:
+    """What the items were recommended from then, and their rows; new items as they are now."""
+
+    def read(name: str) -> pa.Table | None:
+        path = before.folder / f"{name}.parquet"
+        if not path.exists():
+            return None
+        table = pq.read_table(path)
+        return table.filter(pc.is_in(table["item_id"], value_set=pa.array(items, pa.string())))
+
+    kept = read("policies")
+    policies = {item: now.policies[item] for item in items}
+    for row in kept.to_pylist() if kept is not None else ():
+        policies[row["item_id"]] = ItemPolicy(**{**row, "flags": tuple(row["flags"])})
+    rows = read("rows")
+    old = {} if rows is None else _by_item(rows)
+    return Supply(policies, read("stock"), read("open_orders")), old
+
+
+def _by_item(rows: pa.Table) -> dict[str, dict[str, Any]]:
+    return {row["item_id"]: row for row in rows.to_pylist()}
+
+
+def _with_supply(then: ItemPolicy, now: ItemPolicy) -> ItemPolicy:
+    return replace(then, **{name: getattr(now, name) for name in SUPPLY})
+
+
+def _change_of(
+    item: str, worlds: Sequence[Mapping[str, Any] | None], before: Before
+) -> dict[str, Any]:
+    """Cells of one item: its rows in the worlds from that of the last version to that of today."""
+    first, last = worlds[0], worlds[-1] or {}
+    cells: dict[str, Any] = {
+        "item_id": item,
+        "before_version": before.version_id,
+        "forecast_changed": before.forecast_changed,
+        "order_qty": last.get("order_qty"),
+        "reorder_point": last.get("reorder_point"),
+        "order_by_date": last.get("order_by_date"),
+    }
+    if first is None:
+        return cells | {"driver": "new"}
+    for name, column in (("order", "order_qty"), ("level", "reorder_point")):
+        values = [None if world is None else world[column] for world in worlds]
+        cells[f"{column}_before"] = values[0]
+        known = [value for value in values if value is not None]
+        if len(known) == len(values):
+            parts = dict(zip(STEPS, np.diff(known).tolist(), strict=True))
+            cells |= {f"{name}_from_{step}": part for step, part in parts.items()}
+    cells["order_by_before"] = first["order_by_date"]
+    return cells | {"driver": _driver(cells)}
+
+
+def _driver(cells: Mapping[str, Any]) -> str:
+    """The step that moved the order most; the first of equals."""
+    parts = {step: abs(cells.get(f"order_from_{step}") or 0.0) for step in STEPS}
+    step = max(parts, key=lambda one: parts[one])
+    return step if parts[step] > 0.0 else "none"

@@ -1,0 +1,127 @@
+"""What a change of the recommendations is put down to."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ml.contracts.changes import CHANGES
+from ml.inventory.recommendations import recommend
+from ml.run.changes import (
+    ForecastIdentity,
+    Supply,
+    find_before,
+    keep_recommended,
+    trace_changes,
+)
+from tests.ml.inventory.builders import make_context, make_history, make_policy, make_stock
+
+ITEMS = ("A", "B")
+DATA, MODEL = ForecastIdentity("d-1", "m-1"), ForecastIdentity("d-1", "m-1")
+STEPS = ("forecast", "stock", "lead_time", "parameters")
+
+
+class World:
+    """Two items with a forecast, stock and parameters."""
+
+    def __init__(self, *, mean=2.0, on_hand=3.0, identity=DATA, days=0, **policy):
+        rng = np.random.default_rng(4)
+        self.paths = np.stack([rng.poisson(mean, (800, 12)) for _ in ITEMS])
+        self.histories = [make_history(item) for item in ITEMS]
+        policies = {item: make_policy(item, **policy) for item in ITEMS}
+        stock = make_stock(ITEMS, age_days=-days, on_hand=on_hand)
+        self.supply = Supply(policies, stock, None)
+        self.context = make_context(decided_on=np.datetime64("2024-03-31") + days)
+        self.identity = identity
+
+    def recommend(self):
+        return recommend(
+            self.paths, self.histories, self.supply.policies, self.supply.stock, self.context
+        )
+
+    def keep(self, results, version="20260101T000000Z-00000001"):
+        keep_recommended(
+            results, "demand_w", self.supply, self.context, self.recommend(),
+            version_id=version, identity=self.identity,
+        )  # fmt: skip
+
+    def changes_since(self, results):
+        before = find_before(results, "demand_w", self.identity)
+        table = trace_changes(
+            self.paths, self.histories, self.supply, self.context, self.recommend(), before
+        )
+        assert table.schema.equals(CHANGES.schema, check_metadata=True)
+        return table.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("now", "driver", "changed"),
+    [
+        pytest.param({}, "none", "no", id="nothing"),
+        pytest.param({"on_hand": 1.0}, "stock", "no", id="stock"),
+        pytest.param({"days": 5}, "stock", "no", id="the day of the decision"),
+        pytest.param({"lead_time_days_mean": 28.0}, "lead_time", "no", id="lead time"),
+        pytest.param({"service_target": 0.7}, "parameters", "no", id="target"),
+        pytest.param({"moq": 40.0}, "parameters", "no", id="lot"),
+        pytest.param(
+            {"mean": 4.0, "identity": ForecastIdentity("d-2", "m-1")}, "forecast", "data", id="data"
+        ),
+        pytest.param(
+            {"mean": 4.0, "identity": ForecastIdentity("d-1", "m-2")}, "forecast", "model",
+            id="model",
+        ),
+    ],
+)  # fmt: skip
+def test_one_planted_change_is_all_of_the_change(tmp_path, now, driver, changed):
+    World().keep(tmp_path)
+    for row in World(**now).changes_since(tmp_path):
+        assert row["forecast_changed"] == changed
+        moved = row["order_qty"] - row["order_qty_before"]
+        if driver != "none" and "days" not in now:
+            assert row["driver"] == driver
+            assert moved != 0.0
+        own = row[f"order_from_{driver}"] if driver != "none" else 0.0
+        assert own == pytest.approx(moved)
+        others = [row[f"order_from_{step}"] for step in STEPS if step != driver]
+        assert others == [0.0] * len(others)
+
+
+def test_parts_of_several_changes_add_up(tmp_path):
+    World().keep(tmp_path)
+    everything = World(
+        mean=3.0, identity=ForecastIdentity("d-2", "m-2"), on_hand=9.0, days=3,
+        lead_time_days_mean=35.0, lead_time_days_std=9.0, service_target=0.8, order_multiple=6.0,
+    )  # fmt: skip
+    for row in everything.changes_since(tmp_path):
+        assert row["forecast_changed"] == "data_and_model"
+        for name, column in (("order", "order_qty"), ("level", "reorder_point")):
+            parts = [row[f"{name}_from_{step}"] for step in STEPS]
+            assert sum(parts) == pytest.approx(row[column] - row[f"{column}_before"])
+            assert parts[0] > 0.0  # more demand, a higher level and order
+            assert parts[2] > 0.0  # a longer lead time as well
+        assert row["order_from_stock"] < 0.0
+        assert row["level_from_parameters"] < 0.0
+
+
+def test_an_item_that_was_not_there_is_new_and_one_without_stock_has_no_parts(tmp_path):
+    old = World()
+    keep_recommended(
+        tmp_path, "demand_w", old.supply, old.context, old.recommend().slice(0, 1),
+        version_id="20260101T000000Z-00000001", identity=DATA,
+    )  # fmt: skip
+    now = World(on_hand=1.0)
+    assert [row["driver"] for row in now.changes_since(tmp_path)] == ["stock", "new"]
+    now.supply = replace(now.supply, stock=None)
+    first = now.changes_since(tmp_path)[0]
+    assert (first["order_qty"], first["order_from_stock"], first["driver"]) == (None, None, "none")
+    assert first["level_from_stock"] == 0.0
+
+
+def test_the_newest_whole_one_is_compared_with(tmp_path):
+    assert find_before(tmp_path, "demand_w", DATA) is None
+    World().keep(tmp_path, "20260101T000000Z-00000001")
+    World(on_hand=8.0).keep(tmp_path, "20260102T000000Z-00000002")
+    kept = tmp_path / ".recommended" / "demand_w"
+    assert [path.name for path in kept.iterdir()] == ["20260102T000000Z-00000002"]
+    (kept / "20260102T000000Z-00000002" / "stock.parquet").write_bytes(b"")
+    assert find_before(tmp_path, "demand_w", DATA) is None
