@@ -17,6 +17,7 @@ from ml.inventory.lead_time_demand import (
     LeadTimeDemand,
     demand_over,
     demand_over_lead_time,
+    demand_over_lead_times,
     draw_lead_times,
     prepare_paths,
     protection_periods,
@@ -114,17 +115,18 @@ def prepare_case(
 def vary_lead_time(
     case: ItemCase, demand: npt.NDArray[np.generic], policies: Sequence[ItemPolicy]
 ) -> tuple[ItemPaths, list[LeadTimeDemand]]:
-    """The same paths, and the needs by each of several policies of one item in place of its own."""
+    """The same paths, and the needs by each of several policies that differ in lead time alone."""
     frequency = case.context.frequency
     needed = max(protection_periods(one, frequency) for one in policies)
     _, paths, since, _ = _prepare(case, demand, needed, needed)
-    needs = []
+    lead_days = []
     for one in policies:
         rng = generator(case.context.seed, "lead_time", one.item_id)
         longest = needed * case.days - one.review_period_days
-        lead_days = draw_lead_times(one, len(demand), rng, longest=longest)
-        needs.append(_needs_of(replace(case, policy=one), paths, lead_days, since))
-    return paths, needs
+        lead_days.append(draw_lead_times(one, len(demand), rng, longest=longest))
+    review = case.policy.review_period_days / case.days
+    leads = np.stack(lead_days) / case.days
+    return paths, demand_over_lead_times(paths, review, leads, since)
 
 
 def _prepare(
@@ -162,6 +164,8 @@ def is_whole(case: ItemCase, paths: ItemPaths) -> bool:
 def _demand_since_count(case: ItemCase, paths: ItemPaths) -> Floats:
     """Demand of each path between the count of the stock and the decision, (S,) [units]."""
     context = case.context
+    if case.stock.snapshot_at is None:
+        return np.zeros(len(paths.demand))
     rolled = days_to_roll(case.stock, context.cutoff, context.decision_day) / case.days
     until = np.full(len(paths.demand), context.offset)
     return demand_over(paths, until) - demand_over(paths, until - rolled)

@@ -61,13 +61,13 @@ def prepare_paths(
 
 
 def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
-    """Demand of each path over its own time of 0 to H periods, shape (S,) [units].
+    """Demand of each path over its own time of 0 to H periods, shape (S,) or (K, S) [units].
 
     Whole periods are added up. Of a last period in part, each unit of a count falls into the part
     with that chance (binomial thinning, by inversion of one uniform number a path and period); a
     demand that is no count gives its linear share.
     """
-    rows = np.arange(len(periods))
+    rows = np.broadcast_to(np.arange(periods.shape[-1]), periods.shape)
     whole = np.minimum(np.floor(periods).astype(np.int64), paths.horizon)
     bucket = np.minimum(whole, paths.horizon - 1)
     share = np.where(whole < paths.horizon, periods - whole, 0.0)
@@ -112,6 +112,14 @@ def sample_quantile(ordered: Floats, level: float) -> float:
     """
     # The subtraction keeps 0.55 * 100 = 55.00000000000001 from asking for the 56th value.
     return float(ordered[max(math.ceil(level * len(ordered) - 1e-9), 1) - 1])
+
+
+def mean_above(ordered: Floats, points: Floats) -> Floats:
+    """E[(D - y)+] of a sample (S,) in ascending order, at points y of any shape [units]."""
+    sums = np.append(np.cumsum(ordered[::-1])[::-1], 0.0)
+    place = np.searchsorted(ordered, points, side="right")
+    above: Floats = (sums[place] - points * (len(ordered) - place)) / len(ordered)
+    return np.maximum(above, 0.0)
 
 
 def protection_periods(policy: ItemPolicy, frequency: Frequency) -> int:
@@ -165,14 +173,25 @@ def demand_over_lead_time(
 
     ``since_count`` is that of each path between the count and the decision, ``None`` = none.
     """
+    since = np.zeros(len(lead_periods)) if since_count is None else since_count
     review = policy.review_period_days / frequency.days
+    return demand_over_lead_times(paths, review, lead_periods[None], since)[0]
+
+
+def demand_over_lead_times(
+    paths: ItemPaths, review: float, lead_periods: Floats, since_count: Floats
+) -> list[LeadTimeDemand]:
+    """The same for K sets of lead times, (K, S), with one ``review`` period [periods]."""
     ends = np.minimum(lead_periods + review, paths.horizon)
-    protected = demand_over(paths, ends)
-    return LeadTimeDemand(
-        lead_periods=lead_periods,
-        end_periods=ends,
-        until_receipt=demand_over(paths, lead_periods),
-        protected=protected,
-        ordered=np.sort(protected),
-        since_count=np.zeros(len(protected)) if since_count is None else since_count,
-    )
+    until, protected = np.split(demand_over(paths, np.concatenate([lead_periods, ends])), 2)
+    return [
+        LeadTimeDemand(
+            lead_periods=leads,
+            end_periods=last,
+            until_receipt=first,
+            protected=whole,
+            ordered=np.sort(whole),
+            since_count=since_count,
+        )
+        for leads, last, first, whole in zip(lead_periods, ends, until, protected, strict=True)
+    ]

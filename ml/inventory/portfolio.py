@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ml.inventory.lead_time_demand import mean_above
 from ml.panel import Floats, Ints
 
 MOST_POINTS = 256  # that are tried of an item
@@ -82,21 +83,14 @@ def expected_service(item: ItemDemand, points: Floats) -> tuple[Floats, Floats]:
     if item.lot > 1.0:
         steps = int(min(item.lot, LOT_POSITIONS))
         position = position + np.arange(1, steps + 1) / steps * item.lot
-    ends, begins = (_mean_above(one, position) for one in (item.protected, item.until_receipt))
+    ends, begins = (
+        mean_above(np.sort(one), position) for one in (item.protected, item.until_receipt)
+    )
     asked = float((item.protected - item.until_receipt).mean())
     middle = float((item.protected + item.until_receipt).mean()) / 2.0
     served = np.maximum(asked - (ends - begins).mean(axis=1), 0.0)
     on_hand = (position - middle + (ends + begins) / 2.0).mean(axis=1)
     return served / item.review_days, np.maximum(on_hand, 0.0)
-
-
-def _mean_above(sample: Floats, points: Floats) -> Floats:
-    """E[(D - y)+] of a sample (S,) at points of any shape."""
-    ordered = np.sort(sample)
-    sums = np.append(np.cumsum(ordered[::-1])[::-1], 0.0)
-    place = np.searchsorted(ordered, points, side="right")
-    above: Floats = (sums[place] - points * (len(ordered) - place)) / len(ordered)
-    return np.maximum(above, 0.0)
 
 
 def _candidates(item: ItemDemand, floor: float) -> Floats:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.inventory.items import ItemPolicy
-from ml.inventory.lead_time_demand import LeadTimeDemand, sample_quantile
+from ml.inventory.lead_time_demand import LeadTimeDemand, mean_above, sample_quantile
 from ml.panel import Floats
 
 DAYS_A_YEAR = 365.25
-_HALVINGS = 60  # of an interval of units: what is left of it is below any rounding
+_ROUNDING = 1e-12  # of sums that are equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +74,16 @@ def fill_rate_point(needs: LeadTimeDemand, target: float) -> float:
     (D_P - S)+ - (D_L - S)+ counts: owed at the end and not at the beginning. That falls as S grows.
     """
     demand = float((needs.protected - needs.until_receipt).mean())
-    low, high = 0.0, float(needs.ordered[-1])
-    if demand == 0.0 or _late(needs, low) <= (1.0 - target) * demand:
-        return low
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2.0
-        if _late(needs, middle) <= (1.0 - target) * demand:
-            high = middle
-        else:
-            low = middle
-    return high
-
-
-def _late(needs: LeadTimeDemand, point: float) -> float:
-    ends, begins = (np.maximum(one - point, 0.0) for one in (needs.protected, needs.until_receipt))
-    return float((ends - begins).mean())
+    begins = np.sort(needs.until_receipt)
+    points = np.unique(np.concatenate([[0.0], needs.ordered, begins]))
+    late = mean_above(needs.ordered, points) - mean_above(begins, points)
+    allowed = (1.0 - target) * demand
+    first = int(np.argmax(late <= allowed + _ROUNDING * demand))
+    if first == 0:
+        return 0.0
+    # Between two points of the samples what is late falls in a line.
+    share = (late[first - 1] - allowed) / (late[first - 1] - late[first])
+    return float(points[first - 1] + min(share, 1.0) * (points[first] - points[first - 1]))
 
 
 def _at(needs: LeadTimeDemand, level: float) -> CoveredPoint:

@@ -5,7 +5,7 @@ path, and of one sample of demand each target is a point: curves never turn back
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,37 +30,30 @@ from ml.inventory.item_case import (
     vary_lead_time,
 )
 from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy
-from ml.inventory.lead_time_demand import LeadTimeDemand
+from ml.inventory.lead_time_demand import LeadTimeDemand, mean_above
 from ml.inventory.stock import Stock
+from ml.panel import Floats
 
 
-@dataclass(frozen=True, slots=True)
-class LevelOutcome:
-    """What a position filled up to one level at each review leads to; fields are columns."""
+def expect_outcomes(needs: LeadTimeDemand, levels: Floats) -> dict[str, Floats]:
+    """What to expect of (K,) levels that a position is filled up to at each review, by column.
 
-    stock_units: float  # mean stock between two receipts
-    p_stockout: float  # chance to be short within an interval
-    fill_rate: float | None  # share of units served at once; `None` without demand
-    expected_backorder_units: float  # mean units owed at an interval's end
-
-
-def expect_outcome(needs: LeadTimeDemand, level: float) -> LevelOutcome:
-    """What to expect of a level, from (S,) demands until a receipt and until the next one.
-
-    Stock falls from what is left at a receipt to what is left before the next one; its mean is
-    taken as that of the two.
+    From (S,) demands until a receipt and until the next one. Stock falls from what is left at a
+    receipt to what is left before the next one; its mean is taken as that of the two. The share of
+    units that is served at once is not a number without demand.
     """
-    first, last = level - needs.until_receipt, level - needs.protected
-    owed = np.maximum(-last, 0.0)
+    owed = mean_above(needs.ordered, levels)
+    before = mean_above(np.sort(needs.until_receipt), levels)
+    middle = float((needs.until_receipt + needs.protected).mean()) / 2.0
     asked = float((needs.protected - needs.until_receipt).mean())
-    late = float((owed - np.maximum(-first, 0.0)).mean())
-    stock = (np.maximum(first, 0.0) + np.maximum(last, 0.0)) / 2.0
-    return LevelOutcome(
-        stock_units=float(stock.mean()),
-        p_stockout=float((last < 0.0).mean()),
-        fill_rate=None if asked == 0.0 else min(max(1.0 - late / asked, 0.0), 1.0),
-        expected_backorder_units=float(owed.mean()),
-    )
+    late = np.maximum(owed - before, 0.0)
+    covered = np.searchsorted(needs.ordered, levels, side="right") / len(needs.ordered)
+    return {
+        "stock_units": np.maximum(levels - middle + (owed + before) / 2.0, 0.0),
+        "p_stockout": 1.0 - covered,
+        "fill_rate": np.clip(1.0 - late / asked, 0.0, 1.0) if asked else np.full(len(late), np.nan),
+        "expected_backorder_units": owed,
+    }
 
 
 def draw_service_curves(
@@ -80,10 +73,9 @@ def draw_service_curves(
         known, needs = vary_lead_time(case, demand, scaled)
         whole = is_whole(case, known)
         for factor, policy, need in zip(LEAD_TIME_FACTORS, scaled, needs, strict=True):
-            for target in TARGETS:
-                aimed = replace(policy, service_target=target)
-                cells = _cells_of(replace(case, policy=aimed), need, whole_units=whole)
-                rows.append(cells | {"lead_time_factor": factor})
+            aimed = [replace(policy, service_target=target) for target in TARGETS]
+            found = _rows_of(case, aimed, need, whole_units=whole)
+            rows += [row | {"lead_time_factor": factor} for row in found]
     return _table(rows, SERVICE_CURVES)
 
 
@@ -101,8 +93,8 @@ def draw_policy_grid(
         known, needs = vary_lead_time(case, demand, supposed)
         whole = is_whole(case, known)
         for days, policy, need in zip(LEAD_TIMES, supposed, needs, strict=True):
-            cells = _cells_of(replace(case, policy=policy), need, whole_units=whole)
-            rows.append(cells | {"lead_time_days_mean": days})
+            (row,) = _rows_of(case, [policy], need, whole_units=whole)
+            rows.append(row | {"lead_time_days_mean": days})
     return _table(rows, POLICY_GRID)
 
 
@@ -128,27 +120,42 @@ def _with_lead_time(policy: ItemPolicy, *, factor: float) -> ItemPolicy:
     return replace(policy, lead_time_days_mean=mean, lead_time_days_std=std)
 
 
-def _cells_of(case: ItemCase, needs: LeadTimeDemand, *, whole_units: bool) -> dict[str, object]:
-    policy, context = case.policy, case.context
-    levels = ordering.policy_levels(
-        needs, policy, demand_class=case.history.demand_class, whole_units=whole_units
-    )
-    outcome = expect_outcome(needs, levels.reorder_point)
-    value = None if policy.unit_cost is None else outcome.stock_units * policy.unit_cost
-    return {
-        "run_id": context.run_id,
-        "item_id": policy.item_id,
-        "location_id": WHOLE_COMPANY,
-        "as_of": as_datetime(context.as_of),
-        "lead_time_days_mean": policy.lead_time_days_mean,
-        "service_target": policy.service_target,
-        "service_metric": policy.service_metric,
-        "reorder_point": levels.reorder_point,
-        "order_up_to": levels.order_up_to,
-        "stock_value": value,
-        "currency": None if value is None else policy.currency,
-        **{one.name: getattr(outcome, one.name) for one in fields(outcome)},
+def _rows_of(
+    case: ItemCase, policies: Sequence[ItemPolicy], needs: LeadTimeDemand, *, whole_units: bool
+) -> list[dict[str, object]]:
+    """A row for each of several policies of one item and lead time."""
+    levels = [
+        ordering.policy_levels(
+            needs, one, demand_class=case.history.demand_class, whole_units=whole_units
+        )
+        for one in policies
+    ]
+    expected = expect_outcomes(needs, np.array([one.reorder_point for one in levels]))
+    outcomes = {
+        name: [None if np.isnan(value) else value for value in values.tolist()]
+        for name, values in expected.items()
     }
+    cost = case.policy.unit_cost
+    constant = {
+        "run_id": case.context.run_id,
+        "item_id": case.policy.item_id,
+        "location_id": WHOLE_COMPANY,
+        "as_of": as_datetime(case.context.as_of),
+        "currency": None if cost is None else case.policy.currency,
+    }
+    return [
+        constant
+        | {
+            "lead_time_days_mean": policy.lead_time_days_mean,
+            "service_target": policy.service_target,
+            "service_metric": policy.service_metric,
+            "reorder_point": level.reorder_point,
+            "order_up_to": level.order_up_to,
+            "stock_value": None if cost is None else float(expected["stock_units"][place]) * cost,
+            **{name: values[place] for name, values in outcomes.items()},
+        }
+        for place, (policy, level) in enumerate(zip(policies, levels, strict=True))
+    ]
 
 
 def _table(rows: list[dict[str, object]], contract: Contract) -> pa.Table:
