@@ -171,6 +171,8 @@ class PolicySettings(SettingsGroup):
     portfolio_fill: str = ""
     """share of units that all items together serve at once, as .95, at the least value of stock; by
     criticality as A=.98,B=.95,.90, the last for all others; empty = each item by its own target"""
+    risk_aversion: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """how much of the worst cases of a price a fixed one may cost, see price_outlook"""
     holding_rate: PositiveFloat = 0.2
     """cost of holding a unit for a year, as a share of its unit cost"""
     lead_time_days: PositiveFloat = 30.0

@@ -6,13 +6,14 @@ from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
+from ml.contracts.price_outlook import PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 
 PUBLISHED: tuple[Contract, ...] = (
     *(FORECASTS, REFUSALS, FORECAST_MODELS, TOTALS),
-    *(RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES),
+    *(RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, PRICE_OUTLOOK),
     *(METRICS, SIMULATION, PORTFOLIO_CURVES),
 )
 """The tables of a version, in the order of the documentation."""

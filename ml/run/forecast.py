@@ -172,7 +172,7 @@ def _write_paths(
 ) -> None:
     items = task.panel.items
     start_part(task.paths)
-    if task.panel.is_demand and len(refusals) < len(items):
+    if len(refusals) < len(items):
         save_paths(task.paths, items, combined)
     steps = dict(zip(items, task.protection, strict=True))
     finish_part(task.paths, steps=steps, refusals=[asdict(one) for one in refusals])

@@ -7,6 +7,7 @@ from pathlib import Path
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
+from ml.contracts.price_outlook import PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
@@ -15,7 +16,10 @@ from ml.inventory.common_fill import fill_targets
 from ml.seeds import number
 from ml.settings import Settings, settings
 
-RECOMMENDED = (RECOMMENDATIONS.name, SERVICE_CURVES.name, POLICY_GRID.name, CHANGES.name)
+RECOMMENDED = (
+    *(RECOMMENDATIONS.name, SERVICE_CURVES.name, POLICY_GRID.name, CHANGES.name),
+    PRICE_OUTLOOK.name,
+)
 """Datasets that the stock of today shapes, or what is known of the items."""
 
 

@@ -61,7 +61,7 @@ def forecast_rows(
     Of each item the model behind its rows, and the reason why not every wanted one took part.
     """
     horizon = paths.shape[2]
-    columns = _keys(panel, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
+    columns = keys_of(panel, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
     seen = panel.observed()
     ends = panel.periods[seen.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1)]
     count = len(panel.items) * horizon
@@ -100,7 +100,7 @@ def model_rows(
             continue
         part, paths = panel.rows(rows), one.paths[rows][:, :, :horizon]
         share = [weights[row].get(model, 0.0) for row in rows]
-        columns = _keys(part, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
+        columns = keys_of(part, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
         columns |= {"model": [model] * len(rows) * horizon, "weight": np.repeat(share, horizon)}
         tables.append(as_table(columns, FORECAST_MODELS))
     if not tables:
@@ -109,7 +109,8 @@ def model_rows(
     return pa.concat_tables(tables).sort_by(order)
 
 
-def _keys(panel: Panel, horizon: int) -> Columns:
+def keys_of(panel: Panel, horizon: int) -> Columns:
+    """What identifies the rows of a panel's forecasts of so many steps."""
     count = len(panel.items)
     days = periods_after(panel.cutoff, horizon, panel.frequency)
     return {

@@ -13,6 +13,7 @@ from ml.artifacts.version import CommitRecord
 from ml.contracts.base import Contract
 from ml.contracts.forecasts import FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS
+from ml.contracts.price_outlook import PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.ensemble.common_shocks import measure_shocks
@@ -31,6 +32,7 @@ from ml.run.inputs import RunInputs, read_processed
 from ml.run.model_store import ModelStore, say
 from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
 from ml.run.portfolio import divide_portfolio
+from ml.run.price_outlook import look_out
 from ml.run.recommend import order_context, recommend_panel
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
@@ -206,6 +208,7 @@ def _recommend(
         plans=plans,
         chunks=forecasts.chunks,
         recommended=recommended,
+        outlook=_look_out(forecasts, request),
         ensembles=forecasts.ensembles,
         refusals=refusals,
         refused=refused,
@@ -216,6 +219,17 @@ def _recommend(
         origin=origin,
         inputs_hash=inputs_hash,
     )
+
+
+def _look_out(forecasts: _Forecasts, request: RunRequest) -> pa.Table:
+    """Rows of PRICE_OUTLOOK of all panels, sorted; none of a run for forecasts alone."""
+    tables = [PRICE_OUTLOOK.schema.empty_table()]
+    for plan in forecasts.plans:
+        if not plan.panel.is_demand and not request.only_forecasts:
+            weights = forecasts.ensembles[plan.name].weights
+            fear = request.settings.policy.risk_aversion
+            tables.append(look_out(plan, forecasts.saved[plan.name], weights, fear))
+    return pa.concat_tables(tables).sort_by([(key, "ascending") for key in PRICE_OUTLOOK.key])
 
 
 def _identity(plan: PanelPlan, request: RunRequest, store: ModelStore) -> ForecastIdentity:

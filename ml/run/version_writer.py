@@ -20,6 +20,7 @@ from ml.contracts.base import Contract
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
+from ml.contracts.price_outlook import PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
@@ -46,7 +47,12 @@ from ml.run.rows import RowOrigin
 
 MODEL_VERSIONS = "model_versions"
 MEASURED = (METRICS, SIMULATION, PORTFOLIO_CURVES)  # on the backtest
-LATER = (TOTALS, SIMULATION, PORTFOLIO_CURVES)  # tables that versions of older code lack
+LATER = (
+    TOTALS,
+    PRICE_OUTLOOK,
+    SIMULATION,
+    PORTFOLIO_CURVES,
+)  # tables that versions of older code lack
 SUMMARISED = (
     "mape", "rmse", "accuracy", "wql", "cum_wql", "scaled_crps", "bias", "coverage_80_interval",
     "fva_naive", "skill", "stock_skill",
@@ -67,6 +73,7 @@ class RunOutput:
     ensembles: Mapping[str, FittedEnsemble]  # how models were combined, by panel name
     refusals: Sequence[Refusal]  # items without a forecast, sorted
     refused: pa.Table  # RECOMMENDATIONS rows of demand items among them, without quantities
+    outlook: pa.Table  # PRICE_OUTLOOK rows
     totals: pa.Table  # TOTALS rows of demand
     metrics: pa.Table  # METRICS rows
     simulation: pa.Table  # SIMULATION rows
@@ -99,6 +106,7 @@ def write_version(
         SERVICE_CURVES: _read_files(output, SERVICE_CURVES),
         POLICY_GRID: _read_files(output, POLICY_GRID),
         CHANGES: _read_files(output, CHANGES),
+        PRICE_OUTLOOK: iter([output.outlook]),
         METRICS: iter([output.metrics]),
         SIMULATION: iter([output.simulation]),
         PORTFOLIO_CURVES: iter([output.curves]),

@@ -211,7 +211,8 @@ def test_a_column_that_is_there_twice_is_refused():
 def test_every_table_of_the_design_has_a_contract():
     assert [contract.name for contract in PUBLISHED] == [
         *("forecasts", "refusals", "forecast_models", "totals", "recommendations"),
-        *("service_curves", "policy_grid", "changes", "metrics", "simulation", "portfolio_curves"),
+        *("service_curves", "policy_grid", "changes", "price_outlook"),
+        *("metrics", "simulation", "portfolio_curves"),
     ]
     assert {contract.name for contract in PROCESSED} == {
         *(

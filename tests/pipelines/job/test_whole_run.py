@@ -47,6 +47,29 @@ def test_totals_are_those_of_the_items_forecasts(company):
         assert row["q05"] <= row["forecast"] <= row["q95"]
 
 
+def test_the_outlook_of_a_price_is_of_the_paths_of_its_forecast(company):
+    prices = {row["ds"]: row for row in company.table("forecasts").to_pylist()
+              if row["kind"] == "price"}  # fmt: skip
+    rows = company.table("price_outlook").to_pylist()
+    assert [row["ds"] for row in rows] == sorted(prices)
+    for row in rows:
+        forecast = prices[row["ds"]]
+        assert row["expected_price"] == pytest.approx(forecast["forecast"], rel=1e-5)
+        at_risk = row["reference_price"] + row["price_at_risk_95"]
+        assert at_risk == pytest.approx(forecast["q95"], rel=1e-5)
+        below = forecast["q50"] < row["reference_price"]
+        assert (row["p_above_reference"] < 0.5) == below or row["p_above_reference"] == 0.5
+
+
+def test_curves_are_drawn_of_what_is_stocked_and_a_grid_only_without_stock(company):
+    curves = company.table("service_curves").to_pylist()
+    assert {row["item_id"] for row in curves} <= set(RATES)
+    assert len(curves) % 36 == 0
+    assert curves
+    assert company.table("policy_grid").num_rows == 0
+    assert company.table("changes").num_rows == 0  # nothing was there before
+
+
 def test_rows_say_where_they_come_from(company):
     for row in company.table("forecasts").to_pylist():
         assert row["source"] == "user_files"

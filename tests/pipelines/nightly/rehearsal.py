@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from ml.artifacts.version import newest_whole_version
 from ml.contracts.forecasts import FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS
+from ml.contracts.price_outlook import PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.ensemble.mixture import FittedEnsemble
@@ -159,7 +160,8 @@ def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
         if plan.panel.is_demand:
             saved = find_paths(plan, store, ensemble)
             recommended = recommend_panel(plan, saved, UNTRIED, None, inputs, request, work)
-    contracts = (RECOMMENDATIONS, TOTALS, METRICS, SIMULATION, PORTFOLIO_CURVES)
+    judged = (METRICS, SIMULATION, PORTFOLIO_CURVES)
+    contracts = (RECOMMENDATIONS, PRICE_OUTLOOK, TOTALS, *judged)
     empty = (one.schema.empty_table() for one in contracts)
     return RunOutput(
         plans, chunks, recommended, ensembles, list(inputs.refusals), *empty, origin, "1a2b3c4d"
