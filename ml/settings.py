@@ -165,12 +165,9 @@ class PolicySettings(SettingsGroup):
     service_level: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """service level where an item has no target of its own"""
     service_metric: Literal["csl", "csl_pos", "fill_rate", "cost"] = "csl"
-    """what service levels are a share of: cycles without a unit short (csl), the same of cycles
-    with demand (csl_pos), units served at once (fill_rate), or what stock-outs and holding cost
-    (cost), where an item does not say"""
+    """what service levels are a share of, where an item does not say: see service_metric"""
     portfolio_fill: str = ""
-    """share of units that all items together serve at once, as .95, at the least value of stock; by
-    criticality as A=.98,B=.95,.90, the last for all others; empty = each item by its own target"""
+    """share of units that all items serve together, .95 or A=.98,B=.95,.90; empty = own targets"""
     risk_aversion: Annotated[float, Field(ge=0, le=1)] = 0.5
     """how much of the worst cases of a price a fixed one may cost, see price_outlook"""
     holding_rate: PositiveFloat = 0.2
