@@ -1,11 +1,11 @@
 """What a common fill saves against one level for every item, on the last months of a file.
 
 At each review a model is fitted to what was known, levels are taken from its paths, and stock is
-run on what came. Unit costs are log-normal (sigma 1.5), a fifth of the items is critical: both are
-drawn by the items' names.
+run on what came; so it is by the rule of mean + z sigma sqrt(P) of the year before. Unit costs are
+log-normal, a fifth of the items is critical: both are drawn by the items' names.
 
 Usage: PYTHONPATH=. .venv/bin/python benchmarks/common_fill.py FILE [--model empirical]
-       [--lead 2] [--months 12] [--warm-up 6]
+       [--lead 2] [--months 12] [--warm-up 6] [--sigma 1.5]
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import typer
+from scipy.special import ndtri
 
 from ml.cli import exit_on_error
 from ml.forecasters.base import predict
@@ -38,7 +39,9 @@ N_PATHS = 1000
 CRITICAL_LEVEL = 0.95  # kept by critical items where there are floors
 LEVELS = (.5, .6, .7, .8, .85, .9, .925, .95, .965, .975, .985, .99, .995, .998)  # fmt: skip
 FILLS = (.7, .8, .85, .875, .9, .925, .95, .965, .975, .985, .99, .995)  # fmt: skip
-METHODS = {"one level": LEVELS, "common fill": FILLS, "with floors": FILLS}
+RULE = "mean + z sigma"
+METHODS = {"one level": LEVELS, "common fill": FILLS, "with floors": FILLS, RULE: LEVELS}
+RULE_MONTHS = 12
 COMPARED = (0.8, 0.9, 0.95)
 
 
@@ -48,11 +51,14 @@ def main(
     lead: Annotated[int, typer.Option(min=1, help="Lead time in months.")] = 2,
     months: Annotated[int, typer.Option(min=1, help="Months that count.")] = 12,
     warm_up: Annotated[int, typer.Option(min=0, help="Reviews before them.")] = 6,
+    sigma: Annotated[float, typer.Option(min=0, help="Of unit costs; 0 = all cost 1.")] = 1.5,
 ) -> None:
     """Print fills at nominal targets, and the value of stock at equal fill."""
     with exit_on_error():
         panel = read_panel(file)
-        worth = np.array([generator(0, "unit cost", one).lognormal(0, 1.5) for one in panel.items])
+        worth = np.array(
+            [generator(0, "unit cost", one).lognormal(0, sigma) for one in panel.items]
+        )
         critical = np.array([generator(0, "critical", one).random() < 0.2 for one in panel.items])
         first = len(panel.periods) - months - lead
         start = first - warm_up
@@ -87,7 +93,7 @@ def report(
                 )
     for fill in COMPARED:
         plain = stock_at(fills["one level"], values["one level"], fill)
-        for method in list(METHODS)[1:]:
+        for method in ("common fill", "with floors"):
             ratio = stock_at(fills[method], values[method], fill) / plain
             ends = " to ".join("?" if one is None else f"{one:.3f}" for one in interval(ratio))
             told = [np.interp(fill, fills[one][0], lines[one]) for one in ("one level", method)]
@@ -95,6 +101,17 @@ def report(
                 f"  at a fill of {fill}: {method} {ratio[0]:.3f} of the value ({ends}), "
                 f"order lines {told[1]:.3f} for {told[0]:.3f}"
             )
+    for place, level in enumerate(LEVELS):
+        if level in {0.8, 0.9, 0.95, 0.99}:
+            fill = float(fills[RULE][0, place])
+            held = stock_at(fills[RULE], values[RULE], fill)
+            for method in ("one level", "common fill", "with floors"):
+                ratio = stock_at(fills[method], values[method], fill) / held
+                ends = " to ".join("?" if one is None else f"{one:.3f}" for one in interval(ratio))
+                yield (
+                    f"  at the fill of {RULE} at {level}, {fill:.3f}: {method} {ratio[0]:.3f} of "
+                    f"its value ({ends})"
+                )
 
 
 def read_panel(file: Path) -> Panel:
@@ -131,7 +148,15 @@ def _levels(
             ]
             divided = [divide_fill(curves, fill).points for fill in FILLS]
             found.append(np.array([[one[item] for one in divided] for item in panel.items]))
-        yield tuple(found)
+        yield (*found, _rule_levels(train, lead + 1))
+
+
+def _rule_levels(train: Panel, periods: int) -> Floats:
+    """Mean + z sigma sqrt(P) of the last year, in whole units, (N, K)."""
+    year = train.values[:, -RULE_MONTHS:]  # noqa: PD011 - a Panel's
+    mean, spread = np.nanmean(year, axis=1), np.nanstd(year, axis=1, ddof=1)
+    safety = ndtri(LEVELS) * (spread * np.sqrt(periods))[:, None]
+    return np.ceil(np.maximum((mean * periods)[:, None] + safety, 0.0) - 1e-9)
 
 
 def _items(panel: Panel, start: int, first: int, lead: int) -> SimulatedItems:
