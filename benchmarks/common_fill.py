@@ -154,7 +154,10 @@ def _levels(
 def _rule_levels(train: Panel, periods: int) -> Floats:
     """Mean + z sigma sqrt(P) of the last year, in whole units, (N, K)."""
     year = train.values[:, -RULE_MONTHS:]  # noqa: PD011 - a Panel's
-    mean, spread = np.nanmean(year, axis=1), np.nanstd(year, axis=1, ddof=1)
+    seen = np.sum(~np.isnan(year), axis=1)
+    mean = np.nansum(year, axis=1) / np.maximum(seen, 1)
+    squares = np.nansum((year - mean[:, None]) ** 2, axis=1)
+    spread = np.sqrt(squares / np.maximum(seen - 1, 1))
     safety = ndtri(LEVELS) * (spread * np.sqrt(periods))[:, None]
     return np.ceil(np.maximum((mean * periods)[:, None] + safety, 0.0) - 1e-9)
 
