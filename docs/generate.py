@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from ml.contracts import PUBLISHED
 from ml.contracts.base import Column
-from ml.contracts.demand import INVENTORY, ITEMS, OPEN_ORDERS
+from ml.contracts.demand import INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS_MEANING
 from ml.contracts.recommendations import FLAGS, RECOMMENDATIONS
@@ -48,7 +48,7 @@ PLACEHOLDERS = {  # typer's names of types, as people write them
     r"<%Y-%m-%d>": "DATE",
     r"<(str|list\[str\])>": "TEXT",
 }
-NEEDED = {"item_id", "ds", "y"}
+NEEDED = {"item_id", "ds", "y", "ordered_at", "received_at"}
 SAME_OPTIONS = {  # commands whose options stand under another one
     **{f"etl/{domain}": "etl/climate" for domain in ("economic", "anatel_5g", "prices")},
     **{f"train/{family}": "train/prophet" for family in ("arima", "lstm", "trees", "ensemble")},
@@ -131,8 +131,8 @@ def list_columns(table: str) -> str:
 def list_inputs(table: str) -> str:
     """The columns that a user's file may have, with the names that are understood."""
     aliases = getattr(names, f"{table.upper().removesuffix('S')}_NAMES")
-    known = {one.name: (one.unit, one.description)
-             for one in (*OPEN_ORDERS.columns, *ITEMS.columns, *INVENTORY.columns)}  # fmt: skip
+    ours = (OPEN_ORDERS, RECEIPTS, ITEMS, INVENTORY)
+    known = {one.name: (one.unit, one.description) for table in ours for one in table.columns}
     rows = []
     for wanted, understood in aliases.items():
         unit, meaning = known.get(wanted) or MEANINGS[wanted]

@@ -14,6 +14,7 @@ def demand_etl(
     items_file: options.ItemsFile = None,
     inventory: options.Inventory = None,
     open_orders: options.OpenOrders = None,
+    receipts: options.Receipts = None,
     prices: options.Prices = None,
     column: options.Column = None,
     gaps: options.Gaps = "auto",
@@ -27,7 +28,14 @@ def demand_etl(
         from pipelines.intake.request import ReadingRequest, column_mapping
 
         request = ReadingRequest(
-            files=options.existing_files(demand, prices, items_file, inventory, open_orders),
+            files=options.existing_files(
+                demand=demand,
+                prices=prices,
+                items=items_file,
+                inventory=inventory,
+                open_orders=open_orders,
+                receipts=receipts,
+            ),
             today=settings().current_day,
             columns=column_mapping(column or []),
             gaps=gaps,

@@ -28,6 +28,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
     prices: options.Prices = None,
     items_file: options.ItemsFile = None,
     inventory: options.Inventory = None,
+    receipts: options.Receipts = None,
     sample: options.Sample = False,
     column: options.Column = None,
     gaps: options.Gaps = "auto",
@@ -54,7 +55,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
             drivers=not no_drivers, train=False,
         )  # fmt: skip
         files = ReadingRequest(
-            files=options.existing_files(demand, prices, items_file, inventory),
+            files=options.existing_files(
+                demand=demand,
+                prices=prices,
+                items=items_file,
+                inventory=inventory,
+                receipts=receipts,
+            ),
             today=request.today,
             as_of=as_of,
             columns=column_mapping(column or []),

@@ -32,6 +32,7 @@ def run(
     items_file: options.ItemsFile = None,
     inventory: options.Inventory = None,
     open_orders: options.OpenOrders = None,
+    receipts: options.Receipts = None,
     sample: options.Sample = False,
     column: options.Column = None,
     gaps: options.Gaps = "auto",
@@ -95,7 +96,14 @@ def run(
             ),
         )
         files = ReadingRequest(
-            files=options.existing_files(demand, prices, items_file, inventory, open_orders),
+            files=options.existing_files(
+                demand=demand,
+                prices=prices,
+                items=items_file,
+                inventory=inventory,
+                open_orders=open_orders,
+                receipts=receipts,
+            ),
             today=request.today,
             as_of=as_of,
             columns=column_mapping(column or []),

@@ -2,7 +2,7 @@
 
 from ml.contracts.base import Contract
 from ml.contracts.changes import CHANGES
-from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS
+from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
@@ -18,6 +18,6 @@ PUBLISHED: tuple[Contract, ...] = (
 )
 """The tables of a version, in the order of the documentation."""
 PROCESSED: tuple[Contract, ...] = (
-    DEMAND, ITEMS, INVENTORY, OPEN_ORDERS, *OUTSIDE, DIVIDENDS, FEATURES_TABLE
+    DEMAND, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, *OUTSIDE, DIVIDENDS, FEATURES_TABLE
 )  # fmt: skip
 """The tables below ``processed/``."""

@@ -102,6 +102,20 @@ INVENTORY = Contract(
     ),
 )  # fmt: skip
 
+RECEIPTS = Contract(
+    "receipts",
+    key=("item_id", "receipt_line"),
+    columns=(
+        ITEM_ID,
+        count("receipt_line", "1", "the item's receipts, counted by the day they came", 1),
+        day("ordered_at", "day of the order"),
+        day("received_at", "day on which the last of it came"),
+        number("quantity", "units", "units that came", 0.0),
+        text("supplier", "who delivered", nullable=True),
+        text("order_id", "number of the order", nullable=True),
+    ),
+)
+
 OPEN_ORDERS = Contract(
     "open_orders",
     key=("item_id", "order_line"),

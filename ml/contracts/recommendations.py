@@ -88,6 +88,11 @@ TARGET_SOURCES = {
     "portfolio": "PORTFOLIO_FILL: the level is the item's part of a fill of many items together; "
     "service_target holds as a floor, for criticality A and insurance alone",
 }
+LEAD_TIME_SOURCES = {
+    "given": "the item's row, of stock or items",
+    "default": "the setting",
+    "receipts": "what its past orders took, beside what its row or the setting says",
+}
 MODEL_ROLES = {
     "champion": "the model chosen for the item",
     "fallback": "the one that stood in",
@@ -123,6 +128,8 @@ FLAGS = {
     "insurance_undecided": "an insurance spare without min_stock and stockout_cost",
     "stock_limits_conflict": "min_stock is above max_stock, which is left aside",
     "lead_time_assumed": "no lead time given: the setting is used",
+    "lead_time_disagrees": "five or more past orders took over half as long again as stated, or "
+    "half as long",
     "lead_time_std_assumed": "no spread of the lead time given: the setting's share of the mean",
     "unit_cost_assumed": "no unit cost given: levels were divided at the median of the known ones",
     "service_target_invalid": "service_target is not between 0 and 1: the setting is used",
@@ -201,6 +208,8 @@ _POLICY = (
     _days("review_period_days", "time between two reviews"),
     _days("lead_time_days_mean", "mean time from order to receipt"),
     _days("lead_time_days_std", "standard deviation of the lead time"),
+    _text("lead_time_source", "where the lead time comes from", LEAD_TIME_SOURCES),
+    _count("lead_time_n", "1", "receipts that it is from; 0 = none"),
     _days("protection_days", "review period + mean lead time"),
     _text("service_metric", "what the target is a share of", SERVICE_METRICS),
     _share("service_target", "wanted value of service_metric"),

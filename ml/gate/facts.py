@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.artifacts.documents import Day
-from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS
+from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
 from ml.contracts.forecasts import QUANTILES, quantile_name
 from ml.contracts.outside import PRICES
 from ml.frequency import Frequency, periods_after
@@ -232,12 +232,11 @@ def describe_tables(
     demand = tables.get(DEMAND.name)
     wanted = None if demand is None else pc.unique(demand["item_id"])
     found = {}
-    for contract, key in ((DEMAND, "item_id"), (PRICES, "series"), (ITEMS, "item_id"),
-                          (INVENTORY, "item_id"), (OPEN_ORDERS, "item_id")):  # fmt: skip
+    for contract in (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS):
         table = tables.get(contract.name)
         if table is None:
             continue
-        ids = pc.unique(table[key])
+        ids = pc.unique(table[contract.key[0]])
         facts = TableFacts(ids=len(ids))
         if wanted is not None and contract in (ITEMS, INVENTORY):
             lacking = len(wanted) - pc.sum(pc.is_in(wanted, value_set=ids)).as_py()

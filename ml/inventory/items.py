@@ -41,6 +41,10 @@ class ItemPolicy:
     # reorder point that was chosen together with those of other items [units]; `None` = by the
     # service target
     given_point: float | None = None
+    lead_time_source: str = "given"  # `given`, `default` or `receipts`
+    lead_time_n: int = 0  # receipts that the lead time is from
+    # their lead times, ascending, where they are enough to be drawn from [days]
+    lead_time_sample: tuple[float, ...] = ()
     flags: tuple[str, ...] = ()  # quality flags of what had to be assumed
 
     @property
@@ -134,6 +138,7 @@ def _resolve(
         item_id=item,
         lead_time_days_mean=mean,
         lead_time_days_std=std,
+        lead_time_source="default" if "lead_time_assumed" in flags else "given",
         review_period_days=_first(rows, "review_period_days", above=0.0) or frequency.days,
         service_target=target,
         target_source=source,

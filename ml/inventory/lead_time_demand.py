@@ -129,11 +129,7 @@ def protection_periods(policy: ItemPolicy, frequency: Frequency) -> int:
     >>> protection_periods(fixed, Frequency.WEEKLY), protection_periods(fixed, Frequency.DAILY)
     (3, 21)
     """
-    mean, std = policy.lead_time_days_mean, policy.lead_time_days_std
-    longest = mean
-    if std > 0.0:
-        shape = (mean / std) ** 2
-        longest = float(gammaincinv(shape, LEAD_TIME_LEVEL)) * mean / shape
+    longest = float(lead_time_quantiles(policy, np.array([LEAD_TIME_LEVEL]))[0])
     days = policy.review_period_days + longest
     return max(1, math.ceil(days / frequency.days - _ROUNDING))
 
@@ -151,15 +147,39 @@ def draw_lead_times(
     """
     order = rng.permutation(n_paths)  # drawn in any case, so that later draws stay the same
     mean, std = policy.lead_time_days_mean, policy.lead_time_days_std
-    if std == 0.0:
-        return np.full(n_paths, min(mean, longest))
-    return np.minimum(_strata((mean / std) ** 2, n_paths)[order] * mean, longest)
+    if std == 0.0 or policy.lead_time_sample:
+        days = lead_time_quantiles(policy, mid_levels(n_paths))
+    else:  # kept, as items share the shape that is assumed
+        days = _strata((mean / std) ** 2, n_paths) * mean
+    return np.minimum(days[order], longest)
+
+
+def mid_levels(count: int) -> Floats:
+    """The middles of so many equal parts of 0 to 1, ascending."""
+    return (np.arange(count) + 0.5) / count
 
 
 @lru_cache(maxsize=256)
 def _strata(shape: float, n_paths: int) -> Floats:
-    levels = (np.arange(n_paths) + 0.5) / n_paths
-    return gammaincinv(shape, levels) / shape
+    return gammaincinv(shape, mid_levels(n_paths)) / shape
+
+
+def lead_time_quantiles(policy: ItemPolicy, levels: Floats) -> Floats:
+    """Quantiles of an item's lead time at levels in (0, 1), of their shape [days].
+
+    Of a gamma distribution with the policy's mean and standard deviation; where the policy has a
+    sample of lead times, of that: the k-th of n at level k / (n + 1), straight between, and the
+    shortest and longest beyond.
+    """
+    mean, std = policy.lead_time_days_mean, policy.lead_time_days_std
+    if policy.lead_time_sample:
+        known = np.asarray(policy.lead_time_sample)
+        return np.interp(levels, np.arange(1, len(known) + 1) / (len(known) + 1), known)
+    if std == 0.0:
+        return np.full(np.shape(levels), mean)
+    shape = (mean / std) ** 2
+    quantiles: Floats = gammaincinv(shape, levels) / shape * mean
+    return quantiles
 
 
 def demand_over_lead_time(

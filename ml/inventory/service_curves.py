@@ -117,7 +117,10 @@ def _stocked_cases(
 
 def _with_lead_time(policy: ItemPolicy, *, factor: float) -> ItemPolicy:
     mean, std = policy.lead_time_days_mean * factor, policy.lead_time_days_std * factor
-    return replace(policy, lead_time_days_mean=mean, lead_time_days_std=std)
+    sample = tuple(days * factor for days in policy.lead_time_sample)
+    return replace(
+        policy, lead_time_days_mean=mean, lead_time_days_std=std, lead_time_sample=sample
+    )
 
 
 def _rows_of(

@@ -27,7 +27,10 @@ from ml.inventory.recommendations import recommend
 from ml.run.model_store import finish_part, read_parts, start_part
 
 KEPT = ".recommended"
-SUPPLY = ("lead_time_days_mean", "lead_time_days_std", "unit_cost", "currency")
+SUPPLY = (
+    "lead_time_days_mean", "lead_time_days_std", "lead_time_source", "lead_time_n",
+    "lead_time_sample", "unit_cost", "currency",
+)  # fmt: skip
 """Fields of a policy that are the supplier's: lead time and price."""
 STEPS = ("forecast", "stock", "lead_time", "parameters")
 _SHOWN = ("item_id", "order_qty", "reorder_point", "order_by_date")
@@ -115,7 +118,8 @@ def keep_recommended(
 
 
 def _plain(policy: ItemPolicy) -> dict[str, Any]:
-    return {**asdict(policy), "flags": list(policy.flags)}
+    """The fields of a policy as a table takes them."""
+    return {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(policy).items()}
 
 
 def trace_changes(
@@ -176,10 +180,15 @@ def _read_kept(
     kept = read("policies")
     policies = {item: now.policies[item] for item in items}
     for row in kept.to_pylist() if kept is not None else ():
-        policies[row["item_id"]] = ItemPolicy(**{**row, "flags": tuple(row["flags"])})
+        policies[row["item_id"]] = _policy_of(row)
     rows = read("rows")
     old = {} if rows is None else _by_item(rows)
     return Supply(policies, read("stock"), read("open_orders")), old
+
+
+def _policy_of(row: Mapping[str, Any]) -> ItemPolicy:
+    fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in row.items()}
+    return ItemPolicy(**fields)
 
 
 def _by_item(rows: pa.Table) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS
+from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
 from ml.contracts.outside import AS_PUBLISHED_KEY, PRICES
 from ml.errors import ConfigError, DataError, first_few
 from ml.frequency import period_end
@@ -37,6 +37,7 @@ class RunInputs:
     statements: tuple[str, ...]  # plain sentences about what was read and decided
     quality_flags: tuple[str, ...]  # what a reader of the results should know of the inputs
     tables: Mapping[str, TableFacts]  # what the gate is told of each table
+    receipts: pa.Table | None = None  # RECEIPTS table, or `None`
 
     def dataset_id(self) -> str:
         """Name of all that models learn from: the panels, and the outside rows known in time."""
@@ -62,7 +63,7 @@ def read_processed(
         ConfigError: An item is asked for that no series has.
     """
     data_dir = request.settings.data_dir
-    contracts = (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS)
+    contracts = (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS)
     with reading(data_dir):
         tables = {one.name: read_table(data_dir, one) for one in contracts}
         outside = outside_tables(data_dir)
@@ -119,6 +120,7 @@ def inputs_of(
         items=tables.get(ITEMS.name),
         inventory=tables.get(INVENTORY.name),
         open_orders=tables.get(OPEN_ORDERS.name),
+        receipts=tables.get(RECEIPTS.name),
         source=source,
         outside=known_by(outside, last_day) if request.drivers else {},
         region=region,
@@ -138,7 +140,7 @@ def _remark_unknown(tables: Mapping[str, pa.Table | None]) -> Iterator[str]:
     """A remark on each table of stock and orders with ids that no demand has."""
     demand = tables.get(DEMAND.name)
     known = pa.nulls(0, pa.string()) if demand is None else pc.unique(demand["item_id"])
-    for contract in (INVENTORY, OPEN_ORDERS):
+    for contract in (INVENTORY, OPEN_ORDERS, RECEIPTS):
         table = tables.get(contract.name)
         if table is None or demand is None:
             continue

@@ -28,6 +28,8 @@ from ml.forecasters.registry import models_of
 from ml.frequency import Frequency, period_end, weekday
 from ml.inventory.items import ItemPolicy, resolve_policies
 from ml.inventory.lead_time_demand import protection_periods
+from ml.inventory.lead_times import learn_lead_times
+from ml.inventory.stock import choose_decision_day
 from ml.panel import Drivers, Panel, learnable_items, moving_items
 from ml.processed import known_by
 from ml.run.inputs import RunInputs
@@ -96,6 +98,14 @@ def make_plans(
     return tuple(plans)
 
 
+def decision_day(panel: Panel, inputs: RunInputs, request: RunRequest) -> np.datetime64:
+    """The day at whose end orders of a demand panel are decided."""
+    wanted = request.decision_day
+    cutoff = period_end(panel.cutoff, panel.frequency)
+    day = None if wanted is None else np.datetime64(wanted, "D")
+    return choose_decision_day(inputs.inventory, cutoff, day)
+
+
 def _plan(
     panel: Panel, wanted: tuple[str, ...], inputs: RunInputs, request: RunRequest, *, study: bool
 ) -> PanelPlan:
@@ -109,9 +119,10 @@ def _plan(
     policies: Mapping[str, ItemPolicy] = {}
     protection = (1,) * len(panel.items)
     if panel.is_demand:
-        policies = resolve_policies(
+        stated = resolve_policies(
             panel.items, inputs.items, inputs.inventory, panel.frequency, policy
         )
+        policies = learn_lead_times(stated, inputs.receipts, decision_day(panel, inputs, request))
         # What an interval has beyond it is continued, see ml.inventory.horizon.
         longest = max(1, int(policy.max_protection_days / panel.frequency.days))
         needed = [protection_periods(policies[item], panel.frequency) for item in panel.items]

@@ -20,18 +20,16 @@ from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.durable import staged
 from ml.evaluation.demand_class import demand_pattern
 from ml.forecasters.base import is_count
-from ml.frequency import period_end
 from ml.inventory.item_case import OrderContext
 from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.recommendations import recommend
 from ml.inventory.service_curves import draw_policy_grid, draw_service_curves
-from ml.inventory.stock import choose_decision_day
 from ml.panel import Panel
 from ml.run.changes import Before, Supply, trace_changes
 from ml.run.inputs import RunInputs
 from ml.run.model_store import finish_part, read_part, say, start_part
 from ml.run.parallel import run_tasks
-from ml.run.plan import PanelPlan
+from ml.run.plan import PanelPlan, decision_day
 from ml.run.request import RunRequest
 from ml.run.saved_paths import ItemPathSet, SavedPaths, read_paths
 from ml.simulation.achieved import AchievedService
@@ -108,16 +106,12 @@ def _file_of(task: RecommendTask, contract: Contract) -> Path:
 
 def order_context(plan: PanelPlan, inputs: RunInputs, request: RunRequest) -> OrderContext:
     """What holds for the recommendations of all items of a demand panel, the day among it."""
-    panel, wanted = plan.panel, request.decision_day
-    cutoff = period_end(panel.cutoff, panel.frequency)
-    day = choose_decision_day(
-        inputs.inventory, cutoff, None if wanted is None else np.datetime64(wanted, "D")
-    )
+    panel = plan.panel
     return OrderContext(
         frequency=panel.frequency,
         as_of=panel.cutoff,
         seed=plan.seed,
-        decided_on=day,
+        decided_on=decision_day(panel, inputs, request),
         horizon=plan.horizon,
     )
 

@@ -57,7 +57,12 @@ class SupplyWish:
         if self.lead_time is None:
             return policy
         spread = settings.lead_time_cv * self.lead_time
-        return replace(policy, lead_time_days_mean=self.lead_time, lead_time_days_std=spread)
+        return replace(
+            policy,
+            lead_time_days_mean=self.lead_time,
+            lead_time_days_std=spread,
+            lead_time_sample=(),
+        )
 
 
 def read_levels(text: str | None) -> tuple[float, ...]:

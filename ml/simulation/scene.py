@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaincinv
 
 from ml.ensemble.mixture_score import PANEL
 from ml.evaluation.origins import BacktestPoints
 from ml.forecasters.base import is_count
 from ml.frequency import Frequency
 from ml.inventory.items import ItemPolicy
+from ml.inventory.lead_time_demand import lead_time_quantiles, mid_levels
 from ml.inventory.ordering import smallest_order
 from ml.panel import Bools, Floats, Ints, Panel
 from ml.seeds import generator
@@ -135,13 +135,9 @@ def set_scene(
 def lead_time_strata(policy: ItemPolicy, frequency: Frequency) -> Ints:
     """Equally likely lead times of an item in whole periods, ascending, (STRATA,).
 
-    The mid-quantiles of as many equal strata of its gamma distribution.
+    The mid-quantiles of as many equal strata of their distribution.
     """
-    mean, std = policy.lead_time_days_mean, policy.lead_time_days_std
-    days = np.full(STRATA, mean)
-    if std > 0.0:
-        shape = (mean / std) ** 2
-        days = gammaincinv(shape, (np.arange(STRATA) + 0.5) / STRATA) * mean / shape
+    days = lead_time_quantiles(policy, mid_levels(STRATA))
     return np.rint(days / frequency.days).astype(np.int64)
 
 

@@ -103,9 +103,30 @@ OPEN_ORDER_NAMES: Aliases = {
                  "numero_pedido", "ordem"),
 }  # fmt: skip
 
+RECEIPT_NAMES: Aliases = {
+    "item_id": _ITEM_ID,
+    "ordered_at": (
+        "ordered_at", "order_date", "po_date", "ordered", "data_pedido", "data_do_pedido",
+        "data_compra", "data_ordem", "emissao", "data_emissao",
+    ),
+    "received_at": (
+        "received_at", "receipt_date", "received", "delivered_at", "delivery_date",
+        "goods_receipt_date", "data_recebimento", "data_de_recebimento", "recebido_em",
+        "data_entrada", "data_entrega",
+    ),
+    "quantity": (
+        "quantity", "qty", "received_qty", "quantidade", "quantidade_recebida", "qtd", "qtde",
+    ),
+    "supplier": OPEN_ORDER_NAMES["supplier"],
+    "order_id": OPEN_ORDER_NAMES["order_id"],
+}  # fmt: skip
+
 WANTED = frozenset(
-    {*DEMAND_NAMES, *PRICE_NAMES, *ITEM_NAMES, *INVENTORY_NAMES, *OPEN_ORDER_NAMES, "value"}
-)
+    {
+        *DEMAND_NAMES, *PRICE_NAMES, *ITEM_NAMES, *INVENTORY_NAMES, *OPEN_ORDER_NAMES,
+        *RECEIPT_NAMES, "value",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

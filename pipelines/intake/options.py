@@ -23,6 +23,9 @@ Sample = Annotated[bool, _file("--sample", help="Run on the made-up sample.")]
 OpenOrders = Annotated[
     Path | None, _file(help="Open orders with their due dates, one line an order.")
 ]
+Receipts = Annotated[
+    Path | None, _file(help="What past orders took: days of order and receipt; lead times.")
+]
 Column = Annotated[
     list[str] | None,
     _shape(help="A column under a name of your own: item_id=Código. Repeatable."),
@@ -40,24 +43,15 @@ NoDrivers = Annotated[
 ]
 
 
-def existing_files(
-    demand: Path | None,
-    prices: Path | None,
-    items: Path | None,
-    inventory: Path | None,
-    open_orders: Path | None = None,
-) -> dict[str, Path]:
-    """The files named on a command line, by table.
+def existing_files(**paths: Path | None) -> dict[str, Path]:
+    """The files named on a command line, by table; ``None`` = not named.
 
     Raises:
         ConfigError: There is nothing at a path.
     """
-    paths = {
-        "demand": demand, "prices": prices, "items-file": items, "inventory": inventory,
-        "open-orders": open_orders,
-    }  # fmt: skip
-    named = {option: path for option, path in paths.items() if path is not None}
-    for option, path in named.items():
+    named = {table: path for table, path in paths.items() if path is not None}
+    for table, path in named.items():
         if not path.exists():
+            option = "items-file" if table == "items" else table.replace("_", "-")
             raise ConfigError(f"--{option}: there is no file or folder '{path}'.")
-    return {option.removesuffix("-file").replace("-", "_"): path for option, path in named.items()}
+    return named

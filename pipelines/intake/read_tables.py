@@ -20,6 +20,7 @@ from pipelines.intake.items import read_items
 from pipelines.intake.open_orders import read_open_orders
 from pipelines.intake.prices import read_prices
 from pipelines.intake.quarantine import IntakeError, write_quarantine
+from pipelines.intake.receipts import read_receipts
 from pipelines.intake.request import Intake, ReadingRequest, RowCount
 from pipelines.intake.sentences import counted, named
 
@@ -29,6 +30,7 @@ _READERS: Mapping[str, Callable[[Path, ReadingRequest], Intake]] = {
     "inventory": read_inventory,
     "prices": read_prices,
     "open_orders": read_open_orders,
+    "receipts": read_receipts,
 }
 _KEYS = {"demand": ("item_id", "ds"), "prices": ("series", "ref_date")}
 USER_FILES = Path("raw", "user")

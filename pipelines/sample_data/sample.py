@@ -19,6 +19,7 @@ MAIN_STORE, SECOND_STORE = "CD-SALVADOR", "CD-FEIRA"
 SPLIT_SHARE, SECOND_SHARE = 0.2, 0.3  # items kept in two stores, and what lies in the second
 RESERVED_SHARE, RESERVED_PART = 0.1, 0.25
 OWED_DAYS = 7  # what could not be served this week is still waited for
+RECEIPT_DAYS = 730
 RETIRED_DAYS = 180  # a decline that began longer ago is known as obsolete
 AMOUNTS = ("on_hand", "on_order", "backorders", "reserved")
 
@@ -34,6 +35,7 @@ class Sample:
     observed: pd.DataFrame  # the demand file as written; dates are text, some of them impossible
     items: pd.DataFrame  # the item file as written
     inventory: pd.DataFrame  # the stock file
+    receipts: pd.DataFrame  # what orders of the last two years took
     open_orders: pd.DataFrame  # what is on order, with the days that suppliers promised
     prices: pd.DataFrame  # the price file
     outside: dict[str, pd.DataFrame]  # `climate`, `economic` and `anatel_5g` as published
@@ -63,6 +65,7 @@ def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample
         items=items,
         inventory=inventory_table(truth, seed),
         open_orders=open_order_table(truth),
+        receipts=receipt_table(truth),
         prices=price_table(truth.days, world.levels),
         outside=world.tables(),
         anomalies=anomalies,
@@ -116,10 +119,22 @@ def open_order_table(truth: Truth) -> pd.DataFrame:
     """
     promised = np.round(truth.lead_time.mean(axis=1)).astype(np.int64)
     lines = []
-    for number, (item, day, units) in enumerate(truth.stock.open_orders, 1):
+    late = [one for one in truth.stock.orders if one[2] >= len(truth.days)]
+    for number, (item, day, _, units) in enumerate(late, 1):
         due = truth.days[day] + promised[item]
         family = truth.items.ids[item].split("-", maxsplit=1)[0]
         lines.append(
             (truth.items.ids[item], int(units), str(due), f"Supplier {family}", f"PO-{number:05d}")
         )
     return pd.DataFrame(lines, columns=["item_id", "quantity", "due_date", "supplier", "order_id"])
+
+
+def receipt_table(truth: Truth) -> pd.DataFrame:
+    """The file of receipts: what was ordered and came within the last two years."""
+    known = range(max(0, len(truth.days) - RECEIPT_DAYS), len(truth.days))
+    lines = [
+        (truth.items.ids[item], str(truth.days[day]), str(truth.days[came]), int(units))
+        for item, day, came, units in truth.stock.orders
+        if came in known
+    ]
+    return pd.DataFrame(lines, columns=["item_id", "order_date", "receipt_date", "quantity"])

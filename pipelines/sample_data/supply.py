@@ -29,8 +29,9 @@ class StockHistory:
     empty: Bools  # nothing left at the end of the day, shape (N, T)
     on_hand: Floats  # units at the end of the last day, shape (N,)
     on_order: Floats  # units ordered and not yet received, shape (N,)
-    # of each order not yet received: item and day of the order, as positions, units
-    open_orders: tuple[tuple[int, int, float], ...]
+    # of each order: item, day of the order and of the receipt, as positions, units; a receipt
+    # after the last day is still to come
+    orders: tuple[tuple[int, int, int, float], ...]
 
 
 def draw_lead_times(items: Items, dollar_rise: Floats, seed: int) -> Ints:
@@ -102,7 +103,7 @@ def simulate_stock(
     served: Floats = np.zeros((n, t))
     empty: Bools = np.zeros((n, t), dtype=bool)
     rows = np.arange(n)
-    placed: list[tuple[int, int, float]] = []
+    placed: list[tuple[int, int, int, float]] = []
     for day in range(t):
         on_hand += arriving[:, day]
         on_order -= arriving[:, day]
@@ -116,6 +117,8 @@ def simulate_stock(
         quantity = np.ceil(short / multiple) * multiple
         arriving[rows, day + lead[:, day]] += quantity
         on_order += quantity
-        late = np.flatnonzero((quantity > 0) & (day + lead[:, day] >= t))
-        placed += [(int(i), day, float(quantity[i])) for i in late]
+        placed += [
+            (int(i), day, day + int(lead[i, day]), float(quantity[i]))
+            for i in np.flatnonzero(quantity)
+        ]
     return StockHistory(served, empty, on_hand, on_order, tuple(placed))

@@ -220,6 +220,7 @@ def test_every_table_of_the_design_has_a_contract():
             "items",
             "inventory",
             "open_orders",
+            "receipts",
             "prices",
             "climate",
             "economic",

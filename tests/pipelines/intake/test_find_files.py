@@ -60,6 +60,6 @@ def test_files_of_the_command_line_are_those_named_relative_to_the_working_direc
     monkeypatch.chdir(tmp_path)
     stock = Path("stock.csv")
     stock.touch()
-    assert existing_files(None, None, None, stock) == {"inventory": stock}
+    assert existing_files(demand=None, inventory=stock) == {"inventory": stock}
     with pytest.raises(ConfigError, match=r"--items-file: there is no file or folder 'gone\.csv'"):
-        existing_files(None, None, Path("gone.csv"), stock)
+        existing_files(items=Path("gone.csv"), inventory=stock)

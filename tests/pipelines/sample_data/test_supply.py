@@ -36,6 +36,21 @@ def test_the_item_file_gives_mean_and_spread_of_the_true_lead_times(sample):
         assert given == pytest.approx(true, abs=0.06), name
 
 
+def test_receipts_and_open_orders_are_all_that_was_ordered(sample):
+    truth, receipts = sample.truth, sample.receipts
+    row = {item: number for number, item in enumerate(truth.items.ids)}
+    day = {str(one): number for number, one in enumerate(truth.days)}
+    for item, went, came in receipts[["item_id", "order_date", "receipt_date"]].itertuples(
+        index=False
+    ):
+        assert day[came] - day[went] == truth.lead_time[row[item], day[went]]
+    assert receipts["receipt_date"].min() >= str(truth.days[-730])
+    assert (receipts["quantity"] > 0).all()
+    still_to_come = sample.open_orders.groupby("item_id")["quantity"].sum()
+    on_order = sample.inventory.groupby("item_id")["on_order"].sum()
+    assert still_to_come.to_dict() == on_order[on_order > 0].to_dict()
+
+
 def simulated(demand, *, lead, workday):
     """One item with s = 2 and S - s = 3, on days that are all workdays or none."""
     point, times, days = (np.full((1, len(demand)), x) for x in (2.0, lead, workday))
