@@ -70,12 +70,14 @@ _POLICY_INPUTS = (
     number("min_stock", "units", "the reorder point is at least this", 0.0),
     number("max_stock", "units", "no order goes above this", 0.0),
     number("stockout_cost", "currency", "cost of one unit short", 0.0),
+    text("supplier", "who delivers", nullable=True),
+    number("shelf_life_days", "days", "from the receipt until a unit expires", 0.0),
 )
 
 ITEMS = Contract(
     "items",
     key=("item_id",),
-    version=2,
+    version=3,
     columns=(
         ITEM_ID,
         text("name", "plain name", nullable=True),
@@ -87,7 +89,7 @@ ITEMS = Contract(
 INVENTORY = Contract(
     "inventory",
     key=("item_id",),
-    version=2,
+    version=3,
     columns=(
         ITEM_ID,
         text("location_id", "'ALL': stock is summed over locations"),
@@ -126,5 +128,16 @@ OPEN_ORDERS = Contract(
         day("due_at", "day on which they are due; null = not known", nullable=True),
         text("supplier", "who delivers", nullable=True),
         text("order_id", "number of the order", nullable=True),
+    ),
+)
+
+SUPPLIERS = Contract(
+    "suppliers",
+    key=("supplier",),
+    columns=(
+        text("supplier", "who delivers, as the files of items and stock write it"),
+        number("min_order_value", "currency", "smallest value of one order of all its items", 0.0),
+        number("order_cost", "currency", "fixed cost of one order, whatever is in it", 0.0),
+        text("currency", "ISO 4217 code", nullable=True),
     ),
 )

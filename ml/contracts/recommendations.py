@@ -44,6 +44,8 @@ REASONS = {
     "insurance_undecided": "an insurance spare that its demand keeps no unit of: give min_stock "
     "or stockout_cost",
     "order_limits_conflict": "the smallest order is above the largest",
+    "joint_order": "more than the item needs by itself: with others of its supplier",
+    "budget_cut": "the budget pays for less than the item needs",
     "new_item": "too little history to judge",
     "parameter_missing": "no counted stock with its day",
     "stale_inventory": "the stock was counted too long ago",
@@ -56,6 +58,9 @@ CONSTRAINTS = {
     "multiple": "rounded up to a multiple",
     "max_order": "the largest order",
     "max_stock": "the largest stock",
+    "shelf_life": "what is used before it expires",
+    "joint_order": "ordered with others of its supplier, to its minimum value or to save an order",
+    "budget": "the budget",
 }
 POLICIES = {
     "RS": "at each review up to order_up_to",
@@ -126,6 +131,9 @@ FLAGS = {
     "open_order_far": "an order is due after the protection interval: it covers none of it",
     "receipt_assumed": "an order due between the count and decision_day is taken as received",
     "insurance_undecided": "an insurance spare without min_stock and stockout_cost",
+    "shelf_life_below_need": "of the reorder point that service asks for too much would expire: "
+    "levels are lower",
+    "below_supplier_minimum": "the order of all its supplier's items is below min_order_value",
     "stock_limits_conflict": "min_stock is above max_stock, which is left aside",
     "lead_time_assumed": "no lead time given: the setting is used",
     "lead_time_disagrees": "five or more past orders took over half as long again as stated, or "
@@ -194,6 +202,7 @@ _ACTION = (
     _quantity("order_qty", "after moq, multiple and max_order_qty; null unless mode is full"),
     _quantity("net_requirement_qty", "need before those constraints; null unless mode is full"),
     _text("binding_constraint", "what set order_qty apart from the need", CONSTRAINTS),
+    _quantity("order_qty_alone", "order_qty before joint orders and the budget"),
     _day("order_by_date", "day on which the median path reaches the reorder point"),
     _day("expected_receipt_date", "when an order placed now arrives on average; null = no order"),
     number("order_value", "currency", "order_qty x unit cost", 0.0),
@@ -224,6 +233,13 @@ _POLICY = (
     number("safety_stock", "units", "reorder_point - ltd_mean, for display; may be below 0"),
     _quantity("min_stock", "smallest reorder point, as given"),
     _quantity("max_stock", "largest stock, as given"),
+    _days("shelf_life_days", "from the receipt until a unit expires, as given"),
+    _quantity(
+        "shelf_life_qty",
+        "largest order_up_to of which at most a tenth is expected to "
+        "expire; null without shelf_life_days",
+    ),
+    _text("supplier", "who delivers, as given"),
 )
 _POSITION = (
     _quantity("on_hand", "units in stock"),
@@ -289,7 +305,7 @@ _TRUST = (
 RECOMMENDATIONS = Contract(
     "recommendations",
     key=("item_id", "location_id"),
-    version=2,
+    version=3,
     columns=(*_IDENTITY, *_ACTION, *_POLICY, *_POSITION, *_DEMAND, *_RISK, *_TRUST),
     volatile=("run_id",),
 )

@@ -20,14 +20,11 @@ from ml.errors import ConfigError
 from ml.inventory.item_case import (
     ItemCase,
     OrderContext,
-    is_whole,
     is_within_reach,
     own_steps,
-    prepare_case,
 )
+from ml.inventory.item_order import size_item
 from ml.inventory.items import DemandSummary, ItemPolicy
-from ml.inventory.lead_time_demand import protection_periods
-from ml.inventory.ordering import policy_levels
 from ml.inventory.portfolio import (
     Division,
     ItemDemand,
@@ -127,16 +124,17 @@ def item_curves(
 
 def _curve(case: ItemCase, demand: npt.NDArray[np.generic], unit_cost: float) -> MarginalCurve:
     policy = case.policy
-    needed = protection_periods(policy, case.context.frequency)
-    case, paths, needs = prepare_case(case, demand, needed)
-    whole = is_whole(case, paths)
-    levels = policy_levels(needs, policy, demand_class=case.history.demand_class, whole_units=whole)
+    sized = size_item(case, demand)
+    needs, levels = sized.needs, sized.levels
+    most = policy.max_stock
+    if levels.shelf_life_qty is not None:
+        most = min(most, levels.shelf_life_qty)
     item = ItemDemand(
         needs.until_receipt, needs.protected, policy.review_period_days, unit_cost,
         lot=levels.order_lot if levels.policy == "RsS" else 0.0,
-        ceiling=policy.max_stock, whole_units=whole,
+        ceiling=most, whole_units=sized.whole_units,
     )  # fmt: skip
-    floor = levels.reorder_point if policy.is_critical else min(policy.min_stock, policy.max_stock)
+    floor = levels.reorder_point if policy.is_critical else min(policy.min_stock, most)
     served, on_hand = expected_service(item, np.array([levels.reorder_point]))
     usual = (float(served[0]), float(on_hand[0]) * unit_cost)
     return replace(marginal_curve(policy.item_id, item, floor), usual=usual)

@@ -86,6 +86,15 @@ def review_limits(case: Situation) -> Decision | None:
     return Decision("review", "order_limits_conflict", f"{text}{amount(case.levels.order_lot)}.")
 
 
+def review_budget(case: Situation) -> Decision | None:
+    """There is a need, and no money for any of it."""
+    if case.order.binding_constraint != "budget" or case.order.order_qty > 0.0:
+        return None
+    wanted, chance = amount(case.order.order_qty_alone), case.risk.p_stockout_no_order
+    text = f"{case.position_text}; no budget for {wanted}: {chance:.0%} chance to be short."
+    return Decision("review", "budget_cut", text)
+
+
 def review_unknown_on_order(case: Situation) -> Decision | None:
     """Whether the need is on order already is not known."""
     if case.order.net_requirement_qty <= 0.0 or case.stock.on_order is not None:
@@ -133,10 +142,16 @@ def expedite(case: Situation) -> Decision | None:
 
 def order_now(case: Situation) -> Decision | None:
     """There is a need, and a quantity for it."""
-    if case.order.order_qty <= 0.0:
+    order = case.order
+    if order.order_qty <= 0.0:
         return None
-    text = f"{case.position_text}; order {amount(case.order.order_qty)}."
-    return Decision("order_now", "ip_below_rop", text)
+    text, alone = f"{case.position_text}; order {amount(order.order_qty)}", order.order_qty_alone
+    if order.binding_constraint == "budget":
+        return Decision("order_now", "budget_cut", f"{text} of {amount(alone)}: the budget's part.")
+    if order.binding_constraint == "joint_order":
+        more = f"{amount(order.order_qty - alone)} of it only as others of its supplier are ordered"
+        return Decision("order_now", "joint_order", f"{text}, {more}.")
+    return Decision("order_now", "ip_below_rop", f"{text}.")
 
 
 def order_soon(case: Situation) -> Decision | None:
@@ -190,6 +205,7 @@ def hold(case: Situation) -> Decision:
 
 RULES: tuple[Callable[[Situation], Decision | None], ...] = (
     leave_unstocked,
+    review_budget,
     review_limits,
     review_unknown_on_order,
     review_last_order,

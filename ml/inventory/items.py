@@ -46,6 +46,11 @@ class ItemPolicy:
     # their lead times, ascending, where they are enough to be drawn from [days]
     lead_time_sample: tuple[float, ...] = ()
     flags: tuple[str, ...] = ()  # quality flags of what had to be assumed
+    supplier: str | None = None  # who delivers it
+    shelf_life_days: float | None = None  # from the receipt until a unit expires; `None` = for ever
+    # order that was sized together with those of other items [units]; `None` = by the item alone
+    given_order: float | None = None
+    given_by: str = "none"  # what sized it, a word of CONSTRAINTS
 
     @property
     def protection_days(self) -> float:
@@ -155,6 +160,8 @@ def _resolve(
         holding_rate=settings.holding_rate,
         service_metric=_first(rows, "service_metric") or settings.service_metric,
         flags=tuple(flags),
+        supplier=_first(rows, "supplier"),
+        shelf_life_days=_first(rows, "shelf_life_days", above=0.0),
     )
 
 

@@ -1,13 +1,20 @@
 """Reorder point, order-up-to level and order quantity from the demand over the interval."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
 
 from ml.inventory.items import ItemPolicy
-from ml.inventory.lead_time_demand import LeadTimeDemand
+from ml.inventory.lead_time_demand import LeadTimeDemand, mean_above
 from ml.inventory.service import choose_point
+from ml.panel import Floats
 
 SLOW_CLASSES = frozenset({"intermittent", "lumpy", "no_demand", "too_few", "new"})
+MOST_EXPIRED = 0.1
+"""Share of what an order fills up to that may be expected to expire: with one unit in ten, those
+that are used cost at most 1 / (1 - .1), a ninth, more."""
 _ROUNDING = 1e-9  # orders: 3 packs of 0.1 are 0.30000000000000004
 
 
@@ -24,6 +31,9 @@ class Levels:
     order_lot: float  # smallest order
     # share of intervals that the service asks to be covered; min_stock and max_stock aside
     tau_nominal: float | None = None
+    # largest order_up_to of which enough is used before it expires; `None` = no such bound
+    shelf_life_qty: float | None = None
+    uncut: Self | None = None  # the levels without that bound, where it cuts them
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +44,13 @@ class Order:
     order_qty: float
     binding_constraint: str = "none"
     largest: float = math.inf  # order that the limits allow
+    # order of the item alone, before it was sized together with others
+    order_qty_alone: float = 0.0
 
 
 def smallest_order(policy: ItemPolicy, *, whole_units: bool) -> float:
     """Smallest order that ``moq`` and ``order_multiple`` allow [units]; 0 = any quantity."""
-    step = _order_step(policy, whole_units=whole_units)
+    step = order_step(policy, whole_units=whole_units)
     return _round_up(max(policy.moq, step), step)
 
 
@@ -73,9 +85,40 @@ def policy_levels(
     )
 
 
+def largest_before_expiry(ordered: Floats, *, whole_units: bool) -> float:
+    """Largest stock S of which at most a share w is expected to expire: E[(S - D)+] <= w S.
+
+    ``ordered`` is a sample of the demand D until what is ordered now expires, ascending [units].
+    First in is first out, so that what is left of S by then is what expires; its share never falls
+    as S grows. w is :data:`MOST_EXPIRED`.
+    """
+    points = np.unique(np.append(ordered, 0.0))
+    left = points - float(ordered.mean()) + mean_above(ordered, points) - MOST_EXPIRED * points
+    last = int(np.flatnonzero(left <= _ROUNDING)[-1])
+    slope = np.searchsorted(ordered, points[last], side="right") / len(ordered) - MOST_EXPIRED
+    most = float(points[last] - min(left[last], 0.0) / slope)
+    return float(math.floor(most + _ROUNDING)) if whole_units else most
+
+
+def bound_levels(levels: Levels, most: float) -> Levels:
+    """The levels, none of them above ``most``, which is what shelf life allows [units]."""
+    if levels.policy == "do_not_stock" or levels.order_up_to <= most:
+        return replace(levels, shelf_life_qty=most)
+    point = min(levels.reorder_point, most)
+    safety = levels.safety_stock
+    return replace(
+        levels,
+        reorder_point=point,
+        order_up_to=most,
+        safety_stock=None if safety is None else safety - (levels.reorder_point - point),
+        shelf_life_qty=most,
+        uncut=levels,
+    )
+
+
 def limits_conflict(levels: Levels, policy: ItemPolicy) -> bool:
-    """Whether not even the smallest order is within ``max_order_qty`` and ``max_stock``."""
-    return levels.order_lot > min(policy.max_order_qty, policy.max_stock)
+    """Whether not even the smallest order is within what may be ordered or held."""
+    return levels.order_lot > min(policy.max_order_qty, policy.max_stock, _kept(levels))
 
 
 def size_order(levels: Levels, policy: ItemPolicy, position: float, *, whole_units: bool) -> Order:
@@ -84,23 +127,43 @@ def size_order(levels: Levels, policy: ItemPolicy, position: float, *, whole_uni
     Rounding goes up, so an order may end above ``order_up_to`` by less than one multiple, but not
     above ``max_stock``; the largest order is rounded down. No quantity satisfies limits that
     conflict: that order is 0. With ``whole_units`` it is one of whole units where no multiple says
-    so.
+    so. An order that was sized together with others stands beside the one of the item alone.
     """
+    alone = _size_alone(levels, policy, position, whole_units=whole_units)
+    alone = replace(alone, order_qty_alone=alone.order_qty)
+    if policy.given_order is None:
+        return alone
+    return replace(alone, order_qty=policy.given_order, binding_constraint=policy.given_by)
+
+
+def _size_alone(levels: Levels, policy: ItemPolicy, position: float, *, whole_units: bool) -> Order:
     net = max(0.0, levels.order_up_to - position)
     if levels.policy == "do_not_stock" or position > levels.reorder_point or net == 0.0:
         return Order(0.0, 0.0)
-    step = _order_step(policy, whole_units=whole_units)
+    step = order_step(policy, whole_units=whole_units)
     quantity = _round_up(max(net, policy.moq), step)
-    room = policy.max_stock - position
-    most, limit = min((policy.max_order_qty, "max_order"), (room, "max_stock"))
-    if step > 0.0 and math.isfinite(most):
-        most = math.floor(most / step + _ROUNDING) * step
+    most, limit = largest_order(levels, policy, position, step)
     if quantity > most:
         return Order(net, 0.0 if levels.order_lot > most else most, limit, most)
     if policy.moq > net:
         return Order(net, quantity, "moq", most)
     by_multiple = policy.order_multiple > 0.0 and quantity > _round_up(net, float(whole_units))
-    return Order(net, quantity, "multiple" if by_multiple else "none", most)
+    otherwise = "none" if levels.uncut is None else "shelf_life"
+    return Order(net, quantity, "multiple" if by_multiple else otherwise, most)
+
+
+def largest_order(
+    levels: Levels, policy: ItemPolicy, position: float, step: float
+) -> tuple[float, str]:
+    """The largest order that the limits allow, in multiples of ``step``, and which limit it is."""
+    most, limit = min(
+        (policy.max_order_qty, "max_order"),
+        (policy.max_stock - position, "max_stock"),
+        (_kept(levels) - position, "shelf_life"),
+    )
+    if step > 0.0 and math.isfinite(most):
+        most = math.floor(most / step + _ROUNDING) * step
+    return most, limit
 
 
 def excess_over_need(position: float, levels: Levels, high_demand: float) -> float:
@@ -111,8 +174,14 @@ def excess_over_need(position: float, levels: Levels, high_demand: float) -> flo
     return max(0.0, position - max(levels.order_up_to, high_demand))
 
 
-def _order_step(policy: ItemPolicy, *, whole_units: bool) -> float:
+def order_step(policy: ItemPolicy, *, whole_units: bool) -> float:
+    """What orders are multiples of [units]; 0 = any quantity."""
     return policy.order_multiple or (1.0 if whole_units else 0.0)
+
+
+def _kept(levels: Levels) -> float:
+    """The most that shelf life allows to hold [units]."""
+    return math.inf if levels.shelf_life_qty is None else levels.shelf_life_qty
 
 
 def _round_up(quantity: float, step: float) -> float:

@@ -23,11 +23,10 @@ from ml.inventory.item_case import (
     ItemCase,
     OrderContext,
     as_datetime,
-    is_whole,
     is_within_reach,
     own_steps,
-    prepare_case,
 )
+from ml.inventory.item_order import size_item
 from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy
 from ml.inventory.lead_time_demand import (
     ItemPaths,
@@ -163,20 +162,17 @@ def _fill_row(case: ItemCase, demand: npt.NDArray[np.generic]) -> Cells:
         decision = Decision("review", "horizon_too_short", text)
         return _common_cells(case, "insufficient", decision, ["horizon_too_short"])
     is_extended = needed + context.offset > demand.shape[1]
-    case, paths, needs = prepare_case(case, demand, needed)
-    whole = is_whole(case, paths)
-    levels = ordering.policy_levels(
-        needs, policy, demand_class=case.history.demand_class, whole_units=whole
-    )
-    cells = _demand_cells(paths, needs, case.days) | _columns_of(levels)
+    sized = size_item(case, demand)
+    case, levels = sized.case, sized.levels
+    cells = _demand_cells(sized.paths, sized.needs, case.days) | _columns_of(levels)
+    if levels.uncut is not None and levels.uncut.reorder_point > levels.order_up_to:
+        case = replace(case, flags=("shelf_life_below_need",))
     if is_extended:
         cells["ltd_method"] = "extended_paths"
-        case = replace(case, flags=("extended_beyond_forecast",))
-    if not case.stock.is_usable:
+        case = replace(case, flags=(*case.flags, "extended_beyond_forecast"))
+    if sized.order is None:
         return cells | _common_cells(case, "policy_only", _ask_for_stock(case, levels))
-    position = case.stock.position_within(policy.protection_days)
-    order = ordering.size_order(levels, policy, position, whole_units=whole)
-    return cells | _stock_cells(case, paths, needs, levels, order)
+    return cells | _stock_cells(case, sized.paths, sized.needs, levels, sized.order)
 
 
 def _ask_for_stock(case: ItemCase, levels: ordering.Levels) -> Decision:

@@ -22,6 +22,7 @@ _SITE = (
     "site_id", "site", "site_code", "deposito", "depot", "location_id", "location", "local",
     "warehouse", "almoxarifado",
 )  # fmt: skip
+_SUPPLIER = ("supplier", "supplier_id", "vendor", "fornecedor")
 
 DEMAND_NAMES: Aliases = {
     "item_id": _ITEM_ID,
@@ -60,6 +61,9 @@ _POLICY: Aliases = {
     "min_stock": ("min_stock", "min_qty", "estoque_minimo", "safety_stock_min"),
     "max_stock": ("max_stock", "max_qty", "estoque_maximo"),
     "stockout_cost": ("stockout_cost", "shortage_cost", "custo_falta", "custo_de_falta"),
+    "supplier": _SUPPLIER,
+    "shelf_life_days": ("shelf_life_days", "shelf_life", "validade_dias", "dias_de_validade",
+                        "prazo_validade", "prazo_de_validade", "validade"),
 }  # fmt: skip
 
 ITEM_NAMES: Aliases = {
@@ -98,7 +102,7 @@ OPEN_ORDER_NAMES: Aliases = {
         "delivery_date", "promised_date", "data_entrega", "data_de_entrega", "entrega",
         "previsao_entrega", "previsao", "data_prevista",
     ),
-    "supplier": ("supplier", "supplier_id", "vendor", "fornecedor"),
+    "supplier": _SUPPLIER,
     "order_id": ("order_id", "order", "po", "po_number", "purchase_order", "pedido",
                  "numero_pedido", "ordem"),
 }  # fmt: skip
@@ -121,10 +125,23 @@ RECEIPT_NAMES: Aliases = {
     "order_id": OPEN_ORDER_NAMES["order_id"],
 }  # fmt: skip
 
+SUPPLIER_NAMES: Aliases = {
+    "supplier": (*_SUPPLIER, "name", "nome"),
+    "min_order_value": (
+        "min_order_value", "minimum_order_value", "min_order", "minimum_order", "pedido_minimo",
+        "valor_minimo", "valor_minimo_pedido", "valor_minimo_do_pedido", "faturamento_minimo",
+    ),
+    "order_cost": (
+        "order_cost", "ordering_cost", "fixed_cost", "custo_pedido", "custo_do_pedido",
+        "custo_fixo", "frete",
+    ),
+    "currency": ("currency", "moeda"),
+}  # fmt: skip
+
 WANTED = frozenset(
     {
         *DEMAND_NAMES, *PRICE_NAMES, *ITEM_NAMES, *INVENTORY_NAMES, *OPEN_ORDER_NAMES,
-        *RECEIPT_NAMES, "value",
+        *RECEIPT_NAMES, *SUPPLIER_NAMES, "value",
     }
 )  # fmt: skip
 

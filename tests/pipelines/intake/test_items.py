@@ -99,3 +99,8 @@ def test_files_of_different_columns_are_put_together(file, options):
         {"item_id": "A", "name": "Cabo"},
         {"item_id": "B", "moq": 5.0},
     ]
+
+
+def test_supplier_and_shelf_life_are_read_by_their_usual_names(csv, options):
+    read = read_items(csv("A;ACME Ltda;180", header="sku;fornecedor;validade"), options())
+    assert given(read) == {"item_id": "A", "supplier": "ACME Ltda", "shelf_life_days": 180.0}
