@@ -21,6 +21,7 @@ from ml.contracts.base import Column
 from ml.contracts.demand import INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS_MEANING
+from ml.contracts.price_outlook import EXPOSURE, EXPOSURE_FLAGS
 from ml.contracts.recommendations import FLAGS, RECOMMENDATIONS
 from ml.contracts.simulation import ANCHORS
 from ml.features.declarations import FEATURES
@@ -131,7 +132,8 @@ def list_columns(table: str) -> str:
 def list_inputs(table: str) -> str:
     """The columns that a user's file may have, with the names that are understood."""
     aliases = getattr(names, f"{table.upper().removesuffix('S')}_NAMES")
-    ours = (OPEN_ORDERS, RECEIPTS, ITEMS, INVENTORY)
+    ours = (OPEN_ORDERS, RECEIPTS, ITEMS, INVENTORY,
+            *(one for one in (EXPOSURE,) if one.name == table))  # fmt: skip
     known = {one.name: (one.unit, one.description) for table in ours for one in table.columns}
     rows = []
     for wanted, understood in aliases.items():
@@ -239,6 +241,7 @@ PARTS = {
     "metrics": lambda: list_words(METRICS_MEANING, "metric"),
     "closed lists": list_vocabularies,
     "anchors": lambda: list_words(ANCHORS, "anchor"),
+    "flags of exposures": lambda: list_words(EXPOSURE_FLAGS, "flag"),
     "quality flags": lambda: list_words(FLAGS, "flag"),
 }
 

@@ -30,6 +30,7 @@ MADE_BY = {
     "inventory": "demand_etl",
     "open_orders": "demand_etl",
     "receipts": "demand_etl",
+    "exposure": "demand_etl",
     "climate": "climate_etl",
     "economic": "economic_etl",
     "anatel_5g": "anatel_5g_etl",

@@ -29,6 +29,7 @@ _output = partial(typer.Option, rich_help_panel=OUTPUT)
 def run(
     demand: options.Demand = None,
     prices: options.Prices = None,
+    exposure: options.Exposure = None,
     items_file: options.ItemsFile = None,
     inventory: options.Inventory = None,
     open_orders: options.OpenOrders = None,
@@ -103,6 +104,7 @@ def run(
                 inventory=inventory,
                 open_orders=open_orders,
                 receipts=receipts,
+                exposure=exposure,
             ),
             today=request.today,
             as_of=as_of,

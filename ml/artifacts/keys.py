@@ -20,6 +20,7 @@ DATASET_FOLDERS = {
     "policy_grid": "recommendations",
     "changes": "recommendations",
     "price_outlook": "recommendations",
+    "price_exposure": "recommendations",
     "metrics": "metrics",
     "simulation": "metrics",
     "portfolio_curves": "metrics",

@@ -6,7 +6,7 @@ from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
-from ml.contracts.price_outlook import PRICE_OUTLOOK
+from ml.contracts.price_outlook import EXPOSURE, PRICE_EXPOSURE, PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
@@ -14,10 +14,11 @@ from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 PUBLISHED: tuple[Contract, ...] = (
     *(FORECASTS, REFUSALS, FORECAST_MODELS, TOTALS),
     *(RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, PRICE_OUTLOOK),
+    PRICE_EXPOSURE,
     *(METRICS, SIMULATION, PORTFOLIO_CURVES),
 )
 """The tables of a version, in the order of the documentation."""
 PROCESSED: tuple[Contract, ...] = (
-    DEMAND, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, *OUTSIDE, DIVIDENDS, FEATURES_TABLE
+    DEMAND, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE, *OUTSIDE, DIVIDENDS, FEATURES_TABLE
 )  # fmt: skip
 """The tables below ``processed/``."""

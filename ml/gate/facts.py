@@ -14,6 +14,7 @@ from ml.artifacts.documents import Day
 from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
 from ml.contracts.forecasts import QUANTILES, quantile_name
 from ml.contracts.outside import PRICES
+from ml.contracts.price_outlook import EXPOSURE
 from ml.frequency import Frequency, periods_after
 from ml.processed import SYNTHETIC
 
@@ -232,7 +233,7 @@ def describe_tables(
     demand = tables.get(DEMAND.name)
     wanted = None if demand is None else pc.unique(demand["item_id"])
     found = {}
-    for contract in (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS):
+    for contract in (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE):
         table = tables.get(contract.name)
         if table is None:
             continue

@@ -3,13 +3,14 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
 from ml.contracts.outside import AS_PUBLISHED_KEY, PRICES
+from ml.contracts.price_outlook import EXPOSURE
 from ml.errors import ConfigError, DataError, first_few
 from ml.frequency import period_end
 from ml.gate.facts import TableFacts, describe_tables, remark_ids
@@ -38,6 +39,9 @@ class RunInputs:
     quality_flags: tuple[str, ...]  # what a reader of the results should know of the inputs
     tables: Mapping[str, TableFacts]  # what the gate is told of each table
     receipts: pa.Table | None = None  # RECEIPTS table, or `None`
+    exposure: pa.Table | None = None  # EXPOSURE table, or `None`
+    # of each price series, forecast or not, its currency; `None` where nothing says it
+    currencies: Mapping[str, str | None] = field(default_factory=dict)
 
     def dataset_id(self) -> str:
         """Name of all that models learn from: the panels, and the outside rows known in time."""
@@ -63,7 +67,7 @@ def read_processed(
         ConfigError: An item is asked for that no series has.
     """
     data_dir = request.settings.data_dir
-    contracts = (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS)
+    contracts = (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE)
     with reading(data_dir):
         tables = {one.name: read_table(data_dir, one) for one in contracts}
         outside = outside_tables(data_dir)
@@ -121,6 +125,8 @@ def inputs_of(
         inventory=tables.get(INVENTORY.name),
         open_orders=tables.get(OPEN_ORDERS.name),
         receipts=tables.get(RECEIPTS.name),
+        exposure=tables.get(EXPOSURE.name),
+        currencies=_currencies(tables.get(PRICES.name)),
         source=source,
         outside=known_by(outside, last_day) if request.drivers else {},
         region=region,
@@ -130,6 +136,7 @@ def inputs_of(
             *(text for one in prepared for text in one.statements),
             *remark_ids(facts),
             *_remark_unknown(tables),
+            *_remark_priceless(tables),
         ),
         quality_flags=tuple(flags),
         tables=facts,
@@ -151,6 +158,28 @@ def _remark_unknown(tables: Mapping[str, pa.Table | None]) -> Iterator[str]:
                 f"{contract.name}: {len(strange)} of {len(ids)} ids are in no demand, nothing is "
                 f"recommended for them: {first_few(strange)}."
             )
+
+
+def _currencies(prices: pa.Table | None) -> dict[str, str | None]:
+    """The currency of each series of a PRICES table."""
+    if prices is None:
+        return {}
+    named = prices.group_by("series").aggregate([("currency", "max")]).to_pylist()
+    return {row["series"]: row["currency_max"] for row in named}
+
+
+def _remark_priceless(tables: Mapping[str, pa.Table | None]) -> Iterator[str]:
+    """A remark on exposures to series that no price is of."""
+    exposure, prices = tables.get(EXPOSURE.name), tables.get(PRICES.name)
+    if exposure is None:
+        return
+    ids = pc.unique(exposure["item_id"]).to_pylist()
+    strange = sorted(set(ids) - _currencies(prices).keys())
+    if strange:
+        yield (
+            f"exposure: {len(strange)} of {len(ids)} series are in no prices, nothing is computed "
+            f"for them: {first_few(strange)}."
+        )
 
 
 def _check_ids(

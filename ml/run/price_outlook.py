@@ -58,7 +58,7 @@ def outlook_rows(
     reference = panel.values[np.arange(len(last)), last]
     means = prices.mean(axis=1)
     tails = path_quantiles(prices, (TAIL,))[..., 0]
-    shortfall = _mean_of_dearest(prices)
+    shortfall = mean_of_dearest(prices)
     steps = prices.shape[2]
     above = (prices > reference[:, None, None]).mean(axis=1)
     above += (prices == reference[:, None, None]).mean(axis=1) / 2.0
@@ -88,8 +88,8 @@ def _last_seen(panel: Panel) -> np.ndarray:
     return seen.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1)
 
 
-def _mean_of_dearest(prices: Floats) -> Floats:
-    """Mean of the dearest 5 % of the paths, at least one, (N, H)."""
+def mean_of_dearest(prices: Floats) -> Floats:
+    """Mean of the dearest 5 % of the paths (N, S, H), at least one, (N, H)."""
     count = max(1, math.ceil(round((1.0 - TAIL) * prices.shape[1], 9)))
     dearest: Floats = np.partition(prices, -count, axis=1)[:, -count:].mean(axis=1)
     return dearest

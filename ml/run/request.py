@@ -7,7 +7,7 @@ from pathlib import Path
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
-from ml.contracts.price_outlook import PRICE_OUTLOOK
+from ml.contracts.price_outlook import PRICE_EXPOSURE, PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
@@ -18,7 +18,7 @@ from ml.settings import Settings, settings
 
 RECOMMENDED = (
     *(RECOMMENDATIONS.name, SERVICE_CURVES.name, POLICY_GRID.name, CHANGES.name),
-    PRICE_OUTLOOK.name,
+    *(PRICE_OUTLOOK.name, PRICE_EXPOSURE.name),
 )
 """Datasets that the stock of today shapes, or what is known of the items."""
 

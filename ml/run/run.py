@@ -32,6 +32,7 @@ from ml.run.inputs import RunInputs, read_processed
 from ml.run.model_store import ModelStore, say
 from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
 from ml.run.portfolio import divide_portfolio
+from ml.run.price_exposure import expose_prices
 from ml.run.price_outlook import look_out
 from ml.run.recommend import order_context, recommend_panel
 from ml.run.request import RunRequest
@@ -218,6 +219,7 @@ def _recommend(
         curves=tables[PORTFOLIO_CURVES.name],
         origin=origin,
         inputs_hash=inputs_hash,
+        exposures=expose_prices(plans, saved, inputs, request, tables[METRICS.name]),
     )
 
 
@@ -298,7 +300,7 @@ def _inputs_hash(inputs: RunInputs, request: RunRequest, dataset_id: str) -> str
     """Name of all that shapes the results of a run, in hexadecimal."""
     tables = [
         table.to_pylist() if table is not None else None
-        for table in (inputs.items, inputs.inventory, inputs.open_orders)
+        for table in (inputs.items, inputs.inventory, inputs.open_orders, inputs.exposure)
     ]
     return fingerprint(
         dataset_id, tables, request.settings.policy, request.settings.backtest_items,

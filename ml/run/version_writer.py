@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ml.contracts.base import Contract
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
-from ml.contracts.price_outlook import PRICE_OUTLOOK
+from ml.contracts.price_outlook import PRICE_EXPOSURE, PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
@@ -50,6 +50,7 @@ MEASURED = (METRICS, SIMULATION, PORTFOLIO_CURVES)  # on the backtest
 LATER = (
     TOTALS,
     PRICE_OUTLOOK,
+    PRICE_EXPOSURE,
     SIMULATION,
     PORTFOLIO_CURVES,
 )  # tables that versions of older code lack
@@ -80,6 +81,8 @@ class RunOutput:
     curves: pa.Table  # PORTFOLIO_CURVES rows
     origin: RowOrigin  # what every row says of where it comes from
     inputs_hash: str  # name of all that shaped the results, in hexadecimal
+    # PRICE_EXPOSURE rows
+    exposures: pa.Table = field(default_factory=PRICE_EXPOSURE.schema.empty_table)
 
 
 def write_version(
@@ -107,6 +110,7 @@ def write_version(
         POLICY_GRID: _read_files(output, POLICY_GRID),
         CHANGES: _read_files(output, CHANGES),
         PRICE_OUTLOOK: iter([output.outlook]),
+        PRICE_EXPOSURE: iter([output.exposures]),
         METRICS: iter([output.metrics]),
         SIMULATION: iter([output.simulation]),
         PORTFOLIO_CURVES: iter([output.curves]),

@@ -15,6 +15,7 @@ PREFIXES = {
     "prices": ("price", "preco"),
     "receipts": ("receipts", "recebimentos", "entradas"),
     "open_orders": ("open_orders", "orders", "pedidos", "ordens"),
+    "exposure": ("exposure", "exposicao", "compras"),
 }
 
 

@@ -134,6 +134,15 @@ def read_records(
     return Records(files, pl.concat(parts, how="diagonal"), remarks, combined(aside))
 
 
+def empty_cells(records: Records, wanted: str) -> pl.DataFrame:
+    """The cells of a needed column that say nothing, as rows of the quarantine."""
+    unknown = records.rows.filter(pl.col(wanted).is_null())
+    return unknown.select(
+        "file", "line", "item_id", column=f"{wanted}_column", value=pl.lit(""),
+        reason=pl.lit(str(Reason.EMPTY_NUMBER)),
+    ).join(records.quarantine, on=["file", "line", "column"], how="anti")  # fmt: skip
+
+
 def _dtype(column: Column) -> type[pl.DataType]:
     if pa.types.is_timestamp(column.dtype):
         return pl.Date

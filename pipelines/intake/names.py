@@ -138,10 +138,33 @@ SUPPLIER_NAMES: Aliases = {
     "currency": ("currency", "moeda"),
 }  # fmt: skip
 
+EXPOSURE_NAMES: Aliases = {
+    "item_id": ("item_id", "series", "symbol", "ticker", "serie", "ativo", "unique_id", "item"),
+    "exposure_id": ("exposure_id", "exposure", "contract", "contrato", "exposicao", "id"),
+    "volume": ("volume", "quantity", "qty", "quantidade", "qtd", "qtde"),
+    "hedged_share": (
+        "hedged_share", "hedged", "hedge", "share_hedged", "parcela_fixada", "parcela_protegida",
+        "fracao_protegida",
+    ),
+    "due_at": (
+        "due_at", "due_date", "due", "delivery_date", "vencimento", "data_compra",
+        "data_da_compra", "data_entrega", "data_de_entrega", "entrega", "date", "data",
+    ),
+    "horizon": ("horizon", "periods", "horizonte", "periodos"),
+    "currency": ("currency", "moeda"),
+    "budget_price": ("budget_price", "budget", "orcamento", "preco_orcado", "preco_orcamento"),
+    "fixed_quote": (
+        "fixed_quote", "quote", "supplier_quote", "fixed_price", "cotacao", "preco_fixo",
+        "cotacao_fornecedor",
+    ),
+    "risk_aversion": ("risk_aversion", "aversao_risco", "aversao_ao_risco"),
+    "supplier": ("supplier", "supplier_id", "vendor", "fornecedor"),
+}  # fmt: skip
+
 WANTED = frozenset(
     {
         *DEMAND_NAMES, *PRICE_NAMES, *ITEM_NAMES, *INVENTORY_NAMES, *OPEN_ORDER_NAMES,
-        *RECEIPT_NAMES, *SUPPLIER_NAMES, "value",
+        *RECEIPT_NAMES, *SUPPLIER_NAMES, *EXPOSURE_NAMES, "value",
     }
 )  # fmt: skip
 

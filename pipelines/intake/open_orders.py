@@ -7,9 +7,9 @@ import polars as pl
 from ml.contracts.base import check
 from ml.contracts.demand import OPEN_ORDERS
 from ml.errors import DataError
-from pipelines.intake.items import read_records
+from pipelines.intake.items import empty_cells, read_records
 from pipelines.intake.names import OPEN_ORDER_NAMES
-from pipelines.intake.quarantine import Reason, combined, to_arrow
+from pipelines.intake.quarantine import combined, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import count_rows, counted, named, on_rows
 
@@ -31,12 +31,7 @@ def read_open_orders(path: Path, request: ReadingRequest) -> Intake:
     where = path.name
     needed = ("item_id", "quantity")
     records = read_records(path, request, OPEN_ORDERS, OPEN_ORDER_NAMES, needed=needed)
-    unknown = records.rows.filter(_QUANTITY.is_null())
-    empty = unknown.select(
-        "file", "line", "item_id", column="quantity_column", value=pl.lit(""),
-        reason=pl.lit(str(Reason.EMPTY_NUMBER)),
-    ).join(records.quarantine, on=["file", "line", "column"], how="anti")  # fmt: skip
-    quarantine = combined([records.quarantine, empty])
+    quarantine = combined([records.quarantine, empty_cells(records, "quantity")])
     rows = records.rows.filter(_QUANTITY.is_not_null())
     count = count_rows(where, records.files, quarantine, used=rows.height, needed=needed)
     statements = on_rows(where, records.files, count, quarantine) + records.remarks

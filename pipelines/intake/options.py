@@ -26,6 +26,9 @@ OpenOrders = Annotated[
 Receipts = Annotated[
     Path | None, _file(help="What past orders took: days of order and receipt; lead times.")
 ]
+Exposure = Annotated[
+    Path | None, _file(help="Volumes to be paid at a price: what waiting may cost.")
+]
 Column = Annotated[
     list[str] | None,
     _shape(help="A column under a name of your own: item_id=Código. Repeatable."),

@@ -14,6 +14,7 @@ from ml.errors import DataError
 from ml.logs import logger
 from ml.processed import changing, processed_folder, read_table, write_tables
 from pipelines.intake.demand import read_demand
+from pipelines.intake.exposure import read_exposure
 from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.inventory import read_inventory
 from pipelines.intake.items import read_items
@@ -31,6 +32,7 @@ _READERS: Mapping[str, Callable[[Path, ReadingRequest], Intake]] = {
     "prices": read_prices,
     "open_orders": read_open_orders,
     "receipts": read_receipts,
+    "exposure": read_exposure,
 }
 _KEYS = {"demand": ("item_id", "ds"), "prices": ("series", "ref_date")}
 USER_FILES = Path("raw", "user")

@@ -45,17 +45,7 @@ def count_rows(
     Raises:
         DataError: The sum does not hold: rows would be lost without a word.
     """
-    columns = pl.DataFrame(
-        [(file.name, file.names[one]) for file in files for one in needed if one in file.names],
-        {"file": pl.String, "column": pl.String},
-        orient="row",
-    )
-    lost = pl.concat(
-        [
-            aside.filter(pl.col("column").is_null()),
-            aside.join(columns, on=["file", "column"], how="semi"),
-        ]
-    )
+    lost = pl.concat([aside.filter(pl.col("column").is_null()), cells_in(files, needed, aside)])
     read = sum(file.height for file in files)
     count = RowCount(read, used, lost.select("file", "line").n_unique(), later)
     if read != count.used + count.aside + count.later:
@@ -65,6 +55,16 @@ def count_rows(
             "report it."
         )
     return count
+
+
+def cells_in(files: Sequence[DataFile], wanted: Sequence[str], cells: pl.DataFrame) -> pl.DataFrame:
+    """Those of some cells of a quarantine that are in columns of these wanted names."""
+    columns = pl.DataFrame(
+        [(file.name, file.names[one]) for file in files for one in wanted if one in file.names],
+        {"file": pl.String, "column": pl.String},
+        orient="row",
+    )
+    return cells.join(columns, on=["file", "column"], how="semi")
 
 
 def on_rows(

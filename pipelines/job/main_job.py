@@ -174,7 +174,9 @@ def find_inputs(files: ReadingRequest, request: RunRequest, *, sample: bool = Fa
         with reading(data_dir):
             outside = outside_tables(data_dir)
     elif files.files:
-        raise ConfigError("--items-file and --inventory go with --demand: name the demand as well.")
+        raise ConfigError(
+            "Items, stock and orders go with --demand, exposures with --prices: name those as well."
+        )
     elif collect_user_files(data_dir / USER_FILES):
         read = process_files(files, data_dir)
         inputs = read_processed(request, rows=_rows(read))

@@ -35,6 +35,7 @@ Put your own files next to this folder, never into it: it is rewritten as a whol
 demand.csv, items.csv, inventory.csv, prices.csv   as a user brings them, with faults
 open_orders.csv                                    what is on order, as suppliers promised it
 receipts.csv                                       what the orders of two years took
+exposure.csv                                       fuel that will be paid at the price of oil
 outside/*.parquet                                  outside series as published, with lags
 truth/                                             what was planted, to check results against
 sample.json                                        version and seed of the generator
@@ -51,6 +52,7 @@ class SampleFiles:
     prices: Path
     open_orders: Path
     receipts: Path
+    exposure: Path
     outside: Path
     truth: Path
 
@@ -107,7 +109,7 @@ def _make(folder: Path, files: SampleFiles, mark: dict[str, object], seed: int, 
 
 def sample_paths(folder: Path) -> SampleFiles:
     """Where the files of a sample in ``folder`` lie, written or not."""
-    names = ("demand", "items", "inventory", "prices", "open_orders", "receipts")
+    names = ("demand", "items", "inventory", "prices", "open_orders", "receipts", "exposure")
     tables = {name: folder / f"{name}.csv" for name in names}
     return SampleFiles(**tables, outside=folder / "outside", truth=folder / "truth")
 
@@ -124,6 +126,7 @@ def write_sample(sample: Sample, files: SampleFiles) -> None:
     _write_csv(sample.prices, files.prices)
     _write_csv(sample.open_orders, files.open_orders)
     _write_csv(sample.receipts, files.receipts)
+    _write_csv(sample.exposure, files.exposure)
     for contract in OUTSIDE:
         if contract.name in sample.outside:
             frame = sample.outside[contract.name]

@@ -28,6 +28,7 @@ VOLATILITIES = {"brent": 0.019, "usd_brl": 0.0085, "petr4": 0.014}  # a day
 DECIMALS = {"brent": 2, "usd_brl": 4, "petr4": 2}
 BRENT_SHARE = 0.55  # of Brent's log level in PETR4's
 DOLLAR_DAYS = 60
+EXPOSED_DAYS = (20, 120)  # of the exposures: within the forecast, and beyond it
 CHRISTMAS = 25
 COPOM_DAYS = 45  # between two decisions on the Selic
 CLIMATE_UNITS = {
@@ -101,6 +102,29 @@ def price_table(days: Days, levels: dict[str, Floats]) -> pd.DataFrame:
         }
         parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
+
+
+def exposure_table(prices: pd.DataFrame) -> pd.DataFrame:
+    """The file of exposures: fuel of generators, paid at the price of oil soon and too far ahead.
+
+    A supplier offers a fixed price a little above the last one.
+    """
+    brent = prices[prices["series"] == "Brent"]
+    last, price = np.datetime64(brent["Date"].iloc[-1]), brent["Price"].iloc[-1]
+    due = np.datetime_as_string(last + np.array(EXPOSED_DAYS))
+    return pd.DataFrame(
+        {
+            "series": "Brent",
+            "exposure_id": [f"generators-{day[:7]}" for day in due],
+            "volume": 400,
+            "due_date": due,
+            "hedged_share": 0.25,
+            "currency": "USD",
+            "budget_price": round(0.98 * price, 2),
+            "fixed_quote": round(1.02 * price, 2),
+            "supplier": "Supplier FUEL",
+        }
+    )
 
 
 def climate_table(cities: dict[str, dict[str, Floats]], days: Days, seed: int) -> pd.DataFrame:

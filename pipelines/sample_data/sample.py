@@ -9,7 +9,7 @@ import pandas as pd
 from pipelines.sample_data.dirt import plant_dirt, plant_item_dirt
 from pipelines.sample_data.items import FAMILIES, item_table
 from pipelines.sample_data.ledger import plant_anomalies, record
-from pipelines.sample_data.outside import price_table
+from pipelines.sample_data.outside import exposure_table, price_table
 from pipelines.sample_data.streams import Floats, stream
 from pipelines.sample_data.truth import Truth, draw_truth
 from pipelines.sample_data.weather import HUMIDITY_DAYS
@@ -38,6 +38,7 @@ class Sample:
     receipts: pd.DataFrame  # what orders of the last two years took
     open_orders: pd.DataFrame  # what is on order, with the days that suppliers promised
     prices: pd.DataFrame  # the price file
+    exposure: pd.DataFrame  # volumes that will be paid at these prices
     outside: dict[str, pd.DataFrame]  # `climate`, `economic` and `anatel_5g` as published
     anomalies: pd.DataFrame  # labels of the anomalies in `clean`
     dirt: pd.DataFrame  # the planted faults of `observed`, see `plant_dirt`
@@ -58,6 +59,7 @@ def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample
     clean = ledger.frame(truth.items.ids, truth.days)
     observed, dirt = plant_dirt(clean, seed)
     items, item_dirt = plant_item_dirt(planning_table(truth), seed)
+    prices = price_table(truth.days, world.levels)
     return Sample(
         truth=truth,
         clean=clean,
@@ -66,7 +68,8 @@ def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample
         inventory=inventory_table(truth, seed),
         open_orders=open_order_table(truth),
         receipts=receipt_table(truth),
-        prices=price_table(truth.days, world.levels),
+        prices=prices,
+        exposure=exposure_table(prices),
         outside=world.tables(),
         anomalies=anomalies,
         dirt=dirt,

@@ -30,6 +30,7 @@ HEADERS = {
     "inventory": ["sku", "saldo", "data", "local", "em_pedido"],
     "open_orders": ["sku", "quantidade", "entrega", "fornecedor", "pedido"],
     "receipts": ["sku", "data_pedido", "data_recebimento", "quantidade", "pedido"],
+    "exposure": ["serie", "volume", "vencimento", "cotacao", "contrato"],
 }
 
 
@@ -58,7 +59,8 @@ def tables(draw):
     width = draw(st.integers(1 if table in ("items", "inventory") else 3, 5))
     sound = st.tuples(st.sampled_from("AB7"), days, numbers, st.just(""), st.sampled_from("XY"))
     orders = {"demand": (0, 1, 2, 3, 4), "prices": (1, 2, 4, 2, 4), "open_orders": (0, 2, 1, 3, 4),
-              "receipts": (0, 1, 1, 2, 4)}  # fmt: skip
+              "receipts": (0, 1, 1, 2, 4),
+              "exposure": (0, 2, 1, 3, 4)}  # fmt: skip
     ordered = orders.get(table, (0, 2, 2, 3, 2))
     rows = []
     for _ in range(draw(st.integers(0, 12))):

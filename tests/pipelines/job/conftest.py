@@ -93,6 +93,13 @@ def write_prices(path: Path) -> Path:
     return write_csv(path, ["Date", "Price"], rows)
 
 
+def write_exposure(path: Path) -> Path:
+    """What is paid at the price of Brent: soon, and of another series that nobody knows."""
+    header = ["series", "volume", "due_date", "hedged_share", "currency", "fixed_quote"]
+    rows = [("brent", "400", "2025-11-12", "0.25", "USD", "71.5"), ("gas", "9", "", "", "", "")]
+    return write_csv(path, header, rows)
+
+
 def write_stock(path: Path) -> Path:
     header = ["item_id", "snapshot_at", "on_hand", "on_order", "lead_time_days_mean",
               "lead_time_days_std", "moq", "order_multiple", "unit_cost", "currency"]  # fmt: skip
@@ -114,6 +121,7 @@ def company(tmp_path_factory) -> Workspace:
         "--demand", str(write_demand(made.folder / "demand.csv")),
         "--inventory", str(write_stock(made.folder / "stock.csv")),
         "--prices", str(write_prices(made.folder / "brent.csv")),
+        "--exposure", str(write_exposure(made.folder / "exposure.csv")),
     ]  # fmt: skip
     done = made.generate(*options, alone=True)
     (made.folder / "stdout.txt").write_text(done.stdout)

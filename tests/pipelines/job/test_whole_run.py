@@ -61,6 +61,27 @@ def test_the_outlook_of_a_price_is_of_the_paths_of_its_forecast(company):
         assert (row["p_above_reference"] < 0.5) == below or row["p_above_reference"] == 0.5
 
 
+def test_an_exposure_costs_what_the_outlook_of_its_day_says(company):
+    (row,) = company.table("price_exposure").to_pylist()
+    outlook = {one["ds"]: one for one in company.table("price_outlook").to_pylist()}[row["ds"]]
+    assert f"{row['ds']:%Y-%m-%d}" == "2025-11-12"
+    assert row["unhedged_volume"] == 300.0
+    assert row["expected_spot_cost"] == pytest.approx(300 * outlook["expected_price"])
+    assert row["break_even_price"] == pytest.approx(outlook["break_even_price"])
+    assert row["break_even_less_quote"] == pytest.approx(row["break_even_price"] - 71.5)
+    assert "currency_assumed" in row["quality_flags"]
+    (coverage,) = [
+        one["value"] for one in company.table("metrics").to_pylist()
+        if (one["item_id"], one["model"], one["metric"])
+        == (row["item_id"], "ensemble", "coverage_80_interval")
+    ]  # fmt: skip
+    assert row["interval_coverage"] == coverage
+    assert (row["decision_support"] == "breakeven") == (0.65 <= coverage <= 0.95)
+    said = (company.folder / "stdout.txt").read_text() + (company.folder / "stderr.txt").read_text()
+    line = "exposure: 1 of 2 series are in no prices, nothing is computed for them: 'gas'."
+    assert line in said
+
+
 def test_curves_are_drawn_of_what_is_stocked_and_a_grid_only_without_stock(company):
     curves = company.table("service_curves").to_pylist()
     assert {row["item_id"] for row in curves} <= set(RATES)
