@@ -37,7 +37,7 @@ REGION = re.compile(r"(<!-- from the code: ([^>]*?) -->\n).*?(<!-- end -->)", re
 MEANINGS = {  # of the columns that only the user's files have
     "ds": ("1", "any day of the period"),
     "y": ("units", "quantity; empty = not observed"),
-    "site_id": ("1", "site; summed over"),
+    "site_id": ("1", "site; summed over, and its share of the item's demand is kept"),
     "is_stockout": ("1", "stock ran out: demand was at least `y`"),
     "series": ("1", "name of the series"),
     "unit": ("1", "unit of the values"),

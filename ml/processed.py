@@ -31,6 +31,8 @@ MADE_BY = {
     "open_orders": "demand_etl",
     "receipts": "demand_etl",
     "exposure": "demand_etl",
+    "stock_by_location": "demand_etl",
+    "site_demand": "demand_etl",
     "climate": "climate_etl",
     "economic": "economic_etl",
     "anatel_5g": "anatel_5g_etl",

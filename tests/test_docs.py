@@ -229,12 +229,15 @@ def made(contract, **values):
 
 
 def tiny_tables():
-    """Two items over three days; one is to be ordered; two models were judged."""
+    """Two items over three days; one is to be ordered, at one place; two models were judged."""
     keys = [(item, step) for item in ("A", "NA") for step in (1, 2, 3)]
     items = {"item_id": [item for item, _ in keys], "horizon_step": [step for _, step in keys]}
     items["ds"] = [AS_OF + timedelta(days=step) for _, step in keys]
     forecasts = made(FORECASTS, **items, cum_q95=[1.0, 2.0, 3.0, 2.0, 4.0, 6.0])
-    orders = made(RECOMMENDATIONS, item_id=["A", "NA"], order_qty=[0.0, 7.0], ltd_p_zero=[0.5] * 2)
+    orders = made(
+        RECOMMENDATIONS, item_id=["A", "NA", "NA"], location_id=["ALL", "ALL", "S1"],
+        order_qty=[0.0, 7.0, 5.0], ltd_p_zero=[0.5] * 3, location_share=[None, None, 1.0],
+    )  # fmt: skip
     scores = {"model": ["ensemble", "naive"] * 2, "value": [0.5, 0.9, 0.7, 0.9]}
     scores |= {name: [None] * 4 for name in ("item_id", "demand_class", "horizon_step")}
     scores |= {"cutoff": [AS_OF, AS_OF, STARTED, STARTED], "metric": ["scaled_crps"] * 4}

@@ -2,7 +2,15 @@
 
 from ml.contracts.base import Contract
 from ml.contracts.changes import CHANGES
-from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
+from ml.contracts.demand import (
+    DEMAND,
+    INVENTORY,
+    ITEMS,
+    OPEN_ORDERS,
+    RECEIPTS,
+    SITE_DEMAND,
+    STOCK_BY_LOCATION,
+)
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
@@ -19,6 +27,7 @@ PUBLISHED: tuple[Contract, ...] = (
 )
 """The tables of a version, in the order of the documentation."""
 PROCESSED: tuple[Contract, ...] = (
-    DEMAND, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE, *OUTSIDE, DIVIDENDS, FEATURES_TABLE
-)  # fmt: skip
+    *(DEMAND, SITE_DEMAND, ITEMS, INVENTORY, STOCK_BY_LOCATION, OPEN_ORDERS, RECEIPTS, EXPOSURE),
+    *(*OUTSIDE, DIVIDENDS, FEATURES_TABLE),
+)
 """The tables below ``processed/``."""

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from ml.contracts.base import Column, Contract, count, day, flag, number, text
 
+ALL_LOCATIONS = "ALL"  # the location of what is summed over all of them
 ABSURD = 1e9  # units a period: above it a number is a fault of the file, not a demand
 
 ITEM_ID = text("item_id", "key of an item; text, 'NA' is an id")
@@ -141,3 +142,27 @@ SUPPLIERS = Contract(
         text("currency", "ISO 4217 code", nullable=True),
     ),
 )
+
+STOCK_BY_LOCATION = Contract(
+    "stock_by_location",
+    key=("item_id", "location_id"),
+    columns=(
+        ITEM_ID, text("location_id", "where the stock lies, as the file calls it"),
+        *INVENTORY.columns[2:],
+    ),
+)  # fmt: skip
+
+SITE_DEMAND = Contract(
+    "site_demand",
+    key=("item_id", "location_id"),
+    columns=(
+        ITEM_ID,
+        text("location_id", "site that asked, as the file calls it"),
+        day("since", "first day of what is counted: a year before until"),
+        day("until", "last day that any item has a row of"),
+        number("units", "units", "demand of these days, returns netted", 0.0, nullable=False),
+        count("demands", "periods", "periods in which the site asked for any"),
+        number("units_together", "units", "units of the item that went to one site together, as "
+               "the spread of the division tells; null = it tells nothing", 1.0),
+    ),
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The replenishment recommendations: one row an item, with its closed vocabularies."""
+"""The replenishment recommendations, with their closed vocabularies."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -147,6 +147,9 @@ FLAGS = {
     "no_forecast": "the item was refused a forecast",
     "model_fallback": "the forecast is not of the model that was chosen for the item",
     "few_demands": "fewer than five periods with demand",
+    "few_site_demands": "location_share rests on fewer than five demands of a year",
+    "open_orders_of_all": "open orders name no location: of a single one, on_order of its own "
+    "stock row counts",
     "backtest_gap": "achieved service of the backtest is over 5 points below the target",
 }
 
@@ -187,7 +190,11 @@ def _days(name: str, description: str) -> Column:
 _IDENTITY = (
     text("run_id", "run that made the row"),
     ITEM_ID,
-    text("location_id", "'ALL': stock is summed over locations"),
+    text(
+        "location_id",
+        "'ALL': stock is summed over locations; else the location that the row is "
+        "of, which says of the same demand and stock where they are",
+    ),
     AS_OF,
     day("data_cutoff", "last day of as_of"),
     _day("decision_day", "day of the decision; days count from its end"),
@@ -300,6 +307,7 @@ _TRUST = (
     _count("backtest_n", "1", "intervals that backtest_csl is from"),
     text("confidence", "may the row be accepted unseen?", CONFIDENCES),
     text("quality_flags", "closed vocabulary, joined by ';'; empty = none"),
+    _share("location_share", "share of the item's demand that is the location's; null for ALL"),
 )
 
 RECOMMENDATIONS = Contract(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.artifacts.documents import Day
-from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
+from ml.contracts.demand import ALL_LOCATIONS, DEMAND, INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
 from ml.contracts.forecasts import QUANTILES, quantile_name
 from ml.contracts.outside import PRICES
 from ml.contracts.price_outlook import EXPOSURE
@@ -210,7 +210,8 @@ def _add(one: Offenders, other: Offenders) -> Offenders:
 
 
 def describe_orders(rows: pa.Table) -> Orders:
-    """The facts of RECOMMENDATIONS rows."""
+    """The facts of RECOMMENDATIONS rows; those of single locations count nothing twice."""
+    rows = rows.filter(pc.equal(rows["location_id"], ALL_LOCATIONS))
     ordered = rows.filter(pc.fill_null(pc.greater(rows["order_qty"], 0), fill_value=False))
     values = ordered.filter(pc.is_valid(ordered["order_value"]))
     sums = values.group_by("currency").aggregate([("order_value", "sum")]).to_pylist()

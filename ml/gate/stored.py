@@ -53,7 +53,8 @@ def facts_of(store: Store, manifest: Manifest) -> Facts:
     if verdict is not None:
         return verdict.facts
     forecasts = _columns(store, manifest, "forecasts", READ)
-    orders = _columns(store, manifest, "recommendations", ("order_qty", "order_value", "currency"))
+    wanted = ("location_id", "order_qty", "order_value", "currency")
+    orders = _columns(store, manifest, "recommendations", wanted)
     refusals = _columns(store, manifest, "refusals", ("kind",))
     counts = (
         refusals.group_by("kind").aggregate([([], "count_all")]).to_pylist() if refusals else []

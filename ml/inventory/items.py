@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ml.contracts.demand import INVENTORY, ITEMS
+from ml.contracts.demand import ALL_LOCATIONS, INVENTORY, ITEMS
 from ml.frequency import Frequency
 from ml.settings import PolicySettings
 
-WHOLE_COMPANY = "ALL"
+WHOLE_COMPANY = ALL_LOCATIONS
 _PARAMETERS = tuple(name for name in INVENTORY.names if name in ITEMS.names)
 Row = Mapping[str, Any]
 
@@ -88,6 +88,8 @@ class DemandSummary:
     whole_units: bool | None = None
     # demand of the last periods, not a number where not observed, the newest last [units]
     recent: tuple[float, ...] = ()
+    # share of the item's demand that is taken to be that of one location; `None` = all of it
+    location_share: float | None = None
 
 
 def resolve_policies(

@@ -32,6 +32,9 @@ _ASSUMPTIONS = frozenset(
 )
 
 
+_WEAK = frozenset({"few_demands", "few_site_demands", "model_fallback", "backtest_gap"})
+
+
 def alert_level(days_to_rupture: float, *, is_capped: bool) -> str | None:
     """Urgency: critical below 7 days, high below 14, medium below 30, else normal.
 
@@ -60,7 +63,7 @@ def trust_flags(history: DemandSummary, policy: ItemPolicy) -> list[str]:
 
 def confidence(history: DemandSummary, flags: set[str], mode: str) -> str:
     """Low where the forecast is weak, medium where an input was assumed or nothing was tested."""
-    if mode == "insufficient" or flags & {"few_demands", "model_fallback", "backtest_gap"}:
+    if mode == "insufficient" or flags & _WEAK:
         return "low"
     return "medium" if flags & _ASSUMPTIONS or history.backtest_csl is None else "high"
 

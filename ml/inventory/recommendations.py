@@ -5,7 +5,7 @@ order, risk, decision) fill them by themselves.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -84,11 +84,16 @@ def recommend(
     _check_arguments(paths, histories, policies)
     wanted = [policies[one.item_id] for one in histories]
     stocks = read_stock(stock, open_orders, wanted, context.decision_day)
-    rows = []
-    for policy, history, demand in zip(wanted, histories, paths, strict=True):
-        case = ItemCase(context, policy, history, stocks[history.item_id])
-        rows.append(_fill_row(case, demand[:, : own_steps(policy, context, demand.shape[1])]))
-    return _table(rows)
+    cases = (
+        ItemCase(context, policy, history, stocks[history.item_id])
+        for policy, history in zip(wanted, histories, strict=True)
+    )
+    return recommend_cases(zip(cases, paths, strict=True))
+
+
+def recommend_cases(cases: Iterable[tuple[ItemCase, npt.NDArray[np.generic]]]) -> pa.Table:
+    """The same for cases, each with the (S, H) sample paths of its demand."""
+    return _table([fill_row(case, demand) for case, demand in cases])
 
 
 def insufficient(
@@ -112,12 +117,18 @@ def insufficient(
 
 
 def rank(table: pa.Table) -> pa.Table:
-    """Fill ``priority_rank`` of a run: 1 for the highest score, ties by item; no score, no rank."""
-    keys = [("priority_score", "descending"), *((key, "ascending") for key in RECOMMENDATIONS.key)]
-    order = pc.sort_indices(table, sort_keys=keys).to_numpy()  # rows without score come last
+    """Fill ``priority_rank`` of a run: 1 for the highest score, ties by item; no score, no rank.
+
+    Rows of single locations have none: they say of the same demand where it is.
+    """
+    keys = [("score", "descending"), *((key, "ascending") for key in RECOMMENDATIONS.key)]
+    whole = pc.equal(table["location_id"], WHOLE_COMPANY)
+    scores = pc.if_else(whole, table["priority_score"], pa.scalar(None, pa.float64()))
+    # Rows without score come last.
+    order = pc.sort_indices(table.append_column("score", scores), sort_keys=keys).to_numpy()
     ranks = np.empty(table.num_rows, dtype=np.int64)
     ranks[order] = np.arange(1, table.num_rows + 1)
-    unscored = pc.is_null(table["priority_score"]).to_numpy()
+    unscored = pc.is_null(scores).to_numpy()
     place = table.schema.get_field_index("priority_rank")
     filled = pa.array(ranks, pa.int64(), mask=unscored)
     return table.set_column(place, RECOMMENDATIONS.schema.field("priority_rank"), filled)
@@ -153,9 +164,10 @@ def _table(rows: Sequence[Cells]) -> pa.Table:
     return check(table.sort_by(keys), RECOMMENDATIONS)
 
 
-def _fill_row(case: ItemCase, demand: npt.NDArray[np.generic]) -> Cells:
+def fill_row(case: ItemCase, demand: npt.NDArray[np.generic]) -> Cells:
     """The cells of one item's row, from the (S, H) sample paths of its demand."""
     policy, context = case.policy, case.context
+    demand = demand[:, : own_steps(policy, context, demand.shape[1])]
     needed = protection_periods(policy, context.frequency)
     if not is_within_reach(policy, context):
         text = f"Protection interval of {needed * case.days:.0f} days: correct its lead time."

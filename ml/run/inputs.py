@@ -5,15 +5,25 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.contracts.demand import DEMAND, INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
+from ml.contracts.demand import (
+    DEMAND,
+    INVENTORY,
+    ITEMS,
+    OPEN_ORDERS,
+    RECEIPTS,
+    SITE_DEMAND,
+    STOCK_BY_LOCATION,
+)
 from ml.contracts.outside import AS_PUBLISHED_KEY, PRICES
 from ml.contracts.price_outlook import EXPOSURE
 from ml.errors import ConfigError, DataError, first_few
 from ml.frequency import period_end
 from ml.gate.facts import TableFacts, describe_tables, remark_ids
+from ml.inventory.locations import SiteMatch, match_sites
 from ml.panel import Panel, dataset_id
 from ml.panel_tables import Prepared, Refusal, demand_panel, price_panels
 from ml.processed import SYNTHETIC, known_by, outside_tables, processed_folder, read_table, reading
@@ -42,6 +52,9 @@ class RunInputs:
     exposure: pa.Table | None = None  # EXPOSURE table, or `None`
     # of each price series, forecast or not, its currency; `None` where nothing says it
     currencies: Mapping[str, str | None] = field(default_factory=dict)
+    stock_by_location: pa.Table | None = None  # STOCK_BY_LOCATION table, or `None`
+    # which items can be told apart by location; `None` without stock or demand by location
+    sites: SiteMatch | None = None
 
     def dataset_id(self) -> str:
         """Name of all that models learn from: the panels, and the outside rows known in time."""
@@ -67,7 +80,10 @@ def read_processed(
         ConfigError: An item is asked for that no series has.
     """
     data_dir = request.settings.data_dir
-    contracts = (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE)
+    contracts = (
+        *(DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE),
+        *(SITE_DEMAND, STOCK_BY_LOCATION),
+    )
     with reading(data_dir):
         tables = {one.name: read_table(data_dir, one) for one in contracts}
         outside = outside_tables(data_dir)
@@ -118,6 +134,7 @@ def inputs_of(
         flags.append("inventory_absent")
     facts = describe_tables(tables, rows or {})
     last_day = max(period_end(panel.cutoff, panel.frequency) for panel in panels)
+    sites, on_sites = _match_sites(tables, None if request.as_of is None else last_day)
     return RunInputs(
         panels=panels,
         refusals=refusals,
@@ -137,9 +154,12 @@ def inputs_of(
             *remark_ids(facts),
             *_remark_unknown(tables),
             *_remark_priceless(tables),
+            *on_sites,
         ),
         quality_flags=tuple(flags),
         tables=facts,
+        stock_by_location=tables.get(STOCK_BY_LOCATION.name),
+        sites=sites,
     )
 
 
@@ -180,6 +200,38 @@ def _remark_priceless(tables: Mapping[str, pa.Table | None]) -> Iterator[str]:
             f"exposure: {len(strange)} of {len(ids)} series are in no prices, nothing is computed "
             f"for them: {first_few(strange)}."
         )
+
+
+def _match_sites(
+    tables: Mapping[str, pa.Table | None], last_day: np.datetime64 | None
+) -> tuple[SiteMatch | None, list[str]]:
+    """Stock and demand by location matched, and what to say of it.
+
+    Shares of demand after ``last_day``, if there is one, are of a time that the run must not know.
+    """
+    stock, demand = (tables.get(one.name) for one in (STOCK_BY_LOCATION, SITE_DEMAND))
+    if stock is None or demand is None or tables.get(INVENTORY.name) is None or not len(demand):
+        return None, []
+    until = np.datetime64(demand["until"][0].as_py(), "D")
+    if last_day is not None and until > last_day:
+        late = (
+            f"locations: {SITE_DEMAND.name} was counted until {until}, after the end of the run's "
+            "data: no rows a location. Name the demand file, so that it is read as of that day."
+        )
+        return None, [late]
+    match = match_sites(stock, demand)
+    told, of = len(match.sites), match.scattered
+    said = f"locations: rows a location for {told} of {of} items with stock in several"
+    if told < of:
+        since = demand["since"][0].as_py()
+        said += (
+            f"; of the others, demand since {since:%Y-%m-%d} is none, or not all of places where "
+            "stock lies"
+        )
+    unmatched = {"sites without stock": match.strange, "locations without demand": match.idle}
+    for words, names in unmatched.items():
+        said += f"; {words} ({len(names)}): {first_few(names)}" if names else ""
+    return match, [f"{said}."]
 
 
 def _check_ids(

@@ -22,7 +22,13 @@ from ml.evaluation.demand_class import demand_pattern
 from ml.forecasters.base import is_count
 from ml.inventory.item_case import OrderContext
 from ml.inventory.items import DemandSummary, ItemPolicy
-from ml.inventory.recommendations import recommend
+from ml.inventory.locations import (
+    Locations,
+    learn_at_locations,
+    location_cases,
+    resolve_locations,
+)
+from ml.inventory.recommendations import recommend, recommend_cases
 from ml.inventory.service_curves import draw_policy_grid, draw_service_curves
 from ml.panel import Panel
 from ml.run.changes import Before, Supply, trace_changes
@@ -51,6 +57,7 @@ class RecommendTask:
     has_stock: bool  # whether there is a stock file at all
     before: Before | None  # what the last version recommended; `None` = nothing is known
     folder: Path  # where the rows go
+    locations: Locations | None = None  # of those that can be told apart; `None` = none can
 
 
 def recommend_panel(
@@ -77,6 +84,7 @@ def recommend_panel(
             f"{plan.name}: orders are decided on {context.decision_day}, {days} days after the "
             "data end; stock counted earlier is brought to that day"
         )
+    locations = locate_items(plan, inputs, request)
     tasks = [
         RecommendTask(
             panel=plan.panel.select(items),
@@ -90,6 +98,7 @@ def recommend_panel(
             has_stock=inputs.inventory is not None,
             before=before,
             folder=work / plan.name / f"{RECOMMENDATIONS.name}-{number:06d}",
+            locations=None if locations is None else locations.select(items),
         )
         for number, items in enumerate(plan.forecast_chunks)
     ]
@@ -114,6 +123,24 @@ def order_context(plan: PanelPlan, inputs: RunInputs, request: RunRequest) -> Or
         decided_on=decision_day(panel, inputs, request),
         horizon=plan.horizon,
     )
+
+
+def locate_items(plan: PanelPlan, inputs: RunInputs, request: RunRequest) -> Locations | None:
+    """What the items of a demand panel are recommended from, location by location."""
+    if inputs.sites is None or inputs.stock_by_location is None:
+        return None
+    orders = inputs.open_orders
+    stated = resolve_locations(
+        inputs.sites,
+        inputs.stock_by_location,
+        inputs.inventory,
+        inputs.items,
+        plan.panel.frequency,
+        request.settings.policy,
+        () if orders is None else frozenset(orders["item_id"].to_pylist()),
+    )
+    day = decision_day(plan.panel, inputs, request)
+    return learn_at_locations(stated, inputs.receipts, day)
 
 
 def _rows_of(table: pa.Table | None, items: tuple[str, ...]) -> pa.Table | None:
@@ -144,6 +171,11 @@ def recommend_chunk(task: RecommendTask) -> None:
             tables[CHANGES] = trace_changes(
                 known.paths, histories, now, task.context, tables[RECOMMENDATIONS], task.before
             )
+        if task.locations is not None and task.locations.sites:
+            cases = location_cases(known.paths, histories, task.locations, task.context)
+            apart = recommend_cases(cases)
+            both = pa.concat_tables([tables[RECOMMENDATIONS], apart])
+            tables[RECOMMENDATIONS] = both.sort_by([(k, "ascending") for k in RECOMMENDATIONS.key])
         for contract, table in tables.items():
             with staged(_file_of(task, contract)) as path:
                 pq.write_table(table, path, compression="zstd")

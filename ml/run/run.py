@@ -2,10 +2,11 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml.artifacts import version as versions
 from ml.artifacts.reading import read_dataset
@@ -21,6 +22,7 @@ from ml.ensemble.fitting import add_ensemble
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.errors import ConfigError, DataError
 from ml.forecasters.registry import FAMILIES, POOLED, TRAINED
+from ml.inventory.items import WHOLE_COMPANY
 from ml.inventory.recommendations import insufficient
 from ml.locks import hold
 from ml.logs import logging_to
@@ -251,12 +253,13 @@ def _keep_for_next(
     demand = next((plan for plan in output.plans if plan.panel.is_demand), None)
     if demand is None or request.items is not None or request.only_forecasts:
         return
+    rows = read_dataset(request.results, RECOMMENDATIONS.name, record.version_id)
     keep_recommended(
         request.results,
         demand.name,
         Supply(demand.policies, inputs.inventory, inputs.open_orders),
         order_context(demand, inputs, request),
-        read_dataset(request.results, RECOMMENDATIONS.name, record.version_id),
+        rows.filter(pc.equal(rows["location_id"], WHOLE_COMPANY)),
         version_id=record.version_id,
         identity=_identity(demand, request, store),
     )
@@ -300,11 +303,15 @@ def _inputs_hash(inputs: RunInputs, request: RunRequest, dataset_id: str) -> str
     """Name of all that shapes the results of a run, in hexadecimal."""
     tables = [
         table.to_pylist() if table is not None else None
-        for table in (inputs.items, inputs.inventory, inputs.open_orders, inputs.exposure)
+        for table in (
+            *(inputs.items, inputs.inventory, inputs.open_orders, inputs.receipts),
+            *(inputs.exposure, inputs.stock_by_location),
+        )
     ]
     return fingerprint(
         dataset_id, tables, request.settings.policy, request.settings.backtest_items,
         request.items, request.horizon, str(request.as_of), str(request.decision_day),
+        inputs.sites and asdict(inputs.sites),
     )  # fmt: skip
 
 

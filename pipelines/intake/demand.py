@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ml.contracts.demand import ABSURD, DEMAND
+from ml.contracts.demand import ABSURD, DEMAND, SITE_DEMAND
 from ml.frequency import Frequency
 from pipelines.intake import series
 from pipelines.intake.cells import faulty_cells, parse_column
@@ -20,6 +20,7 @@ from pipelines.intake.quarantine import combined
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import count_rows, counted, named, on_rows
 from pipelines.intake.series import KEY, SOUND, USABLE, FileRows, SeriesRows, Y
+from pipelines.intake.site_demand import count_by_site
 
 NEEDED = ("item_id", "ds", "y")
 ZEROS_SHARE = 0.01  # of the rows; fewer recorded zeros are slips in a log of movements
@@ -33,7 +34,8 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
     Rows of an item and a period are added up over sites and repeated lines, returns (negative
     demand) netted. Absent periods between the first and the last row of an item are made
     explicit. Items without any observed value, or with an absurd one, keep their rows and days as
-    they are, and take part in no decision about the others.
+    they are, and take part in no decision about the others. Where rows name sites, what each of
+    them asked for lately is a table beside, ``site_demand``.
 
     Returns:
         Rows in the demand contract; the frequency; what was found and done, in sentences.
@@ -69,7 +71,8 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
         stockout_share="stockout_share", stockout_y="stockout_y",
     )  # fmt: skip
     statements += [inferred.statement, *returns, gaps]
-    return series.to_intake(table, DEMAND, found, frequency, statements)
+    intake = series.to_intake(table, DEMAND, found, frequency, statements)
+    return replace(intake, beside={SITE_DEMAND.name: count_by_site(found, inferred)})
 
 
 def _read(

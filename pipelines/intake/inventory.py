@@ -1,4 +1,4 @@
-"""The user's stock: the newest count of each location, summed to one row an item."""
+"""The user's stock: the newest count of each location, and summed to one row an item."""
 
 from datetime import date
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from ml.contracts.base import check
-from ml.contracts.demand import INVENTORY
+from ml.contracts.demand import ALL_LOCATIONS, INVENTORY, STOCK_BY_LOCATION
 from ml.errors import DataError
 from pipelines.intake.items import Records, read_records
 from pipelines.intake.names import INVENTORY_NAMES
@@ -15,7 +15,6 @@ from pipelines.intake.quarantine import to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import count_rows, counted, named, on_rows
 
-ALL_LOCATIONS = "ALL"
 # Unknown in one location is unknown in total, never 0.
 KNOWN_IN_ALL = ("on_hand", "on_order", "max_stock")
 KNOWN_IN_SOME = ("backorders", "reserved", "min_stock")  # not given means none
@@ -30,6 +29,7 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
     Of each item and location the rows of the newest count are kept. Quantities are summed over
     locations; the oldest of their counts is the ``snapshot_at`` of the sum, and the last of their
     due dates that of what is on order. Of attributes the first location that gives one counts.
+    Where there are several locations, the stock of each is a table beside, ``stock_by_location``.
 
     Raises:
         DataError: Files that cannot be read or have no column of ids; repeated rows of one item,
@@ -51,7 +51,8 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
             f"and day of another. First: {named(_items(again))}. Remove them, or add them up with "
             "--duplicates sum."
         )
-    table = check(to_arrow(_sum_locations(newest)), INVENTORY, where=where)
+    totals = _sum_rows(newest, KEY[:1]).with_columns(location_id=pl.lit(ALL_LOCATIONS))
+    table = check(to_arrow(totals.select(INVENTORY.names)), INVENTORY, where=where)
     if newest.height < rows.height:
         older = counted(rows.height - newest.height, "row")
         statements.append(f"{where}: {older} of older counts were left out.")
@@ -64,13 +65,18 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
     if places > 1:
         statements.append(f"{where}: stock was summed over {counted(places, 'location')}.")
     statements += _on_unknown(where, records, newest)
-    return Intake(table, None, count, tuple(statements), records.quarantine)
+    apart = None
+    if places > 1:
+        stock = _sum_rows(newest, KEY).select(STOCK_BY_LOCATION.names)
+        apart = check(to_arrow(stock), STOCK_BY_LOCATION, where=where)
+    beside = {STOCK_BY_LOCATION.name: apart}
+    return Intake(table, None, count, tuple(statements), records.quarantine, beside)
 
 
-def _sum_locations(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row an item of its rows, which are sorted by item and location."""
+def _sum_rows(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """One row a key of its rows, which are sorted by item and location."""
     others = [name for name in INVENTORY.names if name not in (*KEY, "snapshot_at", DUE)]
-    items = rows.group_by("item_id", maintain_order=True).agg(
+    items = rows.group_by(key, maintain_order=True).agg(
         pl.col(others).drop_nulls().first(), _COUNTED_AT.min(), pl.col(DUE).max(), rows=pl.len()
     )
     starts = items["rows"].cum_sum().shift(1, fill_value=0).to_numpy().astype(np.int64)
@@ -81,7 +87,7 @@ def _sum_locations(rows: pl.DataFrame) -> pl.DataFrame:
         sums = pl.Series(np.add.reduceat(values, starts), nan_to_null=True)
         known = pl.col(name).is_not_null()  # at least one row gives it
         items = items.with_columns(pl.when(known).then(sums).alias(name))
-    return items.with_columns(location_id=pl.lit(ALL_LOCATIONS)).select(INVENTORY.names)
+    return items
 
 
 def _on_unknown(where: str, records: Records, newest: pl.DataFrame) -> list[str]:

@@ -45,7 +45,8 @@ class Tables:
 
     # each table with its frequency, statements and quarantine, by name
     intakes: Mapping[str, Intake]
-    tables: Mapping[str, pa.Table]  # the tables in their contracts, by name
+    # the tables in their contracts, by name; `None` = the files no longer make it
+    tables: Mapping[str, pa.Table | None]
     statements: tuple[str, ...]  # plain sentences on what was found and done
     quality_flags: tuple[str, ...]  # how many cells of each table were set aside, where any were
 
@@ -79,7 +80,8 @@ def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tabl
     cells = {table: found.quarantine.height for table, found in intakes.items()}
     return Tables(
         intakes,
-        tables={table: found.table for table, found in intakes.items()},
+        tables={table: found.table for table, found in intakes.items()}
+        | {name: table for found in intakes.values() for name, table in found.beside.items()},
         statements=tuple(said for found in intakes.values() for said in found.statements),
         quality_flags=tuple(f"quarantined_{one}_cells={cells[one]}" for one in cells if cells[one]),
     )
@@ -108,20 +110,26 @@ def process_files(request: ReadingRequest, data_dir: Path) -> Tables:
         refuse_lost_files(data_dir, files)
     quarantine, folder = data_dir / "quarantine", processed_folder(data_dir)
     read = read_tables(replace(request, files=files), quarantine)
-    _refuse_shared_ids(read.tables)
+    _refuse_shared_ids({name: found.table for name, found in read.intakes.items()})
     lines: list[str] = []
     for table, intake in read.intakes.items():
         lines += intake.statements
         if intake.quarantine.height:
             lines.append(f"{table}.csv: cells set aside are listed in {quarantine / table}.csv.")
         lines.append(_on_table(table, intake, folder))
+        beside = ((name, one) for name, one in intake.beside.items() if one is not None)
+        lines += [_on_beside(name, one, folder) for name, one in beside]
     tables = dict(read.tables)
     with changing(data_dir):
         if "prices" in read.tables:
-            tables["prices"] = _beside_others(read.tables["prices"], data_dir, request.source)
+            own = read.intakes["prices"].table
+            tables["prices"] = _beside_others(own, data_dir, request.source)
         if not request.files:
             mark = {FROM_FOLDER: b"yes"}
-            tables = {name: table.replace_schema_metadata(mark) for name, table in tables.items()}
+            tables = {
+                name: None if table is None else table.replace_schema_metadata(mark)
+                for name, table in tables.items()
+            }
         write_tables(data_dir, tables)
     return replace(read, statements=tuple(lines))
 
@@ -198,3 +206,12 @@ def _on_table(table: str, intake: Intake, folder: Path) -> str:
         return f"{line}."
     ends = pc.min_max(rows[day]).as_py()
     return f"{line}, {ends['min']:%Y-%m-%d} to {ends['max']:%Y-%m-%d}, {intake.frequency}."
+
+
+def _on_beside(name: str, table: pa.Table, folder: Path) -> str:
+    """The line of a table that is made beside another one, of items and locations."""
+    items, places = (
+        counted(pc.count_distinct(table[f"{noun}_id"]).as_py(), noun)
+        for noun in ("item", "location")
+    )
+    return f"{folder / name}.parquet: {counted(table.num_rows, 'row')}, {items}, {places}."

@@ -84,6 +84,8 @@ class Intake:
     statements: tuple[str, ...]  # plain sentences on what was found and what was done
     # cells that could not be used: `file, line, item_id, column, value, reason`
     quarantine: pl.DataFrame
+    # other tables of the same files, by name; `None` = there is no such table any more
+    beside: Mapping[str, pa.Table | None] = field(default_factory=dict)
 
 
 def column_mapping(pairs: Sequence[str]) -> dict[str, str]:

@@ -221,6 +221,8 @@ def test_every_table_of_the_design_has_a_contract():
             "items",
             "inventory",
             "open_orders",
+            "stock_by_location",
+            "site_demand",
             "receipts",
             "exposure",
             "prices",

@@ -101,4 +101,4 @@ def test_the_checked_reader_reads_and_mirrors(recipe, tmp_path, capsys):
     assert names["forecasts"].column_names == ["item_id", "ds", "forecast"]
     assert names["folder"].parent == tmp_path / "mirror" / "versions"
     assert (names["folder"] / "manifest.json").exists()
-    assert "6 2\n" in capsys.readouterr().out  # rows of forecasts and of recommendations
+    assert "6 3\n" in capsys.readouterr().out  # rows of forecasts and of recommendations
