@@ -19,8 +19,8 @@ def _with_ends(name: str, unit: str, description: str, upper: float = float("inf
     ]
 
 
-_METHOD = text("method", "ensemble, a component model, mean_sigma, mean_sigma_fresh, usage_days or "
-               "perfect")  # fmt: skip
+_METHOD = text("method", "ensemble, a component model, common_fill, mean_sigma, mean_sigma_fresh, "
+               "usage_days or perfect")  # fmt: skip
 _VALUE_UNIT = text("value_unit", "currency of stock_value, 'money' where none is told; 'units' "
                    "where not all costs are known in one: each unit counts one")  # fmt: skip
 _N_ITEMS = count("n_items", "items", "items simulated", 1)
@@ -31,8 +31,9 @@ SIMULATION = Contract(
     columns=(
         _METHOD,
         text("demand_class", "class as at the newest origin; * of all items"),
-        number("level", "1", "service target that the method was asked for; of usage_days its "
-               "safety time over the protection interval", 0.0, nullable=False),
+        number("level", "1", "service target that the method was asked for; of common_fill the "
+               "fill of all items, of usage_days its safety time over the protection interval",
+               0.0, nullable=False),
         *(FREQUENCY, AS_OF, _N_ITEMS),
         count("n_origins", "1", "origins whose levels were held", 1),
         number("protection_periods", "periods", "mean length of the protection interval, review "

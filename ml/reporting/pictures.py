@@ -14,7 +14,7 @@ from ml.ensemble.mixture import ENSEMBLE
 from ml.ensemble.mixture_score import PANEL
 from ml.panel import Panel
 from ml.reporting.leaderboard import ranked_by
-from ml.simulation.levels import FRESH, PERFECT, RULE, USAGE
+from ml.simulation.levels import COMMON, FRESH, PERFECT, RULE, USAGE
 
 SHOWN = 6  # items drawn a panel
 SEASONS = 4  # of history drawn before the forecast, times the horizon
@@ -30,6 +30,7 @@ CURVES = {  # of stock against service; single models are pale
     FRESH: (DARK, ":", "mean + z sigma root P, anew at each review"),
     RULE: (DARK, "o-", "mean + z sigma root P, at the origins"),
     PERFECT: (DARK, "*", "perfect knowledge"),
+    COMMON: (STRONG, "s--", "ensemble, one fill of all items"),
     ENSEMBLE: (STRONG, "o-", "ensemble, at the origins"),
 }
 

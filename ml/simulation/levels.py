@@ -3,6 +3,8 @@
 - ``mean_sigma``: mean of the last year's periods (twelve months) over the protection interval of P
   periods, plus z sigma sqrt(P), sigma their standard deviation: what most systems compute.
 - ``mean_sigma_fresh``: the same, computed anew at every review instead of at the origins only.
+- ``common_fill``: by the forecast, divided over the items so that all together reach a fill at the
+  least value of stock; only where units have costs.
 - ``usage_days``: that mean over the interval and a safety time on top.
 - ``perfect``: what will be asked for until the next order can arrive; no level above can serve all
   of it with less stock.
@@ -22,16 +24,20 @@ from ml.panel import Floats, Ints, Panel
 from ml.simulation.scene import Scene
 
 RULE, FRESH, USAGE, PERFECT = "mean_sigma", "mean_sigma_fresh", "usage_days", "perfect"
+COMMON = "common_fill"
 TARGETS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99, 0.995)
 BEYOND = (0.999, 0.9999, 0.999999)  # of the rules alone, whose tails end too soon
 SAFETY = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # safety times over the interval
 USED_DAYS = 365.25  # that rules look back
 
 
-def interval_points(scene: Scene, backtest: BacktestPoints, model: str) -> Floats:
+def interval_points(
+    scene: Scene, backtest: BacktestPoints, model: str, *, until_receipt: bool = False
+) -> Floats:
     """Points (N, K) of demand over the random protection interval, as said at one origin.
 
-    Where the model failed, the fallback's stand in, as in the forecast.
+    With ``until_receipt`` over the lead time alone, without the review period. Where the model
+    failed, the fallback's stand in, as in the forecast.
 
     Raises:
         ValueError: The backtest holds no sums but those that are scored.
@@ -40,9 +46,15 @@ def interval_points(scene: Scene, backtest: BacktestPoints, model: str) -> Float
     if first < SCORED_SUMS:
         raise ValueError("a backtest that does not hold the sums of all steps")
 
+    lengths = np.broadcast_to(scene.intervals, (len(scene.names), len(scene.intervals)))
+    if until_receipt:
+        lengths = np.maximum(lengths - scene.items.review[:, None], 0)
+
     def of(name: str) -> Floats:
         sums = backtest.cum_points[backtest.models.index(name)][scene.rows]
-        return np.sort(sums[:, first + scene.intervals - 1].astype(np.float64), axis=-1)
+        places = first + np.maximum(lengths, 1) - 1
+        picked = np.take_along_axis(sums, places[:, :, None], axis=1).astype(np.float64)
+        return np.sort(np.where(lengths[:, :, None] > 0, picked, 0.0), axis=-1)
 
     points = np.swapaxes(of(model), 0, 1)  # (J, N, K)
     failed = np.isnan(points).any(axis=(0, 2))

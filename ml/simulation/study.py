@@ -11,9 +11,11 @@ from ml.evaluation.origins import BacktestPoints
 from ml.inventory.items import ItemPolicy
 from ml.panel import Floats, Panel
 from ml.simulation.achieved import LEAST_CYCLES
+from ml.simulation.common_levels import common_levels
 from ml.simulation.engine import ServiceRecord, SimulatedItems, simulate
 from ml.simulation.levels import (
     BEYOND,
+    COMMON,
     FRESH,
     PERFECT,
     RULE,
@@ -27,7 +29,7 @@ from ml.simulation.levels import (
     rule_levels,
     usage_levels,
 )
-from ml.simulation.scene import Scene, set_scene
+from ml.simulation.scene import UNITS, Scene, set_scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ def study_stock(
         return None
     wanted = np.asarray(targets)
     runs = {model: run_model(scene, backtests, model, wanted) for model in backtests[0].models}
+    if scene.unit != UNITS:
+        runs[COMMON] = run_common(scene, backtests, policies, wanted)
     known = np.array([one.length for one in backtests[::-1]])
     every = scene.start + np.arange(len(scene.items.part))
     further, safety = np.union1d(wanted, BEYOND), np.array(SAFETY)
@@ -94,6 +98,18 @@ def run_model(
     points = [interval_points(scene, one, model) for one in backtests[::-1]]
     levels = forecast_levels(scene, points, targets)
     return _run(scene, targets, scene.hold(levels), promised_service(points, levels))
+
+
+def run_common(
+    scene: Scene,
+    backtests: Sequence[BacktestPoints],
+    policies: Mapping[str, ItemPolicy],
+    fills: Floats,
+) -> MethodRun:
+    """The ensemble with levels that reach each of some fills (L,) of all items together."""
+    points = [interval_points(scene, one, ENSEMBLE) for one in backtests[::-1]]
+    levels = common_levels(scene, backtests, ENSEMBLE, policies, fills)
+    return _run(scene, fills, scene.hold(levels), promised_service(points, levels))
 
 
 def cycle_service(scene: Scene, record: ServiceRecord) -> tuple[dict[str, Floats], dict[str, int]]:
