@@ -26,6 +26,7 @@ STATUSES = {
     "active": "in use",
     "phase_out": "used up: ordered to its need, without cycle stock",
     "do_not_stock": "ordered when asked for, never for stock",
+    "last_buy": "can be bought once more, for the time until needed_until",
     "obsolete": "no longer used",
 }
 
@@ -73,7 +74,11 @@ _POLICY_INPUTS = (
     number("stockout_cost", "currency", "cost of one unit short", 0.0),
     text("supplier", "who delivers", nullable=True),
     number("shelf_life_days", "days", "from the receipt until a unit expires", 0.0),
-)
+    number("order_cost", "currency", "cost of placing one order, whatever its size", 0.0),
+    day("needed_until", "last day on which an item of status last_buy is needed", nullable=True),
+    text("successor_item_id", "item that takes its place: this one is ordered no more",
+         nullable=True),
+)  # fmt: skip
 
 ITEMS = Contract(
     "items",
@@ -101,6 +106,8 @@ INVENTORY = Contract(
             nullable=True),
         number("backorders", "units", "units owed to customers", 0.0),
         number("reserved", "units", "units promised, still in stock", 0.0),
+        number("in_repair_qty", "units", "units away to be repaired, which come back", 0.0),
+        number("repair_tat_days", "days", "time that a repair takes, way included", 0.0),
         *_POLICY_INPUTS,
     ),
 )  # fmt: skip

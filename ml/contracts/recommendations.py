@@ -57,6 +57,7 @@ CONSTRAINTS = {
     "moq": "the smallest order",
     "multiple": "rounded up to a multiple",
     "max_order": "the largest order",
+    "economic_lot": "whole economic lots",
     "max_stock": "the largest stock",
     "shelf_life": "what is used before it expires",
     "joint_order": "ordered with others of its supplier, to its minimum value or to save an order",
@@ -65,6 +66,8 @@ CONSTRAINTS = {
 POLICIES = {
     "RS": "at each review up to order_up_to",
     "RsS": "at a review at or below the reorder point, in lots, up to order_up_to",
+    "sQ": "daily review: at or below the reorder point, whole economic lots until above it",
+    "newsvendor": "a last buy: once, for the time until needed_until",
     "base_stock": "RS for slow movers: what was used is ordered",
     "do_not_stock": "no orders for stock",
 }
@@ -90,6 +93,7 @@ TARGET_SOURCES = {
     "item": "the item's own row",
     "segment": "not used yet",
     "default": "the setting",
+    "newsvendor": "unit_cost against stockout_cost of a last buy",
     "portfolio": "PORTFOLIO_FILL: the level is the item's part of a fill of many items together; "
     "service_target holds as a floor, for criticality A and insurance alone",
 }
@@ -97,6 +101,16 @@ LEAD_TIME_SOURCES = {
     "given": "the item's row, of stock or items",
     "default": "the setting",
     "receipts": "what its past orders took, beside what its row or the setting says",
+}
+ABC_CLASSES = {
+    "A": "of the items of one currency by yearly_value, the first that come to 80 % of it",
+    "B": "the next, to 95 %",
+    "C": "the rest",
+}
+XYZ_CLASSES = {
+    "X": "its standard deviation is at most half of its mean",
+    "Y": "at most its mean",
+    "Z": "more than its mean",
 }
 MODEL_ROLES = {
     "champion": "the model chosen for the item",
@@ -140,6 +154,10 @@ FLAGS = {
     "half as long",
     "lead_time_std_assumed": "no spread of the lead time given: the setting's share of the mean",
     "unit_cost_assumed": "no unit cost given: levels were divided at the median of the known ones",
+    "last_day_missing": "a last buy without needed_until: ordered like a phased-out item",
+    "repair_time_assumed": "no repair_tat_days: units in repair are taken to come back one lead "
+    "time from now",
+    "takes_over": "it takes the place of another item, whose demand its forecast may not have seen",
     "service_target_invalid": "service_target is not between 0 and 1: the setting is used",
     "order_limits_conflict": "no multiple fits between the smallest and the largest order",
     "horizon_too_short": "the protection interval is longer than five years: no quantities",
@@ -213,20 +231,21 @@ _ACTION = (
     _day("order_by_date", "day on which the median path reaches the reorder point"),
     _day("expected_receipt_date", "when an order placed now arrives on average; null = no order"),
     number("order_value", "currency", "order_qty x unit cost", 0.0),
-    _text("currency", "ISO 4217 code of order_value and excess_value"),
+    _text("currency", "ISO 4217 code of the amounts of the row; null without unit cost"),
     _count("priority_rank", "1", "1 = first; null without score", 1),
     number("priority_score", "1", "criticality weight x p_stockout_no_order", 0.0),
     _text("score_basis", "how the score is made", SCORE_BASES),
 )
 _POLICY = (
     _text("policy", "rule that the levels belong to", POLICIES),
+    _quantity("economic_lot", "lot at which ordering and holding cost the least; 0 = none"),
     _quantity("order_lot", "smallest order that moq and multiple allow; 0 = any"),
     _days("review_period_days", "time between two reviews"),
     _days("lead_time_days_mean", "mean time from order to receipt"),
     _days("lead_time_days_std", "standard deviation of the lead time"),
     _text("lead_time_source", "where the lead time comes from", LEAD_TIME_SOURCES),
     _count("lead_time_n", "1", "receipts that it is from; 0 = none"),
-    _days("protection_days", "review period + mean lead time"),
+    _days("protection_days", "review period + mean lead time; of a last buy, until needed_until"),
     _text("service_metric", "what the target is a share of", SERVICE_METRICS),
     _share("service_target", "wanted value of service_metric"),
     _text("target_source", "where the target comes from", TARGET_SOURCES),
@@ -253,8 +272,11 @@ _POSITION = (
     _quantity("on_order", "units ordered, not yet received; 0 by assumption where flagged"),
     _quantity("backorders", "units owed to customers"),
     _quantity("reserved", "units promised, still in stock"),
+    _quantity("in_repair_qty", "units in repair at the count, which come back"),
     number(
-        "inventory_position", "units", "on_hand + on_order - backorders - reserved - rolled_demand"
+        "inventory_position",
+        "units",
+        "on_hand + on_order + in_repair_qty - backorders - reserved - rolled_demand",
     ),
     _quantity("rolled_demand", "demand from the count to decision_day"),
     _text("rolled_by", "how that demand was found", ROLLED_BY),
@@ -299,6 +321,11 @@ _TRUST = (
     number("cv2", "1", "squared coefficient of variation of the sizes", 0.0),
     _text("criticality", "as given", CRITICALITIES),
     _text("item_status", "life cycle", STATUSES),
+    _day("needed_until", "last day of need, as given"),
+    _text("successor_item_id", "item that takes its place, as given"),
+    _text("abc_class", "part of the yearly demand's value", ABC_CLASSES),
+    _text("xyz_class", "how uncertain the demand of the protection interval is", XYZ_CLASSES),
+    number("yearly_value", "currency", "mean demand of a year by the forecast x unit cost", 0.0),
     _text("model_id", "model of the sample paths"),
     _text("model_role", "part that the model plays", MODEL_ROLES),
     _count("n_obs", "periods", "observed periods"),

@@ -25,6 +25,7 @@ from ml.inventory.item_case import (
 )
 from ml.inventory.item_order import size_item
 from ml.inventory.items import DemandSummary, ItemPolicy
+from ml.inventory.ordering import cycle_lot
 from ml.inventory.portfolio import (
     Division,
     ItemDemand,
@@ -85,7 +86,7 @@ def cost_units(policies: Iterable[ItemPolicy], targets: Mapping[str, float]) -> 
     Costs that are not known count as the median of those of the commonest currency, and as 1 where
     none is known.
     """
-    stocked = [one for one in policies if one.is_stocked]
+    stocked = [one for one in policies if one.is_stocked and one.status != "last_buy"]
     known = [one for one in stocked if one.unit_cost is not None]
     counts = Counter(one.currency for one in known)
     common = min(counts, key=lambda name: (-counts[name], name or ""), default=None)
@@ -131,7 +132,7 @@ def _curve(case: ItemCase, demand: npt.NDArray[np.generic], unit_cost: float) ->
         most = min(most, levels.shelf_life_qty)
     item = ItemDemand(
         needs.until_receipt, needs.protected, policy.review_period_days, unit_cost,
-        lot=levels.order_lot if levels.policy == "RsS" else 0.0,
+        lot=cycle_lot(policy, whole_units=sized.whole_units),
         ceiling=most, whole_units=sized.whole_units,
     )  # fmt: skip
     floor = levels.reorder_point if policy.is_critical else min(policy.min_stock, most)

@@ -70,7 +70,8 @@ def leave_unstocked(case: Situation) -> Decision | None:
     """What is not stocked is never ordered; what is left of it may be too much."""
     if case.policy.is_stocked:
         return None
-    text = f"Status {case.policy.status}: no orders; position {amount(case.stock.position)}"
+    why = case.policy.not_ordered or f"Status {case.policy.status}"
+    text = f"{why}: no orders; position {amount(case.stock.position)}"
     if case.excess > 0.0:
         action = "review" if case.policy.is_critical else "review_excess"
         return Decision(action, "not_stocked", f"{text}, {amount(case.excess)} above need.")
@@ -105,11 +106,12 @@ def review_unknown_on_order(case: Situation) -> Decision | None:
 
 
 def review_last_order(case: Situation) -> Decision | None:
-    """The last order of a phased-out item would be more than its need."""
+    """The last order of an item that is to be used up would be more than its need."""
     need, quantity = case.order.net_requirement_qty, case.order.order_qty
-    if need <= 0.0 or case.policy.status != "phase_out" or quantity <= need:
+    if need <= 0.0 or case.policy.has_cycle_stock or quantity <= need:
         return None
-    text = f"Phased out: need {amount(need)}, smallest order {amount(quantity)}."
+    what = "Phased out" if case.policy.status == "phase_out" else "Last buy"
+    text = f"{what}: need {amount(need)}, smallest order {amount(quantity)}."
     return Decision("review", "phase_out_above_need", text)
 
 
@@ -151,6 +153,9 @@ def order_now(case: Situation) -> Decision | None:
     if order.binding_constraint == "joint_order":
         more = f"{amount(order.order_qty - alone)} of it only as others of its supplier are ordered"
         return Decision("order_now", "joint_order", f"{text}, {more}.")
+    if case.levels.policy == "newsvendor":
+        until = f"Last buy, for the time until {case.policy.needed_until:%Y-%m-%d}"
+        text = f"{until}, at {case.levels.tau_nominal:.1%}. {text}"
     return Decision("order_now", "ip_below_rop", f"{text}.")
 
 
@@ -169,9 +174,9 @@ def reduce_excess(case: Situation) -> Decision | None:
         return None
     text = f"Position {amount(case.stock.position)} is {amount(case.excess)} above need"
     action, reason = "review_excess", "cover_above_limit"
-    if case.stock.arriving > 0.0:
+    if case.stock.ordered > 0.0:
         action, reason = "reduce_or_cancel_po", "po_exceeds_need"
-        text = f"{text}, {amount(case.stock.arriving)} of it on order"
+        text = f"{text}, {amount(case.stock.ordered)} of it on order"
     return Decision("review" if case.policy.is_critical else action, reason, f"{text}.")
 
 

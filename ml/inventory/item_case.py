@@ -122,9 +122,9 @@ def vary_lead_time(
     lead_days = []
     for one in policies:
         rng = generator(case.context.seed, "lead_time", one.item_id)
-        longest = needed * case.days - one.review_period_days
+        longest = needed * case.days - one.cycle_days
         lead_days.append(draw_lead_times(one, len(demand), rng, longest=longest))
-    review = case.policy.review_period_days / case.days
+    review = case.policy.cycle_days / case.days
     leads = np.stack(lead_days) / case.days
     return paths, demand_over_lead_times(paths, review, leads, since)
 
@@ -138,7 +138,7 @@ def _prepare(
     """
     policy, context = case.policy, case.context
     rng = generator(context.seed, "lead_time", policy.item_id)
-    longest = needed * case.days - policy.review_period_days
+    longest = needed * case.days - policy.cycle_days
     lead_days = draw_lead_times(policy, len(demand), rng, longest=longest)
     last = math.ceil(steps + context.offset)
     if last > demand.shape[1]:

@@ -60,7 +60,7 @@ def _used_in_time(
     days = case.policy.shelf_life_days
     if days is None:
         return None
-    until = replace(case.policy, review_period_days=days)
+    until = replace(case.policy, review_period_days=days, extra_days=0.0)
     needed = protection_periods(until, case.context.frequency)
     if needed * case.days > LONGEST_DAYS:
         return None

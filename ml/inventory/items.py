@@ -1,7 +1,8 @@
 """What is known of an item before anything is computed: its policy, its demand, its stock."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,16 @@ class ItemPolicy:
     # reorder point that was chosen together with those of other items [units]; `None` = by the
     # service target
     given_point: float | None = None
+    order_cost: float | None = None  # cost of placing one order [currency]
+    economic_lot: float = (
+        0.0  # cycle stock at which orders and holding cost least [units]; 0 = none
+    )
+    needed_until: datetime | None = None  # last day on which the item is needed
+    # what the interval of a last buy has beyond review period and lead time [days]
+    extra_days: float = 0.0
+    successor: str | None = None  # item that takes its place
+    is_successor: bool = False  # whether it takes the place of another one
+    not_ordered: str = ""  # why it is ordered no more, whatever its status; empty = it is
     lead_time_source: str = "given"  # `given`, `default` or `receipts`
     lead_time_n: int = 0  # receipts that the lead time is from
     # their lead times, ascending, where they are enough to be drawn from [days]
@@ -54,13 +65,31 @@ class ItemPolicy:
 
     @property
     def protection_days(self) -> float:
-        """Review period plus mean lead time [days]."""
-        return self.review_period_days + self.lead_time_days_mean
+        """Mean length of the interval that an order has to last for [days]."""
+        return self.cycle_days + self.lead_time_days_mean
+
+    @property
+    def cycle_days(self) -> float:
+        """Time until what is ordered at the next occasion can take over, less its lead time [days].
+
+        The review period; of a last buy there is no next occasion.
+        """
+        return self.review_period_days + self.extra_days
 
     @property
     def is_stocked(self) -> bool:
         """Whether the item is ever ordered for stock."""
-        return self.status not in {"do_not_stock", "obsolete"}
+        return self.status not in {"do_not_stock", "obsolete"} and not self.not_ordered
+
+    @property
+    def has_cycle_stock(self) -> bool:
+        """Whether lots may leave more in stock than the interval asks for."""
+        return self.status not in {"phase_out", "last_buy"}
+
+    @property
+    def is_fixed_lot(self) -> bool:
+        """Whether each order is of economic lots: the stock is looked at every day."""
+        return self.economic_lot > 0.0 and self.review_period_days <= 1.0 and self.has_cycle_stock
 
     @property
     def is_critical(self) -> bool:
@@ -105,10 +134,12 @@ def resolve_policies(
     is given it is one period of the panel.
     """
     stock_rows, item_rows = rows_by_item(inventory_table), rows_by_item(items_table)
-    return {
+    policies = {
         item: _resolve(item, stock_rows.get(item, {}), item_rows.get(item, {}), frequency, settings)
         for item in items
     }
+    successors = {one.successor for one in policies.values()} & policies.keys()
+    return {item: replace(one, is_successor=item in successors) for item, one in policies.items()}
 
 
 def rows_by_item(table: pa.Table | None, columns: Iterable[str] = _PARAMETERS) -> dict[str, Row]:
@@ -140,6 +171,7 @@ def _resolve(
     if most is not None and least > most:
         flags.append("stock_limits_conflict")
         most = None
+    until, successor = _first(rows, "needed_until"), _first(rows, "successor_item_id")
     costed = next((row for row in rows if row.get("unit_cost") is not None), {})
     return ItemPolicy(
         item_id=item,
@@ -161,6 +193,10 @@ def _resolve(
         stockout_cost=_first(rows, "stockout_cost"),
         holding_rate=settings.holding_rate,
         service_metric=_first(rows, "service_metric") or settings.service_metric,
+        order_cost=_first(rows, "order_cost"),
+        needed_until=until,
+        successor=successor,
+        not_ordered=f"Superseded by {successor}" if successor else "",
         flags=tuple(flags),
         supplier=_first(rows, "supplier"),
         shelf_life_days=_first(rows, "shelf_life_days", above=0.0),

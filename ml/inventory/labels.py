@@ -1,8 +1,10 @@
 """Classes that a planner sorts by: urgency, slow or excess stock, trust, priority."""
 
 import numpy as np
+import pyarrow as pa
 
-from ml.inventory.items import DemandSummary, ItemPolicy
+from ml.contracts.recommendations import RECOMMENDATIONS
+from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy
 
 ALERT_DAYS = (("critical", 7.0), ("high", 14.0), ("medium", 30.0))
 FEW_DEMANDS = 5
@@ -11,6 +13,8 @@ NO_DEMAND_MONTHS = 24.0
 SLOW_DAYS = 91.3125  # a quarter of a year between demands
 CRITICALITY_WEIGHT = {"insurance": 4.0, "A": 3.0, "B": 2.0, "C": 1.0}
 UNKNOWN_CRITICALITY_WEIGHT = 1.0
+ABC_SHARES = (("A", 0.80), ("B", 0.95))  # of the value of all items, by where an item begins
+XYZ_LIMITS = (("X", 0.5), ("Y", 1.0))  # standard deviation over mean
 _ASSUMPTIONS = frozenset(
     {
         "inventory_absent",
@@ -28,6 +32,9 @@ _ASSUMPTIONS = frozenset(
         "lead_time_std_assumed",
         "service_target_invalid",
         "unit_cost_assumed",
+        "last_day_missing",
+        "repair_time_assumed",
+        "takes_over",
     }
 )
 
@@ -55,6 +62,8 @@ def trust_flags(history: DemandSummary, policy: ItemPolicy) -> list[str]:
         flags.append("few_demands")
     if history.model_role != "champion":
         flags.append("model_fallback")
+    if policy.is_successor:
+        flags.append("takes_over")
     achieved = history.backtest_csl if policy.service_metric == "csl" else None
     if achieved is not None and policy.service_target - achieved > BACKTEST_GAP:
         flags.append("backtest_gap")
@@ -104,3 +113,40 @@ def priority_score(policy: ItemPolicy, p_stockout_no_order: float) -> float:
         return 0.0
     weight = CRITICALITY_WEIGHT.get(policy.criticality or "", UNKNOWN_CRITICALITY_WEIGHT)
     return weight * p_stockout_no_order
+
+
+def xyz_class(mean: float, std: float) -> str | None:
+    """How uncertain a demand is, by its coefficient of variation; ``None`` where none is expected.
+
+    That of the demand over the protection interval: the one of single periods is above 1 for any
+    item that is asked for now and then.
+
+    >>> xyz_class(10.0, 5.0), xyz_class(10.0, 10.0), xyz_class(1.0, 3.0)
+    ('X', 'Y', 'Z')
+    """
+    if mean <= 0.0:
+        return None
+    return next((name for name, most in XYZ_LIMITS if std / mean <= most), "Z")
+
+
+def classify_values(rows: pa.Table) -> pa.Table:
+    """Fill ``abc_class`` of all RECOMMENDATIONS of a run, currency by currency.
+
+    Items are taken by falling ``yearly_value``, ties by id; A are those that begin within the first
+    80 % of the sum, B those within 95 %, C the rest. What has no value has no class. Rows of single
+    locations have the class of their item.
+    """
+    values, classes = dict[str | None, list[tuple[float, str]]](), dict[str, str]()
+    names = ("item_id", "location_id", "yearly_value", "currency")
+    for item, place, value, currency in zip(*(rows[n].to_pylist() for n in names), strict=True):
+        if value is not None and place == WHOLE_COMPANY:
+            values.setdefault(currency, []).append((-value, item))
+    for found in values.values():
+        total, before = -sum(value for value, _ in found), 0.0
+        for value, item in sorted(found):
+            share = before / total if total > 0.0 else 1.0
+            classes[item] = next((name for name, end in ABC_SHARES if share < end), "C")
+            before -= value
+    place = rows.schema.get_field_index("abc_class")
+    column = pa.array([classes.get(item) for item in rows["item_id"].to_pylist()], pa.string())
+    return rows.set_column(place, RECOMMENDATIONS.schema.field("abc_class"), column)

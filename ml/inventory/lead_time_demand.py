@@ -130,7 +130,7 @@ def protection_periods(policy: ItemPolicy, frequency: Frequency) -> int:
     (3, 21)
     """
     longest = float(lead_time_quantiles(policy, np.array([LEAD_TIME_LEVEL]))[0])
-    days = policy.review_period_days + longest
+    days = policy.cycle_days + longest
     return max(1, math.ceil(days / frequency.days - _ROUNDING))
 
 
@@ -194,7 +194,7 @@ def demand_over_lead_time(
     ``since_count`` is that of each path between the count and the decision, ``None`` = none.
     """
     since = np.zeros(len(lead_periods)) if since_count is None else since_count
-    review = policy.review_period_days / frequency.days
+    review = policy.cycle_days / frequency.days
     return demand_over_lead_times(paths, review, lead_periods[None], since)[0]
 
 

@@ -22,8 +22,8 @@ _ROUNDING = 1e-9  # orders: 3 packs of 0.1 are 0.30000000000000004
 class Levels:
     """What a policy compares the inventory position with [units]; fields are columns."""
 
-    # `RsS` where orders come in lots, `base_stock` for slow movers, `RS` for the rest,
-    # `do_not_stock`
+    # `sQ` where each order is of economic lots, `RsS` where orders come in lots, `newsvendor` for
+    # a last buy, `base_stock` for slow movers, `RS` for the rest, `do_not_stock`
     policy: str
     reorder_point: float  # s: a position at or below it calls for an order
     order_up_to: float  # S: what the order fills up to
@@ -54,6 +54,22 @@ def smallest_order(policy: ItemPolicy, *, whole_units: bool) -> float:
     return _round_up(max(policy.moq, step), step)
 
 
+def cycle_lot(policy: ItemPolicy, *, whole_units: bool) -> float:
+    """Units that a reorder point is filled up beyond: the smallest order, or the economic lot.
+
+    The economic lot is brought to the nearest multiple, and left aside where no order may be that
+    large; an item that is to be used up has none, and what comes in any quantity needs none.
+    """
+    if not policy.has_cycle_stock:
+        return 0.0
+    least = smallest_order(policy, whole_units=whole_units)
+    step, economic = order_step(policy, whole_units=whole_units), policy.economic_lot
+    if step > 0.0:
+        economic = round(economic / step) * step
+    lot = economic if least < economic <= min(policy.max_order_qty, policy.max_stock) else least
+    return lot if lot > 1.0 else 0.0
+
+
 def policy_levels(
     needs: LeadTimeDemand, policy: ItemPolicy, *, demand_class: str | None, whole_units: bool
 ) -> Levels:
@@ -61,8 +77,8 @@ def policy_levels(
 
     The reorder point is what the service asks for, see :mod:`ml.inventory.service`: with a periodic
     review, what is ordered now is all that can arrive within review period plus lead time. It is
-    at least ``min_stock``; nothing goes above ``max_stock``. A lot on top is cycle stock; an item
-    that is phased out gets none. The class of the demand decides the policy's name alone;
+    at least ``min_stock``; nothing goes above ``max_stock``. A lot on top is cycle stock, see
+    :func:`cycle_lot`. The class of the demand decides the policy's name alone;
     ``whole_units`` rounds the levels up.
     """
     lot = smallest_order(policy, whole_units=whole_units)
@@ -72,13 +88,13 @@ def policy_levels(
     point = max(wanted.units, policy.min_stock)
     if whole_units:
         point = float(math.ceil(point - _ROUNDING))
-    in_lots = lot > 1.0 and policy.status != "phase_out"
-    name = "RsS" if in_lots else "base_stock" if demand_class in SLOW_CLASSES else "RS"
+    cycle = cycle_lot(policy, whole_units=whole_units)
+    name = _name_policy(policy, lot, cycle, demand_class)
     point = min(point, policy.max_stock)
     return Levels(
         policy=name,
         reorder_point=point,
-        order_up_to=min(point + lot if in_lots else point, policy.max_stock),
+        order_up_to=min(point + cycle, policy.max_stock),
         safety_stock=point - float(needs.ordered.mean()),
         order_lot=lot,
         tau_nominal=wanted.level,
@@ -116,6 +132,14 @@ def bound_levels(levels: Levels, most: float) -> Levels:
     )
 
 
+def _name_policy(policy: ItemPolicy, lot: float, cycle: float, demand_class: str | None) -> str:
+    if policy.status == "last_buy" and policy.needed_until is not None:
+        return "newsvendor"
+    if cycle > 0.0:
+        return "sQ" if policy.is_fixed_lot and cycle > lot else "RsS"
+    return "base_stock" if demand_class in SLOW_CLASSES else "RS"
+
+
 def limits_conflict(levels: Levels, policy: ItemPolicy) -> bool:
     """Whether not even the smallest order is within what may be ordered or held."""
     return levels.order_lot > min(policy.max_order_qty, policy.max_stock, _kept(levels))
@@ -127,7 +151,8 @@ def size_order(levels: Levels, policy: ItemPolicy, position: float, *, whole_uni
     Rounding goes up, so an order may end above ``order_up_to`` by less than one multiple, but not
     above ``max_stock``; the largest order is rounded down. No quantity satisfies limits that
     conflict: that order is 0. With ``whole_units`` it is one of whole units where no multiple says
-    so. An order that was sized together with others stands beside the one of the item alone.
+    so. Orders of fixed lots (``sQ``) are as many as bring the position above the reorder point. An
+    order that was sized together with others stands beside the one of the item alone.
     """
     alone = _size_alone(levels, policy, position, whole_units=whole_units)
     alone = replace(alone, order_qty_alone=alone.order_qty)
@@ -142,9 +167,14 @@ def _size_alone(levels: Levels, policy: ItemPolicy, position: float, *, whole_un
         return Order(0.0, 0.0)
     step = order_step(policy, whole_units=whole_units)
     quantity = _round_up(max(net, policy.moq), step)
+    if levels.policy == "sQ":
+        lot = cycle_lot(policy, whole_units=whole_units)
+        quantity = (math.floor((levels.reorder_point - position) / lot + _ROUNDING) + 1.0) * lot
     most, limit = largest_order(levels, policy, position, step)
     if quantity > most:
         return Order(net, 0.0 if levels.order_lot > most else most, limit, most)
+    if levels.policy == "sQ":
+        return Order(net, quantity, "economic_lot", most)
     if policy.moq > net:
         return Order(net, quantity, "moq", most)
     by_multiple = policy.order_multiple > 0.0 and quantity > _round_up(net, float(whole_units))

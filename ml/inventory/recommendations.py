@@ -36,6 +36,7 @@ from ml.inventory.lead_time_demand import (
     sample_quantile,
 )
 from ml.inventory.risk import Risk, days_of_cover, days_to_reorder, stockout_risk
+from ml.inventory.service import DAYS_A_YEAR
 from ml.inventory.stock import Stock, read_stock
 
 Cells = dict[str, Any]
@@ -177,6 +178,7 @@ def fill_row(case: ItemCase, demand: npt.NDArray[np.generic]) -> Cells:
     sized = size_item(case, demand)
     case, levels = sized.case, sized.levels
     cells = _demand_cells(sized.paths, sized.needs, case.days) | _columns_of(levels)
+    cells |= _yearly_cells(sized.paths, case)
     if levels.uncut is not None and levels.uncut.reorder_point > levels.order_up_to:
         case = replace(case, flags=("shelf_life_below_need",))
     if is_extended:
@@ -295,9 +297,10 @@ def _decision_cells(decision: Decision, mode: str) -> Cells:
 def _policy_cells(policy: ItemPolicy) -> Cells:
     """The parameters, so that a row explains itself; the currency belongs to amounts."""
     return _columns_of(policy) | {
-        "currency": None,
+        "currency": None if policy.unit_cost is None else policy.currency,
         "max_stock": policy.max_stock if math.isfinite(policy.max_stock) else None,
         "item_status": policy.status,
+        "successor_item_id": policy.successor,
     }
 
 
@@ -323,8 +326,19 @@ def _demand_cells(paths: ItemPaths, needs: LeadTimeDemand, days_a_period: float)
         "ltd_mean": float(ordered.mean()),
         "ltd_std": float(ordered.std()),
         "ltd_p_zero": float((ordered == 0.0).mean()),
+        "xyz_class": labels.xyz_class(float(ordered.mean()), float(ordered.std())),
         "ltd_method": "sample_paths",
     }
+
+
+def _yearly_cells(paths: ItemPaths, case: ItemCase) -> Cells:
+    """Value of a year's demand at the rate that the paths come to within a year."""
+    if case.policy.unit_cost is None:
+        return {}
+    year = DAYS_A_YEAR / case.days
+    seen = min(float(paths.horizon), year)
+    demand = (mean_demand(paths, seen) or 0.0) / seen * year
+    return {"yearly_value": _value(demand, case.policy)}
 
 
 def _cover_cells(case: ItemCase, median: float, low: float, end: float) -> Cells:

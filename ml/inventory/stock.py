@@ -20,7 +20,8 @@ from ml.panel import Floats
 SHORTEST_AGEING_DAYS = 7.0  # a daily review does not make Monday's stock unusable on Wednesday
 LATEST_COUNT_DAYS = 62  # after the data end: two months, as monthly data are complete that late
 _STOCK = (
-    "location_id", "snapshot_at", "on_hand", "on_order", "on_order_eta", "backorders", "reserved"
+    "location_id", "snapshot_at", "on_hand", "on_order", "on_order_eta", "backorders", "reserved",
+    "in_repair_qty", "repair_tat_days",
 )  # fmt: skip
 ROUNDING = 1e-9  # units: a sum of quantities in decimals differs from itself by less
 
@@ -35,9 +36,13 @@ class Stock:
     on_order: float | None = None  # ordered, not received at the count; `None` = not known
     backorders: float = 0.0  # owed to customers
     reserved: float = 0.0  # promised, still in stock
-    # what is on order by due date: days from the end of the decision day, above 0, and units
+    in_repair_qty: float = 0.0  # away to be repaired at the count, and coming back
+    # what is on order or in repair by due date: days from the end of the decision day, above 0,
+    # and units
     due: tuple[tuple[float, float], ...] = ()
-    received: float = 0.0  # of what was on order at the count, what was due by the decision day
+    received: float = (
+        0.0  # of what was on order or in repair at the count, what was due by the decision day
+    )
     overdue_qty: float = 0.0  # what was due by the day of the count, and is not there
     recorded: float = 0.0  # demand recorded between the count and the decision day
     expected: float = 0.0  # demand expected between the count and the decision day
@@ -58,8 +63,13 @@ class Stock:
 
     @property
     def arriving(self) -> float:
-        """On order on the decision day, 0 where not known."""
-        return (self.on_order or 0.0) - self.received
+        """On order or in repair on the decision day, 0 where not known."""
+        return (self.on_order or 0.0) + self.in_repair_qty - self.received
+
+    @property
+    def ordered(self) -> float:
+        """Of that, what is on order for all that is known, and might be cancelled."""
+        return min(self.on_order or 0.0, self.arriving)
 
     @property
     def undated(self) -> float:
@@ -154,7 +164,31 @@ def _judge(
     if known is None and row.get("on_order_eta") and stock.on_order:
         known = [(np.datetime64(row["on_order_eta"], "D"), stock.on_order)]
     stock, said = _add_orders(stock, known, policy, decided_on)
-    return replace(stock, flags=(*flags, *said))
+    stock, told = _add_repairs(
+        stock, row.get("in_repair_qty"), row.get("repair_tat_days"), decided_on
+    )
+    return replace(stock, flags=(*flags, *said, *told))
+
+
+def _add_repairs(
+    stock: Stock, units: float | None, days: float | None, decided_on: np.datetime64
+) -> tuple[Stock, list[str]]:
+    """The stock with what is in repair: back a whole time of repair after the count at the latest.
+
+    Without that time it has no date, and is taken to come back as late as an order placed now.
+    """
+    if not units or stock.snapshot_at is None:
+        return stock, []
+    if days is None:
+        return replace(stock, in_repair_qty=units), ["repair_time_assumed"]
+    age = float((decided_on - np.datetime64(stock.snapshot_at, "D")).astype(np.int64))
+    left = float(np.ceil(days)) - age
+    if left <= 0.0:
+        back = replace(stock, in_repair_qty=units, received=stock.received + units)
+        return back, ["receipt_assumed"]
+    due = dict(stock.due)
+    due[left] = due.get(left, 0.0) + units
+    return replace(stock, in_repair_qty=units, due=tuple(sorted(due.items()))), []
 
 
 def _age_flags(snapshot_at: datetime, policy: ItemPolicy, decided_on: np.datetime64) -> list[str]:

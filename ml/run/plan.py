@@ -30,6 +30,7 @@ from ml.inventory.items import ItemPolicy, resolve_policies
 from ml.inventory.lead_time_demand import protection_periods
 from ml.inventory.lead_times import learn_lead_times
 from ml.inventory.stock import choose_decision_day
+from ml.inventory.terms import add_terms
 from ml.panel import Drivers, Panel, learnable_items, moving_items
 from ml.processed import known_by
 from ml.run.inputs import RunInputs
@@ -122,7 +123,8 @@ def _plan(
         stated = resolve_policies(
             panel.items, inputs.items, inputs.inventory, panel.frequency, policy
         )
-        policies = learn_lead_times(stated, inputs.receipts, decision_day(panel, inputs, request))
+        day = decision_day(panel, inputs, request)
+        policies = add_terms(learn_lead_times(stated, inputs.receipts, day), panel, day)
         # What an interval has beyond it is continued, see ml.inventory.horizon.
         longest = max(1, int(policy.max_protection_days / panel.frequency.days))
         needed = [protection_periods(policies[item], panel.frequency) for item in panel.items]

@@ -37,6 +37,7 @@ from ml.gate.facts import (
 )
 from ml.gate.stored import facts_of, facts_of_record
 from ml.gate.verdict import GATE, judge, to_document
+from ml.inventory.labels import classify_values
 from ml.inventory.recommendations import rank
 from ml.panel_tables import Refusal
 from ml.run.forecast import ForecastChunk
@@ -270,7 +271,7 @@ def _write(
 
 def _recommendations(output: RunOutput, orders: list[Orders]) -> Iterator[pa.Table]:
     known = [*_read_files(output, RECOMMENDATIONS)]
-    rows = rank(pa.concat_tables([*known, output.refused]))
+    rows = classify_values(rank(pa.concat_tables([*known, output.refused])))
     orders.append(describe_orders(rows))
     yield rows
 

@@ -17,13 +17,14 @@ from ml.forecasters.base import is_count
 from ml.frequency import Frequency
 from ml.inventory.items import ItemPolicy
 from ml.inventory.lead_time_demand import lead_time_quantiles, mid_levels
-from ml.inventory.ordering import smallest_order
+from ml.inventory.ordering import cycle_lot
 from ml.panel import Bools, Floats, Ints, Panel
 from ml.seeds import generator
 from ml.simulation.engine import SimulatedItems
 
 STRATA = 20  # equally likely lead times of an item
 SETTLING = 6  # periods of warm-up beyond the longest lead time
+LEAST_STEP = 1e-6  # units: what comes in any quantity
 ROUNDING = 1e-9  # units: 3 packs of 0.1 are 0.30000000000000004
 UNITS, MONEY = "units", "money"
 
@@ -109,10 +110,16 @@ def set_scene(
     start = max(0, lengths[0] - SETTLING - int(strata.max()))
     window = slice(start, end)
     whole = np.array([is_count(values) for values in own.values])
-    lots = np.array([_lot(one, whole_units=bool(count))
+    lots = np.array([cycle_lot(one, whole_units=bool(count))
                      for one, count in zip(chosen, whole, strict=True)])  # fmt: skip
     step = np.array([one.order_multiple for one in chosen])
     step = np.where(step > 0, step, whole * 1.0)
+    # Fixed lots that bring a position above the reorder point bring it a step above at least.
+    fixed = np.array([one.is_fixed_lot for one in chosen]) & (lots > step)
+    step, lots = (
+        np.where(fixed, lots, step),
+        np.where(fixed, np.where(step > 0, step, LEAST_STEP), lots),
+    )
     counted = own.observed()
     if own.shortages is not None:
         counted = counted & (own.shortages.exposure >= 1)
@@ -143,12 +150,6 @@ def lead_time_strata(policy: ItemPolicy, frequency: Frequency) -> Ints:
 
 def _in_periods(days: float, frequency: Frequency) -> int:
     return round(days / frequency.days)
-
-
-def _lot(policy: ItemPolicy, *, whole_units: bool) -> float:
-    """Cycle stock on top of the reorder level, as recommendations have it."""
-    lot = smallest_order(policy, whole_units=whole_units)
-    return lot if lot > 1.0 and policy.status != "phase_out" else 0.0
 
 
 def _largest_orders(policies: Sequence[ItemPolicy], step: Floats, lots: Floats) -> Floats:

@@ -17,7 +17,7 @@ from pipelines.intake.sentences import count_rows, counted, named, on_rows
 
 # Unknown in one location is unknown in total, never 0.
 KNOWN_IN_ALL = ("on_hand", "on_order", "max_stock")
-KNOWN_IN_SOME = ("backorders", "reserved", "min_stock")  # not given means none
+KNOWN_IN_SOME = ("backorders", "reserved", "in_repair_qty", "min_stock")  # not given means none
 DUE = "on_order_eta"
 KEY = ["item_id", "location_id"]
 _LOCATION, _COUNTED_AT = pl.col("location_id"), pl.col("snapshot_at")

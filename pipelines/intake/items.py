@@ -156,7 +156,7 @@ def _parser(column: Column, today: date, reading: Mapping[str, Any]) -> Parser:
     """
     if column.name in _WORDS:
         return _WORDS[column.name]
-    if column.name in {"due_at", "on_order_eta"}:  # what is due comes
+    if column.name in {"due_at", "on_order_eta", "needed_until"}:  # what is due comes
         return partial(_optional_days, today=date.max)
     if _dtype(column) is pl.String:
         return partial(_free_text, upper=column.name == "currency")

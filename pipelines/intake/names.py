@@ -64,6 +64,12 @@ _POLICY: Aliases = {
     "supplier": _SUPPLIER,
     "shelf_life_days": ("shelf_life_days", "shelf_life", "validade_dias", "dias_de_validade",
                         "prazo_validade", "prazo_de_validade", "validade"),
+    "order_cost": ("order_cost", "ordering_cost", "custo_pedido", "custo_de_pedido"),
+    "needed_until": (
+        "needed_until", "last_day_of_need", "support_until", "end_of_support", "fim_de_suporte",
+        "necessario_ate",
+    ),
+    "successor_item_id": ("successor_item_id", "successor", "substituto", "item_substituto"),
 }  # fmt: skip
 
 ITEM_NAMES: Aliases = {
@@ -88,6 +94,8 @@ INVENTORY_NAMES: Aliases = {
     "on_order_eta": ("on_order_eta", "eta", "due_date", "previsao_entrega", "data_entrega"),
     "backorders": ("backorders", "backorder", "pendencias"),
     "reserved": ("reserved", "allocated", "reservado"),
+    "in_repair_qty": ("in_repair_qty", "in_repair", "em_reparo", "em_conserto"),
+    "repair_tat_days": ("repair_tat_days", "repair_days", "repair_tat", "prazo_reparo"),
     **_POLICY,
 }  # fmt: skip
 

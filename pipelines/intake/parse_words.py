@@ -21,6 +21,7 @@ _STATUS: Mapping[str, tuple[str, ...]] = {
     "active": ("active", "ativo", "ativa", *_YES),
     "phase_out": ("phase_out", "phase out", "phase-out", "phaseout", "descontinuando"),
     "do_not_stock": ("do_not_stock", "do not stock", "nao_estocar", "não estocar"),
+    "last_buy": ("last_buy", "last buy", "last time buy", "ultima compra", "última compra"),
     "obsolete": (
         "obsolete", "obsoleto", "obsoleta", "inactive", "inativo", "inativa", "descontinuado", *_NO,
     ),

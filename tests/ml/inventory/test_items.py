@@ -14,7 +14,7 @@ SETTINGS = PolicySettings(service_level=0.9, lead_time_days=20.0, lead_time_cv=0
 
 
 def table(**columns):
-    texts = {"item_id", "currency", "criticality", "status"}
+    texts = {"item_id", "currency", "criticality", "status", "successor_item_id"}
     return pa.table(
         {
             name: pa.array(values, pa.string() if name in texts else pa.float64())
@@ -106,3 +106,11 @@ def test_a_table_of_the_inventory_contract_is_understood():
                  ).select(INVENTORY.names), INVENTORY)  # fmt: skip
     policy = resolve(None, full)
     assert (policy.moq, policy.status) == (12.0, "phase_out")
+
+
+def test_an_item_with_a_successor_is_ordered_no_more_and_the_successor_says_so():
+    items = table(item_id=["A", "B"], successor_item_id=["B", None])
+    policies = resolve_policies(["A", "B", "C"], items, None, Frequency.DAILY, SETTINGS)
+    assert [policies[one].is_stocked for one in "ABC"] == [False, True, True]
+    assert [policies[one].is_successor for one in "ABC"] == [False, True, False]
+    assert policies["A"].not_ordered == "Superseded by B"

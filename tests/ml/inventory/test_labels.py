@@ -1,8 +1,11 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.inventory.labels import (
     alert_level,
+    classify_values,
     confidence,
     months_between,
     priority_score,
@@ -100,3 +103,27 @@ def test_priority_grows_with_criticality_and_risk():
     assert priority_score(make_policy(criticality="C"), 0.6) > scores[0]
     assert priority_score(make_policy(), 0.5) == scores[0]
     assert priority_score(make_policy(status="obsolete", criticality="A"), 1.0) == 0.0
+
+
+def valued(*rows):
+    """Recommendations of these items, locations, values and currencies, and nothing else."""
+    names = ("item_id", "location_id", "yearly_value", "currency")
+    cells = [dict(zip(names, row, strict=True)) for row in rows]
+    return pa.Table.from_pylist(cells, RECOMMENDATIONS.schema)
+
+
+def test_a_items_begin_within_80_percent_of_the_value_and_b_within_95():
+    rows = valued(
+        ("a", "ALL", 10.0, "BRL"), ("b", "ALL", 50.0, "BRL"), ("c", "ALL", 35.0, "BRL"),
+        ("d", "ALL", 5.0, "BRL"), ("e", "ALL", None, "BRL"), ("f", "ALL", 1.0, "USD"),
+        ("b", "São Paulo", 20.0, "BRL"),
+    )  # fmt: skip
+    found = classify_values(rows)
+    # of 100 in reais: b begins at 0 %, c at 50 %, a at 85 %, d at 95 %
+    assert found["abc_class"].to_pylist() == ["B", "A", "A", "C", None, "A", "A"]
+    mixed = classify_values(rows.take([3, 1, 0, 2]))
+    assert mixed["abc_class"].to_pylist() == ["C", "A", "B", "A"]
+
+
+def test_items_without_any_value_are_c():
+    assert classify_values(valued(("a", "ALL", 0.0, "BRL")))["abc_class"].to_pylist() == ["C"]

@@ -156,3 +156,28 @@ def test_the_day_of_the_decision(ages, wanted, day):
 def test_demand_recorded_since_a_count(frequency, as_of, recent, counted, demand):
     days = np.datetime64(counted), np.datetime64(as_of)
     assert recorded_since(recent, *days, Frequency(frequency)) == pytest.approx(demand)
+
+
+def in_repair(units, days=None, *, age_days=0):
+    table = make_stock(on_hand=2.0, age_days=age_days, in_repair_qty=units)
+    return read(table if days is None else make_stock(
+        on_hand=2.0, age_days=age_days, in_repair_qty=units, repair_tat_days=days,
+    ), make_policy())  # fmt: skip
+
+
+def test_units_in_repair_are_back_a_whole_time_of_repair_after_the_count():
+    stock = in_repair(3.0, 20.0, age_days=5)
+    assert stock.due == ((15.0, 3.0),)
+    assert (stock.position, stock.position_within(14.0), stock.ordered) == (5.0, 2.0, 0.0)
+
+
+def test_units_in_repair_without_a_time_have_no_date():
+    stock = in_repair(3.0)
+    assert (stock.due, stock.undated, stock.position) == ((), 3.0, 5.0)
+    assert "repair_time_assumed" in stock.flags
+
+
+def test_a_repair_that_was_over_before_the_decision_is_back():
+    stock = in_repair(3.0, 4.0, age_days=5)
+    assert (stock.available, stock.arriving) == (5.0, 0.0)
+    assert "receipt_assumed" in stock.flags

@@ -1,5 +1,7 @@
 """The user's items."""
 
+from datetime import datetime
+
 import pytest
 
 from ml.contracts.demand import ITEMS
@@ -104,3 +106,12 @@ def test_files_of_different_columns_are_put_together(file, options):
 def test_supplier_and_shelf_life_are_read_by_their_usual_names(csv, options):
     read = read_items(csv("A;ACME Ltda;180", header="sku;fornecedor;validade"), options())
     assert given(read) == {"item_id": "A", "supplier": "ACME Ltda", "shelf_life_days": 180.0}
+
+
+def test_terms_of_an_item_are_read_by_their_usual_names(csv, options):
+    header = "sku;custo_pedido;situacao;fim_de_suporte;substituto"
+    read = read_items(csv("A;35,50;última compra;31/12/2031;B-7", header=header), options())
+    assert given(read) == {
+        "item_id": "A", "order_cost": 35.5, "status": "last_buy",
+        "needed_until": datetime(2031, 12, 31), "successor_item_id": "B-7",
+    }  # fmt: skip
