@@ -252,7 +252,8 @@ _POLICY = (
     _share(
         "tau_nominal",
         "quantile of the demand over the protection interval that was taken: "
-        "service_target itself by csl, else what the metric led to",
+        "service_target by csl, raised where older origins of the backtest fell short of it, else "
+        "what the metric led to",
     ),
     _quantity("reorder_point", "order when the inventory position is here or below"),
     _quantity("order_up_to", "level that an order fills up to"),

@@ -58,9 +58,10 @@ SIMULATION = Contract(
         _VALUE_UNIT,
         number("owed_units", "units", "mean units owed at period ends; where sales are lost, units "
                "lost a period", 0.0),
-        _share("tau_calibrated", "1", "nominal target whose cycle service is the level, by what "
-               "older origins had shown by the newest; null of one origin, and but for the "
-               "ensemble"),
+        _share("tau_calibrated", "1", "nominal target that recommendations take for the level: "
+               "raised where older origins had fallen short of it by the newest; null of one "
+               "origin, and but for the ensemble"),
+        number("newest_cycles", "1", "cycles of the newest origin", 0.0),
         _share("newest_service", "1", "cycle service at the newest origin, at the level itself"),
         _share("calibrated_service", "1", "the same at tau_calibrated"),
     ),

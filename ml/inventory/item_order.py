@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.inventory.item_case import LONGEST_DAYS, ItemCase, is_whole, prepare_case
+from ml.inventory.items import ItemPolicy
 from ml.inventory.lead_time_demand import ItemPaths, LeadTimeDemand, protection_periods
 from ml.inventory.ordering import (
     Levels,
@@ -15,6 +16,8 @@ from ml.inventory.ordering import (
     policy_levels,
     size_order,
 )
+
+HIGHEST_LEVEL = 0.999  # that a target is raised to: beyond it sample paths say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class ItemOrder:
 
 def size_item(case: ItemCase, demand: npt.NDArray[np.generic]) -> ItemOrder:
     """Levels and order of one item out of the (S, H) paths of its demand after ``as_of``."""
-    policy, kept = case.policy, _used_in_time(case, demand)
+    policy, kept = _calibrate(case), _used_in_time(case, demand)
     needed = protection_periods(policy, case.context.frequency)
     case, paths, needs = prepare_case(case, demand, needed)
     whole = is_whole(case, paths)
@@ -48,6 +51,14 @@ def size_item(case: ItemCase, demand: npt.NDArray[np.generic]) -> ItemOrder:
         return found
     order = size_order(levels, policy, found.position, whole_units=whole)
     return replace(found, order=order)
+
+
+def _calibrate(case: ItemCase) -> ItemPolicy:
+    """The policy with a cycle service raised by what levels were found to fall short of it."""
+    policy, more = case.policy, case.history.level_raise
+    if more <= 0.0 or policy.service_metric != "csl" or policy.target_source == "newsvendor":
+        return policy
+    return replace(policy, service_target=min(policy.service_target + more, HIGHEST_LEVEL))
 
 
 def _used_in_time(

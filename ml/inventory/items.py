@@ -111,6 +111,8 @@ class DemandSummary:
     last_demand: np.datetime64 | None = None  # start of the last period with demand; `None` = none
     model_id: str | None = None  # model of the sample paths
     model_role: str = "champion"  # champion, fallback or naive
+    # by how much the nominal level has to be above the service target, as older origins showed
+    level_raise: float = 0.0
     backtest_csl: float | None = None  # service achieved in a backtest at the service target
     backtest_n: int = 0  # intervals that it is from
     # whether the item comes in whole units; `None` = whether its paths do

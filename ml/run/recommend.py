@@ -194,8 +194,9 @@ def _summarise(task: RecommendTask, row: int, model: str, reason: str | None) ->
     pattern = demand_pattern(values, panel.frequency)
     policy = task.policies[panel.items[row]]
     service, cycles = task.achieved.at(pattern.name, policy.service_target)
-    if policy.given_point is not None:  # a level that was not tried
-        service, cycles = None, 0
+    more = task.achieved.raise_at(pattern.name, policy.service_target)
+    if policy.given_point is not None or policy.target_source == "newsvendor":  # not tried
+        service, cycles, more = None, 0, 0.0
     demanded = np.flatnonzero(np.nan_to_num(values) > 0)
     return DemandSummary(
         item_id=panel.items[row],
@@ -207,6 +208,7 @@ def _summarise(task: RecommendTask, row: int, model: str, reason: str | None) ->
         last_demand=panel.periods[demanded[-1]] if len(demanded) else None,
         model_id=model,
         model_role="champion" if reason is None else "fallback",
+        level_raise=more,
         backtest_csl=service,
         backtest_n=cycles,
         whole_units=is_count(values),

@@ -109,6 +109,7 @@ def _calibrated_cells(study: StockStudy, name: str, rows: Bools) -> dict[str, Fl
 
     return {
         "tau_calibrated": right.nominal.get(name, right.nominal[PANEL]),
+        "newest_cycles": np.full(len(right.nominal[PANEL]), right.plain.cycles[rows, -1].sum()),
         "newest_service": newest(right.plain),
         "calibrated_service": newest(right.record),
     }

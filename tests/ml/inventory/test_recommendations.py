@@ -567,3 +567,15 @@ def test_wrong_arguments_are_refused(many, change, message):
     *parts, stock = many
     with pytest.raises(ValueError, match=message):
         run(*change(*parts), stock)
+
+
+def test_a_level_is_raised_by_what_older_origins_fell_short_and_the_target_stays():
+    demand = np.tile(np.arange(1.0, 101.0)[:, None], (1, 4)) * [1.0, 0.0, 0.0, 0.0]
+    plain, raised, by_fill = (
+        make_row(demand, stock=make_stock(), history=make_history(level_raise=more), **policy)
+        for more, policy in ((0.0, {}), (0.03, {}), (0.03, {"service_metric": "fill_rate"}))
+    )
+    assert (plain["reorder_point"], plain["tau_nominal"]) == (95.0, 0.95)
+    assert (raised["reorder_point"], raised["tau_nominal"]) == (98.0, pytest.approx(0.98))
+    assert raised["service_target"] == 0.95
+    assert by_fill["tau_nominal"] < 0.95  # what is calibrated is the cycle service alone

@@ -1,6 +1,6 @@
 """What a whole study says, on panels whose demand is known to be Poisson."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +10,11 @@ from scipy import stats
 from ml.contracts.base import check
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.simulation.achieved import LEAST_CYCLES, read_achieved
+from ml.simulation.engine import ServiceRecord
 from ml.simulation.levels import BEYOND, FRESH, PERFECT, RULE, SAFETY, TARGETS, USAGE
 from ml.simulation.study import (
     cycle_service,
+    raise_targets,
     study_stock,
 )
 from ml.simulation.tables import tables_of
@@ -155,6 +157,33 @@ def test_calibrated_levels_come_nearer_to_the_target_on_origins_that_they_have_n
         assert row["calibrated_service"] == pytest.approx(level, abs=0.05)
 
 
+def test_targets_are_never_lowered_and_hardly_raised_for_noise(panel):
+    # of the true rates: what is short of a target is noise, or what is more than it whole units
+    right = study_stock(backtests_of(panel, RATES), panel, policies_of(panel, lead=2 * MONTH), 0)
+    nominal = right.calibrated.nominal["*"]
+    assert (nominal >= TARGETS).all()
+    assert nominal == pytest.approx(TARGETS, abs=0.01)
+
+
+def test_a_target_is_raised_to_what_achieved_it_less_what_may_be_noise():
+    # 40 items of 10 cycles each, of which all meet 8 at the level .9 and 9 at .95: of the gap of a
+    # tenth nothing is noise, .95 achieved .9, and the level beyond the last is the last
+    targets = np.array([0.9, 0.95, 0.99])
+    record = record_of(np.full((40, 1), 10.0), np.tile([8.0, 9.0, 9.5], (40, 1, 1)))
+    assert raise_targets(targets, record) == pytest.approx([0.95, 0.99, 0.99])
+    # half of the items meet all at .9, half only 6: the same service, variance 40 x 4 / 400^2 =
+    # .001 of a gap of .1: a tenth less
+    met = np.tile([8.0, 9.0, 9.5], (40, 1, 1))
+    met[:, 0, 0] += np.tile([2.0, -2.0], 20)
+    assert raise_targets(targets, record_of(np.full((40, 1), 10.0), met))[0] == pytest.approx(0.945)
+
+
+def record_of(cycles, met):
+    """A record of nothing but cycles (N, G) and those without shortage (N, G, K)."""
+    empty = {field.name: np.zeros_like(cycles) for field in fields(ServiceRecord)}
+    return ServiceRecord(**(empty | {"cycles": cycles, "met": met}))
+
+
 def test_with_one_origin_nothing_is_calibrated(panel):
     one = backtests_of(panel, RATES, CLASSES)[:1]
     study = study_stock(one, panel, policies_of(panel), 0)
@@ -187,6 +216,18 @@ def test_achieved_service_is_that_of_the_class_or_of_the_panel_where_cycles_are_
     assert achieved.at("smooth", 0.91)[0] == pytest.approx(
         0.6 * smooth + 0.4 * achieved.at("smooth", 0.925)[0]
     )
+
+
+def test_a_raised_target_is_told_by_the_newest_origin(panel):
+    rates = RATES[60:]
+    backtests = backtests_of(panel.select(panel.items[60:]), rates, ensemble=0.7)
+    study = study_stock(backtests, panel, policies_of(panel, lead=2 * MONTH), 0)
+    simulation, _ = tables_of(study, panel, 0)
+    row = pick(simulation.to_pylist(), method="ensemble", demand_class="*", level=0.9)
+    achieved = read_achieved(simulation)
+    assert achieved.raise_at(None, 0.9) == pytest.approx(row["tau_calibrated"] - 0.9)
+    assert achieved.raise_at(None, 0.9) > 0.01
+    assert achieved.at(None, 0.9) == (row["calibrated_service"], row["newest_cycles"])
 
 
 def test_nothing_is_achieved_in_few_cycles_or_in_none():
