@@ -170,6 +170,8 @@ class PolicySettings(SettingsGroup):
     """share of units that all items serve together, .95 or A=.98,B=.95,.90; empty = own targets"""
     risk_aversion: Annotated[float, Field(ge=0, le=1)] = 0.5
     """how much of the worst cases of a price a fixed one may cost, see price_outlook"""
+    transfer_cost: NonNegativeFloat = 0.0
+    """cost of moving an item between locations once [its currency]; less is not worth a transfer"""
     holding_rate: PositiveFloat = 0.2
     """cost of holding a unit for a year, as a share of its unit cost"""
     lead_time_days: PositiveFloat = 30.0

@@ -21,6 +21,7 @@ DATASET_FOLDERS = {
     "changes": "recommendations",
     "price_outlook": "recommendations",
     "price_exposure": "recommendations",
+    "transfers": "recommendations",
     "metrics": "metrics",
     "simulation": "metrics",
     "portfolio_curves": "metrics",

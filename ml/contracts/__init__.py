@@ -18,11 +18,12 @@ from ml.contracts.price_outlook import EXPOSURE, PRICE_EXPOSURE, PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
+from ml.contracts.transfers import TRANSFERS
 
 PUBLISHED: tuple[Contract, ...] = (
     *(FORECASTS, REFUSALS, FORECAST_MODELS, TOTALS),
     *(RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, PRICE_OUTLOOK),
-    PRICE_EXPOSURE,
+    *(PRICE_EXPOSURE, TRANSFERS),
     *(METRICS, SIMULATION, PORTFOLIO_CURVES),
 )
 """The tables of a version, in the order of the documentation."""

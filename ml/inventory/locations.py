@@ -28,6 +28,7 @@ from ml.inventory.items import (
 from ml.inventory.labels import FEW_DEMANDS
 from ml.inventory.lead_times import learn_lead_times
 from ml.inventory.stock import Stock, read_stock
+from ml.inventory.terms import add_economic_lot, plan_last_buy
 from ml.seeds import generator
 from ml.settings import PolicySettings
 
@@ -67,10 +68,12 @@ class Locations:
     def select(self, items: Collection[str]) -> "Locations":
         """What there is of these items."""
         sites = {item: self.sites[item] for item in items if item in self.sites}
+        places = sorted({name for one in sites.values() for name in one.names})
         policies = {
-            place: {item: policy for item, policy in own.items() if item in sites}
-            for place, own in self.policies.items()
-        }
+            place: {item: self.policies[place][item] for item in sites
+                    if item in self.policies[place]}
+            for place in places
+        }  # fmt: skip
         ids = pa.array(list(sites), pa.string())
         return Locations(sites, policies, self.stock.filter(pc.is_in(self.stock["item_id"], ids)))
 
@@ -174,6 +177,26 @@ def learn_at_locations(
         open_to = pa.array([item for item in at if (item, name) not in own], pa.string())
         taken = receipts.filter(pc.is_in(receipts["item_id"], open_to))
         policies[name] = learn_lead_times(at, taken, known_by)
+    return replace(locations, policies=policies)
+
+
+def add_terms_at_locations(
+    locations: Locations,
+    whole: Mapping[str, ItemPolicy],
+    rates: Mapping[str, float],
+    decided_on: np.datetime64,
+) -> Locations:
+    """The policies of locations with their economic lots and last buys.
+
+    ``whole`` are the policies of the items in all locations together, ``rates`` their demand
+    [units a year], of which a location has its share.
+    """
+    policies: dict[str, dict[str, ItemPolicy]] = {name: {} for name in locations.policies}
+    for item, sites in locations.sites.items():
+        for name, share in zip(sites.names, sites.shares, strict=True):
+            policy = add_economic_lot(locations.policies[name][item], rates[item] * share)
+            policy = replace(policy, is_successor=whole[item].is_successor)
+            policies[name][item] = plan_last_buy(policy, decided_on)
     return replace(locations, policies=policies)
 
 

@@ -5,7 +5,7 @@ it is whole.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from ml.contracts.base import Contract
 from ml.contracts.changes import CHANGES
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
+from ml.contracts.transfers import TRANSFERS
 from ml.durable import staged
 from ml.evaluation.demand_class import demand_pattern
 from ml.forecasters.base import is_count
@@ -24,12 +25,15 @@ from ml.inventory.item_case import OrderContext
 from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.locations import (
     Locations,
+    add_terms_at_locations,
     learn_at_locations,
     location_cases,
     resolve_locations,
 )
 from ml.inventory.recommendations import recommend, recommend_cases
 from ml.inventory.service_curves import draw_policy_grid, draw_service_curves
+from ml.inventory.terms import yearly_demand
+from ml.inventory.transfers import propose_transfers
 from ml.panel import Panel
 from ml.run.changes import Before, Supply, trace_changes
 from ml.run.inputs import RunInputs
@@ -58,6 +62,7 @@ class RecommendTask:
     before: Before | None  # what the last version recommended; `None` = nothing is known
     folder: Path  # where the rows go
     locations: Locations | None = None  # of those that can be told apart; `None` = none can
+    transfer_cost: float = 0.0  # of moving an item between two of them once [its currency]
 
 
 def recommend_panel(
@@ -99,14 +104,18 @@ def recommend_panel(
             before=before,
             folder=work / plan.name / f"{RECOMMENDATIONS.name}-{number:06d}",
             locations=None if locations is None else locations.select(items),
+            transfer_cost=request.settings.transfer_cost,
         )
         for number, items in enumerate(plan.forecast_chunks)
     ]
     run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending")
-    return {
+    files = {
         one.name: [path for task in tasks if (path := _file_of(task, one)).exists()]
-        for one in (RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES)
+        for one in (RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, TRANSFERS)
     }
+    if moves := sum(pq.read_metadata(path).num_rows for path in files[TRANSFERS.name]):
+        say(f"{plan.name}: {moves} transfers between locations are proposed, see transfers")
+    return files
 
 
 def _file_of(task: RecommendTask, contract: Contract) -> Path:
@@ -130,8 +139,9 @@ def locate_items(plan: PanelPlan, inputs: RunInputs, request: RunRequest) -> Loc
     if inputs.sites is None or inputs.stock_by_location is None:
         return None
     orders = inputs.open_orders
+    own = {item: one for item, one in inputs.sites.sites.items() if item in plan.policies}
     stated = resolve_locations(
-        inputs.sites,
+        replace(inputs.sites, sites=own),
         inputs.stock_by_location,
         inputs.inventory,
         inputs.items,
@@ -140,7 +150,9 @@ def locate_items(plan: PanelPlan, inputs: RunInputs, request: RunRequest) -> Loc
         () if orders is None else frozenset(orders["item_id"].to_pylist()),
     )
     day = decision_day(plan.panel, inputs, request)
-    return learn_at_locations(stated, inputs.receipts, day)
+    learned = learn_at_locations(stated, inputs.receipts, day)
+    rates = dict(zip(plan.panel.items, yearly_demand(plan.panel).tolist(), strict=True))
+    return add_terms_at_locations(learned, plan.policies, rates, day)
 
 
 def _rows_of(table: pa.Table | None, items: tuple[str, ...]) -> pa.Table | None:
@@ -172,8 +184,9 @@ def recommend_chunk(task: RecommendTask) -> None:
                 known.paths, histories, now, task.context, tables[RECOMMENDATIONS], task.before
             )
         if task.locations is not None and task.locations.sites:
-            cases = location_cases(known.paths, histories, task.locations, task.context)
-            apart = recommend_cases(cases)
+            made_from = (known.paths, histories, task.locations, task.context)
+            apart = recommend_cases(location_cases(*made_from))
+            tables[TRANSFERS] = propose_transfers(apart, *made_from, task.transfer_cost)
             both = pa.concat_tables([tables[RECOMMENDATIONS], apart])
             tables[RECOMMENDATIONS] = both.sort_by([(k, "ascending") for k in RECOMMENDATIONS.key])
         for contract, table in tables.items():

@@ -11,6 +11,7 @@ from ml.contracts.price_outlook import PRICE_EXPOSURE, PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
+from ml.contracts.transfers import TRANSFERS
 from ml.errors import ConfigError
 from ml.inventory.common_fill import fill_targets
 from ml.seeds import number
@@ -19,6 +20,7 @@ from ml.settings import Settings, settings
 RECOMMENDED = (
     *(RECOMMENDATIONS.name, SERVICE_CURVES.name, POLICY_GRID.name, CHANGES.name),
     *(PRICE_OUTLOOK.name, PRICE_EXPOSURE.name),
+    TRANSFERS.name,
 )
 """Datasets that the stock of today shapes, or what is known of the items."""
 

@@ -24,6 +24,7 @@ from ml.contracts.price_outlook import PRICE_EXPOSURE, PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
+from ml.contracts.transfers import TRANSFERS
 from ml.ensemble.mixture import FittedEnsemble
 from ml.forecasters.registry import FAMILIES
 from ml.gate.case import JudgedCase
@@ -110,6 +111,7 @@ def write_version(
         SERVICE_CURVES: _read_files(output, SERVICE_CURVES),
         POLICY_GRID: _read_files(output, POLICY_GRID),
         CHANGES: _read_files(output, CHANGES),
+        TRANSFERS: _read_files(output, TRANSFERS),
         PRICE_OUTLOOK: iter([output.outlook]),
         PRICE_EXPOSURE: iter([output.exposures]),
         METRICS: iter([output.metrics]),

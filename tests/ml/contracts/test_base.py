@@ -212,7 +212,7 @@ def test_every_table_of_the_design_has_a_contract():
     assert [contract.name for contract in PUBLISHED] == [
         *("forecasts", "refusals", "forecast_models", "totals", "recommendations"),
         *("service_curves", "policy_grid", "changes", "price_outlook"),
-        "price_exposure",
+        *("price_exposure", "transfers"),
         *("metrics", "simulation", "portfolio_curves"),
     ]
     assert {contract.name for contract in PROCESSED} == {

@@ -13,6 +13,7 @@ from ml.frequency import Frequency
 from ml.gate.facts import describe_orders
 from ml.inventory.locations import (
     ItemSites,
+    add_terms_at_locations,
     divide_paths,
     learn_at_locations,
     location_cases,
@@ -21,7 +22,7 @@ from ml.inventory.locations import (
 )
 from ml.inventory.recommendations import rank, recommend, recommend_cases
 from ml.settings import PolicySettings
-from tests.ml.inventory.builders import make_context, make_history
+from tests.ml.inventory.builders import make_context, make_history, make_policy
 
 COUNTED = datetime(2024, 3, 31)
 
@@ -249,6 +250,29 @@ def test_receipts_tell_lead_times_where_a_location_states_none(paths):
     rows = rows_at(paths, learn_at_locations(locations, took, np.datetime64("2024-03-31")))
     assert [rows[name]["lead_time_days_mean"] for name in ("S1", "S2")] == [28.0, 7.0]
     assert [rows[name]["lead_time_source"] for name in ("S1", "S2")] == ["given", "receipts"]
+
+
+def test_lots_and_last_buys_are_those_of_the_location(paths):
+    stock = stock_rows(("A", "S1", 0.0), ("A", "S2", 0.0))
+    demand = asked(("A", "S1", 900.0, 999), ("A", "S2", 100.0, 0))
+    day = np.datetime64("2024-03-31")
+
+    def at(**columns):
+        items = items_table(unit_cost=10.0, order_cost=50.0, **columns)
+        locations = locate(stock, demand, items)
+        taken = {"A": make_policy(is_successor=True)}
+        return rows_at(paths, add_terms_at_locations(locations, taken, {"A": 200.0}, day))
+
+    # sqrt(2 * 50 * 180 / 2) = 94.9 a year's share of .9, and sqrt(2 * 50 * 20 / 2) = 31.6, but a
+    # lot lasts a year at most: 20. Beyond the reorder point, in whole units.
+    rows = at()
+    assert rows["S1"]["location_share"] == pytest.approx(0.8996)  # (999 * .9 + .5) / 1000
+    levels = {name: (row["reorder_point"], row["order_up_to"]) for name, row in rows.items()}
+    assert [up_to - point for point, up_to in levels.values()] == [95.0, 20.0]
+    assert all("takes_over" in row["quality_flags"] for row in rows.values())
+    last = at(status="last_buy", needed_until=datetime(2024, 7, 7))  # 14 weeks
+    assert last["S1"]["policy"] == "newsvendor"
+    assert last["S1"]["reorder_point"] == pytest.approx(stats.poisson.ppf(0.95, 14 * 3.6), abs=1.0)
 
 
 def test_rows_of_an_item_do_not_depend_on_the_others_or_their_order():

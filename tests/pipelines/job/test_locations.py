@@ -63,6 +63,29 @@ def test_depots_have_rows_beside_those_of_all(depots):
     assert {one["priority_rank"] for one in apart.values()} == {None}
 
 
+def test_units_are_moved_to_the_depot_that_would_order(depots):
+    before = versions(depots)[-2]
+    moves = depots.table("transfers", before).to_pylist()
+    rows = {(row["item_id"], row["location_id"]): row
+            for row in depots.table("recommendations", before).to_pylist()}  # fmt: skip
+    (move,) = [one for one in moves if one["item_id"] == "fast"]
+    north, south = (rows["fast", depot] for depot in DEPOTS)
+    assert (move["from_location"], move["to_location"]) == ("SUL", "NORTE")
+    assert move["quantity"] == min(north["net_requirement_qty"], south["excess_qty"]) > 0.0
+    assert move["purchase_avoided"] == 12.5 * move["quantity"]
+    assert move["p_stockout_after"] < move["p_stockout_before"]
+    said = (depots.folder / "stderr.txt").read_text()
+    assert f"{len(moves)} transfers between locations are proposed" in said
+
+
+def test_no_transfer_is_worth_more_than_it_costs(depots, tmp_path):
+    dear = Workspace(tmp_path / "dear")
+    shutil.copytree(depots.folder, dear.folder)
+    given = options(dear, dear.folder / "demand.csv", dear.folder / "stock.csv")
+    dear.generate(*given, TRANSFER_COST="1e9")
+    assert depots.table("transfers").num_rows > 0 == dear.table("transfers").num_rows
+
+
 def test_rows_of_all_are_those_of_a_file_that_names_no_depot(depots, tmp_path):
     alone = Workspace(tmp_path / "alone")
     shutil.copytree(depots.folder, alone.folder)
