@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from ml.contracts import PUBLISHED
 from ml.contracts.base import Column
-from ml.contracts.demand import INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
+from ml.contracts.demand import INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS, SUPPLIERS
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, TOTALS
 from ml.contracts.metrics import METRICS_MEANING
 from ml.contracts.price_outlook import EXPOSURE, EXPOSURE_FLAGS
@@ -132,7 +132,7 @@ def list_columns(table: str) -> str:
 def list_inputs(table: str) -> str:
     """The columns that a user's file may have, with the names that are understood."""
     aliases = getattr(names, f"{table.upper().removesuffix('S')}_NAMES")
-    ours = (OPEN_ORDERS, RECEIPTS, ITEMS, INVENTORY,
+    ours = (OPEN_ORDERS, RECEIPTS, SUPPLIERS, ITEMS, INVENTORY,
             *(one for one in (EXPOSURE,) if one.name == table))  # fmt: skip
     known = {one.name: (one.unit, one.description) for table in ours for one in table.columns}
     rows = []

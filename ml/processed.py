@@ -33,6 +33,7 @@ MADE_BY = {
     "exposure": "demand_etl",
     "stock_by_location": "demand_etl",
     "site_demand": "demand_etl",
+    "suppliers": "demand_etl",
     "climate": "climate_etl",
     "economic": "economic_etl",
     "anatel_5g": "anatel_5g_etl",

@@ -168,6 +168,8 @@ class PolicySettings(SettingsGroup):
     """what service levels are a share of, where an item does not say: see service_metric"""
     portfolio_fill: str = ""
     """share of units that all items serve together, .95 or A=.98,B=.95,.90; empty = own targets"""
+    budget: str = ""
+    """most that all orders of a run cost together, 50000 or 50000BRL; empty = no limit"""
     risk_aversion: Annotated[float, Field(ge=0, le=1)] = 0.5
     """how much of the worst cases of a price a fixed one may cost, see price_outlook"""
     transfer_cost: NonNegativeFloat = 0.0

@@ -34,6 +34,7 @@ def run(
     inventory: options.Inventory = None,
     open_orders: options.OpenOrders = None,
     receipts: options.Receipts = None,
+    suppliers: options.Suppliers = None,
     sample: options.Sample = False,
     column: options.Column = None,
     gaps: options.Gaps = "auto",
@@ -59,6 +60,15 @@ def run(
             show_default="PORTFOLIO_FILL",
         ),
     ] = None,
+    budget: Annotated[
+        str | None,
+        _output(
+            "--budget",
+            metavar="AMOUNT",
+            help="Most that all orders cost together, as 50000 or 50000BRL.",
+            show_default="BUDGET",
+        ),
+    ] = None,
     publish: Annotated[bool, _output("--publish", help="Publish the version afterwards.")] = False,
     accept: Accept = None,
     allow_synthetic: AllowSynthetic = False,
@@ -81,6 +91,7 @@ def run(
         from pipelines.intake.request import ReadingRequest, column_mapping
         from pipelines.job.main_job import generate
 
+        wishes = {"portfolio_fill": portfolio_fill, "budget": budget}
         request = RunRequest(
             command="generate_ml_results",
             items=name_list(items, "--items"),
@@ -93,7 +104,7 @@ def run(
             only_forecasts=only_forecasts,
             only_recommendations=only_recommendations,
             settings=settings().model_copy(
-                update={} if portfolio_fill is None else {"portfolio_fill": portfolio_fill}
+                update={name: value for name, value in wishes.items() if value is not None}
             ),
         )
         files = ReadingRequest(
@@ -105,6 +116,7 @@ def run(
                 open_orders=open_orders,
                 receipts=receipts,
                 exposure=exposure,
+                suppliers=suppliers,
             ),
             today=request.today,
             as_of=as_of,

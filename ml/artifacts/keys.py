@@ -19,6 +19,7 @@ DATASET_FOLDERS = {
     "service_curves": "recommendations",
     "policy_grid": "recommendations",
     "changes": "recommendations",
+    "joint_orders": "recommendations",
     "price_outlook": "recommendations",
     "price_exposure": "recommendations",
     "transfers": "recommendations",

@@ -10,8 +10,10 @@ from ml.contracts.demand import (
     RECEIPTS,
     SITE_DEMAND,
     STOCK_BY_LOCATION,
+    SUPPLIERS,
 )
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
+from ml.contracts.joint_orders import JOINT_ORDERS
 from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
 from ml.contracts.price_outlook import EXPOSURE, PRICE_EXPOSURE, PRICE_OUTLOOK
@@ -22,13 +24,13 @@ from ml.contracts.transfers import TRANSFERS
 
 PUBLISHED: tuple[Contract, ...] = (
     *(FORECASTS, REFUSALS, FORECAST_MODELS, TOTALS),
-    *(RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, PRICE_OUTLOOK),
+    *(RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, JOINT_ORDERS, PRICE_OUTLOOK),
     *(PRICE_EXPOSURE, TRANSFERS),
     *(METRICS, SIMULATION, PORTFOLIO_CURVES),
 )
 """The tables of a version, in the order of the documentation."""
 PROCESSED: tuple[Contract, ...] = (
     *(DEMAND, SITE_DEMAND, ITEMS, INVENTORY, STOCK_BY_LOCATION, OPEN_ORDERS, RECEIPTS, EXPOSURE),
-    *(*OUTSIDE, DIVIDENDS, FEATURES_TABLE),
+    *(SUPPLIERS, *OUTSIDE, DIVIDENDS, FEATURES_TABLE),
 )
 """The tables below ``processed/``."""

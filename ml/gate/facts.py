@@ -11,7 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.artifacts.documents import Day
-from ml.contracts.demand import ALL_LOCATIONS, DEMAND, INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS
+from ml.contracts.demand import (
+    ALL_LOCATIONS,
+    DEMAND,
+    INVENTORY,
+    ITEMS,
+    OPEN_ORDERS,
+    RECEIPTS,
+    SUPPLIERS,
+)
 from ml.contracts.forecasts import QUANTILES, quantile_name
 from ml.contracts.outside import PRICES
 from ml.contracts.price_outlook import EXPOSURE
@@ -234,7 +242,8 @@ def describe_tables(
     demand = tables.get(DEMAND.name)
     wanted = None if demand is None else pc.unique(demand["item_id"])
     found = {}
-    for contract in (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE):
+    ours = (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE, SUPPLIERS)
+    for contract in ours:
         table = tables.get(contract.name)
         if table is None:
             continue

@@ -111,8 +111,12 @@ def priority_score(policy: ItemPolicy, p_stockout_no_order: float) -> float:
     """Weight of the criticality times the chance of running short; 0 for what is not stocked."""
     if not policy.is_stocked:
         return 0.0
-    weight = CRITICALITY_WEIGHT.get(policy.criticality or "", UNKNOWN_CRITICALITY_WEIGHT)
-    return weight * p_stockout_no_order
+    return criticality_weight(policy) * p_stockout_no_order
+
+
+def criticality_weight(policy: ItemPolicy) -> float:
+    """What a unit short of the item counts."""
+    return CRITICALITY_WEIGHT.get(policy.criticality or "", UNKNOWN_CRITICALITY_WEIGHT)
 
 
 def xyz_class(mean: float, std: float) -> str | None:

@@ -143,7 +143,7 @@ def divide_fill(curves: Sequence[MarginalCurve], target: float) -> Division:
     demand = sum(one.demand for one in ordered)
     lacking = target * demand - sum(float(one.served[0]) for one in ordered)
     items, places, units, prices = _steps(ordered)
-    order = np.lexsort((places, items, _without_noise(prices)))
+    order = np.lexsort((places, items, without_noise(prices)))
     reached = np.cumsum(units[order])
     count = int(np.searchsorted(reached, lacking - _NOISE * demand))
     taken = order[: count + 1] if lacking > _NOISE * demand else order[:0]
@@ -171,8 +171,8 @@ def _steps(curves: Sequence[MarginalCurve]) -> tuple[Ints, Ints, Floats, Floats]
     return items, places, units, value / units
 
 
-def _without_noise(prices: Floats) -> Floats:
-    """Logarithms of prices, of which those are equal that differ by rounding alone."""
+def without_noise(prices: Floats) -> Floats:
+    """Logarithms of prices >= 0, of which those are equal that differ by rounding alone."""
     logs = np.full(len(prices), -np.inf)
     np.log(prices, out=logs, where=prices > 0.0)
     return np.round(logs, 9)

@@ -3,8 +3,9 @@
 What a run recommended from is kept in the results folder, ``.recommended/<panel>/<version>/``. The
 next run recommends again by the new forecast and all else as it was; then with the stock of today;
 then with lead times and prices; then with everything, which is what it publishes. What each step
-moves is its part, so that the parts add up. Nothing is lost where nothing was kept: then there is
-nothing to compare with.
+moves is its part, so that the parts add up. Orders are compared as items have them by themselves:
+what suppliers and budgets make of them together belongs to the parameters. Nothing is lost where
+nothing was kept: then there is nothing to compare with.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ SUPPLY = (
 )  # fmt: skip
 """Fields of a policy that are the supplier's: lead time and price."""
 STEPS = ("forecast", "stock", "lead_time", "parameters")
-_SHOWN = ("item_id", "order_qty", "reorder_point", "order_by_date")
+_SHOWN = ("item_id", "order_qty", "order_qty_alone", "reorder_point", "order_by_date")
 _FACTS = ("version_id", "dataset_id", "made_by", "decided_on")
 
 
@@ -148,7 +149,7 @@ def trace_changes(
 
     worlds.append(old if before.forecast_changed == "no" else made(then, earlier))
     supplied = {item: _with_supply(then.policies[item], now.policies[item]) for item in items}
-    own = {item: now.policies[item] for item in items}
+    own = {item: _alone(now.policies[item]) for item in items}
     if then.policies == own:
         worlds += [after, after]
     else:
@@ -178,9 +179,9 @@ def _read_kept(
         return table.filter(pc.is_in(table["item_id"], value_set=pa.array(items, pa.string())))
 
     kept = read("policies")
-    policies = {item: now.policies[item] for item in items}
+    policies = {item: _alone(now.policies[item]) for item in items}
     for row in kept.to_pylist() if kept is not None else ():
-        policies[row["item_id"]] = _policy_of(row)
+        policies[row["item_id"]] = _alone(_policy_of(row))
     rows = read("rows")
     old = {} if rows is None else _by_item(rows)
     return Supply(policies, read("stock"), read("open_orders")), old
@@ -193,6 +194,11 @@ def _policy_of(row: Mapping[str, Any]) -> ItemPolicy:
 
 def _by_item(rows: pa.Table) -> dict[str, dict[str, Any]]:
     return {row["item_id"]: row for row in rows.to_pylist()}
+
+
+def _alone(policy: ItemPolicy) -> ItemPolicy:
+    """The policy without what was sized together with other items."""
+    return replace(policy, given_order=None, given_by="none")
 
 
 def _with_supply(then: ItemPolicy, now: ItemPolicy) -> ItemPolicy:
@@ -215,11 +221,12 @@ def _change_of(
     if first is None:
         return cells | {"driver": "new"}
     for name, column in (("order", "order_qty"), ("level", "reorder_point")):
-        values = [None if world is None else world[column] for world in worlds]
-        cells[f"{column}_before"] = values[0]
-        known = [value for value in values if value is not None]
-        if len(known) == len(values):
+        cells[f"{column}_before"] = first[column]
+        alone = [None if one is None else one.get(f"{column}_alone", one[column]) for one in worlds]
+        known = [value for value in alone if value is not None]
+        if len(known) == len(worlds):
             parts = dict(zip(STEPS, np.diff(known).tolist(), strict=True))
+            parts["parameters"] += (last[column] - known[-1]) - (first[column] - known[0])
             cells |= {f"{name}_from_{step}": part for step, part in parts.items()}
     cells["order_by_before"] = first["order_by_date"]
     return cells | {"driver": _driver(cells)}

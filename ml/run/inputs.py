@@ -17,6 +17,7 @@ from ml.contracts.demand import (
     RECEIPTS,
     SITE_DEMAND,
     STOCK_BY_LOCATION,
+    SUPPLIERS,
 )
 from ml.contracts.outside import AS_PUBLISHED_KEY, PRICES
 from ml.contracts.price_outlook import EXPOSURE
@@ -55,6 +56,7 @@ class RunInputs:
     stock_by_location: pa.Table | None = None  # STOCK_BY_LOCATION table, or `None`
     # which items can be told apart by location; `None` without stock or demand by location
     sites: SiteMatch | None = None
+    suppliers: pa.Table | None = None  # SUPPLIERS table, or `None`
 
     def dataset_id(self) -> str:
         """Name of all that models learn from: the panels, and the outside rows known in time."""
@@ -82,7 +84,7 @@ def read_processed(
     data_dir = request.settings.data_dir
     contracts = (
         *(DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE),
-        *(SITE_DEMAND, STOCK_BY_LOCATION),
+        *(SITE_DEMAND, STOCK_BY_LOCATION, SUPPLIERS),
     )
     with reading(data_dir):
         tables = {one.name: read_table(data_dir, one) for one in contracts}
@@ -144,6 +146,7 @@ def inputs_of(
         receipts=tables.get(RECEIPTS.name),
         exposure=tables.get(EXPOSURE.name),
         currencies=_currencies(tables.get(PRICES.name)),
+        suppliers=tables.get(SUPPLIERS.name),
         source=source,
         outside=known_by(outside, last_day) if request.drivers else {},
         region=region,
@@ -155,6 +158,7 @@ def inputs_of(
             *_remark_unknown(tables),
             *_remark_priceless(tables),
             *on_sites,
+            *_remark_suppliers(tables),
         ),
         quality_flags=tuple(flags),
         tables=facts,
@@ -232,6 +236,22 @@ def _match_sites(
     for words, names in unmatched.items():
         said += f"; {words} ({len(names)}): {first_few(names)}" if names else ""
     return match, [f"{said}."]
+
+
+def _remark_suppliers(tables: Mapping[str, pa.Table | None]) -> Iterator[str]:
+    """A remark on suppliers that only the file of suppliers names, and on those that it lacks."""
+    if (suppliers := tables.get(SUPPLIERS.name)) is None:
+        return
+    rows = [table for one in (ITEMS, INVENTORY) if (table := tables.get(one.name)) is not None]
+    named = {name for table in rows for name in pc.unique(table["supplier"]).to_pylist() if name}
+    known = set(suppliers["supplier"].to_pylist())
+    for strange, total, what in (
+        (known - named, known, "deliver no item; write them as the files of items and stock do"),
+        (named - known, named, "of items are not in the file: nothing is known of their orders"),
+    ):
+        if strange:
+            some = first_few(sorted(strange))
+            yield f"suppliers: {len(strange)} of {len(total)} suppliers {what}: {some}."
 
 
 def _check_ids(

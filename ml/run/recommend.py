@@ -89,8 +89,30 @@ def recommend_panel(
             f"{plan.name}: orders are decided on {context.decision_day}, {days} days after the "
             "data end; stock counted earlier is brought to that day"
         )
+    tasks = recommend_tasks(plan, saved, achieved, before, inputs, request, work)
+    run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending")
+    files = {
+        one.name: [path for task in tasks if (path := _file_of(task, one)).exists()]
+        for one in (RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, TRANSFERS)
+    }
+    if moves := sum(pq.read_metadata(path).num_rows for path in files[TRANSFERS.name]):
+        say(f"{plan.name}: {moves} transfers between locations are proposed, see transfers")
+    return files
+
+
+def recommend_tasks(
+    plan: PanelPlan,
+    saved: SavedPaths,
+    achieved: AchievedService,
+    before: Before | None,
+    inputs: RunInputs,
+    request: RunRequest,
+    work: Path,
+) -> list[RecommendTask]:
+    """What the workers are to do, see :func:`recommend_panel`; one task a chunk of items."""
+    context = order_context(plan, inputs, request)
     locations = locate_items(plan, inputs, request)
-    tasks = [
+    return [
         RecommendTask(
             panel=plan.panel.select(items),
             # What a task carries does not grow with the file.
@@ -108,14 +130,6 @@ def recommend_panel(
         )
         for number, items in enumerate(plan.forecast_chunks)
     ]
-    run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending")
-    files = {
-        one.name: [path for task in tasks if (path := _file_of(task, one)).exists()]
-        for one in (RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, TRANSFERS)
-    }
-    if moves := sum(pq.read_metadata(path).num_rows for path in files[TRANSFERS.name]):
-        say(f"{plan.name}: {moves} transfers between locations are proposed, see transfers")
-    return files
 
 
 def _file_of(task: RecommendTask, contract: Contract) -> Path:

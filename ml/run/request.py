@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
+from ml.contracts.joint_orders import JOINT_ORDERS
 from ml.contracts.metrics import METRICS
 from ml.contracts.price_outlook import PRICE_EXPOSURE, PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
@@ -14,12 +15,13 @@ from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.contracts.transfers import TRANSFERS
 from ml.errors import ConfigError
 from ml.inventory.common_fill import fill_targets
+from ml.inventory.order_budget import read_budget
 from ml.seeds import number
 from ml.settings import Settings, settings
 
 RECOMMENDED = (
     *(RECOMMENDATIONS.name, SERVICE_CURVES.name, POLICY_GRID.name, CHANGES.name),
-    *(PRICE_OUTLOOK.name, PRICE_EXPOSURE.name),
+    *(JOINT_ORDERS.name, PRICE_OUTLOOK.name, PRICE_EXPOSURE.name),
     TRANSFERS.name,
 )
 """Datasets that the stock of today shapes, or what is known of the items."""
@@ -67,6 +69,7 @@ class RunRequest:
         if self.only_forecasts and self.only_recommendations:
             raise ConfigError("--only-forecasts and --only-recommendations exclude each other.")
         fill_targets(self.settings.portfolio_fill)  # refused now rather than after the forecasts
+        read_budget(self.settings.budget)
 
     @property
     def today(self) -> date:

@@ -32,6 +32,7 @@ from ml.run.changes import ForecastIdentity, Supply, find_before, keep_recommend
 from ml.run.forecast import ForecastChunk, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
 from ml.run.model_store import ModelStore, say
+from ml.run.order_together import order_together
 from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
 from ml.run.portfolio import divide_portfolio
 from ml.run.price_exposure import expose_prices
@@ -203,9 +204,10 @@ def _recommend(
         achieved = read_achieved(tables[SIMULATION.name])
         own, context = saved[demand.name], order_context(demand, inputs, request)
         chosen = replace(demand, policies=divide_portfolio(demand, own, context, request))
+        chosen, joint = order_together(chosen, own, achieved, inputs, request, work)
         plans = [chosen if plan is demand else plan for plan in plans]
         before = find_before(request.results, demand.name, _identity(chosen, request, store))
-        recommended = recommend_panel(chosen, own, achieved, before, inputs, request, work)
+        recommended = recommend_panel(chosen, own, achieved, before, inputs, request, work) | joint
         refused = insufficient(reasons, chosen.policies, context)
     return RunOutput(
         plans=plans,
@@ -305,7 +307,7 @@ def _inputs_hash(inputs: RunInputs, request: RunRequest, dataset_id: str) -> str
         table.to_pylist() if table is not None else None
         for table in (
             *(inputs.items, inputs.inventory, inputs.open_orders, inputs.receipts),
-            *(inputs.exposure, inputs.stock_by_location),
+            *(inputs.exposure, inputs.stock_by_location, inputs.suppliers),
         )
     ]
     return fingerprint(

@@ -19,6 +19,7 @@ from ml.artifacts.staging import DatasetFile
 from ml.contracts.base import Contract
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
+from ml.contracts.joint_orders import JOINT_ORDERS
 from ml.contracts.metrics import METRICS
 from ml.contracts.price_outlook import PRICE_EXPOSURE, PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
@@ -112,6 +113,7 @@ def write_version(
         POLICY_GRID: _read_files(output, POLICY_GRID),
         CHANGES: _read_files(output, CHANGES),
         TRANSFERS: _read_files(output, TRANSFERS),
+        JOINT_ORDERS: _read_files(output, JOINT_ORDERS),
         PRICE_OUTLOOK: iter([output.outlook]),
         PRICE_EXPOSURE: iter([output.exposures]),
         METRICS: iter([output.metrics]),

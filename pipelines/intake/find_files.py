@@ -13,6 +13,7 @@ PREFIXES = {
     "items": ("items", "itens"),
     "inventory": ("inventory", "inventario", "stock", "estoque"),
     "prices": ("price", "preco"),
+    "suppliers": ("suppliers", "fornecedores"),
     "receipts": ("receipts", "recebimentos", "entradas"),
     "open_orders": ("open_orders", "orders", "pedidos", "ordens"),
     "exposure": ("exposure", "exposicao", "compras"),

@@ -1,4 +1,4 @@
-"""The user's items; and how attributes of items and stock are read from text, cell by cell.
+"""The user's items and suppliers; and how attributes are read from text, cell by cell.
 
 A cell that cannot be read goes to quarantine and counts as not given; the row stays, because
 one bad cost must not hide a lead time.
@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from ml.contracts.base import Column, Contract, check
-from ml.contracts.demand import ITEMS
+from ml.contracts.demand import ITEMS, SUPPLIERS
 from ml.errors import DataError
 from pipelines.intake.cells import (
     NOTHING,
@@ -29,7 +29,7 @@ from pipelines.intake.cells import (
     parsed_texts,
 )
 from pipelines.intake.data_file import DataFile, open_files
-from pipelines.intake.names import ITEM_NAMES, Aliases, find_columns
+from pipelines.intake.names import ITEM_NAMES, SUPPLIER_NAMES, Aliases, find_columns
 from pipelines.intake.parse_days import parse_days
 from pipelines.intake.parse_numbers import find_decimal, parse_numbers
 from pipelines.intake.parse_words import parse_criticality, parse_service_metric, parse_status
@@ -68,31 +68,43 @@ def read_items(path: Path, request: ReadingRequest) -> Intake:
             are to be refused.
         IntakeError: No row has an id.
     """
-    where, records = path.name, read_records(path, request, ITEMS, ITEM_NAMES)
+    return _read_first_rows(path, request, ITEMS, ITEM_NAMES, noun="an item")
+
+
+def read_suppliers(path: Path, request: ReadingRequest) -> Intake:
+    """Read suppliers from a file or a folder of files, as :func:`read_items` reads items."""
+    return _read_first_rows(path, request, SUPPLIERS, SUPPLIER_NAMES, noun="a supplier")
+
+
+def _read_first_rows(
+    path: Path, request: ReadingRequest, contract: Contract, aliases: Aliases, *, noun: str
+) -> Intake:
+    where, (key, *others) = path.name, contract.names
+    records = read_records(path, request, contract, aliases, needed=(key,))
     rows = records.rows
-    repeats = rows.filter(~pl.col("item_id").is_first_distinct())
+    repeats = rows.filter(~pl.col(key).is_first_distinct())
     if repeats.height and request.duplicates == "error":
         raise DataError(
-            f"{where}: {counted(repeats.height, 'row')} of {rows.height:,} repeat an item. "
-            f"First: {named(repeats['item_id'].unique().sort().to_list())}. Keep one row an item."
+            f"{where}: {counted(repeats.height, 'row')} of {rows.height:,} repeat {noun}. "
+            f"First: {named(repeats[key].unique().sort().to_list())}. Keep one row {noun}."
         )
-    given = pl.col(ITEMS.names[1:])
-    differs = pl.any_horizontal(given.ne_missing(given.first().over("item_id")))
+    given = pl.col(others)
+    differs = pl.any_horizontal(given.ne_missing(given.first().over(key)))
     different = rows.filter(differs).select(
-        "file", "line", "item_id", column="id_column", value="item_id",
+        "file", "line", item_id=key, column=f"{key.removeprefix('item_')}_column", value=key,
         reason=pl.lit(str(Reason.REPEATED_KEY)),
     )  # fmt: skip
     quarantine = combined([records.quarantine, different])
     used = rows.height - different.height
-    count = count_rows(where, records.files, quarantine, used=used, needed=("item_id",))
+    count = count_rows(where, records.files, quarantine, used=used, needed=(key,))
     statements = on_rows(where, records.files, count, quarantine) + records.remarks
     if repeats.height:
         statements.append(
-            f"{where}: {counted(repeats.height, 'row')} repeated an item; the first row of each "
+            f"{where}: {counted(repeats.height, 'row')} repeated {noun}; the first row of each "
             f"counts, {different.height:,} that said something else were set aside."
         )
-    first = rows.unique("item_id", keep="first", maintain_order=True).sort("item_id")
-    table = check(to_arrow(first.select(ITEMS.names)), ITEMS, where=where)
+    first = rows.unique(key, keep="first", maintain_order=True).sort(key)
+    table = check(to_arrow(first.select(contract.names)), contract, where=where)
     return Intake(table, None, count, tuple(statements), quarantine)
 
 
@@ -104,19 +116,20 @@ def read_records(
     *,
     needed: Sequence[str] = ("item_id",),
 ) -> Records:
-    """Read the columns of a contract; only rows without a usable id are left out.
+    """Read the columns of a contract; only rows without a usable id, its first, are left out.
 
     Raises:
         DataError: Files that cannot be read or lack a column that is ``needed``.
     """
     choose = partial(find_columns, aliases=aliases, needed=needed, mapped=request.columns)
-    files, item = open_files(path, choose), pl.col("item_id")
+    key = contract.columns[0].name
+    files, item = open_files(path, choose), pl.col(key)
     parts = [pl.DataFrame(schema={one.name: _dtype(one) for one in contract.columns})]
     remarks: list[str] = []
     aside = [file.broken for file in files]
     for file in files:
-        rows = file.rows.with_columns(id_fault("item_id"))
-        aside.append(faulty_cells(file, rows, "item_id", item))
+        rows = file.rows.with_columns(id_fault(key))
+        aside.append(faulty_cells(file, rows, key, item))
         wanted = [one for one in contract.columns[1:] if one.name in file.names]
         numbers = [rows[one.name] for one in wanted if _dtype(one) is pl.Float64]
         signs = {"usual": file.decimal, "seen": find_decimal(numbers) if numbers else ""}
@@ -129,8 +142,8 @@ def read_records(
         values = {one.name: pl.col(f"{one.name}.value") for one in wanted}
         origin = {"file": pl.lit(file.name)}
         origin |= {f"{one.removeprefix('item_')}_column": pl.lit(file.names[one]) for one in needed}
-        sound = rows.filter(pl.col("item_id.fault").is_null())
-        parts.append(sound.select("item_id", "line", **origin, **values))
+        sound = rows.filter(pl.col(f"{key}.fault").is_null())
+        parts.append(sound.select(key, "line", **origin, **values))
     return Records(files, pl.concat(parts, how="diagonal"), remarks, combined(aside))
 
 

@@ -29,6 +29,9 @@ Receipts = Annotated[
 Exposure = Annotated[
     Path | None, _file(help="Volumes to be paid at a price: what waiting may cost.")
 ]
+Suppliers = Annotated[
+    Path | None, _file(help="Suppliers: smallest order value, fixed cost of an order.")
+]
 Column = Annotated[
     list[str] | None,
     _shape(help="A column under a name of your own: item_id=Código. Repeatable."),

@@ -17,7 +17,7 @@ from pipelines.intake.demand import read_demand
 from pipelines.intake.exposure import read_exposure
 from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.inventory import read_inventory
-from pipelines.intake.items import read_items
+from pipelines.intake.items import read_items, read_suppliers
 from pipelines.intake.open_orders import read_open_orders
 from pipelines.intake.prices import read_prices
 from pipelines.intake.quarantine import IntakeError, write_quarantine
@@ -33,6 +33,7 @@ _READERS: Mapping[str, Callable[[Path, ReadingRequest], Intake]] = {
     "open_orders": read_open_orders,
     "receipts": read_receipts,
     "exposure": read_exposure,
+    "suppliers": read_suppliers,
 }
 _KEYS = {"demand": ("item_id", "ds"), "prices": ("series", "ref_date")}
 USER_FILES = Path("raw", "user")
@@ -199,9 +200,11 @@ def _beside_others(prices: pa.Table, data_dir: Path, source: str) -> pa.Table:
 def _on_table(table: str, intake: Intake, folder: Path) -> str:
     """The line of one table: rows, items, days and frequency."""
     rows = intake.table
-    key, day = _KEYS.get(table, ("item_id", None))
-    count = pc.count_distinct(rows[key]).as_py()
-    line = f"{folder / table}.parquet: {counted(rows.num_rows, 'row')}, {counted(count, 'item')}"
+    key, day = _KEYS.get(table, (rows.column_names[0], None))
+    count = counted(
+        pc.count_distinct(rows[key]).as_py(), "supplier" if key == "supplier" else "item"
+    )
+    line = f"{folder / table}.parquet: {counted(rows.num_rows, 'row')}, {count}"
     if day is None:
         return f"{line}."
     ends = pc.min_max(rows[day]).as_py()

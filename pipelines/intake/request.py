@@ -12,7 +12,10 @@ from ml.errors import ConfigError
 from ml.frequency import Frequency
 from pipelines.intake.names import WANTED
 
-TABLES = ("demand", "prices", "items", "inventory", "open_orders", "receipts", "exposure")
+TABLES = (
+    *("demand", "prices", "items", "inventory", "open_orders", "receipts", "exposure"),
+    "suppliers",
+)
 GAPS = ("auto", "missing", "zero")
 DUPLICATES = ("sum", "error")
 

@@ -192,7 +192,7 @@ def find_inputs(files: ReadingRequest, request: RunRequest, *, sample: bool = Fa
 
 def _read_sample(files: ReadingRequest, request: RunRequest) -> RunInputs:
     sample = ensure_sample(request.settings.data_dir / "sample", seed=request.settings.seed)
-    paths = {table: getattr(sample, table) for table in TABLES}
+    paths = {table: getattr(sample, table) for table in TABLES if hasattr(sample, table)}
     outside = {path.stem: pq.read_table(path) for path in sample.outside.glob("*.parquet")}
     return _read_files(
         replace(files, files=paths, source=SYNTHETIC), request, outside, SAMPLE_REGION

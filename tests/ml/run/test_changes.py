@@ -125,3 +125,25 @@ def test_the_newest_whole_one_is_compared_with(tmp_path):
     assert [path.name for path in kept.iterdir()] == ["20260102T000000Z-00000002"]
     (kept / "20260102T000000Z-00000002" / "stock.parquet").write_bytes(b"")
     assert find_before(tmp_path, "demand_w", DATA) is None
+
+
+@pytest.mark.parametrize(("then", "now"), [(None, 2.0), (50.0, None), (50.0, 2.0), (2.0, 2.0)])
+def test_what_suppliers_and_budgets_make_of_an_order_is_a_part_of_the_parameters(
+    tmp_path, then, now
+):
+    def world(given, on_hand):
+        return World(
+            on_hand=on_hand, given_order=given, given_by="none" if given is None else "budget"
+        )
+
+    alone = [World(on_hand=units).recommend().to_pylist() for units in (3.0, 1.0)]
+    world(then, 3.0).keep(tmp_path)
+    for at, row in enumerate(world(now, 1.0).changes_since(tmp_path)):
+        own = [rows[at]["order_qty"] for rows in alone]
+        assert row["order_from_stock"] == own[1] - own[0] == 2.0
+        moved = row["order_qty"] - row["order_qty_before"]
+        assert row["order_from_parameters"] == moved - 2.0
+        assert row["level_from_parameters"] == 0.0
+        expected = [value if value is not None else own[place] for place, value in
+                    enumerate((then, now))]  # fmt: skip
+        assert [row["order_qty_before"], row["order_qty"]] == expected

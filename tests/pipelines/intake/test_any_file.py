@@ -31,6 +31,7 @@ HEADERS = {
     "open_orders": ["sku", "quantidade", "entrega", "fornecedor", "pedido"],
     "receipts": ["sku", "data_pedido", "data_recebimento", "quantidade", "pedido"],
     "exposure": ["serie", "volume", "vencimento", "cotacao", "contrato"],
+    "suppliers": ["fornecedor", "pedido_minimo", "custo_pedido", "moeda", "nota"],
 }
 
 
@@ -56,7 +57,7 @@ cells = st.one_of(days, months, numbers, odd, odd, st.text(max_size=3))
 def tables(draw):
     """A table's name, and its file: mostly whole rows, in a style that may be wrong for them."""
     table = draw(st.sampled_from(TABLES))
-    width = draw(st.integers(1 if table in ("items", "inventory") else 3, 5))
+    width = draw(st.integers(1 if table in ("items", "inventory", "suppliers") else 3, 5))
     sound = st.tuples(st.sampled_from("AB7"), days, numbers, st.just(""), st.sampled_from("XY"))
     orders = {"demand": (0, 1, 2, 3, 4), "prices": (1, 2, 4, 2, 4), "open_orders": (0, 2, 1, 3, 4),
               "receipts": (0, 1, 1, 2, 4),

@@ -226,6 +226,35 @@ def test_a_common_fill_is_divided_from_saved_paths(tmp_path, plain):
     assert "'A=2': write one fill as .95" in refused.stderr
 
 
+def test_suppliers_and_a_budget_size_orders_from_saved_paths_as_a_whole_run_would(tmp_path, plain):
+    whole, quick = Workspace(tmp_path / "whole"), Workspace(tmp_path / "quick")
+    for workspace in (whole, quick):
+        shutil.copytree(plain.folder, workspace.folder)
+    items = tmp_path / "items.csv"
+    items.write_text("sku,fornecedor\n" + "".join(f'"{item}",ACME\n' for item in RATES))
+    suppliers = tmp_path / "suppliers.csv"
+    suppliers.write_text("fornecedor,pedido_minimo,moeda\nACME,900,\nNobody,5,\n")
+    options = (*write_files(quick), "--items-file", str(items), "--suppliers", str(suppliers))
+    whole.generate(*options)
+    done = quick.generate(*options, "--only-recommendations")
+    assert "forecasting: " not in done.stderr
+    assert "suppliers: 1 of 2 suppliers deliver no item" in done.stderr
+    assert quick.hashes() == whole.hashes()
+    (told,) = quick.table("joint_orders").to_pylist()
+    assert told["supplier"] == "ACME"
+    value = sum(row["order_value"] for row in quick.table("recommendations").to_pylist())
+    assert told["order_value"] == pytest.approx(value)
+    assert told["order_value_alone"] < 900.0 <= told["order_value"]
+    spent = quick.generate(*options, "--only-recommendations", "--budget", "200")
+    assert "budget: " in spent.stderr
+    rows = quick.table("recommendations").to_pylist()
+    assert 0.0 < sum(row["order_value"] for row in rows) <= 200.0
+    for row in quick.table("changes").to_pylist():
+        moved = row["order_qty"] - row["order_qty_before"]
+        assert row["order_from_parameters"] == pytest.approx(moved)
+    assert {row["driver"] for row in quick.table("changes").to_pylist()} == {"none", "parameters"}
+
+
 def test_families_trained_one_by_one_forecast_like_the_main_job(tmp_path, plain):
     steps, one = clone(tmp_path, "steps"), ("--jobs", "1")
     steps.run("pipelines/demand_etl.py", *write_files(steps))
