@@ -32,8 +32,9 @@ class Situation:
     @property
     def position_text(self) -> str:
         """Inventory position and reorder point in words."""
-        point = amount(self.levels.reorder_point)
-        return f"Position {amount(self.position)}, reorder point {point}"
+        point, late = amount(self.levels.reorder_point), self.stock.position - self.position
+        more = f" and {amount(late)} due later" if late else ""
+        return f"Position {amount(self.position)}{more}, reorder point {point}"
 
     @property
     def position(self) -> float:

@@ -22,7 +22,7 @@ from pipelines.sample_data.outside import SOURCE
 from pipelines.sample_data.sample import Sample, generate
 from pipelines.sample_data.truth import Truth
 
-GENERATOR_VERSION = 2  # raise it with every change of what is generated: samples are rewritten
+GENERATOR_VERSION = 3  # raise it with every change of what is generated: samples are rewritten
 ITEMS, DAYS, FIRST = 72, 1096, "2023-11-01"
 MARK = "sample.json"
 README = """SYNTHETIC DATA. Nothing in this folder was ever measured, bought, sold or observed.
@@ -139,8 +139,9 @@ def write_truth(sample: Sample, folder: Path) -> None:
     """Write the truth of a sample into an existing folder.
 
     ``effects.json``: what moves the demand; ``items.csv``: true parameters of the items;
-    ``events.csv``: life cycle; ``anomalies.csv``, ``dirt.csv``, ``item_dirt.csv``: what was
-    planted; ``drivers.parquet``: one row a day; ``daily.parquet``: one row an item and day.
+    ``events.csv``: life cycle; ``anomalies.csv``, ``dirt.csv``, ``item_dirt.csv`` and
+    ``stock_dirt.csv``: what was planted; ``drivers.parquet``: one row a day;
+    ``daily.parquet``: one row an item and day.
     """
     text = json.dumps(_effects(), indent=2) + "\n"
     (folder / "effects.json").write_text(text, encoding="utf-8")
@@ -152,6 +153,7 @@ def write_truth(sample: Sample, folder: Path) -> None:
     _write_csv(sample.anomalies, folder / "anomalies.csv")
     _write_csv(sample.dirt, folder / "dirt.csv")
     _write_csv(sample.item_dirt, folder / "item_dirt.csv")
+    _write_csv(sample.stock_dirt, folder / "stock_dirt.csv")
     drivers = truth.drivers
     columns = {
         "ds": truth.days.astype("datetime64[us]"),

@@ -10,18 +10,17 @@ from pipelines.sample_data.dirt import plant_dirt, plant_item_dirt
 from pipelines.sample_data.items import FAMILIES, item_table
 from pipelines.sample_data.ledger import plant_anomalies, record
 from pipelines.sample_data.outside import exposure_table, price_table
-from pipelines.sample_data.streams import Floats, stream
+from pipelines.sample_data.stock_files import (
+    inventory_table,
+    open_order_table,
+    plant_stock,
+    receipt_table,
+)
 from pipelines.sample_data.truth import Truth, draw_truth
 from pipelines.sample_data.weather import HUMIDITY_DAYS
 from pipelines.sample_data.world import draw_world
 
-MAIN_STORE, SECOND_STORE = "CD-SALVADOR", "CD-FEIRA"
-SPLIT_SHARE, SECOND_SHARE = 0.2, 0.3  # items kept in two stores, and what lies in the second
-RESERVED_SHARE, RESERVED_PART = 0.1, 0.25
-OWED_DAYS = 7  # what could not be served this week is still waited for
-RECEIPT_DAYS = 730
 RETIRED_DAYS = 180  # a decline that began longer ago is known as obsolete
-AMOUNTS = ("on_hand", "on_order", "backorders", "reserved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,7 @@ class Sample:
     anomalies: pd.DataFrame  # labels of the anomalies in `clean`
     dirt: pd.DataFrame  # the planted faults of `observed`, see `plant_dirt`
     item_dirt: pd.DataFrame  # the planted faults of `items`
+    stock_dirt: pd.DataFrame  # what was planted in `inventory` and `open_orders`
 
 
 def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample:
@@ -58,15 +58,18 @@ def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample
     ledger, anomalies = plant_anomalies(record(truth), truth.items, truth.days, seed)
     clean = ledger.frame(truth.items.ids, truth.days)
     observed, dirt = plant_dirt(clean, seed)
-    items, item_dirt = plant_item_dirt(planning_table(truth), seed)
+    planned = planning_table(truth)
+    items, item_dirt = plant_item_dirt(planned, seed)
+    active = planned["item_id"][planned["status"] == "active"].tolist()
+    stock = plant_stock(inventory_table(truth, seed), open_order_table(truth), truth, active, seed)
     prices = price_table(truth.days, world.levels)
     return Sample(
         truth=truth,
         clean=clean,
         observed=observed,
         items=items,
-        inventory=inventory_table(truth, seed),
-        open_orders=open_order_table(truth),
+        inventory=stock.inventory,
+        open_orders=stock.open_orders,
         receipts=receipt_table(truth),
         prices=prices,
         exposure=exposure_table(prices),
@@ -74,6 +77,7 @@ def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample
         anomalies=anomalies,
         dirt=dirt,
         item_dirt=item_dirt,
+        stock_dirt=stock.planted,
     )
 
 
@@ -91,53 +95,3 @@ def planning_table(truth: Truth) -> pd.DataFrame:
     status[events.index[declining]] = "phase_out"
     status[events.index[gone]] = "obsolete"
     return table.assign(status=status.to_numpy())
-
-
-def inventory_table(truth: Truth, seed: int) -> pd.DataFrame:
-    """The stock file: one line an item and store, counted on the last day."""
-    rng = stream(seed, "stock file")
-    n = len(truth.items.ids)
-    on_hand = truth.stock.on_hand
-    split = np.where(rng.random(n) < SPLIT_SHARE, np.floor(SECOND_SHARE * on_hand), 0.0)
-    reserved = np.floor(RESERVED_PART * (on_hand - split)) * (rng.random(n) < RESERVED_SHARE)
-    owed = truth.lost[:, -OWED_DAYS:].sum(axis=1) * truth.stock.empty[:, -1]
-    none = np.zeros(n)
-
-    def store(place: str, *amounts: Floats) -> pd.DataFrame:
-        named = dict(zip(AMOUNTS, amounts, strict=True))
-        about = {"item_id": truth.items.ids, "location_id": place, "snapshot_at": counted}
-        return pd.DataFrame(about | named)
-
-    counted = str(truth.days[-1])
-    main = store(MAIN_STORE, on_hand - split, truth.stock.on_order, owed, reserved)
-    second = store(SECOND_STORE, split, none, none, none)[split > 0]
-    both = pd.concat([main, second])
-    return both.sort_values(["item_id", "location_id"], ignore_index=True)
-
-
-def open_order_table(truth: Truth) -> pd.DataFrame:
-    """The file of open orders: one line an order, due after the item's mean lead time.
-
-    Suppliers deliver when they do: some orders are overdue.
-    """
-    promised = np.round(truth.lead_time.mean(axis=1)).astype(np.int64)
-    lines = []
-    late = [one for one in truth.stock.orders if one[2] >= len(truth.days)]
-    for number, (item, day, _, units) in enumerate(late, 1):
-        due = truth.days[day] + promised[item]
-        family = truth.items.ids[item].split("-", maxsplit=1)[0]
-        lines.append(
-            (truth.items.ids[item], int(units), str(due), f"Supplier {family}", f"PO-{number:05d}")
-        )
-    return pd.DataFrame(lines, columns=["item_id", "quantity", "due_date", "supplier", "order_id"])
-
-
-def receipt_table(truth: Truth) -> pd.DataFrame:
-    """The file of receipts: what was ordered and came within the last two years."""
-    known = range(max(0, len(truth.days) - RECEIPT_DAYS), len(truth.days))
-    lines = [
-        (truth.items.ids[item], str(truth.days[day]), str(truth.days[came]), int(units))
-        for item, day, came, units in truth.stock.orders
-        if came in known
-    ]
-    return pd.DataFrame(lines, columns=["item_id", "order_date", "receipt_date", "quantity"])

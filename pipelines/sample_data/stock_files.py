@@ -1,0 +1,116 @@
+"""The files on stock that a user would have: what is counted, on order, and what orders took."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipelines.sample_data.streams import Floats, stream
+from pipelines.sample_data.truth import Truth
+
+MAIN_STORE, SECOND_STORE = "CD-SALVADOR", "CD-FEIRA"
+SPLIT_SHARE, SECOND_SHARE = 0.2, 0.3  # items kept in two stores, and what lies in the second
+RESERVED_SHARE, RESERVED_PART = 0.1, 0.25
+OWED_DAYS = 7  # what could not be served this week is still waited for
+RECEIPT_DAYS = 730
+AMOUNTS = ("on_hand", "on_order", "backorders", "reserved")
+REVIEW_DAYS, REVIEW_SHARES = (1, 7), (0.3, 0.7)  # how often an item's stock is looked at
+PLANTED_SHARE = 0.03  # of the items, of each kind of what is planted in the stock
+SURPLUS_DAYS = 730  # of demand in what was bought for a project that never came
+SURPLUS_DUE = 20  # days until a surplus order is due
+
+
+@dataclass(frozen=True, slots=True)
+class StockFiles:
+    """The files on stock, with what planners trip over."""
+
+    inventory: pd.DataFrame  # the stock file
+    open_orders: pd.DataFrame  # the file of open orders
+    planted: pd.DataFrame  # `item_id, kind, units`
+
+
+def inventory_table(truth: Truth, seed: int) -> pd.DataFrame:
+    """The stock file: one line an item and store, counted on the last day."""
+    rng = stream(seed, "stock file")
+    n = len(truth.items.ids)
+    on_hand = truth.stock.on_hand
+    split = np.where(rng.random(n) < SPLIT_SHARE, np.floor(SECOND_SHARE * on_hand), 0.0)
+    reserved = np.floor(RESERVED_PART * (on_hand - split)) * (rng.random(n) < RESERVED_SHARE)
+    owed = truth.lost[:, -OWED_DAYS:].sum(axis=1) * truth.stock.empty[:, -1]
+    review, none = rng.choice(REVIEW_DAYS, n, p=REVIEW_SHARES), np.zeros(n)
+
+    def store(place: str, *amounts: Floats) -> pd.DataFrame:
+        named = dict(zip(AMOUNTS, amounts, strict=True))
+        about = {"item_id": truth.items.ids, "location_id": place, "snapshot_at": counted}
+        return pd.DataFrame(about | named | {"review_period_days": review})
+
+    counted = str(truth.days[-1])
+    main = store(MAIN_STORE, on_hand - split, truth.stock.on_order, owed, reserved)
+    second = store(SECOND_STORE, split, none, none, none)[split > 0]
+    both = pd.concat([main, second])
+    return both.sort_values(["item_id", "location_id"], ignore_index=True)
+
+
+def open_order_table(truth: Truth) -> pd.DataFrame:
+    """The file of open orders: one line an order, due after the item's mean lead time.
+
+    Suppliers deliver when they do: some orders are overdue.
+    """
+    promised = np.round(truth.lead_time.mean(axis=1)).astype(np.int64)
+    lines = []
+    late = [one for one in truth.stock.orders if one[2] >= len(truth.days)]
+    for number, (item, day, _, units) in enumerate(late, 1):
+        due = truth.days[day] + promised[item]
+        family = truth.items.ids[item].split("-", maxsplit=1)[0]
+        lines.append(
+            (truth.items.ids[item], int(units), str(due), f"Supplier {family}", f"PO-{number:05d}")
+        )
+    return pd.DataFrame(lines, columns=["item_id", "quantity", "due_date", "supplier", "order_id"])
+
+
+def receipt_table(truth: Truth) -> pd.DataFrame:
+    """The file of receipts: what was ordered and came within the last two years."""
+    known = range(max(0, len(truth.days) - RECEIPT_DAYS), len(truth.days))
+    lines = [
+        (truth.items.ids[item], str(truth.days[day]), str(truth.days[came]), int(units))
+        for item, day, came, units in truth.stock.orders
+        if came in known
+    ]
+    return pd.DataFrame(lines, columns=["item_id", "order_date", "receipt_date", "quantity"])
+
+
+def plant_stock(
+    inventory: pd.DataFrame, open_orders: pd.DataFrame, truth: Truth, active: list[str], seed: int
+) -> StockFiles:
+    """Plant too much stock, too much on order, and counts without a day, at a few active items.
+
+    Without them a simulated planner makes no mistakes, and nobody ever sees what is said of any.
+    """
+    rng = stream(seed, "planted stock")
+    each = max(1, round(PLANTED_SHARE * len(truth.items.ids)))
+    chosen = rng.permutation(np.array(active, dtype=object))[: 3 * each].reshape(3, each)
+    needs = np.nansum(truth.demand[:, -SURPLUS_DAYS:], axis=1).astype(np.int64) + 1
+    units = dict(zip(truth.items.ids, needs.tolist(), strict=True))
+    stocked, ordered, uncounted = (set(row) for row in chosen.tolist())
+    inventory, is_main = inventory.copy(), inventory["location_id"] == MAIN_STORE
+    for name, where in (("on_hand", stocked), ("on_order", ordered)):
+        rows = inventory["item_id"].isin(where) & is_main
+        inventory.loc[rows, name] += inventory.loc[rows, "item_id"].map(units)
+    inventory.loc[inventory["item_id"].isin(uncounted), "snapshot_at"] = None
+    due = str(truth.days[-1] + np.timedelta64(SURPLUS_DUE, "D"))
+    lines = [
+        (item, units[item], due, f"Supplier {item.split('-', maxsplit=1)[0]}", f"PO-S{number:04d}")
+        for number, item in enumerate(sorted(ordered), 1)
+    ]
+    more = pd.DataFrame(lines, columns=open_orders.columns)
+    kinds = (("surplus", stocked), ("surplus_order", ordered), ("uncounted", uncounted))
+    planted = [
+        (item, kind, 0 if kind == "uncounted" else units[item])
+        for kind, where in kinds
+        for item in sorted(where)
+    ]
+    return StockFiles(
+        inventory,
+        pd.concat([open_orders, more], ignore_index=True),
+        pd.DataFrame(planted, columns=["item_id", "kind", "units"]),
+    )
