@@ -5,7 +5,7 @@ from whoever has most to spare.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,9 +24,10 @@ from ml.inventory.recommendations import fill_row
 
 NAME_LENGTH = 30  # of a location in a sentence
 _NEEDED = (
-    "item_id", "location_id", "mode", "on_hand", "backorders", "reserved", "rolled_demand",
-    "order_up_to", "excess_qty", "net_requirement_qty", "p_stockout_before_receipt",
-    "p_stockout_no_order", "quality_flags",
+    "run_id", "item_id", "location_id", "as_of", "decision_day", "mode",
+    "on_hand", "backorders", "reserved", "rolled_demand", "order_up_to",
+    "excess_qty", "net_requirement_qty", "p_stockout_before_receipt", "p_stockout_no_order",
+    "quality_flags",
 )  # fmt: skip
 _ROUNDING = 1e-9  # units: a sum of quantities in decimals differs from itself by less
 Row = Mapping[str, Any]
@@ -70,7 +71,7 @@ def propose_transfers(
     balances: dict[str, list[Row]] = {}
     for row in rows.select(_NEEDED).to_pylist():
         balances.setdefault(row["item_id"], []).append(row)
-    found = []
+    found: list[dict[str, Any]] = []
     for history, demand in zip(histories, paths, strict=True):
         own = balances.get(history.item_id, ())
         whole = history.whole_units is not False
@@ -82,8 +83,7 @@ def propose_transfers(
             cases = location_cases(demand[None], [history], alone, context)
             apart = {case.stock.location_id: (case, part) for case, part in cases}
             known = {row["location_id"]: row for row in own}
-            found += [_describe(move, known, apart, earlier)
-                      for move, earlier in zip(moves, _received(moves), strict=True)]  # fmt: skip
+            found += _describe_moves(moves, known, apart)
     table = pa.Table.from_pylist(found, TRANSFERS.schema)
     return check(table.sort_by([(key, "ascending") for key in TRANSFERS.key]), TRANSFERS)
 
@@ -134,51 +134,51 @@ def plan_moves(
     return moves
 
 
-def _received(moves: Sequence[Move]) -> list[float]:
-    """What the receiver of each move has got from the moves above it [units]."""
-    return [
-        sum(one.quantity for one in moves[:place] if one.receiver == move.receiver)
-        for place, move in enumerate(moves)
-    ]
-
-
-def _describe(
-    move: Move,
+def _describe_moves(
+    moves: Sequence[Move],
     rows: Mapping[str, Row],
     cases: Mapping[str, tuple[ItemCase, npt.NDArray[np.generic]]],
-    earlier: float,
-) -> dict[str, Any]:
-    """The cells of one move, whose receiver has got ``earlier`` units from others."""
-    case, part = cases[move.receiver]
-    cost = case.policy.unit_cost
-    before, after = (_risk_with(case, part, units) for units in (earlier, earlier + move.quantity))
-    unknown = "on_order_assumed_zero" in rows[move.receiver]["quality_flags"].split(";")
-    critical = cases[move.giver][0].policy.is_critical
+) -> Iterator[dict[str, Any]]:
+    """The cells of the moves of one item, by its rows and cases at each location."""
+    got = dict.fromkeys(rows, 0.0)
+    chances = {name: row["p_stockout_no_order"] for name, row in rows.items()}
+    for move in moves:
+        case, part = cases[move.receiver]
+        before = chances[move.receiver]
+        got[move.receiver] += move.quantity
+        held = (case.stock.on_hand or 0.0) + got[move.receiver]
+        richer = replace(case, stock=replace(case.stock, on_hand=held))
+        after = chances[move.receiver] = fill_row(richer, part)["p_stockout_no_order"]
+        to, cost = rows[move.receiver], case.policy.unit_cost
+        doubts = _doubts(cases[move.giver][0], to)
+        yield {
+            **{name: to[name] for name in ("run_id", "item_id", "as_of", "decision_day")},
+            "from_location": move.giver,
+            "to_location": move.receiver,
+            "quantity": move.quantity,
+            "spare_qty": move.spare,
+            "need_qty": move.need,
+            "unit_cost": cost,
+            "currency": None if cost is None else case.policy.currency,
+            "purchase_avoided": None if cost is None else cost * move.quantity,
+            "p_stockout_before": before,
+            "p_stockout_after": after,
+            "needs_review": bool(doubts),
+            "reason_text": _explain(move, before, doubts),
+        }
+
+
+def _doubts(giver: ItemCase, receiver: Row) -> list[str]:
+    """What a person has to look at before units are moved."""
+    unknown = "on_order_assumed_zero" in receiver["quality_flags"].split(";")
+    found = {"Critical": giver.policy.is_critical, "On order unknown": unknown}
+    return [words for words, is_so in found.items() if is_so]
+
+
+def _explain(move: Move, chance: float, doubts: Sequence[str]) -> str:
     giver, receiver = (name[:NAME_LENGTH] for name in (move.giver, move.receiver))
     text = (
-        f"{receiver} needs {amount(move.need)}, {before['p_stockout_no_order']:.0%} chance to be "
-        f"short; {giver} can spare {amount(move.spare)}."
+        f"{receiver} needs {amount(move.need)}, {chance:.0%} chance to be short; {giver} can "
+        f"spare {amount(move.spare)}."
     )
-    text += " Critical: review." if critical else ""
-    text += " On order unknown: review." if unknown else ""
-    return {
-        **{name: before[name] for name in ("run_id", "item_id", "as_of", "decision_day")},
-        "from_location": move.giver,
-        "to_location": move.receiver,
-        "quantity": move.quantity,
-        "spare_qty": move.spare,
-        "need_qty": move.need,
-        "unit_cost": cost,
-        "currency": None if cost is None else case.policy.currency,
-        "purchase_avoided": None if cost is None else cost * move.quantity,
-        "p_stockout_before": before["p_stockout_no_order"],
-        "p_stockout_after": after["p_stockout_no_order"],
-        "needs_review": critical or unknown,
-        "reason_text": text[:REASON_TEXT_LENGTH],
-    }
-
-
-def _risk_with(case: ItemCase, part: npt.NDArray[np.generic], units: float) -> dict[str, Any]:
-    """The location's row with so many units more in stock."""
-    stock = replace(case.stock, on_hand=(case.stock.on_hand or 0.0) + units)
-    return fill_row(replace(case, stock=stock), part)
+    return " ".join((text, *(f"{words}: review." for words in doubts)))[:REASON_TEXT_LENGTH]

@@ -45,12 +45,12 @@ def asked(*rows, together=None):
     return pa.Table.from_pylist(cells, SITE_DEMAND.schema)
 
 
-def total(stock):
+def total(stock, **columns):
     """The INVENTORY rows of ALL that belong to a stock by location."""
     sums = stock.group_by("item_id").aggregate([("on_hand", "sum"), ("min_stock", "sum")])
     cells = [
         {"item_id": row["item_id"], "location_id": "ALL", "on_hand": row["on_hand_sum"],
-         "on_order": 0.0, "snapshot_at": COUNTED, "min_stock": row["min_stock_sum"]}
+         "on_order": 0.0, "snapshot_at": COUNTED, "min_stock": row["min_stock_sum"]} | columns
         for row in sums.to_pylist()
     ]  # fmt: skip
     return pa.Table.from_pylist(cells, INVENTORY.schema)
@@ -61,9 +61,9 @@ def items_table(**columns):
     return pa.Table.from_pylist([{"item_id": "A"} | base | columns], ITEMS.schema)
 
 
-def locate(stock, demand, items=None, **more):
+def locate(stock, demand, items=None, whole=None, **more):
     return resolve_locations(
-        match_sites(stock, demand), stock, total(stock), items or items_table(),
+        match_sites(stock, demand), stock, total(stock, **whole or {}), items or items_table(),
         Frequency.WEEKLY, PolicySettings(), **more,
     )  # fmt: skip
 
@@ -202,7 +202,7 @@ def test_a_location_has_its_own_stock_and_parameters(paths):
     )
     demand = asked(*(("A", f"S{k}", 10.0, 5) for k in (1, 2, 3)))
     items = items_table(unit_cost=2.0, currency="BRL", max_stock=8.0, moq=4.0)
-    rows = rows_at(paths, locate(stock, demand, items))
+    rows = rows_at(paths, locate(stock, demand, items, {"unit_cost": 5.0, "currency": "EUR"}))
     assert [rows[name]["on_hand"] for name in ("S1", "S2", "S3")] == [5.0, 7.0, 1.0]
     assert [rows[name]["lead_time_days_mean"] for name in ("S1", "S2", "S3")] == [28.0, 14.0, 14.0]
     assert [rows[name]["service_target"] for name in ("S1", "S2", "S3")] == [0.95, 0.8, 0.95]
@@ -213,7 +213,8 @@ def test_a_location_has_its_own_stock_and_parameters(paths):
     # A cost comes with its currency, which nobody gave for S2.
     assert (rows["S2"]["order_value"], rows["S2"]["currency"]) == (3.0 * rows["S2"]["order_qty"],
                                                                    None)  # fmt: skip
-    assert rows["S3"]["currency"] == "BRL"
+    assert rows["S3"]["order_value"] == 5.0 * rows["S3"]["order_qty"] > 0.0
+    assert rows["S3"]["currency"] == "EUR"
 
 
 def test_a_site_without_a_count_has_levels_and_no_quantity(paths):
