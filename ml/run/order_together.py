@@ -68,9 +68,9 @@ def order_together(
     terms, remarks = usable_terms(inputs.suppliers, wanted)
     for line in remarks:
         say(line, about="suppliers")
-    budget = read_budget(request.settings.budget)
-    if budget is not None:
-        budget = name_currency(budget, wanted.values())
+    budget = budget_of(plan, request)
+    if budget is not None and inputs.inventory is None:
+        say("there is no stock file, hence no order to spend it on", about="budget")
     if inputs.inventory is None or not (terms or budget):
         return plan, {}
     context = order_context(plan, inputs, request)
@@ -87,6 +87,18 @@ def order_together(
     short = [row["supplier"] for row in rows.to_pylist() if row["is_below_minimum"]]
     given = give_orders(plan.policies, curves, places, short)
     return replace(plan, policies=given), {JOINT_ORDERS.name: _keep(rows, terms, work / plan.name)}
+
+
+def budget_of(plan: PanelPlan, request: RunRequest) -> Budget | None:
+    """What the orders of a demand panel may cost, in the currency of their costs.
+
+    Raises:
+        ConfigError: The budget names no currency, and costs are in several.
+    """
+    budget = read_budget(request.settings.budget)
+    if budget is None or not plan.panel.is_demand:
+        return None
+    return name_currency(budget, [plan.policies[item] for item in plan.wanted])
 
 
 def _keep(rows: pa.Table, terms: Sequence[SupplierTerms], folder: Path) -> list[Path]:

@@ -32,7 +32,7 @@ from ml.run.changes import ForecastIdentity, Supply, find_before, keep_recommend
 from ml.run.forecast import ForecastChunk, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
 from ml.run.model_store import ModelStore, say
-from ml.run.order_together import order_together
+from ml.run.order_together import budget_of, order_together
 from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
 from ml.run.portfolio import divide_portfolio
 from ml.run.price_exposure import expose_prices
@@ -158,6 +158,8 @@ def _make_forecasts(
 ) -> _Forecasts:
     """Forecast every panel, after training what is not trained yet."""
     plans = make_plans(inputs, request)
+    for plan in plans:
+        budget_of(plan, request)  # refused now rather than after the forecasts
     if request.train and not request.only_recommendations:
         train_families(plans, store, TRAINED, request.jobs, origins=True)
         fit_ensembles(plans, store, request.jobs)

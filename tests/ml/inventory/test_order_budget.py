@@ -1,5 +1,7 @@
 """What a budget is spent on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -123,6 +125,12 @@ def test_orders_of_other_currencies_are_not_touched():
 def test_a_smallest_order_that_is_too_dear_is_left_out_whole():
     curves = [make_curve("A", [9.0, 0.9], cost=2.0, lot=10.0, alone=2)]
     assert [spend(curves, amount) for amount in (19.0, 20.0, 40.0)] == [[0], [1], [2]]
+
+
+def test_units_beyond_a_smallest_order_are_not_bought_without_it():
+    ten = make_curve("A", [9.0, 0.9], alone=2)
+    curves = [replace(ten, sizes=np.array([0.0, 10.0, 11.0]))]
+    assert [spend(curves, amount) for amount in (5.0, 10.0, 11.0)] == [[0], [1], [2]]
 
 
 def test_an_exact_budget_is_not_missed_by_rounding():

@@ -210,10 +210,12 @@ def test_items_outside_the_budget_are_counted_and_keep_their_orders(job, alone, 
         run(job, budget="5", plan=plan)
 
 
-def test_without_a_stock_file_there_is_nothing_to_size(tmp_path):
+def test_without_a_stock_file_there_is_nothing_to_size(tmp_path, capsys):
     made = Job(tmp_path)
     made.forecast()
+    capsys.readouterr()
     plan, rows, _ = run(made, budget="10")
+    assert "budget: there is no stock file" in capsys.readouterr().err
     assert plan is made.plan
     assert {row["order_qty"] for row in rows.values()} == {None}
 

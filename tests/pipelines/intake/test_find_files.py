@@ -21,7 +21,8 @@ def put(folder, *names):
     [("demand.csv", "demand"), ("Demanda_2024.CSV", "demand"), ("consumo.parquet", "demand"),
      ("demand/part-0.parquet", "demand"), ("items.txt", "items"), ("itens.csv.gz", "items"),
      ("inventory.csv", "inventory"), ("inventário.csv", "inventory"), ("stock.csv", "inventory"),
-     ("estoque_2024/a.csv", "inventory"), ("prices.csv", "prices"), ("Preços.csv", "prices")],
+     ("estoque_2024/a.csv", "inventory"), ("prices.csv", "prices"), ("Preços.csv", "prices"),
+     ("suppliers.csv", "suppliers"), ("Fornecedores.csv", "suppliers")],
 )  # fmt: skip
 def test_a_table_is_found_by_its_name(tmp_path, name, table):
     put(tmp_path, name)
