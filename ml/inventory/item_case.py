@@ -21,12 +21,13 @@ from ml.inventory.lead_time_demand import (
     draw_lead_times,
     prepare_paths,
     protection_periods,
+    sample_quantile,
 )
 from ml.inventory.stock import Stock, days_to_roll, recorded_since, roll
 from ml.panel import Floats
 from ml.seeds import generator
 
-EXCESS_DAYS = 180.0
+EXCESS_DAYS, EXCESS_LEVEL = 180.0, 0.95
 LONGEST_DAYS = 1826.0  # five years: a protection interval beyond them is a fault of the file
 
 
@@ -110,6 +111,12 @@ def prepare_case(
     steps = max(needed, round(EXCESS_DAYS / case.days))
     lead_days, paths, since, rolled = _prepare(case, demand, steps, needed)
     return rolled, paths, _needs_of(case, paths, lead_days, since)
+
+
+def high_demand(paths: ItemPaths, days_a_period: float) -> float:
+    """Demand of the next half year that few paths exceed [units]: stock above it is in excess."""
+    periods = max(1, round(EXCESS_DAYS / days_a_period))
+    return sample_quantile(np.sort(paths.cumulative[:, periods]), EXCESS_LEVEL)
 
 
 def vary_lead_time(

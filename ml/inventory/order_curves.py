@@ -17,6 +17,7 @@ from ml.inventory import labels
 from ml.inventory.item_case import (
     ItemCase,
     OrderContext,
+    high_demand,
     is_within_reach,
     own_steps,
     prepare_case,
@@ -120,8 +121,8 @@ def _demand_until_next(case: ItemCase, demand: npt.NDArray[np.generic]) -> Float
 def _sizes(item: ItemOrder, alone: float, wanted: float) -> tuple[float, Floats]:
     """The order that fills the item up, and the sizes to look at: up to the need of any path.
 
-    More than its own order is nothing for an item that is to be used up, or of which it is not
-    known what is on order already.
+    What is added makes no stock in excess, see :func:`ml.inventory.item_case.high_demand`, and is
+    nothing for an item that is to be used up, or of which it is not known what is on order already.
     """
     policy, levels, stock = item.case.policy, item.levels, item.case.stock
     step = order_step(policy, whole_units=item.whole_units)
@@ -133,7 +134,10 @@ def _sizes(item: ItemOrder, alone: float, wanted: float) -> tuple[float, Floats]
         full = size_order(due, policy, item.position, whole_units=item.whole_units).order_qty_alone
     first = max(levels.order_lot, step)
     below = _multiples(first, alone, step)
-    above = _multiples(max(first, alone + step), min(wanted + step, most), step)
+    free = max(levels.order_up_to, high_demand(item.paths, item.case.days)) - stock.position
+    above = _multiples(
+        max(first, alone + step), min(wanted + step, most, max(free, full, alone)), step
+    )
     return full, np.unique(np.concatenate([[0.0, alone, full], below, above]).round(9))
 
 

@@ -19,10 +19,10 @@ from ml.contracts.recommendations import REASON_TEXT_LENGTH, RECOMMENDATIONS, jo
 from ml.inventory import labels, ordering
 from ml.inventory.decisions import Decision, Situation, amount, decide
 from ml.inventory.item_case import (
-    EXCESS_DAYS,
     ItemCase,
     OrderContext,
     as_datetime,
+    high_demand,
     is_within_reach,
     own_steps,
 )
@@ -41,7 +41,6 @@ from ml.inventory.stock import Stock, read_stock
 
 Cells = dict[str, Any]
 LTD_LEVELS = (50, 80, 90, 95, 99)
-EXCESS_LEVEL = 0.95
 RESULTS = (ItemPolicy, DemandSummary, Stock, Decision, ordering.Levels, ordering.Order, Risk)
 FILLED_BY = {
     kind: tuple(name for name in RECOMMENDATIONS.names if hasattr(kind, name)) for kind in RESULTS
@@ -208,9 +207,7 @@ def _stock_cells(
     """The cells that take usable stock: order, risk, cover, excess and the decision."""
     policy, stock, days = case.policy, case.stock, case.days
     risk = stockout_risk(paths, needs, stock, order.order_qty, days)
-    months = max(1, round(EXCESS_DAYS / days))
-    high = sample_quantile(np.sort(paths.cumulative[:, months]), EXCESS_LEVEL)
-    excess = ordering.excess_over_need(stock.position, levels, high)
+    excess = ordering.excess_over_need(stock.position, levels, high_demand(paths, days))
     reorder_in = 0.0 if order.net_requirement_qty > 0.0 else None
     if policy.is_stocked and reorder_in is None:
         slack = stock.position_within(policy.protection_days) - levels.reorder_point

@@ -86,6 +86,16 @@ def test_more_than_its_need_is_no_size_of_what_ends_or_may_be_on_order_already()
     assert curve_of().sizes[-1] > row_of()["order_qty"]
 
 
+def test_no_size_makes_stock_in_excess_of_half_a_years_high_demand():
+    """Demand comes in the next four weeks alone, or not at all: half a year has no more."""
+    burst = np.zeros((1000, 30))
+    burst[:, 3] = np.where(np.arange(1000) < 960, 5.0, 200.0)  # P95 of all sums is 5
+    curve = curve_of(burst, service_target=0.5)
+    assert curve.sizes.max() == 5.0
+    full = curve_of(burst, service_target=0.5, on_hand=4.0)
+    assert full.sizes.max() == 1.0
+
+
 def test_large_orders_are_looked_at_in_some_hundred_sizes():
     demand = np.random.default_rng(1).poisson(30_000.0, (200, 30))
     curve = curve_of(demand)
