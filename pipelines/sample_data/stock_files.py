@@ -17,7 +17,7 @@ AMOUNTS = ("on_hand", "on_order", "backorders", "reserved")
 REVIEW_DAYS, REVIEW_SHARES = (1, 7), (0.3, 0.7)  # how often an item's stock is looked at
 PLANTED_SHARE = 0.03  # of the items, of each kind of what is planted in the stock
 SURPLUS_DAYS = 730  # of demand in what was bought for a project that never came
-SURPLUS_DUE = 20  # days until a surplus order is due
+SURPLUS_DUE = 3  # days until a surplus order is due
 
 
 @dataclass(frozen=True, slots=True)
