@@ -249,22 +249,33 @@ def _history_at(history: DemandSummary, share: float) -> DemandSummary:
     return replace(history, recent=recent, backtest_csl=None, backtest_n=0, location_share=share)
 
 
-def divide_paths(demand: Paths, sites: ItemSites, rng: np.random.Generator) -> Sequence[Paths]:
+def divide_paths(demand: Paths, sites: ItemSites, rng: np.random.Generator) -> Iterator[Paths]:
     """(S, H) paths as those of K locations, each (S, H), which add up to them.
 
     Counts are divided by chance: as many units as went to one location together go so again, each
-    such lot to a location with the chance of its share (multinomial; by itself each location's
-    lots are binomial). Demand that is no count is divided linearly.
+    such lot to a location with the chance of its share (multinomial, drawn location by location as
+    a binomial part of what is left). Demand that is no count is divided linearly.
     """
     units = np.asarray(demand, np.float64)
     counts = units.astype(np.int64)
     if (counts != units).any():
-        return [units * share for share in sites.shares]
+        yield from (units * share for share in sites.shares)
+        return
     size = max(1, round(sites.together))
     lots, rest = np.divmod(counts, size)
-    parts = np.zeros((len(sites.names), *counts.shape), np.int64)
-    for number, lot in ((lots, np.full_like(counts, size)), (np.sign(rest), rest)):
-        some = number > 0
-        drawn = rng.multinomial(number[some], sites.shares)
-        parts[:, some] += (drawn * lot[some][:, None]).T
-    return list(parts)
+    odd = np.sign(rest)  # a lot that is smaller than the others
+    for place, share in enumerate(sites.shares):
+        chance = min(share / math.fsum(sites.shares[place:]), 1.0)
+        some, one = (_take_part(left, chance, rng) for left in (lots, odd))
+        yield some * size + one * rest
+        lots, odd = lots - some, odd - one
+
+
+def _take_part(
+    counts: npt.NDArray[np.int64], chance: float, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """How many of each count are taken, each with a chance."""
+    taken = np.zeros_like(counts)
+    some = counts > 0
+    taken[some] = rng.binomial(counts[some], chance)
+    return taken

@@ -5,7 +5,7 @@ from whoever has most to spare.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,9 +81,8 @@ def propose_transfers(
         if moves:
             alone = locations.select([history.item_id])
             cases = location_cases(demand[None], [history], alone, context)
-            apart = {case.stock.location_id: (case, part) for case, part in cases}
             known = {row["location_id"]: row for row in own}
-            found += _describe_moves(moves, known, apart)
+            found += _describe_moves(moves, known, cases)
     table = pa.Table.from_pylist(found, TRANSFERS.schema)
     return check(table.sort_by([(key, "ascending") for key in TRANSFERS.key]), TRANSFERS)
 
@@ -137,20 +136,28 @@ def plan_moves(
 def _describe_moves(
     moves: Sequence[Move],
     rows: Mapping[str, Row],
-    cases: Mapping[str, tuple[ItemCase, npt.NDArray[np.generic]]],
+    cases: Iterable[tuple[ItemCase, npt.NDArray[np.generic]]],
 ) -> Iterator[dict[str, Any]]:
     """The cells of the moves of one item, by its rows and cases at each location."""
+    receivers = {move.receiver for move in moves}
+    at, parts = {}, {}
+    for case, part in cases:
+        at[case.stock.location_id] = case
+        if case.stock.location_id in receivers:
+            parts[case.stock.location_id] = part
     got = dict.fromkeys(rows, 0.0)
     chances = {name: row["p_stockout_no_order"] for name, row in rows.items()}
     for move in moves:
-        case, part = cases[move.receiver]
+        case = at[move.receiver]
         before = chances[move.receiver]
         got[move.receiver] += move.quantity
         held = (case.stock.on_hand or 0.0) + got[move.receiver]
         richer = replace(case, stock=replace(case.stock, on_hand=held))
-        after = chances[move.receiver] = fill_row(richer, part)["p_stockout_no_order"]
+        after = chances[move.receiver] = fill_row(richer, parts[move.receiver])[
+            "p_stockout_no_order"
+        ]
         to, cost = rows[move.receiver], case.policy.unit_cost
-        doubts = _doubts(cases[move.giver][0], to)
+        doubts = _doubts(at[move.giver], to)
         yield {
             **{name: to[name] for name in ("run_id", "item_id", "as_of", "decision_day")},
             "from_location": move.giver,

@@ -143,10 +143,14 @@ def sites(*shares, together=1.0):
     return ItemSites(tuple(f"S{k}" for k in range(len(shares))), shares, 40, together)
 
 
+def divide(demand, item_sites):
+    return list(divide_paths(demand, item_sites, np.random.default_rng(1)))
+
+
 @pytest.mark.parametrize("together", [1.0, 5.0, 1000.0])
 def test_parts_add_up_to_the_paths_and_have_their_shares(together):
     demand = np.random.default_rng(4).poisson(30.0, (3000, 4)).astype(np.float32)
-    parts = divide_paths(demand, sites(0.5, 0.3, 0.2, together=together), np.random.default_rng(1))
+    parts = divide(demand, sites(0.5, 0.3, 0.2, together=together))
     assert np.sum(parts, axis=0).tolist() == demand.tolist()
     for part, share in zip(parts, (0.5, 0.3, 0.2), strict=True):
         # The standard error of the share is at most sqrt(.25 / 12,000) where all go together.
@@ -154,26 +158,26 @@ def test_parts_add_up_to_the_paths_and_have_their_shares(together):
 
 
 def test_each_part_of_counts_is_binomial():
-    parts = divide_paths(np.full((5000, 4), 10.0), sites(0.7, 0.3), np.random.default_rng(1))
-    seen = np.bincount(np.ravel(parts[1]).astype(int), minlength=11)
-    expected = stats.binom.pmf(np.arange(11), 10, 0.3) * 20_000
-    several = expected > 5
-    chi2 = ((seen - expected) ** 2 / expected)[several].sum()
-    assert chi2 < stats.chi2.ppf(0.999, several.sum() - 1)
+    shares = (0.6, 0.3, 0.1)
+    parts = divide(np.full((5000, 4), 10.0), sites(*shares))
+    for part, share in zip(parts, shares, strict=True):
+        seen = np.bincount(np.ravel(part).astype(int), minlength=11)
+        expected = stats.binom.pmf(np.arange(11), 10, share) * 20_000
+        several = expected > 5
+        chi2 = ((seen - expected) ** 2 / expected)[several].sum()
+        assert chi2 < stats.chi2.ppf(0.999, several.sum() - 1)
 
 
 def test_units_that_go_together_spread_the_parts_as_lots_do():
     # Demand is 12 lots of 5: a part is 5 times binomial(12, .3), of variance 25 * 12 * .3 * .7.
-    parts = divide_paths(
-        np.full((20_000, 1), 60.0), sites(0.7, 0.3, together=5.2), np.random.default_rng(1)
-    )
+    parts = divide(np.full((20_000, 1), 60.0), sites(0.7, 0.3, together=5.2))
     assert set(np.unique(parts[1] % 5)) == {0}
     assert parts[1].var() == pytest.approx(63.0, rel=0.05)
 
 
 def test_demand_that_is_no_count_is_divided_linearly():
     demand = np.array([[0.5, 2.25]])
-    parts = divide_paths(demand, sites(0.8, 0.2), np.random.default_rng(1))
+    parts = divide(demand, sites(0.8, 0.2))
     assert [part.tolist() for part in parts] == [[[0.4, 1.8]], [[0.1, 0.45]]]
 
 
