@@ -41,6 +41,7 @@ from ml.inventory.stock import Stock, read_stock
 
 Cells = dict[str, Any]
 LTD_LEVELS = (50, 80, 90, 95, 99)
+IN_LOTS = frozenset({"RsS", "sQ"})  # policies that order at the reorder point already
 RESULTS = (ItemPolicy, DemandSummary, Stock, Decision, ordering.Levels, ordering.Order, Risk)
 FILLED_BY = {
     kind: tuple(name for name in RECOMMENDATIONS.names if hasattr(kind, name)) for kind in RESULTS
@@ -211,7 +212,7 @@ def _stock_cells(
     reorder_in = 0.0 if order.net_requirement_qty > 0.0 else None
     if policy.is_stocked and reorder_in is None:
         slack = stock.position_within(policy.protection_days) - levels.reorder_point
-        reorder_in = days_to_reorder(paths, slack, days, at_level=levels.policy == "RsS")
+        reorder_in = days_to_reorder(paths, slack, days, at_level=levels.policy in IN_LOTS)
     expected = float(needs.ordered.mean())
     situation = Situation(
         policy, case.history, stock, levels, order, risk, excess, reorder_in, expected

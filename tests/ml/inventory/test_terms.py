@@ -150,3 +150,12 @@ def test_terms_are_found_item_by_item():
     found = add_terms(policies, panel, TODAY)
     assert found["A"] == policies["A"]
     assert found["B"].economic_lot == pytest.approx((2 * 20 * 120 / 0.8) ** 0.5, rel=1e-3)
+
+
+def test_whole_lots_are_ordered_soon_when_the_reorder_point_itself_is_reached():
+    # one unit a week: from 22 to the reorder point of 21, three weeks of demand, takes a week
+    demand = np.ones((20, 30))
+    policy = {"economic_lot": 8.0, "review_period_days": 1.0, "lead_time_days_mean": 146.0}
+    row = make_row(demand, stock=make_stock(on_hand=22.0), **policy)
+    assert (row["policy"], row["reorder_point"]) == ("sQ", 21.0)
+    assert row["order_by_date"] == datetime(2024, 4, 7)
