@@ -67,7 +67,7 @@ def plan_last_buy(policy: ItemPolicy, decided_on: np.datetime64) -> ItemPolicy:
     if days <= policy.lead_time_days_mean:
         return replace(policy, not_ordered="A last buy would come after the last day of need")
     beyond = days - policy.lead_time_days_mean - policy.review_period_days
-    policy = replace(policy, extra_days=max(beyond, 0.0))
+    policy = replace(policy, extra_days=beyond)
     short, unit = policy.stockout_cost, policy.unit_cost
     if short is None or unit is None:
         return policy

@@ -92,7 +92,10 @@ def last_buy(**changes):
 
 def test_the_interval_of_a_last_buy_ends_with_the_need():
     assert last_buy().protection_days == 365.0
-    assert last_buy(review_period_days=400.0).protection_days == 414.0  # a review is not cut
+    assert last_buy(review_period_days=400.0).protection_days == 365.0
+    # 14 days of lead time, and the need ends 6 days later: the review of a month does not count
+    soon = last_buy(needed_until=datetime(2024, 4, 20), review_period_days=30.0)
+    assert (soon.protection_days, soon.cycle_days) == (20.0, 6.0)
 
 
 def test_a_last_buy_costs_least_where_its_chance_says():
