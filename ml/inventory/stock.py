@@ -43,6 +43,7 @@ class Stock:
     received: float = (
         0.0  # of what was on order or in repair at the count, what was due by the decision day
     )
+    repaired: float = 0.0  # of that, what was in repair
     overdue_qty: float = 0.0  # what was due by the day of the count, and is not there
     recorded: float = 0.0  # demand recorded between the count and the decision day
     expected: float = 0.0  # demand expected between the count and the decision day
@@ -69,7 +70,7 @@ class Stock:
     @property
     def ordered(self) -> float:
         """Of that, what is on order for all that is known, and might be cancelled."""
-        return min(self.on_order or 0.0, self.arriving)
+        return (self.on_order or 0.0) - (self.received - self.repaired)
 
     @property
     def undated(self) -> float:
@@ -184,7 +185,8 @@ def _add_repairs(
     age = float((decided_on - np.datetime64(stock.snapshot_at, "D")).astype(np.int64))
     left = float(np.ceil(days)) - age
     if left <= 0.0:
-        back = replace(stock, in_repair_qty=units, received=stock.received + units)
+        received = stock.received + units
+        back = replace(stock, in_repair_qty=units, received=received, repaired=units)
         return back, ["receipt_assumed"]
     due = dict(stock.due)
     due[left] = due.get(left, 0.0) + units

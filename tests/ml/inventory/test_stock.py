@@ -1,3 +1,5 @@
+from datetime import datetime, timedelta
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -181,3 +183,19 @@ def test_a_repair_that_was_over_before_the_decision_is_back():
     stock = in_repair(3.0, 4.0, age_days=5)
     assert (stock.available, stock.arriving) == (5.0, 0.0)
     assert "receipt_assumed" in stock.flags
+
+
+@pytest.mark.parametrize(("repair_days", "due_on", "ordered"), [
+    pytest.param(60.0, 29, 0.0, id="the order came, the repair did not"),
+    pytest.param(4.0, 29, 0.0, id="both came"),
+    pytest.param(4.0, 31 + 9, 6.0, id="the repair came, the order did not"),
+    pytest.param(60.0, 31 + 9, 6.0, id="neither came"),
+])  # fmt: skip
+def test_what_might_be_cancelled_is_on_order_and_not_in_repair(repair_days, due_on, ordered):
+    due = datetime(2024, 3, 1) + timedelta(days=due_on - 1)
+    table = make_stock(
+        on_hand=2.0, on_order=6.0, age_days=5, in_repair_qty=3.0, repair_tat_days=repair_days
+    )
+    stock = read(table.append_column("on_order_eta", pa.array([due], pa.timestamp("us"))),
+                 make_policy())  # fmt: skip
+    assert stock.ordered == ordered
