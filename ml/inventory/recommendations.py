@@ -41,7 +41,6 @@ from ml.inventory.stock import Stock, read_stock
 
 Cells = dict[str, Any]
 LTD_LEVELS = (50, 80, 90, 95, 99)
-IN_LOTS = frozenset({"RsS", "sQ"})  # policies that order at the reorder point already
 RESULTS = (ItemPolicy, DemandSummary, Stock, Decision, ordering.Levels, ordering.Order, Risk)
 FILLED_BY = {
     kind: tuple(name for name in RECOMMENDATIONS.names if hasattr(kind, name)) for kind in RESULTS
@@ -171,7 +170,8 @@ def fill_row(case: ItemCase, demand: npt.NDArray[np.generic]) -> Cells:
     demand = demand[:, : own_steps(policy, context, demand.shape[1])]
     needed = protection_periods(policy, context.frequency)
     if not is_within_reach(policy, context):
-        text = f"Protection interval of {needed * case.days:.0f} days: correct its lead time."
+        what = "lead time" if policy.extra_days <= 0.0 else "needed_until or lead time"
+        text = f"Protection interval of {needed * case.days:.0f} days: correct its {what}."
         decision = Decision("review", "horizon_too_short", text)
         return _common_cells(case, "insufficient", decision, ["horizon_too_short"])
     is_extended = needed + context.offset > demand.shape[1]
@@ -212,7 +212,8 @@ def _stock_cells(
     reorder_in = 0.0 if order.net_requirement_qty > 0.0 else None
     if policy.is_stocked and reorder_in is None:
         slack = stock.position_within(policy.protection_days) - levels.reorder_point
-        reorder_in = days_to_reorder(paths, slack, days, at_level=levels.policy in IN_LOTS)
+        at_level = levels.order_up_to > levels.reorder_point
+        reorder_in = days_to_reorder(paths, slack, days, at_level=at_level)
     expected = float(needs.ordered.mean())
     situation = Situation(
         policy, case.history, stock, levels, order, risk, excess, reorder_in, expected

@@ -265,6 +265,22 @@ def test_days_count_from_the_end_of_the_last_period_seen():
     }
 
 
+@pytest.mark.parametrize(
+    ("lots", "policy"),
+    [
+        pytest.param({"economic_lot": 20.0}, "sQ", id="economic lots"),
+        pytest.param({"moq": 20.0}, "RsS", id="a smallest order"),
+    ],
+)
+def test_what_comes_in_lots_is_ordered_on_the_day_that_reaches_the_reorder_point(lots, policy):
+    daily = np.ones((50, 60))
+    row = make_row(daily, frequency=Frequency.DAILY, stock=make_stock(on_hand=20.0),
+                   review_period_days=1.0, **lots)  # fmt: skip
+    assert (row["policy"], row["reorder_point"]) == (policy, 15.0)
+    # a unit a day: the fifth day brings 20 down to 15
+    assert str(row["order_by_date"]) == "2024-04-05 00:00:00"
+
+
 def test_cover_beyond_the_horizon_has_no_date():
     row = make_row(STEADY, stock=make_stock(on_hand=100.0))
     assert row["cover_censored"] is True
@@ -352,6 +368,12 @@ def test_an_interval_beyond_the_forecast_is_computed_and_said():
     assert (row["mode"], row["order_up_to"], row["order_qty"]) == ("full", 6.0, 2.0)
     assert (row["ltd_method"], row["confidence"]) == ("extended_paths", "medium")
     assert row["quality_flags"] == "extended_beyond_forecast"
+
+
+def test_a_need_for_decades_is_said_to_be_the_reason_why_there_are_no_numbers():
+    row = make_row(STEADY, stock=make_stock(on_hand=4.0), status="last_buy", extra_days=3650.0)
+    assert row["reason_code"] == "horizon_too_short"
+    assert row["reason_text"].endswith("correct its needed_until or lead time.")
 
 
 def test_a_lead_time_of_decades_gets_no_numbers():
