@@ -175,6 +175,8 @@ def _resolve(
         flags.append("stock_limits_conflict")
         most = None
     until, successor = _first(rows, "needed_until"), _first(rows, "successor_item_id")
+    if successor == item:  # some files name the item in use, be it the item itself
+        successor = None
     costed = next((row for row in rows if row.get("unit_cost") is not None), {})
     return ItemPolicy(
         item_id=item,

@@ -203,9 +203,13 @@ def add_terms_at_locations(
 def _merge(item: str, own: Row, whole: Row) -> Row:
     """The parameters of a location's stock row, gaps filled from the row of the whole company."""
     merged = {name: value for name, value in whole.items() if name not in LIMITS}
-    if own.get("unit_cost") is not None:
-        merged["currency"] = None  # a cost never changes its currency
-    return merged | {name: one for name, one in own.items() if one is not None} | {"item_id": item}
+    given = {name: one for name, one in own.items() if one is not None}
+    # A cost never changes its currency.
+    if "unit_cost" in given:
+        merged["currency"] = None
+    elif merged.get("unit_cost") is not None:
+        given.pop("currency", None)
+    return merged | given | {"item_id": item}
 
 
 def _flags(item: str, match: SiteMatch, ordered: Collection[str]) -> Iterator[str]:

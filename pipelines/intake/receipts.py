@@ -17,14 +17,16 @@ LONGEST_DAYS = 1826  # five years: a longer lead time is a typing error
 _NEEDED = ("item_id", "ordered_at", "received_at")
 _ORDERED, _RECEIVED = pl.col("ordered_at"), pl.col("received_at")
 _TOOK = (_RECEIVED - _ORDERED).dt.total_days()
-_ORDER = ["item_id", "order_id"]
+_ORDER = ["item_id", "order_id", "ordered_at"]  # contracts and years may share a number
+_QUANTITY = pl.col("quantity")
 
 
 def read_receipts(path: Path, request: ReadingRequest) -> Intake:
     """Read receipts from a file or a folder of files, one row an order of an item.
 
     A row without both days, received before it was ordered or more than five years later, is set
-    aside: it tells no lead time. Deliveries of one order are one receipt, on the day of the last.
+    aside: it tells no lead time. Deliveries of one order, of one number and day, are one receipt on
+    the day of the last; how much came is known where each of them says it.
 
     Raises:
         DataError: Files that cannot be read, or without a column of ids or of either day; repeated
@@ -78,7 +80,8 @@ def _one_an_order(rows: pl.DataFrame) -> pl.DataFrame:
     """Receipts by item and day, with their place; what has no order's number is one of its own."""
     numbered = pl.col("order_id").is_not_null()
     whole = rows.filter(numbered).group_by(_ORDER, maintain_order=True).agg(
-        _ORDERED.min(), _RECEIVED.max(), pl.col("quantity").sum(), pl.col("supplier").first()
+        _RECEIVED.max(), pl.when(_QUANTITY.is_not_null().all()).then(_QUANTITY.sum()),
+        pl.col("supplier").first(),
     )  # fmt: skip
     own = rows.filter(~numbered)
     names = RECEIPTS.names

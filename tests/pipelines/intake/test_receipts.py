@@ -44,6 +44,21 @@ def test_an_order_that_came_in_parts_is_one_receipt_on_its_last_day(csv, options
     assert any("1 row of orders that came in parts" in one for one in read.statements)
 
 
+def test_orders_of_several_days_under_one_number_are_several_receipts(csv, options):
+    path = csv("A,2022-01-02,2022-02-01,5,,7", "A,2024-03-04,2024-04-01,2,,7", header=HEADER)
+    assert rows_of(read_receipts(path, options())) == [
+        ("A", 1, "01-02", "02-01", 5.0), ("A", 2, "03-04", "04-01", 2.0),
+    ]  # fmt: skip
+
+
+def test_how_much_came_is_known_only_where_each_part_says_it(csv, options):
+    path = csv(
+        "A,2024-01-02,2024-02-01,5,,P1", "A,2024-01-02,2024-03-01,,,P1",
+        "B,2024-01-02,2024-02-01,,,P2", header=HEADER,
+    )  # fmt: skip
+    assert [row[-1] for row in rows_of(read_receipts(path, options()))] == [None, None]
+
+
 def test_a_row_that_tells_no_lead_time_is_set_aside_with_its_reason(csv, options):
     path = csv(
         "A,2024-01-02,,5,,", "A,,2024-01-02,5,,", "A,2024-02-02,2024-02-01,5,,",
