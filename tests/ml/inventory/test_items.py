@@ -108,6 +108,12 @@ def test_a_table_of_the_inventory_contract_is_understood():
     assert (policy.moq, policy.status) == (12.0, "phase_out")
 
 
+def test_an_item_that_is_named_as_its_own_successor_has_none():
+    items = table(item_id=["A"], successor_item_id=["A"])
+    policy = resolve_policies(["A"], items, None, Frequency.WEEKLY, SETTINGS)["A"]
+    assert (policy.successor, policy.is_successor, policy.is_stocked) == (None, False, True)
+
+
 def test_an_item_with_a_successor_is_ordered_no_more_and_the_successor_says_so():
     items = table(item_id=["A", "B"], successor_item_id=["B", None])
     policies = resolve_policies(["A", "B", "C"], items, None, Frequency.DAILY, SETTINGS)
