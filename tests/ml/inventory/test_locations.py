@@ -221,6 +221,15 @@ def test_a_location_has_its_own_stock_and_parameters(paths):
     assert rows["S3"]["currency"] == "EUR"
 
 
+def test_a_location_that_names_a_currency_and_no_cost_does_not_rename_that_of_the_item(paths):
+    stock = stock_rows(("A", "S1", 0.0, {"currency": "USD"}), ("A", "S2", 0.0))
+    demand = asked(("A", "S1", 10.0, 5), ("A", "S2", 10.0, 5))
+    rows = rows_at(paths, locate(stock, demand, None, {"unit_cost": 5.0, "currency": "EUR"}))
+    assert {row["currency"] for row in rows.values()} == {"EUR"}
+    own = rows_at(paths, locate(stock, demand))  # nor does it say more than that it is known
+    assert {(row["currency"], row["order_value"]) for row in own.values()} == {(None, None)}
+
+
 def test_a_site_without_a_count_has_levels_and_no_quantity(paths):
     stock = stock_rows(("A", "S1", 5.0), ("A", "S2", 7.0), ("B", "S3", 1.0))
     demand = asked(("A", "S1", 10.0, 5), ("A", "S3", 10.0, 5))
