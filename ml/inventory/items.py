@@ -47,8 +47,8 @@ class ItemPolicy:
         0.0  # cycle stock at which orders and holding cost least [units]; 0 = none
     )
     needed_until: datetime | None = None  # last day on which the item is needed
-    # what the interval of a last buy has beyond review period and lead time; below 0 = it is
-    # shorter [days]
+    # what the interval of a last buy has beyond review period and lead time [days], below 0 where
+    # it is shorter
     extra_days: float = 0.0
     successor: str | None = None  # item that takes its place
     is_successor: bool = False  # whether it takes the place of another one
