@@ -4,8 +4,8 @@ No model takes part, so new stock alone costs seconds. What a run that died left
 it is whole.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from ml.contracts.changes import CHANGES
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.transfers import TRANSFERS
-from ml.durable import staged
+from ml.durable import remove_all, staged
 from ml.evaluation.demand_class import demand_pattern
 from ml.forecasters.base import is_count
 from ml.inventory.item_case import OrderContext
@@ -39,7 +39,7 @@ from ml.run.changes import Before, Supply, trace_changes
 from ml.run.inputs import RunInputs
 from ml.run.model_store import finish_part, read_part, say, start_part
 from ml.run.parallel import run_tasks
-from ml.run.plan import PanelPlan, decision_day
+from ml.run.plan import PanelPlan, decision_day, fingerprint
 from ml.run.request import RunRequest
 from ml.run.saved_paths import ItemPathSet, SavedPaths, read_paths
 from ml.simulation.achieved import AchievedService
@@ -91,6 +91,11 @@ def recommend_panel(
         )
     tasks = recommend_tasks(plan, saved, achieved, before, inputs, request, work)
     run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending")
+    if request.items is None:
+        used = {_curves_part(task) for task in tasks}
+        for part in _curves_folder(saved).glob("*"):
+            if part not in used:
+                remove_all(part)
     files = {
         one.name: [path for task in tasks if (path := _file_of(task, one)).exists()]
         for one in (RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, TRANSFERS)
@@ -188,7 +193,7 @@ def recommend_chunk(task: RecommendTask) -> None:
             RECOMMENDATIONS: recommend(
                 *about, task.stock, task.context, open_orders=task.open_orders
             ),
-            SERVICE_CURVES: draw_service_curves(*about, task.context),
+            SERVICE_CURVES: _keep_curves(task, known, histories),
         }
         if not task.has_stock:
             tables[POLICY_GRID] = draw_policy_grid(*about, task.context)
@@ -207,6 +212,38 @@ def recommend_chunk(task: RecommendTask) -> None:
             with staged(_file_of(task, contract)) as path:
                 pq.write_table(table, path, compression="zstd")
     finish_part(task.folder)
+
+
+def _keep_curves(
+    task: RecommendTask, known: ItemPathSet, histories: Sequence[DemandSummary]
+) -> pa.Table:
+    """Rows of SERVICE_CURVES, out of an earlier run where nothing that they are made of changed.
+
+    Stock has no part in them, and they are more than half of the work.
+    """
+    part = _curves_part(task)
+    path = part / f"{SERVICE_CURVES.name}.parquet"
+    if read_part(part) is not None:
+        return pq.read_table(path, schema=SERVICE_CURVES.schema)
+    table = draw_service_curves(known.paths, histories, task.policies, task.context)
+    start_part(part)
+    with staged(path) as beside:
+        pq.write_table(table, beside, compression="zstd")
+    finish_part(part)
+    return table
+
+
+def _curves_folder(saved: SavedPaths) -> Path:
+    return saved.folder.parent.with_name(SERVICE_CURVES.name)
+
+
+def _curves_part(task: RecommendTask) -> Path:
+    """Where the curves of a task's items are kept; the name stands for all that makes them."""
+    items, parts = task.panel.items, task.saved.parts
+    policies = [asdict(task.policies[item]) for item in items]
+    paths = [parts[item].name if item in parts else None for item in items]
+    made_of = (task.saved.folder.name, items, paths, policies, asdict(task.context))
+    return _curves_folder(task.saved) / fingerprint(*made_of)
 
 
 def summarise_demand(task: RecommendTask, known: ItemPathSet) -> list[DemandSummary]:

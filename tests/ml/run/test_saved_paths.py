@@ -4,6 +4,7 @@ import shutil
 from dataclasses import asdict, replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -63,11 +64,16 @@ class Job:
             self.find(),
         )  # fmt: skip
 
-    def recommend(self):
+    def recommend(self, dataset="recommendations"):
         files = recommend_panel(
             self.plan, self.find(), ACHIEVED, None, self.inputs, self.request, self.work
         )
-        return [row for path in files["recommendations"] for row in pq.read_table(path).to_pylist()]
+        return [row for path in files[dataset] for row in pq.read_table(path).to_pylist()]
+
+    def kept_curves(self):
+        """Files of the curves that are kept, with the time at which each was written."""
+        folder = self.find().folder.parent.with_name("service_curves")
+        return {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
 
 
 def write_part(saved, items, combined, steps=1, refusals=()):
@@ -187,6 +193,40 @@ def test_some_items_are_recommended_as_all_are_whichever_run_left_the_paths(tmp_
     assert set(rest.find().parts) == set(few)
     rest.forecast()
     assert rest.recommend() == whole
+
+
+def test_curves_are_kept_while_only_the_stock_changes_and_are_the_same(tmp_path):
+    first = Job(tmp_path)
+    first.forecast()
+    curves, kept = first.recommend("service_curves"), first.kept_curves()
+    assert len(kept) == len(first.plan.forecast_chunks)
+    other = Job(tmp_path, stock=stock_of(ITEMS), only_recommendations=True)
+    assert other.recommend("service_curves") == curves
+    assert other.kept_curves() == kept
+    longer = Job(tmp_path, only_recommendations=True)
+    own = {
+        item: replace(one, review_period_days=61.0) for item, one in longer.plan.policies.items()
+    }
+    longer.plan = replace(longer.plan, policies=own)
+    assert longer.recommend("service_curves") != curves
+    assert not kept.keys() & longer.kept_curves().keys()
+
+
+def test_damaged_curves_are_made_again_as_they_were(tmp_path):
+    job = Job(tmp_path)
+    job.forecast()
+    curves = job.recommend("service_curves")
+    path = min(job.kept_curves())
+    path.write_bytes(path.read_bytes()[:20])
+    assert Job(tmp_path, only_recommendations=True).recommend("service_curves") == curves
+    assert pq.read_table(path).num_rows > 0
+
+
+def stock_of(items):
+    """A count of these items on the last day of the panel."""
+    last = np.datetime64(monthly_panel().periods[-1] + np.timedelta64(30, "D"), "us").item()
+    cells = {"location_id": "ALL", "snapshot_at": last, "on_hand": 3.0, "on_order": 1.0}
+    return pa.Table.from_pylist([{"item_id": item, **cells} for item in items])
 
 
 def test_rows_tell_what_their_target_achieved_in_the_backtest(tmp_path):
