@@ -3,9 +3,10 @@
 What a run recommended from is kept in the results folder, ``.recommended/<panel>/<version>/``. The
 next run recommends again by the new forecast and all else as it was; then with the stock of today;
 then with lead times and prices; then with everything, which is what it publishes. What each step
-moves is its part, so that the parts add up. Orders are compared as items have them by themselves:
-what suppliers and budgets make of them together belongs to the parameters. Nothing is lost where
-nothing was kept: then there is nothing to compare with.
+moves is its part, so that the parts add up. Where the forecast is the same, nominal levels that are
+raised otherwise than then belong to the parameters. Orders are compared as items have them by
+themselves: what suppliers and budgets make of them together belongs to the parameters too. Nothing
+is lost where nothing was kept: then there is nothing to compare with.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,10 @@ SUPPLY = (
 )  # fmt: skip
 """Fields of a policy that are the supplier's: lead time and price."""
 STEPS = ("forecast", "stock", "lead_time", "parameters")
-_SHOWN = ("item_id", "order_qty", "order_qty_alone", "reorder_point", "order_by_date")
+_SHOWN = (
+    "item_id", "order_qty", "order_qty_alone", "reorder_point", "order_by_date", "tau_nominal",
+)  # fmt: skip
+_ROUNDING = 1e-9  # of a level
 _FACTS = ("version_id", "dataset_id", "made_by", "decided_on")
 
 
@@ -141,20 +145,26 @@ def trace_changes(
     worlds = [old]
     earlier = replace(context, decided_on=before.decided_on)
 
+    raised = histories
+    if before.forecast_changed == "no":  # what raises levels else is how all items are supplied
+        raised = [_raise_as_then(one, then.policies[one.item_id], old) for one in histories]
+
     def made(supply: Supply, at: OrderContext) -> dict[str, dict[str, Any]]:
         table = recommend(
-            paths, histories, supply.policies, supply.stock, at, open_orders=supply.open_orders
+            paths, raised, supply.policies, supply.stock, at, open_orders=supply.open_orders
         )
         return _by_item(table)
 
     worlds.append(old if before.forecast_changed == "no" else made(then, earlier))
     supplied = {item: _with_supply(then.policies[item], now.policies[item]) for item in items}
     own = {item: _alone(now.policies[item]) for item in items}
-    if then.policies == own:
+    is_raised = any(a is not b for a, b in zip(raised, histories, strict=True))
+    if then.policies == own and not is_raised:
         worlds += [after, after]
     else:
         worlds.append(made(replace(now, policies=then.policies), context))
-        worlds.append(after if supplied == own else made(replace(now, policies=supplied), context))
+        is_last = supplied == own and not is_raised
+        worlds.append(after if is_last else made(replace(now, policies=supplied), context))
     worlds.append(after)
     cells = [_change_of(item, [world.get(item) for world in worlds], before) for item in after]
     table = pa.Table.from_pylist(
@@ -185,6 +195,18 @@ def _read_kept(
     rows = read("rows")
     old = {} if rows is None else _by_item(rows)
     return Supply(policies, read("stock"), read("open_orders")), old
+
+
+def _raise_as_then(
+    history: DemandSummary, policy: ItemPolicy, old: Mapping[str, Mapping[str, Any]]
+) -> DemandSummary:
+    """The history with the nominal level raised as it was then, which the row of then tells."""
+    level = old.get(history.item_id, {}).get("tau_nominal")
+    if level is None or policy.service_metric != "csl" or policy.given_point is not None:
+        return history
+    more = max(level - policy.service_target, 0.0)
+    is_same = abs(more - history.level_raise) < _ROUNDING
+    return history if is_same else replace(history, level_raise=more)
 
 
 def _policy_of(row: Mapping[str, Any]) -> ItemPolicy:

@@ -24,10 +24,10 @@ STEPS = ("forecast", "stock", "lead_time", "parameters")
 class World:
     """Two items with a forecast, stock and parameters."""
 
-    def __init__(self, *, mean=2.0, on_hand=3.0, identity=DATA, days=0, **policy):
+    def __init__(self, *, mean=2.0, on_hand=3.0, identity=DATA, days=0, raised=0.0, **policy):
         rng = np.random.default_rng(4)
         self.paths = np.stack([rng.poisson(mean, (800, 12)) for _ in ITEMS])
-        self.histories = [make_history(item) for item in ITEMS]
+        self.histories = [make_history(item, level_raise=raised) for item in ITEMS]
         policies = {item: make_policy(item, **policy) for item in ITEMS}
         stock = make_stock(ITEMS, age_days=-days, on_hand=on_hand)
         self.supply = Supply(policies, stock, None)
@@ -63,6 +63,7 @@ class World:
         pytest.param({"lead_time_days_mean": 28.0}, "lead_time", "no", id="lead time"),
         pytest.param({"service_target": 0.7}, "parameters", "no", id="target"),
         pytest.param({"moq": 40.0}, "parameters", "no", id="lot"),
+        pytest.param({"raised": 0.04}, "parameters", "no", id="raised levels"),
         pytest.param(
             {"mean": 4.0, "identity": ForecastIdentity("d-2", "m-1")}, "forecast", "data", id="data"
         ),
@@ -101,6 +102,25 @@ def test_parts_of_several_changes_add_up(tmp_path):
             assert parts[2] > 0.0  # a longer lead time as well
         assert row["order_from_stock"] < 0.0
         assert row["level_from_parameters"] < 0.0
+
+
+def test_raised_levels_hide_neither_stock_nor_lead_time(tmp_path):
+    World(raised=0.02).keep(tmp_path)
+    now = World(raised=0.04, on_hand=1.0, lead_time_days_mean=28.0)
+    alone = [
+        World(**known).recommend().to_pylist()
+        for known in (
+            {"raised": 0.02},
+            {"raised": 0.02, "on_hand": 1.0},
+            {"raised": 0.02, "on_hand": 1.0, "lead_time_days_mean": 28.0},
+            {"raised": 0.04, "on_hand": 1.0, "lead_time_days_mean": 28.0},
+        )
+    ]
+    for at, row in enumerate(now.changes_since(tmp_path)):
+        parts = [row[f"order_from_{step}"] for step in STEPS]
+        assert parts == [0.0, *np.diff([rows[at]["order_qty"] for rows in alone])]
+        assert parts[1] == 2.0
+        assert min(parts[2:]) > 0.0
 
 
 def test_an_item_that_was_not_there_is_new_and_one_without_stock_has_no_parts(tmp_path):
