@@ -201,11 +201,16 @@ def _resolve(
         order_cost=_first(rows, "order_cost"),
         needed_until=until,
         successor=successor,
-        not_ordered=f"Superseded by {successor}" if successor else "",
+        not_ordered=say_superseded(successor),
         flags=tuple(flags),
         supplier=_first(rows, "supplier"),
         shelf_life_days=_first(rows, "shelf_life_days", above=0.0),
     )
+
+
+def say_superseded(successor: str | None) -> str:
+    """Why an item with a successor is ordered no more; empty without one."""
+    return f"Superseded by {successor}" if successor else ""
 
 
 def _first(rows: tuple[Row, ...], name: str, above: float | None = None) -> Any:

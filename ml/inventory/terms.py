@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ml.inventory.items import ItemPolicy
+from ml.inventory.items import ItemPolicy, say_superseded
 from ml.inventory.service import DAYS_A_YEAR
 from ml.panel import Floats, Panel
 
@@ -75,3 +75,12 @@ def plan_last_buy(policy: ItemPolicy, decided_on: np.datetime64) -> ItemPolicy:
         return replace(policy, not_ordered="A unit costs no less than being without it")
     target = 1.0 - unit / short
     return replace(policy, service_target=target, service_metric="csl", target_source="newsvendor")
+
+
+def renew_terms(policy: ItemPolicy, demand: float, decided_on: np.datetime64) -> ItemPolicy:
+    """A policy that has its terms, with those of another demand [units a year], cost or day."""
+    policy = add_economic_lot(replace(policy, economic_lot=0.0), demand)
+    if policy.status != "last_buy" or policy.needed_until is None:
+        return policy
+    otherwise = say_superseded(policy.successor)
+    return plan_last_buy(replace(policy, extra_days=0.0, not_ordered=otherwise), decided_on)

@@ -3,10 +3,11 @@
 What a run recommended from is kept in the results folder, ``.recommended/<panel>/<version>/``. The
 next run recommends again by the new forecast and all else as it was; then with the stock of today;
 then with lead times and prices; then with everything, which is what it publishes. What each step
-moves is its part, so that the parts add up. Where the forecast is the same, nominal levels that are
-raised otherwise than then belong to the parameters. Orders are compared as items have them by
-themselves: what suppliers and budgets make of them together belongs to the parameters too. Nothing
-is lost where nothing was kept: then there is nothing to compare with.
+moves is its part, so that the parts add up. Economic lots and last buys go with the step that moved
+them: the data, the day, or a price. Where the forecast is the same, nominal levels that are raised
+otherwise than then belong to the parameters. Orders are compared as items have them by themselves:
+what suppliers and budgets make of them together belongs to the parameters too. Nothing is lost
+where nothing was kept: then there is nothing to compare with.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from ml.durable import remove_all, staged
 from ml.inventory.item_case import OrderContext
 from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.recommendations import recommend
+from ml.inventory.terms import renew_terms
 from ml.run.model_store import finish_part, read_parts, start_part
 
 KEPT = ".recommended"
@@ -134,20 +136,20 @@ def trace_changes(
     context: OrderContext,
     rows: pa.Table,
     before: Before,
+    rates: Mapping[str, float],
 ) -> pa.Table:
     """Rows of CHANGES for the items of RECOMMENDATIONS ``rows``, which were made from all the rest.
 
-    ``paths`` are (N, S, H), in the order of ``histories``.
+    ``paths`` are (N, S, H), in the order of ``histories``; ``rates`` the yearly demand [units] that
+    lots are of.
     """
     items = [one.item_id for one in histories]
     then, old = _read_kept(before, items, now)
     after = _by_item(rows)
-    worlds = [old]
-    earlier = replace(context, decided_on=before.decided_on)
-
-    raised = histories
+    raised, is_raised = list(histories), False
     if before.forecast_changed == "no":  # what raises levels else is how all items are supplied
         raised = [_raise_as_then(one, then.policies[one.item_id], old) for one in histories]
+        is_raised = any(a is not b for a, b in zip(raised, histories, strict=True))
 
     def made(supply: Supply, at: OrderContext) -> dict[str, dict[str, Any]]:
         table = recommend(
@@ -155,16 +157,20 @@ def trace_changes(
         )
         return _by_item(table)
 
-    worlds.append(old if before.forecast_changed == "no" else made(then, earlier))
+    def renewed(policies: Mapping[str, ItemPolicy], at: OrderContext) -> dict[str, ItemPolicy]:
+        return {item: renew_terms(policies[item], rates[item], at.decision_day) for item in items}
+
+    worlds = [old, old]
+    if before.forecast_changed != "no":
+        earlier = replace(context, decided_on=before.decided_on)
+        worlds[1] = made(replace(then, policies=renewed(then.policies, earlier)), earlier)
+    timely = renewed(then.policies, context)
     supplied = {item: _with_supply(then.policies[item], now.policies[item]) for item in items}
+    supplied = renewed(supplied, context)
     own = {item: _alone(now.policies[item]) for item in items}
-    is_raised = any(a is not b for a, b in zip(raised, histories, strict=True))
-    if then.policies == own and not is_raised:
-        worlds += [after, after]
-    else:
-        worlds.append(made(replace(now, policies=then.policies), context))
-        is_last = supplied == own and not is_raised
-        worlds.append(after if is_last else made(replace(now, policies=supplied), context))
+    for policies in (timely, supplied):
+        is_last = policies == own and not is_raised
+        worlds.append(after if is_last else made(replace(now, policies=policies), context))
     worlds.append(after)
     cells = [_change_of(item, [world.get(item) for world in worlds], before) for item in after]
     table = pa.Table.from_pylist(

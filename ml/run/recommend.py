@@ -199,9 +199,11 @@ def recommend_chunk(task: RecommendTask) -> None:
             tables[POLICY_GRID] = draw_policy_grid(*about, task.context)
         if task.before is not None:
             now = Supply(task.policies, task.stock, task.open_orders)
+            rates = dict(zip(task.panel.items, yearly_demand(task.panel).tolist(), strict=True))
             tables[CHANGES] = trace_changes(
-                known.paths, histories, now, task.context, tables[RECOMMENDATIONS], task.before
-            )
+                known.paths, histories, now, task.context, tables[RECOMMENDATIONS], task.before,
+                rates,
+            )  # fmt: skip
         if task.locations is not None and task.locations.sites:
             made_from = (known.paths, histories, task.locations, task.context)
             apart = recommend_cases(location_cases(*made_from))

@@ -1,12 +1,14 @@
 """What a change of the recommendations is put down to."""
 
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pytest
 
 from ml.contracts.changes import CHANGES
 from ml.inventory.recommendations import recommend
+from ml.inventory.terms import add_economic_lot, plan_last_buy
 from ml.run.changes import (
     ForecastIdentity,
     Supply,
@@ -28,10 +30,17 @@ class World:
         rng = np.random.default_rng(4)
         self.paths = np.stack([rng.poisson(mean, (800, 12)) for _ in ITEMS])
         self.histories = [make_history(item, level_raise=raised) for item in ITEMS]
-        policies = {item: make_policy(item, **policy) for item in ITEMS}
+        self.context = make_context(decided_on=np.datetime64("2024-03-31") + days)
+        self.rates = dict.fromkeys(ITEMS, 52.0 * mean)
+        policies = {
+            item: plan_last_buy(
+                add_economic_lot(make_policy(item, **policy), self.rates[item]),
+                self.context.decision_day,
+            )
+            for item in ITEMS
+        }
         stock = make_stock(ITEMS, age_days=-days, on_hand=on_hand)
         self.supply = Supply(policies, stock, None)
-        self.context = make_context(decided_on=np.datetime64("2024-03-31") + days)
         self.identity = identity
 
     def recommend(self):
@@ -48,8 +57,9 @@ class World:
     def changes_since(self, results):
         before = find_before(results, "demand_w", self.identity)
         table = trace_changes(
-            self.paths, self.histories, self.supply, self.context, self.recommend(), before
-        )
+            self.paths, self.histories, self.supply, self.context, self.recommend(), before,
+            self.rates,
+        )  # fmt: skip
         assert table.schema.equals(CHANGES.schema, check_metadata=True)
         return table.to_pylist()
 
@@ -102,6 +112,42 @@ def test_parts_of_several_changes_add_up(tmp_path):
             assert parts[2] > 0.0  # a longer lead time as well
         assert row["order_from_stock"] < 0.0
         assert row["level_from_parameters"] < 0.0
+
+
+LOTS = {"order_cost": 50.0, "unit_cost": 4.0}
+LAST_BUY = {
+    "status": "last_buy", "needed_until": datetime(2024, 6, 30), "unit_cost": 4.0,
+    "stockout_cost": 40.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "driver"),
+    [
+        pytest.param(
+            LOTS, {"mean": 4.0, "identity": ForecastIdentity("d-2", "m-1")}, "forecast",
+            id="data that make larger lots",
+        ),
+        pytest.param(LOTS, {"unit_cost": 16.0}, "lead_time", id="a price that makes smaller lots"),
+        pytest.param(LOTS, {"order_cost": 5.0}, "parameters", id="a cost that makes smaller lots"),
+        pytest.param(LAST_BUY, {"days": 30}, "stock", id="a day nearer to the end of a last buy"),
+        pytest.param(LAST_BUY, {"unit_cost": 20.0}, "lead_time", id="a price of a last buy"),
+        pytest.param(
+            LAST_BUY, {"unit_cost": 50.0}, "lead_time", id="a price at which a last buy ends"
+        ),
+        pytest.param(
+            LAST_BUY, {"needed_until": datetime(2024, 9, 30)}, "parameters", id="a longer need"
+        ),
+    ],
+)  # fmt: skip
+def test_lots_and_last_buys_go_with_what_moved_them(tmp_path, then, now, driver):
+    World(**then).keep(tmp_path)
+    for row in World(**(then | now)).changes_since(tmp_path):
+        moved = row["order_qty"] - row["order_qty_before"]
+        parts = {step: row[f"order_from_{step}"] for step in STEPS}
+        assert moved != 0.0
+        assert parts == dict.fromkeys(STEPS, 0.0) | {driver: moved}
+        assert row["driver"] == driver
 
 
 def test_raised_levels_hide_neither_stock_nor_lead_time(tmp_path):
