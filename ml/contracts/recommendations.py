@@ -143,7 +143,8 @@ FLAGS = {
     "on_order_disagrees": "more is due by open orders than on_order says: the orders count",
     "open_order_overdue": "an order is overdue: assumed to arrive one lead time from now",
     "open_order_far": "an order is due after the protection interval: it covers none of it",
-    "receipt_assumed": "an order due between the count and decision_day is taken as received",
+    "receipt_assumed": "an order or repair due between the count and decision_day is taken as "
+    "received",
     "insurance_undecided": "an insurance spare without min_stock and stockout_cost",
     "shelf_life_below_need": "of the reorder point that service asks for too much would expire: "
     "levels are lower",
@@ -282,7 +283,7 @@ _POSITION = (
     _quantity("rolled_demand", "demand from the count to decision_day"),
     _text("rolled_by", "how that demand was found", ROLLED_BY),
     _quantity("overdue_qty", "units on order that were due by the day of the count"),
-    _day("next_receipt_date", "next due date of what is on order"),
+    _day("next_receipt_date", "next due date of what is on order or in repair"),
 )
 _DEMAND = (
     _quantity("ltd_mean", "mean demand over the random protection interval"),

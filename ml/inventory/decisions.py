@@ -123,10 +123,12 @@ def ask_for_dates(case: Situation) -> Decision | None:
         return None
     if risk.p_stockout_if_undated_came > EXPEDITE_ABOVE:
         return None
-    late = case.stock.overdue_qty
-    what = f"{amount(late)} overdue" if late else f"{amount(case.stock.undated)} without a date"
+    stock, late = case.stock, case.stock.overdue_qty
+    kinds = {"on order": stock.ordered, "in repair": stock.arriving - stock.ordered}
+    coming = " or ".join(words for words, units in kinds.items() if units)
+    what = f"{amount(late)} overdue" if late else f"{amount(stock.undated)} without a date"
     text = (
-        f"{amount(case.stock.arriving)} on order, {what}: enough if they come soon, else "
+        f"{amount(stock.arriving)} {coming}, {what}: enough if they come soon, else "
         f"{risk.p_stockout_before_receipt:.0%} chance to be short. Ask when they come."
     )
     if case.order.order_qty > 0.0:

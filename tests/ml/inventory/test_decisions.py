@@ -155,3 +155,24 @@ def test_any_situation_has_one_action_with_a_short_reason(changes):
         assert decision.action not in {"reduce_or_cancel_po", "review_excess"}
     if changes["status"] in {"do_not_stock", "obsolete"}:
         assert decision.action in {"none", "review", "review_excess"}
+
+
+@pytest.mark.parametrize(
+    ("units", "words"),
+    [
+        pytest.param({"on_order": 4.0}, "4 on order, 4 without a date", id="on order"),
+        pytest.param(
+            {"on_order": 0.0, "in_repair_qty": 3.0}, "3 in repair, 3 without a date", id="in repair"
+        ),
+        pytest.param(
+            {"on_order": 4.0, "in_repair_qty": 3.0}, "7 on order or in repair, 7 without a date",
+            id="both",
+        ),
+    ],
+)  # fmt: skip
+def test_who_is_asked_for_dates_is_told_what_is_to_come(units, words):
+    stock = Stock(on_hand=0.0, is_usable=True, **units)
+    risk = dataclasses.replace(URGENT, p_stockout_if_undated_came=0.1)
+    asked = decide(situation(stock=stock, risk=risk))
+    assert asked.reason_code == "on_order_date_unknown"
+    assert asked.reason_text.startswith(words)
