@@ -124,7 +124,7 @@ def ask_for_dates(case: Situation) -> Decision | None:
     if risk.p_stockout_if_undated_came > EXPEDITE_ABOVE:
         return None
     stock, late = case.stock, case.stock.overdue_qty
-    kinds = {"on order": stock.ordered, "in repair": stock.arriving - stock.ordered}
+    kinds = {"on order": stock.ordered, "in repair": stock.in_repair_qty - stock.repaired}
     coming = " or ".join(words for words, units in kinds.items() if units)
     what = f"{amount(late)} overdue" if late else f"{amount(stock.undated)} without a date"
     text = (

@@ -55,6 +55,14 @@ def read_exposure(path: Path, request: ReadingRequest) -> Intake:
 
 
 def _name(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with a name each: where none is given, the place among the rows of the series."""
+    """Rows with a name each: where none is given, the place among the rows of the series.
+
+    With a sign before it where another exposure of the series has that name.
+    """
+    given = rows.filter(_NAMED).select("item_id", place="exposure_id", is_taken=True).unique()
     place = pl.int_range(1, pl.len() + 1).over("item_id").cast(pl.String)
-    return rows.with_columns(exposure_id=pl.when(_NAMED).then("exposure_id").otherwise(place))
+    found = rows.with_columns(place=place).join(
+        given, on=["item_id", "place"], how="left", maintain_order="left"
+    )
+    free = pl.when("is_taken").then("#" + pl.col("place")).otherwise("place")
+    return found.with_columns(exposure_id=pl.when(_NAMED).then("exposure_id").otherwise(free))

@@ -31,6 +31,14 @@ def test_without_names_exposures_are_counted_within_their_series(csv, options):
     assert keys == [("A", "1", 2.0), ("B", "1", 1.0), ("B", "2", 3.0)]
 
 
+def test_an_exposure_without_name_takes_the_name_of_no_other(csv, options):
+    path = csv("B,1,10", "B,,20", "B,2,30", "A,,40", header="series,contract,volume")
+    read = read_exposure(path, options(duplicates="error"))
+    keys = [(row["item_id"], row["exposure_id"], row["volume"]) for row in read.table.to_pylist()]
+    assert keys == [("A", "1", 40.0), ("B", "#2", 20.0), ("B", "1", 10.0), ("B", "2", 30.0)]
+    assert read.quarantine.is_empty()
+
+
 def test_rows_that_would_cost_something_else_are_set_aside_whole(csv, options):
     path = csv(
         "A,0,,,",
