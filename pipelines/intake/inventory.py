@@ -76,9 +76,12 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
 def _sum_rows(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     """One row a key of its rows, which are sorted by item and location."""
     others = [name for name in INVENTORY.names if name not in (*KEY, "snapshot_at", DUE)]
+    # A cost keeps the currency of its own row.
+    currency = pl.col("currency").filter(pl.col("unit_cost").is_not_null()).drop_nulls().first()
     items = rows.group_by(key, maintain_order=True).agg(
-        pl.col(others).drop_nulls().first(), _COUNTED_AT.min(), pl.col(DUE).max(), rows=pl.len()
-    )
+        pl.col(others).drop_nulls().first(), _COUNTED_AT.min(), pl.col(DUE).max(), rows=pl.len(),
+        own=currency,
+    ).with_columns(currency=pl.coalesce("own", "currency")).drop("own")  # fmt: skip
     starts = items["rows"].cum_sum().shift(1, fill_value=0).to_numpy().astype(np.int64)
     for name in (*KNOWN_IN_ALL, *KNOWN_IN_SOME):
         values = rows[name].to_numpy()

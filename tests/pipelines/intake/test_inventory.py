@@ -74,3 +74,13 @@ def test_what_a_file_lacks_is_said(csv, options):
     read = read_inventory(csv("A,3", header="item_id,lead_time"), options())
     assert any("no column 'snapshot_at'" in statement for statement in read.statements)
     assert any("no column 'on_hand'" in statement for statement in read.statements)
+
+
+def test_a_cost_keeps_the_currency_of_its_own_location(csv, options):
+    header = "sku,local,data,saldo,custo,moeda"
+    path = csv(
+        "A,1,2024-06-01,5,,BRL", "A,2,2024-06-01,5,9,USD", "B,1,2024-06-01,5,,BRL",
+        "B,2,2024-06-01,5,7,", header=header,
+    )  # fmt: skip
+    found = read_inventory(path, options()).table.to_pylist()
+    assert [(row["unit_cost"], row["currency"]) for row in found] == [(9.0, "USD"), (7.0, "BRL")]
