@@ -99,31 +99,9 @@ def write_version(
     Raises:
         PublishError: The disk refused, or the written version does not verify.
     """
-    refusals = [asdict(one) for one in output.refusals]
-    model_versions = _model_versions(inputs, request, output)
     panels: dict[str, PanelFacts] = {}  # what is noted of the forecasts while they are written
     orders: list[Orders] = []
-    tables = {
-        FORECASTS: observe(_merge_by_item(output, FORECASTS), _largest_values(output), panels),
-        FORECAST_MODELS: _merge_by_item(output, FORECAST_MODELS),
-        TOTALS: iter([output.totals]),
-        REFUSALS: iter([pa.Table.from_pylist(refusals, schema=REFUSALS.schema)]),
-        RECOMMENDATIONS: _recommendations(output, orders),
-        SERVICE_CURVES: _read_files(output, SERVICE_CURVES),
-        POLICY_GRID: _read_files(output, POLICY_GRID),
-        CHANGES: _read_files(output, CHANGES),
-        TRANSFERS: _read_files(output, TRANSFERS),
-        JOINT_ORDERS: _read_files(output, JOINT_ORDERS),
-        PRICE_OUTLOOK: iter([output.outlook]),
-        PRICE_EXPOSURE: iter([output.exposures]),
-        METRICS: iter([output.metrics]),
-        SIMULATION: iter([output.simulation]),
-        PORTFOLIO_CURVES: iter([output.curves]),
-    }
-    results, parts = request.results, request.parts
-    held = None if reuse is None else versions.read_manifest(results, reuse).datasets
-    if held is not None and METRICS.name not in held:  # forecasts alone
-        parts = (*parts, *(contract.name for contract in MEASURED))
+    results = request.results
     version_id = versions.new_version_id(results, request.started, output.inputs_hash)
     cutoffs = {plan.name: str(plan.panel.cutoff) for plan in output.plans}
     as_of = str(request.as_of or max(cutoffs.values()))
@@ -135,22 +113,14 @@ def write_version(
         quality_flags=inputs.quality_flags,
     )
     staged = versions.stage_version(results, version_id)
-    # What a run that died had written bears the moment and the name of that run.
-    constants = {"run_id": request.run_id, "generated_at": request.started}
-    files: list[Any] = []
-    for contract, chunks in tables.items():
-        if contract.name in parts:
-            file = _write(staged, contract, chunks, as_of, constants)
-            versions.write_metadata(staged, contract, file, provenance, as_of=as_of,
-                                    refusals=len(output.refusals))  # fmt: skip
-            files += [file]
-        elif reuse and held and (contract not in LATER or contract.name in held):
-            files += versions.copy_dataset(results, reuse, staged, contract.name)
+    tables = _published_tables(output, panels, orders)
+    files = _write_tables(staged, tables, provenance, as_of, output, request, reuse)
+    model_versions = _model_versions(inputs, request, output)
     if reuse is None:
         versions.write_model_versions(staged, model_versions)
     else:
         versions.copy_dataset(results, reuse, staged, MODEL_VERSIONS)
-    partial = reuse is None and METRICS.name not in parts
+    partial = reuse is None and METRICS.name not in request.parts
     if not partial:  # what is not deployed needs no gate
         facts = Facts(
             version_id=version_id,
@@ -178,6 +148,55 @@ def write_version(
     # A run as of an earlier day, or on other data, is an explicit wish on one's own disk; the
     # guard against a late run becoming the newest belongs to publishing.
     return versions.commit_version(results, version_id, publisher=versions.publisher())
+
+
+def _published_tables(
+    output: RunOutput, panels: dict[str, PanelFacts], orders: list[Orders]
+) -> dict[Contract, Iterator[pa.Table]]:
+    """Chunks of every table of a version; to write them fills in what is noted on the way."""
+    refusals = [asdict(one) for one in output.refusals]
+    beside = (SERVICE_CURVES, POLICY_GRID, CHANGES, TRANSFERS, JOINT_ORDERS)
+    return {
+        FORECASTS: observe(_merge_by_item(output, FORECASTS), _largest_values(output), panels),
+        FORECAST_MODELS: _merge_by_item(output, FORECAST_MODELS),
+        TOTALS: iter([output.totals]),
+        REFUSALS: iter([pa.Table.from_pylist(refusals, schema=REFUSALS.schema)]),
+        RECOMMENDATIONS: _recommendations(output, orders),
+        **{contract: _read_files(output, contract) for contract in beside},
+        PRICE_OUTLOOK: iter([output.outlook]),
+        PRICE_EXPOSURE: iter([output.exposures]),
+        METRICS: iter([output.metrics]),
+        SIMULATION: iter([output.simulation]),
+        PORTFOLIO_CURVES: iter([output.curves]),
+    }
+
+
+def _write_tables(
+    staged: versions.StagedVersion,
+    tables: Mapping[Contract, Iterator[pa.Table]],
+    provenance: versions.Provenance,
+    as_of: str,
+    output: RunOutput,
+    request: RunRequest,
+    reuse: str | None,
+) -> list[Any]:
+    """Write the datasets that were asked for, and copy the others as far as ``reuse`` has them."""
+    results, parts = request.results, request.parts
+    held = None if reuse is None else versions.read_manifest(results, reuse).datasets
+    if held is not None and METRICS.name not in held:  # forecasts alone
+        parts = (*parts, *(contract.name for contract in MEASURED))
+    # What a run that died had written bears the moment and the name of that run.
+    constants = {"run_id": request.run_id, "generated_at": request.started}
+    files: list[Any] = []
+    for contract, chunks in tables.items():
+        if contract.name in parts:
+            file = _write(staged, contract, chunks, as_of, constants)
+            versions.write_metadata(staged, contract, file, provenance, as_of=as_of,
+                                    refusals=len(output.refusals))  # fmt: skip
+            files += [file]
+        elif reuse and held and (contract not in LATER or contract.name in held):
+            files += versions.copy_dataset(results, reuse, staged, contract.name)
+    return files
 
 
 def _largest_values(output: RunOutput) -> dict[str, float]:
