@@ -86,7 +86,7 @@ def cost_units(policies: Iterable[ItemPolicy], targets: Mapping[str, float]) -> 
     Costs that are not known count as the median of those of the commonest currency, and as 1 where
     none is known.
     """
-    stocked = [one for one in policies if one.is_stocked and one.status != "last_buy"]
+    stocked = [one for one in policies if one.is_replenished]
     known = [one for one in stocked if one.unit_cost is not None]
     counts = Counter(one.currency for one in known)
     common = min(counts, key=lambda name: (-counts[name], name or ""), default=None)

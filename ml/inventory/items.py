@@ -83,6 +83,11 @@ class ItemPolicy:
         return self.status not in {"do_not_stock", "obsolete"} and not self.not_ordered
 
     @property
+    def is_replenished(self) -> bool:
+        """Whether orders for stock follow each other; of a last buy there is one."""
+        return self.is_stocked and self.status != "last_buy"
+
+    @property
     def has_cycle_stock(self) -> bool:
         """Whether lots may leave more in stock than the interval asks for."""
         return self.status not in {"phase_out", "last_buy"}

@@ -87,12 +87,13 @@ def set_scene(
     """The scene of a backtest, latest origin first, on a panel that holds its items.
 
     Review periods and lead times are rounded to whole periods, and cut where the horizon of the
-    backtest ends. Items that are not stocked are left out; ``None`` where no item is left.
+    backtest ends. Items that are not ordered again and again are left out; ``None`` where no item
+    is left.
     """
     if not backtests:
         return None
     newest = backtests[0]
-    stocked = [row for row, name in enumerate(newest.items) if policies[name].is_stocked]
+    stocked = [row for row, name in enumerate(newest.items) if policies[name].is_replenished]
     if not stocked:
         return None
     own = panel.select([newest.items[row] for row in stocked])

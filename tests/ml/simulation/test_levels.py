@@ -98,9 +98,10 @@ def test_an_origin_is_held_until_the_next_one(panel):
     assert not held[0, : -3 * HORIZON].any()
 
 
-def test_what_is_not_stocked_is_not_simulated(panel):
+@pytest.mark.parametrize("status", ["do_not_stock", "last_buy"])
+def test_what_is_not_ordered_again_and_again_is_not_simulated(panel, status):
     policies = policies_of(panel)
-    policies["i001"] = replace(policies["i001"], status="do_not_stock")
+    policies["i001"] = replace(policies["i001"], status=status)
     scene = scene_of(panel, policies)
     assert scene.names == ("i000", "i002")
     (newest, *_) = backtests_of(panel, RATES)
