@@ -22,7 +22,7 @@ from ml.forecasters.base import Fitted, Forecast, predict
 from ml.forecasters.registry import POOLED, forecaster
 from ml.panel import Floats, Ints, Panel
 from ml.run.model_store import FITTED, ModelStore, Parts, finish_part, read_part, start_part
-from ml.run.parallel import run_tasks
+from ml.run.parallel import run_tasks, stage, timed
 from ml.run.plan import PanelPlan
 
 
@@ -57,7 +57,8 @@ def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
     run_tasks(_backtest_chunk, tasks, jobs=jobs, label="backtest")
     for plan, count in unfitted:
         folder = store.folder(plan.name, ENSEMBLE)
-        fitted = asdict(fit_ensemble(read_backtests(folder), plan.panel.kind))
+        with stage(f"weighing models, {plan.name}"):
+            fitted = asdict(fit_ensemble(read_backtests(folder), plan.panel.kind))
         finish_part(folder / FITTED, **fitted, chunks=count)
 
 
@@ -110,12 +111,14 @@ def _backtest_chunk(task: BacktestTask) -> None:
         forecasts = []
         for model in task.models:
             family = forecaster(model, horizon=task.horizon, seed=task.seed)
-            if model in task.pooled:
-                fitted = family.load(task.pooled[model] / str(train.cutoff), train)
-            else:
-                fitted = family.fit(train, start=starts.get(model))
-                starts.setdefault(model, fitted)
-            forecasts.append(predict(fitted, train.items, task.horizon, seed=task.seed))
+            with timed(f"fit {model}"):
+                if model in task.pooled:
+                    fitted = family.load(task.pooled[model] / str(train.cutoff), train)
+                else:
+                    fitted = family.fit(train, start=starts.get(model))
+                    starts.setdefault(model, fitted)
+            with timed(f"predict {model}"):
+                forecasts.append(predict(fitted, train.items, task.horizon, seed=task.seed))
         actual = actual_values(task.panel, train, task.horizon)
         made = dict(zip(task.models, forecasts, strict=True))
         points = summarise_origin(train, actual, made, task.cum_steps, prior)

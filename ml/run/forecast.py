@@ -27,7 +27,7 @@ from ml.panel import Panel
 from ml.panel_tables import Refusal
 from ml.run.inputs import RunInputs
 from ml.run.model_store import finish_part, read_part, start_part
-from ml.run.parallel import run_tasks
+from ml.run.parallel import run_tasks, timed
 from ml.run.plan import PanelPlan
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin, forecast_rows, model_rows
@@ -141,10 +141,11 @@ def forecast_chunk(task: ForecastTask) -> ForecastChunk:
     names = _classes(task.panel)
     shares = [weights_for(task.ensemble.weights, name) for name in names]
     chain = FALLBACK_CHAIN[task.panel.kind]
-    combined = [
-        _calibrate(combine_item(components, row, shares[row], chain), row, name, task)
-        for row, name in enumerate(names)
-    ]
+    with timed("combine"):
+        combined = [
+            _calibrate(combine_item(components, row, shares[row], chain), row, name, task)
+            for row, name in enumerate(names)
+        ]
     refusals = tuple(
         Refusal(item, task.panel.kind, one.reason or "no model", int((~np.isnan(values)).sum()))
         for item, one, values in zip(task.panel.items, combined, task.panel.values, strict=True)
@@ -153,9 +154,10 @@ def forecast_chunk(task: ForecastTask) -> ForecastChunk:
     _write_paths(task, combined, refusals)
     start_part(task.folder)
     if len(refusals) < len(combined):
-        _write_rows(task, combined, names)
-        models = model_rows(task.panel, components, shares, task.horizon)
-        _write_table(task.folder, FORECAST_MODELS.name, models)
+        with timed("rows"):
+            _write_rows(task, combined, names)
+            models = model_rows(task.panel, components, shares, task.horizon)
+            _write_table(task.folder, FORECAST_MODELS.name, models)
     finish_part(task.folder)
     return ForecastChunk(task.folder, refusals)
 
@@ -203,10 +205,12 @@ def predict_components(
     panel: Panel, folders: Mapping[str, Path], reach: int, seed: int
 ) -> dict[str, Forecast]:
     """Paths of every model for all items of a chunk, out of what was trained."""
-    return {
-        model: predict(forecaster(model).load(folder, panel), panel.items, reach, seed=seed)
-        for model, folder in folders.items()
-    }
+    components = {}
+    for model, folder in folders.items():
+        with timed(f"predict {model}"):
+            fitted = forecaster(model).load(folder, panel)
+            components[model] = predict(fitted, panel.items, reach, seed=seed)
+    return components
 
 
 def _calibrate(combined: CombinedItem, row: int, name: str, task: ForecastTask) -> CombinedItem:

@@ -5,8 +5,10 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -30,6 +32,7 @@ ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
+ALL = "all"  # that a task spends
 
 
 def run_tasks(
@@ -51,14 +54,57 @@ def run_tasks(
     with parallel_config("loky", inner_max_num_threads=1):
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
         done = pool(delayed(_work_pinned)(work, task, os.getpid()) for task in tasks)
-        results = []
+        results, spent = [], defaultdict[str, float](float)
         with _naming_killed_workers(label):
-            for result, worker, peak in _show(done, len(tasks), label):
-                worker_peaks[worker] = max(peak, worker_peaks.get(worker, 0.0))
+            for result, cost in _show(done, len(tasks), label):
+                worker_peaks[cost.worker] = max(cost.peak, worker_peaks.get(cost.worker, 0.0))
+                for what, own in cost.spent.items():
+                    spent[what] += own
                 results.append(result)
-    seconds = round(time.monotonic() - start, 2)
-    logger().info("stage_done", stage=label, tasks=len(tasks), jobs=count, seconds=seconds)
+    _log_stage(label, tasks=len(tasks), jobs=count, start=start, spent=spent)
     return results
+
+
+@contextmanager
+def stage(label: str) -> Iterator[None]:
+    """Log how long a stage of this process takes."""
+    start, cpu = time.monotonic(), _processor_seconds()
+    yield
+    _log_stage(label, tasks=1, jobs=1, start=start, spent={ALL: _processor_seconds() - cpu})
+
+
+def _log_stage(name: str, *, start: float, spent: Mapping[str, float], **facts: int) -> None:
+    """Log how long a stage took, and what its processor time was spent on."""
+    seconds = round(time.monotonic() - start, 2)
+    cpu = {what: round(own, 2) for what, own in sorted(spent.items())}
+    logger().info("stage_done", stage=name, **facts, seconds=seconds, cpu_seconds=cpu)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What a task took."""
+
+    worker: int  # id of the process
+    peak: float  # the most memory that it has ever held [MiB]
+    spent: Mapping[str, float]  # processor seconds by what they were spent on, under "all" in all
+
+
+_spent = defaultdict[str, float](float)  # by the task that runs in this process
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Count processor time, that of child processes too, for what is done in a task."""
+    start = _processor_seconds()
+    try:
+        yield
+    finally:
+        _spent[what] += _processor_seconds() - start
+
+
+def _processor_seconds() -> float:
+    """Of this process and of the children that it has waited for."""
+    return sum(os.times()[:4])
 
 
 worker_peaks: dict[int, float] = {}
@@ -84,14 +130,16 @@ def _naming_killed_workers(label: str) -> Iterator[None]:
         ) from None
 
 
-def _work_pinned(work: Callable[[Any], Any], task: Any, parent: int) -> tuple[Any, int, float]:
-    """The result, the process that made it, and the most memory that it has ever held."""
+def _work_pinned(work: Callable[[Any], Any], task: Any, parent: int) -> tuple[Any, _Cost]:
+    """The result, and what it cost."""
     if os.getpid() != parent:
         _end_with(parent)
     os.environ.update(ONE_THREAD)
-    with threadpool_limits(1):
+    _spent.clear()
+    with threadpool_limits(1), timed(ALL):
         result = work(task)
-    return result, os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return result, _Cost(os.getpid(), peak, dict(_spent))
 
 
 @cache

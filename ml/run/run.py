@@ -33,6 +33,7 @@ from ml.run.forecast import ForecastChunk, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
 from ml.run.model_store import ModelStore, say
 from ml.run.order_together import budget_of, order_together
+from ml.run.parallel import stage
 from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
 from ml.run.portfolio import divide_portfolio
 from ml.run.price_exposure import expose_prices
@@ -77,8 +78,9 @@ def run_batch(inputs: RunInputs, request: RunRequest) -> tuple[CommitRecord, Run
         found = None if reuse is None else _find_forecasts(inputs, request, store)
         forecasts = found or _make_forecasts(inputs, request, store, inputs_hash)
         output = _recommend(forecasts, inputs, request, store, inputs_hash, reuse)
-        record = write_version(inputs, request, output, reuse=reuse)
-        _keep_for_next(inputs, request, output, store, record)
+        with stage("writing"):
+            record = write_version(inputs, request, output, reuse=reuse)
+            _keep_for_next(inputs, request, output, store, record)
         shutil.rmtree(request.results / WORK, ignore_errors=True)
     return record, output
 
@@ -198,7 +200,8 @@ def _recommend(
     copied = (*MEASURED, TOTALS)
     tables = {} if reuse is None else _read_copied(request.results, reuse, copied)
     if METRICS.name not in tables:  # of a part, or of nothing
-        tables = _measure(forecasts, store, origin) | tables
+        with stage("measuring"):
+            tables = _measure(forecasts, store, origin) | tables
     tables = {one.name: one.schema.empty_table() for one in copied} | tables
     recommended: dict[str, list[Path]] = {}
     refused = RECOMMENDATIONS.schema.empty_table()

@@ -8,7 +8,7 @@ from ml.forecasters.registry import POOLED, forecaster
 from ml.forecasters.tunable import Settings
 from ml.panel import Panel
 from ml.run.model_store import ModelStore, finish_part, start_part
-from ml.run.parallel import run_tasks
+from ml.run.parallel import run_tasks, timed
 from ml.run.plan import PanelPlan
 from ml.seeds import number
 
@@ -78,6 +78,7 @@ def _open_tasks(
 
 def _train_part(task: TrainTask) -> None:
     config = forecaster(task.family, horizon=task.reach, seed=task.seed, settings=task.settings)
-    fitted = config.fit(task.panel, learn_from=task.learnable)
+    with timed(f"fit {task.family}"):
+        fitted = config.fit(task.panel, learn_from=task.learnable)
     fitted.save(start_part(task.folder))
     finish_part(task.folder, items=task.panel.items, reach=task.reach)

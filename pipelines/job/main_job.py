@@ -30,7 +30,7 @@ from ml.reporting.run_report import (
     write_reports,
 )
 from ml.run.inputs import RunInputs, inputs_of, read_processed
-from ml.run.parallel import peak_memory
+from ml.run.parallel import peak_memory, stage
 from ml.run.request import RunRequest
 from ml.run.run import run_batch
 from ml.run.version_writer import RunOutput
@@ -94,7 +94,8 @@ def generate(
         logger().info("run_started", results=str(results), items=request.items,
                       horizon=request.horizon, as_of=str(request.as_of))  # fmt: skip
         _name_future(results, request)
-        inputs = find_inputs(files, request, sample=sample)
+        with stage("reading"):
+            inputs = find_inputs(files, request, sample=sample)
         synthetic = {kind for kind, source in inputs.source.items() if source == SYNTHETIC}
         show_inputs(inputs.statements, synthetic=bool(synthetic),
                     user_folder=config.data_dir / "raw" / "user")  # fmt: skip
@@ -103,7 +104,8 @@ def generate(
         record, output = run_batch(inputs, request)
         reports = config.reports_dir / "results"
         report = _report_of(record, output, results, synthetic)
-        with _warning(f"version {record.version_id} is committed and whole, its reports are not"):
+        told = f"version {record.version_id} is committed and whole, its reports are not"
+        with _warning(told), stage("reporting"):
             write_reports(report, reports)
         seconds, peak_mib = time.monotonic() - start, peak_memory()
         logger().info("run_done", version_id=report.version_id, seconds=seconds,
