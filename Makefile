@@ -7,7 +7,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK = $(TOOLS)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(OPTIONS)
 LOCKED := dev spark reader tools peers tune
 
-.PHONY: help setup setup-spark results test test-all drills lint types check docs bench-accuracy bench-start lock sbom audit clean
+.PHONY: help setup setup-spark results test test-all drills lint types check docs bench bench-accuracy bench-start lock sbom audit clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ types: setup  ## Check types
 	$(BIN)/mypy
 
 check: lint types test  ## Lint, types and quick tests
+
+bench: setup .venv-peers/ready  ## Time this job and its peers in turn, and their memory (OPTIONS="--items 1000 --days 730 --rounds 3")
+	PYTHONPATH=. $(BIN)/python -m benchmarks.speed $(OPTIONS)
 
 bench-accuracy: setup .venv-peers/ready  ## Score this job and its peers on the same series (DATA=folder, OPTIONS="--items 300")
 	PYTHONPATH=. $(BIN)/python -m benchmarks.accuracy $(if $(DATA),--data $(DATA)) $(OPTIONS)

@@ -1,0 +1,1 @@
+"""Speed and memory of the job by stage, beside what users would write instead, in one run."""
