@@ -110,6 +110,22 @@ def run_timed(recipe: str, work: OneFit) -> tuple[int, float, str]:
     return work.item, sum(os.times()[:4]) - start, failure
 
 
+def start_pool(jobs: int, recipe: str, first: OneFit) -> Any:
+    """Worker processes that have all done a fit before; forked ones would hang in Stan's."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(jobs + 1)
+    pool = context.Pool(jobs, initializer=warm_up, initargs=(recipe, first, ready))
+    ready.wait()
+    return pool
+
+
+def warm_up(recipe: str, first: OneFit, ready: Any) -> None:
+    """Do a fit in a new worker, and wait for the others."""
+    warnings.filterwarnings("ignore")  # of convergence, many an item
+    run_timed(recipe, first)
+    ready.wait()
+
+
 def run_all(
     recipe: str, works: Sequence[OneFit], pool: Any
 ) -> tuple[float, list[tuple[int, float, str]]]:
@@ -122,16 +138,13 @@ def run_all(
 
 def main(task_file: Path, out: Path, jobs: int, recipe: str) -> None:
     """Time a recipe on every item of the task."""
-    import logging
-
-    warnings.filterwarnings("ignore")  # of convergence, many an item
-    logging.getLogger("cmdstanpy").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
     with np.load(task_file, allow_pickle=False) as stored:
         task = {name: stored[name] for name in stored}
     backtest, final = split_work(task)
-    run_timed(recipe, backtest[0])
-    # Forked workers have what the first fit has loaded.
-    pool = multiprocessing.get_context("fork").Pool(jobs) if jobs > 1 else None
+    pool = start_pool(jobs, recipe, backtest[0]) if jobs > 1 else None
+    if pool is None:
+        run_timed(recipe, backtest[0])
     each = [0.0] * len(task["values"])
     told: dict[str, Any] = {"items": len(each), "failures": []}
     for name, works in (("backtest", backtest), ("final", final)):

@@ -116,7 +116,7 @@ def _parts(rounds: Sequence[Round]) -> list[str]:
 
 
 def _peers(rounds: Sequence[Round], size: Size) -> list[str]:
-    head = ("peer", "timed on", "processor s an item, fits of all windows", "scaled: wall s",
+    head = ("peer", "items timed", "processor s an item, fits of all windows", "scaled: wall s",
             "scaled: processor s", "fits that failed")  # fmt: skip
     rows = []
     for name, first in rounds[0].peers.items():
@@ -124,7 +124,7 @@ def _peers(rounds: Sequence[Round], size: Size) -> list[str]:
         each = spread(first.each) if first.each else None
         mean = (first.backtest.cpu + first.final.cpu) / first.items
         rows.append((
-            name, f"{first.items} items", f"{mean:.2f}" + (f" ({each.low:.2f} to {each.high:.2f} "
+            name, str(first.items), f"{mean:.2f}" + (f" ({each.low:.2f} to {each.high:.2f} "
             "by item)" if each else ""), _span(wall, 0), _span(cpu, 0),
             str(sum(len(one.peers[name].failures) for one in rounds)),
         ))  # fmt: skip
@@ -132,7 +132,7 @@ def _peers(rounds: Sequence[Round], size: Size) -> list[str]:
 
 
 def _ratios(rounds: Sequence[Round], size: Size) -> list[str]:
-    rows = [(one.what, one.of, _span(one.times)) for one in ratios(rounds, size)]
+    rows = [(one.what, one.of, _span(one.times, 2)) for one in ratios(rounds, size)]
     return ["Times as long as ours, cold:", "", *_table(("what", "seconds", "times"), rows)]
 
 

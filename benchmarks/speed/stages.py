@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ALL = "all"  # under which a stage logs its processor seconds as a whole
-OUTSIDE = "outside of stages"  # start of Python, imports, end
+OUTSIDE = "outside of stages"  # start of Python and of workers, imports
 FIT, PREDICT = "fit ", "predict "
 
 
