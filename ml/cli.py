@@ -55,6 +55,14 @@ Horizon = Annotated[
     typer.Option(help="Periods ahead, of each panel.", show_default="30 days, 13 weeks, 12 months"),
 ]
 Items = Annotated[str | None, typer.Option(help='Only these items: "a,b".', rich_help_panel=OUTPUT)]
+AllModels = Annotated[
+    bool,
+    typer.Option(
+        "--all-models",
+        help="Run every model for every item, those without a share in its forecast too.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Jobs = Annotated[int | None, typer.Option(help="Worker processes.", show_default="one a core")]
 Results = Annotated[
     Path | None,

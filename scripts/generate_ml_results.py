@@ -8,6 +8,7 @@ import typer
 from ml.cli import (
     HELP,
     OUTPUT,
+    AllModels,
     AsOf,
     DecisionDay,
     Horizon,
@@ -72,6 +73,7 @@ def run(
     publish: Annotated[bool, _output("--publish", help="Publish the version afterwards.")] = False,
     accept: Accept = None,
     allow_synthetic: AllowSynthetic = False,
+    all_models: AllModels = False,
     items: Items = None,
     horizon: Horizon = None,
     as_of: AsOf = None,
@@ -101,6 +103,7 @@ def run(
             jobs=jobs,
             results_folder=results,
             drivers=not no_drivers,
+            all_models=all_models,
             only_forecasts=only_forecasts,
             only_recommendations=only_recommendations,
             settings=settings().model_copy(

@@ -105,8 +105,11 @@ def write_metadata(
     *,
     as_of: str,
     refusals: int = 0,
+    facts: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write ``<dataset>_DATE_metadata.json`` beside a dataset's file; refusals count items.
+
+    ``facts`` are what else there is to say of this dataset, as JSON.
 
     Raises:
         PublishError: The disk refused.
@@ -129,6 +132,7 @@ def write_metadata(
         "code_version": provenance.code_version,
         "seed": provenance.seed,
         "quality_flags": list(provenance.quality_flags),
+        **(facts or {}),
     }
     return write_document(staged, keys.metadata_name(contract.name, staged.date), document)
 

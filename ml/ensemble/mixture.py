@@ -39,35 +39,29 @@ class CombinedItem:
 
 def combine_item(
     components: Mapping[str, Forecast],
-    row: int,
+    item: str,
     weights: Mapping[str, float],
     chain: tuple[str, ...],
 ) -> CombinedItem:
-    """Combine the components of the item at a position.
+    """Combine the components of an item; those that have nothing of it have not been run for it.
 
     A component that failed hands its share to the others; when all wanted ones failed, the first
     of ``chain`` that has paths stands in.
     """
-    item = next(iter(components.values())).items[row]
     wanted = {model: weight for model, weight in weights.items() if weight > 0}
-    alive = {m: w for m, w in wanted.items() if is_usable(components[m].paths[row])}
+    alive = {m: w for m, w in wanted.items() if components[m].has(item)}
     failed = {m: components[m].failures.get(item, "forecast not finite") for m in wanted
               if m not in alive}  # fmt: skip
     reason = "; ".join(f"{model}: {why}" for model, why in failed.items()) or None
     if alive:
-        return CombinedItem(mix_paths(components, row, alive), ENSEMBLE, reason)
+        return CombinedItem(mix_paths(components, item, alive), ENSEMBLE, reason)
     for model in chain:
-        if is_usable(components[model].paths[row]):
-            return CombinedItem(mix_paths(components, row, {model: 1.0}), model, reason)
+        if components[model].has(item):
+            return CombinedItem(mix_paths(components, item, {model: 1.0}), model, reason)
     return CombinedItem(None, "none", reason)
 
 
-def is_usable(paths: Paths) -> bool:
-    """Whether an item's paths hold a forecast at all."""
-    return bool(np.isfinite(paths).all())
-
-
-def mix_paths(components: Mapping[str, Forecast], row: int, weights: Mapping[str, float]) -> Paths:
+def mix_paths(components: Mapping[str, Forecast], item: str, weights: Mapping[str, float]) -> Paths:
     """Paths of a mixture, (ENSEMBLE_PATHS, H).
 
     From each component paths are taken evenly along the order of their totals, so that the
@@ -76,7 +70,7 @@ def mix_paths(components: Mapping[str, Forecast], row: int, weights: Mapping[str
     counts = shares_to_counts(weights, ENSEMBLE_PATHS)
     taken = []
     for model, count in counts.items():
-        paths = components[model].paths[row]
+        paths = components[model].of(item)
         order = np.argsort(paths.sum(axis=1), kind="stable")
         places = ((np.arange(count) + 0.5) / count * len(paths)).astype(int)
         taken.append(paths[order[places]])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.frequency import Frequency
-from ml.panel import Floats
+from ml.panel import Floats, Panel
 
 ADI_CUT, CV2_CUT = 1.32, 0.49
 DAYS = 365.25  # for which a part is new
@@ -57,3 +57,10 @@ def demand_pattern(values: Floats, frequency: Frequency | None = None) -> Demand
         (False, False): "lumpy",
     }[steady, cv2 < CV2_CUT]
     return DemandPattern(name, adi, cv2, n, events)
+
+
+def weight_classes(panel: Panel) -> tuple[str, ...]:
+    """What the weights of each item go by, (N,): its demand class, of prices one for all."""
+    if not panel.is_demand:
+        return ("price",) * len(panel.items)
+    return tuple(demand_pattern(row, panel.frequency).name for row in panel.values)

@@ -36,6 +36,14 @@ class Forecast:
     paths: Paths  # (N, S, H) values in the panel's unit; all NaN for an item that failed
     failures: Mapping[str, str] = field(default_factory=dict)  # reason for each item that failed
 
+    def of(self, item: str) -> Paths:
+        """Paths (S, H) of an item."""
+        return np.asarray(self.paths[self.items.index(item)])
+
+    def has(self, item: str) -> bool:
+        """Whether there is a forecast of an item that can be used."""
+        return item in self.items and bool(np.isfinite(self.of(item)).all())
+
 
 class Fitted(Protocol):
     """A model that has learned from a panel up to its cutoff."""

@@ -52,7 +52,8 @@ class ItemFacts:
     history: ItemHistory | str  # what the models saw, or why it cannot be shown
     ensemble: FittedEnsemble  # how the models of the panel are combined
     shares: Mapping[str, float]  # share of each model in this item's forecast
-    failures: Mapping[str, str]  # reasons of the models that have no forecast of it
+    failures: Mapping[str, str]  # reasons of the models that failed on it
+    idle: tuple[str, ...]  # models that were not run for it
     backtest: ItemBacktest | None  # its backtest, `None` if it was not in the sample
     tried: int  # items of that sample
     metrics: Sequence[Row]  # METRICS rows of the panel
@@ -162,7 +163,11 @@ def _describe_models(facts: ItemFacts) -> list[str]:
     if first["is_fallback"]:
         lines.append(f"fell back: {first['fallback_reason']}")
     lines += [f"{model} failed: {reason}" for model, reason in sorted(facts.failures.items())]
-    return lines if len(lines) > 1 else [*lines, "nothing fell back"]
+    lines += [] if len(lines) > 1 else ["nothing fell back"]
+    if facts.idle:
+        idle = ", ".join(facts.idle)
+        lines.append(f"not run, for they have no share of it (--all-models runs them): {idle}")
+    return lines
 
 
 def _describe_weights(facts: ItemFacts) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from ml.durable import staged
 from ml.ensemble.fitting import fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
-from ml.evaluation.demand_class import demand_pattern
+from ml.evaluation.demand_class import weight_classes
 from ml.evaluation.origins import (
     BacktestPoints,
     actual_values,
@@ -143,14 +143,10 @@ def summarise_origin(
     )
     scale, naive_mae, naive_rms = scales(train, prior)
     sums = np.cumsum(actual, axis=1)
-    patterns = [
-        demand_pattern(row, train.frequency).name if train.is_demand else "price"
-        for row in train.values
-    ]
     return BacktestPoints(
         cutoff=train.cutoff,
         items=train.items,
-        classes=tuple(patterns),
+        classes=weight_classes(train),
         models=tuple(forecasts),
         points=points,
         means=means,

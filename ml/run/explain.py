@@ -4,7 +4,7 @@ Nothing is trained or forecast here: the newest version, the saved models and th
 are read, and no model library is loaded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,12 +19,14 @@ from ml.artifacts.version import CommitRecord, commits, read_manifest
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
 from ml.ensemble.fitting import add_ensemble
+from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ConfigError, DataError, ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
 from ml.evaluation.origins import BacktestPoints, pick_item
 from ml.evaluation.scores import measure_losses
 from ml.forecasters.base import read_items
 from ml.forecasters.registry import FAMILIES, TRAINED
+from ml.frequency import Frequency
 from ml.panel import Floats
 from ml.processed import has_processed
 from ml.reporting.explanation import (
@@ -37,6 +39,7 @@ from ml.reporting.explanation import (
 from ml.run.backtest import read_backtests, read_ensemble
 from ml.run.inputs import read_processed
 from ml.run.model_store import ModelStore
+from ml.run.plan import panel_name
 from ml.run.request import RunRequest
 from ml.settings import Settings
 
@@ -56,8 +59,11 @@ def explain(item: str, config: Settings, results: Path) -> str:
     first = rows[0]
     folder = _panel_folder(ModelStore(config.models_dir, first["dataset_id"]), first)
     backtests, saved = read_backtests(folder / "ensemble"), _saved(folder, first)
+    models = backtests[0].models if backtests else FAMILIES
     shares = {row["model"]: row["weight"] for row in _rows(results, FORECAST_MODELS.name, item)
               if row["horizon_step"] == 1}  # fmt: skip
+    silent = [model for model in models if model not in shares]
+    failures = _read_failures(first, saved, silent)
     return explain_forecast(
         ItemFacts(
             item=item,
@@ -67,11 +73,8 @@ def explain(item: str, config: Settings, results: Path) -> str:
             history=_read_history(item, first, config),
             ensemble=read_ensemble(folder / "ensemble"),
             shares=shares,
-            failures={
-                model: saved.get(model, {}).get("failure") or "no forecast that could be used"
-                for model in (backtests[0].models if backtests else FAMILIES)
-                if model not in shares
-            },
+            failures=failures,
+            idle=tuple(model for model in silent if model not in failures),
             backtest=_score_item(item, backtests, first["kind"]),
             tried=len(backtests[0].items) if backtests else 0,
             metrics=_read_metrics(results, first["dataset_id"], first["kind"], folder.name),
@@ -113,10 +116,10 @@ def _panel_folder(store: ModelStore, first: Row) -> Path:
     Raises:
         ModelError: There is none.
     """
-    prefix = f"{first['kind']}_{first['frequency'].lower()}"
-    for folder in sorted(store.root.glob(f"{prefix}*")):
-        if _saved(folder, first):
-            return folder
+    start = np.datetime64(first["as_of"].date())
+    folder = store.root / panel_name(first["kind"], Frequency(first["frequency"]), start)
+    if read_ensemble(folder / ENSEMBLE).weights:
+        return folder
     raise ModelError(
         f"models: none of '{first['item_id']}' are saved in '{store.root}': not trained here, or "
         f"removed since. Run generate_ml_results, or python ml/train_prophet.py and the other "
@@ -129,6 +132,14 @@ def _saved(panel: Path, first: Row) -> dict[str, Row]:
     cutoff = str(first["as_of"].date())
     rows = {name: read_items(panel / name / cutoff, [first["item_id"]]) for name in TRAINED}
     return {name: found[0] for name, found in rows.items() if found}
+
+
+def _read_failures(first: Row, saved: Mapping[str, Row], silent: Sequence[str]) -> dict[str, str]:
+    """Why models without a forecast failed: as they were saved, or as its rows tell."""
+    told = [part.partition(": ") for part in (first["fallback_reason"] or "").split("; ")]
+    reasons = {model: reason for model, _, reason in told}
+    reasons |= {model: row["failure"] for model, row in saved.items() if row["failure"]}
+    return {model: reasons[model] for model in silent if model in reasons}
 
 
 def _read_history(item: str, first: Row, config: Settings) -> ItemHistory | str:

@@ -4,7 +4,7 @@ The paths behind the rows are saved for the stages after it. What a run that die
 used again where it is whole, and made again where it is not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from ml.ensemble.fitting import weights_for
 from ml.ensemble.mixture import ENSEMBLE, CombinedItem, FittedEnsemble, combine_item
 from ml.ensemble.stretching import stretch_paths
 from ml.errors import ModelError, first_few
-from ml.evaluation.demand_class import demand_pattern
+from ml.evaluation.demand_class import weight_classes
 from ml.forecasters.base import Forecast, predict
 from ml.forecasters.registry import FALLBACK_CHAIN, forecaster
 from ml.inventory.items import ItemPolicy
@@ -33,6 +33,22 @@ from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin, forecast_rows, model_rows
 from ml.run.saved_paths import SavedPaths, discard_other_paths, save_paths, save_study
 from ml.run.totals import add_up, label_items, save_totals
+from ml.run.train import Needed
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastModels:
+    """What a panel is forecast with."""
+
+    folders: Mapping[str, Path]  # of the saved models by model
+    needed: Needed  # the items that each model is run for
+    ensemble: FittedEnsemble  # how the models are combined
+
+    def of(self, items: Collection[str]) -> "ForecastModels":
+        """The same for some items: what a task carries does not grow with the file."""
+        own = set(items)
+        needed = {model: tuple(x for x in run if x in own) for model, run in self.needed.items()}
+        return replace(self, needed=needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +59,7 @@ class ForecastTask:
     horizon: int  # published steps
     reach: int  # predicted steps
     protection: tuple[int, ...]  # steps of each item's protection interval
-    ensemble: FittedEnsemble  # how the models are combined
-    folders: Mapping[str, Path]  # of the saved models by model
+    models: ForecastModels  # what they are forecast with
     policies: Mapping[str, ItemPolicy]  # parameters of each item; empty for prices
     families: Mapping[str, str | None]  # of parts, by item, as far as they are told
     seed: int  # of the run
@@ -63,8 +78,7 @@ class ForecastChunk:
 
 def forecast_panel(
     plan: PanelPlan,
-    folders: Mapping[str, Path],
-    ensemble: FittedEnsemble,
+    models: ForecastModels,
     inputs: RunInputs,
     request: RunRequest,
     origin: RowOrigin,
@@ -77,8 +91,7 @@ def forecast_panel(
 
     Args:
         plan: What to forecast.
-        folders: Of the saved models by model.
-        ensemble: How they are combined.
+        models: What it is forecast with.
         inputs: What the run knows.
         request: What it is asked for.
         origin: What every row says of where it comes from.
@@ -101,9 +114,7 @@ def forecast_panel(
             horizon=plan.horizon,
             reach=plan.reach,
             protection=steps[number],
-            ensemble=ensemble,
-            folders=folders,
-            # What a task carries does not grow with the file.
+            models=models.of(items),
             policies={item: plan.policies[item] for item in items if plan.policies},
             families={item: families[item] for item in items if item in families},
             seed=request.settings.policy.seed,
@@ -137,14 +148,16 @@ def forecast_chunk(task: ForecastTask) -> ForecastChunk:
     known = read_part(task.paths)
     if known is not None and read_part(task.folder) is not None:
         return ForecastChunk(task.folder, tuple(Refusal(**one) for one in known["refusals"]))
-    components = predict_components(task.panel, task.folders, task.reach, task.seed)
-    names = _classes(task.panel)
-    shares = [weights_for(task.ensemble.weights, name) for name in names]
+    names = weight_classes(task.panel)
+    shares = [weights_for(task.models.ensemble.weights, name) for name in names]
+    components = predict_components(task, shares)
     chain = FALLBACK_CHAIN[task.panel.kind]
     with timed("combine"):
         combined = [
-            _calibrate(combine_item(components, row, shares[row], chain), row, name, task)
-            for row, name in enumerate(names)
+            _calibrate(combine_item(components, item, own, chain), row, name, task)
+            for row, (item, own, name) in enumerate(
+                zip(task.panel.items, shares, names, strict=True)
+            )
         ]
     refusals = tuple(
         Refusal(item, task.panel.kind, one.reason or "no model", int((~np.isnan(values)).sum()))
@@ -162,13 +175,6 @@ def forecast_chunk(task: ForecastTask) -> ForecastChunk:
     return ForecastChunk(task.folder, refusals)
 
 
-def _classes(panel: Panel) -> list[str]:
-    """What each item's weights go by."""
-    if not panel.is_demand:
-        return ["price"] * len(panel.items)
-    return [demand_pattern(row, panel.frequency).name for row in panel.values]
-
-
 def _write_paths(
     task: ForecastTask, combined: Sequence[CombinedItem], refusals: Sequence[Refusal]
 ) -> None:
@@ -180,7 +186,7 @@ def _write_paths(
     finish_part(task.paths, steps=steps, refusals=[asdict(one) for one in refusals])
 
 
-def _write_rows(task: ForecastTask, combined: Sequence[CombinedItem], names: list[str]) -> None:
+def _write_rows(task: ForecastTask, combined: Sequence[CombinedItem], names: Sequence[str]) -> None:
     """Forecast rows of the chunk, and what its items add up to."""
     known = [row for row, one in enumerate(combined) if one.paths is not None]
     chosen = task.panel.rows(known)
@@ -202,22 +208,43 @@ def _write_table(folder: Path, dataset: str, table: pa.Table) -> None:
 
 
 def predict_components(
-    panel: Panel, folders: Mapping[str, Path], reach: int, seed: int
+    task: ForecastTask, shares: Sequence[Mapping[str, float]]
 ) -> dict[str, Forecast]:
-    """Paths of every model for all items of a chunk, out of what was trained."""
-    components = {}
-    for model, folder in folders.items():
-        with timed(f"predict {model}"):
-            fitted = forecaster(model).load(folder, panel)
-            components[model] = predict(fitted, panel.items, reach, seed=seed)
-    return components
+    """Paths of every model for the items that need it, out of what was trained.
+
+    Where none of an item's models has any, those of the fallback chain are run too.
+    """
+    items, chain = task.panel.items, FALLBACK_CHAIN[task.panel.kind]
+    found = {
+        model: _predict(model, task.models.needed[model], task) for model in task.models.folders
+    }
+    stranded = [
+        item
+        for item, own in zip(items, shares, strict=True)
+        if not any(found[model].has(item) for model, share in own.items() if share > 0)
+    ]
+    if stranded:
+        found |= {
+            model: _predict(model, (*task.models.needed[model], *stranded), task) for model in chain
+        }
+    return found
+
+
+def _predict(model: str, items: Collection[str], task: ForecastTask) -> Forecast:
+    """Paths of one model for some items of a task."""
+    if not items:
+        return Forecast((), np.empty((0, 0, task.reach), np.float32))
+    panel = task.panel.select(tuple(items))
+    with timed(f"predict {model}"):
+        fitted = forecaster(model).load(task.models.folders[model], panel)
+        return predict(fitted, panel.items, task.reach, seed=task.seed)
 
 
 def _calibrate(combined: CombinedItem, row: int, name: str, task: ForecastTask) -> CombinedItem:
     """Give the ensemble intervals as wide as its class needs; a fallback is left as it is."""
     if combined.paths is None or combined.model != ENSEMBLE:
         return combined
-    spread = spread_by_step(task.ensemble.spreads, name, task.horizon, task.reach)
-    of_sums = spread_of_sums(task.ensemble.sum_spreads, name)
+    spread = spread_by_step(task.models.ensemble.spreads, name, task.horizon, task.reach)
+    of_sums = spread_of_sums(task.models.ensemble.sum_spreads, name)
     steps, item = min(task.protection[row], task.horizon), task.panel.items[row]
     return replace(combined, paths=stretch_paths(combined.paths, spread, of_sums, steps, item))

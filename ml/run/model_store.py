@@ -7,6 +7,7 @@ every file. A part without it, or with a file that is not as it says, is made ag
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,12 @@ class ModelStore:
             parts = {}
         return folder, parts
 
-    def require(self, plan: PanelPlan) -> dict[str, Path]:
-        """Check that this code trained all that forecasts need, on the wanted items and steps.
+    def require(self, plan: PanelPlan, needed: Mapping[str, Sequence[str]]) -> dict[str, Path]:
+        """Check that this code trained all that forecasts need, on these items and all steps.
+
+        Args:
+            plan: What is to be forecast.
+            needed: Items that each model is run for, by model.
 
         Returns:
             Where the models are that a forecast is made with, by name.
@@ -67,7 +72,7 @@ class ModelStore:
         Raises:
             ModelError: It did not; the message names the commands that train what is missing.
         """
-        names = (*(name for name in TRAINED if name in plan.models), ENSEMBLE)
+        names = (*(name for name in TRAINED if needed.get(name)), ENSEMBLE)
         missing, lacks = [], []
         for name in names:
             folder = self.folder(plan.name, name)
@@ -75,14 +80,14 @@ class ModelStore:
             if name == ENSEMBLE:  # what was fitted, and all chunks that it was fitted on
                 whole = len(parts) > parts.get(FITTED, {"chunks": len(parts)})["chunks"]
             else:
-                whole, lack = True, _find_lack(plan, name, parts)
+                whole, lack = True, _find_lack(plan, name, parts, needed[name])
                 lacks += [lack] if lack else []
             made_by = read_sealed(folder / MADE_BY) or {}
             if not whole or not _about(plan, name).items() <= made_by.items():
                 missing.append(name)
         if missing:
-            needed = dict.fromkeys(_command(name) for name in missing)
-            commands = " and ".join(f"python {name}" for name in needed)
+            trainers = dict.fromkeys(_command(name) for name in missing)
+            commands = " and ".join(f"python {name}" for name in trainers)
             raise ModelError(
                 f"models: {len(missing)} of {len(names)} families of panel '{plan.name}' are not "
                 f"trained on dataset {self.dataset_id} by this version of the code: "
@@ -101,14 +106,14 @@ def _about(plan: PanelPlan, family: str) -> dict[str, Any]:
     return {"code": code_version(), "drivers": plan.drivers_key, "tuned": tuned}
 
 
-def _find_lack(plan: PanelPlan, family: str, parts: Parts) -> str | None:
-    """What the models of a family's last cutoff lack of the wanted items and steps."""
+def _find_lack(plan: PanelPlan, family: str, parts: Parts, needed: Sequence[str]) -> str | None:
+    """What the models of a family's last cutoff lack of the items and steps that are needed."""
     last = [facts for name, facts in parts.items() if name.startswith(str(plan.panel.cutoff))]
     known = {item for facts in last for item in facts["items"]}
-    unknown = [item for item in plan.wanted if item not in known]
+    unknown = [item for item in needed if item not in known]
     if unknown:
         return (
-            f"models: {len(unknown)} of {len(plan.wanted)} items of panel '{plan.name}' were never "
+            f"models: {len(unknown)} of {len(needed)} items of panel '{plan.name}' were never "
             f"fitted by {family}: {first_few(unknown)}. Run python {_command(family)} first."
         )
     reach = min(facts["reach"] for facts in last)

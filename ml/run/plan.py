@@ -115,7 +115,7 @@ def _plan(
     Where there are more items than the backtest may run on, those with the smallest hash of
     their id are taken, whatever else is in the file.
     """
-    name = _name(panel)
+    name = panel_name(panel.kind, panel.frequency, panel.cutoff)
     policy, most = request.settings.policy, request.settings.backtest_items
     policies: Mapping[str, ItemPolicy] = {}
     protection = (1,) * len(panel.items)
@@ -209,10 +209,11 @@ def _in_chunks(items: tuple[str, ...], steps: int, kind: str) -> tuple[tuple[str
     return tuple(items[start : start + size] for start in range(0, len(items), size))
 
 
-def _name(panel: Panel) -> str:
-    name = f"{panel.kind}_{panel.frequency.value.lower()}"
-    if panel.frequency is Frequency.WEEKLY:
-        day = int(weekday(panel.periods[:1])[0])
+def panel_name(kind: str, frequency: Frequency, start: np.datetime64) -> str:
+    """Name of a panel by its kind, its frequency and, of weeks, the day that a period starts on."""
+    name = f"{kind}_{frequency.value.lower()}"
+    if frequency is Frequency.WEEKLY:
+        day = int(weekday(np.array([start]))[0])
         name += "_" + ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[day]
     return name
 

@@ -47,6 +47,7 @@ class RunRequest:
     jobs: int | None = None  # worker processes, or `None` for one a core
     results_folder: Path | None = None  # results folder, or `None` for that of the settings
     drivers: bool = True  # whether outside tables and the calendar may take part
+    all_models: bool = False  # run all models, those without a share in an item's class too
     train: bool = True  # train what is not trained yet; otherwise everything must be
     only_forecasts: bool = False  # write the forecasts alone: a partial version
     # write new recommendations, from the paths that the last run left and the stock of today; the

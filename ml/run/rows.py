@@ -10,7 +10,6 @@ import pyarrow as pa
 from ml.contracts.base import Contract
 from ml.contracts.forecasts import CUMULATIVE_QUANTILES, FORECAST_MODELS, FORECASTS, QUANTILES
 from ml.contracts.forecasts import quantile_name as q_name
-from ml.ensemble.mixture import is_usable
 from ml.evaluation.origins import path_quantiles
 from ml.forecasters.base import Forecast, Paths
 from ml.frequency import periods_after
@@ -90,15 +89,16 @@ def model_rows(
 ) -> pa.Table:
     """Rows of the FORECAST_MODELS contract, sorted by item, period and model.
 
-    Of every model the items that it could forecast, with their shares in each item's weights, as
-    far as they are published.
+    Of every model the items that it was run for and could forecast, with their shares in each
+    item's weights, as far as they are published.
     """
     tables = []
     for model, one in components.items():
-        rows = [row for row in range(len(one.items)) if is_usable(one.paths[row])]
+        rows = [row for row, item in enumerate(panel.items) if one.has(item)]
         if not rows:
             continue
-        part, paths = panel.rows(rows), one.paths[rows][:, :, :horizon]
+        part = panel.rows(rows)
+        paths = np.stack([one.of(item) for item in part.items])[:, :, :horizon]
         share = [weights[row].get(model, 0.0) for row in rows]
         columns = keys_of(part, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
         columns |= {"model": [model] * len(rows) * horizon, "weight": np.repeat(share, horizon)}

@@ -29,7 +29,7 @@ from ml.logs import logging_to
 from ml.reporting.metrics import driver_metrics, metrics_table
 from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
 from ml.run.changes import ForecastIdentity, Supply, find_before, keep_recommended
-from ml.run.forecast import ForecastChunk, forecast_panel
+from ml.run.forecast import ForecastChunk, ForecastModels, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
 from ml.run.model_store import ModelStore, say
 from ml.run.order_together import budget_of, order_together
@@ -44,7 +44,7 @@ from ml.run.rows import RowOrigin
 from ml.run.saved_paths import SavedPaths, find_paths
 from ml.run.simulate import simulate_stock
 from ml.run.totals import read_totals, total_rows
-from ml.run.train import train_families
+from ml.run.train import count_idle, find_needed, train_families, train_origins
 from ml.run.version_writer import MEASURED, RunOutput, write_version
 from ml.simulation.achieved import read_achieved
 
@@ -60,6 +60,7 @@ class _Forecasts:
     saved: Mapping[str, SavedPaths]  # paths of all their wanted items, by panel
     # rows made now, by panel; none where paths of an earlier run are taken
     chunks: Mapping[str, Sequence[ForecastChunk]]
+    idle: Mapping[str, Mapping[str, int]]  # items that a model was not run for, by panel and model
 
 
 def run_batch(inputs: RunInputs, request: RunRequest) -> tuple[CommitRecord, RunOutput]:
@@ -100,8 +101,9 @@ def train_family(family: str, request: RunRequest) -> list[Path]:
         with hold(store.root):
             plans = make_plans(inputs, request)
             if family == ENSEMBLE:
-                train_families(plans, store, POOLED, request.jobs, origins=True)
+                train_origins(plans, store, request.jobs)
                 fit_ensembles(plans, store, request.jobs)
+                train_families(plans, store, POOLED, request.jobs)
             else:
                 train_families(plans, store, (family,), request.jobs)
     return [store.folder(plan.name, family) for plan in plans]
@@ -152,7 +154,7 @@ def _find_forecasts(inputs: RunInputs, request: RunRequest, store: ModelStore) -
             )
             return None
         plans.append(replace(plan, study=found.study))
-    return _Forecasts(plans, ensembles, saved, {})
+    return _Forecasts(plans, ensembles, saved, {}, {})
 
 
 def _make_forecasts(
@@ -163,21 +165,27 @@ def _make_forecasts(
     for plan in plans:
         budget_of(plan, request)  # refused now rather than after the forecasts
     if request.train and not request.only_recommendations:
-        train_families(plans, store, TRAINED, request.jobs, origins=True)
+        train_origins(plans, store, request.jobs)
         fit_ensembles(plans, store, request.jobs)
-    folders = {plan.name: store.require(plan) for plan in plans}
     ensembles = {plan.name: read_ensemble(store.folder(plan.name, ENSEMBLE)) for plan in plans}
+    needed = {
+        plan.name: find_needed(plan, ensembles[plan.name], every=request.all_models)
+        for plan in plans
+    }
+    if request.train and not request.only_recommendations:
+        train_families(plans, store, TRAINED, request.jobs, needed)
+    folders = {plan.name: store.require(plan, needed[plan.name]) for plan in plans}
     origin = _origin_of(plans, inputs, request, store.dataset_id)
     work = _work_folder(request.results, inputs_hash, origin, ensembles)
     chunks, saved = {}, {}
     for plan in plans:
         name, ensemble = plan.name, ensembles[plan.name]
         before = find_paths(plan, store, ensemble)
-        chunks[name] = forecast_panel(
-            plan, folders[name], ensemble, inputs, request, origin, work, before
-        )  # fmt: skip
+        models = ForecastModels(folders[name], needed[name], ensemble)
+        chunks[name] = forecast_panel(plan, models, inputs, request, origin, work, before)
         saved[name] = find_paths(plan, store, ensemble)
-    return _Forecasts(plans, ensembles, saved, chunks)
+    idle = {plan.name: count_idle(plan, needed[plan.name]) for plan in plans}
+    return _Forecasts(plans, ensembles, saved, chunks, idle)
 
 
 def _recommend(
@@ -217,6 +225,7 @@ def _recommend(
     return RunOutput(
         plans=plans,
         chunks=forecasts.chunks,
+        idle=forecasts.idle,
         recommended=recommended,
         outlook=_look_out(forecasts, request),
         ensembles=forecasts.ensembles,
@@ -317,8 +326,8 @@ def _inputs_hash(inputs: RunInputs, request: RunRequest, dataset_id: str) -> str
     ]
     return fingerprint(
         dataset_id, tables, request.settings.policy, request.settings.backtest_items,
-        request.items, request.horizon, str(request.as_of), str(request.decision_day),
-        inputs.sites and asdict(inputs.sites),
+        request.items, request.all_models, request.horizon, str(request.as_of),
+        str(request.decision_day), inputs.sites and asdict(inputs.sites),
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def simulate_trained(
     if plan is None:
         raise DataError("simulate: there is no demand among the data; prices need no stock.")
     with hold(store.root):
-        store.require(plan)
+        store.require(plan, {})  # the weights are enough
         backtests = read_backtests(store.folder(plan.name, ENSEMBLE))
     policy = request.settings.policy
     policies = {item: wish.apply(own, policy) for item, own in plan.policies.items()}

@@ -84,6 +84,8 @@ class RunOutput:
     curves: pa.Table  # PORTFOLIO_CURVES rows
     origin: RowOrigin  # what every row says of where it comes from
     inputs_hash: str  # name of all that shaped the results, in hexadecimal
+    # items that a model was not run for, by panel and model
+    idle: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     # PRICE_EXPOSURE rows
     exposures: pa.Table = field(default_factory=PRICE_EXPOSURE.schema.empty_table)
 
@@ -191,8 +193,9 @@ def _write_tables(
     for contract, chunks in tables.items():
         if contract.name in parts:
             file = _write(staged, contract, chunks, as_of, constants)
+            facts = {"items_not_run": output.idle} if contract is FORECAST_MODELS else None
             versions.write_metadata(staged, contract, file, provenance, as_of=as_of,
-                                    refusals=len(output.refusals))  # fmt: skip
+                                    refusals=len(output.refusals), facts=facts)  # fmt: skip
             files += [file]
         elif reuse and held and (contract not in LATER or contract.name in held):
             files += versions.copy_dataset(results, reuse, staged, contract.name)

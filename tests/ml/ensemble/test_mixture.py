@@ -20,14 +20,14 @@ def components():
 
 
 def test_each_component_lends_paths_by_its_weight(components):
-    mixed = combine_item(components, 0, {"low": 0.7, "high": 0.3}, ("low",))
+    mixed = combine_item(components, "A", {"low": 0.7, "high": 0.3}, ("low",))
     assert mixed.paths.shape == (ENSEMBLE_PATHS, 5)
     assert (mixed.paths.sum(axis=1) > 50).mean() == pytest.approx(0.3)
     assert (mixed.model, mixed.reason) == ("ensemble", None)
 
 
 def test_totals_keep_the_component_distribution(components):
-    mixed = combine_item(components, 0, {"high": 1.0}, ("low",))
+    mixed = combine_item(components, "A", {"high": 1.0}, ("low",))
     totals = components["high"].paths[0].sum(axis=1)
     for level in (0.1, 0.5, 0.9, 0.99):
         assert np.quantile(mixed.paths.sum(axis=1), level) == pytest.approx(
@@ -37,12 +37,12 @@ def test_totals_keep_the_component_distribution(components):
 
 def test_whole_paths_are_taken_never_single_steps(components):
     paths = {tuple(path) for name in ("low", "high") for path in components[name].paths[0]}
-    mixed = combine_item(components, 0, {"low": 0.5, "high": 0.5}, ("low",))
+    mixed = combine_item(components, "A", {"low": 0.5, "high": 0.5}, ("low",))
     assert {tuple(path) for path in mixed.paths} <= paths
 
 
 def test_a_failed_component_hands_its_share_on_and_is_named(components):
-    mixed = combine_item(components, 0, {"low": 0.5, "broken": 0.5}, ("low",))
+    mixed = combine_item(components, "A", {"low": 0.5, "broken": 0.5}, ("low",))
     assert mixed.model == "ensemble"
     assert mixed.reason == "broken: did not converge"
     assert (mixed.paths.sum(axis=1) < 30).all()
@@ -56,7 +56,7 @@ def test_a_failed_component_hands_its_share_on_and_is_named(components):
     ],
 )
 def test_the_chain_stands_in_when_all_wanted_components_failed(components, known, chain, model):
-    mixed = combine_item({name: components[name] for name in known}, 0, {"broken": 1.0}, chain)
+    mixed = combine_item({name: components[name] for name in known}, "A", {"broken": 1.0}, chain)
     assert (mixed.model, mixed.reason) == (model, "broken: did not converge")
     assert (mixed.paths is None) == (model == "none")
 

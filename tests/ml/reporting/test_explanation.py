@@ -36,6 +36,7 @@ KNOWN = ItemFacts(
         sum_spreads={"*": 1.0, "intermittent": 1.1},
     ),
     shares={"lstm": 0.75, "tsb": 0.25, "zero": 0.0},
+    idle=("theta",),
     failures={},
     backtest=None,
     tried=500,

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from ml.forecasters.registry import POOLED
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel
 from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
@@ -11,7 +10,7 @@ from ml.run.inputs import RunInputs
 from ml.run.model_store import ModelStore
 from ml.run.plan import PanelPlan, make_plans
 from ml.run.request import RunRequest
-from ml.run.train import train_families
+from ml.run.train import train_origins
 from ml.settings import Settings
 
 MONTHS, HORIZON = 16, 3
@@ -60,7 +59,7 @@ def test_who_teaches_at_an_origin_does_not_depend_on_what_came_later(values):
 def test_parts_without_demand_are_weighted_in_a_class_of_their_own(values, tmp_path):
     plan = plan_of(values[[0, 2, 3], 2:])  # too few windows for a network to be trained
     store = ModelStore(tmp_path, "d-1")
-    train_families([plan], store, POOLED, 1, origins=True)
+    train_origins([plan], store, 1)
     fit_ensembles([plan], store, 1)
     folder = store.folder(plan.name, "ensemble")
     newest = read_backtests(folder)[0]

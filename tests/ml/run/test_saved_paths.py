@@ -12,7 +12,7 @@ from ml.contracts.forecasts import FORECASTS
 from ml.drivers.study import DriverFinding, Study
 from ml.ensemble.mixture import CombinedItem, FittedEnsemble
 from ml.panel_tables import Refusal
-from ml.run.forecast import forecast_panel
+from ml.run.forecast import ForecastModels, forecast_panel
 from ml.run.inputs import RunInputs
 from ml.run.model_store import DONE, ModelStore, finish_part, start_part
 from ml.run.plan import make_plans
@@ -58,11 +58,12 @@ class Job:
         return find_paths(self.plan, self.store, EMPIRICAL)
 
     def forecast(self):
-        folders = {"empirical": self.work / "none"}
+        models = ForecastModels(
+            {"empirical": self.work / "none"}, {"empirical": self.plan.wanted}, EMPIRICAL
+        )
         return forecast_panel(
-            self.plan, folders, EMPIRICAL, self.inputs, self.request, self.origin, self.work,
-            self.find(),
-        )  # fmt: skip
+            self.plan, models, self.inputs, self.request, self.origin, self.work, self.find()
+        )
 
     def recommend(self, dataset="recommendations"):
         files = recommend_panel(

@@ -12,7 +12,7 @@ from ml.run.inputs import RunInputs
 from ml.run.model_store import ModelStore
 from ml.run.plan import PanelPlan, make_plans
 from ml.run.request import RunRequest
-from ml.run.train import train_families
+from ml.run.train import train_families, train_origins
 from ml.settings import Settings
 
 LOADED = [forecaster(name) for name in models_of("demand")]  # before the process is forked
@@ -36,12 +36,14 @@ def plan_of(months: int) -> PanelPlan:
 def train_all(place: str, months: str = "14") -> None:
     """Train what is not trained yet; with 14 months the network has too few windows to learn."""
     plan, store = plan_of(int(months)), ModelStore(Path(place), "d-1")
-    train_families([plan], store, TRAINED, 1, origins=True)
+    train_origins([plan], store, 1)
     fit_ensembles([plan], store, 1)
-    store.require(plan)
+    train_families([plan], store, TRAINED, 1)
+    store.require(plan, dict.fromkeys(TRAINED, plan.wanted))
 
 
 def train_pooled(place: str) -> None:
     """Train the networks alone, those of the origins too."""
     plan, store = plan_of(36), ModelStore(Path(place), "d-1")
-    train_families([plan], store, POOLED, 1, origins=True)
+    train_origins([plan], store, 1)
+    train_families([plan], store, POOLED, 1)
