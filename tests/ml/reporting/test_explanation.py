@@ -36,7 +36,7 @@ KNOWN = ItemFacts(
         sum_spreads={"*": 1.0, "intermittent": 1.1},
     ),
     shares={"lstm": 0.75, "tsb": 0.25, "zero": 0.0},
-    idle=("theta",),
+    idle=(),
     failures={},
     backtest=None,
     tried=500,
@@ -139,6 +139,10 @@ STRETCHED = "stretched by what class intermittent covered at origins: steps near
         pytest.param(FELL_BACK, "made by", ["ensemble: tsb 100%", "fell back: lstm: too short",
                                             "lstm failed: too short"],
                      id="what failed and what stood in is said with reasons"),
+        pytest.param({"idle": ("arima", "theta")}, "made by", [
+            "ensemble: lstm 75%, tsb 25%", "nothing fell back",
+            "not run, for they have no share of it (--all-models runs them): arima, theta",
+        ], id="what was not run is named"),
         pytest.param({}, "drivers", ["none are used"], id="no drivers"),
     ],
 )  # fmt: skip
