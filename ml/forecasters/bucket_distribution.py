@@ -154,6 +154,7 @@ class FittedBuckets:
     predicted: Distributions | None = None
     # writes into a folder what else people may wish to look at; `None` once loaded
     save_more: Callable[[Path], None] | None = None
+    folder: Path | None = None  # that it was loaded from
 
     def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Floats:
         """See :class:`ml.forecasters.base.Fitted`."""
@@ -180,7 +181,8 @@ def load_fitted(name: str, folder: Path, panel: Panel) -> FittedBuckets:
         return FittedBuckets(name, panel, {**dict.fromkeys(panel.items, "not trained"), **failures})
     place = {one["item_id"]: row for row, one in enumerate(saved)}
     rows = [place[item] for item in panel.items]
-    return FittedBuckets(name, panel, failures, load_distributions(folder / PREDICTED, rows))
+    predicted = load_distributions(folder / PREDICTED, rows)
+    return FittedBuckets(name, panel, failures, predicted, folder=folder)
 
 
 def stratify(scores: Floats, rng: np.random.Generator) -> Floats:

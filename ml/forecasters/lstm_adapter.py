@@ -15,12 +15,14 @@ from ml.durable import staged
 from ml.forecasters import lstm_windows as windows
 from ml.forecasters.base import Fitted
 from ml.forecasters.bucket_distribution import (
+    Buckets,
     Distributions,
     FittedBuckets,
     learn_buckets,
     load_fitted,
 )
-from ml.forecasters.lstm_network import open_network
+from ml.forecasters.lstm_memory import Memory, recall
+from ml.forecasters.lstm_network import Network, open_network
 from ml.forecasters.lstm_training import Course, Lessons, pick_dates, scout, teach
 from ml.forecasters.shared_level import SHARED_LEVEL, learn_shared
 from ml.forecasters.silence import without_deprecations
@@ -51,10 +53,12 @@ class LstmForecaster:
         panel: Panel,
         *,
         learn_from: Sequence[str] | None = None,
-        start: Fitted | None = None,  # noqa: ARG002 - nothing is searched for
+        start: Fitted | None = None,
     ) -> FittedBuckets:
         """See :class:`ml.forecasters.base.Forecaster`.
 
+        Networks that were loaded of an earlier cutoff go on from what they know, if they have
+        seen most of the windows.
         A panel of fewer than ``MIN_WINDOWS`` windows to learn from is a failure of all its items.
         """
         learned = panel if learn_from is None else panel.select(learn_from)
@@ -67,22 +71,19 @@ class LstmForecaster:
             return FittedBuckets(self.name, panel, dict.fromkeys(panel.items, reason))
         steps = windows.draw_steps(rng, len(rows), self.horizon)
         lessons = Lessons(table, rows, origins, steps, self.horizon)
-        truth = lessons.sample(BUCKETED, rng).truth()
-        buckets = learn_buckets(truth[~np.isnan(truth)], zero=panel.is_demand)
         # Learned items first, in batches that only they fill: others cannot change them.
         others = panel.select(tuple(set(panel.items) - set(learned.items)))
         parts = [part for part in (learned, others) if part.items]
         asked = [self._last_windows(part, typical) for part in parts]
-        given = lessons.pick(slice(1)).features()
-        network = open_network(self.units, *(one.shape[2] for one in given), buckets.count)
-        networks, most = self.networks, self.most_windows
-        if table.levels is not None and table.levels.counts:  # one that has seen all of it
-            networks, most = 1, networks * most
-        course = Course(networks, self.epochs, self.batch, most, self.learning_rate)
-        course = scout(network, lessons, buckets, course, rng)
+        network, known, buckets = self._open(lessons, start, rng)
+        course = self._course(counts=table.levels is not None and table.levels.counts)
+        if known is None:
+            course = scout(network, lessons, buckets, course, rng)
+        else:
+            course = course.go_on(known.networks)
         dated, dates = pick_dates(lessons, rng)
         given_too = [dated] if len(dates) else []
-        odds = teach(network, lessons, buckets, [*asked, *given_too], course, rng)
+        odds, learned_by = teach(network, lessons, buckets, [*asked, *given_too], course, rng)
         odds, seen = odds[: len(panel.items)], odds[len(panel.items) :]
         shared = SHARED_LEVEL[panel.frequency]
         if panel.is_demand:  # steps of prices follow each other in another way
@@ -95,11 +96,32 @@ class LstmForecaster:
         rows = np.asarray([place[item] for item in panel.items])
         ties = np.full(len(rows), shared)
         predicted = Distributions(buckets, odds[rows].astype(np.float32), spreads[rows], ties)
-        return FittedBuckets(self.name, panel, {}, predicted, _network_saver(network.model))
+        memory = Memory(learned_by, buckets, len(lessons.rows), lessons.groups)
+        return FittedBuckets(self.name, panel, {}, predicted, _saver(network.model, memory))
 
     def load(self, folder: Path, panel: Panel) -> FittedBuckets:
         """See :class:`ml.forecasters.base.Forecaster`; needs no TensorFlow."""
         return load_fitted(self.name, folder, panel)
+
+    def _course(self, *, counts: bool) -> Course:
+        """How networks learn; of small counts one that has seen all of it."""
+        networks, most = self.networks, self.most_windows
+        if counts:
+            networks, most = 1, networks * most
+        return Course(networks, self.epochs, self.batch, most, self.learning_rate)
+
+    def _open(
+        self, lessons: Lessons, start: Fitted | None, rng: np.random.Generator
+    ) -> tuple[Network, Memory | None, Buckets]:
+        """The network for these lessons, what it may go on from, and the buckets it predicts."""
+        widths = [one.shape[2] for one in lessons.pick(slice(1)).features()]
+        if (known := recall(start)) is not None:
+            network = open_network(self.units, *widths, known.buckets.count)
+            if known.serves(len(lessons.rows), lessons.groups, network.model.get_weights()):
+                return network, known, known.buckets
+        truth = lessons.sample(BUCKETED, rng).truth()
+        buckets = learn_buckets(truth[~np.isnan(truth)], zero=lessons.table.kind == "demand")
+        return open_network(self.units, *widths, buckets.count), None, buckets
 
     def _last_windows(self, panel: Panel, typical: Floats | None) -> Lessons:
         """The windows that end with the panel, one an item, with all steps."""
@@ -110,12 +132,12 @@ class LstmForecaster:
         return Lessons(table, rows, origins, steps, self.horizon)
 
 
-def _network_saver(model: Any) -> Callable[[Path], None]:
-    """Writes a Keras model as it is now: later fits of this process train it anew."""
-    weights = model.get_weights()
+def _saver(model: Any, memory: Memory) -> Callable[[Path], None]:
+    """Writes what networks know, and the last one of them as a Keras model."""
 
     def save(folder: Path) -> None:
-        model.set_weights(weights)
+        memory.save(folder)
+        model.set_weights(memory.networks[-1])  # later fits of this process train it anew
         with staged(folder / NETWORK) as path, without_deprecations():
             model.save(path)
 

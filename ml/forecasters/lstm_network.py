@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ml.forecasters.lstm_memory import Weights
 from ml.forecasters.silence import without_stderr
 from ml.panel import Floats
 
@@ -24,11 +25,13 @@ class Network:
     learn: Callable[..., Any]  # one gradient step on features, labels and weights
     predict: Callable[..., Any]  # logits (n, K, B) of features
 
-    def start_afresh(self, seed: int) -> None:
-        """New initial weights from a seed, and an optimizer without memory."""
+    def start(self, seed: int, weights: Weights | None = None) -> None:
+        """Take these weights, or new ones from a seed, and an optimizer without memory."""
         keras = load_keras()
         keras.utils.set_random_seed(seed)
-        self.model.set_weights(keras.models.clone_model(self.model).get_weights())
+        if weights is None:
+            weights = keras.models.clone_model(self.model).get_weights()
+        self.model.set_weights(weights)
         for variable in self.optimizer.variables:
             variable.assign(np.zeros(variable.shape))
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ml.forecasters import lstm_windows as windows
 from ml.forecasters.bucket_distribution import Buckets
+from ml.forecasters.lstm_memory import Weights
 from ml.forecasters.lstm_network import Network
 from ml.panel import Floats, Ints
 
@@ -25,6 +26,7 @@ LEAST_IN_EXAM = 30  # items; fewer, prices above all, would choose by luck
 WORTH_A_SCOUT = 5000  # windows; fewer are learned from in moments, and too few to hold any out
 STEPS = 40  # gradient steps an epoch, by smaller batches where there are few windows
 LEAST_BATCH = 64  # windows
+LATER_EPOCHS, LATER_RATE = 1, 0.5  # of networks that go on, and share of the first rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,11 @@ class Lessons:
         """What came true in the terms of the buckets, (n, K), NaN = not known."""
         return windows.targets(self.table, self.rows, self.origins, self.steps)
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Groups of drivers that the features tell of."""
+        return self.table.drivers.groups if self.table.drivers else ()
+
     def places(self) -> Ints:
         """Periods of the targets, (n, K)."""
         return self.origins[:, None] + self.steps
@@ -81,19 +88,33 @@ class Course:
     batch: int  # windows a gradient step
     most_windows: int  # windows of one network
     learning_rate: float  # at first; it falls to nothing along half a cosine
+    starts: Sequence[Weights] = ()  # what each network knows already; none = nothing
+
+    def go_on(self, known: Sequence[Weights]) -> "Course":
+        """The course of networks that learned the same panel until an earlier cutoff."""
+        rate = self.learning_rate * LATER_RATE
+        return replace(
+            self, networks=len(known), epochs=LATER_EPOCHS, learning_rate=rate, starts=known
+        )
 
 
 def teach(
     network: Network, lessons: Lessons, buckets: Buckets, asked: Sequence[Lessons], course: Course,
     rng: np.random.Generator,
-) -> Floats:  # fmt: skip
-    """Train one network after the other in place; the mean of their probabilities (n, H, B)."""
+) -> tuple[Floats, tuple[Weights, ...]]:  # fmt: skip
+    """Train one network after the other in place.
+
+    Returns:
+        The mean of their probabilities (n, H, B), and what each has learned.
+    """
     total: Any = 0.0
-    for _ in range(course.networks):
-        network.start_afresh(int(rng.integers(2**31)))
+    learned: list[Weights] = []
+    for number in range(course.networks):
+        network.start(int(rng.integers(2**31)), course.starts[number] if course.starts else None)
         learn(network, lessons.sample(course.most_windows, rng), buckets, course, rng)
         total = total + np.concatenate([chances(network, one) for one in asked])
-    return np.asarray(total / course.networks)
+        learned.append(network.model.get_weights())
+    return np.asarray(total / course.networks), tuple(learned)
 
 
 def scout(
@@ -111,7 +132,7 @@ def scout(
     few = len(before.rows) < WORTH_A_SCOUT or len(exam.rows) < LEAST_IN_EXAM
     if few or (levels is not None and levels.counts):
         return course
-    network.start_afresh(int(rng.integers(2**31)))
+    network.start(int(rng.integers(2**31)))
     part = before.sample(min(course.most_windows, MOST_SCOUTED), rng)
     losses = learn(network, part, buckets, course, rng, exam=exam)
     return replace(course, epochs=int(np.argmin(losses)) + 1)

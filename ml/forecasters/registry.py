@@ -46,6 +46,8 @@ POOLED_REFERENCES = {"demand": ("hurdle",), "price": ()}
 REFERENCES = {kind: (*samplers, *POOLED_REFERENCES[kind]) for kind, samplers in SAMPLERS.items()}
 # One model a panel and cutoff, trained in a process of its own.
 POOLED = ("lstm", "trees", *POOLED_REFERENCES["demand"])
+# Those whose model at a cutoff may go on from that of an earlier one: trained in this order.
+ROLLED = ("lstm",)
 # Each has a command; the first two are fitted in chunks.
 FAMILIES = ("prophet", "arima", "lstm", "trees")
 TRAINED = (

@@ -1,6 +1,6 @@
 """Training stage: every family of every panel, saved where the forecast stage finds it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 from ml.ensemble.fitting import weights_for
 from ml.ensemble.mixture import FittedEnsemble
 from ml.evaluation.demand_class import weight_classes
-from ml.forecasters.registry import POOLED, forecaster
+from ml.forecasters.registry import POOLED, ROLLED, forecaster
 from ml.forecasters.tunable import Settings
 from ml.panel import Panel
 from ml.run.model_store import ModelStore, finish_part, start_part
@@ -24,16 +24,29 @@ Needed = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class TrainTask:
-    """A part of a family's models."""
+class TrainStep:
+    """A part of a family's models: one fit."""
 
-    family: str  # its name
     panel: Panel  # all items that are fitted or predicted, until the cutoff
     learnable: tuple[str, ...]  # those that a pooled model learns from
+    folder: Path  # of the part
+
+
+@dataclass(frozen=True, slots=True)
+class TrainTask:
+    """Parts of a family's models, one after the other."""
+
+    family: str  # its name
+    steps: tuple[TrainStep, ...]  # by cutoff, ascending
     reach: int  # longest step
     seed: int  # of training
-    folder: Path  # of the part
     settings: Settings  # beside the defaults
+    start: Path | None = None  # part of an earlier cutoff that the first step may go on from
+
+    @property
+    def size(self) -> int:
+        """Values to learn from."""
+        return sum(step.panel.values.size for step in self.steps)
 
 
 def find_needed(plan: PanelPlan, ensemble: FittedEnsemble, *, every: bool) -> Needed:
@@ -70,7 +83,7 @@ def train_origins(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
         for plan in plans
         for family in POOLED
         if family in plan.models
-        for task in _open_pooled(plan, store, family, plan.origins)
+        for task in _open_pooled(plan, store, family, last=False)
     ]
     _train(tasks, jobs, "training for the backtest")
 
@@ -95,29 +108,44 @@ def train_families(
             if family not in POOLED:
                 tasks += _open_series(plan, store, family, items)
             elif items:
-                tasks += _open_pooled(plan, store, family, (plan.panel.cutoff,))
+                tasks += _open_pooled(plan, store, family, last=True)
     _train(tasks, jobs, f"training {', '.join(families)}")
 
 
 def _train(tasks: Sequence[TrainTask], jobs: int | None, label: str) -> None:
-    largest_first = sorted(tasks, key=lambda task: -task.panel.values.size)
-    run_tasks(_train_part, largest_first, jobs=jobs, label=label)
+    largest_first = sorted(tasks, key=lambda task: -task.size)
+    run_tasks(_train_parts, largest_first, jobs=jobs, label=label)
 
 
 def _open_pooled(
-    plan: PanelPlan, store: ModelStore, family: str, cutoffs: Iterable[np.datetime64]
+    plan: PanelPlan, store: ModelStore, family: str, *, last: bool
 ) -> Iterator[TrainTask]:
-    """Those of the cutoffs that a pooled family is not trained for yet."""
+    """What a pooled family is not trained for yet: the origins, or the last cutoff.
+
+    A family that goes on from earlier cutoffs is trained for all of them in their order, for the
+    last one's model rests on those of the origins.
+    """
     folder, parts = store.open(plan, family, plan.reach)
-    for cutoff in cutoffs:
-        if str(cutoff) in parts:
-            continue
-        train, learnable = plan.panel, plan.learnable_at(cutoff)
-        if cutoff != plan.panel.cutoff:  # the backtest asks for its own items only
-            train = plan.train_at(cutoff).select((*learnable, *plan.backtest_items))
-        own = plan.tuned.get(family, {})
-        part = folder / str(cutoff)
-        yield TrainTask(family, train, learnable, plan.reach, plan.seed, part, own)
+    cutoffs = [plan.panel.cutoff] if last else []
+    if family in ROLLED or not last:
+        cutoffs = [*sorted(plan.origins), *cutoffs]
+    missing = [one for one in cutoffs if str(one) not in parts]
+    own, start = plan.tuned.get(family, {}), None
+    chains = [[one] for one in missing]
+    if family in ROLLED and missing:  # what comes after a missing one rests on it
+        known = cutoffs.index(missing[0])
+        chains, start = [cutoffs[known:]], folder / str(cutoffs[known - 1]) if known else None
+    for chain in chains:
+        steps = tuple(_pooled_step(plan, folder, one) for one in chain)
+        yield TrainTask(family, steps, plan.reach, plan.seed, own, start)
+
+
+def _pooled_step(plan: PanelPlan, folder: Path, cutoff: np.datetime64) -> TrainStep:
+    """One cutoff of a pooled family; the backtest asks for its own items only."""
+    train, learnable = plan.panel, plan.learnable_at(cutoff)
+    if cutoff != plan.panel.cutoff:
+        train = plan.train_at(cutoff).select((*learnable, *plan.backtest_items))
+    return TrainStep(train, learnable, folder / str(cutoff))
 
 
 def _open_series(
@@ -131,12 +159,18 @@ def _open_series(
     for start in range(0, len(left), size):
         chunk = plan.panel.select(left[start : start + size])
         part = folder / str(plan.panel.cutoff) / f"{number(0, *chunk.items):x}"
-        yield TrainTask(family, chunk, chunk.items, plan.reach, plan.seed, part, {})
+        step = TrainStep(chunk, chunk.items, part)
+        yield TrainTask(family, (step,), plan.reach, plan.seed, {})
 
 
-def _train_part(task: TrainTask) -> None:
+def _train_parts(task: TrainTask) -> None:
     config = forecaster(task.family, horizon=task.reach, seed=task.seed, settings=task.settings)
-    with timed(f"fit {task.family}"):
-        fitted = config.fit(task.panel, learn_from=task.learnable)
-    fitted.save(start_part(task.folder))
-    finish_part(task.folder, items=task.panel.items, reach=task.reach)
+    before = task.start
+    for step in task.steps:
+        # What is read is what was saved, whichever process went on from it.
+        start = None if before is None else config.load(before, step.panel.rows([]))
+        with timed(f"fit {task.family}"):
+            fitted = config.fit(step.panel, learn_from=step.learnable, start=start)
+        fitted.save(start_part(step.folder))
+        finish_part(step.folder, items=step.panel.items, reach=task.reach)
+        before = step.folder if task.family in ROLLED else None
