@@ -41,7 +41,7 @@ def test_targets_that_are_held_out_teach_nothing():
         before = lessons.until(23)
         past, ahead = before.pick(slice(1)).features()
         network = open_network(4, past.shape[2], ahead.shape[2], buckets.count)
-        network.start_afresh(7)
+        network.start(7)
         course = Course(networks=1, epochs=1, batch=64, most_windows=1000, learning_rate=0.01)
         rng = np.random.default_rng(0)
         losses.append(learn(network, before, buckets, course, rng, exam=exam))

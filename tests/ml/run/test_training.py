@@ -11,11 +11,15 @@ from ml.forecasters.base import read_items
 from ml.forecasters.registry import TRAINED
 from ml.run.backtest import read_backtests, read_ensemble
 from ml.run.model_store import DONE, MADE_BY, ModelStore, read_part
-from tests.ml.run.training_jobs import plan_of, train_all
+from tests.ml.run.training_jobs import plan_of, train_all, train_pooled
 from tests.power_cut import survive_power_cuts
 
 JOBS = "tests.ml.run.training_jobs"
 ROOT = "nova_corrente/d-1/demand_ms"
+
+
+def require_all(place, plan):
+    ModelStore(place, "d-1").require(plan, dict.fromkeys(TRAINED, plan.wanted))
 
 
 def files(place):
@@ -79,12 +83,12 @@ def test_a_forecast_from_damaged_models_names_the_command_that_trains_them(place
     for path in place.rglob(name):
         path.write_bytes(b"")
     with pytest.raises(ModelError, match="python ml/train_"):
-        ModelStore(place, "d-1").require(plan_of(14))
+        require_all(place, plan_of(14))
 
 
 def test_a_forecast_of_more_steps_than_were_trained_is_refused(place):
     with pytest.raises(ModelError, match=r"lstm .* was trained for 3 steps, this run needs 5"):
-        ModelStore(place, "d-1").require(replace(plan_of(14), reach=5))
+        require_all(place, replace(plan_of(14), reach=5))
 
 
 def test_models_of_older_code_are_trained_again_with_one_line_a_family(place, trained, capsys):
@@ -116,6 +120,16 @@ def test_training_goes_on_after_a_power_cut_at_any_step(tmp_path):
     place = tmp_path / "models"
     place.mkdir()
     assert survive_power_cuts(f"{JOBS}:train_all", place, files, sample=20) >= 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", ["2025-06-01", "2025-12-01"])
+def test_networks_that_are_lost_are_made_again_from_those_of_earlier_cutoffs(tmp_path, lost):
+    train_pooled(str(tmp_path))
+    before = files(tmp_path)
+    shutil.rmtree(tmp_path / ROOT / "lstm" / lost)
+    train_pooled(str(tmp_path))
+    assert files(tmp_path) == before
 
 
 @pytest.mark.slow
