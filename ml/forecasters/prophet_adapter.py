@@ -50,7 +50,7 @@ class ProphetModel:
             )
         years = np.ptp(np.flatnonzero(~np.isnan(values))) * panel.frequency.days / 365
         busy, dead = _liveliness(history["y"]) if panel.is_demand else (1.0, False)
-        model = Prophet(
+        model = KeptInputs(
             weekly_seasonality=panel.frequency in (Frequency.DAILY, Frequency.BUSINESS),
             daily_seasonality=False,
             # Twenty terms for the months of two years, or of a part that is hardly ever asked
@@ -107,13 +107,26 @@ class ProphetModel:
         return draw_sparse(law, paths, rng, counts=is_count(panel.values))
 
 
-def _fitted_means(model: Prophet) -> Series:
-    """Means (n,) of the history, without the intervals that would be drawn along with them."""
-    history = kept_history(model)
-    if not model.seasonalities and not model.extra_regressors:
-        return np.asarray(model.predict_trend(history), np.float64)
-    model.uncertainty_samples = 0
-    return model.predict()["yhat"].to_numpy(np.float64)
+class KeptInputs(Prophet):
+    """Prophet that keeps the matrix it is fitted on: to make it anew takes as long as the fit."""
+
+    def preprocess(self, df: pd.DataFrame, **options: Any) -> Any:
+        """See Prophet."""
+        inputs = super().preprocess(df, **options)
+        self.inputs = inputs
+        return inputs
+
+
+def _fitted_means(model: KeptInputs) -> Series:
+    """Means (n,) of the history: trend x (1 + multiplicative terms) + additive terms."""
+    trend = np.asarray(model.predict_trend(kept_history(model)), np.float64)
+    terms, parts = pd.DataFrame(model.train_component_cols), np.asarray(model.inputs.X, np.float64)
+    (weights,) = model.params["beta"]
+    times, plus = (
+        parts @ (weights * terms[name].to_numpy())
+        for name in ("multiplicative_terms", "additive_terms")
+    )
+    return np.asarray(trend * (1 + times) + plus * model.y_scale)
 
 
 def _is_constant(model: dict[str, Any]) -> bool:
