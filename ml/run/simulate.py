@@ -12,11 +12,12 @@ from ml.errors import ConfigError, DataError
 from ml.evaluation.origins import BacktestPoints
 from ml.inventory.items import ItemPolicy
 from ml.locks import hold
-from ml.run.backtest import read_backtests
+from ml.run.backtest import read_backtests, read_ensemble
 from ml.run.inputs import RunInputs
 from ml.run.model_store import ModelStore
 from ml.run.plan import PanelPlan, make_plans
 from ml.run.request import RunRequest
+from ml.run.train import find_needed
 from ml.settings import PolicySettings
 from ml.simulation.levels import TARGETS
 from ml.simulation.study import study_stock
@@ -98,7 +99,8 @@ def simulate_trained(
     if plan is None:
         raise DataError("simulate: there is no demand among the data; prices need no stock.")
     with hold(store.root):
-        store.require(plan, {})  # the weights are enough
+        ensemble = read_ensemble(store.folder(plan.name, ENSEMBLE))
+        store.require(plan, find_needed(plan, ensemble, every=False))
         backtests = read_backtests(store.folder(plan.name, ENSEMBLE))
     policy = request.settings.policy
     policies = {item: wish.apply(own, policy) for item, own in plan.policies.items()}
