@@ -5,9 +5,9 @@ TOOLS := .venv-tools/bin
 # A package whose file is not one of those that were locked is not installed.
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK = $(TOOLS)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(OPTIONS)
-LOCKED := dev spark reader tools peers tune
+LOCKED := dev ray spark reader tools peers tune
 
-.PHONY: help setup setup-spark results test test-all drills lint types check docs bench bench-accuracy bench-start lock sbom audit clean
+.PHONY: help setup setup-ray setup-spark results test test-all drills lint types check docs bench bench-accuracy bench-start lock sbom audit clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,12 @@ setup: .venv/ready  ## Build the environment in .venv/ (quick when nothing chang
 	@touch $@
 
 setup-spark: .venv/spark-ready  ## Add PySpark for its reader test (needs a Java runtime as well)
+
+.venv/ray-ready: .venv/ready requirements_ray.txt
+	$(BIN)/python $(INSTALL) --only-binary :all: -r requirements_ray.txt
+	@touch $@
+
+setup-ray: .venv/ray-ready  ## Add Ray, for --engine ray
 
 results: setup  ## Run the main job: on data/raw/user/ if it holds files, else on the sample (where nothing real was forecast)
 	$(BIN)/generate_ml_results

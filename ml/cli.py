@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -64,6 +64,18 @@ AllModels = Annotated[
     ),
 ]
 Jobs = Annotated[int | None, typer.Option(help="Worker processes.", show_default="one a core")]
+Engine = Annotated[
+    Literal["loky", "ray"] | None,
+    typer.Option(help="What runs the worker processes.", show_default="ENGINE"),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Take the workers of this Ray cluster; asks for --engine ray.",
+        show_default="RAY_ADDRESS",
+    ),
+]
 Results = Annotated[
     Path | None,
     typer.Option(
@@ -131,18 +143,40 @@ def name_list(text: str | None, option: str) -> tuple[str, ...] | None:
     return names
 
 
+def worker_wishes(engine: str | None, ray_address: str | None) -> dict[str, Any]:
+    """The settings that ``--engine`` and ``--ray-address`` replace; an address asks for Ray.
+
+    Raises:
+        ConfigError: There is an address for another engine.
+    """
+    if ray_address and engine == "loky":
+        raise ConfigError("--ray-address is of --engine ray; leave one of them out.")
+    wishes = {"engine": "ray" if ray_address else engine, "ray_address": ray_address}
+    return {name: value for name, value in wishes.items() if value is not None}
+
+
 def training_command(family: str, about: str) -> typer.Typer:
     """The command that trains one family on the processed tables; its help says ``about``."""
     app = typer.Typer(add_completion=False, context_settings=HELP)
 
     @app.command(help=about)
-    def train(horizon: Horizon = None, as_of: AsOf = None, jobs: Jobs = None) -> None:
+    def train(
+        horizon: Horizon = None,
+        as_of: AsOf = None,
+        jobs: Jobs = None,
+        engine: Engine = None,
+        ray_address: RayAddress = None,
+    ) -> None:
         with exit_on_error():
             require_ml_processing()
             from ml.run.request import RunRequest
             from ml.run.run import train_family
+            from ml.settings import settings
 
-            request = RunRequest(command=f"train_{family}", horizon=horizon, as_of=as_of, jobs=jobs)
+            request = RunRequest(
+                command=f"train_{family}", horizon=horizon, as_of=as_of, jobs=jobs,
+                settings=settings().model_copy(update=worker_wishes(engine, ray_address)),
+            )  # fmt: skip
             for folder in train_family(family, request):
                 typer.echo(f"trained: {folder}")
 

@@ -7,13 +7,16 @@ import typer
 from ml.cli import (
     HELP,
     AsOf,
+    Engine,
     Horizon,
     Items,
     Jobs,
+    RayAddress,
     Results,
     exit_on_error,
     name_list,
     require_ml_processing,
+    worker_wishes,
 )
 from ml.errors import ConfigError
 
@@ -28,6 +31,8 @@ def generate_forecasts(
     as_of: AsOf = None,
     results: Results = None,
     jobs: Jobs = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
     explain: Annotated[
         str | None,
         typer.Option(metavar="ITEM", help="Forecast nothing: say why the newest one is as it is."),
@@ -36,7 +41,8 @@ def generate_forecasts(
     """Forecast DATA_DIR/processed with the models trained on it (a partial version)."""
     with exit_on_error():
         if explain is not None:
-            if any(option is not None for option in (items, horizon, as_of, jobs)):
+            others = (items, horizon, as_of, jobs, engine, ray_address)
+            if any(option is not None for option in others):
                 raise ConfigError(
                     "--explain reads what is saved: of the other options it takes --results."
                 )
@@ -45,6 +51,7 @@ def generate_forecasts(
         require_ml_processing()
         from ml.run.request import RunRequest
         from ml.run.run import generate_forecasts as run
+        from ml.settings import settings
 
         request = RunRequest(
             command="generate_forecasts",
@@ -55,6 +62,7 @@ def generate_forecasts(
             results_folder=results,
             train=False,
             only_forecasts=True,
+            settings=settings().model_copy(update=worker_wishes(engine, ray_address)),
         )
         record = run(request)
         typer.echo(f"version {record.version_id}: forecasts written, partial")

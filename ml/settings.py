@@ -191,6 +191,15 @@ class BacktestSettings(SettingsGroup):
     """items that the backtest runs on; more are sampled by their ids"""
 
 
+class WorkerSettings(SettingsGroup):
+    """Where tasks run."""
+
+    engine: Literal["loky", "ray"] = "loky"
+    """what runs the tasks of run, train and forecast: processes of this machine, or ray"""
+    ray_address: str = ""
+    """head of a Ray cluster, host:port, where ENGINE is ray; empty = Ray is started here"""
+
+
 class StoreSettings(SettingsGroup):
     """The object store that versions are published to."""
 
@@ -222,7 +231,7 @@ class StoreSettings(SettingsGroup):
 
 class Settings(
     GeneralSettings, FolderSettings, OutsideSettings, AddressSettings, PolicySettings,
-    BacktestSettings, StoreSettings, BaseSettings,
+    BacktestSettings, WorkerSettings, StoreSettings, BaseSettings,
 ):  # fmt: skip
     """Everything stable; what changes between runs is an option of the command."""
 

@@ -11,13 +11,16 @@ from ml.cli import (
     AllModels,
     AsOf,
     DecisionDay,
+    Engine,
     Horizon,
     Items,
     Jobs,
+    RayAddress,
     Results,
     exit_on_error,
     name_list,
     require_ml_processing,
+    worker_wishes,
 )
 from pipelines.intake import options
 from pipelines.publish.options import Accept, AllowSynthetic
@@ -80,6 +83,8 @@ def run(
     decision_day: DecisionDay = None,
     results: Results = None,
     jobs: Jobs = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
 ) -> None:
     """Forecast demand and prices, recommend orders, and write them as one version.
 
@@ -108,6 +113,7 @@ def run(
             only_recommendations=only_recommendations,
             settings=settings().model_copy(
                 update={name: value for name, value in wishes.items() if value is not None}
+                | worker_wishes(engine, ray_address)
             ),
         )
         files = ReadingRequest(

@@ -8,8 +8,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from platform import node
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
@@ -33,15 +35,26 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
 }
 ALL = "all"  # that a task spends
+Work = Callable[[Any], Any]
 
 
-def run_tasks(
-    work: Callable[[Any], Any], tasks: Sequence[Any], *, jobs: int | None, label: str
-) -> list[Any]:
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What runs tasks."""
+
+    name: str  # as the log tells it
+    processes: int  # that it has, or starts where nobody says how many
+    # calls a function on tasks, in so many processes at most; results come as they are made. The
+    # label is for what it cannot go on from
+    run: Callable[[Work, Sequence[Any], int, str], Iterator[Any]]
+
+
+def run_tasks(work: Work, tasks: Sequence[Any], *, jobs: int | None, label: str) -> list[Any]:
     """Run ``work`` on every task in worker processes and show how far it is.
 
     Results come back in no particular order; tasks write files and return small things. ``work``
-    is a function of a module; there is one process a core where ``jobs`` is ``None``.
+    is a function of a module; there is one process a core where ``jobs`` is ``None``. A task that
+    does not end because its worker was lost may be run again.
 
     Raises:
         MachineError: A worker was killed, or there is no room for temporary files.
@@ -49,19 +62,18 @@ def run_tasks(
     if not tasks:
         return []
     require_temporary_room()
-    count = min(jobs or cpu_count(), len(tasks))
+    chosen = engine.get(LOKY)
+    count = min(jobs or chosen.processes, len(tasks))
     start = time.monotonic()
-    with parallel_config("loky", inner_max_num_threads=1):
-        pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-        done = pool(delayed(_work_pinned)(work, task, os.getpid()) for task in tasks)
-        results, spent = [], defaultdict[str, float](float)
-        with _naming_killed_workers(label):
-            for result, cost in _show(done, len(tasks), label):
-                worker_peaks[cost.worker] = max(cost.peak, worker_peaks.get(cost.worker, 0.0))
-                for what, own in cost.spent.items():
-                    spent[what] += own
-                results.append(result)
-    _log_stage(label, tasks=len(tasks), jobs=count, start=start, spent=spent)
+    results, spent = [], defaultdict[str, float](float)
+    done = chosen.run(partial(_work_pinned, work), tasks, count, label)
+    for result, cost in _show(done, len(tasks), label):
+        worker_peaks[cost.worker] = max(cost.peak, worker_peaks.get(cost.worker, 0.0))
+        for what, own in cost.spent.items():
+            spent[what] += own
+        results.append(result)
+    facts = {"engine": chosen.name, "tasks": len(tasks), "jobs": count}
+    _log_stage(label, **facts, start=start, spent=spent)
     return results
 
 
@@ -73,7 +85,7 @@ def stage(label: str) -> Iterator[None]:
     _log_stage(label, tasks=1, jobs=1, start=start, spent={ALL: _processor_seconds() - cpu})
 
 
-def _log_stage(name: str, *, start: float, spent: Mapping[str, float], **facts: int) -> None:
+def _log_stage(name: str, *, start: float, spent: Mapping[str, float], **facts: Any) -> None:
     """Log how long a stage took, and what its processor time was spent on."""
     seconds = round(time.monotonic() - start, 2)
     cpu = {what: round(own, 2) for what, own in sorted(spent.items())}
@@ -84,7 +96,7 @@ def _log_stage(name: str, *, start: float, spent: Mapping[str, float], **facts: 
 class _Cost:
     """What a task took."""
 
-    worker: int  # id of the process
+    worker: str  # machine and id of the process
     peak: float  # the most memory that it has ever held [MiB]
     spent: Mapping[str, float]  # processor seconds by what they were spent on, under "all" in all
 
@@ -107,7 +119,7 @@ def _processor_seconds() -> float:
     return sum(os.times()[:4])
 
 
-worker_peaks: dict[int, float] = {}
+worker_peaks: dict[str, float] = {}
 """Largest memory of each worker process that has worked for this one so far [MiB]."""
 
 
@@ -117,6 +129,27 @@ def peak_memory() -> tuple[float, ...]:
     return own, *worker_peaks.values()
 
 
+def _work_pinned(work: Work, task: Any) -> tuple[Any, _Cost]:
+    """The result, and what it cost."""
+    os.environ.update(ONE_THREAD)
+    _spent.clear()
+    with threadpool_limits(1), timed(ALL):
+        result = work(task)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return result, _Cost(f"{node()}/{os.getpid()}", peak, dict(_spent))
+
+
+def _run_on_loky(work: Work, tasks: Sequence[Any], count: int, label: str) -> Iterator[Any]:
+    with parallel_config("loky", inner_max_num_threads=1), _naming_killed_workers(label):
+        pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
+        yield from pool(delayed(_work_for)(os.getpid(), work, task) for task in tasks)
+
+
+LOKY = Engine("loky", cpu_count(), _run_on_loky)
+engine: ContextVar[Engine] = ContextVar("engine")
+"""What runs the tasks of this process, where that is not loky."""
+
+
 @contextmanager
 def _naming_killed_workers(label: str) -> Iterator[None]:
     try:
@@ -124,22 +157,21 @@ def _naming_killed_workers(label: str) -> Iterator[None]:
     except TerminatedWorkerError as error:
         if "SIGKILL" not in str(error):  # it crashed: a bug
             raise
-        raise MachineError(
-            f"{label}: a worker process was killed, as the system does when memory runs out. Run "
-            "again with fewer --jobs, or on a machine with more memory: what is done is kept."
-        ) from None
+        raise killed_worker(label) from None
 
 
-def _work_pinned(work: Callable[[Any], Any], task: Any, parent: int) -> tuple[Any, _Cost]:
-    """The result, and what it cost."""
+def killed_worker(label: str) -> MachineError:
+    """That workers were killed, which ends a run."""
+    return MachineError(
+        f"{label}: a worker process was killed, as the system does when memory runs out. Run "
+        "again with fewer --jobs, or on a machine with more memory: what is done is kept."
+    )
+
+
+def _work_for(parent: int, work: Work, task: Any) -> Any:
     if os.getpid() != parent:
         _end_with(parent)
-    os.environ.update(ONE_THREAD)
-    _spent.clear()
-    with threadpool_limits(1), timed(ALL):
-        result = work(task)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return result, _Cost(os.getpid(), peak, dict(_spent))
+    return work(task)
 
 
 @cache

@@ -38,6 +38,7 @@ from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
 from ml.run.portfolio import divide_portfolio
 from ml.run.price_exposure import expose_prices
 from ml.run.price_outlook import look_out
+from ml.run.ray_engine import engine_of
 from ml.run.recommend import order_context, recommend_panel
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
@@ -73,7 +74,7 @@ def run_batch(inputs: RunInputs, request: RunRequest) -> tuple[CommitRecord, Run
     """
     store = ModelStore(request.settings.models_dir, inputs.dataset_id())
     inputs_hash = _inputs_hash(inputs, request, store.dataset_id)
-    with hold(request.results), hold(store.root):
+    with hold(request.results), hold(store.root), engine_of(request, request.results, store.root):
         versions.discard_stale_staging(request.results)
         reuse = _version_to_reuse(request, store.dataset_id)
         found = None if reuse is None else _find_forecasts(inputs, request, store)
@@ -98,7 +99,7 @@ def train_family(family: str, request: RunRequest) -> list[Path]:
     with logging_to(request.settings.log_dir, request.command, request.run_id):
         inputs = read_processed(request)
         store = ModelStore(request.settings.models_dir, inputs.dataset_id())
-        with hold(store.root):
+        with hold(store.root), engine_of(request, store.root):
             plans = make_plans(inputs, request)
             if family == ENSEMBLE:
                 train_origins(plans, store, request.jobs)

@@ -26,14 +26,19 @@ class Workspace:
     def results(self) -> Path:
         return self.folder / "data" / "ml_results"
 
-    def run(self, *command: str, expect: int | None = 0, alone: bool = False, **extra: str):
-        """Run a command: in this process, where all is imported, or ``alone`` in one of its own."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables by which commands find the folders."""
         folders = {
             "DATA_DIR": "data", "MODELS_DIR": "models", "REPORTS_DIR": "reports",
             "LOG_DIR": "logs", "ML_RESULTS_PATH": "data/ml_results",
         }  # fmt: skip
         env = {name: str(self.folder / path) for name, path in folders.items()}
-        env |= {"TODAY": "2025-11-20"} | extra
+        return env | {"TODAY": "2025-11-20"}
+
+    def run(self, *command: str, expect: int | None = 0, alone: bool = False, **extra: str):
+        """Run a command: in this process, where all is imported, or ``alone`` in one of its own."""
+        env = self.environment | extra
         done = (run_alone if alone else run_here)(self.folder, env, *command)
         if expect is not None:
             assert done.returncode == expect, done.stdout + done.stderr
@@ -113,17 +118,21 @@ def workspace(tmp_path) -> Workspace:
     return Workspace(tmp_path)
 
 
+def write_company(folder: Path) -> list[str]:
+    """Demand, stock and prices; the options that name them."""
+    return [
+        "--demand", str(write_demand(folder / "demand.csv")),
+        "--inventory", str(write_stock(folder / "stock.csv")),
+        "--prices", str(write_prices(folder / "brent.csv")),
+        "--exposure", str(write_exposure(folder / "exposure.csv")),
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def company(tmp_path_factory) -> Workspace:
     """One whole run on demand, stock and prices, shared by the tests that only look at it."""
     made = Workspace(tmp_path_factory.mktemp("company"))
-    options = [
-        "--demand", str(write_demand(made.folder / "demand.csv")),
-        "--inventory", str(write_stock(made.folder / "stock.csv")),
-        "--prices", str(write_prices(made.folder / "brent.csv")),
-        "--exposure", str(write_exposure(made.folder / "exposure.csv")),
-    ]  # fmt: skip
-    done = made.generate(*options, alone=True)
+    done = made.generate(*write_company(made.folder), alone=True)
     (made.folder / "stdout.txt").write_text(done.stdout)
     (made.folder / "stderr.txt").write_text(done.stderr)
     return made
