@@ -40,7 +40,7 @@ def test_every_requirement_is_exact_and_has_a_hash(path):
     assert [name for name, (_, hashes) in pins.items() if not hashes] == []
 
 
-@pytest.mark.parametrize("group", ["dev", "reader", "spark"])
+@pytest.mark.parametrize("group", ["dev", "ray", "reader", "spark"])
 def test_a_package_of_the_job_is_the_same_file_wherever_it_is_named(group):
     job = requirements(ROOT / "requirements_ml.txt")
     shared = {
@@ -50,6 +50,12 @@ def test_a_package_of_the_job_is_the_same_file_wherever_it_is_named(group):
     }
     assert shared == {name: job[name] for name in shared}
     assert shared or group == "spark"
+
+
+def test_the_extra_for_clusters_asks_for_the_ray_that_is_locked_and_tested():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    assert extras["ray"] == project["dependency-groups"]["ray"]
 
 
 def test_the_project_is_built_by_the_setuptools_that_is_locked():

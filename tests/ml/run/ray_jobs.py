@@ -53,7 +53,7 @@ def main(place):
         said = {
             "squares": tell(run_tasks, describe, range(9), jobs=2, label="squares"),
             "refused": tell(run_tasks, refuse, range(4), jobs=2, label="refusing"),
-            "lost": tell(run_tasks, die_once, [place / f"{n}.mark" for n in range(4)], jobs=2,
+            "lost": tell(run_tasks, die_once, [place / f"{n}.mark" for n in range(2)], jobs=2,
                          label="dying once"),
             "killed": tell(run_tasks, die, [0], jobs=2, label="training arima"),
         }  # fmt: skip
