@@ -26,6 +26,7 @@ from ml.run.plan import code_version
 from ml.run.request import RunRequest
 
 RETRIES = 3  # of a task whose worker was lost
+MARKER = ".ray-"
 STORE_BYTES = 256 << 20  # for tasks on their way; what finds no room waits on the disk
 READ_BY_RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -45,8 +46,7 @@ class SharedGround:
 
     code: str  # version of the code
     folders: tuple[Path, ...]  # where results are written
-    marker: str  # name of a file in each of them
-    token: str  # what it says
+    marker: str  # name of a file in each of them, never used before
 
 
 @contextmanager
@@ -114,17 +114,22 @@ def _tell_trouble(message: Mapping[str, Any], **_: Any) -> None:
 
 @contextmanager
 def share_ground(folders: Sequence[Path]) -> Iterator[SharedGround]:
-    """A file in each folder for the workers to find."""
-    # A name that is tidied up after a command that was killed.
-    marker, token = f".{os.getpid()}-ray", secrets.token_hex(8)
-    ground = SharedGround(code_version(), tuple(map(Path.resolve, folders)), marker, token)
+    """A file in each folder for the workers to find; the command holds the folders."""
+    marker = MARKER + secrets.token_hex(8)
+    ground = SharedGround(code_version(), tuple(map(Path.resolve, folders)), marker)
     try:
         for folder in ground.folders:
-            write_file(folder / marker, token)
+            _remove_markers(folder)  # of a command that was killed
+            write_file(folder / marker, "")
         yield ground
     finally:
         for folder in ground.folders:
-            remove(folder / marker)
+            _remove_markers(folder)
+
+
+def _remove_markers(folder: Path) -> None:
+    for path in folder.glob(f"{MARKER}*"):
+        remove(path)
 
 
 @cache
@@ -141,8 +146,7 @@ def _check_ground(ground: SharedGround) -> None:
             "every node."
         )
     for folder in ground.folders:
-        marker = folder / ground.marker
-        if not (marker.is_file() and marker.read_text() == ground.token):
+        if not (folder / ground.marker).exists():
             raise ConfigError(
                 f"{here} does not see '{folder}' of this command: mount the same folder at the "
                 "same path on every node."
