@@ -7,6 +7,7 @@ task, that it sees them and runs the same code.
 
 import os
 import secrets
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,11 +29,7 @@ from ml.run.request import RunRequest
 RETRIES = 3  # of a task whose worker was lost
 MARKER = ".ray-"
 STORE_BYTES = 256 << 20  # for tasks on their way; what finds no room waits on the disk
-READ_BY_RAY = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_task_oom_retries": str(RETRIES),
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it hides a GPU from tasks
-}
+READ_BY_RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_task_oom_retries": str(RETRIES)}
 LOOPBACK = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on any system: listen on loopback alone
     "RAY_AUTH_MODE": "token",  # for other users of this machine may connect
@@ -82,16 +79,24 @@ def _connect_ray(address: str, jobs: int | None) -> Iterator[None]:
         ray._private.worker.print_to_stdstream = _tell_trouble  # noqa: SLF001 - else on stdout
         where = {"address": address} if address else own
         try:
+            if address:
+                _knock(address)
             ray.init(**where, logging_level="ERROR", log_to_driver=False)
         except (OSError, RuntimeError, ValueError) as error:
             raise ConfigError(
                 f"ray: {address or 'on this machine'}: {_first_line(error)}. Look whether it runs "
-                "(ray status), in the same versions of Ray and Python."
+                "there (ray status), and name its head as HOST:PORT."
             ) from error
         try:
             yield
         finally:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise an ``OSError`` where nobody answers; Ray itself would go on asking for minutes."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _import_ray() -> Any:
