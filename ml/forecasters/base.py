@@ -8,6 +8,7 @@ off the same paths, so they never contradict each other. No adapter checks what 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -167,15 +168,48 @@ def save_items(
         pq.write_table(pa.Table.from_pylist(rows, schema=SAVED), path, compression="zstd")
 
 
-def read_items(
-    folder: Path, items: Sequence[str] | None = None, columns: Sequence[str] | None = None
-) -> list[dict[str, Any]]:
-    """Rows of :func:`save_items` in a folder and those below it, without any model library."""
+def read_items(folder: Path, items: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Rows of :func:`save_items` in a folder and those below it, without any model library.
+
+    The cost of some items does not grow with how many others there are.
+    """
+    if items is None or not folder.is_dir():
+        files = dict.fromkeys(sorted(folder.rglob(ITEMS)))
+    else:
+        where = _find_items(folder, folder.stat().st_mtime_ns)
+        files = {path: None for item in items if (path := where.get(item)) is not None}
     wanted = None if items is None else pc.field("item_id").isin(list(items))
-    tables = [
-        pq.read_table(path, filters=wanted, columns=columns) for path in sorted(folder.rglob(ITEMS))
-    ]
-    return [row for table in tables for row in table.to_pylist()]
+    return [row for path in files for row in pq.read_table(path, filters=wanted).to_pylist()]
+
+
+@lru_cache(maxsize=64)
+def _find_items(folder: Path, changed: int) -> dict[str, Path]:
+    """The file that each item is in, of a folder as it was when it last ``changed``.
+
+    Parts are whole folders: none comes, goes or is made again without a change of the one above.
+    """
+    del changed
+    return {
+        item: path
+        for path in sorted(folder.rglob(ITEMS))
+        for item in pq.read_table(path, columns=["item_id"])["item_id"].to_pylist()
+    }
+
+
+def find_rows(folder: Path, items: Sequence[str]) -> tuple[list[int], dict[str, str]]:
+    """Where items stand in what a pooled model saved, and why those of them failed that did.
+
+    Raises:
+        KeyError: One of them is not there.
+    """
+    saved = pq.read_table(folder / ITEMS, columns=["item_id", "failure"])
+    places = pc.index_in(pa.array(items, pa.string()), value_set=saved["item_id"].combine_chunks())
+    if places.null_count:
+        raise KeyError(items[places.is_null().index(True).as_py()])
+    reasons = saved["failure"].take(places).to_pylist()
+    return places.to_pylist(), {
+        item: reason for item, reason in zip(items, reasons, strict=True) if reason
+    }
 
 
 def shorten(error: Exception) -> str:

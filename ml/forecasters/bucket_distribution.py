@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.durable import staged
-from ml.forecasters.base import read_items, save_items
+from ml.forecasters.base import ITEMS, find_rows, save_items
 from ml.panel import Floats, Ints, Panel
 from ml.seeds import generator
 
 # Where the non-zero values are cut: evenly in the body, finer where stock is decided.
-PREDICTED = "predicted.npz"
+PREDICTED, PROBABILITIES = "predicted.npz", "probabilities.npy"
 CUTS = (*np.linspace(0.0, 0.9, 12)[1:], 0.95, 0.98, 0.995)
 POINTS = 64  # values kept a bucket
 WILD = 10.0  # demand beyond so many times the panel's 99.5 % quantile is drawn for no other item
@@ -126,21 +126,24 @@ class Distributions:
         moved = self.buckets.draw(steps, uniforms) * np.sqrt(np.arange(1, horizon + 1))
         return seen[-1] + moved * units
 
-    def save(self, path: Path) -> None:
+    def save(self, folder: Path) -> None:
         """Write arrays without objects, for :func:`load_distributions`."""
-        with staged(path) as file:
+        with staged(folder / PROBABILITIES) as file:
+            np.save(file, self.probabilities)
+        with staged(folder / PREDICTED) as file:
             np.savez(
-                file, probabilities=self.probabilities, spreads=self.spreads, shared=self.shared,
-                edges=self.buckets.edges, points=self.buckets.points,
+                file, spreads=self.spreads, shared=self.shared, edges=self.buckets.edges,
+                points=self.buckets.points,
             )  # fmt: skip
 
 
-def load_distributions(path: Path, rows: Sequence[int]) -> Distributions:
-    """What was saved, of the items at these positions alone."""
-    with np.load(path, allow_pickle=False) as stored:
+def load_distributions(folder: Path, rows: Sequence[int]) -> Distributions:
+    """What was saved, of the items at these positions alone: no more is read of what is large."""
+    chances = np.load(folder / PROBABILITIES, mmap_mode="r", allow_pickle=False)
+    with np.load(folder / PREDICTED, allow_pickle=False) as stored:
         buckets = Buckets(stored["edges"], stored["points"])
-        chosen = (stored[name][list(rows)] for name in ("probabilities", "spreads", "shared"))
-        return Distributions(buckets, *chosen)
+        spreads, shared = (stored[name][list(rows)] for name in ("spreads", "shared"))
+        return Distributions(buckets, np.asarray(chances[list(rows)]), spreads, shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +173,17 @@ class FittedBuckets:
         if self.save_more is not None:
             self.save_more(folder)
         if self.predicted is not None:
-            self.predicted.save(folder / PREDICTED)
+            self.predicted.save(folder)
 
 
 def load_fitted(name: str, folder: Path, panel: Panel) -> FittedBuckets:
     """What a model of this name saved in a folder, of the items of ``panel``."""
-    saved = read_items(folder, columns=["item_id", "failure"])
-    failures = {one["item_id"]: one["failure"] for one in saved if one["failure"]}
+    if not (folder / ITEMS).exists():
+        return FittedBuckets(name, panel, dict.fromkeys(panel.items, "not trained"))
+    rows, failures = find_rows(folder, panel.items)
     if not (folder / PREDICTED).exists():
         return FittedBuckets(name, panel, {**dict.fromkeys(panel.items, "not trained"), **failures})
-    place = {one["item_id"]: row for row, one in enumerate(saved)}
-    rows = [place[item] for item in panel.items]
-    predicted = load_distributions(folder / PREDICTED, rows)
+    predicted = load_distributions(folder, rows)
     return FittedBuckets(name, panel, failures, predicted, folder=folder)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from scipy import special
 
 from ml.durable import staged
-from ml.forecasters.base import Fitted, Series, is_count, read_items, save_items
+from ml.forecasters.base import Fitted, Series, find_rows, is_count, save_items
 from ml.forecasters.references import level_regression as levels
 from ml.forecasters.references.histories import (
     MEMORIES,
@@ -87,12 +87,9 @@ class Hurdle:
 
     def load(self, folder: Path, panel: Panel) -> "FittedHurdle":
         """See :class:`ml.forecasters.base.Forecaster`."""
-        saved = read_items(folder, columns=["item_id", "failure"])
-        failures = {one["item_id"]: one["failure"] for one in saved if one["failure"]}
+        rows, failures = find_rows(folder, panel.items)
         if failures:
             return FittedHurdle(panel, failures)
-        place = {one["item_id"]: row for row, one in enumerate(saved)}
-        rows = [place[item] for item in panel.items]
         with np.load(folder / LEARNED, allow_pickle=False) as stored:
             known = Hurdles(
                 stored["chances"][rows], stored["sizes"][rows], float(stored["chance_shared"]),
