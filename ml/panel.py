@@ -4,6 +4,7 @@ What outside drivers contribute to the series travels with it.
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -154,9 +155,8 @@ class Panel:
 
     def select(self, items: Sequence[str]) -> "Panel":
         """Only the named items, in the panel's order."""
-        wanted = set(items)
-        rows = [i for i, item in enumerate(self.items) if item in wanted]
-        return self.rows(rows)
+        places = ((item, bisect_left(self.items, item)) for item in sorted(set(items)))
+        return self.rows([row for item, row in places if self.items[row : row + 1] == (item,)])
 
     def rows(self, rows: Sequence[int]) -> "Panel":
         """Only the items at these positions, ascending."""

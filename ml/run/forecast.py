@@ -33,7 +33,6 @@ from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin, forecast_rows, model_rows
 from ml.run.saved_paths import SavedPaths, discard_other_paths, save_paths, save_study
 from ml.run.totals import add_up, label_items, save_totals
-from ml.run.train import Needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +40,13 @@ class ForecastModels:
     """What a panel is forecast with."""
 
     folders: Mapping[str, Path]  # of the saved models by model
-    needed: Needed  # the items that each model is run for
+    needed: Mapping[str, frozenset[str]]  # the items that each model is run for
     ensemble: FittedEnsemble  # how the models are combined
 
     def of(self, items: Collection[str]) -> "ForecastModels":
         """The same for some items: what a task carries does not grow with the file."""
-        own = set(items)
-        needed = {model: tuple(x for x in run if x in own) for model, run in self.needed.items()}
-        return replace(self, needed=needed)
+        own = frozenset(items)
+        return replace(self, needed={model: run & own for model, run in self.needed.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +223,8 @@ def predict_components(
     ]
     if stranded:
         found |= {
-            model: _predict(model, (*task.models.needed[model], *stranded), task) for model in chain
+            model: _predict(model, task.models.needed[model].union(stranded), task)
+            for model in chain
         }
     return found
 

@@ -182,7 +182,11 @@ def _make_forecasts(
     for plan in plans:
         name, ensemble = plan.name, ensembles[plan.name]
         before = find_paths(plan, store, ensemble)
-        models = ForecastModels(folders[name], needed[name], ensemble)
+        models = ForecastModels(
+            folders[name],
+            {model: frozenset(items) for model, items in needed[name].items()},
+            ensemble,
+        )
         chunks[name] = forecast_panel(plan, models, inputs, request, origin, work, before)
         saved[name] = find_paths(plan, store, ensemble)
     idle = {plan.name: count_idle(plan, needed[plan.name]) for plan in plans}

@@ -51,7 +51,8 @@ class Stage:
         """Tables of the stage, joined."""
         shutil.rmtree(self.place, ignore_errors=True)
         folders = {model: self.place / "none" / model for model in needed}
-        store, models = ModelStore(self.place, "d-1"), ForecastModels(folders, needed, ensemble)
+        store, sets = ModelStore(self.place, "d-1"), {m: frozenset(i) for m, i in needed.items()}
+        models = ForecastModels(folders, sets, ensemble)
         origin = RowOrigin("m-1", "d-1", self.inputs.source, self.request.started)
         chunks = forecast_panel(
             self.plan, models, self.inputs, self.request, origin, self.place / "work",

@@ -59,7 +59,7 @@ class Job:
 
     def forecast(self):
         models = ForecastModels(
-            {"empirical": self.work / "none"}, {"empirical": self.plan.wanted}, EMPIRICAL
+            {"empirical": self.work / "none"}, {"empirical": frozenset(self.plan.wanted)}, EMPIRICAL
         )
         return forecast_panel(
             self.plan, models, self.inputs, self.request, self.origin, self.work, self.find()
