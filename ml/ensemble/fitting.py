@@ -25,7 +25,7 @@ from ml.ensemble.mixture_score import (
     measure_distances,
 )
 from ml.ensemble.shrinkage import shrink_weights
-from ml.evaluation.origins import BacktestPoints
+from ml.evaluation.origins import BacktestPoints, add_models
 from ml.evaluation.scores import mixture_points
 from ml.panel import Floats
 
@@ -34,31 +34,27 @@ LEAST_ORIGINS = 3  # that can prove anything about prices
 SURE = 0.1  # two-sided: one in twenty mixtures of prices that are no better is taken
 
 
-def fit_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> FittedEnsemble:
-    """Weights and spreads of the forecast: what all origins led to; no spreads of prices.
+def fit_ensemble(
+    backtests: Sequence[BacktestPoints], kind: str
+) -> tuple[FittedEnsemble, list[BacktestPoints]]:
+    """Weights and spreads of the forecast, and the backtests with the ensemble as one more model.
 
-    A panel holds few prices, whose one shared origin says next to nothing about coverage; their
-    intervals come from each series' own past changes.
+    Those of the forecast are what all origins led to; there are no spreads of prices: a panel holds
+    few, whose one shared origin says next to nothing about coverage, and their intervals come from
+    each series' own past changes.
+
+    The ensemble is not judged on what chose it: its weights at an origin are fitted on the other
+    origins (of prices, whether there is a mixture at all is as it is published: what all of them
+    prove), and its spreads are those that older origins led to by then. With one origin there is
+    nothing else to fit weights on, and of origins less than a horizon apart the weights share what
+    came true in both. Backtests come latest first.
     """
     if not backtests:
-        return FittedEnsemble({PANEL: dict(UNTRIED[kind])}, {})
+        return FittedEnsemble({PANEL: dict(UNTRIED[kind])}, {}), []
     rows = measure_distances(backtests, kind)
     weights = choose_weights(rows, backtests[0].models, kind, count_horizons(backtests))
-    return FittedEnsemble(weights, *fit_spreads(_walk_origins(backtests, rows, kind)[1]))
-
-
-def add_ensemble(backtests: Sequence[BacktestPoints], kind: str) -> list[BacktestPoints]:
-    """The same with the ensemble as one more model, latest first.
-
-    Its weights at an origin are fitted on the other origins (of prices, whether there is a mixture
-    at all is as it is published: what all of them prove), and its spreads are those that older
-    origins led to by then, so that it is not judged on what chose them. With one origin there is
-    nothing else to fit weights on, and of origins less than a horizon apart the weights share what
-    came true in both.
-    """
-    if not backtests:
-        return []
-    return _walk_origins(backtests, measure_distances(backtests, kind), kind)[0]
+    extended, deviations = _walk_origins(backtests, rows, kind)
+    return FittedEnsemble(weights, *fit_spreads(deviations)), extended
 
 
 def _walk_origins(
@@ -84,14 +80,14 @@ def _walk_origins(
         points, sums = stretch_backtest(backtest, mixed, mixed_sums, fit_spreads(known))
         if kind == "demand":
             deviations.append(measure_deviations(backtest, mixed, mixed_sums))
-        found = replace(
+        alone = replace(
             backtest,
-            models=(*backtest.models, ENSEMBLE),
-            points=np.concatenate([backtest.points, points[None]]).astype(np.float32),
-            means=np.concatenate([backtest.means, means[None]]).astype(np.float32),
-            cum_points=np.concatenate([backtest.cum_points, sums[None]]).astype(np.float32),
+            models=(ENSEMBLE,),
+            points=points[None].astype(np.float32),
+            means=means[None].astype(np.float32),
+            cum_points=sums[None].astype(np.float32),
         )
-        extended.insert(0, found)
+        extended.insert(0, add_models(backtest, alone))
     return extended, deviations
 
 

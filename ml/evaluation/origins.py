@@ -33,7 +33,8 @@ SHARES = np.diff(np.concatenate([[0.0], (LEVELS[1:] + LEVELS[:-1]) / 2, [1.0]]))
 SCORED_SUMS = 2  # the first of the sums
 Float32s = npt.NDArray[np.float32]
 ALIKE = ("cutoff", "models", "length")  # fields that all items of an origin share
-ITEM_AXIS = {"points": 1, "means": 1, "cum_points": 1}  # of the other fields it is the first
+BY_MODEL = ("points", "means", "cum_points")
+ITEM_AXIS = dict.fromkeys(BY_MODEL, 1)  # of the other fields it is the first
 
 
 def choose_cutoffs(panel: Panel, horizon: int) -> tuple[np.datetime64, ...]:
@@ -135,6 +136,22 @@ def pick_item(backtest: BacktestPoints, row: int) -> BacktestPoints:
     return _map_items(
         backtest, lambda name: np.take(getattr(backtest, name), [row], axis=ITEM_AXIS.get(name, 0))
     )
+
+
+def pick_model(backtest: BacktestPoints, model: str) -> BacktestPoints:
+    """One model of a backtest, alone."""
+    one = [backtest.models.index(model)]
+    points, means, sums = (getattr(backtest, name)[one] for name in BY_MODEL)
+    return replace(backtest, models=(model,), points=points, means=means, cum_points=sums)
+
+
+def add_models(backtest: BacktestPoints, other: BacktestPoints) -> BacktestPoints:
+    """A backtest with the models of another one of the same items at the same origin."""
+    points, means, sums = (
+        np.concatenate([getattr(one, name) for one in (backtest, other)]) for name in BY_MODEL
+    )
+    models = (*backtest.models, *other.models)
+    return replace(backtest, models=models, points=points, means=means, cum_points=sums)
 
 
 def _map_items(backtest: BacktestPoints, change: Callable[[str], Any]) -> BacktestPoints:

@@ -78,6 +78,8 @@ def mixture_points(points: Floats, weights: Floats) -> Floats:
     Returns:
         (..., K) quantile points of the mixture at the levels of a backtest.
     """
+    used = weights.reshape(len(weights), -1).any(axis=1)  # most models have no share at all
+    points, weights = points[used], weights[used]
     count = points.shape[-1]
     atoms = np.moveaxis(points, 0, -2)
     shape = (*atoms.shape[:-2], atoms.shape[-2] * count)

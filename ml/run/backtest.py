@@ -13,7 +13,9 @@ from ml.evaluation.demand_class import weight_classes
 from ml.evaluation.origins import (
     BacktestPoints,
     actual_values,
+    add_models,
     join_chunks,
+    pick_model,
     scales,
     summarise_paths,
     typical_size,
@@ -58,8 +60,12 @@ def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
     for plan, count in unfitted:
         folder = store.folder(plan.name, ENSEMBLE)
         with stage(f"weighing models, {plan.name}"):
-            fitted = asdict(fit_ensemble(read_backtests(folder), plan.panel.kind))
-        finish_part(folder / FITTED, **fitted, chunks=count)
+            fitted, judged = fit_ensemble(read_backtests(folder), plan.panel.kind)
+            part = start_part(folder / FITTED)
+            for one in judged:
+                with staged(part / f"{one.cutoff}.npz") as path:
+                    pick_model(one, ENSEMBLE).save(path)
+        finish_part(part, **asdict(fitted), chunks=count)
 
 
 def read_ensemble(folder: Path) -> FittedEnsemble:
@@ -72,8 +78,19 @@ def read_backtests(folder: Path) -> list[BacktestPoints]:
     """What the models said at each origin, latest first, from the folder of an ensemble."""
     chunks: dict[str, list[BacktestPoints]] = {}
     for path in sorted(folder.glob("*/*.npz")):
-        chunks.setdefault(path.stem, []).append(BacktestPoints.load(path))
+        if path.parent.name != FITTED:
+            chunks.setdefault(path.stem, []).append(BacktestPoints.load(path))
     return [join_chunks(parts) for _, parts in sorted(chunks.items(), reverse=True)]
+
+
+def read_judged(folder: Path) -> list[BacktestPoints]:
+    """The same with the ensemble as one more model, as :func:`fit_ensembles` judged it."""
+    judged = []
+    for one in read_backtests(folder):
+        path = folder / FITTED / f"{one.cutoff}.npz"
+        # Older code kept none; what it made can still be explained.
+        judged.append(add_models(one, BacktestPoints.load(path)) if path.exists() else one)
+    return judged
 
 
 def _backtest_tasks(plan: PanelPlan, store: ModelStore) -> tuple[Parts, list[BacktestTask]]:

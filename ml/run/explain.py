@@ -18,7 +18,6 @@ from ml.artifacts.reading import read_dataset
 from ml.artifacts.version import CommitRecord, commits, read_manifest
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
-from ml.ensemble.fitting import add_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ConfigError, DataError, ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
@@ -36,7 +35,7 @@ from ml.reporting.explanation import (
     Row,
     explain_forecast,
 )
-from ml.run.backtest import read_backtests, read_ensemble
+from ml.run.backtest import read_ensemble, read_judged
 from ml.run.inputs import read_processed
 from ml.run.model_store import ModelStore
 from ml.run.plan import panel_name
@@ -58,8 +57,8 @@ def explain(item: str, config: Settings, results: Path) -> str:
         return _explain_refusal(item, results, record)
     first = rows[0]
     folder = _panel_folder(ModelStore(config.models_dir, first["dataset_id"]), first)
-    backtests, saved = read_backtests(folder / "ensemble"), _saved(folder, first)
-    models = backtests[0].models if backtests else FAMILIES
+    backtests, saved = read_judged(folder / ENSEMBLE), _saved(folder, first)
+    models = [one for one in (backtests[0].models if backtests else FAMILIES) if one != ENSEMBLE]
     shares = {row["model"]: row["weight"] for row in _rows(results, FORECAST_MODELS.name, item)
               if row["horizon_step"] == 1}  # fmt: skip
     silent = [model for model in models if model not in shares]
@@ -167,7 +166,7 @@ def _score_item(item: str, backtests: list[BacktestPoints], kind: str) -> ItemBa
     """Scores of the item at the origins; ``None`` if the backtest did not run on it."""
     if not backtests or item not in backtests[0].items:
         return None
-    alone = [pick_item(one, one.items.index(item)) for one in add_ensemble(backtests, kind)]
+    alone = [pick_item(one, one.items.index(item)) for one in backtests]
     periods, sums = {}, {}
     for model in alone[0].models:
         found = [measure_losses(one, model) for one in alone]

@@ -18,7 +18,6 @@ from ml.contracts.price_outlook import PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.ensemble.common_shocks import measure_shocks
-from ml.ensemble.fitting import add_ensemble
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.errors import ConfigError, DataError
 from ml.forecasters.registry import FAMILIES, POOLED, TRAINED
@@ -27,7 +26,7 @@ from ml.inventory.recommendations import insufficient
 from ml.locks import hold
 from ml.logs import logging_to
 from ml.reporting.metrics import driver_metrics, metrics_table
-from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
+from ml.run.backtest import fit_ensembles, read_ensemble, read_judged
 from ml.run.changes import ForecastIdentity, Supply, find_before, keep_recommended
 from ml.run.forecast import ForecastChunk, ForecastModels, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
@@ -291,7 +290,7 @@ def _measure(forecasts: _Forecasts, store: ModelStore, origin: RowOrigin) -> dic
     metrics, found = [METRICS.schema.empty_table()], {}
     for plan in forecasts.plans:
         name, kind = plan.name, plan.panel.kind
-        backtests = add_ensemble(read_backtests(store.folder(name, ENSEMBLE)), kind)
+        backtests = read_judged(store.folder(name, ENSEMBLE))
         metrics.append(metrics_table(backtests, forecasts.ensembles[name], kind, name))
         metrics.append(driver_metrics(plan.study, kind, name))
         if plan.panel.is_demand:

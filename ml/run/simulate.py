@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from ml.ensemble.fitting import add_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ConfigError, DataError
 from ml.evaluation.origins import BacktestPoints
 from ml.inventory.items import ItemPolicy
 from ml.locks import hold
-from ml.run.backtest import read_backtests, read_ensemble
+from ml.run.backtest import read_ensemble, read_judged
 from ml.run.inputs import RunInputs
 from ml.run.model_store import ModelStore
 from ml.run.plan import PanelPlan, make_plans
@@ -101,10 +100,10 @@ def simulate_trained(
     with hold(store.root):
         ensemble = read_ensemble(store.folder(plan.name, ENSEMBLE))
         store.require(plan, find_needed(plan, ensemble, every=False))
-        backtests = read_backtests(store.folder(plan.name, ENSEMBLE))
+        backtests = read_judged(store.folder(plan.name, ENSEMBLE))
     policy = request.settings.policy
     policies = {item: wish.apply(own, policy) for item, own in plan.policies.items()}
-    simulated = _simulate(plan, add_ensemble(backtests, plan.panel.kind), policies, wish)
+    simulated = _simulate(plan, backtests, policies, wish)
     if not simulated[0].num_rows:
         raise DataError(
             f"simulate: panel '{plan.name}' has {len(plan.panel.periods)} periods and "

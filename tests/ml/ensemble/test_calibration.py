@@ -18,7 +18,7 @@ from ml.ensemble.calibration import (
     spread_of_sums,
     stretch_backtest,
 )
-from ml.ensemble.fitting import add_ensemble, fit_ensemble
+from ml.ensemble.fitting import fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE
 from ml.ensemble.mixture_score import PANEL
 from ml.ensemble.stretching import stretch_paths
@@ -161,26 +161,26 @@ def width(one):
 
 def test_an_origin_is_judged_by_what_older_ones_said_and_not_by_itself(rng):
     calm, wild = origins(rng, (1.0, 1.44)), origins(np.random.default_rng(7), (3.0, 1.44))
-    for latest, oldest in (add_ensemble(calm, "demand"), add_ensemble(wild, "demand")):
+    for latest, oldest in (fit_ensemble(calm, "demand")[1], fit_ensemble(wild, "demand")[1]):
         assert width(latest) / width(oldest) == pytest.approx(1.44**ONE, rel=0.05)
-    spreads = [fit_ensemble(found, "demand").spreads[PANEL][0] for found in (calm, wild)]
+    spreads = [fit_ensemble(found, "demand")[0].spreads[PANEL][0] for found in (calm, wild)]
     assert 1.0 < spreads[0] < 1.44**ONE < spreads[1]
 
 
 def test_prices_are_left_as_their_models_say(rng):
     found = origins(rng, (3.0, 3.0))
     found = [replace(one, classes=("price",) * len(one.items)) for one in found]
-    assert fit_ensemble(found, "price").spreads == {}
-    assert {round(width(one) / 2.5631, 1) for one in add_ensemble(found, "price")} == {1.0}
+    assert fit_ensemble(found, "price")[0].spreads == {}
+    assert {round(width(one) / 2.5631, 1) for one in fit_ensemble(found, "price")[1]} == {1.0}
 
 
 def test_items_that_no_model_could_forecast_say_nothing_of_the_spread(rng):
     found = origins(rng, (1.0, 1.0))
     points = found[0].points.copy()
     points[:, :60] = np.nan  # launched since: every model failed on them
-    assert fit_ensemble([replace(found[0], points=points), found[1]], "demand").spreads[PANEL] == (
-        pytest.approx([1.0] * 3, abs=0.05)
-    )
+    assert fit_ensemble([replace(found[0], points=points), found[1]], "demand")[0].spreads[
+        PANEL
+    ] == (pytest.approx([1.0] * 3, abs=0.05))
 
 
 def test_an_origin_is_judged_only_by_what_had_come_true_when_it_was_made(rng):
@@ -190,7 +190,7 @@ def test_an_origin_is_judged_only_by_what_had_come_true_when_it_was_made(rng):
         actual = oldest.actual.copy()
         actual[:, 3:] = 20 + later * (actual[:, 3:] - 20)
         pair = [replace(newest, length=40), replace(oldest, length=37, actual=actual)]
-        return width(add_ensemble(pair, "demand")[0])
+        return width(fit_ensemble(pair, "demand")[1][0])
 
     # Weights do know what came true in both; with noise five times as large they move by little.
     assert judged(1.0) == pytest.approx(judged(5.0), rel=0.01)

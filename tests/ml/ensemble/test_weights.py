@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml.ensemble.fitting import add_ensemble, fit_ensemble, fit_weights, weights_for
+from ml.ensemble.fitting import fit_ensemble, fit_weights, weights_for
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.ensemble.mixture_score import PANEL, best_weights, measure_distances
 from ml.evaluation import scores
@@ -196,7 +196,7 @@ def test_weights_do_not_depend_on_the_order_of_items(rng):
 
 
 def test_without_a_backtest_the_stated_default_serves():
-    assert fit_ensemble([], "price") == FittedEnsemble({PANEL: {"volatility": 1.0}}, {})
+    assert fit_ensemble([], "price")[0] == FittedEnsemble({PANEL: {"volatility": 1.0}}, {})
     assert weights_for(fit_weights([], "demand"), "lumpy") == {"empirical": 0.5, "tsb": 0.5}
 
 
@@ -266,7 +266,7 @@ def test_smooth_items_get_their_own_default_and_without_hopeless_models(rng):
 def test_the_row_of_the_ensemble_of_prices_is_of_the_kind_that_is_published(rng, deviations, mixed):
     origins = price_origins(rng, deviations)
     assert (fit_weights(origins, "price")[PANEL] != {"volatility": 1.0}) == mixed
-    for one in add_ensemble(origins, "price"):
+    for one in fit_ensemble(origins, "price")[1]:
         places = [one.models.index(name) for name in (ENSEMBLE, "volatility")]
         row, plain = one.points[places]
         assert np.array_equal(row, np.sort(plain, axis=-1)) != mixed

@@ -8,7 +8,7 @@ from scipy import stats
 
 from ml.contracts.base import check
 from ml.contracts.metrics import METRICS
-from ml.ensemble.fitting import add_ensemble, fit_ensemble
+from ml.ensemble.fitting import fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.reporting.comparison import ENDS, two_way_reach
 from ml.reporting.metrics import metrics_table
@@ -25,8 +25,8 @@ def table_of(horizon, *, items=40, origins=2):
         one = backtest(draws, actual, ["smooth"] * (items // 2) + ["lumpy"] * (items - items // 2))
         cutoff = np.datetime64("2025-01-01") - 60 * number
         found.append(replace(one, cutoff=cutoff, length=40 - 6 * number))
-    ensemble = fit_ensemble(found, "demand")
-    return metrics_table(add_ensemble(found, "demand"), ensemble, "demand", "demand_ms")
+    ensemble, judged = fit_ensemble(found, "demand")
+    return metrics_table(judged, ensemble, "demand", "demand_ms")
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 3, 7])
