@@ -23,6 +23,7 @@ from benchmarks.speed.peers import (
 )
 from benchmarks.speed.watch import require_proc
 from ml.errors import ConfigError
+from ml.run.plan import code_version
 from ml.settings import settings
 
 LEAST_HORIZONS = 2  # of history that a peer's item has at the earliest origin
@@ -81,7 +82,8 @@ def measure(bench: Bench) -> Iterator[Round]:
     peers = bench.peers()
     folder = bench.work / "files"
     shutil.rmtree(folder, ignore_errors=True)
-    say(f"drawing {bench.items} synthetic items over {bench.days} days")
+    # Asked for now: the report must name the code that ran, whatever is edited meanwhile.
+    say(f"{code_version()}: drawing {bench.items} synthetic items over {bench.days} days")
     drawn = draw_inputs(folder, items=bench.items, days=bench.days, seed=bench.seed)
     job = Job(work=bench.work, horizon=bench.horizon, jobs=bench.jobs, seed=bench.seed,
               outside=drawn.outside)  # fmt: skip
