@@ -34,6 +34,7 @@ def run_job(case: Case, jobs: int | None) -> tuple[Path, float]:
     command = [
         sys.executable, "-m", "scripts.generate_ml_results", "--demand", str(case.file),
         "--as-of", str(case.origin), "--horizon", str(case.horizon), "--results", str(results),
+        "--all-models",  # each is scored on all items
     ]  # fmt: skip
     command += ["--jobs", str(jobs)] if jobs else []
     folders = {name: str(home / name.partition("_")[0].lower())

@@ -109,7 +109,7 @@ def session_memory(session: int) -> tuple[float, float]:
                 continue
             resident = (folder / "statm").read_text(encoding="utf-8").split()[RESIDENT]
             shares = (folder / "smaps_rollup").read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):  # it has ended meanwhile, or is another user's
+        except (OSError, UnicodeDecodeError, IndexError):  # it has ended, or is another user's
             continue
         rss += int(resident) * PAGE_MIB
         pss += sum(int(line.split()[1]) for line in shares if line.startswith("Pss:")) / 1024

@@ -96,7 +96,7 @@ class LstmForecaster:
         rows = np.asarray([place[item] for item in panel.items])
         ties = np.full(len(rows), shared)
         predicted = Distributions(buckets, odds[rows].astype(np.float32), spreads[rows], ties)
-        memory = Memory(learned_by, buckets, len(lessons.rows), lessons.groups)
+        memory = Memory(learned_by, buckets, len(lessons.rows), lessons.told)
         return FittedBuckets(self.name, panel, {}, predicted, _saver(network.model, memory))
 
     def load(self, folder: Path, panel: Panel) -> FittedBuckets:
@@ -117,7 +117,7 @@ class LstmForecaster:
         widths = [one.shape[2] for one in lessons.pick(slice(1)).features()]
         if (known := recall(start)) is not None:
             network = open_network(self.units, *widths, known.buckets.count)
-            if known.serves(len(lessons.rows), lessons.groups, network.model.get_weights()):
+            if known.serves(len(lessons.rows), lessons.told, network.model.get_weights()):
                 return network, known, known.buckets
         truth = lessons.sample(BUCKETED, rng).truth()
         buckets = learn_buckets(truth[~np.isnan(truth)], zero=lessons.table.kind == "demand")

@@ -32,12 +32,12 @@ class Memory:
     networks: tuple[Weights, ...]  # weights of each
     buckets: Buckets  # that they predict
     windows: int  # that they learned from
-    drivers: tuple[str, ...]  # groups that they were told of
+    told: tuple[str, ...]  # what features told them of: weights of others have learned nothing
 
-    def serves(self, windows: int, drivers: Sequence[str], weights: Weights) -> bool:
+    def serves(self, windows: int, told: Sequence[str], weights: Weights) -> bool:
         """Whether networks of this build may go on from here, on so many windows."""
         mine = [one.shape for one in self.networks[0]]
-        fits = mine == [one.shape for one in weights] and self.drivers == tuple(drivers)
+        fits = mine == [one.shape for one in weights] and self.told == tuple(told)
         return fits and self.windows >= MOSTLY_SEEN * windows
 
     def save(self, folder: Path) -> None:
@@ -50,7 +50,7 @@ class Memory:
         with staged(folder / MEMORY) as file:
             np.savez(
                 file, edges=self.buckets.edges, points=self.buckets.points, windows=self.windows,
-                drivers=np.array(self.drivers, dtype=np.str_), **layers,
+                told=np.array(self.told, dtype=np.str_), **layers,
             )  # fmt: skip
 
 
@@ -68,5 +68,5 @@ def recall(start: Fitted | None) -> Memory | None:
             networks=tuple(layers.values()),
             buckets=Buckets(kept["edges"], kept["points"]),
             windows=int(kept["windows"]),
-            drivers=tuple(kept["drivers"].tolist()),
+            told=tuple(kept["told"].tolist()),
         )

@@ -70,9 +70,10 @@ class Lessons:
         return windows.targets(self.table, self.rows, self.origins, self.steps)
 
     @property
-    def groups(self) -> tuple[str, ...]:
-        """Groups of drivers that the features tell of."""
-        return self.table.drivers.groups if self.table.drivers else ()
+    def told(self) -> tuple[str, ...]:
+        """What the features tell of, where they can: groups of drivers, the time of the year."""
+        groups = self.table.drivers.groups if self.table.drivers else ()
+        return (*groups, "season") if self.table.calendar[:, 0].any() else groups
 
     def places(self) -> Ints:
         """Periods of the targets, (n, K)."""

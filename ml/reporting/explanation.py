@@ -53,7 +53,8 @@ class ItemFacts:
     ensemble: FittedEnsemble  # how the models of the panel are combined
     shares: Mapping[str, float]  # share of each model in this item's forecast
     failures: Mapping[str, str]  # reasons of the models that failed on it
-    idle: tuple[str, ...]  # models that were not run for it
+    # models that have no share of it and no forecast: they were not run for it, or refused it
+    idle: tuple[str, ...]
     backtest: ItemBacktest | None  # its backtest, `None` if it was not in the sample
     tried: int  # items of that sample
     metrics: Sequence[Row]  # METRICS rows of the panel
@@ -166,7 +167,7 @@ def _describe_models(facts: ItemFacts) -> list[str]:
     lines += [] if len(lines) > 1 else ["nothing fell back"]
     if facts.idle:
         idle = ", ".join(facts.idle)
-        lines.append(f"not run, for they have no share of it (--all-models runs them): {idle}")
+        lines.append(f"no share of it, and no forecast (refused, or not run for that): {idle}")
     return lines
 
 

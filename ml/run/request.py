@@ -69,6 +69,8 @@ class RunRequest:
                 )
         if self.only_forecasts and self.only_recommendations:
             raise ConfigError("--only-forecasts and --only-recommendations exclude each other.")
+        if self.all_models and self.only_recommendations:
+            raise ConfigError("--all-models runs models, --only-recommendations runs none.")
         fill_targets(self.settings.portfolio_fill)  # refused now rather than after the forecasts
         read_budget(self.settings.budget)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,13 +79,11 @@ def count_idle(plan: PanelPlan, needed: Needed) -> dict[str, int]:
 
 def train_origins(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
     """Train the pooled families for the backtest's origins; what is trained already is kept."""
-    tasks = [
-        task
-        for plan in plans
-        for family in POOLED
-        if family in plan.models
-        for task in _open_pooled(plan, store, family, last=False)
-    ]
+    tasks: list[TrainTask] = []
+    for plan in plans:
+        panels = {cutoff: _panel_at(plan, cutoff) for cutoff in plan.origins}
+        for family in (one for one in POOLED if one in plan.models):
+            tasks += _open_pooled(plan, store, family, panels)
     _train(tasks, jobs, "training for the backtest")
 
 
@@ -108,7 +107,9 @@ def train_families(
             if family not in POOLED:
                 tasks += _open_series(plan, store, family, items)
             elif items:
-                tasks += _open_pooled(plan, store, family, last=True)
+                before = plan.origins if family in ROLLED else ()
+                panels = {cutoff: _panel_at(plan, cutoff) for cutoff in before}
+                tasks += _open_pooled(plan, store, family, panels | {plan.panel.cutoff: plan.panel})
     _train(tasks, jobs, f"training {', '.join(families)}")
 
 
@@ -117,35 +118,39 @@ def _train(tasks: Sequence[TrainTask], jobs: int | None, label: str) -> None:
     run_tasks(_train_parts, largest_first, jobs=jobs, label=label)
 
 
+def _panel_at(plan: PanelPlan, cutoff: np.datetime64) -> Panel:
+    """What a pooled family is fitted on at an origin: the backtest asks for its own items only."""
+    return plan.train_at(cutoff).select((*plan.learnable_at(cutoff), *plan.backtest_items))
+
+
 def _open_pooled(
-    plan: PanelPlan, store: ModelStore, family: str, *, last: bool
+    plan: PanelPlan, store: ModelStore, family: str, panels: Mapping[np.datetime64, Panel]
 ) -> Iterator[TrainTask]:
-    """What a pooled family is not trained for yet: the origins, or the last cutoff.
+    """Those cutoffs of some panels that a pooled family is not trained for yet.
 
     A family that goes on from earlier cutoffs is trained for all of them in their order, for the
     last one's model rests on those of the origins.
     """
-    folder, parts = store.open(plan, family, plan.reach)
-    cutoffs = [plan.panel.cutoff] if last else []
-    if family in ROLLED or not last:
-        cutoffs = [*sorted(plan.origins), *cutoffs]
-    missing = [one for one in cutoffs if str(one) not in parts]
+    rolled = family in ROLLED
+    rests_on = [str(day) for day in plan.origins] if rolled else []
+    folder, parts = store.open(plan, family, plan.reach, *rests_on)
+    cutoffs = sorted(panels)
+    missing = [one for one in cutoffs if not _is_trained(parts.get(str(one)), panels[one])]
     own, start = plan.tuned.get(family, {}), None
     chains = [[one] for one in missing]
-    if family in ROLLED and missing:  # what comes after a missing one rests on it
+    if rolled and missing:  # what comes after a missing one rests on it
         known = cutoffs.index(missing[0])
         chains, start = [cutoffs[known:]], folder / str(cutoffs[known - 1]) if known else None
     for chain in chains:
-        steps = tuple(_pooled_step(plan, folder, one) for one in chain)
+        steps = tuple(
+            TrainStep(panels[one], plan.learnable_at(one), folder / str(one)) for one in chain
+        )
         yield TrainTask(family, steps, plan.reach, plan.seed, own, start)
 
 
-def _pooled_step(plan: PanelPlan, folder: Path, cutoff: np.datetime64) -> TrainStep:
-    """One cutoff of a pooled family; the backtest asks for its own items only."""
-    train, learnable = plan.panel, plan.learnable_at(cutoff)
-    if cutoff != plan.panel.cutoff:
-        train = plan.train_at(cutoff).select((*learnable, *plan.backtest_items))
-    return TrainStep(train, learnable, folder / str(cutoff))
+def _is_trained(part: Mapping[str, Any] | None, panel: Panel) -> bool:
+    """Whether a part is there and knows the items of a panel."""
+    return part is not None and set(panel.items) <= set(part["items"])
 
 
 def _open_series(

@@ -107,7 +107,7 @@ def test_an_item_is_forecast_alike_alone_and_in_company(kind, name, panel, fitte
 @pytest.mark.parametrize(("kind", "name"), DEMAND + PRICE)
 def test_a_saved_model_forecasts_the_same_and_is_no_pickle(kind, name, panel, fitted, tmp_path):
     fitted.save(tmp_path)
-    assert {path.suffix for path in tmp_path.iterdir()} <= {".parquet", ".npz", ".keras"}
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".parquet", ".npz", ".npy", ".keras"}
     again = build(name).load(tmp_path, panel.rows([1]))  # some items of those that were fitted
     left, right = predict(fitted, panel.items[1:2]).paths, predict(again, panel.items[1:2]).paths
     np.testing.assert_array_equal(left, right)

@@ -68,7 +68,7 @@ def test_what_networks_know_comes_back_as_it_was(known):
     np.testing.assert_array_equal(memory.buckets.points, buckets.points)
     # Of 12 items windows that end with the 6th to the 35th month: the 36th has none to teach.
     assert memory.windows == 12 * 30
-    assert memory.drivers == ()
+    assert memory.told == ("season",)  # from three years on
 
 
 def test_networks_that_have_seen_too_little_learn_afresh(tmp_path):
@@ -80,9 +80,11 @@ def test_networks_that_have_seen_too_little_learn_afresh(tmp_path):
 def test_networks_of_another_build_or_other_drivers_learn_afresh(known):
     memory = recall(known)
     weights, count = memory.networks[0], memory.windows
-    assert memory.serves(count, (), weights)
-    assert not memory.serves(count, ("climate",), weights)
-    assert not memory.serves(count, (), [*weights[:-1], np.zeros(99, np.float32)])
+    assert memory.serves(count, ("season",), weights)
+    assert not memory.serves(count, ("climate", "season"), weights)
+    assert not memory.serves(count, (), weights)
+    assert not memory.serves(2 * count, ("season",), weights)
+    assert not memory.serves(count, ("season",), [*weights[:-1], np.zeros(99, np.float32)])
     wider = replace(LSTM, units=9)
     panel = make_panel()
     np.testing.assert_array_equal(

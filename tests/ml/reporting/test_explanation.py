@@ -141,8 +141,8 @@ STRETCHED = "stretched by what class intermittent covered at origins: steps near
                      id="what failed and what stood in is said with reasons"),
         pytest.param({"idle": ("arima", "theta")}, "made by", [
             "ensemble: lstm 75%, tsb 25%", "nothing fell back",
-            "not run, for they have no share of it (--all-models runs them): arima, theta",
-        ], id="what was not run is named"),
+            "no share of it, and no forecast (refused, or not run for that): arima, theta",
+        ], id="models without share and forecast are named"),
         pytest.param({}, "drivers", ["none are used"], id="no drivers"),
     ],
 )  # fmt: skip

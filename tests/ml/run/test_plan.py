@@ -16,7 +16,7 @@ from ml.settings import Settings
 MONTHS, HORIZON = 16, 3
 
 
-def plan_of(values) -> PanelPlan:
+def plan_of(values, backtest_items=500) -> PanelPlan:
     """A plan of parts by the month, named 00, 01, ..."""
     periods = periods_after(np.datetime64("2024-06"), values.shape[1], Frequency.MONTHLY)
     items = tuple(f"{number:02d}" for number in range(len(values)))
@@ -26,7 +26,8 @@ def plan_of(values) -> PanelPlan:
         source={}, outside={},
         region="", drivers=False, statements=(), quality_flags=(), tables={},
     )  # fmt: skip
-    (plan,) = make_plans(inputs, RunRequest(command="run", horizon=HORIZON, settings=Settings()))
+    settings = Settings(backtest_items=backtest_items)
+    (plan,) = make_plans(inputs, RunRequest(command="run", horizon=HORIZON, settings=settings))
     return plan
 
 
@@ -70,3 +71,16 @@ def test_parts_without_demand_are_weighted_in_a_class_of_their_own(values, tmp_p
     assert set(weights) >= {"*", "no_demand"}
     for shares in weights.values():
         assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_backtest_of_more_items_trains_what_it_lacks(tmp_path):
+    values = np.random.default_rng(1).poisson(3.0, (4, MONTHS)) + 1.0
+    values[:, :2] = np.nan  # too few windows for a network to be trained
+    values[2:, :7] = np.nan  # 9 months: they teach now, and did not at the origins
+    store = ModelStore(tmp_path, "d-1")
+    for backtest_items in (1, 4):
+        plan = plan_of(values, backtest_items)
+        assert ("02" in plan.backtest_items) == (backtest_items == 4)
+        train_origins([plan], store, 1)
+        fit_ensembles([plan], store, 1)
+    assert read_backtests(store.folder(plan.name, "ensemble"))[0].items == plan.panel.items

@@ -133,6 +133,18 @@ def test_networks_that_are_lost_are_made_again_from_those_of_earlier_cutoffs(tmp
 
 
 @pytest.mark.slow
+def test_networks_do_not_depend_on_the_horizon_of_an_earlier_run(tmp_path):
+    train_pooled(str(tmp_path / "after"), "2")
+    assert plan_of(36, 2).reach == plan_of(36, 3).reach
+    assert plan_of(36, 2).origins != plan_of(36, 3).origins
+    for place in ("after", "alone"):
+        train_pooled(str(tmp_path / place), "3")
+    made = {place: files(tmp_path / place / ROOT / "lstm") for place in ("after", "alone")}
+    kept = {name: data for name, data in made["after"].items() if name in made["alone"]}
+    assert kept == made["alone"]
+
+
+@pytest.mark.slow
 def test_networks_are_trained_again_after_a_power_cut(tmp_path):
     """At 4 steps, for TensorFlow is loaded in each process."""
     place = tmp_path / "models"

@@ -18,8 +18,8 @@ from ml.settings import Settings
 LOADED = [forecaster(name) for name in models_of("demand")]  # before the process is forked
 
 
-def plan_of(months: int) -> PanelPlan:
-    """Two parts of steady demand; the horizon is 3 months."""
+def plan_of(months: int, horizon: int = 3) -> PanelPlan:
+    """Two parts of steady demand."""
     last = np.datetime64("2025-12")
     periods = np.arange(last - months + 1, last + 1).astype("datetime64[D]")
     values = np.stack([np.full(months, 4.0), np.full(months, 2.0)])  # constants are quickly fitted
@@ -29,7 +29,7 @@ def plan_of(months: int) -> PanelPlan:
         source={}, outside={},
         region="", drivers=False, statements=(), quality_flags=(), tables={},
     )  # fmt: skip
-    (plan,) = make_plans(inputs, RunRequest(command="train", horizon=3, settings=Settings()))
+    (plan,) = make_plans(inputs, RunRequest(command="train", horizon=horizon, settings=Settings()))
     return plan
 
 
@@ -42,8 +42,8 @@ def train_all(place: str, months: str = "14") -> None:
     store.require(plan, dict.fromkeys(TRAINED, plan.wanted))
 
 
-def train_pooled(place: str) -> None:
+def train_pooled(place: str, horizon: str = "3") -> None:
     """Train the networks alone, those of the origins too."""
-    plan, store = plan_of(36), ModelStore(Path(place), "d-1")
+    plan, store = plan_of(36, int(horizon)), ModelStore(Path(place), "d-1")
     train_origins([plan], store, 1)
     train_families([plan], store, POOLED, 1)
