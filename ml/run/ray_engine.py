@@ -121,7 +121,7 @@ def _tell_trouble(message: Mapping[str, Any], **_: Any) -> None:
 def share_ground(folders: Sequence[Path]) -> Iterator[SharedGround]:
     """A file in each folder for the workers to find; the command holds the folders."""
     marker = MARKER + secrets.token_hex(8)
-    ground = SharedGround(code_version(), tuple(map(Path.resolve, folders)), marker)
+    ground = SharedGround(code_version(), tuple(map(Path.absolute, folders)), marker)
     try:
         for folder in ground.folders:
             _remove_markers(folder)  # of a command that was killed
@@ -193,12 +193,16 @@ def _ray_engine(ground: SharedGround) -> Engine:
         start = ray.remote(num_cpus=1, max_retries=RETRIES)(_work_on_ground)
         waiting = (start.remote(ground, work, task) for task in tasks)
         flying = list(islice(waiting, ahead))
+        lost = (
+            *(ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError),
+            *(ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError),
+        )
         while flying:
             (done,), flying = ray.wait(flying)
             flying += islice(waiting, 1)
             try:
                 yield _take(done)
-            except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
+            except lost:
                 raise killed_worker(label) from None
 
     return Engine("ray", processes, run)
