@@ -54,9 +54,10 @@ def run_watched(command: Sequence[str], env: Mapping[str, str], output: Path) ->
     output.parent.mkdir(parents=True, exist_ok=True)
     spent = _children_seconds()
     start = time.perf_counter()
+    in_order = {"PYTHONUNBUFFERED": "1"}  # or what it says last may come before what it said first
     with output.open("wb") as stream:
         child = subprocess.Popen(
-            command, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=stream,
+            command, env={**os.environ, **in_order, **env}, stdin=subprocess.DEVNULL, stdout=stream,
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     memory = MemoryWatch(child.pid)
