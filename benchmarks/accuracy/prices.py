@@ -169,7 +169,7 @@ def ensembles(
                 chosen.append(earlier)
         weights = fit_weights([tried[one] for one in chosen[:MOST_ORIGINS]], "price")
         parts = {name: one[number] for name, one in found.items()}
-        paths = mix_paths(parts, 0, weights.get("price", weights[PANEL]))
+        paths = mix_paths(parts, *panel.items, weights.get("price", weights[PANEL]))
         made.append(Forecast(panel.items, paths[None], {}))
     return made
 

@@ -27,7 +27,7 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.ensemble.mixture import FittedEnsemble
 from ml.errors import PipelineError
-from ml.run.forecast import forecast_panel
+from ml.run.forecast import ForecastModels, forecast_panel
 from ml.run.model_store import ModelStore
 from ml.run.plan import make_plans
 from ml.run.recommend import recommend_panel
@@ -152,11 +152,9 @@ def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
     for plan in plans:
         model = QUICK[plan.panel.kind]
         ensemble = ensembles[plan.name] = FittedEnsemble({"*": {model: 1.0}}, {"*": [1.0] * 3})
-        folders = {model: work / model}
-        chunks[plan.name] = forecast_panel(
-            plan, folders, ensemble, inputs, request, origin, work,
-            find_paths(plan, store, ensemble),
-        )  # fmt: skip
+        models = ForecastModels({model: work / model}, {model: frozenset(plan.wanted)}, ensemble)
+        found = find_paths(plan, store, ensemble)
+        chunks[plan.name] = forecast_panel(plan, models, inputs, request, origin, work, found)
         if plan.panel.is_demand:
             saved = find_paths(plan, store, ensemble)
             recommended = recommend_panel(plan, saved, UNTRIED, None, inputs, request, work)
