@@ -167,7 +167,9 @@ def _describe_models(facts: ItemFacts) -> list[str]:
     lines += [] if len(lines) > 1 else ["nothing fell back"]
     if facts.idle:
         idle = ", ".join(facts.idle)
-        lines.append(f"no share of it, and no forecast (refused, or not run for that): {idle}")
+        lines.append(
+            f"no share and no forecast of it (refused, or not run for that reason): {idle}"
+        )
     return lines
 
 

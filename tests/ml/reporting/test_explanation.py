@@ -141,7 +141,7 @@ STRETCHED = "stretched by what class intermittent covered at origins: steps near
                      id="what failed and what stood in is said with reasons"),
         pytest.param({"idle": ("arima", "theta")}, "made by", [
             "ensemble: lstm 75%, tsb 25%", "nothing fell back",
-            "no share of it, and no forecast (refused, or not run for that): arima, theta",
+            "no share and no forecast of it (refused, or not run for that reason): arima, theta",
         ], id="models without share and forecast are named"),
         pytest.param({}, "drivers", ["none are used"], id="no drivers"),
     ],
