@@ -16,7 +16,7 @@ from typing import Any
 import typer
 from pydantic import SecretStr
 
-from ml.contracts import PUBLISHED
+from ml.contracts import KEPT, PUBLISHED
 from ml.contracts.base import Column
 from ml.contracts.demand import INVENTORY, ITEMS, OPEN_ORDERS, RECEIPTS, SUPPLIERS
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, TOTALS
@@ -111,7 +111,7 @@ def list_settings() -> str:
 
 def list_columns(table: str) -> str:
     """The columns of a published table; of components and totals, those that forecasts lacks."""
-    contract = next(one for one in PUBLISHED if one.name == table)
+    contract = next(one for one in (*PUBLISHED, *KEPT) if one.name == table)
     columns: Iterable[Column] = contract.columns
     if contract in (FORECAST_MODELS, TOTALS):
         shared = set(FORECASTS.names[FORECASTS.names.index("forecast") :])

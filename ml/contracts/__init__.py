@@ -12,6 +12,7 @@ from ml.contracts.demand import (
     STOCK_BY_LOCATION,
     SUPPLIERS,
 )
+from ml.contracts.drift import DRIFT
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.joint_orders import JOINT_ORDERS
 from ml.contracts.metrics import METRICS
@@ -34,3 +35,5 @@ PROCESSED: tuple[Contract, ...] = (
     *(SUPPLIERS, *OUTSIDE, DIVIDENDS, FEATURES_TABLE),
 )
 """The tables below ``processed/``."""
+KEPT: tuple[Contract, ...] = (DRIFT,)
+"""The tables that a night makes and keeps, beside those of its version."""

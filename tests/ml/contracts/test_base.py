@@ -6,7 +6,7 @@ from datetime import datetime
 import pyarrow as pa
 import pytest
 
-from ml.contracts import PROCESSED, PUBLISHED
+from ml.contracts import KEPT, PROCESSED, PUBLISHED
 from ml.contracts.base import Column, Contract, check
 from ml.contracts.forecasts import (
     CUMULATIVE_QUANTILES,
@@ -51,7 +51,7 @@ def stock(**columns):
     return pa.table({name: values for name, values in plain.items() if values is not None})
 
 
-ALL = {contract.name: contract for contract in (*PUBLISHED, *PROCESSED)}
+ALL = {contract.name: contract for contract in (*PUBLISHED, *PROCESSED, *KEPT)}
 
 
 def test_a_table_that_keeps_its_contract_comes_back_with_the_contracts_schema():

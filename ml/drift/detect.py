@@ -1,0 +1,206 @@
+"""Finding drift in the series of one kind: the tests, what is believed of them, and the rows.
+
+A night calls, each where it has the data, and puts the tables together with
+:func:`ml.drift.rows.join_rows`:
+
+    find_drift(watch_panel(panel, name), groups=families)         demand and prices
+    find_drift(Watched(name, "feature", ...))                      outside series, NaN = unknown
+    find_drift(join_errors(name, items, backtest, realised, ...))  errors of forecasts
+    history_rows(...) of ml.drift.history                          new, vanished, rewritten
+
+and opens the condition `drift` where :func:`ml.drift.rows.tell_drift` has something to say.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy import stats
+
+from ml.drift.false_alarms import judge_groups, judge_items
+from ml.drift.item_tests import (
+    ItemTests,
+    negative_binomial_shape,
+    try_changes,
+    try_demand,
+    try_errors,
+)
+from ml.drift.measures import measure_both
+from ml.drift.rows import make_rows
+from ml.drift.windows import LENGTHS, MOST_PERIODS, Windows, choose_windows
+from ml.frequency import Days, Frequency
+from ml.panel import Floats, Panel
+
+RATE = 0.02  # share of nights without a change on which anything may be found
+FALSE_SHARE = 0.05  # share of the items found that may be false
+ALL = "ALL"
+CHUNK = 1000  # items whose tests are in memory at once
+LEAST_HISTORY = 2  # windows of observations before the last one that an item needs
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Series whose last periods are compared with those before."""
+
+    panel: str  # what they are called together
+    subject: str  # `item`, `feature` or `error`, see the contract
+    items: tuple[str, ...]  # N names
+    periods: Days  # T
+    values: Floats  # (N, T), NaN = not observed
+    frequency: Frequency
+    wander: bool = False  # whether only their changes can be compared, as of prices
+    length: int | None = None  # periods that are tested; `None` = what suits the frequency
+
+    @property
+    def window(self) -> int:
+        """Periods that are tested."""
+        return self.length or LENGTHS[self.frequency.value]
+
+
+def watch_panel(panel: Panel, name: str) -> Watched:
+    """A panel as it is compared: without periods in which stock ran out."""
+    values = panel.with_stock().values
+    return Watched(
+        name,
+        "item",
+        panel.items,
+        panel.periods,
+        values,
+        panel.frequency,
+        wander=not panel.is_demand,
+    )
+
+
+def join_errors(
+    name: str,
+    items: Sequence[str],
+    periods: Days,
+    backtest: Floats,
+    realised: Floats,
+    frequency: Frequency,
+) -> Watched:
+    """Errors of forecasts in life (N, R) after those of the backtest (N, G), at the same lag.
+
+    Any number that a change for the worse moves will do: a scaled loss, or a signed error. The
+    columns are target periods, the same for all items, so what they share in one is seen; the
+    ``periods`` (R,) are those of life.
+    """
+    values = np.concatenate([backtest, realised], axis=1)
+    before = np.arange(-backtest.shape[1], 0) + periods[0].astype("datetime64[D]")
+    every = np.concatenate([before.astype("datetime64[D]"), periods])
+    return Watched(
+        name, "error", tuple(items), every, values, frequency, length=realised.shape[1]
+    )  # fmt: skip
+
+
+def find_drift(
+    watched: Watched,
+    *,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    rate: float = RATE,
+    false_share: float = FALSE_SHARE,
+    seed: int = 0,
+) -> pa.Table:
+    """What the last periods say against the history, one row an item, group and panel.
+
+    Items that are observed too briefly have no row; where the whole history is too short, there
+    are none at all. Half of ``rate`` is for items, half for groups and the panel as a whole.
+
+    Args:
+        watched: The series.
+        groups: Names of items by group, for instance families; those with fewer than two are none.
+        rate: Share of nights on which anything may be found although nothing has changed.
+        false_share: Share of false ones among the items found.
+        seed: Of the run.
+
+    Returns:
+        A table of the contract DRIFT.
+    """
+    most = max(MOST_PERIODS[watched.frequency.value], watched.window * 6)
+    values, periods = watched.values[:, -most:], watched.periods[-most:]
+    windows = choose_windows(
+        len(periods), watched.window, rate=rate / 2, seed=seed, name=watched.panel
+    )
+    if windows is None:
+        return make_rows(watched.panel, [])
+    known = (~np.isnan(values) & windows.outside[:, 0]).sum(axis=1)
+    enough = [row for row in sorted(range(len(known)), key=watched.items.__getitem__)
+              if known[row] >= LEAST_HISTORY * windows.length]  # fmt: skip
+    values, names = values[enough], [watched.items[row] for row in enough]
+    found = _judge_each(watched, names, values, windows, rate / 2, false_share)
+    found += _judge_together(watched, names, values, windows, groups or {}, rate / 2)
+    same = {"as_of": _day(periods[-1]), "since": _day(periods[-windows.length])}
+    return make_rows(watched.panel, [same | {"periods": windows.length} | one for one in found])
+
+
+def _judge_each(
+    watched: Watched,
+    names: Sequence[str],
+    values: Floats,
+    windows: Windows,
+    rate: float,
+    false_share: float,
+) -> list[dict[str, Any]]:
+    """What is found of single items."""
+    shape = negative_binomial_shape(values[:, windows.outside[:, 0]])
+    p_values, told = [np.empty((0, len(windows.ends)))], []
+    for start in range(0, len(names), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        tests = _try(watched, values[chunk], windows, shape[chunk])
+        p_values.append(tests.combined())
+        telling = tests.telling()
+        measures = np.stack([measure_both(name, values[chunk], windows) for name in tests.names])
+        both = measures[telling, :, np.arange(len(telling))].tolist()
+        told += [(tests.names[test], *ends) for test, ends in zip(telling, both, strict=True)]
+    judged = judge_items(
+        np.concatenate(p_values), windows.side_by_side, rate=rate, false_share=false_share
+    )
+    columns = (judged.p_values.tolist(), judged.q_values.tolist(), judged.found.tolist())
+    return [
+        {"subject": watched.subject, "name": name, "test": test, "before": before,
+         "recent": recent, "p_value": p, "q_value": q, "found": found}
+        for name, (test, before, recent), p, q, found in zip(names, told, *columns, strict=True)
+    ]  # fmt: skip
+
+
+def _try(watched: Watched, values: Floats, windows: Windows, shape: Floats) -> ItemTests:
+    if watched.subject == "error":
+        return try_errors(values, windows)
+    if watched.wander or watched.subject == "feature":
+        return try_changes(values, windows)
+    return try_demand(values, windows, shape)
+
+
+def _judge_together(
+    watched: Watched,
+    names: Sequence[str],
+    values: Floats,
+    windows: Windows,
+    groups: Mapping[str, Sequence[str]],
+    rate: float,
+) -> list[dict[str, Any]]:
+    """What is found of groups and of all items; of series that wander there is no common mean."""
+    if watched.wander or watched.subject != "item" or not names:
+        return []
+    place = {name: row for row, name in enumerate(names)}
+    wanted = {ALL: list(names)} | {
+        name: [i for i in own if i in place] for name, own in groups.items()
+    }
+    wanted = {name: own for name, own in wanted.items() if name == ALL or len(own) > 1}
+    members = np.zeros((len(wanted), len(names)), bool)
+    for row, own in enumerate(wanted.values()):
+        members[row, [place[item] for item in own]] = True
+    p_values, before, recent = judge_groups(values, members, windows)
+    q_values = stats.false_discovery_control(p_values)
+    return [
+        {"subject": "panel" if name == ALL else "group", "name": name, "test": "mean",
+         "before": old, "recent": new, "p_value": p, "q_value": q, "found": bool(q <= rate)}
+        for name, old, new, p, q in zip(wanted, before, recent, p_values, q_values, strict=True)
+    ]  # fmt: skip
+
+
+def _day(day: np.datetime64) -> datetime:
+    return datetime.fromisoformat(str(day.astype("datetime64[D]")))

@@ -1,0 +1,146 @@
+"""History that was over and is another one now: new, vanished and rewritten, found by hashes.
+
+Of each item the observations of every stretch (a calendar month, of months a year) are hashed when
+a night has read them. The next night hashes the same periods again, as far as the night before
+knew them: whatever differs was rewritten.
+
+    before = read_state(path)                     None on the first night, and where it is damaged
+    table = history_rows(name, panel, before)     rows for the table of drift; before may be None
+    write_state(path, hash_history(panel))        once the night has used the panel
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.drift.rows import make_rows
+from ml.durable import write_file
+from ml.frequency import Days, Frequency
+from ml.logs import logger
+from ml.panel import Panel
+
+SCHEMA = pa.schema(
+    [("item_id", pa.string()), ("stretch", pa.timestamp("us")), ("hash", pa.int64())],
+    metadata={"format": "1"},
+)
+Hashes = dict[tuple[str, np.datetime64], int]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryState:
+    """What a night knew of history."""
+
+    as_of: np.datetime64  # last period that it saw
+    items: frozenset[str]  # all of them, those without an observation among them
+    hashes: Hashes  # by item and first day of the stretch; stretches without observations have none
+
+
+def hash_history(panel: Panel) -> HistoryState:
+    """Hashes of all that was recorded in a panel."""
+    starts, bounds = _stretches(panel.periods, panel.frequency)
+    values = np.ascontiguousarray(panel.recorded + 0.0, dtype="<f8")  # no negative zero
+    known = ~np.isnan(values)
+    days = panel.periods.astype("datetime64[D]").astype("<i8")
+    hashes: Hashes = {}
+    for row, item in enumerate(panel.items):
+        for start, (first, last) in zip(starts, bounds, strict=True):
+            seen = known[row, first:last]
+            if seen.any():
+                digest = blake2b(days[first:last][seen].tobytes(), digest_size=8)
+                digest.update(values[row, first:last][seen].tobytes())
+                hashes[item, start] = int.from_bytes(digest.digest(), "big", signed=True)
+    return HistoryState(panel.cutoff, frozenset(panel.items), hashes)
+
+
+def history_rows(name: str, panel: Panel, before: HistoryState | None) -> pa.Table:
+    """What of the periods that a night before saw is another one now, one row an item.
+
+    Args:
+        name: What the panel is called.
+        panel: Of tonight.
+        before: What was known then; ``None`` = there is nothing to compare with.
+
+    Returns:
+        A table of the contract DRIFT; every row in it is found.
+    """
+    if before is None:
+        return make_rows(name, [])
+    then = panel.until(before.as_of) if panel.periods[0] <= before.as_of else None
+    now = hash_history(then).hashes if then is not None else {}
+    changed: dict[str, list[np.datetime64]] = {}
+    for item, start in sorted(before.hashes.keys() | now.keys()):
+        if before.hashes.get((item, start)) != now.get((item, start)):
+            changed.setdefault(item, []).append(start)
+    current = frozenset(panel.items)
+    as_of = _day(panel.cutoff)
+    rows = []
+    for item in sorted(changed.keys() | (current - before.items) | (before.items - current)):
+        told = "new" if item not in before.items else (
+            "rewritten" if item in current else "vanished")  # fmt: skip
+        since = min(changed.get(item, [panel.cutoff]))
+        stretches = float(len(changed.get(item, [])))
+        rows.append(
+            {"subject": "history", "name": item, "as_of": as_of, "since": _day(since),
+             "periods": 0, "test": told, "before": None, "recent": stretches,
+             "p_value": None, "q_value": None, "found": True}
+        )  # fmt: skip
+    return make_rows(name, rows)
+
+
+def write_state(path: Path, state: HistoryState) -> None:
+    """Keep what a night knew, as a small Parquet file, whole or not at all."""
+    keys = [*state.hashes, *((item, None) for item in sorted(state.items))]
+    table = pa.table(
+        {
+            "item_id": [item for item, _ in keys],
+            "stretch": pa.array([None if s is None else _day(s) for _, s in keys], SCHEMA.types[1]),
+            "hash": pa.array([*state.hashes.values(), *[None] * len(state.items)], pa.int64()),
+        },
+        schema=SCHEMA.with_metadata({"format": "1", "as_of": str(state.as_of)}),
+    )
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    write_file(path, sink.getvalue())
+
+
+def read_state(path: Path) -> HistoryState | None:
+    """What :func:`write_state` kept; ``None`` where there is none, or it is damaged (logged)."""
+    try:
+        table = pq.read_table(path)
+        metadata = table.schema.metadata
+        as_of = np.datetime64(metadata[b"as_of"].decode(), "D")
+        rows = zip(*(table[name].to_pylist() for name in SCHEMA.names), strict=True)
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
+        logger().warning("history_state_is_damaged", file=str(path), reason=str(error))
+        return None
+    hashes: Hashes = {}
+    items = set()
+    for item, start, own in rows:
+        if start is None:
+            items.add(item)
+        else:
+            hashes[item, np.datetime64(start, "D")] = own
+    return HistoryState(as_of, frozenset(items), hashes)
+
+
+def _stretches(
+    periods: Days, frequency: Frequency
+) -> tuple[Sequence[np.datetime64], Sequence[tuple[int, int]]]:
+    """First days of the calendar months or years, and their periods' places."""
+    unit = "datetime64[Y]" if frequency is Frequency.MONTHLY else "datetime64[M]"
+    starts, firsts = np.unique(periods.astype(unit), return_index=True)
+    ends = np.append(firsts[1:], len(periods)).tolist()
+    return list(starts.astype("datetime64[D]")), list(zip(firsts.tolist(), ends, strict=True))
+
+
+def _day(day: np.datetime64) -> datetime:
+    return datetime.fromisoformat(str(day.astype("datetime64[D]")))

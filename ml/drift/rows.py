@@ -1,0 +1,87 @@
+"""The rows of drift with a sentence each, and the few lines that a message carries."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.contracts.base import check
+from ml.contracts.drift import DRIFT
+from ml.errors import first_few
+
+SAYINGS = {
+    "zero_share": "demand in {recent:.0%} of the periods, {before:.0%} before",
+    "rate": "{recent:.3g} a period, {before:.3g} before",
+    "interval": "no demand for {recent:.0f} periods, one in {before:.3g} before",
+    "size": "demands of {recent:.3g} on average, {before:.3g} before",
+    "level": "{recent:.3g} on average, {before:.3g} before",
+    "change": "changes of {recent:.3g} on average, {before:.3g} before",
+    "spread": "changes by {recent:.3g} on average, by {before:.3g} before",
+    "observed": "observed in {recent:.0%} of the periods, {before:.0%} before",
+    "mean": "{recent:.3g} on average over its items' typical sizes, {before:.3g} before",
+    "new": "the item is new",
+    "vanished": "its whole history is gone",
+    "rewritten": "its history was rewritten, {recent:.0f} stretches from {since:%Y-%m-%d} on",
+}
+SUBJECT_WORDS = {
+    "item": "items", "group": "groups", "panel": "panels", "feature": "outside series",
+    "error": "items' errors", "history": "items' histories",
+}  # fmt: skip
+
+
+def make_rows(panel: str, found: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows of one panel as a table of the contract; numbers that are NaN become null."""
+    rows = []
+    for one in found:
+        row = {"panel": panel, **one}
+        row["sentence"] = _say(row)
+        for name in ("before", "recent"):
+            if row[name] is not None and not math.isfinite(row[name]):
+                row[name] = None
+        rows.append(row)
+    rows.sort(key=lambda row: (row["subject"], row["name"]))
+    return check(pa.Table.from_pylist(rows, schema=DRIFT.schema), DRIFT, where="drift")
+
+
+def join_rows(tables: Iterable[pa.Table]) -> pa.Table:
+    """Tables of several panels and subjects as one, in the order of the key."""
+    whole = pa.concat_tables([DRIFT.schema.empty_table(), *tables])
+    return check(whole.sort_by([(name, "ascending") for name in DRIFT.key]), DRIFT, where="drift")
+
+
+def tell_drift(table: pa.Table, shown: int = 3) -> list[str]:
+    """One line for each panel and subject in which something was found; none = no message.
+
+    New items are no reason for one: they come every week.
+    """
+    found = table.filter(pc.field("found") & (pc.field("test") != "new"))
+    lines = []
+    for subject, word in SUBJECT_WORDS.items():
+        for panel in sorted(set(found["panel"].to_pylist())):
+            own = (pc.field("panel") == panel) & (pc.field("subject") == subject)
+            rows = found.filter(own).sort_by([("p_value", "ascending"), ("name", "ascending")])
+            if rows.num_rows:
+                of = table.filter(own).num_rows
+                told = "; ".join(rows["sentence"].to_pylist()[:shown])
+                lines.append(f"{panel}: {rows.num_rows} of {of} {word} changed: {told}")
+    return lines
+
+
+def name_found(table: pa.Table) -> str:
+    """The items found, the first few by name."""
+    found = table.filter(pc.field("found"))
+    return first_few(found["name"].to_pylist())
+
+
+def _say(row: Mapping[str, Any]) -> str:
+    before, recent = (math.nan if row[name] is None else row[name] for name in ("before", "recent"))
+    what = SAYINGS[row["test"]].format(before=before, recent=recent, since=row["since"])
+    if row["subject"] == "history":
+        return f"{row['name']}: {what}"
+    sure = "a change" if row["found"] else "no change beyond chance"
+    return (
+        f"{row['name']}: since {row['since']:%Y-%m-%d} {what} "
+        f"({row['test']}, p {row['p_value']:.1g}): {sure}"
+    )

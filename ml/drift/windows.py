@@ -1,0 +1,85 @@
+"""The last periods of a panel, and the earlier stretches that tell how much such stretches differ.
+
+Items move together, and their periods too, so windows differ by more than tests of single items
+assume. By how much is seen in the history itself: every earlier window is compared with the rest of
+it in the same way, all items at the same periods. Where whole windows are too few to tell one in a
+hundred, windows of two halves are drawn (a block permutation).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ml.frequency import Frequency
+from ml.panel import Bools, Floats, Ints
+from ml.seeds import generator
+
+LENGTHS = {"D": 28, "B": 20, "W": 8, "MS": 6}  # periods of a window, by frequency
+# Periods that are looked at: what was before is no measure of what is usual now.
+MOST_PERIODS = {"D": 731, "B": 522, "W": 157, "MS": 66}
+LEAST_WINDOWS = 4  # of history, side by side; fewer cannot tell how much windows differ
+MOST_EARLIER = 199
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Column 0 is the last periods, the B others are earlier windows."""
+
+    inside: Bools  # (T, 1 + B) the window's periods
+    outside: Bools  # (T, 1 + B) what it is compared with, never any of the last periods
+    ends: Ints  # (1 + B,) last period of each window
+    length: int  # periods of a window
+    side_by_side: int  # windows that fit into the history without overlap
+
+
+def choose_windows(
+    periods: int, length: int, *, rate: float, seed: int, name: str
+) -> Windows | None:
+    """Windows of a panel of T periods; ``None`` where the history is too short.
+
+    Args:
+        periods: T, of which the last ones are tested.
+        length: How many these are, at least 2.
+        rate: Share of earlier windows that may look as odd, which says how many are needed.
+        seed: Of the run.
+        name: Of the panel; what is drawn belongs to it.
+    """
+    history = periods - length
+    fitting = history // length
+    if fitting < LEAST_WINDOWS:
+        return None
+    starts = np.arange(history - length + 1)
+    if len(starts) * rate >= 2:
+        count = min(len(starts), MOST_EARLIER)
+        firsts = starts[np.linspace(0, len(starts) - 1, count).round().astype(int)]
+        pieces = firsts[:, None] + np.arange(length)
+    else:
+        pieces = _draw_halves(history, length, generator(seed, "drift", name))
+    inside = np.zeros((periods, 1 + len(pieces)), bool)
+    inside[history:, 0] = True
+    np.put_along_axis(inside[:, 1:].T, pieces, values=True, axis=1)
+    outside = ~inside
+    outside[history:] = False
+    ends = np.append(periods - 1, pieces[:, -1])
+    return Windows(inside, outside, ends, length, fitting)
+
+
+def _draw_halves(history: int, length: int, rng: np.random.Generator) -> Ints:
+    """Windows of two halves that do not overlap, anywhere in the history, (B, length)."""
+    half = length // 2
+    last = history - half
+    pairs = [(a, b) for a in range(last + 1) for b in range(a + half, last + 1)]
+    chosen = rng.permutation(len(pairs))[:MOST_EARLIER]
+    starts = np.array(pairs)[np.sort(chosen)]
+    return np.asarray((starts[:, :, None] + np.arange(half)).reshape(len(starts), -1))
+
+
+def recent_part(values: Floats, frequency: Frequency) -> Floats:
+    """The periods that are looked at, (N, at most MOST_PERIODS)."""
+    return values[:, -MOST_PERIODS[frequency.value] :]
+
+
+def sum_over(values: Any, windows: Bools) -> Floats:
+    """Sums of (N, T) over the periods of each window, (N, 1 + B)."""
+    return np.asarray(values, np.float64) @ windows.astype(np.float64)
