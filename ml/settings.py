@@ -200,6 +200,27 @@ class WorkerSettings(SettingsGroup):
     """head of a Ray cluster, host:port, where ENGINE is ray; empty = Ray is started here"""
 
 
+class WatchSettings(SettingsGroup):
+    """What is watched from night to night, and who is told."""
+
+    drift_rate: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """share of nights on which drift may be told although nothing has changed"""
+    drift_false_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """share of items that may be named although they have not changed"""
+    late_periods: NonNegativeInt = 2
+    """periods that data may be behind the last one that is over, before people are told"""
+    night_hours: PositiveFloat = 24.0
+    """hours from one night to the next; more without a good one are missed nights"""
+    message_urls: SecretStr = SecretStr("")
+    """who is told of nights that need a look: Apprise addresses, spaces between; empty = nobody"""
+    message_attempts: PositiveInt = 6
+    """how often a message is tried, over as many nights, before it is given up"""
+    heartbeat_url: SecretStr = SecretStr("")
+    """address asked after each good night, for a monitor that misses it; empty = none"""
+    metrics_textfile: ProjectPath | None = None
+    """file of figures for Prometheus, ending in .prom; empty = none"""
+
+
 class StoreSettings(SettingsGroup):
     """The object store that versions are published to."""
 
@@ -231,7 +252,7 @@ class StoreSettings(SettingsGroup):
 
 class Settings(
     GeneralSettings, FolderSettings, OutsideSettings, AddressSettings, PolicySettings,
-    BacktestSettings, WorkerSettings, StoreSettings, BaseSettings,
+    BacktestSettings, WorkerSettings, WatchSettings, StoreSettings, BaseSettings,
 ):  # fmt: skip
     """Everything stable; what changes between runs is an option of the command."""
 

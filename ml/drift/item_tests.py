@@ -227,7 +227,7 @@ def _chance_of_gap(demanded: Bools, observed: Bools, ends: Ints) -> Floats:
     wrapped = np.where(last > 0, last, last[:, -1:] - total)
     gap = np.where(last[:, -1:] > 0, times - wrapped, 0)[:, ends]
     count = demanded.sum(axis=1)[:, None]
-    left = total - gap
+    left: Ints = total - gap
     logs = special.gammaln(left + 1) - special.gammaln(np.maximum(left - count, 0) + 1)
     logs = logs - special.gammaln(total + 1) + special.gammaln(total - count + 1)
     return np.asarray(np.minimum(np.exp(logs), 1.0))

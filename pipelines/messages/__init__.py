@@ -1,0 +1,1 @@
+"""What people and monitors are told of nights: one message a condition, a heartbeat, figures."""

@@ -1,0 +1,191 @@
+"""Conditions that people should know of, and their messages: one as it opens, one as it ends.
+
+Two tables in the SQLite file of whoever calls:
+
+    conditions  what holds or held: kind, what it is about, when it opened, was last seen and ended
+    messages    a receipt for each message and address: when it was due, tried, sent or given up
+
+A night collects :class:`Finding`s as it goes and calls :func:`update_conditions` once, at its end,
+inside a transaction of its own; then :func:`pipelines.messages.outbox.deliver` outside of one. A
+night that dies before did not tell anything; called again with the same run, nothing counts twice.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+KINDS = {
+    "failed": "the night failed",
+    "degraded": "the night went on without something",
+    "gate_closed": "a version was not published",
+    "drift": "data are no longer what they were",
+    "wrong_in_life": "a model that was good in the backtest is wrong in life",
+    "missed_night": "nights did not run",
+    "data_late": "there are no new data",
+}
+QUIET_RUNS = {"drift": 3, "wrong_in_life": 3}  # runs without it until such a condition has ended
+UNTOLD = ""  # address of a message where none is set
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS conditions (
+        id INTEGER PRIMARY KEY, kind, subject, text, opened_at, opened_run, seen_at, seen_run,
+        quiet INTEGER, quiet_run, ended_at, ended_run)""",
+    """CREATE UNIQUE INDEX IF NOT EXISTS open_conditions ON conditions (kind, subject)
+        WHERE ended_at IS NULL""",
+    """CREATE TABLE IF NOT EXISTS messages (
+        id INTEGER PRIMARY KEY, condition INTEGER, event, address, title, body, due_at, state,
+        attempts INTEGER, tried_at, sent_at, reason)""",
+)
+STATES = {
+    "due": "it is to be sent",
+    "sent": "the address took it",
+    "given up": "it was tried as often as the settings allow",
+    "dropped": "the condition ended before it was tried",
+    "no address": "the settings name none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that holds tonight and that people should know of."""
+
+    kind: str  # one of KINDS
+    subject: str  # what it is about, `climate_etl`, `demand_ms`; empty = the whole night
+    text: str  # one line
+
+    def __post_init__(self) -> None:
+        """Refuse a kind that is not known."""
+        if self.kind not in KINDS:
+            raise ValueError(f"not a kind of condition: {self.kind!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionChange:
+    """A condition that opened or ended."""
+
+    event: str  # `opened` or `ended`
+    kind: str  # one of KINDS
+    subject: str  # what it is about
+    text: str  # what was said of it last
+
+
+def prepare_tables(db: sqlite3.Connection) -> None:
+    """Create the two tables where they are missing."""
+    for statement in _SCHEMA:
+        db.execute(statement)
+
+
+def update_conditions(
+    db: sqlite3.Connection,
+    findings: Iterable[Finding],
+    *,
+    looked_at: Collection[str],
+    run_id: str,
+    now: datetime,
+    addresses: Sequence[str] = (),
+) -> list[ConditionChange]:
+    """Open the conditions found and end those that are gone; their messages become due.
+
+    Args:
+        db: With the two tables; the caller commits.
+        findings: What holds. Two of one kind and subject are one: the last one's text counts.
+        looked_at: Kinds that the run could judge: others stay as they are. A night that failed
+            before the gate knows nothing of it.
+        run_id: Of the night.
+        now: An instant with a time zone.
+        addresses: Names that messages go to, of :func:`pipelines.messages.transport.addresses_of`.
+
+    Returns:
+        What changed, in the order of KINDS.
+    """
+    stamp = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    found = {(one.kind, one.subject): one for one in findings}
+    changes = []
+    for (kind, subject), one in sorted(found.items(), key=lambda item: _order(item[0])):
+        if _see(db, one, run_id, stamp):
+            changes.append(ConditionChange("opened", kind, subject, one.text))
+            _make_due(db, changes[-1], stamp, addresses)
+    for row in open_conditions(db):
+        key = (row["kind"], row["subject"])
+        if key in found or row["kind"] not in looked_at or row["quiet_run"] == run_id:
+            continue
+        quiet = row["quiet"] + 1
+        db.execute("UPDATE conditions SET quiet = ?, quiet_run = ? WHERE id = ?",
+                   [quiet, run_id, row["id"]])  # fmt: skip
+        if quiet >= QUIET_RUNS.get(row["kind"], 1):
+            changes.append(ConditionChange("ended", *key, row["text"]))
+            _make_due(db, changes[-1], stamp, addresses, opened=row["opened_at"])
+            db.execute("UPDATE conditions SET ended_at = ?, ended_run = ? WHERE id = ?",
+                       [stamp, run_id, row["id"]])  # fmt: skip
+    return changes
+
+
+def open_conditions(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    """The conditions that hold, in the order of KINDS."""
+    rows = select_rows(db, "SELECT * FROM conditions WHERE ended_at IS NULL")
+    return sorted(rows, key=lambda row: _order((row["kind"], row["subject"])))
+
+
+def select_rows(
+    db: sqlite3.Connection, query: str, values: Sequence[Any] = ()
+) -> list[dict[str, Any]]:
+    """Rows by the names of their columns, whatever the connection makes of rows."""
+    cursor = db.execute(query, values)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _order(key: tuple[str, str]) -> tuple[int, str]:
+    return [*KINDS].index(key[0]), key[1]
+
+
+def _see(db: sqlite3.Connection, one: Finding, run_id: str, stamp: str) -> bool:
+    """Note that a condition holds; whether it is new."""
+    seen = db.execute(
+        "UPDATE conditions SET text = ?, seen_at = ?, seen_run = ?, quiet = 0, quiet_run = NULL "
+        "WHERE kind = ? AND subject = ? AND ended_at IS NULL",
+        [one.text, stamp, run_id, one.kind, one.subject],
+    )
+    if seen.rowcount:
+        return False
+    db.execute(
+        "INSERT INTO conditions (kind, subject, text, opened_at, opened_run, seen_at, seen_run, "
+        "quiet) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+        [one.kind, one.subject, one.text, stamp, run_id, stamp, run_id],
+    )
+    return True
+
+
+def _make_due(
+    db: sqlite3.Connection,
+    change: ConditionChange,
+    stamp: str,
+    addresses: Sequence[str],
+    opened: str = "",
+) -> None:
+    """One message an address; what nobody was told of need not be taken back."""
+    (number,) = db.execute(
+        "SELECT id FROM conditions WHERE kind = ? AND subject = ? AND ended_at IS NULL",
+        [change.kind, change.subject],
+    ).fetchone()
+    about = f" ({change.subject})" if change.subject else ""
+    recovered = "recovered: " if change.event == "ended" else ""
+    title = f"Previsor: {recovered}{KINDS[change.kind]}{about}"
+    body = f"{change.text}\nSince {opened or stamp}, condition {number}."
+    if change.event == "ended":
+        body = f"This has ended: {body} Ended {stamp}."
+    for address in addresses or (UNTOLD,):
+        state = "due" if address else "no address"
+        if change.event == "ended":
+            dropped = db.execute(
+                "UPDATE messages SET state = 'dropped' WHERE condition = ? AND address = ? AND "
+                "state = 'due' AND attempts = 0",
+                [number, address],
+            )
+            state = "dropped" if dropped.rowcount else state
+        db.execute(
+            "INSERT INTO messages (condition, event, address, title, body, due_at, state, "
+            "attempts) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+            [number, change.event, address, title, body, stamp, state],
+        )

@@ -1,0 +1,109 @@
+"""What a night calls at its end: conditions, messages, figures and the heartbeat, in this order.
+
+None of it can fail a night: what could not be said is returned as lines, and stands in the log.
+"""
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from ml.frequency import Frequency, period_end, periods_after
+from ml.logs import logger
+from ml.settings import WatchSettings
+from pipelines.messages.conditions import (
+    ConditionChange,
+    Finding,
+    prepare_tables,
+    update_conditions,
+)
+from pipelines.messages.outbox import deliver
+from pipelines.messages.textfile import NightFigures, write_textfile
+from pipelines.messages.transport import addresses_of
+
+
+def tell_people(
+    db: sqlite3.Connection,
+    findings: Sequence[Finding],
+    *,
+    looked_at: Collection[str],
+    run_id: str,
+    now: datetime,
+    config: WatchSettings,
+) -> tuple[list[ConditionChange], list[str]]:
+    """Bring the conditions up to date and send the messages that are due.
+
+    Args:
+        db: Of the run ledger, outside of a transaction; tables that are missing are created.
+        findings: What holds tonight.
+        looked_at: Kinds that the night could judge; conditions of others stay as they are.
+        run_id: Of the night.
+        now: An instant with a time zone.
+        config: The settings.
+
+    Returns:
+        What opened or ended, and a line for each message that was not taken.
+    """
+    addresses = addresses_of(config.message_urls)
+    prepare_tables(db)
+    changes = update_conditions(
+        db, findings, looked_at=looked_at, run_id=run_id, now=now, addresses=[*addresses]
+    )
+    db.commit()
+    for one in changes:
+        logger().info("condition", change=one.event, kind=one.kind, subject=one.subject)
+    return changes, deliver(db, addresses, most_attempts=config.message_attempts)
+
+
+def write_figures(path: Path | None, figures: NightFigures) -> str | None:
+    """Write the figures where the settings say so; the reason in words where that failed."""
+    if path is None:
+        return None
+    try:
+        write_textfile(path, figures)
+    except OSError as error:
+        logger().warning("figures_not_written", file=str(path), reason=str(error))
+        return f"figures: '{path}': {error.strerror or error}"
+    return None
+
+
+def find_missed_nights(
+    last_success: datetime | None, now: datetime, hours_between: float
+) -> list[Finding]:
+    """Whether nights did not run, or none ended well, since the last good one.
+
+    Called at the start of a night. Half a night of grace is given: they do not take equally long.
+    """
+    if last_success is None:
+        return []
+    missed = int((now - last_success) / timedelta(hours=hours_between) - 0.5)
+    if missed < 1:
+        return []
+    plural = "" if missed == 1 else "s"
+    when = f"{last_success.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    text = f"{missed} night{plural} missed: the last good one ended {when}."
+    return [Finding("missed_night", "", text)]
+
+
+def find_late_data(
+    data_until: Mapping[str, tuple[date, Frequency]], today: date, late_periods: int
+) -> list[Finding]:
+    """Panels whose last period is more than so many periods behind the last one that is over.
+
+    Args:
+        data_until: By panel, the start of its last period and its frequency.
+        today: The day of the run.
+        late_periods: Periods that may be missing.
+    """
+    findings = []
+    for name, (last, frequency) in data_until.items():
+        due = periods_after(np.datetime64(last), late_periods + 1, frequency)[-1]
+        over = period_end(due, frequency).astype(date)
+        if over < today:
+            text = (
+                f"{name}: the data end with the period of {last}; that of {due} was over on {over}."
+            )
+            findings.append(Finding("data_late", name, text))
+    return findings
