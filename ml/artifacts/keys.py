@@ -89,9 +89,19 @@ def date_of(version: str) -> str:
     >>> date_of("20261120T021503Z-1a2b3c4d")
     '2026-11-20'
     """
+    return began(version)[:10]
+
+
+def began(version: str) -> str:
+    """When the run that made a version began, UTC.
+
+    >>> began("20261120T021503Z-1a2b3c4d")
+    '2026-11-20T02:15:03Z'
+    """
     if not _VERSION_ID.fullmatch(version):
         raise ValueError(f"not the id of a version: {version!r}")
-    return datetime.strptime(version[:16], _STAMP).replace(tzinfo=UTC).date().isoformat()
+    moment = datetime.strptime(version[:16], _STAMP).replace(tzinfo=UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def valid_key(key: str) -> bool:

@@ -26,7 +26,15 @@ from ml.artifacts.errors import (
     StoreRefusedError,
     VerificationError,
 )
-from ml.artifacts.keys import MANIFEST, POINTER, check_key, commit_key, date_of, version_key
+from ml.artifacts.keys import (
+    MANIFEST,
+    POINTER,
+    began,
+    check_key,
+    commit_key,
+    date_of,
+    version_key,
+)
 from ml.artifacts.manifest import Manifest, stored_manifest
 from ml.artifacts.store import Body, Store, read_small
 
@@ -56,6 +64,9 @@ class CommitRecord:
     # `None` where it was not asked, as in a results folder
     gate: Mapping[str, Any] | None = None
     parent_sha256: str = ""  # of the bytes of the record before; empty in older records
+    run_at: str = ""  # when the run that made the version began, UTC; empty in older records
+    # last period that the run's data hold, by panel, as ISO days; empty where it is not known
+    data_until: Mapping[str, str] = field(default_factory=dict)
     # of its own bytes where it was read from somewhere; not in the document
     sha256: str = field(default="", compare=False)
 
@@ -89,6 +100,8 @@ def next_record(
             for name, files in manifest.datasets.items()
         },
         gate=gate,
+        run_at=began(manifest.version_id),
+        data_until=dict(manifest.run.get("data_until", {})),
         **_place_in_log(head, by),
     )
 

@@ -145,6 +145,7 @@ def write_version(
         "horizon": {plan.name: plan.horizon for plan in output.plans},
         "items": sum(len(plan.wanted) for plan in output.plans),
         "source": dict(inputs.source),
+        "data_until": cutoffs,
     }
     versions.write_manifest(staged, files, as_of=as_of, partial=partial, run=run)
     # A run as of an earlier day, or on other data, is an explicit wish on one's own disk; the

@@ -123,7 +123,8 @@ class Kit:
                 files.append(writer.close())
             write_metadata(staged, contract, files[-1], provenance, as_of=as_of, refusals=0)
         write_model_versions(staged, {"model_version": f"m-{level}"})
-        write_manifest(staged, files, as_of=as_of, partial=partial, run={"seed": 7})
+        write_manifest(staged, files, as_of=as_of, partial=partial,
+                       run={"seed": 7, "data_until": {"demand_ms": as_of}})  # fmt: skip
         return staged
 
     @staticmethod

@@ -32,15 +32,27 @@ def test_the_commit_record_has_the_documented_form(tmp_path, kit):
         "format", "min_reader", "seq", "parent", "kind", "version_id", "as_of", "partial",
         "published_at", "publisher", "nonce", "manifest", "manifest_sha256", "datasets",
         "gate",
-        "parent_sha256",
+        "parent_sha256", "run_at", "data_until",
     ]  # fmt: skip
     assert (record["seq"], record["parent"], record["kind"]) == (2, 1, "publish")
     assert record["manifest"] == f"versions/{B}/manifest.json"
     assert record["manifest_sha256"] == sha256(tmp_path / record["manifest"])
     assert len(record["nonce"]) == 32
+    assert record["run_at"] == "2026-11-21T02:15:03Z"
+    assert record["data_until"] == {"demand_ms": "2026-11-19"}
     assert sorted(record["datasets"]) == ["forecasts", "metrics", "recommendations", "refusals"]
     (file,) = record["datasets"]["forecasts"]
     assert file["sha256"] == sha256(tmp_path / file["path"])
+
+
+def test_a_record_of_an_older_program_tells_nothing_of_its_run(tmp_path, kit):
+    record = kit.commit(tmp_path, A)
+    document = json.loads(log.record_bytes(record))
+    for name in ("run_at", "data_until"):
+        del document[name]
+    older = log.parse_record(json.dumps(document).encode(), where="here")
+    assert (older.run_at, older.data_until) == ("", {})
+    assert older.version_id == record.version_id
 
 
 def test_a_document_of_a_size_that_ours_never_have_is_not_read(tmp_path, kit):
