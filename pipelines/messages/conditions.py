@@ -5,9 +5,10 @@ Two tables in the SQLite file of whoever calls:
     conditions  what holds or held: kind, what it is about, when it opened, was last seen and ended
     messages    a receipt for each message and address: when it was due, tried, sent or given up
 
-A night collects :class:`Finding`s as it goes and calls :func:`update_conditions` once, at its end,
-inside a transaction of its own; then :func:`pipelines.messages.outbox.deliver` outside of one. A
-night that dies before did not tell anything; called again with the same run, nothing counts twice.
+A night collects each :class:`NightFinding` as it goes and at its end calls
+:func:`pipelines.messages.watch.tell_people`, which calls :func:`update_conditions` and delivers
+what is due. A night that dies before told nothing; called again with the same run, nothing counts
+twice.
 """
 
 import sqlite3
@@ -47,7 +48,7 @@ STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class NightFinding:
     """Something that holds tonight and that people should know of."""
 
     kind: str  # one of KINDS
@@ -78,7 +79,7 @@ def prepare_tables(db: sqlite3.Connection) -> None:
 
 def update_conditions(
     db: sqlite3.Connection,
-    findings: Iterable[Finding],
+    findings: Iterable[NightFinding],
     *,
     looked_at: Collection[str],
     run_id: str,
@@ -140,7 +141,7 @@ def _order(key: tuple[str, str]) -> tuple[int, str]:
     return [*KINDS].index(key[0]), key[1]
 
 
-def _see(db: sqlite3.Connection, one: Finding, run_id: str, stamp: str) -> bool:
+def _see(db: sqlite3.Connection, one: NightFinding, run_id: str, stamp: str) -> bool:
     """Note that a condition holds; whether it is new."""
     seen = db.execute(
         "UPDATE conditions SET text = ?, seen_at = ?, seen_run = ?, quiet = 0, quiet_run = NULL "

@@ -15,7 +15,7 @@ from ml.logs import logger
 from ml.settings import WatchSettings
 from pipelines.messages.conditions import (
     ConditionChange,
-    Finding,
+    NightFinding,
     prepare_tables,
     update_conditions,
 )
@@ -26,7 +26,7 @@ from pipelines.messages.transport import addresses_of
 
 def tell_people(
     db: sqlite3.Connection,
-    findings: Sequence[Finding],
+    findings: Sequence[NightFinding],
     *,
     looked_at: Collection[str],
     run_id: str,
@@ -71,7 +71,7 @@ def write_figures(path: Path | None, figures: NightFigures) -> str | None:
 
 def find_missed_nights(
     last_success: datetime | None, now: datetime, hours_between: float
-) -> list[Finding]:
+) -> list[NightFinding]:
     """Whether nights did not run, or none ended well, since the last good one.
 
     Called at the start of a night. Half a night of grace is given: they do not take equally long.
@@ -84,12 +84,12 @@ def find_missed_nights(
     plural = "" if missed == 1 else "s"
     when = f"{last_success.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     text = f"{missed} night{plural} missed: the last good one ended {when}."
-    return [Finding("missed_night", "", text)]
+    return [NightFinding("missed_night", "", text)]
 
 
 def find_late_data(
     data_until: Mapping[str, tuple[date, Frequency]], today: date, late_periods: int
-) -> list[Finding]:
+) -> list[NightFinding]:
     """Panels whose last period is more than so many periods behind the last one that is over.
 
     Args:
@@ -105,5 +105,5 @@ def find_late_data(
             text = (
                 f"{name}: the data end with the period of {last}; that of {due} was over on {over}."
             )
-            findings.append(Finding("data_late", name, text))
+            findings.append(NightFinding("data_late", name, text))
     return findings

@@ -8,7 +8,7 @@ import pytest
 from pipelines.messages.conditions import (
     KINDS,
     QUIET_RUNS,
-    Finding,
+    NightFinding,
     open_conditions,
     prepare_tables,
     select_rows,
@@ -16,8 +16,8 @@ from pipelines.messages.conditions import (
 )
 
 START = datetime(2026, 11, 20, 2, 15, tzinfo=UTC)
-DRIFT = Finding("drift", "demand_ms", "3 of 900 items changed")
-FAILED = Finding("failed", "", "publish failed (5): no route")
+DRIFT = NightFinding("drift", "demand_ms", "3 of 900 items changed")
+FAILED = NightFinding("failed", "", "publish failed (5): no route")
 
 
 @pytest.fixture
@@ -78,8 +78,8 @@ def test_a_night_that_is_counted_twice_counts_once(db):
 
 
 def test_two_findings_of_one_thing_are_one_condition_and_others_their_own(db):
-    other = Finding("drift", "price_b", "x")
-    assert len(night(db, 0, DRIFT, Finding("drift", "demand_ms", "4 of 900"), other)) == 2
+    other = NightFinding("drift", "price_b", "x")
+    assert len(night(db, 0, DRIFT, NightFinding("drift", "demand_ms", "4 of 900"), other)) == 2
     assert [row["text"] for row in open_conditions(db)] == ["4 of 900", "x"]
 
 
@@ -120,4 +120,4 @@ def test_a_message_says_what_since_when_and_of_which_condition(db):
 
 def test_what_is_no_kind_of_condition_is_refused():
     with pytest.raises(ValueError, match="not a kind of condition: 'recovered'"):
-        Finding("recovered", "", "")
+        NightFinding("recovered", "", "")

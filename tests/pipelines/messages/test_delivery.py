@@ -16,7 +16,7 @@ from ml.errors import ConfigError
 from ml.settings import PROJECT
 from pipelines.messages.conditions import (
     KINDS,
-    Finding,
+    NightFinding,
     prepare_tables,
     select_rows,
     update_conditions,
@@ -28,7 +28,7 @@ from tests.pipelines.messages.servers import MailServer, Webhook, closed_port, s
 
 NOW = datetime(2026, 11, 20, 2, 15, tzinfo=UTC)
 TOKEN = "T0kenOfTheHook"
-FAILED = Finding("failed", "", "publish failed (5): the gate's limit is 4 > 3")
+FAILED = NightFinding("failed", "", "publish failed (5): the gate's limit is 4 > 3")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from ml.frequency import Frequency
 from ml.settings import WatchSettings
-from pipelines.messages.conditions import Finding, select_rows
+from pipelines.messages.conditions import NightFinding, select_rows
 from pipelines.messages.textfile import HELP, NightFigures, write_textfile
 from pipelines.messages.watch import (
     find_late_data,
@@ -90,7 +90,9 @@ def test_a_night_tells_people_and_keeps_the_receipt_in_the_callers_file(tmp_path
         config = WatchSettings(message_urls=f"json://127.0.0.1:{hook.port}/x")
         for number in range(3):
             db = sqlite3.connect(tmp_path / "runs.sqlite")
-            found = [Finding("degraded", "climate_etl", "climate_etl failed (5)")] * (number < 2)
+            found = [NightFinding("degraded", "climate_etl", "climate_etl failed (5)")] * (
+                number < 2
+            )
             changes, lines = tell_people(
                 db, found, looked_at=["degraded"], run_id=f"r{number}",
                 now=NOW + timedelta(days=number), config=config,
