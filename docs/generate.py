@@ -30,6 +30,7 @@ from ml.settings import GROUPS, PROJECT
 from pipelines.intake import names
 from pipelines.intake.find_files import PREFIXES, READABLE
 from pipelines.intake.quarantine import Reason
+from pipelines.nightly.history import QUESTIONS
 from scripts.previsor import app
 
 PAGES = (PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glob("docs/*.md")))
@@ -227,7 +228,16 @@ def explain_rows(language: str) -> str:
     )
 
 
+def list_questions() -> str:
+    """What the ledger of the nights is asked, as queries."""
+    return "\n\n".join(
+        f"{one.text} (`previsor history {one.option}`)\n\n```sql{one.sql}```"
+        for one in QUESTIONS.values()
+    )
+
+
 PARTS = {
+    "questions to the ledger": list_questions,
     "ten rows": list_rows,
     "ten rows explained": explain_rows,
     "options of": list_options,

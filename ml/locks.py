@@ -15,6 +15,10 @@ LOCK = ".lock"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
+class HeldError(MachineError):
+    """Another run holds a folder."""
+
+
 @contextmanager
 def hold(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[Path]:
     """Hold a folder, so that two processes never change it at once.
@@ -31,8 +35,8 @@ def hold(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[Path
         The lock's file, which says who holds it.
 
     Raises:
-        MachineError: Another run holds it, the message names its process; the file system has no
-            locks; or the disk refused.
+        HeldError: Another run holds it, the message names its process.
+        MachineError: The file system has no locks, or the disk refused.
     """
     with disk_errors(f"locking '{folder}'", "Correct that and run again."):
         make_folder(folder)
@@ -53,7 +57,7 @@ def _lock(descriptor: int, folder: Path, *, wait: bool) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-        raise MachineError(
+        raise HeldError(
             f"'{folder}' is held by another run ({holder or 'process not known'}): wait "
             f"until it has ended and run again, or give this run a folder of its own."
         ) from None

@@ -128,6 +128,19 @@ class OutsideSettings(SettingsGroup):
     """city whose weather, and state whose 5G, move demand; its last two letters are the state"""
 
 
+class IntakeSettings(SettingsGroup):
+    """How the user's files are read where a command's options do not say it."""
+
+    intake_columns: str = ""
+    """columns under names of their own: item_id=Código;y=Qtd, as --column says one of them"""
+    intake_gaps: Literal["auto", "missing", "zero"] = "auto"
+    """a period without a row: missing, zero or auto, as --gaps"""
+    intake_duplicates: Literal["sum", "error"] = "sum"
+    """rows of one item, site and day: sum or error, as --duplicates"""
+    intake_frequency: Literal["", "D", "B", "W", "MS"] = ""
+    """sum demand to it, as --frequency; empty = inferred"""
+
+
 class AddressSettings(SettingsGroup):
     """Where the outside sources are asked."""
 
@@ -221,6 +234,19 @@ class WatchSettings(SettingsGroup):
     """file of figures for Prometheus, ending in .prom; empty = none"""
 
 
+class NightSettings(SettingsGroup):
+    """What the nightly job asks for, and how long it waits."""
+
+    night_step_hours: PositiveFloat = 8.0
+    """longest that one step may take [h]"""
+    night_silence_minutes: PositiveFloat = 60.0
+    """longest that a step may neither say nor compute anything [min]"""
+    night_wait_minutes: NonNegativeFloat = 30.0
+    """longest that a night waits for a run by hand [min]"""
+    night_free_mib: NonNegativeFloat = 1024.0
+    """room that a night asks for on the disk of each of its folders [MiB]"""
+
+
 class StoreSettings(SettingsGroup):
     """The object store that versions are published to."""
 
@@ -251,8 +277,9 @@ class StoreSettings(SettingsGroup):
 
 
 class Settings(
-    GeneralSettings, FolderSettings, OutsideSettings, AddressSettings, PolicySettings,
-    BacktestSettings, WorkerSettings, WatchSettings, StoreSettings, BaseSettings,
+    GeneralSettings, FolderSettings, OutsideSettings, IntakeSettings, AddressSettings,
+    PolicySettings, BacktestSettings, WorkerSettings, NightSettings, WatchSettings, StoreSettings,
+    BaseSettings,
 ):  # fmt: skip
     """Everything stable; what changes between runs is an option of the command."""
 

@@ -19,15 +19,15 @@ def demand_etl(
     prices: options.Prices = None,
     exposure: options.Exposure = None,
     column: options.Column = None,
-    gaps: options.Gaps = "auto",
-    duplicates: options.Duplicates = "sum",
+    gaps: options.Gaps = None,
+    duplicates: options.Duplicates = None,
     frequency: options.SummedTo = None,
 ) -> None:
     """Read your demand, item, stock, order and price files; default: what data/raw/user holds."""
     with exit_on_error():
         from ml.settings import settings
         from pipelines.intake.read_tables import process_files
-        from pipelines.intake.request import ReadingRequest, column_mapping
+        from pipelines.intake.request import ReadingRequest, shape_of
 
         request = ReadingRequest(
             files=options.existing_files(
@@ -41,10 +41,9 @@ def demand_etl(
                 suppliers=suppliers,
             ),
             today=settings().current_day,
-            columns=column_mapping(column or []),
-            gaps=gaps,
-            duplicates=duplicates,
-            frequency=frequency,
+            **shape_of(
+                settings(), column=column, gaps=gaps, duplicates=duplicates, frequency=frequency
+            ),
         )
         for line in process_files(request, settings().data_dir).statements:
             typer.echo(line)

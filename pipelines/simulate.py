@@ -31,8 +31,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
     receipts: options.Receipts = None,
     sample: options.Sample = False,
     column: options.Column = None,
-    gaps: options.Gaps = "auto",
-    duplicates: options.Duplicates = "sum",
+    gaps: options.Gaps = None,
+    duplicates: options.Duplicates = None,
     frequency: options.SummedTo = None,
     no_drivers: options.NoDrivers = False,
     horizon: Horizon = None,
@@ -47,7 +47,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
         require_ml_processing()
         from ml.run.request import RunRequest
         from ml.run.simulate import SupplyWish, read_levels
-        from pipelines.intake.request import ReadingRequest, column_mapping
+        from pipelines.intake.request import ReadingRequest, shape_of
         from pipelines.job.simulate_job import simulate as work
 
         request = RunRequest(
@@ -64,10 +64,13 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
             ),
             today=request.today,
             as_of=as_of,
-            columns=column_mapping(column or []),
-            gaps=gaps,
-            duplicates=duplicates,
-            frequency=frequency,
+            **shape_of(
+                request.settings,
+                column=column,
+                gaps=gaps,
+                duplicates=duplicates,
+                frequency=frequency,
+            ),
         )
         wish = SupplyWish(
             lead_time=lead_time, review=review, lost_sales=lost_sales, levels=read_levels(levels)

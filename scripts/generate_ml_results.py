@@ -41,8 +41,8 @@ def run(
     suppliers: options.Suppliers = None,
     sample: options.Sample = False,
     column: options.Column = None,
-    gaps: options.Gaps = "auto",
-    duplicates: options.Duplicates = "sum",
+    gaps: options.Gaps = None,
+    duplicates: options.Duplicates = None,
     frequency: options.SummedTo = None,
     no_drivers: options.NoDrivers = False,
     only_forecasts: Annotated[
@@ -95,7 +95,7 @@ def run(
         require_ml_processing()
         from ml.run.request import RunRequest
         from ml.settings import settings
-        from pipelines.intake.request import ReadingRequest, column_mapping
+        from pipelines.intake.request import ReadingRequest, shape_of
         from pipelines.job.main_job import generate
 
         wishes = {"portfolio_fill": portfolio_fill, "budget": budget}
@@ -129,10 +129,13 @@ def run(
             ),
             today=request.today,
             as_of=as_of,
-            columns=column_mapping(column or []),
-            gaps=gaps,
-            duplicates=duplicates,
-            frequency=frequency,
+            **shape_of(
+                request.settings,
+                column=column,
+                gaps=gaps,
+                duplicates=duplicates,
+                frequency=frequency,
+            ),
         )
         generate(
             files,

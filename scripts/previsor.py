@@ -30,6 +30,7 @@ DOORS = {
     "etl features": "pipelines.feature_calculation_etl",
     "etl import": "pipelines.import_history",
     "night": "scripts.auto_update_ml_results",
+    "history": "pipelines.history",
 }
 GROUPS = {
     "train": "Train one family of models on DATA_DIR/processed.",

@@ -34,15 +34,25 @@ Suppliers = Annotated[
 ]
 Column = Annotated[
     list[str] | None,
-    _shape(help="A column under a name of your own: item_id=Código. Repeatable."),
+    _shape(
+        help="A column under a name of your own: item_id=Código. Repeatable.",
+        show_default="INTAKE_COLUMNS",
+    ),
 ]
 Gaps = Annotated[
-    str, _shape(help="A period without a row: missing, zero or auto (zero in lists of movements).")
+    str | None,
+    _shape(
+        help="A period without a row: missing, zero or auto (zero in lists of movements).",
+        show_default="INTAKE_GAPS",
+    ),
 ]
-Duplicates = Annotated[str, _shape(help="Rows of one item, site and day: sum or error.")]
+Duplicates = Annotated[
+    str | None,
+    _shape(help="Rows of one item, site and day: sum or error.", show_default="INTAKE_DUPLICATES"),
+]
 SummedTo = Annotated[
     str | None,
-    _shape("--frequency", help="D, B, W or MS: sum demand to it.", show_default="inferred"),
+    _shape("--frequency", help="D, B, W or MS: sum demand to it.", show_default="INTAKE_FREQUENCY"),
 ]
 NoDrivers = Annotated[
     bool, _shape("--no-drivers", help="Leave out weather, economy, 5G and the calendar.")

@@ -1,35 +1,50 @@
-"""One night: its commands, running them one by one, and the line that cron sees."""
+"""One night: its steps one by one, what they left in the ledger, and the line that cron sees."""
 
+import json
+import os
+import re
 import secrets
-import subprocess
-import sys
+import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from ml.artifacts.errors import UnreachableError
-from ml.errors import ConfigError
-from ml.locks import hold
+from ml.durable import read_sealed, remove_all
+from ml.errors import ConfigError, PipelineError
+from ml.locks import HeldError, hold
 from ml.logs import logger, logging_to
-from ml.settings import PROJECT, Settings, refuse_open_secrets, settings
-from pipelines.publish.deploy import Deployment, ask_store
+from ml.settings import Settings, refuse_open_secrets, settings
+from pipelines.nightly import ledger, preflight
+from pipelines.nightly.made_version import describe_version
+from pipelines.nightly.preflight import LOCK, NightLog, remark
+from pipelines.nightly.steps import (
+    CHECKED,
+    NightRequest,
+    Step,
+    all_code,
+    newest_record,
+    plan_steps,
+    processed_files,
+    results_step,
+    user_files,
+)
+from pipelines.nightly.supervisor import (
+    Ended,
+    Limits,
+    StoppedError,
+    run_step,
+    stopping_on_signals,
+)
+from pipelines.publish.deploy import Deployment
 from pipelines.publish.s3_target import settings_target
 
 COMMAND = "auto_update_ml_results"
-LOCK = ".nightly"  # below DATA_DIR
-OUTSIDE = ("climate_etl", "economic_etl", "anatel_5g_etl", "price_etl", "feature_calculation_etl")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command of the night."""
-
-    name: str  # what it is called in messages
-    command: tuple[str, ...]  # program file and options
-    # Whether the night ends where it fails. Without last night's weather there is still a
-    # forecast to make.
-    needed: bool = True
+TEXTS = "nights"  # below LOG_DIR: what the steps of each night said
+GATE = "gate: "  # what a line of a closed gate begins with
+_PUBLISHED = re.compile(r" (?:as|is) record (\d+) in (.+?)(?: already.*|: \d+ files sent.*)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,119 +54,280 @@ class Failure:
     step: Step  # the command
     code: int  # its exit code
     last_line: str  # the last thing it said
+    since: str = ""  # for how long it has failed, where that is more than a night
 
     @property
     def text(self) -> str:
         """All of it in a few words."""
-        return f"{self.step.name} failed ({self.code}): {self.last_line.removeprefix('error: ')}"
+        line = self.last_line.removeprefix("error: ")
+        return f"{self.step.name} failed ({self.code}{self.since}): {line}"
 
 
-def night(to: Path | None, results: Path | None) -> tuple[int, str]:
+@dataclass(frozen=True, slots=True)
+class Night:
+    """A night that is at work."""
+
+    config: Settings  # everything stable
+    asked: NightRequest  # what it is to do
+    run: ledger.BegunRun  # its place in the ledger
+    lock: Path  # file that is held while a step lives
+    log: NightLog  # where its steps are heard
+    failures: list[Failure] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)  # steps that ended well, by name
+
+    @property
+    def results(self) -> Path:
+        """The results folder."""
+        return self.asked.results or self.config.ml_results_path
+
+    @property
+    def note(self) -> preflight.Decide:
+        """Notes a decision of this night."""
+        return preflight.noter(self.config.data_dir, self.run.number)
+
+
+def night(asked: NightRequest, *, quiet: bool = False) -> tuple[int, str]:
     """Run a night; returns its exit code and one line that says how it went.
 
     Args:
-        to: Folder to publish to, ``None`` = the object store of the settings.
-        results: Results folder, ``None`` = that of the settings.
+        asked: What it is to do.
+        quiet: Say nothing of what the steps say; it is in ``LOG_DIR/nights`` in any case.
 
     Raises:
-        ConfigError: There is nowhere to publish to.
-        PublishError: Another night is still running.
+        ConfigError: There is nothing to do, or nowhere to publish to.
+        PublishError: The machine or the store refuses before the work.
     """
     config = settings()
-    planned = plan_steps(config, results, to)
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    with logging_to(config.log_dir, COMMAND, run_id):
-        _ask_store(Deployment(to, results))
-        failures = run_night(planned, config.data_dir / LOCK)
-    if failures and failures[-1].step.needed:
-        return failures[-1].code, f"error: {failures[-1].text}"
-    done = f"night done: {', '.join(step.name for step in planned)}"
-    degraded = "; ".join(failure.text for failure in failures)
-    return 0, f"{done}; degraded: {degraded}" if degraded else done
+    planned = plan_steps(config, asked)
+    _refuse_nothing(config, asked, planned)
+    if asked.dry_run:
+        return 0, _tell_plan(config, planned)
+    with ExitStack() as stack:
+        stack.enter_context(stopping_on_signals())
+        try:
+            stack.enter_context(hold(config.data_dir / LOCK))
+        except HeldError as held:
+            return 0, f"nothing done, a night is running: {held}"
+        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        stack.enter_context(logging_to(config.log_dir, COMMAND, run_id))
+        lock = preflight.await_dying_steps(config)
+        facts = ledger.RunFacts(
+            run_id, config.current_day, _options_of(asked), all_code(), config.seed,
+            socket.gethostname(), os.getpid(),
+        )  # fmt: skip
+        begun = ledger.begin_run(config.data_dir, facts)
+        log = NightLog(config.log_dir / TEXTS / f"{run_id}.txt", quiet=quiet)
+        return _guarded(Night(config, asked, begun, lock, log), planned)
 
 
-def _ask_store(place: Deployment) -> None:
-    """See before the work whether the key will do; a store that is away may be back after it.
-
-    Raises:
-        StoreError: It is there and refuses.
-    """
+def _guarded(this: Night, planned: Sequence[Step]) -> tuple[int, str]:
+    """Do a night, and note how it ended, whatever ends it."""
+    outcome, code, line = ledger.FAILED, 1, "ended by a fault of the program"
     try:
-        ask_store(place)
-    except UnreachableError as error:
-        sys.stderr.write(f"warning: {error} The night goes on and publishes last.\n")
-        logger().warning("store_unreachable", message=error.message)
+        _look_first(this, planned)
+        run_night(this, planned)
+        outcome, code, line = _sum_up(this)
+    except StoppedError as stopped:
+        outcome, code = ledger.STOPPED, 128 + stopped.number
+        line = f"error: the night was stopped by {stopped}; run it again, it goes on"
+    except PipelineError as error:
+        code, line = error.exit_code, str(error)
+        raise
+    finally:
+        _note_end(this, outcome, code, line)
+    return code, line
 
 
-def plan_steps(config: Settings, results: Path | None, to: Path | None) -> list[Step]:
-    """The commands of a night.
+def _note_end(this: Night, outcome: str, code: int, line: str) -> None:
+    try:
+        ledger.end_run(this.config.data_dir, this.run.number, outcome, code, line)
+    except PipelineError as error:  # a full disk: how the night went is told all the same
+        remark(f"the ledger lacks the end of this night: {error}")
 
-    Outside data first, where external APIs are enabled and their ETL exists; then the main job,
-    which reads the user's folder itself; then publishing. See :func:`night` for the folders.
+
+def _options_of(asked: NightRequest) -> dict[str, Any]:
+    return {
+        "to": asked.to, "results": asked.results, "force_retrain": asked.force_retrain,
+        "steps": asked.steps, "publish": asked.publish,
+    }  # fmt: skip
+
+
+def _refuse_nothing(config: Settings, asked: NightRequest, planned: Sequence[Step]) -> None:
+    """Refuse a night without a step, or without a place for what it makes.
 
     Raises:
-        ConfigError: There is nowhere to publish to.
+        ConfigError: It has none.
     """
     refuse_open_secrets()
-    if to is None:
+    if not planned:
+        raise ConfigError(
+            "night: nothing to do. ENABLE_EXTERNAL_APIS lets it fetch outside data, files in "
+            f"'{config.data_dir / 'raw' / 'user'}' are read, ENABLE_ML_PROCESSING lets it forecast."
+        )
+    if "publish" in asked.parts(config) and asked.to is None:
         if not config.s3_endpoint:
             raise ConfigError(
                 "nowhere to publish to: set S3_ENDPOINT and its keys, or --to FOLDER."
             )
         settings_target()  # a missing key or bucket should not show after an hour of work
-    found = []
-    if config.enable_external_apis:
-        files = [PROJECT / "pipelines" / f"{name}.py" for name in OUTSIDE]
-        found += [Step(path.stem, (str(path),), needed=False) for path in files if path.exists()]
-    place = ("--results", str(results)) if results else ()
-    target = ("--to", str(to)) if to else ()
-    scripts = PROJECT / "scripts"
-    main_job = Step("generate_ml_results", (str(scripts / "generate_ml_results.py"), *place))
-    deploy = Step("deploy_ml_results", (str(scripts / "deploy_ml_results.py"), *place, *target))
-    return [*found, main_job, deploy]
 
 
-def run_night(planned: Sequence[Step], lock_folder: Path) -> list[Failure]:
-    """Run the steps until a needed one fails; what they say goes to this process's stderr.
+def _tell_plan(config: Settings, planned: Sequence[Step]) -> str:
+    """What a night would do, a line each."""
+    lines = [f"would run, on {config.current_day}:"]
+    lines += [f"  {step.part}: {step.name}" for step in planned]
+    if not config.enable_ml_processing:
+        lines.append("ENABLE_ML_PROCESSING is false: it would stop after the data")
+    return "\n".join(lines)
 
-    A step that fails leaves the published version as it is: only the last one publishes. Two
-    nights cannot hold the lock at once.
 
-    Returns:
-        The steps that failed; where a needed one did, it ended the night and is the last.
+def _look_first(this: Night, planned: Sequence[Step]) -> None:
+    """The look at machine, store and clock before the work."""
+    config, note = this.config, this.note
+    preflight.check_disks(config, this.results)
+    preflight.check_days(config, this.run, ledger.last_good_day(config.data_dir), note)
+    if any(step.part == "publish" for step in planned):
+        preflight.check_store(Deployment(this.asked.to, this.results), note)
+    if any(step.part in {"demand", "results"} for step in planned):
+        preflight.await_run_by_hand(this.results, config.night_wait_minutes, note)
+    if this.run.left:
+        kept = f"run {this.run.before and this.run.before['id']}"
+        note("earlier run", "gone on with", f"{kept} of this day did not come to its end")
 
-    Raises:
-        PublishError: Another night is still running.
+
+def run_night(this: Night, planned: Sequence[Step]) -> None:
+    """Do the steps until a needed one fails, and those that are done in any case.
+
+    A step that fails leaves the published version as it is: only one publishes.
     """
-    failures = []
-    with hold(lock_folder):
-        for step in planned:
-            logger().info("step_started", step=step.name)
-            code, last_line = _run(step)
-            logger().info("step_done", step=step.name, code=code, last_line=last_line)
-            if code:
-                failures.append(Failure(step, code, last_line))
-                if step.needed:
-                    break
-    return failures
+    for step in planned:
+        broken = any(failure.step.needed for failure in this.failures)
+        if broken and not step.always:
+            continue
+        if not _keep(this, step):
+            _do(this, _choose_results(this, step) if step.part == "results" else step)
 
 
-def _run(step: Step) -> tuple[int, str]:
-    """Exit code and last line of a step, its output passed on line by line."""
-    process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
-        [sys.executable, *step.command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    )
-    last = ""
-    with process:
-        for line in process.stdout or ():
-            sys.stderr.write(line)
-            last = line.strip() or last
-    if process.returncode < 0:  # killed by a signal: what a shell would say
-        return 128 - process.returncode, last or f"killed by signal {-process.returncode}"
-    return process.returncode, last
+def _do(this: Night, step: Step) -> None:
+    """Run a step, and note in the ledger what came of it."""
+    data_dir, config = this.config.data_dir, this.config
+    facts = {"head": newest_record(this.results)[0]} if step.part == "results" else {}
+    number = ledger.begin_step(data_dir, this.run.number, step.name, _inputs_of(step), facts)
+    logger().info("step_started", step=step.name)
+    limits = Limits(config.night_step_hours * 3600, config.night_silence_minutes * 60)
+    try:
+        ended = run_step(
+            step.command, limits, this.lock, say=this.log.say, keep=GATE,
+            variables={"PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+    except StoppedError as stopped:
+        ledger.end_step(data_dir, number, ledger.STOPPED, last_line=f"stopped by {stopped}")
+        raise
+    logger().info("step_done", step=step.name, code=ended.code, last_line=ended.last_line)
+    ledger.end_step(
+        data_dir, number, ledger.FAILED if ended.code else ledger.DONE, exit_code=ended.code,
+        last_line=ended.last_line, seconds=round(ended.seconds, 3),
+        cpu_seconds=round(ended.cpu_seconds, 3), peak_mib=round(ended.peak_mib, 1),
+    )  # fmt: skip
+    _note_gate(this, step, ended)
+    if ended.code:
+        since = ledger.failing_since(data_dir, step.name)
+        told = f", on {since[0]} nights since {since[1]}" if since and since[0] > 1 else ""
+        this.failures.append(Failure(step, ended.code, ended.last_line, told))
+    else:
+        this.done.append(step.name)
+        _note_made(this, step, ended.last_line)
+
+
+def _keep(this: Night, step: Step) -> bool:
+    """Whether a run that this one goes on with has done a step on the same inputs."""
+    left = this.run.left.get(step.name)
+    inputs = _inputs_of(step)
+    if left is None or not inputs or left["inputs"] != inputs:
+        return False
+    if left["outcome"] not in {ledger.DONE, ledger.KEPT} and not _was_committed(this, step, left):
+        return False
+    ledger.keep_step(this.config.data_dir, this.run.number, left)
+    this.log.say(f"{step.name}: done by run {left['run']} already, on the same inputs\n")
+    this.done.append(step.name)
+    _note_made(this, step, left["last_line"] or "")
+    return True
+
+
+def _was_committed(this: Night, step: Step, left: Any) -> bool:
+    """Whether a main job that was killed had committed its version before."""
+    if step.part != "results" or left["outcome"] == ledger.FAILED:
+        return False
+    seq, _, partial = newest_record(this.results)
+    return seq > json.loads(left["facts"])["head"] and not partial
+
+
+def _inputs_of(step: Step) -> str:
+    """One hash of what a step depends on; empty where that cannot be told."""
+    try:
+        return step.inputs()
+    except (PipelineError, OSError):  # the step says what is wrong with it
+        return ""
+
+
+def _note_gate(this: Night, step: Step, ended: Ended) -> None:
+    if step.part == "publish" and ended.lines:
+        rules = [line.removeprefix(GATE).partition(":")[0] for line in ended.lines]
+        this.note("gate", "closed", f"closed by {', '.join(rules)}", lines=ended.lines)
+
+
+def _note_made(this: Night, step: Step, last_line: str) -> None:
+    """Note what a step that ended well has read or made."""
+    data_dir, run = this.config.data_dir, this.run.number
+    if step.part == "demand":
+        ledger.note_inputs(data_dir, run, user_files(data_dir))
+    elif step.part == "results":
+        ledger.note_inputs(data_dir, run, processed_files(data_dir))
+        recipe = (read_sealed(data_dir / CHECKED) or {}).get("recipe", {})
+        facts = {**describe_version(this.results), "recipe": recipe}
+        ledger.note_version(data_dir, run, facts)
+    elif step.part == "publish" and (found := _PUBLISHED.search(last_line)):
+        version = newest_record(this.results)[1]
+        ledger.note_published(data_dir, run, version, found[2], int(found[1]))
+
+
+def _choose_results(this: Night, step: Step) -> Step:
+    """Recommend anew from the last forecasts where these would be the same; else make all anew."""
+    recipe = (read_sealed(this.config.data_dir / CHECKED) or {}).get("recipe", {})
+    last = ledger.last_version(this.config.data_dir)
+    if this.asked.force_retrain:
+        from ml.run.model_store import COMPANY
+
+        models = this.config.models_dir / COMPANY / recipe.get("data", "none")
+        with hold(models):
+            remove_all(models)
+        this.note("models", "trained anew", "--force-retrain asks for it", recipe=recipe)
+        return step
+    before = {} if last is None else json.loads(last["recipe"])
+    changed = [name for name, value in recipe.items() if before.get(name) != value]
+    if last is None or not recipe:
+        reason = "no night has made a version yet"
+    elif newest_record(this.results)[1] != last["version_id"]:
+        reason = f"the newest version is none of a night, {last['version_id']} was the last"
+    elif changed:
+        reason = f"other {', '.join(changed)} than version {last['version_id']} was made of"
+    else:
+        reason = f"data, code and settings are those of version {last['version_id']}"
+        this.note("models", "kept", reason, recipe=recipe)
+        return results_step(this.config, this.asked, only_recommendations=True)
+    this.note("models", "brought up to date", reason, recipe=recipe, before=before)
+    return step
+
+
+def _sum_up(this: Night) -> tuple[str, int, str]:
+    """How a night ended: outcome, exit code, and the line that cron sees."""
+    broken = next((failure for failure in this.failures if failure.step.needed), None)
+    if broken is not None:
+        return ledger.FAILED, broken.code, f"error: {broken.text}"
+    line = f"night done: {', '.join(this.done)}"
+    if not this.config.enable_ml_processing:
+        line += "; ENABLE_ML_PROCESSING is false: stopped after the data"
+    degraded = "; ".join(failure.text for failure in this.failures)
+    if degraded:
+        return ledger.DEGRADED, 0, f"{line}; degraded: {degraded}"
+    return ledger.DONE, 0, line

@@ -13,9 +13,10 @@ A run that dies leaves answers that are in no tables: the next one reads them fi
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ _SCHEMA = (
     "CREATE TABLE windows (run INTEGER, series, region, first)",
     "CREATE TABLE in_tables (domain, answer INTEGER, PRIMARY KEY (domain, answer)) WITHOUT ROWID",
 )
+_DAMAGED = (
+    "Put it back from a copy, or remove it: the tables stay as they are, and the next runs ask for "
+    "everything since HISTORY_START again."
+)
 Window = tuple[date, date]
 """First and last day that were asked for; the last one is that of the run."""
 
@@ -52,16 +57,42 @@ def ledger(raw: Path) -> Iterator[sqlite3.Connection]:
         DataError: The file is damaged, or of newer code.
         PublishError: The disk refuses.
     """
-    path = raw / FILE
+    with transaction(raw / FILE, VERSION, partial(_prepare, raw=raw), _DAMAGED) as db:
+        yield db
+
+
+@contextmanager
+def transaction(
+    path: Path, version: int, prepare: Callable[[sqlite3.Connection], None], damaged: str
+) -> Iterator[sqlite3.Connection]:
+    """A transaction on a file of SQLite, on the disk when it ends.
+
+    Args:
+        path: The file; it is made where there is none.
+        version: Of what the code knows to be in it.
+        prepare: Brings an older file, or an empty one, to that version.
+        damaged: What to do about a file that is damaged, for the error.
+
+    Raises:
+        DataError: The file is damaged, or of newer code.
+        PublishError: The disk refuses.
+    """
     with disk_errors(f"opening '{path}'", "Correct that and run again."):
-        make_folder(raw)
-    with _errors_in_one_line(path):
+        make_folder(path.parent)
+    with _errors_in_one_line(path, damaged):
         db = sqlite3.connect(path, timeout=SECONDS_TO_WAIT, isolation_level=None)
         try:
             db.row_factory = sqlite3.Row
             db.execute("PRAGMA synchronous = EXTRA")  # a commit is on the disk, and so is its name
             db.execute("BEGIN IMMEDIATE")
-            _prepare(db, raw)
+            (found,) = db.execute("PRAGMA user_version").fetchone()
+            if found > version:
+                raise DataError(
+                    f"{path}: was written by newer code: use that, or another DATA_DIR."
+                )
+            if found < version:
+                prepare(db)
+                db.execute(f"PRAGMA user_version = {version}")
             yield db
             db.commit()
         finally:
@@ -69,19 +100,13 @@ def ledger(raw: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _prepare(db: sqlite3.Connection, raw: Path) -> None:
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        raise DataError(f"{raw / FILE}: was written by newer code: use that, or another DATA_DIR.")
-    if version == VERSION:
-        return
     for statement in _SCHEMA:
         db.execute(statement)
     _import_older(db, raw)
-    db.execute(f"PRAGMA user_version = {VERSION}")
 
 
 @contextmanager
-def _errors_in_one_line(path: Path) -> Iterator[None]:
+def _errors_in_one_line(path: Path, damaged: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -89,10 +114,7 @@ def _errors_in_one_line(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:  # a fault of this code
             raise
-        raise DataError(
-            f"{path}: is damaged ({error}). Put it back from a copy, or remove it: the tables stay "
-            "as they are, and the next runs ask for everything since HISTORY_START again."
-        ) from error
+        raise DataError(f"{path}: is damaged ({error}). {damaged}") from error
 
 
 def insert_answer(db: sqlite3.Connection, answer: Mapping[str, Any]) -> int:

@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from pipelines.nightly.night import Failure, Step, run_night
 from tests.pipelines.job.conftest import Workspace, write_demand
 
 NIGHT = "scripts/auto_update_ml_results.py"
@@ -39,38 +38,9 @@ def test_a_failed_step_passes_on_its_code_and_last_line(workspace):
     path.write_text("foo,bar\n1,2\n")
     done = workspace.run(NIGHT, "--to", str(workspace.folder / "store"), alone=True, expect=3)
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("error: generate_ml_results failed (3): ")
+    assert last.startswith("error: demand_etl failed (3): ")
     assert "item_id" in last
     assert not (workspace.folder / "store" / "metadata").exists()
-
-
-def fail_first(folder, code, *, needed):
-    """Run a night whose first step fails; that step, the failures, whether the second one ran."""
-    (folder / "fail.py").write_text(f"import sys; {code}")
-    (folder / "touch.py").write_text(f"open({str(folder / 'ran')!r}, 'w').close()")
-    first = Step("weather", (str(folder / "fail.py"),), needed=needed)
-    failures = run_night([first, Step("two", (str(folder / "touch.py"),))], folder / "lock")
-    return first, failures, (folder / "ran").exists()
-
-
-def test_steps_after_a_failed_one_do_not_run(tmp_path):
-    code = "print('first'); print('the reason'); print(); sys.exit(4)"
-    step, failures, went_on = fail_first(tmp_path, code, needed=True)
-    assert (failures, went_on) == ([Failure(step, 4, "the reason")], False)
-
-
-def test_outside_data_that_cannot_be_had_is_said_and_does_not_end_the_night(tmp_path):
-    code = "print('error: nobody answers'); sys.exit(3)"
-    step, failures, went_on = fail_first(tmp_path, code, needed=False)
-    assert (failures, went_on) == ([Failure(step, 3, "error: nobody answers")], True)
-    assert failures[0].text == "weather failed (3): nobody answers"
-
-
-def test_a_step_killed_by_a_signal_gets_the_code_that_a_shell_gives_it(tmp_path):
-    path = tmp_path / "killed.py"
-    path.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    step = Step("killed", (str(path),))
-    assert run_night([step], tmp_path / "lock") == [Failure(step, 128 + 9, "killed by signal 9")]
 
 
 def test_incomplete_keys_of_the_store_show_before_the_work(workspace):
@@ -79,7 +49,7 @@ def test_incomplete_keys_of_the_store_show_before_the_work(workspace):
     assert not (workspace.folder / "data").exists()
 
 
-def test_a_second_night_does_not_start_while_one_is_running(workspace, tmp_path):
+def test_a_second_night_ends_at_once_and_touches_nothing_while_one_is_running(workspace, tmp_path):
     user_demand(workspace)
     ready = tmp_path / "ready"
     code = (
@@ -94,11 +64,17 @@ def test_a_second_night_does_not_start_while_one_is_running(workspace, tmp_path)
         while not ready.exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        done = workspace.run(NIGHT, "--to", str(workspace.folder / "store"), alone=True, expect=5)
+        before = sorted((workspace.folder / "data").rglob("*"))
+        done = workspace.run(NIGHT, "--to", str(workspace.folder / "store"), alone=True)
     finally:
         holder.kill()
         holder.wait()
-    assert str(holder.pid) in done.stderr
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("nothing done, a night is running: ")
+    assert str(holder.pid) in line
+    assert done.stderr == ""
+    assert sorted((workspace.folder / "data").rglob("*")) == before
+    assert not (workspace.folder / "logs").exists()
 
 
 @pytest.mark.slow

@@ -1,0 +1,78 @@
+"""The checks of a night's input: what a run would be made of, before it is.
+
+Usage: python -m pipelines.nightly.check_inputs [--results PATH]. What it found goes to
+``DATA_DIR/nights/checked.json``; the recipe in it names all that models are made of, so that a
+night with another stock and nothing else need not make them again.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from ml.cli import HELP, Results, exit_on_error
+
+app = typer.Typer(add_completion=False, context_settings=HELP)
+
+
+@app.command()
+def check(results: Results = None) -> None:
+    """Read the tables as a run would, and say what they hold."""
+    with exit_on_error():
+        from ml.durable import disk_errors, write_sealed
+        from ml.processed import has_processed
+        from ml.run.inputs import read_processed
+        from ml.run.request import RunRequest
+        from pipelines.intake.request import ReadingRequest
+        from pipelines.job.main_job import find_inputs
+        from pipelines.nightly.steps import CHECKED
+
+        request = RunRequest(command="check_inputs", results_folder=results)
+        data_dir = request.settings.data_dir
+        if has_processed(data_dir):
+            inputs = read_processed(request)
+        else:
+            inputs = find_inputs(ReadingRequest(today=request.today), request)
+        found = describe(inputs, request)
+        with disk_errors("checking the input", "Correct that and run again."):
+            write_sealed(data_dir / CHECKED, found)
+        for name, panel in found["panels"].items():
+            typer.echo(f"{name}: {panel['items']} items until {panel['until']}")
+
+
+def describe(inputs: Any, request: Any) -> dict[str, Any]:
+    """What a run on these inputs would be made of, in plain values.
+
+    ``inputs`` are :class:`ml.run.inputs.RunInputs`, ``request`` a
+    :class:`ml.run.request.RunRequest`; both are imported where the command runs.
+    """
+    from ml.run.plan import code_version, panel_name
+    from ml.run.tuned import read_tuned
+
+    config, panels, tuned = request.settings, {}, {}
+    for panel in inputs.panels:
+        name = panel_name(panel.kind, panel.frequency, panel.cutoff)
+        panels[name] = {
+            "items": len(panel.items),
+            "periods": len(panel.periods),
+            "until": str(panel.cutoff),
+        }
+        tuned[name] = {
+            family: dict(own) for family, own in read_tuned(config.models_dir, name).items()
+        }
+    return {
+        "panels": panels,
+        "refusals": len(inputs.refusals),
+        "tables": {name: asdict(facts) for name, facts in inputs.tables.items()},
+        "recipe": {
+            "data": inputs.dataset_id(),
+            "code": code_version(),
+            "seed": config.seed,
+            "tuned settings": tuned,
+            "BACKTEST_ITEMS": config.backtest_items,
+        },
+    }
+
+
+if __name__ == "__main__":
+    app()
