@@ -67,13 +67,25 @@ class Drivers:
         """
         found = np.zeros((*places.shape, len(self.groups)), np.float32)
         classes = self.class_of[rows][:, None]
-        for feature, group in enumerate(self.group_of):
+        for (group, ahead, lag, persistence), features in self._alike().items():
             known = np.minimum(places, self.contribution.shape[1] - 1)
-            if not self.ahead[feature]:
-                known = np.clip(places, 0, np.maximum(origins - self.lag[feature], 0)[:, None])
-            fade = self.persistence[feature] ** np.maximum(places - known, 0)
-            found[..., group] += self.contribution[classes, known, feature] * fade
+            if not ahead:
+                known = np.clip(places, 0, np.maximum(origins - lag, 0)[:, None])
+            gaps = np.maximum(places - known, 0)
+            fade = persistence ** np.arange(int(gaps.max(initial=0)) + 1)
+            summed = self.contribution[:, :, features].sum(axis=2)
+            found[..., group] += summed[classes, known] * fade[gaps]
         return found
+
+    def _alike(self) -> dict[tuple[int, bool, int, float], list[int]]:
+        """Features of one group that are known and fade alike: looking them up takes the time."""
+        alike: dict[tuple[int, bool, int, float], list[int]] = {}
+        for feature, group in enumerate(self.group_of.tolist()):
+            ahead = bool(self.ahead[feature])
+            lag = 0 if ahead else int(self.lag[feature])
+            key = group, ahead, lag, float(self.persistence[feature])
+            alike.setdefault(key, []).append(feature)
+        return alike
 
     def ahead_of(self, rows: Ints, origins: Ints, steps: Ints) -> npt.NDArray[np.float32]:
         """Contribution of each group to the level at ``steps`` (n, K) after origins, (n, K, G).
