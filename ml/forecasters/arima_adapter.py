@@ -1,16 +1,14 @@
-"""ARIMA: orders from quick regressions, the best few fitted in full, errors resampled.
+"""ARIMA: orders from quick regressions, the best few compared in full, errors resampled.
 
 Differencing is decided by the test of Kwiatkowski et al. (1992), Journal of Econometrics 54. Orders
-are ranked by the regressions of Hannan & Rissanen (1982), Biometrika 69, on lagged values and
-lagged errors of a long autoregression; the leading ones compete by the exact likelihood (AICc). A
-search that fits each candidate in full takes four times as long, and was worse on two of three
-panels at early origins (WQL of hospital .116, now .112; auto .601, now .551; 40 series of tourism
-.178, now .179).
+are ranked by :func:`ml.forecasters.arima_search.rank_orders`; the leading ones compete by the exact
+likelihood (AICc) at least squares estimates, and the best is fitted in full. A search that fits
+each candidate in full was worse on two of three panels at early origins (WQL of hospital .116, by
+ranks .112; auto .601, .551; 40 series of tourism .178, .179).
 """
 
 import warnings
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +16,7 @@ from pmdarima.arima import ndiffs
 from statsmodels.tsa.arima_process import arma2ma
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
+from ml.forecasters.arima_search import estimate, rank_orders
 from ml.forecasters.base import Series, is_count
 from ml.forecasters.regressors import (
     fit_coefficients,
@@ -37,6 +36,8 @@ MOSTLY_EMPTY = 0.5  # share of periods without demand from which on a series is 
 # finds differences that are not there (car parts at early origins: WQL 1.02, and .98 without it).
 SPARSE_FORM: Form = ((1, 0, 0), "c")
 LEADING = 2  # orders by quick regressions that are fitted in full
+# Of the mean log likelihood a period: parameters move by a thousandth of their standard error.
+ENOUGH = {"factr": 1e10, "pgtol": 1e-3}
 BURN_IN = 3  # first residuals are those of the filter's start, not of the model
 
 
@@ -69,12 +70,13 @@ class ArimaModel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # convergence: a poor fit shows in the backtest
             if is_sparse:
-                order, trend = SPARSE_FORM
+                form = SPARSE_FORM
             elif start is not None and "order" in start:
-                order, trend = tuple(start["order"]), start["trend"]
+                form = tuple(start["order"]), start["trend"]
             else:
-                order, trend = self._search_order(rest)
-            found = self._fit(rest, (order, trend))
+                form = self._search_order(rest)
+            found = self._fit(rest, form)
+        order, trend = form
         params, sparse = found.params, None
         if panel.is_demand:
             fitted = np.asarray(found.fittedvalues) * scale + driven
@@ -98,17 +100,16 @@ class ArimaModel:
         moved = np.diff(filled, n=d) if d else filled - filled.mean()
         leading = rank_orders(moved, self.max_order)[:LEADING]
         forms = dict.fromkeys([*((p, d, q) for p, q in leading), (0, d, 1)])
-        fits = {}
-        for order in forms:
-            found = self._fit(values, (order, trend))
-            if np.isfinite(found.aicc):
-                fits[order] = float(found.aicc)
-        return (min(fits, key=lambda order: fits[order]) if fits else (0, d, 1)), trend
+        fits = {order: _corrected_criterion(values, (order, trend)) for order in forms}
+        return min(fits, key=lambda order: fits[order]), trend
 
     def _fit(self, values: Series, form: Form) -> Any:
-        order, trend = form
-        model = SARIMAX(values, order=order, trend=trend)
-        return model.fit(disp=False, maxiter=self.iterations, method="lbfgs")
+        model, start = _model_of(values, form)
+        # Neither smoothed states nor standard errors, which nobody reads.
+        params = model.fit(
+            start, disp=False, maxiter=self.iterations, method="lbfgs", return_params=True, **ENOUGH
+        )
+        return model.filter(params, cov_type="none")
 
     def sample_one(
         self, model: dict[str, Any], panel: Panel, shape: tuple[int, int], seed: int
@@ -124,7 +125,7 @@ class ArimaModel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             state = SARIMAX(rest / model["scale"], order=model["order"], trend=model["trend"])
-            filtered = state.filter(model["params"])
+            filtered = state.filter(model["params"], cov_type="none")
             mean = np.asarray(filtered.forecast(horizon))
         errors = np.asarray(filtered.resid)
         errors = errors[min(BURN_IN + sum(model["order"]), len(errors) // 2) :]
@@ -143,37 +144,19 @@ class ArimaModel:
         return draw_sparse(law, means, rng, counts=is_count(panel.values))
 
 
-def rank_orders(values: Series, most: int) -> list[tuple[int, int]]:
-    """Orders (p, q) of a stationary series (T,) without a mean, the least AICc first.
-
-    Each is a regression on p lagged values and q lagged errors, all over the same periods. Errors
-    are those of an autoregression of 10 log10(T) lags, of a quarter of the history where that is
-    less.
-    """
-    reach = min(round(10 * np.log10(len(values))), len(values) // 4)
-    errors = np.concatenate([np.zeros(reach), _regress(values, [_lags(values, reach)], reach)])
-    start = reach + most
-    count, scores = len(values) - start, {}
-    for p, q in product(range(most + 1), repeat=2):
-        free = count - p - q - 2
-        if free > 0:
-            rest = _regress(values, [_lags(values, p), _lags(errors, q)], start)
-            variance = max(float(np.mean(rest**2)), 1e-300)
-            scores[p, q] = count * np.log(variance) + 2 * (p + q + 1) * count / free
-    return sorted(scores, key=lambda order: (scores[order], order))
+def _model_of(values: Series, form: Form) -> tuple[SARIMAX, Series]:
+    """A model of a series, and parameters close to the most likely ones."""
+    order, trend = form
+    return SARIMAX(values, order=order, trend=trend), estimate(values, order, constant=bool(trend))
 
 
-def _lags(values: Series, most: int) -> Series:
-    """The values 1 to ``most`` periods earlier, 0 before the first, (T, most)."""
-    columns = [np.concatenate([np.zeros(lag), values[:-lag]]) for lag in range(1, most + 1)]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(values), 0))
-
-
-def _regress(values: Series, terms: list[Series], start: int) -> Series:
-    """What least squares on terms (T, n) leave of a series from a period on."""
-    design = np.hstack(terms)[start:]
-    found, *_ = np.linalg.lstsq(design, values[start:], rcond=None)
-    return np.asarray(values[start:] - design @ found)
+def _corrected_criterion(values: Series, form: Form) -> float:
+    """AICc by the exact likelihood, at parameters close to the most likely ones."""
+    model, params = _model_of(values, form)
+    count, free = int(np.sum(~np.isnan(values))) - form[0][1], len(params)
+    criterion = -2 * float(model.loglike(params))
+    criterion += 2 * free * count / max(count - free - 1, 1)
+    return criterion if np.isfinite(criterion) else np.inf
 
 
 def _fit_drivers(values: Series, first: int, panel: Panel) -> tuple[Series, dict[str, float]]:

@@ -5,8 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 from scipy import signal
+from statsmodels.tsa.statespace.sarimax import SARIMAX
 
-from ml.forecasters.arima_adapter import SPARSE_FORM, ArimaModel, rank_orders
+from ml.forecasters.arima_adapter import SPARSE_FORM, ArimaModel
+from ml.forecasters.arima_search import estimate, rank_orders
 from ml.forecasters.per_series import PerSeries
 from ml.panel import Panel
 from tests.conftest import monthly_panel
@@ -35,6 +37,29 @@ def test_the_order_that_a_series_was_made_with_is_the_one_most_often_chosen(ar, 
         tuple(fit(500 + 5 * simulate(ar, ma, seed))["order"]) for seed in range(SERIES)
     )
     assert chosen.most_common(1)[0][0] == order
+
+
+@pytest.mark.parametrize(
+    ("ar", "ma", "form"),
+    [
+        ((0.7,), (), ((1, 0, 0), "c")),
+        ((0.5, 0.3), (0.4,), ((2, 0, 1), "c")),
+        ((), (-0.8,), ((0, 1, 1), None)),
+        ((0.6,), (-0.5, 0.2), ((1, 1, 2), None)),
+        ((), (), ((0, 0, 0), "c")),
+    ],
+    ids=str,
+)
+def test_quick_estimates_are_hardly_less_likely_than_the_most_likely_ones(ar, ma, form):
+    (order, trend), values = form, simulate(ar, ma, 7) + 3.0
+    if order[1]:
+        values = np.cumsum(values - 3.0)
+    values = values / values.std()
+    model = SARIMAX(values, order=order, trend=trend)
+    quick = estimate(values, order, constant=trend is not None)
+    assert len(quick) == len(model.param_names)
+    found = model.fit(quick, disp=False, maxiter=200)
+    assert found.llf - model.loglike(quick) < 1.0  # that an AICc takes for half a parameter
 
 
 def test_every_series_has_a_ranking_however_short():
