@@ -1,23 +1,24 @@
-"""Prophet: one additive model a series, fitted by L-BFGS, sampled for paths."""
+"""Prophet: one additive model a series, its most probable parameters, sampled for paths."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from prophet import Prophet
-from prophet.serialize import model_from_dict, model_to_dict
+from prophet.serialize import model_to_dict
 
-from ml.durable import require_temporary_room
 from ml.forecasters.base import Series, is_count
+from ml.forecasters.prophet_mode import PosteriorMode
 from ml.forecasters.regressors import group_terms
 from ml.forecasters.silence import without_deprecations
 from ml.forecasters.sparse_draws import SparseDemand, draw_sparse, measure_sparse
-from ml.frequency import Frequency, periods_after
-from ml.panel import Panel
+from ml.frequency import Days, Frequency, periods_after
+from ml.panel import Floats, Panel
 
 MIN_OBSERVATIONS = 3
 PRIOR_SCALE = 1.0  # of how much of a group of drivers applies to a series
@@ -32,9 +33,6 @@ KEPT_ROWS = 2  # prediction asks for a history, and reads nothing of it
 class ProphetModel:
     """Settings of Prophet."""
 
-    # most L-BFGS iterations a series; the budget that makes results repeatable
-    iterations: int = 2000
-    timeout: float = 60.0  # last resort for a fit that hangs [seconds]
     name: ClassVar[str] = "prophet"
 
     def fit_one(self, panel: Panel, start: dict[str, Any] | None) -> dict[str, Any]:
@@ -66,13 +64,7 @@ class ProphetModel:
                     mode="multiplicative" if panel.is_demand else "additive",
                 )  # fmt: skip
         with without_deprecations():
-            try:
-                model.fit(history, iter=self.iterations, timeout=self.timeout)
-            except TimeoutError:
-                raise ValueError("timeout") from None
-            except (OSError, RuntimeError):
-                require_temporary_room()  # where Stan's files are; it does not say so
-                raise
+            model.fit(history)
             sparse = None
             if panel.is_demand:
                 sparse = measure_sparse(history["y"].to_numpy(np.float64), _fitted_means(model))
@@ -88,19 +80,14 @@ class ProphetModel:
         days = periods_after(panel.cutoff, horizon, panel.frequency)
         terms = group_terms(panel, horizon)
         ahead = {group: values[len(panel.periods) :] for group, values in terms.items()}
-        future = pd.DataFrame({"ds": days.astype("datetime64[us]"), **ahead})
         sparse = model.pop(SPARSE_LAW, None)
-        if sparse and _is_constant(model):  # Prophet takes 30 ms to be read and to say so
+        if sparse and _is_constant(model):
             law, rng = SparseDemand.load(sparse), np.random.default_rng(seed)
             level = np.full(shape, float(np.mean(model["params"]["m"])) * model["y_scale"])
             return draw_sparse(law, level, rng, counts=is_count(panel.values))
-        with without_deprecations(), numpy_seed(seed):
-            prophet = model_from_dict(model)
-            prophet.uncertainty_samples = n_paths
-            if sparse:  # the trend's own doubt is kept, the normal errors are not
-                prophet.params["sigma_obs"] = np.zeros_like(prophet.params["sigma_obs"])
-            drawn = prophet.predictive_samples(future)
-        paths = np.asarray(drawn["yhat"], np.float64).T
+        with numpy_seed(seed):
+            # Of sparse demand the trend's own doubt is kept, the normal errors are not.
+            paths = sample_paths(model, days, ahead, n_paths, errors=not sparse)
         if not sparse:
             return paths
         law, rng = SparseDemand.load(sparse), np.random.default_rng(seed)
@@ -108,13 +95,92 @@ class ProphetModel:
 
 
 class KeptInputs(Prophet):
-    """Prophet that keeps the matrix it is fitted on: to make it anew takes as long as the fit."""
+    """Prophet without Stan, which keeps the matrix it is fitted on: that takes as long as a fit."""
+
+    layouts: ClassVar[dict[Any, Any]] = {}
+    """What belongs to which component, by what it follows from: a fifth of a fit to find out."""
 
     def preprocess(self, df: pd.DataFrame, **options: Any) -> Any:
         """See Prophet."""
         inputs = super().preprocess(df, **options)
         self.inputs = inputs
         return inputs
+
+    def regressor_column_matrix(self, seasonal_features: pd.DataFrame, modes: Any) -> Any:
+        """See Prophet."""
+        regressors = [(name, one["mode"]) for name, one in self.extra_regressors.items()]
+        key = repr((list(seasonal_features.columns), modes, regressors))
+        if key not in self.layouts:
+            self.layouts[key] = super().regressor_column_matrix(seasonal_features, modes)
+        return deepcopy(self.layouts[key])
+
+    def _load_stan_backend(self, stan_backend: str | None) -> None:
+        del stan_backend
+        self.stan_backend = PosteriorMode()  # type: ignore[assignment] # what is asked of it
+
+
+def sample_paths(
+    model: Mapping[str, Any],
+    days: Days,
+    regressors: Mapping[str, Series],
+    n_paths: int,
+    *,
+    errors: bool,
+) -> Floats:
+    """Paths (S, H) of a saved model, as Prophet's ``predictive_samples`` draws them.
+
+    Prophet first makes tables of everything, which takes ten times as long.
+
+    Args:
+        model: What Prophet's ``model_to_dict`` gave.
+        days: (H,) periods after the history.
+        regressors: (H,) values of each driver there.
+        n_paths: S.
+        errors: Whether the noise of single periods is drawn, too.
+    """
+    dates = pd.Series(days.astype("datetime64[us]"))
+    terms = {"multiplicative": np.zeros(len(days)), "additive": np.zeros(len(days))}
+    weights = np.asarray(model["params"]["beta"][0], np.float64)
+    for mode, columns in _regressors_of(model, dates, regressors):
+        own, weights = weights[: columns.shape[1]], weights[columns.shape[1] :]
+        terms[mode] += columns @ own
+    scale = model["y_scale"]
+    trends = _trend_of(model).sample_predictive_trend_vectorized(_time_of(model, dates), n_paths, 0)
+    paths = trends * (1 + terms["multiplicative"]) + terms["additive"] * scale
+    if errors:
+        (noise,) = model["params"]["sigma_obs"][0]
+        paths += np.random.normal(0, noise, trends.shape) * scale  # noqa: NPY002 - see numpy_seed
+    return np.asarray(paths)
+
+
+def _regressors_of(
+    model: Mapping[str, Any], dates: "pd.Series[Any]", regressors: Mapping[str, Series]
+) -> Iterator[tuple[str, Floats]]:
+    """Mode and columns (H, n) of the seasons and drivers of a saved model, in its order."""
+    names, seasons = model["seasonalities"]
+    for part in (seasons[name] for name in names):
+        order = part["fourier_order"]
+        yield part["mode"], Prophet.fourier_series(dates, part["period"], order)
+    names, drivers = model["extra_regressors"]
+    for name in names:
+        yield drivers[name]["mode"], regressors[name][:, None]
+
+
+def _trend_of(model: Mapping[str, Any]) -> Prophet:
+    """A Prophet that knows the trend of a saved model and nothing else."""
+    prophet = KeptInputs(growth=model["growth"])
+    prophet.y_scale, prophet.changepoints_t = model["y_scale"], np.array(model["changepoints_t"])
+    prophet.params = {name: np.array(model["params"][name]) for name in ("k", "m", "delta")}
+    kept = json.loads(model["history"])["data"]
+    prophet.history = pd.DataFrame({"t": [row["t"] for row in kept]})  # of the step, if H is 1
+    return prophet
+
+
+def _time_of(model: Mapping[str, Any], dates: "pd.Series[Any]") -> pd.DataFrame:
+    """Dates in the time of a saved model, which is 0 to 1 along its history."""
+    start = pd.Timestamp.fromtimestamp(model["start"], tz="UTC").tz_localize(None)
+    time = (dates - start) / pd.Timedelta(seconds=model["t_scale"])
+    return pd.DataFrame({"t": time, "floor": 0.0})
 
 
 def _fitted_means(model: KeptInputs) -> Series:
