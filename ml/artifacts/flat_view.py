@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ml.artifacts.errors import VerificationError
-from ml.artifacts.keys import DATASET_FOLDERS, date_of, version_key
+from ml.artifacts.keys import DATASET_FOLDERS, FORMER_FOLDERS, date_of, version_key
 from ml.artifacts.log import CommitRecord, newest, read_parent, record_manifest
 from ml.artifacts.manifest import ManifestFile
 from ml.artifacts.store import Body, Store, holds, in_parallel
@@ -81,7 +81,7 @@ def expected_files(store: Store, head: CommitRecord) -> dict[str, ManifestFile |
 
 def dated_files(store: Store, since: str) -> Iterator[tuple[str, str, str, str]]:
     """Flat files of a day and later: dataset with its folder, key, day, what the name ends in."""
-    for dataset, folder in DATASET_FOLDERS.items():
+    for dataset, folder in (*DATASET_FOLDERS.items(), *FORMER_FOLDERS.items()):
         name = f"{folder}/{dataset}"
         for entry in store.listing(f"{name}_", after=f"{name}_{since}"):
             match = _DATED.fullmatch(entry.key.removeprefix(name))

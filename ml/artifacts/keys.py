@@ -18,7 +18,6 @@ DATASET_FOLDERS = {
     "recommendations": "recommendations",
     "service_curves": "recommendations",
     "policy_grid": "recommendations",
-    "changes": "recommendations",
     "joint_orders": "recommendations",
     "price_outlook": "recommendations",
     "price_exposure": "recommendations",
@@ -26,7 +25,12 @@ DATASET_FOLDERS = {
     "metrics": "metrics",
     "simulation": "metrics",
     "portfolio_curves": "metrics",
+    "history": "history",
+    "changes": "history",
+    "past_forecasts": "history",
+    "scores": "history",
 }
+FORMER_FOLDERS = {"changes": "recommendations"}  # of versions of earlier code
 FOLDERS = (*dict.fromkeys(DATASET_FOLDERS.values()), "metadata")
 POINTER = "metadata/last_updated.json"
 MODEL_VERSIONS = "metadata/model_versions.json"

@@ -14,6 +14,7 @@ from ml.contracts.demand import (
 )
 from ml.contracts.drift import DRIFT
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
+from ml.contracts.history import HISTORY, PAST_FORECASTS, SCORES
 from ml.contracts.joint_orders import JOINT_ORDERS
 from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
@@ -25,9 +26,10 @@ from ml.contracts.transfers import TRANSFERS
 
 PUBLISHED: tuple[Contract, ...] = (
     *(FORECASTS, REFUSALS, FORECAST_MODELS, TOTALS),
-    *(RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, JOINT_ORDERS, PRICE_OUTLOOK),
+    *(RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, JOINT_ORDERS, PRICE_OUTLOOK),
     *(PRICE_EXPOSURE, TRANSFERS),
     *(METRICS, SIMULATION, PORTFOLIO_CURVES),
+    *(HISTORY, CHANGES, PAST_FORECASTS, SCORES),
 )
 """The tables of a version, in the order of the documentation."""
 PROCESSED: tuple[Contract, ...] = (

@@ -1,6 +1,6 @@
 """What changed in the recommendations since the version before, and why."""
 
-from ml.contracts.base import Contract, day, number, text
+from ml.contracts.base import Contract, count, day, number, text
 from ml.contracts.demand import ITEM_ID
 from ml.contracts.forecasts import AS_OF
 
@@ -13,10 +13,19 @@ FORECASTS_CHANGED = {
 DRIVERS_OF_CHANGE = {
     "none": "nothing moved the order",
     "new": "the item had no recommendation before",
+    "gone": "the item had one and has none, or none with a quantity, any more",
     "forecast": "the forecast, see forecast_changed",
     "stock": "stock, what is on order, or the day of the decision",
     "lead_time": "lead time or price",
     "parameters": "review period, target, lots, limits, criticality or status",
+}
+ORDERS_CHANGED = {
+    "none": "nothing is ordered, and was not then",
+    "new": "an order that was not there",
+    "vanished": "no order any more",
+    "more": "a larger order",
+    "less": "a smaller order",
+    "same": "the same order",
 }
 
 CHANGES = Contract(
@@ -44,6 +53,15 @@ CHANGES = Contract(
         number("level_from_parameters", "units", "part of all other parameters"),
         day("order_by_before", "order_by_date of that version", nullable=True),
         day("order_by_date", "order_by_date of this one", nullable=True),
+        text("order_changed", "what became of the order", ORDERS_CHANGED, nullable=True),
+        count("forecast_periods", "periods", "periods that both versions forecast; null where that "
+              "one's are gone", nullable=True),
+        number("forecast_before", "units", "mean demand of these periods by that version"),
+        number("forecast", "units", "the same by this one"),
+        number("ltd_mean_before", "units", "ltd_mean of that version, of its own protection "
+               "interval", 0.0),
+        number("ltd_mean", "units", "ltd_mean of this one", 0.0),
     ),
+    version=2,
     volatile=("run_id",),
-)
+)  # fmt: skip

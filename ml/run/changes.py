@@ -10,7 +10,8 @@ what suppliers and budgets make of them together belongs to the parameters too. 
 where nothing was kept: then there is nothing to compare with.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.artifacts.version import read_manifest
 from ml.contracts.base import check
 from ml.contracts.changes import CHANGES
-from ml.durable import remove_all, staged
-from ml.inventory.item_case import OrderContext
-from ml.inventory.items import DemandSummary, ItemPolicy
+from ml.contracts.forecasts import FORECASTS
+from ml.durable import remove_all, sha256_of, staged
+from ml.errors import PublishError
+from ml.frequency import periods_after
+from ml.inventory.item_case import OrderContext, as_datetime
+from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy
 from ml.inventory.recommendations import recommend
 from ml.inventory.terms import renew_terms
 from ml.run.model_store import finish_part, read_parts, start_part
+from ml.run.rows import DIGITS, significant
 
 KEPT = ".recommended"
 SUPPLY = (
@@ -39,6 +45,7 @@ SUPPLY = (
 STEPS = ("forecast", "stock", "lead_time", "parameters")
 _SHOWN = (
     "item_id", "order_qty", "order_qty_alone", "reorder_point", "order_by_date", "tau_nominal",
+    "ltd_mean",
 )  # fmt: skip
 _ROUNDING = 1e-9  # of a level
 _FACTS = ("version_id", "dataset_id", "made_by", "decided_on")
@@ -61,6 +68,7 @@ class Before:
     version_id: str  # of the version
     forecast_changed: str  # how its forecast differs from the one of today, see FORECASTS_CHANGED
     decided_on: np.datetime64  # its day of decision
+    forecasts: Path | None = None  # its rows of FORECASTS; `None` where they are gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,18 @@ def find_before(results: Path, panel: str, now: ForecastIdentity) -> Before | No
     facts = parts[name]
     then = ForecastIdentity(facts["dataset_id"], facts["made_by"])
     day = np.datetime64(facts["decided_on"], "D")
-    return Before(folder / name, facts["version_id"], then.compare(now), day)
+    version = facts["version_id"]
+    return Before(folder / name, version, then.compare(now), day, _find_rows(results, version))
+
+
+def _find_rows(results: Path, version: str) -> Path | None:
+    """Where the forecasts of a version lie; ``None`` where they are gone or damaged."""
+    with suppress(PublishError):
+        (file,) = read_manifest(results, version).datasets[FORECASTS.name]
+        path = results / file.path
+        if path.is_file() and sha256_of(path) == file.sha256:
+            return path
+    return None
 
 
 def keep_recommended(
@@ -172,14 +191,62 @@ def trace_changes(
         is_last = policies == own and not is_raised
         worlds.append(after if is_last else made(replace(now, policies=policies), context))
     worlds.append(after)
-    cells = [_change_of(item, [world.get(item) for world in worlds], before) for item in after]
-    table = pa.Table.from_pylist(
-        [one | {"as_of": after[one["item_id"]]["as_of"],
-                "location_id": after[one["item_id"]]["location_id"],
-                "run_id": context.run_id} for one in cells],
-        CHANGES.schema,
-    )  # fmt: skip
+    shared = _compare_forecasts(paths, items, context, before)
+    cells = [
+        _change_of(item, [world.get(item) for world in worlds], before) | shared.get(item, {})
+        for item in after
+    ]
+    return _table_of(cells, context)
+
+
+def name_gone(before: Before, items: Collection[str], context: OrderContext) -> pa.Table:
+    """Rows of CHANGES of the items that had quantities then and are not among those of today."""
+    kept = _by_item(pq.read_table(before.folder / "rows.parquet"))
+    cells = [
+        _change_of(item, [row, dict.fromkeys(row)], before) | {"driver": "gone"}
+        for item, row in kept.items()
+        if item not in items and row["reorder_point"] is not None
+    ]
+    return _table_of(cells, context)
+
+
+def _table_of(cells: Sequence[Mapping[str, Any]], context: OrderContext) -> pa.Table:
+    run = {
+        "as_of": as_datetime(context.as_of),
+        "location_id": WHOLE_COMPANY,
+        "run_id": context.run_id,
+    }
+    table = pa.Table.from_pylist([{**one, **run} for one in cells], CHANGES.schema)
     return check(table.sort_by([(key, "ascending") for key in CHANGES.key]), CHANGES)
+
+
+def _compare_forecasts(
+    paths: npt.NDArray[np.generic], items: Sequence[str], context: OrderContext, before: Before
+) -> dict[str, dict[str, Any]]:
+    """Mean demand then and now of the periods that both versions forecast, as cells by item."""
+    if before.forecasts is None:
+        return {}
+    wanted = pc.field("item_id").isin(list(items))
+    then = pq.read_table(
+        before.forecasts, columns=["item_id", "ds", "forecast"], filters=wanted
+    ).to_pydict()
+    old: dict[str, dict[Any, float]] = {}
+    for item, day, mean in zip(then["item_id"], then["ds"], then["forecast"], strict=True):
+        old.setdefault(item, {})[day] = mean
+    horizon = context.horizon or paths.shape[2]
+    ahead = periods_after(context.as_of, horizon, context.frequency)
+    days: list[Any] = ahead.astype("datetime64[us]").tolist()
+    means = significant(paths[:, :, :horizon].mean(axis=1, dtype=np.float64), DIGITS)
+    found = {}
+    for item, own in zip(items, means.tolist(), strict=True):
+        both = [(old[item][day], mean) for day, mean in zip(days, own, strict=True)
+                if day in old.get(item, {})]  # fmt: skip
+        found[item] = {
+            "forecast_periods": len(both),
+            "forecast_before": sum(one for one, _ in both),
+            "forecast": sum(one for _, one in both),
+        }
+    return found
 
 
 def _read_kept(
@@ -245,9 +312,12 @@ def _change_of(
         "order_qty": last.get("order_qty"),
         "reorder_point": last.get("reorder_point"),
         "order_by_date": last.get("order_by_date"),
+        "ltd_mean": last.get("ltd_mean"),
+        "order_changed": _compare_orders(first or {}, last),
     }
     if first is None:
         return cells | {"driver": "new"}
+    cells["ltd_mean_before"] = first.get("ltd_mean")  # earlier code kept none
     for name, column in (("order", "order_qty"), ("level", "reorder_point")):
         cells[f"{column}_before"] = first[column]
         alone = [None if one is None else one.get(f"{column}_alone", one[column]) for one in worlds]
@@ -258,6 +328,14 @@ def _change_of(
             cells |= {f"{name}_from_{step}": part for step, part in parts.items()}
     cells["order_by_before"] = first["order_by_date"]
     return cells | {"driver": _driver(cells)}
+
+
+def _compare_orders(first: Mapping[str, Any], last: Mapping[str, Any]) -> str:
+    """A word of ORDERS_CHANGED."""
+    then, now = first.get("order_qty") or 0.0, last.get("order_qty") or 0.0
+    if not then or not now:
+        return "new" if now else "vanished" if then else "none"
+    return "same" if then == now else "more" if now > then else "less"
 
 
 def _driver(cells: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ from ml.inventory.service_curves import draw_policy_grid, draw_service_curves
 from ml.inventory.terms import yearly_demand
 from ml.inventory.transfers import propose_transfers
 from ml.panel import Panel
-from ml.run.changes import Before, Supply, trace_changes
+from ml.run.changes import Before, Supply, name_gone, trace_changes
 from ml.run.inputs import RunInputs
 from ml.run.model_store import finish_part, read_part, say, start_part
 from ml.run.parallel import run_tasks
@@ -100,6 +100,11 @@ def recommend_panel(
         one.name: [path for task in tasks if (path := _file_of(task, one)).exists()]
         for one in (RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, TRANSFERS)
     }
+    if before is not None and request.items is None:
+        refused = {one.item_id for one in saved.refusals}
+        files[CHANGES.name].append(work / plan.name / "gone.parquet")
+        with staged(files[CHANGES.name][-1]) as path:
+            pq.write_table(name_gone(before, set(plan.wanted) - refused, context), path)
     if moves := sum(pq.read_metadata(path).num_rows for path in files[TRANSFERS.name]):
         say(f"{plan.name}: {moves} transfers between locations are proposed, see transfers")
     return files

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
+from ml.contracts.history import HISTORY, PAST_FORECASTS, SCORES
 from ml.contracts.joint_orders import JOINT_ORDERS
 from ml.contracts.metrics import METRICS
 from ml.contracts.price_outlook import PRICE_EXPOSURE, PRICE_OUTLOOK
@@ -22,9 +23,9 @@ from ml.settings import Settings, settings
 RECOMMENDED = (
     *(RECOMMENDATIONS.name, SERVICE_CURVES.name, POLICY_GRID.name, CHANGES.name),
     *(JOINT_ORDERS.name, PRICE_OUTLOOK.name, PRICE_EXPOSURE.name),
-    TRANSFERS.name,
+    *(TRANSFERS.name, PAST_FORECASTS.name, SCORES.name),
 )
-"""Datasets that the stock of today shapes, or what is known of the items."""
+"""Datasets that the stock of today shapes, or what is known of the items or was said before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ class RunRequest:
         if self.only_forecasts:
             return forecasts
         judged = (METRICS.name, SIMULATION.name, PORTFOLIO_CURVES.name)
-        return (*forecasts, *RECOMMENDED, *judged)
+        return (*forecasts, *RECOMMENDED, *judged, HISTORY.name)
 
     @property
     def results(self) -> Path:

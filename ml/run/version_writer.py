@@ -19,6 +19,7 @@ from ml.artifacts.staging import DatasetFile
 from ml.contracts.base import Contract
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
+from ml.contracts.history import HISTORY, PAST_FORECASTS, SCORES
 from ml.contracts.joint_orders import JOINT_ORDERS
 from ml.contracts.metrics import METRICS
 from ml.contracts.price_outlook import PRICE_EXPOSURE, PRICE_OUTLOOK
@@ -43,6 +44,7 @@ from ml.inventory.labels import classify_values
 from ml.inventory.recommendations import rank
 from ml.panel_tables import Refusal
 from ml.run.forecast import ForecastChunk
+from ml.run.history import history_rows
 from ml.run.inputs import RunInputs
 from ml.run.plan import PanelPlan, code_version
 from ml.run.request import RunRequest
@@ -158,7 +160,7 @@ def _published_tables(
 ) -> dict[Contract, Iterator[pa.Table]]:
     """Chunks of every table of a version; to write them fills in what is noted on the way."""
     refusals = [asdict(one) for one in output.refusals]
-    beside = (SERVICE_CURVES, POLICY_GRID, CHANGES, TRANSFERS, JOINT_ORDERS)
+    beside = (SERVICE_CURVES, POLICY_GRID, TRANSFERS, JOINT_ORDERS)
     return {
         FORECASTS: observe(_merge_by_item(output, FORECASTS), _largest_values(output), panels),
         FORECAST_MODELS: _merge_by_item(output, FORECAST_MODELS),
@@ -171,6 +173,10 @@ def _published_tables(
         METRICS: iter([output.metrics]),
         SIMULATION: iter([output.simulation]),
         PORTFOLIO_CURVES: iter([output.curves]),
+        HISTORY: history_rows(output.plans, output.origin.source),
+        CHANGES: iter([pa.concat_tables(_read_files(output, CHANGES))]),  # those gone come last
+        PAST_FORECASTS: iter([PAST_FORECASTS.schema.empty_table()]),
+        SCORES: iter([SCORES.schema.empty_table()]),
     }
 
 
@@ -188,6 +194,8 @@ def _write_tables(
     held = None if reuse is None else versions.read_manifest(results, reuse).datasets
     if held is not None and METRICS.name not in held:  # forecasts alone
         parts = (*parts, *(contract.name for contract in MEASURED))
+    if held is not None and HISTORY.name not in held:  # likewise, or a version of older code
+        parts = (*parts, HISTORY.name)
     # What a run that died had written bears the moment and the name of that run.
     constants = {"run_id": request.run_id, "generated_at": request.started}
     files: list[Any] = []

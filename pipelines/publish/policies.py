@@ -3,7 +3,8 @@
 from typing import Any
 
 _SHOWN = ("versions", "_commits", "metadata")
-_WRITTEN = (*_SHOWN, "forecasts", "recommendations", "metrics", "_probe")
+_PAST = ("history/past_forecasts", "history/scores")  # created once, and never removed
+_WRITTEN = (*_SHOWN, "forecasts", "recommendations", "metrics", "history", "_probe")
 _VERSION = "2012-10-17"
 
 
@@ -26,7 +27,7 @@ def policies(bucket: str, prefix: str = "") -> dict[str, dict[str, Any]]:
         "Sid": "LogIsAppendOnly",
         "Effect": "Deny",
         "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
-        "Resource": [f"{below}_commits/*"],
+        "Resource": [f"{below}{folder}/*" for folder in ("_commits", *_PAST)],
     }
 
     def policy(*allowed: tuple[str, list[str], tuple[str, ...]]) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def policies(bucket: str, prefix: str = "") -> dict[str, dict[str, Any]]:
         return {"Version": _VERSION, "Statement": [first, listing, *others, keep_log]}
 
     return {
-        "reader": policy(("Read", ["GetObject"], _SHOWN)),
+        "reader": policy(("Read", ["GetObject"], (*_SHOWN, *_PAST))),
         "publisher": policy(("Put", ["GetObject", "PutObject"], _WRITTEN)),
         "janitor": policy(
             ("Read", ["GetObject"], (*_SHOWN, "_gc")),

@@ -19,7 +19,14 @@ from ml.artifacts.commit import refuse_problems
 from ml.artifacts.errors import ConflictError, DeniedError, MissingError
 from ml.artifacts.flat_view import fetch
 from ml.artifacts.folder_store import FolderStore, folder_store, scratch_path
-from ml.artifacts.keys import DATASET_FOLDERS, MANIFEST, date_of, metadata_name, version_key
+from ml.artifacts.keys import (
+    DATASET_FOLDERS,
+    FORMER_FOLDERS,
+    MANIFEST,
+    date_of,
+    metadata_name,
+    version_key,
+)
 from ml.artifacts.log import CommitRecord, record_manifest
 from ml.artifacts.manifest import MAX_BYTES, Manifest
 from ml.artifacts.reading import read_checked, read_table, verify
@@ -67,7 +74,11 @@ class ResultsSnapshot:
         """What ``<dataset>_DATE_metadata.json`` says of a table; raises as :meth:`read`."""
         if dataset not in DATASET_FOLDERS:
             raise DataError(f"no dataset is called {dataset!r}, only {sorted(DATASET_FOLDERS)}.")
-        return self.document(metadata_name(dataset, date_of(self.version_id)))
+        name = metadata_name(dataset, date_of(self.version_id))
+        former = f"{FORMER_FOLDERS.get(dataset)}/{name.rpartition('/')[2]}"
+        there = {file.path for file in self.manifest.files}
+        is_former = version_key(self.version_id, former) in there
+        return self.document(former if is_former else name)
 
     def document(self, name: str) -> dict[str, Any]:
         """A JSON document by its name in the version; raises as :meth:`read`.

@@ -51,6 +51,14 @@ def test_a_dataset_that_the_second_run_lacks_does_not_stay_from_the_first(tmp_pa
     ]
 
 
+def test_a_table_that_earlier_code_had_in_another_folder_does_not_stay_there(tmp_path, kit):
+    kit.commit(tmp_path, EARLY)
+    old = tmp_path / "recommendations/changes_2026-11-20.parquet"
+    old.write_bytes(b"of a run of earlier code")
+    kit.commit(tmp_path, LATE)
+    assert not old.exists()
+
+
 def test_earlier_days_stay(tmp_path, kit):
     kit.commit(tmp_path, EARLY)
     kit.commit(tmp_path, NEXT_DAY)

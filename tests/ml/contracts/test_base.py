@@ -211,9 +211,10 @@ def test_a_column_that_is_there_twice_is_refused():
 def test_every_table_of_the_design_has_a_contract():
     assert [contract.name for contract in PUBLISHED] == [
         *("forecasts", "refusals", "forecast_models", "totals", "recommendations"),
-        *("service_curves", "policy_grid", "changes", "joint_orders", "price_outlook"),
+        *("service_curves", "policy_grid", "joint_orders", "price_outlook"),
         *("price_exposure", "transfers"),
         *("metrics", "simulation", "portfolio_curves"),
+        *("history", "changes", "past_forecasts", "scores"),
     ]
     assert {contract.name for contract in PROCESSED} == {
         *(

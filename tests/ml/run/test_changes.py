@@ -1,12 +1,15 @@
 """What a change of the recommendations is put down to."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
+from ml.artifacts.parquet_file import DatasetWriter, footer
+from ml.artifacts.version import commit_version, stage_version, write_manifest
 from ml.contracts.changes import CHANGES
+from ml.contracts.forecasts import FORECASTS
 from ml.inventory.recommendations import recommend
 from ml.inventory.terms import add_economic_lot, plan_last_buy
 from ml.run.changes import (
@@ -14,8 +17,11 @@ from ml.run.changes import (
     Supply,
     find_before,
     keep_recommended,
+    name_gone,
     trace_changes,
 )
+from ml.run.rows import significant
+from tests.ml.artifacts.conftest import made
 from tests.ml.inventory.builders import make_context, make_history, make_policy, make_stock
 
 ITEMS = ("A", "B")
@@ -213,3 +219,67 @@ def test_what_suppliers_and_budgets_make_of_an_order_is_a_part_of_the_parameters
         expected = [value if value is not None else own[place] for place, value in
                     enumerate((then, now))]  # fmt: skip
         assert [row["order_qty_before"], row["order_qty"]] == expected
+
+
+def publish_forecasts(results, version, rows):
+    """A version whose forecasts are these, as item, day and mean."""
+    staged = stage_version(results, version)
+    (results / ".staging" / version / "forecasts").mkdir()
+    items, days, means = zip(*rows, strict=True)
+    about = footer(FORECASTS, version_id=version, as_of="2024-03-25", generator="test")
+    table = made(FORECASTS, len(rows), item_id=items, ds=days, forecast=means)
+    with DatasetWriter(staged.data_path("forecasts"), FORECASTS, about) as writer:
+        writer.append(table)
+        file = writer.close()
+    write_manifest(staged, [file], as_of="2024-03-25", partial=False, run={})
+    commit_version(results, version, publisher="host/test")
+
+
+def test_forecasts_are_compared_in_the_periods_that_both_have(tmp_path):
+    old, now = World(), World(mean=4.0, identity=ForecastIdentity("d-2", "m-1"))
+    version = "20240326T000000Z-00000001"
+    old.keep(tmp_path, version)
+    week = timedelta(days=7)
+    first = now.context.as_of.astype(datetime) + week  # of twelve
+    first = datetime(first.year, first.month, first.day)
+    publish_forecasts(
+        tmp_path, version,
+        [("A", first - week, 100.0), ("A", first, 2.5), ("A", first + 3 * week, 1.5),
+         ("A", first + 12 * week, 100.0)],
+    )  # fmt: skip
+    a, b = now.changes_since(tmp_path)
+    means = significant(now.paths[0].mean(axis=0), 6)
+    assert (a["forecast_periods"], a["forecast_before"]) == (2, 4.0)
+    assert a["forecast"] == means[0] + means[3]
+    assert (b["forecast_periods"], b["forecast_before"], b["forecast"]) == (0, 0.0, 0.0)
+    assert a["ltd_mean_before"] == old.recommend().to_pylist()[0]["ltd_mean"]
+    assert a["ltd_mean"] == now.recommend().to_pylist()[0]["ltd_mean"]
+    (path,) = (tmp_path / "versions" / version / "forecasts").glob("*.parquet")
+    path.chmod(0o644)
+    path.write_bytes(b"damaged")
+    assert now.changes_since(tmp_path)[0]["forecast_periods"] is None
+
+
+def test_what_became_of_an_order_is_named(tmp_path):
+    def changed(then, now):
+        World(on_hand=then).keep(tmp_path)
+        return {row["order_changed"] for row in World(on_hand=now).changes_since(tmp_path)}
+
+    assert changed(3.0, 500.0) == {"vanished"}
+    assert changed(500.0, 3.0) == {"new"}
+    assert changed(500.0, 400.0) == {"none"}
+    assert changed(3.0, 3.0) == {"same"}
+    assert changed(3.0, 1.0) == {"more"}
+    assert changed(1.0, 3.0) == {"less"}
+
+
+def test_an_item_that_is_recommended_no_more_has_a_row(tmp_path):
+    world = World()
+    world.keep(tmp_path)
+    before = find_before(tmp_path, "demand_w", DATA)
+    assert name_gone(before, {"A", "B"}, world.context).num_rows == 0
+    (row,) = name_gone(before, {"A"}, world.context).to_pylist()
+    own = world.recommend().to_pylist()[1]
+    assert (row["item_id"], row["driver"], row["order_changed"]) == ("B", "gone", "vanished")
+    assert (row["order_qty_before"], row["order_qty"]) == (own["order_qty"], None)
+    assert row["order_from_stock"] is None

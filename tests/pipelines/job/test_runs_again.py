@@ -129,7 +129,7 @@ def test_only_forecasts_then_only_recommendations(tmp_path, plain):
     assert workspace.manifest()["partial"] is False
     hashes = [workspace.hashes(version) for version in (whole, newest)]
     judged = ("metrics", "simulation", "portfolio_curves")
-    for dataset in ("forecasts", "forecast_models", "refusals", *judged):
+    for dataset in ("forecasts", "forecast_models", "refusals", "history", *judged):
         assert hashes[0][dataset] == hashes[1][dataset]
     assert hashes[0]["recommendations"] != hashes[1]["recommendations"]
     assert all(row["order_qty"] % 20 == 0 for row in workspace.table("recommendations").to_pylist())
@@ -172,6 +172,8 @@ def test_new_stock_is_recommended_from_saved_paths_as_a_whole_run_would(tmp_path
     assert moved == {row["item_id"] for row in changes if row["driver"] == "stock"} != set()
     for row in changes:
         assert row["order_from_stock"] == row["order_qty"] - row["order_qty_before"]
+        assert row["forecast_periods"] == 12
+        assert row["forecast"] == row["forecast_before"] > 0.0
     reports = "reports/results"
     names = {one.name for one in (whole.folder / reports).iterdir()}
     assert {one.name for one in (quick.folder / reports).iterdir()} == names

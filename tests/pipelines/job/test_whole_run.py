@@ -13,7 +13,7 @@ from ml.contracts.forecasts import (
     quantile_name,
 )
 from ml.forecasters.registry import models_of
-from tests.pipelines.job.conftest import RATES
+from tests.pipelines.job.conftest import RATES, demand_rows
 
 SMOOTH = {"shrunk_seasonal", "theta", "ets", "combined"}
 MODELS = {kind: set(models_of(kind)) for kind in ("demand", "price")}
@@ -89,6 +89,19 @@ def test_curves_are_drawn_of_what_is_stocked_and_a_grid_only_without_stock(compa
     assert curves
     assert company.table("policy_grid").num_rows == 0
     assert company.table("changes").num_rows == 0  # nothing was there before
+
+
+def test_the_series_are_told_as_they_were_read(company):
+    rows = company.table("history").to_pylist()
+    told = {}
+    for row in rows:
+        told.setdefault(row["item_id"], []).append((str(row["ds"])[:10], row["y"]))
+    assert set(told) == {*RATES, "brent"}
+    read = {}
+    for item, ds, y in demand_rows():
+        read.setdefault(item, []).append((ds, float(y)))
+    assert {item: told[item] for item in RATES} == {item: read[item][-36:] for item in RATES}
+    assert {row["source"] for row in rows} == {"user_files"}
 
 
 def test_rows_say_where_they_come_from(company):

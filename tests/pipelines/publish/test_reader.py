@@ -13,6 +13,7 @@ from ml.artifacts.folder_store import FolderStore, folder_store
 from ml.artifacts.log import record_bytes
 from ml.artifacts.reading import verify
 from ml.artifacts.store import Body, read_small
+from ml.artifacts.version import commit_version, stage_version, write_document, write_manifest
 from ml.errors import DataError
 from pipelines.publish.collect_garbage import Retention, collect_garbage
 from pipelines.publish.reader import fetch_version, open_ml_results, read_ml_results
@@ -110,6 +111,21 @@ def test_a_snapshot_says_what_it_is_and_what_is_in_it(store, made):
         results.metadata("forecasts")
     with pytest.raises(DataError, match="no dataset is called 'sales'"):
         results.metadata("sales")
+
+
+def test_a_description_is_found_where_earlier_code_had_it(tmp_path):
+    results, version = tmp_path / "results", "20261120T021503Z-00000001"
+    staged = stage_version(results, version)
+    for folder, table in (("recommendations", "changes"), ("history", "scores")):
+        name = f"{folder}/{table}_2026-11-20_metadata.json"
+        write_document(staged, name, {"dataset": table, "folder": folder})
+    write_manifest(staged, [], as_of="2026-11-19", partial=False, run={})
+    commit_version(results, version, publisher="host/test")
+    found = open_ml_results(results)
+    assert found.metadata("changes")["folder"] == "recommendations"
+    assert found.metadata("scores")["folder"] == "history"
+    with pytest.raises(DataError, match=r"holds no .history/history_2026-11-20_meta"):
+        found.metadata("history")
 
 
 def test_a_snapshot_whose_version_is_removed_meanwhile_says_so(near_place, made):
