@@ -80,6 +80,10 @@ def stay(_):
     print("worker", os.getpid(), flush=True)
     time.sleep(600)
 
+def hold(_):
+    print("worker", os.getpid(), flush=True)
+    3 ** 20_000_000  # for 20 seconds no other thread of the worker gets a turn
+
 def die(end):
     os.kill(os.getpid(), end)
 
@@ -249,18 +253,19 @@ def test_a_killed_worker_is_told_as_want_of_memory_and_a_crashed_one_as_the_bug_
     assert "TerminatedWorkerError" in crashed.stderr
 
 
-def test_the_workers_of_a_killed_run_end_with_it(tmp_path):
+@pytest.mark.parametrize("work", ["stay", "hold"])
+def test_the_workers_of_a_killed_run_end_with_it(tmp_path, work):
     """Else they go on, for minutes, and write where the next run works."""
     script = tmp_path / "workers.py"
     script.write_text(WORKERS)
     with subprocess.Popen(
-        [sys.executable, script, "stay", "0"], stdout=subprocess.PIPE, text=True,
+        [sys.executable, script, work, "0"], stdout=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     ) as process:  # fmt: skip
         for _ in range(2):
             assert process.stdout.readline().startswith("worker")
         process.kill()
-        process.communicate(timeout=60)  # ends when the last process that can write to it has
+        process.communicate(timeout=8)  # ends when the last process that can write to it has
 
 
 @pytest.mark.parametrize(

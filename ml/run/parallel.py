@@ -1,7 +1,9 @@
 """Running tasks over worker processes, with numeric libraries pinned to one thread each."""
 
+import ctypes
 import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -35,6 +37,7 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
 }
 ALL = "all"  # that a task spends
+PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 Work = Callable[[Any], Any]
 
 
@@ -142,7 +145,9 @@ def _work_pinned(work: Work, task: Any) -> tuple[Any, _Cost]:
 def _run_on_loky(work: Work, tasks: Sequence[Any], count: int, label: str) -> Iterator[Any]:
     with parallel_config("loky", inner_max_num_threads=1), _naming_killed_workers(label):
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-        yield from pool(delayed(_work_for)(os.getpid(), work, task) for task in tasks)
+        # the system counts the thread that started a worker as its parent
+        by_main = threading.current_thread() is threading.main_thread()
+        yield from pool(delayed(_work_for)(os.getpid(), by_main, work, task) for task in tasks)
 
 
 LOKY = Engine("loky", cpu_count(), _run_on_loky)
@@ -168,18 +173,22 @@ def killed_worker(label: str) -> MachineError:
     )
 
 
-def _work_for(parent: int, work: Work, task: Any) -> Any:
+def _work_for(parent: int, by_main: bool, work: Work, task: Any) -> Any:
     if os.getpid() != parent:
-        _end_with(parent)
+        _end_with(parent, at_once=by_main)
     return work(task)
 
 
 @cache
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, *, at_once: bool) -> None:
     """Let this worker end when the process that it works for does, however that ends.
 
-    Killed, it cannot tell its workers; they would go on and write where the next run works.
+    Killed, it cannot tell its workers; they would go on and write where the next run works. Linux
+    kills them where ``at_once`` asks for it. Elsewhere a thread sees to it, which has to wait for
+    libraries that hold the interpreter up for seconds.
     """
+    if at_once and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
     def watch() -> None:
         while os.getppid() == parent:
