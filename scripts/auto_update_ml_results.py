@@ -22,7 +22,7 @@ def run(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="Only these steps: outside, demand, checks, results, publish, prune.",
+            help="Only these steps: outside, demand, checks, drift, results, publish, prune.",
             show_default="all",
         ),
     ] = None,

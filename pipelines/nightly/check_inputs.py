@@ -46,6 +46,7 @@ def describe(inputs: Any, request: Any) -> dict[str, Any]:
     ``inputs`` are :class:`ml.run.inputs.RunInputs`, ``request`` a
     :class:`ml.run.request.RunRequest`; both are imported where the command runs.
     """
+    from ml.processed import SYNTHETIC
     from ml.run.plan import code_version, panel_name
     from ml.run.tuned import read_tuned
 
@@ -56,12 +57,14 @@ def describe(inputs: Any, request: Any) -> dict[str, Any]:
             "items": len(panel.items),
             "periods": len(panel.periods),
             "until": str(panel.cutoff),
+            "frequency": panel.frequency.value,
         }
         tuned[name] = {
             family: dict(own) for family, own in read_tuned(config.models_dir, name).items()
         }
     return {
         "panels": panels,
+        "synthetic": SYNTHETIC in inputs.source.values(),
         "refusals": len(inputs.refusals),
         "tables": {name: asdict(facts) for name, facts in inputs.tables.items()},
         "recipe": {

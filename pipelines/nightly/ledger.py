@@ -76,6 +76,7 @@ class BegunRun:
     """A night that the ledger knows."""
 
     number: int  # of its row
+    run_id: str  # as in the logs
     before: sqlite3.Row | None  # the run before it
     # what a run of the same day that did not come to its end has done, by step: the newest row
     left: Mapping[str, sqlite3.Row]
@@ -128,7 +129,7 @@ def begin_run(data_dir: Path, facts: RunFacts) -> BegunRun:
             (facts.run_id, str(facts.day), now(), RUNNING, goes_on, _json(facts.options),
              facts.code, facts.seed, facts.host, facts.process),
         ).lastrowid  # fmt: skip
-    return BegunRun(number or 0, before, left)
+    return BegunRun(number or 0, facts.run_id, before, left)
 
 
 def end_run(data_dir: Path, run: int, outcome: str, code: int, line: str) -> None:
@@ -225,6 +226,14 @@ def last_good_day(data_dir: Path) -> str | None:
         query = "SELECT max(day) FROM runs WHERE outcome IN (?, ?)"
         (day,) = db.execute(query, (DONE, DEGRADED)).fetchone()
     return None if day is None else str(day)
+
+
+def last_success(data_dir: Path, before: int) -> datetime | None:
+    """When the last night before a run came to its end."""
+    with night_ledger(data_dir) as db:
+        query = "SELECT max(ended_at) FROM runs WHERE outcome IN (?, ?) AND id < ?"
+        (ended,) = db.execute(query, (DONE, DEGRADED, before)).fetchone()
+    return None if ended is None else datetime.fromisoformat(ended)
 
 
 def failing_since(data_dir: Path, step: str) -> tuple[int, str] | None:

@@ -19,6 +19,7 @@ from ml.logs import logger, logging_to
 from ml.settings import Settings, refuse_open_secrets, settings
 from pipelines.nightly import ledger, preflight
 from pipelines.nightly.made_version import describe_version
+from pipelines.nightly.notify import tell_how_it_went
 from pipelines.nightly.preflight import LOCK, NightLog, remark
 from pipelines.nightly.steps import (
     CHECKED,
@@ -95,7 +96,7 @@ def night(asked: NightRequest, *, quiet: bool = False) -> tuple[int, str]:
 
     Raises:
         ConfigError: There is nothing to do, or nowhere to publish to.
-        PublishError: The machine or the store refuses before the work.
+        PublishError: The machine refuses before there is a place to note it.
     """
     config = settings()
     planned = plan_steps(config, asked)
@@ -131,17 +132,26 @@ def _guarded(this: Night, planned: Sequence[Step]) -> tuple[int, str]:
         outcome, code = ledger.STOPPED, 128 + stopped.number
         line = f"error: the night was stopped by {stopped}; run it again, it goes on"
     except PipelineError as error:
-        code, line = error.exit_code, str(error)
-        raise
+        code, line = error.exit_code, f"error: {error}"
     finally:
-        _note_end(this, outcome, code, line)
+        _note_end(this, planned, outcome, code, line)
     return code, line
 
 
-def _note_end(this: Night, outcome: str, code: int, line: str) -> None:
+def _note_end(this: Night, planned: Sequence[Step], outcome: str, code: int, line: str) -> None:
+    """Note how a night ended, and tell whoever is to be told."""
+    data_dir, run = this.config.data_dir, this.run.number
     try:
-        ledger.end_run(this.config.data_dir, this.run.number, outcome, code, line)
-    except PipelineError as error:  # a full disk: how the night went is told all the same
+        ledger.end_run(data_dir, run, outcome, code, line)
+        if outcome != ledger.STOPPED:
+            lacking = tell_how_it_went(
+                this.config, run, this.run.run_id, code=code, line=line,
+                last_success=ledger.last_success(data_dir, run),
+                planned=[step.part for step in planned],
+            )  # fmt: skip
+            for one in lacking:
+                remark(one)
+    except PipelineError as error:  # a full disk: how the night went is said all the same
         remark(f"the ledger lacks the end of this night: {error}")
 
 
@@ -211,7 +221,9 @@ def run_night(this: Night, planned: Sequence[Step]) -> None:
 def _do(this: Night, step: Step) -> None:
     """Run a step, and note in the ledger what came of it."""
     data_dir, config = this.config.data_dir, this.config
-    facts = {"head": newest_record(this.results)[0]} if step.part == "results" else {}
+    facts: dict[str, Any] = {"needed": step.needed}
+    if step.part == "results":
+        facts["head"] = newest_record(this.results)[0]
     number = ledger.begin_step(data_dir, this.run.number, step.name, _inputs_of(step), facts)
     logger().info("step_started", step=step.name)
     limits = Limits(config.night_step_hours * 3600, config.night_silence_minutes * 60)

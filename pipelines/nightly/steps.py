@@ -25,10 +25,11 @@ from pipelines.intake.find_files import collect_user_files, data_files
 from pipelines.intake.read_tables import USER_FILES
 
 OUTSIDE = ("climate_etl", "economic_etl", "anatel_5g_etl", "price_etl", "feature_calculation_etl")
-PARTS = ("outside", "demand", "checks", "results", "publish", "prune")
+PARTS = ("outside", "demand", "checks", "drift", "results", "publish", "prune")
 """The sequence, by the names that ``--steps`` understands."""
 OF_DATA = ("outside", "demand")  # what is done where ENABLE_ML_PROCESSING is false
 CHECKED = Path("nights", "checked.json")  # below DATA_DIR: what the checks of the input found
+DRIFT = Path("nights", "drift.json")  # likewise: what people are told of drift, by panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,12 @@ def plan_steps(config: Settings, asked: NightRequest) -> list[Step]:
     found.append(
         Step("check_inputs", ("-m", "pipelines.nightly.check_inputs", *place), part="checks")
     )
+    if has_user_files(config.data_dir) or has_processed(config.data_dir):
+        found.append(
+            Step("look_for_drift", ("-m", "pipelines.nightly.look_for_drift"), needed=False,
+                 part="drift",
+                 inputs=lambda: fingerprint(today, [*processed_files(config.data_dir)], all_code()))
+        )  # fmt: skip
     found.append(results_step(config, asked))
     found.append(
         Step("deploy_ml_results", (deploy, *place, *target), part="publish",

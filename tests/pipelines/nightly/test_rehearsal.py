@@ -84,6 +84,9 @@ FAULTS = {
     "prices only": Fault(3, "no file of demand", plant(demand=None, items=None, inventory=None)),
     "no stock any more": Fault(3, "no file of inventory", plant(inventory=None)),
     "half of the items gone": Fault(GATE, "items", plant(demand=half_of)),
+    "every item under another id": Fault(
+        GATE, "items", plant(**dict.fromkeys(("demand", "items", "inventory"), of_column(
+            "item_id", lambda ids: "NEW-" + ids)))),
     "everything times ten": Fault(
         GATE, "change", plant(demand=of_column("quantity", lambda y: y * 10))),
     "a month instead of each day": Fault(GATE, "frequency", plant(demand=by_month)),

@@ -35,7 +35,8 @@ def files(tmp_path):
 
 def test_a_whole_night_reads_checks_forecasts_publishes_and_clears(files):
     assert planned(files) == [
-        "demand_etl", "check_inputs", "generate_ml_results", "deploy_ml_results", "clear"
+        "demand_etl", "check_inputs", "look_for_drift", "generate_ml_results",
+        "deploy_ml_results", "clear",
     ]  # fmt: skip
     assert planned(files, enable_external_apis=True)[:5] == [
         "climate_etl", "economic_etl", "anatel_5g_etl", "price_etl", "feature_calculation_etl"

@@ -1,0 +1,80 @@
+"""What of a night's input is no longer what it was: drift of the series, and rewritten history.
+
+Usage: python -m pipelines.nightly.look_for_drift. The rows go to ``DATA_DIR/nights/drift.parquet``,
+what people are told to ``drift.json`` beside it, and what was known of history to ``history/``.
+"""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from ml.cli import HELP, exit_on_error
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+app = typer.Typer(add_completion=False, context_settings=HELP)
+
+
+@app.command()
+def look() -> None:
+    """Compare the last periods, and the history as such, with what was known before."""
+    with exit_on_error():
+        from ml.drift.detect import find_drift, watch_panel
+        from ml.drift.history import hash_history, history_rows, read_state, write_state
+        from ml.drift.rows import join_rows, tell_drift
+        from ml.durable import disk_errors, make_folder, staged, write_sealed
+        from ml.processed import write_parquet
+        from ml.run.inputs import read_processed
+        from ml.run.plan import panel_name
+        from ml.run.request import RunRequest
+        from pipelines.nightly.steps import DRIFT
+
+        request = RunRequest(command="look_for_drift", drivers=False)
+        config, inputs = request.settings, read_processed(request)
+        place = (config.data_dir / DRIFT).parent
+        groups = families(inputs.items)
+        tables, states, told = [], {}, {}
+        for panel in inputs.panels:
+            name = panel_name(panel.kind, panel.frequency, panel.cutoff)
+            known = place / "history" / f"{name}.parquet"
+            own = [
+                find_drift(
+                    watch_panel(panel, name),
+                    groups=groups if panel.is_demand else None,
+                    rate=config.drift_rate,
+                    false_share=config.drift_false_share,
+                    seed=config.seed,
+                ),
+                history_rows(name, panel, read_state(known)),
+            ]
+            states[known] = hash_history(panel)
+            told[name] = tell_drift(join_rows(own))
+            tables += own
+        rows = join_rows(tables)
+        with disk_errors("looking for drift", "Correct that and run again."):
+            make_folder(place / "history")
+            with staged(place / "drift.parquet") as path:
+                write_parquet(rows, path)
+            write_sealed(config.data_dir / DRIFT, {name: own for name, own in told.items() if own})
+            for known, state in states.items():
+                write_state(known, state)
+        for line in (line for own in told.values() for line in own):
+            typer.echo(line)
+        typer.echo(f"drift: {rows.num_rows} series looked at, {len([*filter(None, told.values())])}"
+                   f" of {len(told)} panels with something to tell")  # fmt: skip
+
+
+def families(items: "pa.Table | None") -> dict[str, list[str]]:
+    """Ids of items by their family, of a table of items."""
+    found: dict[str, list[str]] = defaultdict(list)
+    if items is not None:
+        for row in items.select(["item_id", "family"]).to_pylist():
+            if row["family"] is not None:
+                found[row["family"]].append(row["item_id"])
+    return dict(found)
+
+
+if __name__ == "__main__":
+    app()

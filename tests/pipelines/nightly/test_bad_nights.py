@@ -1,0 +1,212 @@
+"""What a night does where something is in its way before the work: each has a stated outcome."""
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from ml.locks import HeldError
+from pipelines.nightly import ledger, preflight
+from tests.commands import ROOT
+from tests.pipelines.job.conftest import write_demand
+from tests.pipelines.nightly.conftest import NIGHT, begin_night, rows_of, settings_in
+from tests.pipelines.nightly.processes import await_file
+from tests.pipelines.publish.fake_s3 import FakeS3
+from tests.small_disk import Disk, with_disks
+
+HOLD = """
+import sys
+from pathlib import Path
+from ml.locks import hold
+with hold(Path(sys.argv[1])):
+    Path(sys.argv[2]).touch()
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def held(folder, tmp_path):
+    """Somebody else holds a folder; ends where the process is told to."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder), str(tmp_path / "ready")],
+        stdin=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    try:
+        await_file(tmp_path / "ready")
+        yield holder
+    finally:
+        holder.communicate()
+
+
+@pytest.fixture
+def files(workspace):
+    folder = workspace.folder / "data" / "raw" / "user"
+    folder.mkdir(parents=True)
+    write_demand(folder / "demand.csv")
+    return workspace
+
+
+def decisions(folder):
+    return {row["about"]: row for row in rows_of(folder / "data", "decisions")}
+
+
+def test_a_night_that_meets_a_run_by_hand_waits_and_then_ends_with_5(files, tmp_path):
+    with held(files.results, tmp_path):
+        done = files.run(
+            NIGHT, "--to", str(tmp_path / "store"), expect=5, NIGHT_WAIT_MINUTES="0.001"
+        )
+    assert "The night waits, for 0.001 minutes at most." in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "has waited 0.001 minutes (NIGHT_WAIT_MINUTES) and did nothing" in last
+    assert rows_of(files.folder / "data", "steps") == []
+
+
+def test_a_night_goes_on_when_the_run_by_hand_has_ended(tmp_path, capsys):
+    results = tmp_path / "results"
+    noted = []
+    with held(results, tmp_path) as holder:
+
+        def note(*words):
+            noted.append(words)
+
+        holder.stdin.close()  # it ends soon
+        preflight.await_run_by_hand(results, 1.0, note)
+        holder.stdin = None
+    assert [words[:2] for words in noted] in ([], [("run by hand", "waited")])
+
+
+def test_a_night_waits_for_what_one_that_was_killed_has_left_to_die(tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "DYING", 0.05)
+    config = settings_in(tmp_path)
+    lock = preflight.await_dying_steps(config)
+    code = (
+        "import fcntl, os, sys; from pathlib import Path\n"
+        "fcntl.flock(os.open(sys.argv[1], os.O_RDWR), fcntl.LOCK_SH)\n"
+        "Path(sys.argv[2]).touch(); sys.stdin.read()"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(lock), str(tmp_path / "ready")],
+                              stdin=subprocess.PIPE)  # fmt: skip
+    await_file(tmp_path / "ready")
+    with pytest.raises(HeldError):
+        preflight.await_dying_steps(config)
+    holder.communicate()
+    preflight.await_dying_steps(config)
+
+
+def test_disks_without_the_room_that_is_asked_for_end_a_night_before_it_begins(files, tmp_path):
+    done = files.run(NIGHT, "--to", str(tmp_path / "store"), expect=5, NIGHT_FREE_MIB="1e12")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: disk: ")
+    assert "a night asks for 1e+12 MiB (NIGHT_FREE_MIB); nothing was done." in last
+    assert rows_of(files.folder / "data", "steps") == []
+    (run,) = rows_of(files.folder / "data", "runs")
+    assert (run["outcome"], run["exit_code"]) == ("failed", 5)
+
+
+def test_where_the_ledger_finds_no_room_nothing_is_done_and_one_line_says_so(files, tmp_path):
+    nights = files.folder / "data" / "nights"
+    command = [sys.executable, str(ROOT / NIGHT), "--to", str(tmp_path / "store")]
+    env = os.environ | files.environment | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(with_disks({nights: Disk()}, command), env=env, cwd=files.folder,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 5
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "ledger.sqlite" in line
+    assert not (files.folder / "data" / "processed").exists()
+
+
+def test_a_key_that_has_expired_ends_a_night_before_the_work(files):
+    server = FakeS3()
+    server.make_bucket("results")
+    server.answers["*"] = (403, "ExpiredToken")
+    try:
+        done = files.run(
+            NIGHT, expect=5, S3_ENDPOINT=server.endpoint, S3_BUCKET="results", S3_SECURE="false",
+            S3_ACCESS_KEY=server.access_key, S3_SECRET_KEY="expired",
+        )  # fmt: skip
+    finally:
+        server.stop()
+    assert done.stderr.splitlines()[-1].startswith("error: denied: ")
+    assert rows_of(files.folder / "data", "steps") == []
+
+
+def test_nights_that_were_missed_are_told_and_noted(tmp_path, capsys):
+    first = begin_night(tmp_path, today="2026-01-16")
+    ledger.end_run(first.config.data_dir, first.run.number, ledger.DONE, 0, "")
+    night_ = begin_night(tmp_path, today="2026-01-20")
+    preflight.check_days(night_.config, night_.run, "2026-01-16", night_.note)
+    assert "3 nights were missed: the last good one was of 2026-01-16" in capsys.readouterr().err
+    assert decisions(tmp_path)["missed nights"]["choice"] == "made up for"
+
+
+@pytest.mark.parametrize(
+    ("last", "today", "hours", "missed"),
+    # by hand: nights of the 17th, 18th and 19th; none; of a weekly job those of the 8th and 15th
+    [("16", "20", 24.0, 3), ("19", "20", 24.0, 0), ("20", "20", 24.0, 0), ("01", "20", 168.0, 2)],
+)
+def test_missed_nights_are_those_that_were_due_between_two_days(last, today, hours, missed):
+    days = [preflight.date.fromisoformat(f"2026-01-{day}") for day in (last, today)]
+    assert preflight.missed_nights(*days, hours) == missed
+
+
+def test_a_clock_that_went_back_is_told_and_the_night_goes_on(tmp_path, capsys):
+    begin_night(tmp_path, today="2026-02-20")
+    night_ = begin_night(tmp_path, today="2026-01-20")
+    preflight.check_days(night_.config, night_.run, None, night_.note)
+    said = capsys.readouterr().err
+    assert "a clock or TODAY was moved back: a night was of 2026-02-20" in said
+    assert decisions(tmp_path)["clock"]["choice"] == "gone on"
+
+
+def test_a_dry_run_says_the_steps_and_leaves_nothing(files, tmp_path):
+    before = sorted(files.folder.rglob("*"))
+    done = files.run(NIGHT, "--to", str(tmp_path / "store"), "--dry-run")
+    assert done.stdout.splitlines() == [
+        "would run, on 2025-11-20:",
+        "  demand: demand_etl",
+        "  checks: check_inputs",
+        "  drift: look_for_drift",
+        "  results: generate_ml_results",
+        "  publish: deploy_ml_results",
+        "  prune: clear",
+    ]
+    assert sorted(files.folder.rglob("*")) == before
+
+
+def test_a_night_with_nothing_to_do_says_what_there_could_be(workspace):
+    done = workspace.run(NIGHT, expect=2, ENABLE_ML_PROCESSING="false")
+    assert done.stderr.startswith("error: night: nothing to do. ENABLE_EXTERNAL_APIS lets it")
+
+
+def test_where_processing_is_off_the_data_are_read_and_no_place_to_publish_to_is_needed(files):
+    done = files.run(NIGHT, ENABLE_ML_PROCESSING="false", NIGHT_FREE_MIB="1")
+    assert done.stdout.splitlines()[-1] == (
+        "night done: demand_etl; ENABLE_ML_PROCESSING is false: stopped after the data"
+    )
+    assert (files.folder / "data" / "processed" / "demand.parquet").exists()
+    (run,) = rows_of(files.folder / "data", "runs")
+    assert run["outcome"] == "done"
+
+
+def test_a_night_reads_files_as_the_settings_say(workspace):
+    folder = workspace.folder / "data" / "raw" / "user"
+    folder.mkdir(parents=True)
+    (folder / "demand.csv").write_text("Peça,Quando,Qtd\nA,2025-01-03,1\nA,2025-02-07,2\n")
+    names = "item_id=Peça;ds=Quando;y=Qtd"
+    done = workspace.run(NIGHT, ENABLE_ML_PROCESSING="false", INTAKE_COLUMNS=names,
+                         INTAKE_FREQUENCY="MS")  # fmt: skip
+    assert done.returncode == 0
+    table = workspace.folder / "data" / "processed" / "demand.parquet"
+    assert "2025-01-01 to 2025-02-01, MS." in done.stderr
+    assert table.exists()
+
+
+def test_quiet_nights_say_nothing_when_they_end_well(files):
+    done = files.run(NIGHT, "--quiet", ENABLE_ML_PROCESSING="false")
+    assert (done.stdout, done.stderr) == ("", "")
+    (text,) = (files.folder / "logs" / "nights").iterdir()
+    assert "demand.csv: " in text.read_text()
