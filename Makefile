@@ -5,9 +5,9 @@ TOOLS := .venv-tools/bin
 # A package whose file is not one of those that were locked is not installed.
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK = $(TOOLS)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(OPTIONS)
-LOCKED := dev ray spark reader tools peers tune
+LOCKED := dev ray spark reader tools peers tune serving serving-peers fuzz
 
-.PHONY: help setup setup-ray setup-spark results test test-all drills lint types check docs bench bench-accuracy bench-start lock sbom audit clean
+.PHONY: help setup setup-ray setup-spark setup-serving results serve test test-all drills lint types check docs bench bench-accuracy bench-start bench-serving fuzz-serving lock sbom audit clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,17 @@ setup-ray: .venv/ray-ready  ## Add Ray, for --engine ray
 results: setup  ## Run the main job: on data/raw/user/ if it holds files, else on the sample (where nothing real was forecast)
 	$(BIN)/generate_ml_results
 
+serve: setup-serving  ## Serve the results on http://127.0.0.1:8600, in an environment of its own (OPTIONS="--store --port 8601")
+	PYTHONPATH=. .venv-serving/bin/python -m serving $(OPTIONS)
+
+setup-serving: .venv-serving/ready  ## Build the environment that serves, in .venv-serving/
+
+.venv-serving/ready: requirements_serving.txt
+	$(PYTHON) -m venv .venv-serving
+	.venv-serving/bin/python $(INSTALL) --only-binary :all: -r requirements_serving.txt
+	@echo '*' > .venv-serving/.gitignore
+	@touch $@
+
 test: setup  ## Run the quick tests
 	$(BIN)/python -m pytest -q
 
@@ -48,7 +59,7 @@ drills: setup  ## Run what kills, cuts and loses in full: every step, an hour or
 lint: setup  ## Check style, known dangers of the code, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml ml pipelines scripts benchmarks docs
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml ml pipelines scripts serving benchmarks docs
 	$(BIN)/lint-imports --no-cache
 
 docs: setup  ## Write into docs/ what the pages say of the code: options, settings, columns, lists
@@ -67,6 +78,24 @@ bench-accuracy: setup .venv-peers/ready  ## Score this job and its peers on the 
 
 bench-start: setup  ## Time how soon every command answers --help
 	PYTHONPATH=. $(BIN)/python -m benchmarks.command_start
+
+bench-serving: setup .venv-serving-peers/ready  ## Requests a second of one core, beside Datasette and ROAPI (needs wrk; OPTIONS="--rounds 3 --seconds 5")
+	PYTHONPATH=. $(BIN)/python -m benchmarks.serving $(OPTIONS)
+
+fuzz-serving: setup .venv-fuzz/ready  ## Try the interface of the server by its own description (OPTIONS="--examples 200")
+	PYTHONPATH=. $(BIN)/python -m pytest -q -m "" tests/serving/test_fuzz.py $(OPTIONS)
+
+.venv-serving-peers/ready: requirements_serving-peers.txt
+	$(PYTHON) -m venv .venv-serving-peers
+	.venv-serving-peers/bin/python $(INSTALL) --only-binary :all: -r requirements_serving-peers.txt
+	@echo '*' > .venv-serving-peers/.gitignore
+	@touch $@
+
+.venv-fuzz/ready: requirements_fuzz.txt
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python $(INSTALL) --only-binary :all: -r requirements_fuzz.txt
+	@echo '*' > .venv-fuzz/.gitignore
+	@touch $@
 
 .venv-peers/ready: requirements_peers.txt
 	$(PYTHON) -m venv .venv-peers
@@ -93,4 +122,4 @@ audit: .venv-tools/ready  ## Ask whether holes are known in what is installed; f
 	$(TOOLS)/python .ci/audit.py $(TOOLS)/pip-audit requirements_ml.txt $(LOCKED:%=requirements_%.txt)
 
 clean:  ## Remove the environment and caches; data, models and reports stay
-	rm -rf .venv .venv-peers .venv-tools .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf .venv .venv-peers .venv-tools .venv-serving .venv-serving-peers .venv-fuzz .pytest_cache .mypy_cache .ruff_cache *.egg-info

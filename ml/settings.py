@@ -276,10 +276,35 @@ class StoreSettings(SettingsGroup):
     """true allows http to another machine: results travel in the clear"""
 
 
+class ServingSettings(SettingsGroup):
+    """The server of published versions."""
+
+    serve_host: str = "127.0.0.1"
+    """address that previsor serve listens on; another one asks for keys or a trusted proxy"""
+    serve_port: Annotated[int, Field(ge=1, le=65535)] = 8600
+    """its port"""
+    serve_cache_dir: ProjectPath = PROJECT / "data" / "serving"
+    """where it keeps verified copies of the versions it serves"""
+    serve_poll_seconds: PositiveFloat = 30.0
+    """within which it shows a newer version, or says that the store is away [s]"""
+    serve_max_age_hours: NonNegativeFloat = 0.0
+    """age from which /ready says no and answers say stale [hours]; 0 = never"""
+    serve_keys_file: ProjectPath | None = None
+    """file of its keys, a line each: a name and sha256: with the hash; empty = none is asked for"""
+    serve_trusted_proxies: str = ""
+    """addresses of proxies, with commas, that say who asks in X-Forwarded-User"""
+    serve_access_log: bool = False
+    """true writes a line for each request; with keys or a proxy each is written anyway"""
+    serve_requests_at_once: PositiveInt = 256
+    """requests that it answers at a time; more are told to come again"""
+    serve_request_seconds: PositiveFloat = 20.0
+    """longest until an answer begins [s]"""
+
+
 class Settings(
     GeneralSettings, FolderSettings, OutsideSettings, IntakeSettings, AddressSettings,
     PolicySettings, BacktestSettings, WorkerSettings, NightSettings, WatchSettings, StoreSettings,
-    BaseSettings,
+    ServingSettings, BaseSettings,
 ):  # fmt: skip
     """Everything stable; what changes between runs is an option of the command."""
 

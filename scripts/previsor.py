@@ -31,6 +31,7 @@ DOORS = {
     "etl import": "pipelines.import_history",
     "night": "scripts.auto_update_ml_results",
     "history": "pipelines.history",
+    "serve": "scripts.serve",
 }
 GROUPS = {
     "train": "Train one family of models on DATA_DIR/processed.",

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("ml", "pipelines", "scripts")
+PACKAGES = ("ml", "pipelines", "scripts", "serving")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 BESIDE_COMMANDS = sorted(path for package in PACKAGES for path in (ROOT / package).glob("*.py"))
 MAY_IMPORT = {
     "ml": {"ml"},
     "pipelines": {"ml", "pipelines"},
-    "scripts": {"ml", "pipelines", "scripts"},
+    "serving": {"ml", "pipelines", "serving"},
+    "scripts": {"ml", "pipelines", "scripts", "serving"},
 }
 MOST_LINES = 400
 HEAVY = {"tensorflow", "keras", "prophet", "pmdarima", "statsmodels", "pandas", "pyarrow", "ray"}

@@ -40,7 +40,7 @@ def test_every_requirement_is_exact_and_has_a_hash(path):
     assert [name for name, (_, hashes) in pins.items() if not hashes] == []
 
 
-@pytest.mark.parametrize("group", ["dev", "ray", "reader", "spark"])
+@pytest.mark.parametrize("group", ["dev", "ray", "reader", "serving", "spark"])
 def test_a_package_of_the_job_is_the_same_file_wherever_it_is_named(group):
     job = requirements(ROOT / "requirements_ml.txt")
     shared = {
@@ -50,6 +50,21 @@ def test_a_package_of_the_job_is_the_same_file_wherever_it_is_named(group):
     }
     assert shared == {name: job[name] for name in shared}
     assert shared or group == "spark"
+
+
+def test_what_serves_is_the_reader_and_little_more_and_nothing_that_computes():
+    names = set(requirements(ROOT / "requirements_serving.txt"))
+    assert names >= set(requirements(ROOT / "requirements_reader.txt"))
+    assert len(names) <= 30
+    assert not names & {
+        "numpy",
+        "pandas",
+        "polars",
+        "duckdb",
+        "scipy",
+        "scikit-learn",
+        "tensorflow",
+    }
 
 
 def test_the_extra_for_clusters_asks_for_the_ray_that_is_locked_and_tested():

@@ -205,17 +205,27 @@ def fetch_version(
     return target
 
 
-def open_store(folder: Path | None = None, *, single_writer: bool = False) -> Store:
+def open_store(
+    folder: Path | None = None, *, single_writer: bool = False, patience: float | None = None
+) -> Store:
     """A store in a folder, or in the settings' bucket without one; nothing is sent yet.
+
+    Args:
+        folder: Of the store.
+        single_writer: See :class:`ml.artifacts.store.Store`.
+        patience: Seconds without progress after which a bucket is given up, where the usual
+            minute is too long.
 
     Raises:
         ConfigError: The settings are not complete or not safe.
     """
     if folder is not None:
         return folder_store(folder, single_writer=single_writer)
+    from pipelines.publish.s3_connection import RetryPolicy
     from pipelines.publish.s3_store import S3Store
 
-    return S3Store(settings_target(), single_writer=single_writer)
+    retries = None if patience is None else RetryPolicy(patience)
+    return S3Store(settings_target(), single_writer=single_writer, retries=retries)
 
 
 def published_record(

@@ -1,0 +1,78 @@
+"""Load by wrk, pinned to a core of its own: random items, or answers that are known already."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from urllib.request import urlopen
+
+from benchmarks.serving.rows import item_name
+from benchmarks.serving.servers import ComparedServer
+from ml.errors import ModelError
+
+CONNECTIONS = 16
+KNOWN = 200  # items whose answers are known already
+_UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+_RANDOM = """
+math.randomseed({seed})
+local path = "{path}"
+request = function()
+  local item = string.format("PART-%06d", math.random(0, {last}))
+  return wrk.format("GET", (path:gsub("ITEM", item)))
+end
+"""
+_KNOWN = """
+math.randomseed({seed})
+local known = {{{pairs}}}
+request = function()
+  local one = known[math.random(1, #known)]
+  return wrk.format("GET", one[1], {{["If-None-Match"] = one[2]}})
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What a server did under load."""
+
+    per_second: float  # requests answered
+    p99_ms: float  # latency that 99 % stay below
+    failed: int  # answers that were neither 2xx nor 3xx, and broken connections
+
+
+def load_items(
+    server: ComparedServer, path: str, items: int, seconds: int, work: Path, core: int
+) -> LoadResult:
+    """Ask for random items; ``ITEM`` in the path stands for the id."""
+    return _run(server, _RANDOM.format(seed=7, path=path, last=items - 1), seconds, work, core)
+
+
+def load_known(
+    server: ComparedServer, items: int, seconds: int, work: Path, core: int
+) -> LoadResult:
+    """Ask for answers by their tags, as who has them already does."""
+    pairs = []
+    for number in Random(7).sample(range(items), KNOWN):  # noqa: S311 - no secret
+        path = server.item.replace("ITEM", item_name(number))
+        with urlopen(server.base + path) as answer:  # noqa: S310 # nosec B310 - loopback
+            tag = answer.headers["ETag"].replace('"', '\\"')
+            pairs.append(f'{{"{path}", "{tag}"}}')
+    return _run(server, _KNOWN.format(seed=7, pairs=", ".join(pairs)), seconds, work, core)
+
+
+def _run(server: ComparedServer, script: str, seconds: int, work: Path, core: int) -> LoadResult:
+    path = work / "load.lua"
+    path.write_text(script, encoding="utf-8")
+    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
+               "--latency", "--timeout", "10s", "-s", str(path), server.base]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s|m)\b", done.stdout)
+    if rate is None or p99 is None:
+        raise ModelError(f"wrk: {done.stderr or done.stdout}")
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
+    broken = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", done.stdout)
+    failed = int(bad[1]) if bad else 0
+    failed += sum(int(part) for part in broken.groups()) if broken else 0
+    return LoadResult(float(rate[1]), float(p99[1]) * _UNITS[p99[2]], failed)

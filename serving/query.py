@@ -1,0 +1,199 @@
+"""What a request may ask for: closed lists of parameters, and sentences about anything else."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pyarrow as pa
+
+from serving.problems import Problem, shorten
+from serving.tables import ServedTable
+
+MOST_ROWS = 1000
+FEWEST_ROWS = 100  # where a request does not say
+LONGEST_TEXT = 1000
+FILTERS = (
+    "kind", "model", "metric", "demand_class", "location_id", "frequency", "horizon_step", "as_of",
+    "ds", "lag", "panel", "action", "alert_level", "reason_code", "reason", "method", "measure",
+    "grouping", "member", "level", "anchor", "supplier", "family", "criticality", "is_fallback",
+    "lead_time_factor", "service_target", "cutoff", "unit", "currency", "known_at", "is_stockout",
+)  # fmt: skip
+"""Columns that rows may be asked for by, in whatever table has them; beside ``item_id``."""
+OF_PAGES = ("item_id", "columns", "limit", "cursor", "f", "at")
+KINDS = ("demand", "price")
+_CURSOR = re.compile(r"([0-9]{8}T[0-9]{6}Z-[0-9a-f]{8})\.([0-9]{1,12})")
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """A page of rows that is asked for."""
+
+    item: str | None = None  # rows of this item only
+    wanted: Mapping[str, Any] = field(default_factory=dict)  # values that columns must have
+    columns: Sequence[str] = ()  # columns to show, in the order of the table
+    limit: int = FEWEST_ROWS  # most rows
+    start: int = 0  # number of the first row that may be on it
+
+
+def read_parameters(query: bytes, allowed: Sequence[str]) -> dict[str, str]:
+    """The parameters of an address.
+
+    Args:
+        query: Behind the question mark, as it was sent.
+        allowed: Names that are known here.
+
+    Raises:
+        Problem: One is not known, is there twice, or is no text.
+    """
+    if not query:
+        return {}
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict",
+                          max_num_fields=50)  # fmt: skip
+    except ValueError:
+        raise Problem(400, "what follows the question mark cannot be read; write it as UTF-8 "
+                           "with %-signs, 50 parameters at most.") from None  # fmt: skip
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in allowed:
+            raise Problem(
+                400, f"no parameter is called {shorten(name)} here; known: {', '.join(allowed)}."
+            )
+        if name in found:
+            raise Problem(400, f"the parameter '{name}' is there twice; say it once.")
+        if len(value) > LONGEST_TEXT:
+            raise Problem(400, f"the parameter '{name}' has more than {LONGEST_TEXT} signs.")
+        found[name] = value
+    return found
+
+
+def filters_of(table: ServedTable) -> tuple[str, ...]:
+    """Columns of a table that rows may be asked for by."""
+    names = table.schema.names
+    return tuple(name for name in FILTERS if name in names)
+
+
+def parameters_of(table: ServedTable, *, fixed: bool) -> tuple[str, ...]:
+    """Names of the parameters of a table's pages; ``fixed`` where the version is in the path."""
+    general = [
+        name
+        for name in OF_PAGES
+        if not (name == "item_id" and table.index is None) and not (name == "at" and fixed)
+    ]
+    return (*general, *filters_of(table))
+
+
+def read_page(given: Mapping[str, str], table: ServedTable, version: str) -> PageRequest:
+    """The page that parameters ask for.
+
+    Args:
+        given: The parameters, whose names were checked.
+        table: That is asked.
+        version: Id of the version that answers.
+
+    Raises:
+        Problem: A value cannot be what it has to be.
+    """
+    return PageRequest(
+        item=given.get("item_id"),
+        wanted={
+            name: _read_value(name, value, table.schema.field(name).type)
+            for name, value in given.items()
+            if name not in OF_PAGES
+        },
+        columns=read_columns(given.get("columns"), table.schema.names),
+        limit=read_limit(given.get("limit")),
+        start=_read_cursor(given["cursor"], version) if "cursor" in given else 0,
+    )
+
+
+def read_columns(text: str | None, names: Sequence[str]) -> Sequence[str]:
+    """The columns of a list with commas, in the table's order; all without one.
+
+    Raises:
+        Problem: One is not known.
+    """
+    if text is None:
+        return names
+    asked = set(text.split(","))
+    if unknown := sorted(asked - set(names)):
+        raise Problem(
+            400,
+            f"columns: {len(unknown)} of {len(asked)} are not known, such as "
+            f"{shorten(unknown[0])}; the table has {', '.join(names)}.",
+        )
+    return [name for name in names if name in asked]
+
+
+def read_limit(text: str | None) -> int:
+    """Number of rows of a page.
+
+    Raises:
+        Problem: It is no number from 1 to 1,000.
+    """
+    if text is None:
+        return FEWEST_ROWS
+    if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= MOST_ROWS:
+        raise Problem(400, f"limit={shorten(text)} is not a number of rows from 1 to {MOST_ROWS}.")
+    return int(text)
+
+
+def read_day(text: str, name: str = "at") -> date:
+    """A day.
+
+    Raises:
+        Problem: It is none.
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        raise Problem(400, f"{name}={shorten(text)} is no day; write it as 2026-11-20.")
+    return day
+
+
+def cursor_of(version: str, row: int) -> str:
+    """Where a page goes on: in which version, and at which of its rows."""
+    return f"{version}.{row}"
+
+
+def _read_cursor(text: str, version: str) -> int:
+    match = _CURSOR.fullmatch(text)
+    if match is None:
+        raise Problem(400, f"cursor={shorten(text)} is none of ours; follow 'next' as it is given.")
+    if match[1] != version:
+        raise Problem(
+            400,
+            f"the cursor is of version {match[1]} and this is {version}: follow 'next', whose "
+            f"address names the version, or begin again without a cursor.",
+        )
+    return int(match[2])
+
+
+def _read_value(name: str, text: str, kind: pa.DataType) -> Any:
+    """A value of a filter in the type of its column."""
+    if name == "kind" and text not in KINDS:
+        raise Problem(400, f"kind={shorten(text)} is not known; there are {' and '.join(KINDS)}.")
+    types = pa.types
+    if types.is_string(kind):
+        return text
+    if types.is_boolean(kind):
+        if text not in ("true", "false"):
+            raise Problem(400, f"{name}={shorten(text)} is neither true nor false.")
+        return text == "true"
+    if types.is_timestamp(kind):
+        day = read_day(text, name)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC if kind.tz else None)
+    if types.is_integer(kind) and _WHOLE.fullmatch(text):
+        return int(text)
+    if types.is_floating(kind):
+        try:
+            return float(text)
+        except ValueError:
+            pass
+    raise Problem(400, f"{name}={shorten(text)} is not a number of the kind that is in it.")

@@ -1,0 +1,88 @@
+"""Sending the stored bytes of a table, all of them or a range."""
+
+from collections.abc import AsyncIterator
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from serving.formats import MEDIA_TYPES
+from serving.problems import Problem, shorten
+from serving.tables import ServedTable
+
+BLOCK = 1 << 18  # bytes sent at a time
+HEAD = "previsor.head"  # in the scope of a request that wants no body
+
+
+def read_part(text: str | None, parts: int) -> int:
+    """Which of the files of a table is asked for, counted from 0.
+
+    Raises:
+        Problem: There is none of that number, or there are several and none is named.
+    """
+    if text is None and parts == 1:
+        return 0
+    if text is None:
+        raise Problem(400, f"this table has {parts} files: say part=1 to part={parts}.")
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= parts:
+        raise Problem(404, f"part={shorten(text)}: the parts of this table are 1 to {parts}.")
+    return int(text) - 1
+
+
+def send_file(table: ServedTable, part: int, request: Request, headers: dict[str, str]) -> Response:
+    """The stored bytes of a file, or the range that a request names.
+
+    Args:
+        table: That it is of.
+        part: Which of its files.
+        request: With its headers.
+        headers: Of the answer, its tag among them.
+
+    Raises:
+        Problem: There are no such bytes.
+    """
+    content = memoryview(table.files[part])
+    start, stop, status = 0, len(content), 200
+    asked = request.headers.get("range")
+    condition = request.headers.get("if-range")
+    if asked is not None and condition in (None, headers["ETag"]):
+        found = _range(asked, len(content))
+        if found is not None:
+            start, stop, status = *found, 206
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(content)}"
+    headers["Content-Length"] = str(stop - start)
+
+    if HEAD in request.scope:
+        return Response(None, status, headers, media_type=MEDIA_TYPES["parquet"])
+
+    async def blocks() -> AsyncIterator[bytes]:
+        for first in range(start, stop, BLOCK):
+            yield bytes(content[first : min(first + BLOCK, stop)])
+
+    return StreamingResponse(blocks(), status, headers, media_type=MEDIA_TYPES["parquet"])
+
+
+def _range(text: str, size: int) -> tuple[int, int] | None:
+    """The bytes of a range; ``None`` for what may be answered with the whole: several, or none.
+
+    Raises:
+        Problem: There are no such bytes.
+    """
+    unit, _, asked = text.partition("=")
+    first, dash, last = asked.strip().partition("-")
+    numbers = [one for one in (first, last) if one]
+    if unit.strip() != "bytes" or not dash or not numbers:
+        return None
+    if not all(one.isascii() and one.isdigit() and len(one) < 19 for one in numbers):
+        return None
+    if not first:
+        start, stop = max(size - int(last), 0), size
+    else:
+        start, stop = int(first), min(int(last) + 1, size) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= stop:
+        raise Problem(
+            416, f"the file has {size} bytes, none of them asked for.",
+            {"Content-Range": f"bytes */{size}"},
+        )  # fmt: skip
+    return start, stop

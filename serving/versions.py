@@ -1,0 +1,174 @@
+"""A published version as it is served: its tables, its items and its documents, whole in memory.
+
+Nothing of it changes once it is made, so a request that holds one sees one version.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ml.artifacts.log import CommitRecord
+from ml.artifacts.manifest import METADATA, Manifest
+from serving.problems import Problem, shorten
+from serving.tables import ServedTable, load_table
+
+_DATED = re.compile(r"_[0-9]{4}-[0-9]{2}-[0-9]{2}_metadata$")
+
+
+@dataclass(frozen=True, slots=True)
+class ServedVersion:
+    """A version, verified and indexed."""
+
+    manifest: Manifest  # its files, with their hashes
+    tables: Mapping[str, ServedTable]  # by the name that they have in an address
+    documents: Mapping[str, bytes]  # its JSON documents by name
+    items: Mapping[str, int]  # number of each item that a table names
+
+    @property
+    def version_id(self) -> str:
+        """Of the version."""
+        return self.manifest.version_id
+
+    def table(self, name: str) -> ServedTable:
+        """A table by its name.
+
+        Raises:
+            Problem: The version has none of that name.
+        """
+        found = self.tables.get(name)
+        if found is None:
+            raise Problem(
+                404,
+                f"version {self.version_id} holds no table {shorten(name)}; it holds "
+                f"{', '.join(sorted(self.tables))}.",
+            )
+        return found
+
+    def number_of(self, item: str) -> int:
+        """Number of an item.
+
+        Raises:
+            Problem: No table of the version names it.
+        """
+        number = self.items.get(item)
+        if number is None:
+            raise Problem(
+                404,
+                f"version {self.version_id} knows no item {shorten(item)}. Ids are taken as they "
+                f"are written, capitals and spaces included.",
+            )
+        return number
+
+    def forget_pages(self) -> None:
+        """Give mapped pages of all tables back to the system."""
+        for table in self.tables.values():
+            table.forget_pages()
+
+    @property
+    def mapped(self) -> int:
+        """Bytes of all tables as they are mapped."""
+        return sum(len(table.mapped) for table in self.tables.values() if table.mapped is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownVersion:
+    """A version with what every answer says of it; what a request takes, once."""
+
+    version: ServedVersion  # that is shown
+    record: CommitRecord  # that published it
+    fixed: bool  # whether it was asked for by its id, so that the answer can never change
+    stale: bool = False  # whether there is, or may be, a newer one that could not be read
+    reason: str = ""  # why, in one word
+
+    @property
+    def tag(self) -> str:
+        """What tells its answers from those of any other version or state."""
+        return f"{self.record.version_id}/{self.record.seq}/{self.fixed:d}{self.stale:d}"
+
+    def answer(self, data: bytes, following: str | Mapping[str, str] | None = None) -> bytes:
+        """The document that every JSON answer is.
+
+        Args:
+            data: JSON of what was asked for.
+            following: Where it goes on, by table where there are several; ``None`` at the end.
+        """
+        return b"".join(
+            (
+                b'{"version_id":"', self.record.version_id.encode(),
+                b'","as_of":"', self.record.as_of.encode(),
+                b'","published_at":"', self.record.published_at.encode(),
+                b'","stale":', b"true" if self.stale else b"false",
+                b',"data":', data,
+                b',"next":', orjson.dumps(following), b"}",
+            )
+        )  # fmt: skip
+
+    def describe(self) -> dict[str, Any]:
+        """Tables with their columns, and documents, of the version."""
+        manifest = self.version.manifest
+        return {
+            "partial": manifest.partial,
+            "tables": {
+                name: {
+                    "rows": table.rows,
+                    "files": [
+                        {"bytes": file.bytes, "sha256": file.sha256, "rows": file.rows}
+                        for file in manifest.datasets[table.name]
+                    ],
+                    "columns": [_describe_column(column) for column in table.schema],
+                }
+                for name, table in self.version.tables.items()
+            },
+            "documents": sorted(self.version.documents),
+        }
+
+
+def _describe_column(column: Any) -> dict[str, Any]:
+    told = {key.decode(): text.decode() for key, text in (column.metadata or {}).items()}
+    return {
+        "name": column.name,
+        "type": str(column.type),
+        "unit": told.get("unit", ""),
+        "description": told.get("description", ""),
+    }
+
+
+def load_version(mirror: Path, manifest: Manifest, scratch: Path) -> ServedVersion:
+    """Index a version that was mirrored and verified.
+
+    Args:
+        mirror: Folder that holds ``versions/``.
+        manifest: Of the version.
+        scratch: Folder on the disk for what is mapped.
+
+    Raises:
+        pyarrow.ArrowException: A table cannot be read.
+        OSError: The disk refused.
+    """
+    items: dict[str, int] = {}
+    tables = {}
+    for dataset, files in manifest.datasets.items():
+        if all(file.path.endswith(".parquet") for file in files):
+            paths = [mirror / file.path for file in files]
+            tables[dataset.replace("_", "-")] = load_table(dataset, paths, items, scratch)
+    documents = {
+        document_name(file.path): (mirror / file.path).read_bytes()
+        for file in manifest.files
+        if file.dataset == METADATA and file.path.endswith(".json")
+    }
+    return ServedVersion(manifest, tables, documents, items)
+
+
+def document_name(path: str) -> str:
+    """The name that a JSON document of a version has in an address.
+
+    >>> document_name("versions/x/forecasts/forecasts_2026-11-20_metadata.json")
+    'forecasts'
+    >>> document_name("versions/x/metadata/gate.json")
+    'gate'
+    """
+    return _DATED.sub("", path.rpartition("/")[2].removesuffix(".json"))
