@@ -23,6 +23,7 @@ from scipy import stats
 from ml.drift.false_alarms import judge_groups, judge_items
 from ml.drift.item_tests import (
     ItemTests,
+    count_packs,
     negative_binomial_shape,
     try_changes,
     try_demand,
@@ -121,9 +122,7 @@ def find_drift(
     """
     most = max(MOST_PERIODS[watched.frequency.value], watched.window * 6)
     values, periods = watched.values[:, -most:], watched.periods[-most:]
-    windows = choose_windows(
-        len(periods), watched.window, rate=rate / 2, seed=seed, name=watched.panel
-    )
+    windows = choose_windows(len(periods), watched.window, seed=seed, name=watched.panel)
     if windows is None:
         return make_rows(watched.panel, [])
     known = (~np.isnan(values) & windows.outside[:, 0]).sum(axis=1)
@@ -145,7 +144,8 @@ def _judge_each(
     false_share: float,
 ) -> list[dict[str, Any]]:
     """What is found of single items."""
-    shape = negative_binomial_shape(values[:, windows.outside[:, 0]])
+    history = windows.outside[:, 0]
+    shape = negative_binomial_shape(count_packs(values)[:, history], ~np.isnan(values[:, history]))
     p_values, told = [np.empty((0, len(windows.ends)))], []
     for start in range(0, len(names), CHUNK):
         chunk = slice(start, start + CHUNK)
@@ -156,7 +156,7 @@ def _judge_each(
         both = measures[telling, :, np.arange(len(telling))].tolist()
         told += [(tests.names[test], *ends) for test, ends in zip(telling, both, strict=True)]
     judged = judge_items(
-        np.concatenate(p_values), windows.side_by_side, rate=rate, false_share=false_share
+        np.concatenate(p_values), windows.whole, rate=rate, false_share=false_share
     )
     columns = (judged.p_values.tolist(), judged.q_values.tolist(), judged.found.tolist())
     return [

@@ -16,7 +16,6 @@ from ml.drift.windows import Windows, sum_over
 from ml.panel import Bools, Floats
 
 LEAST_P = 1e-300
-PRIOR_WINDOWS = 8.0  # windows that the typical straying counts for in an item's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +28,12 @@ class Judgement:
     found: Bools  # (N,)
 
 
-def judge_items(
-    p_values: Floats, side_by_side: int, *, rate: float, false_share: float
-) -> Judgement:
+def judge_items(p_values: Floats, whole: int, *, rate: float, false_share: float) -> Judgement:
     """Judge the p-values (N, 1 + B) of items in the last periods and in earlier windows.
 
     Args:
         p_values: Column 0 is of the last periods.
-        side_by_side: Windows that fit into the history.
+        whole: Windows without a break, the first of the earlier ones.
         rate: Share of nights on which anything may be found although nothing changed.
         false_share: Share of false ones among the items found.
     """
@@ -45,7 +42,7 @@ def judge_items(
     z = special.ndtri(1 - np.clip(p_values, 1e-15, 1) / 2)
     far = p_values < 1e-15
     z[far] = -special.ndtri(np.maximum(p_values[far], LEAST_P) / 2)
-    fair = 2 * special.ndtr(-z / _straying(z[:, 1:], side_by_side)[:, None])
+    fair = 2 * special.ndtr(-z / _straying(z[:, 1 : 1 + whole])[:, None])
     least = np.sort(fair, axis=0) * (len(fair) / np.arange(1, len(fair) + 1))[:, None]
     global_p = np.minimum(least.min(axis=0), 1.0)  # Simes: the least q-value of each window
     level = min(rare_level(global_p[1:], rate), false_share)
@@ -53,12 +50,13 @@ def judge_items(
     return Judgement(fair[:, 0], q_values, level, q_values <= level)
 
 
-def _straying(z: Floats, side_by_side: int) -> Floats:
-    """How many times further an item's windows stray than its tests assume, at least 1, (N,)."""
+def _straying(z: Floats) -> Floats:
+    """How many times further an item's windows stray than its tests assume, (N,).
+
+    At least as much as those of most items do, and at least 1.
+    """
     own = np.mean(z**2, axis=1)
-    weight = side_by_side / (side_by_side + PRIOR_WINDOWS)
-    both = weight * own + (1 - weight) * max(float(np.mean(own)), 1.0)
-    return np.asarray(np.sqrt(np.maximum(both, 1.0)))
+    return np.asarray(np.sqrt(np.maximum(own, max(float(np.median(own)), 1.0))))
 
 
 def rare_level(earlier: Floats, rate: float) -> float:
@@ -76,8 +74,8 @@ def judge_groups(values: Floats, groups: Bools, windows: Windows) -> tuple[Float
     """Whether groups of items have another mean than in earlier windows: p, before, recent (G,).
 
     The mean over a group's items, each over its own root mean square, differs from the rest of the
-    history by so many of the standard deviations that earlier windows show: Student's t with as
-    many degrees of freedom as windows lie side by side, less one.
+    history by so many of the standard deviations that earlier windows show: Student's t. Windows in
+    a row are alike, so two for three that lie side by side count as degrees of freedom.
 
     Args:
         values: (N, T), NaN = not observed.
@@ -96,7 +94,7 @@ def judge_groups(values: Floats, groups: Bools, windows: Windows) -> tuple[Float
     inside, outside = (sum_over(means, w) / np.maximum(w.sum(axis=0), 1)
                        for w in (windows.inside, windows.outside))  # fmt: skip
     difference = inside - outside
-    spread = np.sqrt(np.mean(difference[:, 1:] ** 2, axis=1))
-    freedom = windows.side_by_side - 1
+    spread = np.sqrt(np.mean(difference[:, 1 : 1 + windows.whole] ** 2, axis=1))
+    freedom = 2 * windows.side_by_side // 3
     t = np.divide(difference[:, 0], spread, out=np.zeros(len(groups)), where=spread > 0)
     return 2 * stats.t.sf(np.abs(t), freedom), outside[:, 0], inside[:, 0]

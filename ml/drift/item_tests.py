@@ -44,13 +44,12 @@ def try_demand(values: Floats, windows: Windows, shape: Floats) -> ItemTests:
 
     An intermittent item is tried by how many periods have demand, by the total, by the time since
     the last demand and by its sizes; a smooth one by its total and its level. ``shape`` (N,) is
-    that of :func:`negative_binomial_shape`.
+    that of :func:`negative_binomial_shape`, of :func:`count_packs`.
     """
     observed = ~np.isnan(values)
     filled = np.where(observed, values, 0.0)
     demanded = filled > 0
-    share = demanded.sum(axis=1) / np.maximum(observed.sum(axis=1), 1)
-    smooth = share >= SMOOTH_FROM
+    smooth = is_smooth(values)
     rare = ~smooth & demanded.any(axis=1)
     n_in, n_out = _both(observed, windows)
     k_in, k_out = _both(demanded, windows)
@@ -58,7 +57,7 @@ def try_demand(values: Floats, windows: Windows, shape: Floats) -> ItemTests:
     l_in, l_out = _both(large, windows)
     found: dict[str, tuple[Floats, Bools]] = {
         "zero_share": (fisher(k_in, k_in + k_out, n_in, n_in + n_out), rare),
-        "rate": (_try_rate(filled, observed, windows, shape), smooth | rare),
+        "rate": (_try_rate(count_packs(values), observed, windows, shape), smooth | rare),
         "interval": (try_silence(demanded, observed, windows), rare),
         "size": (fisher(l_in, l_in + l_out, k_in, k_in + k_out), rare),
         "level": (try_level(values, windows), smooth),
@@ -139,32 +138,57 @@ def fisher(found: Floats, marked: Floats, drawn: Floats, total: Floats) -> Float
     return np.asarray(np.minimum(2 * np.minimum(below, above), 1.0))
 
 
-def _try_rate(filled: Floats, observed: Bools, windows: Windows, shape: Floats) -> Floats:
+def is_smooth(values: Floats) -> Bools:
+    """Which items are asked for in most periods, (N,)."""
+    known = np.maximum((~np.isnan(values)).sum(axis=1), 1)
+    return np.asarray((values > 0).sum(axis=1) / known >= SMOOTH_FROM)
+
+
+def count_packs(values: Floats) -> Floats:
+    """Demand (N, T) in the units that it comes in, 0 where it was not observed.
+
+    Six cables of one order are one event, not six: of an intermittent item the unit is its median
+    size, of a smooth one the largest number that divides all of its demands.
+    """
+    filled = np.nan_to_num(values)
+    whole = np.round(filled).astype(np.int64)
+    common = np.where((whole == filled).all(axis=1), np.gcd.reduce(whole, axis=1), 1)
+    unit = np.where(is_smooth(values), common, _typical_size(filled, filled > 0))
+    return np.asarray(np.round(filled / np.where(unit > 0, unit, 1.0)[:, None]))
+
+
+def _try_rate(packs: Floats, observed: Bools, windows: Windows, shape: Floats) -> Floats:
     n_in, n_out = _both(observed, windows)
-    units = np.round(filled)
-    s_in, s_out = sum_over(units, windows.inside), sum_over(units, windows.outside)
+    s_in, s_out = sum_over(packs, windows.inside), sum_over(packs, windows.outside)
     return split_total(s_in, s_in + s_out, n_in * shape[:, None], n_out * shape[:, None])
 
 
-def negative_binomial_shape(values: Floats) -> Floats:
+def negative_binomial_shape(packs: Floats, observed: Bools) -> Floats:
     """Shape r of demand (N, T) a period, whose variance is m + m²/r, by moments, (N,).
 
-    Few periods tell little of a variance: overdispersion 1/r is shrunk to its median over items.
+    Few periods tell little of a variance: overdispersion 1/r is shrunk to its median over items,
+    and none is taken for less: to believe a variance that came out small by chance is to find a
+    change where there is none.
     """
-    observed = ~np.isnan(values)
-    filled = np.where(observed, values, 0.0)
     counts = np.maximum(observed.sum(axis=1), 1)
-    mean = filled.sum(axis=1) / counts
-    squares = (np.where(observed, filled - mean[:, None], 0.0) ** 2).sum(axis=1)
+    mean = np.where(observed, packs, 0.0).sum(axis=1) / counts
+    squares = (np.where(observed, packs - mean[:, None], 0.0) ** 2).sum(axis=1)
     variance = squares / np.maximum(counts - 1, 1)
     square = np.maximum(mean, 1e-12) ** 2
     excess = np.maximum((variance - mean) / square, 0.0)
-    known = mean > 0
-    typical = float(np.median(excess[known])) if known.any() else 0.0
     # The rarer demand is, the less its periods tell of how it spreads.
     weight = counts * np.minimum(mean, 1.0)
+    typical = _weighted_median(excess, weight)
     shrunk = (weight * excess + SHRINKAGE * typical) / (weight + SHRINKAGE)
-    return np.asarray(1 / np.maximum(shrunk, 1 / MOST_SHAPE))
+    return np.asarray(1 / np.maximum(np.maximum(shrunk, typical), 1 / MOST_SHAPE))
+
+
+def _weighted_median(values: Floats, weight: Floats) -> float:
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weight[order])
+    if not len(values) or not reached[-1]:
+        return 0.0
+    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def split_total(found: Floats, total: Floats, inside: Floats, outside: Floats) -> Floats:

@@ -3,7 +3,7 @@
 Items move together, and their periods too, so windows differ by more than tests of single items
 assume. By how much is seen in the history itself: every earlier window is compared with the rest of
 it in the same way, all items at the same periods. Where whole windows are too few to tell one in a
-hundred, windows of two halves are drawn (a block permutation).
+hundred, others of two halves are drawn beside them (a block permutation).
 """
 
 from dataclasses import dataclass
@@ -29,19 +29,17 @@ class Windows:
     inside: Bools  # (T, 1 + B) the window's periods
     outside: Bools  # (T, 1 + B) what it is compared with, never any of the last periods
     ends: Ints  # (1 + B,) last period of each window
+    whole: int  # of the B, the first ones: without a break
     length: int  # periods of a window
     side_by_side: int  # windows that fit into the history without overlap
 
 
-def choose_windows(
-    periods: int, length: int, *, rate: float, seed: int, name: str
-) -> Windows | None:
+def choose_windows(periods: int, length: int, *, seed: int, name: str) -> Windows | None:
     """Windows of a panel of T periods; ``None`` where the history is too short.
 
     Args:
         periods: T, of which the last ones are tested.
         length: How many these are, at least 2.
-        rate: Share of earlier windows that may look as odd, which says how many are needed.
         seed: Of the run.
         name: Of the panel; what is drawn belongs to it.
     """
@@ -49,28 +47,28 @@ def choose_windows(
     fitting = history // length
     if fitting < LEAST_WINDOWS:
         return None
-    starts = np.arange(history - length + 1)
-    if len(starts) * rate >= 2:
-        count = min(len(starts), MOST_EARLIER)
-        firsts = starts[np.linspace(0, len(starts) - 1, count).round().astype(int)]
-        pieces = firsts[:, None] + np.arange(length)
-    else:
-        pieces = _draw_halves(history, length, generator(seed, "drift", name))
+    most = history - length + 1
+    whole = min(most, MOST_EARLIER)
+    firsts = np.linspace(0, most - 1, whole).round().astype(int)
+    pieces = firsts[:, None] + np.arange(length)
+    if whole < MOST_EARLIER:
+        rng = generator(seed, "drift", name)
+        pieces = np.concatenate([pieces, _draw_halves(history, length, MOST_EARLIER - whole, rng)])
     inside = np.zeros((periods, 1 + len(pieces)), bool)
     inside[history:, 0] = True
     np.put_along_axis(inside[:, 1:].T, pieces, values=True, axis=1)
     outside = ~inside
     outside[history:] = False
     ends = np.append(periods - 1, pieces[:, -1])
-    return Windows(inside, outside, ends, length, fitting)
+    return Windows(inside, outside, ends, whole, length, fitting)
 
 
-def _draw_halves(history: int, length: int, rng: np.random.Generator) -> Ints:
-    """Windows of two halves that do not overlap, anywhere in the history, (B, length)."""
+def _draw_halves(history: int, length: int, count: int, rng: np.random.Generator) -> Ints:
+    """Windows of two halves that do not overlap, anywhere in the history, (count, length)."""
     half = length // 2
     last = history - half
     pairs = [(a, b) for a in range(last + 1) for b in range(a + half, last + 1)]
-    chosen = rng.permutation(len(pairs))[:MOST_EARLIER]
+    chosen = rng.permutation(len(pairs))[:count]
     starts = np.array(pairs)[np.sort(chosen)]
     return np.asarray((starts[:, :, None] + np.arange(half)).reshape(len(starts), -1))
 

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from ml.drift.item_tests import (
+    count_packs,
     fisher,
     negative_binomial_shape,
     split_total,
@@ -26,7 +27,7 @@ def two_sided(distribution, found):
 
 
 def windows_of(periods, length=6):
-    return choose_windows(periods, length, rate=0.01, seed=0, name="here")
+    return choose_windows(periods, length, seed=0, name="here")
 
 
 def demand_tests(values, length=12):
@@ -35,7 +36,8 @@ def demand_tests(values, length=12):
     windows = replace(
         both, inside=both.inside[:, :1], outside=both.outside[:, :1], ends=both.ends[:1]
     )
-    shape = negative_binomial_shape(values[:, windows.outside[:, 0]])
+    history = windows.outside[:, 0]
+    shape = negative_binomial_shape(count_packs(values)[:, history], ~np.isnan(values[:, history]))
     return try_demand(values, windows, shape)
 
 
@@ -164,3 +166,14 @@ def test_windows_never_hold_a_tested_period_and_leave_the_rest_to_compare_with()
         assert not (windows.inside & windows.outside).any()
         assert windows.inside.shape[1] > 100
     assert windows_of(29, 6) is None  # fewer than four windows of history
+
+
+def test_a_pack_of_six_is_one_event_and_single_units_stay_single():
+    values = np.zeros((3, 30))
+    values[0, [3, 9, 20]] = [6, 12, 6]  # rare: in the median size
+    values[1] = np.resize([4, 8, 12], 30)  # smooth: in fours
+    values[2] = np.resize([5, 7, 9], 30)
+    packs = count_packs(values)
+    assert packs[0].sum() == 4
+    assert packs[1, :3].tolist() == [1, 2, 3]
+    assert packs[2, :3].tolist() == [5, 7, 9]
