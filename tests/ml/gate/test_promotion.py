@@ -9,7 +9,7 @@ import pytest
 from ml.gate.promotion import NOMINAL, ScoredModels, decide_promotion, score_models
 from tests.ml.backtests import backtest
 
-ROUNDS = 4000 if os.environ.get("DRILLS") == "full" else 250
+ROUNDS = 4000 if os.environ.get("DRILLS") == "full" else 150
 CUTOFFS = tuple(np.datetime64("2024-01-01") + 30 * k for k in range(8))
 SINCE = CUTOFFS[5]
 CLASSES = ("smooth", "erratic", "intermittent", "lumpy")
