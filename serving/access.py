@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.errors import ConfigError
-from serving.problems import Problem
+from serving.problems import RequestProblem
 
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})\s+sha256:([0-9a-f]{64})")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -39,7 +39,7 @@ class AccessRules:
             peer: Address that the connection comes from.
 
         Raises:
-            Problem: Nobody who is known, or a name of this machine that is not one.
+            RequestProblem: Nobody who is known, or a name of this machine that is not one.
         """
         if self.local and not self.proxies:
             _require_local_name(headers.get(b"host", b""))
@@ -47,7 +47,7 @@ class AccessRules:
             return ""
         if name := self._of_proxy(headers, peer) or self._of_key(headers):
             return name
-        raise Problem(
+        raise RequestProblem(
             401,
             "this needs a key: send it as 'Authorization: Bearer KEY'.",
             {"WWW-Authenticate": 'Bearer realm="previsor"'},
@@ -78,7 +78,7 @@ def _require_local_name(host: bytes) -> None:
     text = host.decode("latin-1").lower()
     name = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
     if name not in _LOCAL_NAMES:
-        raise Problem(421, "this server answers under the names of its own machine alone.")
+        raise RequestProblem(421, "this server answers under the names of its own machine alone.")
 
 
 def read_keys(path: Path) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from serving import formats
 from serving.library import Library, age_of
 from serving.pages import RowPage, cut_page, find_page
-from serving.problems import Problem, shorten
+from serving.problems import RequestProblem, shorten
 from serving.query import (
     MOST_ROWS,
     cursor_of,
@@ -113,7 +113,7 @@ class AnswerSheet:
         body = shown.version.documents.get(name)
         if body is None:
             known = ", ".join(sorted(shown.version.documents))
-            raise Problem(404, f"there is no document {shorten(name)}; there is {known}.")
+            raise RequestProblem(404, f"there is no document {shorten(name)}; there is {known}.")
         headers = self._headers(shown, request, "json")
         if _unchanged(request, headers["ETag"]):
             return Response(status_code=304, headers=headers)
@@ -137,7 +137,7 @@ class AnswerSheet:
         formats.choose_format(given.get("f"), request.headers.get("accept", ""), formats.JSON_ALONE)
         limit, before = read_limit(given.get("limit")), given.get("cursor")
         if before is not None and not (before.isascii() and before.isdigit() and len(before) < 13):
-            raise Problem(400, f"cursor={shorten(before)} is none of ours; follow 'next'.")
+            raise RequestProblem(400, f"cursor={shorten(before)} is none of ours; follow 'next'.")
         left = [one for one in records if before is None or one.seq < int(before)]
         fields = ("seq", "kind", "version_id", "as_of", "published_at", "partial")
         data = [{name: getattr(one, name) for name in fields} for one in left[:limit]]

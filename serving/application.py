@@ -16,7 +16,7 @@ from serving.front import ROUTE, Front, RequestLimits
 from serving.library import OLD, Library, age_of
 from serving.measures import MEASURES
 from serving.openapi import describe_interface
-from serving.problems import MEDIA_TYPE, Problem
+from serving.problems import MEDIA_TYPE, RequestProblem
 from serving.static_files import PAGE, Handler, read_static, static_handler
 
 VERSION = f"{API}/versions/{{version_id}}"
@@ -60,7 +60,7 @@ def build_application(library: Library, access: AccessRules, limits: RequestLimi
         openapi_url=None, docs_url=None, redoc_url=None, lifespan=look_after,
         redirect_slashes=False,
     )  # fmt: skip
-    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(RequestProblem, _answer_problem)
     app.add_exception_handler(404, _answer_unknown)
     _add_routes(app, library, AnswerSheet(library, shared=access.open))
     for path, handler in _pages().items():
@@ -129,7 +129,7 @@ def _answer_ready(library: Library) -> Handler:
     async def answer(_: Request) -> Response:
         shown = library.now()
         if shown.reason == OLD:
-            raise Problem(503, "the newest version is older than SERVE_MAX_AGE_HOURS.")
+            raise RequestProblem(503, "the newest version is older than SERVE_MAX_AGE_HOURS.")
         told = {
             "ready": True,
             "version_id": shown.record.version_id,
@@ -149,11 +149,11 @@ async def _answer_measures(_: Request) -> Response:
 
 
 async def _answer_problem(_: Request, error: Exception) -> Response:
-    problem = cast("Problem", error)
+    problem = cast("RequestProblem", error)
     headers = {"Cache-Control": "no-store", **problem.headers}
     return Response(problem.body(), problem.status, headers, media_type=MEDIA_TYPE)
 
 
 async def _answer_unknown(request: Request, _: Exception) -> Response:
-    problem = Problem(404, f"nothing is at this address; {API}/openapi.json lists what is.")
+    problem = RequestProblem(404, f"nothing is at this address; {API}/openapi.json lists what is.")
     return await _answer_problem(request, problem)

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from serving.problems import Problem, shorten
+from serving.problems import RequestProblem, shorten
 
 MEDIA_TYPES = {
     "json": "application/json",
@@ -30,20 +30,24 @@ def choose_format(named: str | None, accept: str, offered: Sequence[str] = ROWS)
         offered: Formats that can be had here, the favourite one first.
 
     Raises:
-        Problem: It is not known, or cannot be had here.
+        RequestProblem: It is not known, or cannot be had here.
     """
     if named is not None:
         if named not in MEDIA_TYPES:
-            raise Problem(400, f"f={shorten(named)} is no format; known: {', '.join(MEDIA_TYPES)}.")
+            raise RequestProblem(
+                400, f"f={shorten(named)} is no format; known: {', '.join(MEDIA_TYPES)}."
+            )
         if named not in offered:
-            raise Problem(406, f"this can be had as {', '.join(offered)} alone, not as {named}.")
+            raise RequestProblem(
+                406, f"this can be had as {', '.join(offered)} alone, not as {named}."
+            )
         return named
     if not accept or accept == "*/*":
         return offered[0]
     found = _negotiate(accept, tuple(offered))
     if found is None:
         types = ", ".join(MEDIA_TYPES[name] for name in offered)
-        raise Problem(406, f"none of what Accept names can be had here; there is {types}.")
+        raise RequestProblem(406, f"none of what Accept names can be had here; there is {types}.")
     return found
 
 

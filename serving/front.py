@@ -13,7 +13,7 @@ from typing import Any
 from serving.access import AccessRules
 from serving.journal import tell
 from serving.measures import MEASURES
-from serving.problems import MEDIA_TYPE, Problem
+from serving.problems import MEDIA_TYPE, RequestProblem
 from serving.stored_files import HEAD
 
 Scope = MutableMapping[str, Any]
@@ -38,11 +38,13 @@ SECURITY = [
         ),
     ),
 ]
-NOT_ALLOWED = Problem(
+NOT_ALLOWED = RequestProblem(
     405, "nothing is changed here: only GET and HEAD are answered.", {"Allow": "GET, HEAD"}
 )
-FULL = Problem(503, "too many requests at once; ask again.", {"Retry-After": "1"})
-SLOW = Problem(503, "the answer took too long; ask for less, or again.", {"Retry-After": "1"})
+FULL = RequestProblem(503, "too many requests at once; ask again.", {"Retry-After": "1"})
+SLOW = RequestProblem(
+    503, "the answer took too long; ask for less, or again.", {"Retry-After": "1"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +83,13 @@ class Front:
         try:
             answer.user = self._let_in(scope)
             await self._call(scope, receive, answer)
-        except Problem as problem:
+        except RequestProblem as problem:
             await answer.refuse(problem)
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:  # noqa: BLE001 - told in the log, whatever it is
             tell("bug", traceback=traceback.format_exc())
-            await answer.refuse(Problem(500, "a bug of the server; its log says more."))
+            await answer.refuse(RequestProblem(500, "a bug of the server; its log says more."))
         finally:
             self._busy -= 1
             MEASURES.busy.set(self._busy)
@@ -97,7 +99,7 @@ class Front:
         if scope["method"] != "GET":
             raise NOT_ALLOWED
         if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_ADDRESS:
-            raise Problem(414, f"the address has more than {LONGEST_ADDRESS} bytes.")
+            raise RequestProblem(414, f"the address has more than {LONGEST_ADDRESS} bytes.")
         if scope["path"] in FOR_ALL:
             return ""
         if self._busy > self._limits.at_once:
@@ -140,7 +142,7 @@ class _Answer:
             message["body"] = b""
         await self._send(message)
 
-    async def refuse(self, problem: Problem) -> None:
+    async def refuse(self, problem: RequestProblem) -> None:
         """Say why there is no answer; where one has begun, it ends in the middle."""
         if self._status:
             return

@@ -22,7 +22,7 @@ from ml.errors import PipelineError
 from serving.journal import tell
 from serving.measures import MEASURES
 from serving.mirror import Mirror
-from serving.problems import Problem
+from serving.problems import RequestProblem
 from serving.versions import ServedVersion, ShownVersion
 
 EARLIER = 2  # versions kept at hand beside the newest one
@@ -184,41 +184,41 @@ class Library:
         """What was published, newest first.
 
         Raises:
-            Problem: The log is not read yet.
+            RequestProblem: The log is not read yet.
         """
         if not self._log_read.is_set():  # just after the start
             await asyncio.to_thread(self._log_read.wait, LOG_SECONDS)
         if not self._log_read.is_set():
-            raise Problem(503, "the log of versions is being read; ask again.", RETRY)
+            raise RequestProblem(503, "the log of versions is being read; ask again.", RETRY)
         return self._records
 
     def now(self) -> ShownVersion:
         """The newest version.
 
         Raises:
-            Problem: There is none yet.
+            RequestProblem: There is none yet.
         """
         if self.shown is None:
-            raise Problem(503, f"nothing can be shown yet: {self.problem}", RETRY)
+            raise RequestProblem(503, f"nothing can be shown yet: {self.problem}", RETRY)
         return self.shown
 
     async def at(self, day: date) -> ShownVersion:
         """The version that was the newest at the end of a day, UTC.
 
         Raises:
-            Problem: There was none, or it cannot be had any more.
+            RequestProblem: There was none, or it cannot be had any more.
         """
         last = day.isoformat()
         for record in await self.records():
             if record.published_at[:10] <= last and not record.partial:
                 return replace(await self._open(record), fixed=False)
-        raise Problem(404, f"nothing was published by the end of {last}.")
+        raise RequestProblem(404, f"nothing was published by the end of {last}.")
 
     async def version(self, version_id: str) -> ShownVersion:
         """A version by its id.
 
         Raises:
-            Problem: There is none, or it cannot be had any more.
+            RequestProblem: There is none, or it cannot be had any more.
         """
         shown = self.now()
         if shown.record.version_id == version_id:
@@ -226,7 +226,9 @@ class Library:
         for record in await self.records():
             if record.version_id == version_id:
                 return await self._open(record)
-        raise Problem(404, "no version of that id was ever published; /api/v1/versions lists all.")
+        raise RequestProblem(
+            404, "no version of that id was ever published; /api/v1/versions lists all."
+        )
 
     async def _open(self, record: CommitRecord) -> ShownVersion:
         wanted = record.version_id
@@ -251,10 +253,10 @@ class Library:
             try:
                 version = self._mirror.load(self._store, record)
             except (ConflictError, MissingError):
-                raise Problem(410, f"version {wanted} was removed from the store.") from None
+                raise RequestProblem(410, f"version {wanted} was removed from the store.") from None
             except _ERRORS as error:
                 tell("version_not_opened", version_id=wanted, detail=str(error))
-                raise Problem(
+                raise RequestProblem(
                     503, f"version {wanted} cannot be read from the store now.", RETRY
                 ) from None
             self._keep(version)

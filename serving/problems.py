@@ -8,7 +8,7 @@ import orjson
 MEDIA_TYPE = "application/problem+json"
 
 
-class Problem(Exception):  # noqa: N818 - the word of RFC 9457, and an answer rather than an error
+class RequestProblem(Exception):  # noqa: N818 - the word of RFC 9457, and an answer rather than an error
     """A request that cannot be answered.
 
     Args:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import pyarrow as pa
 
-from serving.problems import Problem, shorten
+from serving.problems import RequestProblem, shorten
 from serving.tables import ServedTable
 
 MOST_ROWS = 1000
@@ -47,7 +47,7 @@ def read_parameters(query: bytes, allowed: Sequence[str]) -> dict[str, str]:
         allowed: Names that are known here.
 
     Raises:
-        Problem: One is not known, is there twice, or is no text.
+        RequestProblem: One is not known, is there twice, or is no text.
     """
     if not query:
         return {}
@@ -55,18 +55,21 @@ def read_parameters(query: bytes, allowed: Sequence[str]) -> dict[str, str]:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict",
                           max_num_fields=50)  # fmt: skip
     except ValueError:
-        raise Problem(400, "what follows the question mark cannot be read; write it as UTF-8 "
-                           "with %-signs, 50 parameters at most.") from None  # fmt: skip
+        raise RequestProblem(
+            400,
+            "what follows the question mark cannot be read; write it as UTF-8 with %-signs, 50 "
+            "parameters at most.",
+        ) from None
     found: dict[str, str] = {}
     for name, value in pairs:
         if name not in allowed:
-            raise Problem(
+            raise RequestProblem(
                 400, f"no parameter is called {shorten(name)} here; known: {', '.join(allowed)}."
             )
         if name in found:
-            raise Problem(400, f"the parameter '{name}' is there twice; say it once.")
+            raise RequestProblem(400, f"the parameter '{name}' is there twice; say it once.")
         if len(value) > LONGEST_TEXT:
-            raise Problem(400, f"the parameter '{name}' has more than {LONGEST_TEXT} signs.")
+            raise RequestProblem(400, f"the parameter '{name}' has more than {LONGEST_TEXT} signs.")
         found[name] = value
     return found
 
@@ -96,7 +99,7 @@ def read_page(given: Mapping[str, str], table: ServedTable, version: str) -> Pag
         version: Id of the version that answers.
 
     Raises:
-        Problem: A value cannot be what it has to be.
+        RequestProblem: A value cannot be what it has to be.
     """
     return PageRequest(
         item=given.get("item_id"),
@@ -115,13 +118,13 @@ def read_columns(text: str | None, names: Sequence[str]) -> Sequence[str]:
     """The columns of a list with commas, in the table's order; all without one.
 
     Raises:
-        Problem: One is not known.
+        RequestProblem: One is not known.
     """
     if text is None:
         return names
     asked = set(text.split(","))
     if unknown := sorted(asked - set(names)):
-        raise Problem(
+        raise RequestProblem(
             400,
             f"columns: {len(unknown)} of {len(asked)} are not known, such as "
             f"{shorten(unknown[0])}; the table has {', '.join(names)}.",
@@ -133,12 +136,14 @@ def read_limit(text: str | None) -> int:
     """Number of rows of a page.
 
     Raises:
-        Problem: It is no number from 1 to 1,000.
+        RequestProblem: It is no number from 1 to 1,000.
     """
     if text is None:
         return FEWEST_ROWS
     if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= MOST_ROWS:
-        raise Problem(400, f"limit={shorten(text)} is not a number of rows from 1 to {MOST_ROWS}.")
+        raise RequestProblem(
+            400, f"limit={shorten(text)} is not a number of rows from 1 to {MOST_ROWS}."
+        )
     return int(text)
 
 
@@ -146,14 +151,14 @@ def read_day(text: str, name: str = "at") -> date:
     """A day.
 
     Raises:
-        Problem: It is none.
+        RequestProblem: It is none.
     """
     try:
         day = date.fromisoformat(text)
     except ValueError:
         day = None
     if day is None or day.isoformat() != text:
-        raise Problem(400, f"{name}={shorten(text)} is no day; write it as 2026-11-20.")
+        raise RequestProblem(400, f"{name}={shorten(text)} is no day; write it as 2026-11-20.")
     return day
 
 
@@ -165,9 +170,11 @@ def cursor_of(version: str, row: int) -> str:
 def _read_cursor(text: str, version: str) -> int:
     match = _CURSOR.fullmatch(text)
     if match is None:
-        raise Problem(400, f"cursor={shorten(text)} is none of ours; follow 'next' as it is given.")
+        raise RequestProblem(
+            400, f"cursor={shorten(text)} is none of ours; follow 'next' as it is given."
+        )
     if match[1] != version:
-        raise Problem(
+        raise RequestProblem(
             400,
             f"the cursor is of version {match[1]} and this is {version}: follow 'next', whose "
             f"address names the version, or begin again without a cursor.",
@@ -178,13 +185,15 @@ def _read_cursor(text: str, version: str) -> int:
 def _read_value(name: str, text: str, kind: pa.DataType) -> Any:
     """A value of a filter in the type of its column."""
     if name == "kind" and text not in KINDS:
-        raise Problem(400, f"kind={shorten(text)} is not known; there are {' and '.join(KINDS)}.")
+        raise RequestProblem(
+            400, f"kind={shorten(text)} is not known; there are {' and '.join(KINDS)}."
+        )
     types = pa.types
     if types.is_string(kind):
         return text
     if types.is_boolean(kind):
         if text not in ("true", "false"):
-            raise Problem(400, f"{name}={shorten(text)} is neither true nor false.")
+            raise RequestProblem(400, f"{name}={shorten(text)} is neither true nor false.")
         return text == "true"
     if types.is_timestamp(kind):
         day = read_day(text, name)
@@ -196,4 +205,4 @@ def _read_value(name: str, text: str, kind: pa.DataType) -> Any:
             return float(text)
         except ValueError:
             pass
-    raise Problem(400, f"{name}={shorten(text)} is not a number of the kind that is in it.")
+    raise RequestProblem(400, f"{name}={shorten(text)} is not a number of the kind that is in it.")

@@ -6,7 +6,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from serving.formats import MEDIA_TYPES
-from serving.problems import Problem, shorten
+from serving.problems import RequestProblem, shorten
 from serving.tables import ServedTable
 
 BLOCK = 1 << 18  # bytes sent at a time
@@ -17,14 +17,16 @@ def read_part(text: str | None, parts: int) -> int:
     """Which of the files of a table is asked for, counted from 0.
 
     Raises:
-        Problem: There is none of that number, or there are several and none is named.
+        RequestProblem: There is none of that number, or there are several and none is named.
     """
     if text is None and parts == 1:
         return 0
     if text is None:
-        raise Problem(400, f"this table has {parts} files: say part=1 to part={parts}.")
+        raise RequestProblem(400, f"this table has {parts} files: say part=1 to part={parts}.")
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= parts:
-        raise Problem(404, f"part={shorten(text)}: the parts of this table are 1 to {parts}.")
+        raise RequestProblem(
+            404, f"part={shorten(text)}: the parts of this table are 1 to {parts}."
+        )
     return int(text) - 1
 
 
@@ -38,7 +40,7 @@ def send_file(table: ServedTable, part: int, request: Request, headers: dict[str
         headers: Of the answer, its tag among them.
 
     Raises:
-        Problem: There are no such bytes.
+        RequestProblem: There are no such bytes.
     """
     content = memoryview(table.files[part])
     start, stop, status = 0, len(content), 200
@@ -65,7 +67,7 @@ def _range(text: str, size: int) -> tuple[int, int] | None:
     """The bytes of a range; ``None`` for what may be answered with the whole: several, or none.
 
     Raises:
-        Problem: There are no such bytes.
+        RequestProblem: There are no such bytes.
     """
     unit, _, asked = text.partition("=")
     first, dash, last = asked.strip().partition("-")
@@ -81,7 +83,7 @@ def _range(text: str, size: int) -> tuple[int, int] | None:
         if last and int(last) < start:
             return None
     if start >= stop:
-        raise Problem(
+        raise RequestProblem(
             416, f"the file has {size} bytes, none of them asked for.",
             {"Content-Range": f"bytes */{size}"},
         )  # fmt: skip

@@ -13,7 +13,7 @@ import orjson
 
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.manifest import METADATA, Manifest
-from serving.problems import Problem, shorten
+from serving.problems import RequestProblem, shorten
 from serving.tables import ServedTable, load_table
 
 _DATED = re.compile(r"_[0-9]{4}-[0-9]{2}-[0-9]{2}_metadata$")
@@ -37,11 +37,11 @@ class ServedVersion:
         """A table by its name.
 
         Raises:
-            Problem: The version has none of that name.
+            RequestProblem: The version has none of that name.
         """
         found = self.tables.get(name)
         if found is None:
-            raise Problem(
+            raise RequestProblem(
                 404,
                 f"version {self.version_id} holds no table {shorten(name)}; it holds "
                 f"{', '.join(sorted(self.tables))}.",
@@ -52,11 +52,11 @@ class ServedVersion:
         """Number of an item.
 
         Raises:
-            Problem: No table of the version names it.
+            RequestProblem: No table of the version names it.
         """
         number = self.items.get(item)
         if number is None:
-            raise Problem(
+            raise RequestProblem(
                 404,
                 f"version {self.version_id} knows no item {shorten(item)}. Ids are taken as they "
                 f"are written, capitals and spaces included.",
