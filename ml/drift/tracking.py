@@ -125,7 +125,9 @@ def _judge_group(
     rows = rows.filter(pc.field("ds") >= pa.scalar(days[0].astype("datetime64[us]")))
     place = np.searchsorted(days, rows["ds"].to_numpy()) // lag
     promise = promises.get(demand_class, Promise())
-    judged = [_judge_coverage(rows, place, runs, promise), _judge_bias(rows, place, runs)]
+    judged: list[Judged | None] = [
+        _judge_coverage(rows, place, runs, promise), _judge_bias(rows, place, runs),
+    ]  # fmt: skip
     if promise.skill is not None and promise.skill > 0:
         judged.append(_judge_value(rows, place, runs, promise.skill))
     known = [one for one in judged if one is not None]
