@@ -87,6 +87,8 @@ class GeneralSettings(SettingsGroup):
     """the day on which every command believes to run; empty = the clock in TIMEZONE"""
     timezone: TimeZone = "America/Bahia"
     """time zone whose day "today" is; instants stay UTC"""
+    report_lang: Literal["pt", "en"] = "pt"
+    """language that the report opens in; it shows both"""
 
 
 class FolderSettings(SettingsGroup):

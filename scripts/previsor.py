@@ -22,6 +22,7 @@ DOORS = {
     "forecast": "ml.generate_forecasts",
     "explain": "ml.generate_forecasts:explain_app",
     "simulate": "pipelines.simulate",
+    "report": "pipelines.report",
     "etl demand": "pipelines.demand_etl",
     "etl climate": "pipelines.climate_etl",
     "etl economic": "pipelines.economic_etl",

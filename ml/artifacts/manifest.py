@@ -14,6 +14,7 @@ from ml.durable import disk_errors, sha256_of, write_new
 from ml.errors import first_few
 
 METADATA = "metadata"  # dataset of the JSON documents
+REPORT = "report"  # dataset of the page for people, and folder of its files
 MAX_BYTES = 16 << 20  # thousands of files, and a run described at length
 
 
@@ -50,10 +51,10 @@ class Manifest:
 
     @property
     def datasets(self) -> dict[str, list[ManifestFile]]:
-        """The tables' files by dataset, without the JSON documents."""
+        """The tables' files by dataset, without JSON documents and the report."""
         tables: dict[str, list[ManifestFile]] = {}
         for file in self.files:
-            if file.dataset != METADATA:
+            if file.dataset not in {METADATA, REPORT}:
                 tables.setdefault(file.dataset, []).append(file)
         return tables
 
@@ -66,7 +67,7 @@ def write_manifest(
     partial: bool,
     run: Mapping[str, Any],
 ) -> Manifest:
-    """Write the manifest, the last file of a staged version; JSON documents are found by it.
+    """Write the manifest, the last file of a staged version; documents and report are found by it.
 
     Args:
         staged: The version.
@@ -87,11 +88,15 @@ def write_manifest(
         for file in files
     ]
     with disk_errors(f"writing the manifest of {staged.version_id}"):
-        documents = [
-            ManifestFile(staged.key_of(path), METADATA, path.stat().st_size, sha256_of(path))
-            for path in staged.folder.rglob("*.json")
+        found = [
+            *((METADATA, path) for path in staged.folder.rglob("*.json")),
+            *((REPORT, path) for path in (staged.folder / REPORT).rglob("*") if path.is_file()),
         ]
-        entries = sorted([*tables, *documents], key=lambda file: file.path)
+        others = [
+            ManifestFile(staged.key_of(path), dataset, path.stat().st_size, sha256_of(path))
+            for dataset, path in found
+        ]
+        entries = sorted([*tables, *others], key=lambda file: file.path)
         present = {staged.key_of(path) for path in staged.folder.rglob("*") if path.is_file()}
         if odd := sorted(present ^ {entry.path for entry in entries}):
             raise ValueError(f"files and list of {staged.version_id} differ in {first_few(odd)}")

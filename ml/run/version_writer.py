@@ -27,6 +27,7 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.contracts.transfers import TRANSFERS
+from ml.durable import disk_errors
 from ml.ensemble.mixture import FittedEnsemble
 from ml.forecasters.registry import FAMILIES
 from ml.gate.case import JudgedCase
@@ -42,6 +43,9 @@ from ml.gate.stored import facts_of, facts_of_record
 from ml.gate.verdict import GATE, judge, to_document
 from ml.inventory.labels import classify_values
 from ml.inventory.recommendations import rank
+from ml.page.packing import SUMMARY, pack_version
+from ml.page.report import REPORT, build_report
+from ml.page.version_tables import tables_of_staged
 from ml.panel_tables import Refusal
 from ml.run.forecast import ForecastChunk
 from ml.run.history import history_rows
@@ -149,10 +153,29 @@ def write_version(
         "source": dict(inputs.source),
         "data_until": cutoffs,
     }
+    _write_report(staged, files, request, as_of=as_of, partial=partial, run=run)
     versions.write_manifest(staged, files, as_of=as_of, partial=partial, run=run)
     # A run as of an earlier day, or on other data, is an explicit wish on one's own disk; the
     # guard against a late run becoming the newest belongs to publishing.
     return versions.commit_version(results, version_id, publisher=versions.publisher())
+
+
+def _write_report(
+    staged: versions.StagedVersion,
+    files: Sequence[Any],
+    request: RunRequest,
+    *,
+    as_of: str,
+    partial: bool,
+    run: Mapping[str, Any],
+) -> None:
+    """Write the page for people, and what its first screen says as a document."""
+    tables = tables_of_staged(staged, files, as_of=as_of, partial=partial, run=run)
+    packed = pack_version(tables)
+    versions.write_document(staged, SUMMARY, packed.summary)
+    report = build_report(packed, request.settings.report_lang)
+    with disk_errors(f"writing the report of {staged.version_id}"):
+        report.save(staged.folder / REPORT)
 
 
 def _published_tables(

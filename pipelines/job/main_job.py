@@ -21,6 +21,7 @@ from ml.errors import ConfigError, DataError, MachineError, machine_error
 from ml.gate.rules import check_names
 from ml.gate.stored import read_verdict
 from ml.logs import logger, logging_to
+from ml.page.report import copy_report
 from ml.processed import SYNTHETIC, has_processed, outside_tables, reading
 from ml.reporting.run_report import (
     PanelReport,
@@ -107,6 +108,7 @@ def generate(
         told = f"version {record.version_id} is committed and whole, its reports are not"
         with _warning(told), stage("reporting"):
             write_reports(report, reports)
+            copy_report(results, record.version_id, reports)
         seconds, peak_mib = time.monotonic() - start, peak_memory()
         logger().info("run_done", version_id=report.version_id, seconds=seconds,
                       peak_mib=peak_mib, refusals=len(output.refusals))  # fmt: skip

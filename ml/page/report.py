@@ -1,0 +1,133 @@
+"""The one file: the page's parts of ``serving/static`` with a version's numbers inside."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from ml.artifacts.keys import version_key
+from ml.durable import make_folder, remove_all, write_file
+from ml.page.first_screen import Speaker, first_screen
+from ml.page.packing import PackedVersion
+
+LANGUAGES = ("pt", "en")
+REPORT = "report/report.html"  # its path in a version
+DATA = "report_data"  # folder beside the report
+_STYLE = re.compile(r'<link rel="stylesheet" href="([\w.]+)">')
+_SCRIPT = re.compile(r'<script src="([\w.]+)" defer></script>\n')
+_OF_FETCHING = {"source_fetch.js": "source_embedded.js", "start_fetch.js": "start_embedded.js"}
+_HTML_LANGUAGE = {"pt": "pt-BR", "en": "en-GB"}
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenReport:
+    """A report as texts."""
+
+    page: str  # the file itself
+    parts: Mapping[str, str]  # files beside it by name, none of few items
+
+    def save(self, path: Path) -> list[Path]:
+        """Write it to a file, and its parts into a folder beside that; older parts are removed.
+
+        Raises:
+            OSError: The disk refused.
+        """
+        folder = path.parent / DATA
+        if folder.is_dir():
+            remove_all(folder)
+        make_folder(folder if self.parts else path.parent)
+        return [
+            *(write_file(folder / name, text) for name, text in self.parts.items()),
+            write_file(path, self.page),
+        ]
+
+
+def copy_report(results: Path, version: str, folder: Path) -> list[Path]:
+    """Copy the report of a version of the results folder, and the files beside it, to a folder.
+
+    Returns:
+        The files written; none where the version has no report.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    source = (results / version_key(version, REPORT)).parent
+    parts = {path.name: path.read_text("utf-8") for path in sorted((source / DATA).glob("*.js"))}
+    page = source / "report.html"
+    if not page.exists():
+        return []
+    return WrittenReport(page.read_text("utf-8"), parts).save(folder / page.name)
+
+
+def build_report(packed: PackedVersion, language: str) -> WrittenReport:
+    """The report of a version; equal versions give equal texts.
+
+    Args:
+        packed: The version's numbers.
+        language: That it is shown in at first, ``pt`` or ``en``; the page can show both.
+    """
+    texts = json.loads(_static("texts.json"))
+    page = _static("page.html")
+    style = _static(_found(_STYLE, page)[0])
+    script = "".join(
+        _static(_OF_FETCHING.get(name, name)).replace('"use strict";\n', "", 1)
+        for name in _found(_SCRIPT, page)
+    )
+    script = f'"use strict";\n{script}'
+    screen = first_screen(packed.summary, packed.items, Speaker(language, texts[language]))
+    rules = _policy(script, style, parts=bool(packed.parts))
+    page = _STYLE.sub(lambda _: f"{rules}\n<style>{style}</style>", page)
+    page = _SCRIPT.sub("", page)
+    page = page.replace(
+        '<html lang="pt-BR" data-lang="pt">',
+        f'<html lang="{_HTML_LANGUAGE[language]}" data-lang="{language}">',
+    )
+    page = page.replace("Ir ao conteúdo", texts[language]["skip"])
+    page = page.replace('<main id="main" tabindex="-1">', f'<main id="main" tabindex="-1">{screen}')
+    blocks = "\n".join(_blocks(packed, texts))
+    page = page.replace("</body>", f"{blocks}\n<script>{script}</script>\n</body>")
+    return WrittenReport(page, dict(_parts(packed)))
+
+
+@cache
+def _static(name: str) -> str:
+    """A part of the page, which the serving tier serves as a file."""
+    return (files("serving") / "static" / name).read_text("utf-8")
+
+
+def _found(pattern: re.Pattern[str], page: str) -> list[str]:
+    return pattern.findall(page)
+
+
+def _policy(script: str, style: str, *, parts: bool) -> str:
+    """What the browser lets the page do: run this script and style, and nothing else.
+
+    Where there are parts beside it, the script may add them.
+    """
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+              for text in (script, style)]  # fmt: skip
+    trusted = " 'strict-dynamic'" if parts else ""
+    return (
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        f"script-src 'sha256-{hashes[0]}'{trusted}; style-src 'sha256-{hashes[1]}'; "
+        "base-uri 'none'; form-action 'none'\">"
+    )
+
+
+def _blocks(packed: PackedVersion, texts: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Data as elements that no browser runs; base64 holds no sign that could end them."""
+    plain = json.dumps(texts, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    yield f'<script type="application/json" id="texts">{plain}</script>'
+    for name, text in packed.blocks.items():
+        yield f'<script type="text/plain" id="block-{name}">{text}</script>'
+
+
+def _parts(packed: PackedVersion) -> Iterator[tuple[str, str]]:
+    """Files beside the report: classic scripts, because a page on a disk may load nothing else."""
+    for number, blocks in enumerate(packed.parts):
+        yield f"{number:04d}.js", f"previsorPart({number}, {json.dumps(blocks)});\n"

@@ -1,0 +1,212 @@
+"""What the page draws of every item: forecasts, history, curves of service, models."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.contracts.demand import ALL_LOCATIONS
+from ml.contracts.service_curves import TARGETS
+from ml.page.blocks import Floats, PackedColumn, ScaledMatrix, pack_places, scale
+from ml.page.items import ItemList, Places, pack_column, plain_array, to_floats
+from ml.page.version_tables import VersionTables
+
+BRIEF_CURVES = ("forecast", "q10", "q50", "q90", "cum_q50", "cum_q80", "cum_q95", "cum_q99")
+CURVES = ("q05", "q95", "q99", "cum_mean", "cum_q10", "cum_q90")  # on top of these
+OF_SERVICE = {"reorder_point": 3, "stock_value": 2, "fill_rate": 3, "p_stockout": 3}
+BRIEF_OF_SERVICE = ("reorder_point", "stock_value", "fill_rate")
+PLACES = {"demand": 3, "price": 4}
+BRIEF_POINTS = 52  # of history, where items are many
+MOST_POINTS = {"D": 400, "B": 400, "W": 104, "MS": 36}
+
+
+@dataclass(frozen=True, slots=True)
+class PackedPanel:
+    """Numbers of the items of one kind, frequency and calendar, to be packed in parts."""
+
+    about: Mapping[str, Any]  # what there is to say of it
+    days: Sequence[int]  # of its columns, since 1970; none of curves of service
+    items: Places  # its items, as places in the list of all, ascending
+    numbers: Mapping[str, ScaledMatrix]  # by name, shape (items, days)
+
+    def cut(self, part: slice, names: Sequence[str], last: int | None = None) -> "PackedCut":
+        """Some items, some of the numbers, of these their last values."""
+        first, end = np.searchsorted(self.items, (part.start, part.stop))
+        rows = slice(int(first), int(end))
+        columns = {
+            name: self.numbers[name].last(last).pack(rows) for name in names if name in self.numbers
+        }
+        kept = self.days if last is None else self.days[-last:]
+        return PackedCut({**self.about, "days": kept}, self.items[rows] - part.start, columns)
+
+    def only(self, factor: float) -> "PackedPanel":
+        """Of curves of service, those of one factor of the lead time."""
+        factors, targets = self.about["factors"], self.about["targets"]
+        start = factors.index(factor) * len(targets)
+        numbers = {
+            name: ScaledMatrix(
+                one.places, one.last(one.steps.shape[1] - start).steps[:, : len(targets)], one.along
+            )
+            for name, one in self.numbers.items()
+        }
+        return PackedPanel({**self.about, "factors": [factor]}, [], self.items, numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedCut:
+    """A part of a panel."""
+
+    about: Mapping[str, Any]  # as of the panel, with the days
+    items: Places  # places in the part
+    columns: Mapping[str, PackedColumn]  # its numbers
+
+
+def read_forecasts(
+    tables: VersionTables, items: ItemList, names: Sequence[str], *, brief: bool = False
+) -> list[PackedPanel]:
+    """Forecasts of all items, panel by panel; a panel's items share their days.
+
+    ``brief`` numbers have two digits or a little more.
+    """
+    have = np.flatnonzero(items.first_rows >= 0)
+    starts = items.first_rows[have]
+    days = to_floats(tables.read("forecasts", ["ds"])["ds"].cast(pa.int64())) // 86_400_000_000
+    lengths = np.diff(np.append(np.sort(starts), len(days)))[np.argsort(np.argsort(starts))]
+    kinds = [items.columns[name].to_pylist() for name in ("kind", "frequency")]
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for number, item in enumerate(have):
+        key = (kinds[0][item], kinds[1][item], days[starts[number]], lengths[number])
+        groups.setdefault(key, []).append(number)
+    found = {key: starts[own][:, None] + np.arange(int(key[3])) for key, own in groups.items()}
+    numbers: dict[tuple[Any, ...], dict[str, ScaledMatrix]] = {key: {} for key in groups}
+    for name in names:
+        values = to_floats(tables.read("forecasts", [name])[name])
+        for key, rows in found.items():
+            if not (key[0] == "price" and name.startswith("cum_")):
+                along = key[0] == "price" or name.startswith("cum_")
+                most = PLACES[str(key[0])]
+                numbers[key][name] = scale(values[rows], most, brief=brief, along=along)
+    return [
+        PackedPanel(
+            {"kind": key[0], "frequency": key[1]},
+            days[found[key][0]].astype(int).tolist(), have[own], numbers[key],
+        )
+        for key, own in sorted(groups.items(), key=lambda one: str(one[0]))
+    ]  # fmt: skip
+
+
+def read_history(tables: VersionTables, items: ItemList) -> list[PackedPanel]:
+    """What was observed, panel by panel, and which periods had a stock-out."""
+    table = tables.read("history", ["item_id", "ds", "kind", "frequency", "y", "is_stockout"])
+    if not table.num_rows:
+        return []
+    owner, first = _owners(table["item_id"], items)
+    days = to_floats(table["ds"].cast(pa.int64())) // 86_400_000_000
+    kinds, often = (
+        plain_array(table[name].take(pa.array(first))) for name in ("kind", "frequency")
+    )
+    keys = pc.binary_join_element_wise(kinds, often, " ").to_pylist()
+    lengths = np.diff(np.append(first, len(days)))
+    of_row = np.repeat(np.array(keys, dtype=object), lengths)
+    panels = []
+    for key in sorted(set(keys)):
+        rows = np.flatnonzero((of_row == key) & (owner >= 0))
+        if len(rows):
+            panels.append(_history_panel(table, key, rows, owner[rows], days[rows]))
+    return panels
+
+
+def _history_panel(
+    table: pa.Table, key: str, rows: Places, owner: Places, days: Floats
+) -> PackedPanel:
+    kind, frequency = key.split()
+    calendar = np.unique(days)[-MOST_POINTS[frequency] :]
+    column = np.searchsorted(calendar, days)
+    inside = days >= calendar[0]
+    own = np.unique(owner)
+    shape = (len(own), len(calendar))
+    place = (np.searchsorted(own, owner[inside]), column[inside])
+    numbers = {}
+    for name, most in (("y", PLACES[kind]), ("is_stockout", 0)):
+        values = np.full(shape, np.nan)
+        values[place] = to_floats(table[name])[rows][inside]
+        numbers[name] = scale(values, most, along=kind == "price")
+    about = {"kind": kind, "frequency": frequency}
+    return PackedPanel(about, calendar.astype(int).tolist(), own, numbers)
+
+
+def _owners(ids: pa.ChunkedArray, items: ItemList) -> tuple[Places, Places]:
+    """Which item each row is of, as its place or -1, and the first row of each run of one item."""
+    coded = ids.combine_chunks()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = pa.chunked_array(coded.chunks).combine_chunks()
+    if not pa.types.is_dictionary(coded.type):
+        coded = coded.dictionary_encode()
+    codes = coded.indices.to_numpy(zero_copy_only=False)
+    of_code = np.array([items.place.get(item, -1) for item in coded.dictionary.to_pylist()], int)
+    first = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])) if len(codes) else codes
+    return of_code[codes] if len(codes) else codes.astype(int), first.astype(int)
+
+
+def read_service(tables: VersionTables, items: ItemList, factors: Sequence[float]) -> PackedPanel:
+    """Levels, value and service of every item by factor of the lead time and target."""
+    names = ["item_id", "location_id", "lead_time_factor", "service_target", *OF_SERVICE]
+    table = tables.read("service_curves", names)
+    if table.num_rows:
+        table = table.filter(pc.equal(table["location_id"], ALL_LOCATIONS))
+    grid = [(factor, target) for factor in factors for target in TARGETS]
+    about = {"factors": [*factors], "targets": [*TARGETS]}
+    if not table.num_rows:
+        return PackedPanel(about, [], np.array([], int), {})
+    owner, _ = _owners(table["item_id"], items)
+    pairs = np.round(to_floats(table["lead_time_factor"]) * 1000) * 10_000 + np.round(
+        to_floats(table["service_target"]) * 1000
+    )
+    known = np.array([round(f * 1000) * 10_000 + round(t * 1000) for f, t in grid])
+    order = np.argsort(known)
+    column = order[np.minimum(np.searchsorted(known[order], pairs), len(grid) - 1)]
+    inside = (known[column] == pairs) & (owner >= 0)
+    own = np.unique(owner[inside])
+    place = (np.searchsorted(own, owner[inside]), column[inside])
+    numbers = {}
+    for name, most in OF_SERVICE.items():
+        values = np.full((len(own), len(grid)), np.nan)
+        values[place] = to_floats(table[name])[inside]
+        numbers[name] = scale(values, most)
+    return PackedPanel(about, [], own, numbers)
+
+
+def read_rows(
+    tables: VersionTables, items: ItemList, dataset: str, names: Sequence[str]
+) -> "ItemRows":
+    """Rows of a table that belong to an item each, in the order of the items."""
+    table = tables.read(dataset, ["item_id", *names])
+    if dataset == "forecast_models" and table.num_rows:  # of the first period, for their weights
+        first = pc.equal(table["horizon_step"], 1)
+        table = table.filter(pc.and_(first, pc.greater(table["weight"], 0)))
+    owner, _ = _owners(table["item_id"], items)
+    return ItemRows(owner, table.select(list(names)))
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRows:
+    """Any number of rows an item."""
+
+    owner: Places  # place of each row's item, ascending
+    table: pa.Table  # the rows
+
+    def pack(self, part: slice) -> dict[str, PackedColumn]:
+        """Rows of some items, packed, with the item's place in the part."""
+        first, end = np.searchsorted(self.owner, (part.start, part.stop))
+        rows = self.table.slice(int(first), int(end - first))
+        packed = {name: pack_column(plain_array(rows[name])) for name in rows.column_names}
+        return {"item": pack_places(self.owner[first:end] - part.start), **packed}
+
+
+def parts_of(total: int, size: int) -> Iterator[slice]:
+    """Slices of so many items."""
+    for start in range(0, total, size):
+        yield slice(start, min(start + size, total))

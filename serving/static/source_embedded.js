@@ -1,0 +1,120 @@
+"use strict";
+/* The page's data out of the page itself: blocks in <script type="text/plain"> elements. */
+
+const PART = 1000; // items of a file beside the page, as in ml/page/packing.py
+const parts = new Map();
+
+/** Called by the files in report_data/ when they are loaded. */
+function previsorPart(number, blocks) {
+  parts.get(number)?.(blocks);
+}
+
+/** All that the page asks for, from what it holds. */
+function embeddedSource() {
+  const opened = new Map();
+  const block = (name) => {
+    if (!opened.has(name)) {
+      const element = document.getElementById(`block-${name}`);
+      opened.set(name, element ? unpackBlock(element.textContent) : Promise.resolve(null));
+    }
+    return opened.get(name);
+  };
+  const names = [...document.querySelectorAll("script[id^=block-]")].map((one) => one.id.slice(6));
+  const whole = { names, block, first: 0, brief: names.every((name) => name !== "models") };
+  const loaded = new Map();
+
+  /** The part that an item is in: a file beside the page, or the page where that is not there. */
+  async function partOf(place) {
+    if (!whole.brief) return whole;
+    const number = Math.floor(place / PART);
+    if (!loaded.has(number)) loaded.set(number, loadPart(number));
+    return (await loaded.get(number)) ?? whole;
+  }
+
+  async function loadPart(number) {
+    const texts = await new Promise((resolve) => {
+      parts.set(number, resolve);
+      const name = `report_data/${String(number).padStart(4, "0")}.js`;
+      const script = el("script", { src: name, onerror: () => resolve(null) });
+      document.head.append(script);
+    });
+    if (texts === null) return null;
+    const made = new Map();
+    const find = (name) => {
+      if (!made.has(name)) made.set(name, name in texts ? unpackBlock(texts[name]) : Promise.resolve(null));
+      return made.get(name);
+    };
+    return { names: Object.keys(texts), block: find, first: number * PART, brief: false };
+  }
+
+  return {
+    texts: async () => JSON.parse(document.getElementById("texts").textContent),
+    summary: () => unpackDocument(document.getElementById("block-summary").textContent),
+    async items() {
+      const list = await block("items");
+      return { ids: list.head.ids, column: (name) => list.column(name), service: await block("service") };
+    },
+    async item(place) {
+      const part = await partOf(place);
+      return itemOf(part, place - part.first);
+    },
+    /** Stock values and fills of all items at their own lead times. */
+    async serviceCurves() {
+      const curves = await block("service");
+      if (!curves?.items) return null;
+      const { targets, factors } = curves.head;
+      const start = factors.indexOf(1) * targets.length;
+      const cut = (name, row) => curves.vector(name, row).slice(start, start + targets.length);
+      const rows = curves.column("item");
+      return { targets, items: rows, values: rows.map((_, row) => cut("stock_value", row)), fills: rows.map((_, row) => cut("fill_rate", row)) };
+    },
+    async rows(table) {
+      const found = await block(table);
+      return found ? Array.from({ length: found.items }, (_, row) => found.record(row)) : [];
+    },
+    /** Unpack all that there is; used to measure how long that takes. */
+    everything: () => Promise.all(names.filter((name) => name !== "summary").map(block)),
+  };
+}
+
+/** All of one item out of the blocks of a part. */
+async function itemOf(part, place) {
+  const list = await part.block("items");
+  const facts = list.record(place);
+  const found = { facts, brief: part.brief, forecast: null, history: null, service: null };
+  for (const name of part.names) {
+    const kind = name.split("-")[0];
+    if (kind !== "forecasts" && kind !== "history") continue;
+    const panel = await part.block(name);
+    const row = panel.row(place);
+    if (row < 0) continue;
+    const values = { days: panel.head.days, frequency: panel.head.frequency, kind: panel.head.kind };
+    for (const column of Object.keys(panel.head.columns)) {
+      if (column !== "item") values[column] = panel.vector(column, row);
+    }
+    found[kind === "forecasts" ? "forecast" : "history"] = values;
+  }
+  found.service = serviceOf(await part.block("service"), place);
+  for (const name of ["models", "past"]) {
+    const rows = await part.block(name);
+    const [first, end] = rows ? rows.range(place) : [0, 0];
+    found[name] = Array.from({ length: end - first }, (_, i) => rows.record(first + i));
+  }
+  return found;
+}
+
+/** Curves of one item: by factor of the lead time, a list of points by target. */
+function serviceOf(block, place) {
+  const row = block ? block.row(place) : -1;
+  if (row < 0) return null;
+  const { factors, targets } = block.head;
+  const columns = Object.keys(block.head.columns).filter((name) => name !== "item");
+  const values = Object.fromEntries(columns.map((name) => [name, block.vector(name, row)]));
+  return factors.map((factor, f) => ({
+    factor,
+    points: targets.map((target, t) => ({
+      target,
+      ...Object.fromEntries(columns.map((name) => [name, values[name][f * targets.length + t]])),
+    })),
+  }));
+}
