@@ -245,6 +245,8 @@ class NightSettings(SettingsGroup):
     """longest that a step may neither say nor compute anything [min]"""
     night_wait_minutes: NonNegativeFloat = 30.0
     """longest that a night waits for a run by hand [min]"""
+    keep_inputs: bool = True
+    """keep what each night's version was made of, as long as the version, for previsor reproduce"""
     night_free_mib: NonNegativeFloat = 1024.0
     """room that a night asks for on the disk of each of its folders [MiB]"""
 
@@ -322,6 +324,17 @@ class Settings(
     def day_of(self, instant: datetime) -> date:
         """The day that an instant is in, in the time zone of the settings."""
         return instant.astimezone(ZoneInfo(self.timezone)).date()
+
+    @property
+    def plain(self) -> dict[str, str]:
+        """Every setting that is no secret, nor where one lies, as a file of settings says it."""
+        found = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if not isinstance(value, SecretStr) and not name.endswith("_key_file"):
+                text = "" if value is None else str(value)
+                found[name] = text.lower() if isinstance(value, bool) else text
+        return found
 
     @property
     def policy(self) -> PolicySettings:

@@ -33,6 +33,9 @@ DOORS = {
     "night": "scripts.auto_update_ml_results",
     "history": "pipelines.history",
     "serve": "scripts.serve",
+    "backup": "pipelines.backup",
+    "restore": "pipelines.backup:restore_app",
+    "reproduce": "pipelines.reproduce",
 }
 GROUPS = {
     "train": "Train one family of models on DATA_DIR/processed.",

@@ -144,7 +144,8 @@ def _end_like(status: int) -> int:
     """The exit code of a step that ended by itself; one that was killed is followed."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with suppress(OSError, ValueError):  # a system that lets nobody set limits
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.set_wakeup_fd(-1)
         if number != signal.SIGKILL:
             signal.signal(number, signal.SIG_DFL)

@@ -189,6 +189,13 @@ def note_inputs(data_dir: Path, run: int, files: Iterable[tuple[str, int, str]])
         db.executemany("INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?)", rows)
 
 
+def inputs_of(data_dir: Path, run: int) -> dict[str, str]:
+    """The sha256 of each file that a run has read, by its name below DATA_DIR."""
+    with night_ledger(data_dir) as db:
+        rows = db.execute("SELECT name, sha256 FROM inputs WHERE run = ? ORDER BY name", [run])
+        return {row["name"]: row["sha256"] for row in rows}
+
+
 def note_version(data_dir: Path, run: int, facts: Mapping[str, Any]) -> None:
     """Note a version that a night made; ``facts`` are columns of the table by name."""
     columns = {

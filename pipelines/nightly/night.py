@@ -18,6 +18,7 @@ from ml.locks import HeldError, hold
 from ml.logs import logger, logging_to
 from ml.settings import Settings, refuse_open_secrets, settings
 from pipelines.nightly import ledger, preflight
+from pipelines.nightly.kept_inputs import keep_inputs
 from pipelines.nightly.made_version import describe_version
 from pipelines.nightly.notify import tell_how_it_went
 from pipelines.nightly.preflight import LOCK, NightLog, remark
@@ -43,7 +44,6 @@ from pipelines.publish.deploy import Deployment
 from pipelines.publish.s3_target import settings_target
 
 COMMAND = "auto_update_ml_results"
-TEXTS = "nights"  # below LOG_DIR: what the steps of each night said
 GATE = "gate: "  # what a line of a closed gate begins with
 _PUBLISHED = re.compile(r" (?:as|is) record (\d+) in (.+?)(?: already.*|: \d+ files sent.*)?$")
 
@@ -113,11 +113,11 @@ def night(asked: NightRequest, *, quiet: bool = False) -> tuple[int, str]:
         stack.enter_context(logging_to(config.log_dir, COMMAND, run_id))
         lock = preflight.await_dying_steps(config)
         facts = ledger.RunFacts(
-            run_id, config.current_day, _options_of(asked), all_code(), config.seed,
+            run_id, config.current_day, _options_of(config, asked), all_code(), config.seed,
             socket.gethostname(), os.getpid(),
         )  # fmt: skip
         begun = ledger.begin_run(config.data_dir, facts)
-        log = NightLog(config.log_dir / TEXTS / f"{run_id}.txt", quiet=quiet)
+        log = NightLog(config.log_dir / preflight.TEXTS / f"{run_id}.txt", quiet=quiet)
         return _guarded(Night(config, asked, begun, lock, log), planned)
 
 
@@ -155,10 +155,10 @@ def _note_end(this: Night, planned: Sequence[Step], outcome: str, code: int, lin
         remark(f"the ledger lacks the end of this night: {error}")
 
 
-def _options_of(asked: NightRequest) -> dict[str, Any]:
+def _options_of(config: Settings, asked: NightRequest) -> dict[str, Any]:
     return {
         "to": asked.to, "results": asked.results, "force_retrain": asked.force_retrain,
-        "steps": asked.steps, "publish": asked.publish,
+        "steps": asked.steps, "publish": asked.publish, "settings": config.plain,
     }  # fmt: skip
 
 
@@ -295,6 +295,8 @@ def _note_made(this: Night, step: Step, last_line: str) -> None:
         ledger.note_inputs(data_dir, run, user_files(data_dir))
     elif step.part == "results":
         ledger.note_inputs(data_dir, run, processed_files(data_dir))
+        if this.config.keep_inputs:
+            keep_inputs(data_dir, ledger.inputs_of(data_dir, run))
         recipe = (read_sealed(data_dir / CHECKED) or {}).get("recipe", {})
         facts = {**describe_version(this.results), "recipe": recipe}
         ledger.note_version(data_dir, run, facts)

@@ -20,6 +20,7 @@ from pipelines.nightly.ledger import BegunRun, decide
 from pipelines.publish.deploy import Deployment, ask_store
 
 LOCK = ".nightly"  # below DATA_DIR: the night's own
+TEXTS = "nights"  # below LOG_DIR: what the steps of each night said
 OF_A_STEP = ".step.lock"  # in it: held while something of a step lives
 DYING = 60.0  # seconds that the steps of a night that was killed have to end
 MIB = 1 << 20

@@ -28,6 +28,8 @@ from ml.logs import logger
 from ml.run.model_store import COMPANY
 from ml.run.run import WORK
 from ml.settings import Settings, settings
+from pipelines.nightly.kept_inputs import unneeded_inputs
+from pipelines.nightly.preflight import TEXTS
 from pipelines.publish.collect_garbage import (
     VERSIONS,
     CollectResult,
@@ -40,6 +42,7 @@ from pipelines.publish.collect_garbage import (
 from pipelines.publish.deploy import Deployment, command_log
 from pipelines.retention.raw_answers import prune_answers, size_of
 
+A_DAY = timedelta(days=1)  # that a night may take from keeping its inputs to noting its version
 LEAST_DAYS = timedelta(days=30)  # of logs and notes, whatever --days says: both are small
 _LAID_ASIDE = re.compile(r"[a-z0-9_]+\.([0-9]{4}-[0-9]{2}-[0-9]{2})\.jsonl")
 
@@ -115,7 +118,10 @@ def clear_local(
                 f"{would}removed {pruned.notes} notes of answers without data and "
                 f"{len(pruned.paths)} files of answers that no note names ({decimal(pruned.bytes)})"
             )
+        yield from remove_each(unneeded_inputs(config.data_dir, results, moment - A_DAY))
         yield from remove_each(_logs_laid_aside(config.log_dir, oldest_log))
+        texts = sorted((config.log_dir / TEXTS).glob("*.txt"))
+        yield from remove_each(path for path in texts if _newest(path) < oldest_log)
         for path in _logs_to_lay_aside(config.log_dir, oldest_log):
             aside = path.with_suffix(f".{moment.date().isoformat()}.jsonl")
             if aside.exists():

@@ -65,15 +65,20 @@ def test_of_two_nights_started_at_once_one_runs_and_one_version_is_made(workspac
         assert len(local) == time_
         assert len(rows_of(workspace.folder / "data", "runs")) == time_
     print(f"two nights at once: {times} times")  # noqa: T201 - for make drills
+    again = workspace.run("pipelines/reproduce.py", local[-1], alone=True)
+    same = again.stdout.splitlines()[-1].removeprefix("the same: ").split(", ")
+    assert {"forecasts", "forecast_models", "recommendations", "metrics"} <= {*same}
 
 
 def test_a_night_killed_at_a_random_moment_leaves_no_process_and_is_finished_by_the_next(workspace):
-    """50 kills by make drills, 2 elsewhere."""
+    """50 kills by make drills, 1 elsewhere."""
     write_files(workspace, seed=0)
     mark, moments = str(workspace.folder), random.Random(20261122)
-    start = time.monotonic()
-    assert last_line(start_night(workspace, mark=mark)).startswith("night done: ")
-    seconds, kills, slowest = time.monotonic() - start, 50 if FULL else 2, 0.0
+    seconds, kills, slowest = 15.0, 50 if FULL else 1, 0.0
+    if FULL:
+        start = time.monotonic()
+        assert last_line(start_night(workspace, mark=mark)).startswith("night done: ")
+        seconds = time.monotonic() - start
     for kill in range(1, kills + 1):
         write_files(workspace, seed=kill)
         before = len(rows_of(workspace.folder / "data", "runs"))
@@ -131,6 +136,8 @@ def test_a_night_that_is_told_to_stop_ends_its_step_first_and_says_so(workspace)
 
 def test_a_night_goes_on_where_the_copy_of_one_that_was_killed_stands(workspace, tmp_path):
     """The main job had committed its version when the power went: it is not made again."""
+    if not FULL:
+        pytest.skip("two more nights are for make drills")
     write_files(workspace, seed=0)
     mark = str(workspace.folder)
     night = start_night(workspace, mark=mark)

@@ -1,0 +1,105 @@
+"""A version of a night is made again from what was kept, with the same content."""
+
+import os
+
+import pytest
+
+from pipelines.nightly import kept_inputs, ledger
+from pipelines.nightly.kept_inputs import FOLDER, keep_inputs, put_back, unneeded_inputs
+from pipelines.nightly.steps import describe_files
+from tests.pipelines.nightly.conftest import DAY, NIGHT, begin_night, rows_of
+from tests.pipelines.nightly.test_night_kills import write_files
+
+REPRODUCE = "pipelines/reproduce.py"
+
+
+def keep(data_dir, *names):
+    files = {name: digest for name, _, digest in
+             describe_files(data_dir, [data_dir / name for name in names])}  # fmt: skip
+    keep_inputs(data_dir, files)
+    return files
+
+
+def test_what_is_kept_comes_back_byte_by_byte_and_the_same_bytes_are_kept_once(tmp_path):
+    folder = tmp_path / "raw" / "user"
+    folder.mkdir(parents=True)
+    (folder / "demand.csv").write_bytes(b"item_id,ds,y\r\n\xff")
+    (folder / "items.csv").write_bytes(b"item_id,ds,y\r\n\xff")
+    files = keep(tmp_path, "raw/user/demand.csv", "raw/user/items.csv")
+    assert len(list((tmp_path / FOLDER).iterdir())) == 1
+    put_back(tmp_path, files, tmp_path / "again")
+    for name in files:
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_a_file_that_was_replaced_after_it_was_read_is_not_kept(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "demand.csv").write_text("old")
+    (name, _, digest), = describe_files(tmp_path, [tmp_path / "raw" / "demand.csv"])  # fmt: skip
+    (tmp_path / "raw" / "demand.csv").write_text("new")
+    keep_inputs(tmp_path, {name: digest})
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def test_tables_that_the_users_files_make_need_not_be_kept_beside_them():
+    inputs = dict.fromkeys(
+        ["raw/user/demand.csv", "processed/demand.parquet", "processed/climate.parquet"], "x"
+    )
+    assert [*kept_inputs.needed_inputs(inputs)] == [
+        "raw/user/demand.csv", "processed/climate.parquet"
+    ]  # fmt: skip
+    del inputs["raw/user/demand.csv"]
+    assert [*kept_inputs.needed_inputs(inputs)] == [*inputs]
+
+
+@pytest.fixture(scope="module")
+def after_nights(tmp_path_factory):
+    """Two nights on the same demand: the second only recommends anew."""
+    if not os.environ.get("DRILLS"):
+        pytest.skip("four runs of the main job are for make drills")
+    from tests.pipelines.job.conftest import Workspace
+
+    workspace = Workspace(tmp_path_factory.mktemp("nights"))
+    write_files(workspace, seed=3)
+    for _ in range(2):
+        workspace.run(NIGHT, "--to", str(workspace.folder / "store"), alone=True, TODAY=DAY)
+    return workspace
+
+
+@pytest.mark.slow
+def test_a_drill_makes_versions_of_both_kinds_of_nights_again_with_the_same_content(after_nights):
+    """By make drills alone; a version is made again in the test of two nights at once."""
+    data_dir = after_nights.folder / "data"
+    first, second = (row["version_id"] for row in rows_of(data_dir, "versions"))
+    choices = [row["choice"] for row in rows_of(data_dir, "decisions") if row["about"] == "models"]
+    assert choices == ["brought up to date", "kept"]
+    for version in (first, second):
+        done = after_nights.run(REPRODUCE, version, alone=True)
+        same = done.stdout.splitlines()[-1].removeprefix("the same: ").split(", ")
+        assert {"forecasts", "forecast_models", "recommendations", "metrics"} <= {*same}
+
+
+def test_what_is_missing_is_named(workspace):
+    night = begin_night(workspace.folder)
+    data_dir, run = night.config.data_dir, night.run.number
+    version = "20260120T021500Z-1a2b3c4d"
+    ledger.note_inputs(data_dir, run, [("raw/user/demand.csv", 1, "5f" * 32)])
+    facts = dict.fromkeys(("as_of", "dataset_id", "model_version", "code", "recipe", "rows"), "{}")
+    ledger.note_version(data_dir, run, facts | {"version_id": version, "seed": 0, "gate": []})
+    done = workspace.run(REPRODUCE, version, expect=3)
+    assert "cannot be made again; missing: the code code (here is " in done.stderr
+    assert "raw/user/demand.csv as it was (sha256 5f5f5f5f5f5f…)" in done.stderr
+    assert "no night has made a version 'x'" in workspace.run(REPRODUCE, "x", expect=3).stderr
+
+
+def test_what_no_version_needs_any_more_is_to_be_removed(tmp_path):
+    night = begin_night(tmp_path)
+    data_dir, results = night.config.data_dir, night.config.ml_results_path
+    (data_dir / "raw").mkdir()
+    (data_dir / "raw" / "demand.csv").write_text("x")
+    keep(data_dir, "raw/demand.csv")
+    (path,) = (data_dir / FOLDER).iterdir()
+    written = path.stat().st_mtime
+    moments = [kept_inputs.datetime.fromtimestamp(written + days * 86400) for days in (-1, 1)]
+    assert [*unneeded_inputs(data_dir, results, moments[0])] == []
+    assert [*unneeded_inputs(data_dir, results, moments[1])] == [path]
