@@ -63,6 +63,14 @@ AllModels = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Refit = Annotated[
+    bool,
+    typer.Option(
+        "--refit",
+        help="Fit all models anew, whatever an earlier run left; REFIT_DAYS says how often else.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Jobs = Annotated[int | None, typer.Option(help="Worker processes.", show_default="one a core")]
 Engine = Annotated[
     Literal["loky", "ray"] | None,

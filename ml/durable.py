@@ -26,6 +26,7 @@ DAY_SECONDS = 86_400.0
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 # Some network and container file systems cannot flush a folder; they order renames themselves.
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
+_NO_LINK = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP)
 _CHANGE, _PUT, _REMOVE = ".change", "put", "remove"
 UNPUBLISHED = "Nothing was published and the last version stays; correct that and run again."
 
@@ -248,6 +249,16 @@ def copy_new(source: Path, target: Path) -> tuple[int, str]:
         while block := reader.read(BLOCK):
             writer.write(block)
     return writer.size, writer.sha256
+
+
+def link_new(source: Path, target: Path) -> None:
+    """Give a finished file that never changes a second name; a copy where the disk has no links."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        copy_new(source, target)
 
 
 def replace(new: Path, target: Path) -> None:

@@ -200,10 +200,12 @@ class PolicySettings(SettingsGroup):
 
 
 class BacktestSettings(SettingsGroup):
-    """How much the models are tried on the past."""
+    """How much the models are tried on the past, and how often they are fitted."""
 
     backtest_items: PositiveInt = 500
     """items that the backtest runs on; more are sampled by their ids"""
+    refit_days: NonNegativeFloat = 7.0
+    """days of data after which models are fitted anew; until then they go on; 0 = in every run"""
 
 
 class WorkerSettings(SettingsGroup):

@@ -16,6 +16,7 @@ from ml.cli import (
     Items,
     Jobs,
     RayAddress,
+    Refit,
     Results,
     exit_on_error,
     name_list,
@@ -77,6 +78,7 @@ def run(
     accept: Accept = None,
     allow_synthetic: AllowSynthetic = False,
     all_models: AllModels = False,
+    refit: Refit = False,
     items: Items = None,
     horizon: Horizon = None,
     as_of: AsOf = None,
@@ -109,6 +111,7 @@ def run(
             results_folder=results,
             drivers=not no_drivers,
             all_models=all_models,
+            refit=refit,
             only_forecasts=only_forecasts,
             only_recommendations=only_recommendations,
             settings=settings().model_copy(

@@ -59,6 +59,7 @@ _PROVENANCE = (
     text("fallback_reason", "why, if so", nullable=True),
     count("n_train", "periods", "observed periods of the item"),
     day("train_end", "last observed period of the item"),
+    day("fitted_at", "last period that weights and pooled models were fitted on"),
     *_MADE_FROM,
 )
 

@@ -186,11 +186,19 @@ def fit_at(task: StudyTask) -> tuple[str, Drivers | None, dict[str, tuple[str, .
     known = select_known(task.trials, task.cutoff, TRIED_STEPS[panel.frequency], panel.frequency)
     classes = class_names(panel)
     used = choose_groups(average_gains(known), sorted(set(classes.tolist())))
-    if not any(used.values()):
-        return str(task.cutoff), None, used
+    return str(task.cutoff), fit_chosen(task, used) if any(used.values()) else None, used
+
+
+def fit_chosen(task: StudyTask, used: Mapping[str, Sequence[str]]) -> Drivers:
+    """Contributions at a cutoff of groups that were chosen before, by class; others have none."""
+    whole = task.panel.until(task.cutoff)
+    panel = select_recent(whole)
+    classes = class_names(panel)
     design, learned = task.design(panel, task.reach), panel.select(task.learnable)
-    columns = {name: np.array([one.group in own for one in design.features], bool)
-               for name, own in used.items()}  # fmt: skip
+    columns = {
+        name: np.array([one.group in used.get(name, ()) for one in design.features], bool)
+        for name in sorted({*used, *classes.tolist()})
+    }
     if panel.is_demand:
         totals = class_totals(learned, class_names(learned))
         found = [effects.fit_rates(design, own, totals[ALL], totals.get(name, totals[ALL]))[0]
@@ -198,10 +206,10 @@ def fit_at(task: StudyTask) -> tuple[str, Drivers | None, dict[str, tuple[str, .
     else:
         changes, _ = effects.standardise_changes(learned.values)
         found = [effects.fit_changes(design, own, changes) for own in columns.values()]
-    order = list(used)
+    order = list(columns)
     class_of = np.array([order.index(name) for name in classes], np.int64)
     drivers = make_drivers(design, np.stack(found), class_of, changes=not panel.is_demand)
-    return str(task.cutoff), drivers.behind(len(whole.periods) - design.length), used
+    return drivers.behind(len(whole.periods) - design.length)
 
 
 def effects_at(task: StudyTask) -> list[DriverFinding]:

@@ -112,6 +112,18 @@ class Forecaster(Protocol):
         ...
 
 
+class LastingForecaster(Forecaster, Protocol):
+    """A family whose models serve a few periods more than they were fitted on."""
+
+    def look_again(self, folder: Path, panel: Panel, learn_from: Sequence[str]) -> Fitted | None:
+        """What was saved in a folder at an earlier cutoff, as of the end of ``panel`` now.
+
+        Nothing is learned: what has come since is only looked at. ``None`` where what was saved
+        does not fit the panel any more, so that it has to be learned anew.
+        """
+        ...
+
+
 def is_count(values: Series) -> bool:
     """Whether all observed values of a series are whole numbers.
 

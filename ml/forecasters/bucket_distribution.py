@@ -146,6 +146,12 @@ def load_distributions(folder: Path, rows: Sequence[int]) -> Distributions:
         return Distributions(buckets, np.asarray(chances[list(rows)]), spreads, shared)
 
 
+def read_shared(folder: Path) -> float:
+    """What the steps of any item have in common, as a model saved it that says one for all."""
+    with np.load(folder / PREDICTED, allow_pickle=False) as stored:
+        return float(stored["shared"][0])
+
+
 @dataclass(frozen=True, slots=True)
 class FittedBuckets:
     """What a pooled model predicts of each item of a panel: all that paths are drawn from."""

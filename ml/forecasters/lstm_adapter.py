@@ -20,10 +20,11 @@ from ml.forecasters.bucket_distribution import (
     FittedBuckets,
     learn_buckets,
     load_fitted,
+    read_shared,
 )
 from ml.forecasters.lstm_memory import Memory, recall
 from ml.forecasters.lstm_network import Network, open_network
-from ml.forecasters.lstm_training import Course, Lessons, pick_dates, scout, teach
+from ml.forecasters.lstm_training import Course, Lessons, chances, pick_dates, scout, teach
 from ml.forecasters.shared_level import SHARED_LEVEL, learn_shared
 from ml.forecasters.silence import without_deprecations
 from ml.panel import Floats, Panel
@@ -71,10 +72,7 @@ class LstmForecaster:
             return FittedBuckets(self.name, panel, dict.fromkeys(panel.items, reason))
         steps = windows.draw_steps(rng, len(rows), self.horizon)
         lessons = Lessons(table, rows, origins, steps, self.horizon)
-        # Learned items first, in batches that only they fill: others cannot change them.
-        others = panel.select(tuple(set(panel.items) - set(learned.items)))
-        parts = [part for part in (learned, others) if part.items]
-        asked = [self._last_windows(part, typical) for part in parts]
+        order, asked = self._ask(panel, learned, typical)
         network, known, buckets = self._open(lessons, start, rng)
         course = self._course(counts=table.levels is not None and table.levels.counts)
         if known is None:
@@ -89,19 +87,35 @@ class LstmForecaster:
         if panel.is_demand:  # steps of prices follow each other in another way
             label, weight = dated.answers(buckets)
             shared = learn_shared(seen, np.where(weight > 0, label, -1), panel.frequency, dates)
-        spreads = np.concatenate(
-            [windows.units(one.table, one.rows, one.origins, one.steps) for one in asked]
-        )
-        place = {item: row for row, item in enumerate(x for part in parts for x in part.items)}
-        rows = np.asarray([place[item] for item in panel.items])
-        ties = np.full(len(rows), shared)
-        predicted = Distributions(buckets, odds[rows].astype(np.float32), spreads[rows], ties)
+        predicted = _arrange(panel, order, asked, buckets, odds, shared)
         memory = Memory(learned_by, buckets, len(lessons.rows), lessons.told)
         return FittedBuckets(self.name, panel, {}, predicted, _saver(network.model, memory))
 
     def load(self, folder: Path, panel: Panel) -> FittedBuckets:
         """See :class:`ml.forecasters.base.Forecaster`; needs no TensorFlow."""
         return load_fitted(self.name, folder, panel)
+
+    def look_again(
+        self, folder: Path, panel: Panel, learn_from: Sequence[str]
+    ) -> FittedBuckets | None:
+        """See :class:`ml.forecasters.base.LastingForecaster`: networks read the newest windows."""
+        known = recall(self.load(folder, panel.rows([])))
+        if known is None:
+            return None
+        learned = panel.select(learn_from)
+        typical = windows.learn_typical(learned)
+        order, asked = self._ask(panel, learned, typical)
+        widths = [one.shape[2] for one in asked[0].pick(slice(1)).features()]
+        network = open_network(self.units, *widths, known.buckets.count)
+        if not known.fits(asked[0].told, network.model.get_weights()):
+            return None
+        total: Any = 0.0
+        for weights in known.networks:
+            network.start(0, weights)
+            total = total + np.concatenate([chances(network, one) for one in asked])
+        odds = np.asarray(total / len(known.networks))
+        predicted = _arrange(panel, order, asked, known.buckets, odds, read_shared(folder))
+        return FittedBuckets(self.name, panel, {}, predicted, _saver(network.model, known))
 
     def _course(self, *, counts: bool) -> Course:
         """How networks learn; of small counts one that has seen all of it."""
@@ -123,6 +137,18 @@ class LstmForecaster:
         buckets = learn_buckets(truth[~np.isnan(truth)], zero=lessons.table.kind == "demand")
         return open_network(self.units, *widths, buckets.count), None, buckets
 
+    def _ask(
+        self, panel: Panel, learned: Panel, typical: Floats | None
+    ) -> tuple[tuple[str, ...], list[Lessons]]:
+        """All items of a panel, those that were learned from first, and their last windows.
+
+        Batches that only these fill: others cannot change what they are told.
+        """
+        others = panel.select(tuple(set(panel.items) - set(learned.items)))
+        parts = [part for part in (learned, others) if part.items]
+        order = tuple(item for part in parts for item in part.items)
+        return order, [self._last_windows(part, typical) for part in parts]
+
     def _last_windows(self, panel: Panel, typical: Floats | None) -> Lessons:
         """The windows that end with the panel, one an item, with all steps."""
         table = windows.scale_panel(panel, self.horizon, typical)
@@ -130,6 +156,20 @@ class LstmForecaster:
         origins = np.full(len(rows), len(panel.periods) - 1)
         steps = np.tile(np.arange(1, self.horizon + 1), (len(rows), 1))
         return Lessons(table, rows, origins, steps, self.horizon)
+
+
+def _arrange(
+    panel: Panel, order: Sequence[str], asked: Sequence[Lessons], buckets: Buckets, odds: Floats,
+    shared: float,
+) -> Distributions:  # fmt: skip
+    """What was said of items in some order as distributions in the panel's."""
+    spreads = np.concatenate(
+        [windows.units(one.table, one.rows, one.origins, one.steps) for one in asked]
+    )
+    place = {item: row for row, item in enumerate(order)}
+    rows = np.asarray([place[item] for item in panel.items])
+    ties = np.full(len(rows), shared)
+    return Distributions(buckets, odds[rows].astype(np.float32), spreads[rows], ties)
 
 
 def _saver(model: Any, memory: Memory) -> Callable[[Path], None]:

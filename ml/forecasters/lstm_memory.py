@@ -34,11 +34,14 @@ class Memory:
     windows: int  # that they learned from
     told: tuple[str, ...]  # what features told them of: weights of others have learned nothing
 
+    def fits(self, told: Sequence[str], weights: Weights) -> bool:
+        """Whether networks of this build, told of these, are those that learned."""
+        mine = [one.shape for one in self.networks[0]]
+        return mine == [one.shape for one in weights] and self.told == tuple(told)
+
     def serves(self, windows: int, told: Sequence[str], weights: Weights) -> bool:
         """Whether networks of this build may go on from here, on so many windows."""
-        mine = [one.shape for one in self.networks[0]]
-        fits = mine == [one.shape for one in weights] and self.told == tuple(told)
-        return fits and self.windows >= MOSTLY_SEEN * windows
+        return self.fits(told, weights) and self.windows >= MOSTLY_SEEN * windows
 
     def save(self, folder: Path) -> None:
         """Write arrays without objects, for :func:`recall`."""

@@ -79,6 +79,15 @@ class PerSeries:
                 failures[row["item_id"]] = row["failure"]
         return FittedSeries(self.config, panel, models, failures)
 
+    def look_again(
+        self,
+        folder: Path,
+        panel: Panel,
+        learn_from: Sequence[str],  # noqa: ARG002 - of pooled models
+    ) -> "FittedSeries":
+        """See :class:`ml.forecasters.base.LastingForecaster`: paths start from the panel's end."""
+        return self.load(folder, panel)
+
 
 @dataclass(frozen=True, slots=True)
 class FittedSeries:

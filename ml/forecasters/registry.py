@@ -4,10 +4,10 @@ A ``match`` rather than a registry that fills itself: what exists does not depen
 imported, and a model library is loaded only when its model is asked for.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from ml.errors import ConfigError
-from ml.forecasters.base import Forecaster
+from ml.forecasters.base import Forecaster, LastingForecaster
 from ml.forecasters.references import (
     exponential,
     intermittent,
@@ -48,6 +48,8 @@ REFERENCES = {kind: (*samplers, *POOLED_REFERENCES[kind]) for kind, samplers in 
 POOLED = ("lstm", "trees", *POOLED_REFERENCES["demand"])
 # Those whose model at a cutoff may go on from that of an earlier one: trained in this order.
 ROLLED = ("lstm",)
+# Those whose models serve a few periods more than they were fitted on.
+LASTING = ("prophet", "arima", "lstm")
 # Each has a command; the first two are fitted in chunks.
 FAMILIES = ("prophet", "arima", "lstm", "trees")
 TRAINED = (
@@ -103,6 +105,11 @@ def forecaster(
                 known = ", ".join((*samplers, "hurdle", *FAMILIES))
                 raise ConfigError(f"Unknown model '{name}'. Choose one of: {known}.")
             return Reference(name, samplers[name])
+
+
+def lasting(config: Forecaster) -> LastingForecaster:
+    """A model of ``LASTING``."""
+    return cast(LastingForecaster, config)
 
 
 def _set(config: Any, settings: Settings | None) -> Any:

@@ -64,6 +64,7 @@ class ForecastTask:
     origin: RowOrigin  # what every row says of where it comes from
     folder: Path  # where the rows go
     paths: Path  # where the paths go, those of demand
+    fitted_at: np.datetime64  # last period that weights and pooled models were fitted on
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ def forecast_panel(
             origin=origin,
             folder=work / plan.name / f"{number:06d}",
             paths=parts[number],
+            fitted_at=plan.fitted_at,
         )
         for number, items in enumerate(plan.forecast_chunks)
         if not (request.only_recommendations and saved.hold(items))
@@ -193,7 +195,7 @@ def _write_rows(task: ForecastTask, combined: Sequence[CombinedItem], names: Seq
     _write_table(
         task.folder, FORECASTS.name,
         forecast_rows(chosen, published, [combined[row].model for row in known],
-                      [combined[row].reason for row in known], task.origin),
+                      [combined[row].reason for row in known], task.origin, task.fitted_at),
     )  # fmt: skip
     if task.panel.is_demand:
         labels = label_items(chosen, [names[row] for row in known], task.families, task.policies)

@@ -8,18 +8,26 @@ every file. A part without it, or with a file that is not as it says, is made ag
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ml.durable import make_folder, read_sealed, remove_all, sha256_of, write_sealed
+from ml.durable import (
+    link_new,
+    make_folder,
+    read_sealed,
+    remove_all,
+    sha256_of,
+    sync_folder,
+    write_sealed,
+)
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ModelError, first_few
 from ml.forecasters.registry import FAMILIES, POOLED, TRAINED
 from ml.logs import logger
+from ml.run.fitted_state import COMPANY, FittedState, save_state
 from ml.run.plan import PanelPlan, code_version, fingerprint
 
-COMPANY = "nova_corrente"
 MADE_BY = "made_by.json"
 DONE = "done.json"
 FITTED = "fitted"  # the part of the ensemble that holds weights and spreads
@@ -42,6 +50,26 @@ class ModelStore:
     def folder(self, panel: str, family: str, cutoff: object = "") -> Path:
         """Folder of one family, or of its models of one cutoff."""
         return self.root / panel / family / str(cutoff)
+
+    def before(self, panel: str, family: str, state: FittedState) -> Path:
+        """Folder of a family's models that an earlier run fitted, of that run's last cutoff."""
+        root = replace(self, dataset_id=state.dataset_id)
+        return root.folder(panel, family, "" if family == ENSEMBLE else state.cutoff)
+
+    def adopt(self, plan: PanelPlan, state: FittedState) -> bool:
+        """Make the weights that a plan goes on with this dataset's own; whether they were whole."""
+        source, target = self.before(plan.name, ENSEMBLE, state), self.folder(plan.name, ENSEMBLE)
+        made_by = read_sealed(source / MADE_BY)
+        if made_by is not None and read_sealed(target / MADE_BY) != made_by:
+            remove_all(target)
+            write_sealed(target / MADE_BY, made_by)
+        there, parts = read_parts(target), read_parts(source)
+        for name in parts.keys() - there.keys():
+            _link_part(source / name, start_part(target / name))
+        return (
+            _is_whole(read_parts(target))
+            and _about(plan, ENSEMBLE).items() <= (made_by or {}).items()
+        )
 
     def open(self, plan: PanelPlan, family: str, *settings: object) -> tuple[Path, Parts]:
         """The folder of a family and what is made there; emptied if it was made otherwise.
@@ -77,8 +105,8 @@ class ModelStore:
         for name in names:
             folder = self.folder(plan.name, name)
             parts = read_parts(folder)
-            if name == ENSEMBLE:  # what was fitted, and all chunks that it was fitted on
-                whole = len(parts) > parts.get(FITTED, {"chunks": len(parts)})["chunks"]
+            if name == ENSEMBLE:
+                whole = _is_whole(parts)
             else:
                 whole, lack = True, _find_lack(plan, name, parts, needed[name])
                 lacks += [lack] if lack else []
@@ -98,12 +126,30 @@ class ModelStore:
         return {one: self.folder(plan.name, one, plan.panel.cutoff) for one in plan.models}
 
 
+def _is_whole(parts: Parts) -> bool:
+    """Whether an ensemble has what was fitted, and all chunks that it was fitted on."""
+    return len(parts) > parts.get(FITTED, {"chunks": len(parts)})["chunks"]
+
+
+def _link_part(source: Path, target: Path) -> None:
+    """Enter the files of a finished part in an empty folder, what vouches for them last."""
+    names = sorted(path.name for path in source.iterdir())
+    for name in (*(name for name in names if name != DONE), DONE):
+        link_new(source / name, target / name)
+        sync_folder(target)
+
+
 def _about(plan: PanelPlan, family: str) -> dict[str, Any]:
     """What a family's models are made with; weights depend on how every family is tuned."""
     tuned = {
         name: dict(settings) for name, settings in plan.tuned.items() if family in (name, ENSEMBLE)
     }
-    return {"code": code_version(), "drivers": plan.drivers_key, "tuned": tuned}
+    return {
+        "code": code_version(),
+        "drivers": plan.drivers_key,
+        "tuned": tuned,
+        "fitted_at": str(plan.fitted_at),
+    }
 
 
 def _find_lack(plan: PanelPlan, family: str, parts: Parts, needed: Sequence[str]) -> str | None:
@@ -128,6 +174,39 @@ def _find_lack(plan: PanelPlan, family: str, parts: Parts, needed: Sequence[str]
 def _command(family: str) -> str:
     """What trains a family; one without a command of its own is trained with the ensemble."""
     return f"ml/train_{family if family in FAMILIES else ENSEMBLE}.py"
+
+
+def adopt_state(plan: PanelPlan, store: ModelStore) -> bool:
+    """Take over what a plan goes on from, and say so; ``False`` = it is damaged."""
+    if plan.state is None:
+        return True
+    count = len(plan.panel.items)
+    new = count - len(plan.state.kept)
+    say(
+        f"{plan.name}: fitted as of {plan.fitted_at}, they go on to {plan.panel.cutoff}; {new} of "
+        f"{count} items are new or rewritten, and are fitted now (--refit fits all)"
+    )
+    return store.adopt(plan, plan.state)
+
+
+def keep_state(plan: PanelPlan) -> None:
+    """Write down what a plan's models know, for runs on later data to go on from."""
+    made, state = plan.search.dataset_id, plan.state
+    lineage = (made,) if state is None else state.lineage
+    if state is not None and len(state.kept) < len(plan.panel.items):
+        lineage = (*lineage, made)
+    fitted = FittedState(
+        dataset_id=made,
+        fitted_at=plan.fitted_at,
+        cutoff=plan.panel.cutoff,
+        lineage=lineage,
+        origins=plan.origins,
+        backtest_items=plan.backtest_items,
+        reach=plan.reach,
+        drivers_key=plan.drivers_key,
+        study=plan.study,
+    )
+    save_state(plan.search, plan.panel, fitted, state)
 
 
 def start_part(folder: Path) -> Path:

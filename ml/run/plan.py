@@ -18,6 +18,7 @@ from ml.drivers.study import (
     describe_choice,
     effects_at,
     fit_at,
+    fit_chosen,
     trial_tasks,
 )
 from ml.drivers.trial import frame_at, try_origin
@@ -33,6 +34,7 @@ from ml.inventory.stock import choose_decision_day
 from ml.inventory.terms import add_terms
 from ml.panel import Drivers, Panel, learnable_items, moving_items
 from ml.processed import known_by
+from ml.run.fitted_state import FittedState, StateSearch, find_state
 from ml.run.inputs import RunInputs
 from ml.run.parallel import run_tasks
 from ml.run.request import RunRequest
@@ -68,6 +70,9 @@ class PanelPlan:
     # name of all that drivers contribute, at every cutoff; models are made with it
     drivers_key: str
     tuned: Tuned  # settings of families that have some of their own
+    search: StateSearch  # what a state agrees with that this run makes, or goes on from
+    # what an earlier run fitted and this one goes on from; `None` where it fits everything itself
+    state: FittedState | None = None
 
     def train_at(self, cutoff: np.datetime64) -> Panel:
         """The panel as it was at a cutoff, with the drivers as they were known then."""
@@ -76,6 +81,11 @@ class PanelPlan:
     def learnable_at(self, cutoff: np.datetime64) -> tuple[str, ...]:
         """Items that pooled models learn from at a cutoff: what came later decides nothing."""
         return learnable_items(self.panel.until(cutoff))
+
+    @property
+    def fitted_at(self) -> np.datetime64:
+        """The last period that weights, networks and the study of drivers have seen."""
+        return self.panel.cutoff if self.state is None else self.state.fitted_at
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -90,12 +100,13 @@ def make_plans(
 
     Without a ``study`` of the drivers, which takes longest, nothing can be forecast by it.
     """
+    dataset = inputs.dataset_id()
     chosen = set(request.items or ())
     plans = []
     for panel in inputs.panels:
         wanted = tuple(i for i in panel.items if request.items is None or i in chosen)
         if wanted:
-            plans.append(_plan(panel, wanted, inputs, request, study=study))
+            plans.append(_plan(panel, wanted, inputs, request, dataset, study=study))
     return tuple(plans)
 
 
@@ -108,7 +119,13 @@ def decision_day(panel: Panel, inputs: RunInputs, request: RunRequest) -> np.dat
 
 
 def _plan(
-    panel: Panel, wanted: tuple[str, ...], inputs: RunInputs, request: RunRequest, *, study: bool
+    panel: Panel,
+    wanted: tuple[str, ...],
+    inputs: RunInputs,
+    request: RunRequest,
+    dataset: str,
+    *,
+    study: bool,
 ) -> PanelPlan:
     """Decide horizon, policies, origins, drivers and the backtest's sample of one panel.
 
@@ -117,28 +134,22 @@ def _plan(
     """
     name = panel_name(panel.kind, panel.frequency, panel.cutoff)
     policy, most = request.settings.policy, request.settings.backtest_items
-    policies: Mapping[str, ItemPolicy] = {}
-    protection = (1,) * len(panel.items)
-    if panel.is_demand:
-        stated = resolve_policies(
-            panel.items, inputs.items, inputs.inventory, panel.frequency, policy
-        )
-        day = decision_day(panel, inputs, request)
-        policies = add_terms(learn_lead_times(stated, inputs.receipts, day), panel, day)
-        # What an interval has beyond it is continued, see ml.inventory.horizon.
-        longest = max(1, int(policy.max_protection_days / panel.frequency.days))
-        needed = [protection_periods(policies[item], panel.frequency) for item in panel.items]
-        protection = tuple(min(steps, longest) for steps in needed)
+    policies, protection = _protect(panel, inputs, request)
     horizon = request.horizon or panel.frequency.default_horizon
     reach = max((horizon, *protection))
-    learnable = learnable_items(panel)
-    sample = sorted(learnable, key=lambda item: number(policy.seed, "backtest", item))[:most]
-    backtest_items = tuple(sorted(sample))
-    origins = choose_cutoffs(panel.select(learnable), horizon) if learnable else ()
-    forecast_chunks = _in_chunks(wanted, reach, panel.kind)
-    backtest_chunks = _in_chunks(backtest_items, horizon, panel.kind)
+    learnable, tuned = learnable_items(panel), read_tuned(request.settings.models_dir, name)
+    search = _search(name, inputs, request, dataset, reach)
+    state = find_state(search, panel) if request.goes_on else None
+    if state is None:
+        order = sorted(learnable, key=lambda item: number(policy.seed, "backtest", item))
+        backtest_items = tuple(sorted(order[:most]))
+        origins = choose_cutoffs(panel.select(learnable), horizon) if learnable else ()
+    else:
+        backtest_items, origins, reach = state.backtest_items, state.origins, state.reach
     found = Study((), (), {}, {}, ())
-    if study:
+    if study and state is not None:
+        found = _go_on(state, panel, learnable, reach, inputs)
+    elif study:
         moving = dict(zip(panel.items, moving_items(panel).tolist(), strict=True))
         studied = tuple(item for item in learnable if moving[item])  # nothing moves what never did
         found = _study_drivers(name, panel, studied, origins, reach, inputs, request.jobs)
@@ -151,15 +162,62 @@ def _plan(
         reach=reach,
         policies=policies,
         protection=protection,
-        forecast_chunks=forecast_chunks,
+        forecast_chunks=_in_chunks(wanted, reach, panel.kind),
         backtest_items=backtest_items,
-        backtest_chunks=backtest_chunks,
+        backtest_chunks=_in_chunks(backtest_items, horizon, panel.kind),
         origins=origins,
         seed=policy.seed,
         study=found,
-        drivers_key=_drivers_key(found.drivers),
-        tuned=read_tuned(request.settings.models_dir, name),
+        drivers_key=_drivers_key(found.drivers) if state is None else state.drivers_key,
+        tuned=tuned,
+        search=search,
+        state=state,
     )
+
+
+def _protect(
+    panel: Panel, inputs: RunInputs, request: RunRequest
+) -> tuple[Mapping[str, ItemPolicy], tuple[int, ...]]:
+    """Parameters of each item of a demand panel, and steps of each one's protection interval."""
+    if not panel.is_demand:
+        return {}, (1,) * len(panel.items)
+    policy = request.settings.policy
+    stated = resolve_policies(panel.items, inputs.items, inputs.inventory, panel.frequency, policy)
+    day = decision_day(panel, inputs, request)
+    policies = add_terms(learn_lead_times(stated, inputs.receipts, day), panel, day)
+    # What an interval has beyond it is continued, see ml.inventory.horizon.
+    longest = max(1, int(policy.max_protection_days / panel.frequency.days))
+    needed = [protection_periods(policies[item], panel.frequency) for item in panel.items]
+    return policies, tuple(min(steps, longest) for steps in needed)
+
+
+def _search(
+    name: str, inputs: RunInputs, request: RunRequest, dataset: str, reach: int
+) -> StateSearch:
+    """What the state of a panel has to agree with for this run to go on from it."""
+    settings = request.settings
+    tuned = read_tuned(settings.models_dir, name)
+    made_by = fingerprint(
+        code_version(), settings.seed, settings.backtest_items, request.horizon,
+        inputs.region, inputs.drivers, tuned,
+    )  # fmt: skip
+    return StateSearch(
+        settings.models_dir, dataset, name, made_by, reach, settings.refit_days,
+        again=not request.train,
+    )  # fmt: skip
+
+
+def _go_on(
+    state: FittedState, panel: Panel, learnable: tuple[str, ...], reach: int, inputs: RunInputs
+) -> Study:
+    """What was found of the drivers, and what they contribute by what is known now."""
+    if not any(state.study.used.values()):
+        return state.study
+    tables = known_by(inputs.outside, period_end(panel.cutoff, panel.frequency))
+    moving = dict(zip(panel.items, moving_items(panel).tolist(), strict=True))
+    studied = tuple(item for item in learnable if moving[item])
+    task = StudyTask(panel, studied, panel.cutoff, reach, tables, inputs.region, ())
+    return replace(state.study, drivers={str(panel.cutoff): fit_chosen(task, state.study.used)})
 
 
 def _study_drivers(

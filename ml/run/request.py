@@ -49,6 +49,7 @@ class RunRequest:
     results_folder: Path | None = None  # results folder, or `None` for that of the settings
     drivers: bool = True  # whether outside tables and the calendar may take part
     all_models: bool = False  # run all models, those without a share in an item's class too
+    refit: bool = False  # fit all models anew, whatever an earlier run left
     train: bool = True  # train what is not trained yet; otherwise everything must be
     only_forecasts: bool = False  # write the forecasts alone: a partial version
     # write new recommendations, from the paths that the last run left and the stock of today; the
@@ -72,8 +73,15 @@ class RunRequest:
             raise ConfigError("--only-forecasts and --only-recommendations exclude each other.")
         if self.all_models and self.only_recommendations:
             raise ConfigError("--all-models runs models, --only-recommendations runs none.")
+        if self.refit and self.only_recommendations:
+            raise ConfigError("--refit fits models, --only-recommendations fits none.")
         fill_targets(self.settings.portfolio_fill)  # refused now rather than after the forecasts
         read_budget(self.settings.budget)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether models of an earlier run may serve."""
+        return not self.refit and self.settings.refit_days > 0
 
     @property
     def today(self) -> date:

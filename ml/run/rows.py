@@ -54,10 +54,12 @@ def forecast_rows(
     models: Sequence[str],
     reasons: Sequence[str | None],
     origin: RowOrigin,
+    fitted_at: np.datetime64 | None = None,
 ) -> pa.Table:
     """Rows of the FORECASTS contract for the N items of a panel, out of their paths (N, S, H).
 
     Of each item the model behind its rows, and the reason why not every wanted one took part.
+    What they rest on was fitted until ``fitted_at``, ``None`` = the panel's cutoff.
     """
     horizon = paths.shape[2]
     columns = keys_of(panel, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
@@ -73,6 +75,7 @@ def forecast_rows(
         "fallback_reason": np.repeat(np.asarray(reasons, dtype=object), horizon),
         "n_train": np.repeat(seen.sum(axis=1), horizon),
         "train_end": np.repeat(stamp(ends), horizon),
+        "fitted_at": np.repeat(stamp(panel.cutoff if fitted_at is None else fitted_at), count),
         "model_version": [origin.model_version] * count,
         "dataset_id": [origin.dataset_id] * count,
         "source": [origin.source[panel.kind]] * count,

@@ -28,9 +28,10 @@ from ml.logs import logging_to
 from ml.reporting.metrics import driver_metrics, metrics_table
 from ml.run.backtest import fit_ensembles, read_ensemble, read_judged
 from ml.run.changes import ForecastIdentity, Supply, find_before, keep_recommended
+from ml.run.fitted_state import forget_state
 from ml.run.forecast import ForecastChunk, ForecastModels, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
-from ml.run.model_store import ModelStore, say
+from ml.run.model_store import ModelStore, adopt_state, keep_state, say
 from ml.run.order_together import budget_of, order_together
 from ml.run.parallel import stage
 from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
@@ -45,7 +46,7 @@ from ml.run.saved_paths import SavedPaths, find_paths
 from ml.run.simulate import simulate_stock
 from ml.run.totals import read_totals, total_rows
 from ml.run.train import count_idle, find_needed, train_families, train_origins
-from ml.run.version_writer import MEASURED, RunOutput, write_version
+from ml.run.version_writer import MEASURED, RunOutput, name_forecasts, write_version
 from ml.simulation.achieved import read_achieved
 
 WORK = ".work"
@@ -75,6 +76,7 @@ def run_batch(inputs: RunInputs, request: RunRequest) -> tuple[CommitRecord, Run
     inputs_hash = _inputs_hash(inputs, request, store.dataset_id)
     with hold(request.results), hold(store.root), engine_of(request, request.results, store.root):
         versions.discard_stale_staging(request.results)
+        request = _spare_forecasts(inputs, request, store.dataset_id)
         reuse = _version_to_reuse(request, store.dataset_id)
         found = None if reuse is None else _find_forecasts(inputs, request, store)
         forecasts = found or _make_forecasts(inputs, request, store, inputs_hash)
@@ -99,7 +101,9 @@ def train_family(family: str, request: RunRequest) -> list[Path]:
         inputs = read_processed(request)
         store = ModelStore(request.settings.models_dir, inputs.dataset_id())
         with hold(store.root), engine_of(request, store.root):
-            plans = make_plans(inputs, request)
+            plans = make_plans(inputs, replace(request, refit=True))
+            for plan in plans:  # what goes on from elsewhere does not go together with this
+                forget_state(store.root / plan.name)
             if family == ENSEMBLE:
                 train_origins(plans, store, request.jobs)
                 fit_ensembles(plans, store, request.jobs)
@@ -118,6 +122,24 @@ def generate_forecasts(request: RunRequest) -> CommitRecord:
     """
     with logging_to(request.settings.log_dir, request.command, request.run_id):
         return run_batch(read_processed(request), request)[0]
+
+
+def _spare_forecasts(inputs: RunInputs, request: RunRequest, dataset_id: str) -> RunRequest:
+    """The request for recommendations alone, where the newest version has the same forecasts."""
+    asked = request.only_forecasts or request.only_recommendations or request.all_models
+    record = versions.newest_version_with(request.results, FORECASTS.name)
+    if asked or request.refit or not request.train or request.items is not None or record is None:
+        return request
+    plans = make_plans(inputs, request, study=False)
+    origin = _origin_of(plans, inputs, request, dataset_id)
+    made = versions.read_manifest(request.results, record.version_id).run.get("forecasts")
+    if made != name_forecasts(plans, inputs, request, origin):
+        return request
+    say(
+        f"data, code and settings are those of version {record.version_id}: its forecasts stand, "
+        "orders are made anew (--refit makes all of it)"
+    )
+    return replace(request, only_recommendations=True)
 
 
 def _version_to_reuse(request: RunRequest, dataset_id: str) -> str | None:
@@ -165,6 +187,9 @@ def _make_forecasts(
     for plan in plans:
         budget_of(plan, request)  # refused now rather than after the forecasts
     if request.train and not request.only_recommendations:
+        whole = [adopt_state(plan, store) for plan in plans]
+        if not all(whole):
+            plans = make_plans(inputs, replace(request, refit=True))
         train_origins(plans, store, request.jobs)
         fit_ensembles(plans, store, request.jobs)
     ensembles = {plan.name: read_ensemble(store.folder(plan.name, ENSEMBLE)) for plan in plans}
@@ -175,6 +200,8 @@ def _make_forecasts(
     if request.train and not request.only_recommendations:
         train_families(plans, store, TRAINED, request.jobs, needed)
     folders = {plan.name: store.require(plan, needed[plan.name]) for plan in plans}
+    for plan in plans:
+        keep_state(plan)
     origin = _origin_of(plans, inputs, request, store.dataset_id)
     work = _work_folder(request.results, inputs_hash, origin, ensembles)
     chunks, saved = {}, {}
@@ -258,7 +285,8 @@ def _look_out(forecasts: _Forecasts, request: RunRequest) -> pa.Table:
 
 def _identity(plan: PanelPlan, request: RunRequest, store: ModelStore) -> ForecastIdentity:
     """What the forecast of a panel is made from."""
-    made_by = fingerprint(code_version(), request.settings.seed, plan.tuned, plan.horizon)
+    state = None if plan.state is None else plan.state.name
+    made_by = fingerprint(code_version(), request.settings.seed, plan.tuned, plan.horizon, state)
     return ForecastIdentity(store.dataset_id, made_by)
 
 
@@ -315,7 +343,8 @@ def _origin_of(
     plans: Sequence[PanelPlan], inputs: RunInputs, request: RunRequest, dataset_id: str
 ) -> RowOrigin:
     tuned = [plan.tuned for plan in plans]
-    made_with = fingerprint(dataset_id, code_version(), request.settings.seed, tuned)
+    before = {plan.name: plan.state.name for plan in plans if plan.state is not None}
+    made_with = fingerprint(dataset_id, code_version(), request.settings.seed, tuned, before)
     return RowOrigin(f"m-{made_with}", dataset_id, inputs.source, request.started)
 
 

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.drivers.study import DriverFinding, Study
+from ml.drivers.study import Study
 from ml.durable import read_sealed, remove_all, staged, write_sealed
 from ml.ensemble.mixture import CombinedItem, FittedEnsemble
 from ml.forecasters.base import Paths
 from ml.panel_tables import Refusal
+from ml.run.fitted_state import study_facts, study_of
 from ml.run.model_store import ModelStore, read_parts
 from ml.run.plan import PanelPlan, code_version, fingerprint
 
@@ -78,8 +79,9 @@ class ItemPathSet:
 def find_paths(plan: PanelPlan, store: ModelStore, ensemble: FittedEnsemble) -> SavedPaths:
     """The paths that are there for a plan; parts that are damaged are removed, with a line."""
     key = fingerprint(
-        code_version(), plan.seed, plan.tuned, plan.horizon, plan.reach, asdict(ensemble)
-    )
+        code_version(), plan.seed, plan.tuned, plan.horizon, plan.reach, asdict(ensemble),
+        str(plan.fitted_at),
+    )  # fmt: skip
     folder = store.folder(plan.name, PATHS, key)
     wanted = dict(zip(plan.panel.items, plan.protection, strict=True))
     wanted = {item: wanted[item] for item in plan.wanted}
@@ -157,15 +159,9 @@ def _unpack(row: Mapping[str, Any]) -> Paths:
 
 def save_study(saved: SavedPaths, study: Study) -> None:
     """Write what was found of a panel's drivers beside its paths."""
-    write_sealed(saved.folder / STUDY, asdict(replace(study, drivers={})))
+    write_sealed(saved.folder / STUDY, study_facts(study))
 
 
 def _read_study(folder: Path) -> Study | None:
     facts = read_sealed(folder / STUDY)
-    if facts is None:
-        return None
-    gains, effects = (
-        tuple(DriverFinding(**one) for one in facts[name]) for name in ("gains", "effects")
-    )
-    used = {name: tuple(groups) for name, groups in facts["used"].items()}
-    return Study(gains, effects, used, {}, tuple(facts["statements"]))
+    return None if facts is None else study_of(facts)

@@ -10,10 +10,10 @@ import numpy as np
 from ml.ensemble.fitting import weights_for
 from ml.ensemble.mixture import FittedEnsemble
 from ml.evaluation.demand_class import weight_classes
-from ml.forecasters.registry import POOLED, ROLLED, forecaster
+from ml.forecasters.registry import LASTING, POOLED, ROLLED, forecaster, lasting
 from ml.forecasters.tunable import Settings
 from ml.panel import Panel
-from ml.run.model_store import ModelStore, finish_part, start_part
+from ml.run.model_store import ModelStore, finish_part, read_parts, start_part
 from ml.run.parallel import run_tasks, timed
 from ml.run.plan import PanelPlan
 from ml.seeds import number
@@ -43,6 +43,8 @@ class TrainTask:
     seed: int  # of training
     settings: Settings  # beside the defaults
     start: Path | None = None  # part of an earlier cutoff that the first step may go on from
+    # whether to learn; else what was learned at `start` looks at the panel as it is now
+    learns: bool = True
 
     @property
     def size(self) -> int:
@@ -78,9 +80,12 @@ def count_idle(plan: PanelPlan, needed: Needed) -> dict[str, int]:
 
 
 def train_origins(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
-    """Train the pooled families for the backtest's origins; what is trained already is kept."""
+    """Train the pooled families for the backtest's origins; what is trained already is kept.
+
+    A plan that goes on from an earlier run has that run's weights, and needs none.
+    """
     tasks: list[TrainTask] = []
-    for plan in plans:
+    for plan in (one for one in plans if one.state is None):
         panels = {cutoff: _panel_at(plan, cutoff) for cutoff in plan.origins}
         for family in (one for one in POOLED if one in plan.models):
             tasks += _open_pooled(plan, store, family, panels)
@@ -107,7 +112,8 @@ def train_families(
             if family not in POOLED:
                 tasks += _open_series(plan, store, family, items)
             elif items:
-                before = plan.origins if family in ROLLED else ()
+                rolled = family in ROLLED and plan.state is None
+                before = plan.origins if rolled else ()
                 panels = {cutoff: _panel_at(plan, cutoff) for cutoff in before}
                 tasks += _open_pooled(plan, store, family, panels | {plan.panel.cutoff: plan.panel})
     _train(tasks, jobs, f"training {', '.join(families)}")
@@ -138,14 +144,17 @@ def _open_pooled(
     missing = [one for one in cutoffs if not _is_trained(parts.get(str(one)), panels[one])]
     own, start = plan.tuned.get(family, {}), None
     chains = [[one] for one in missing]
-    if rolled and missing:  # what comes after a missing one rests on it
+    goes_on = plan.state is not None and family in LASTING
+    if rolled and missing and not goes_on:  # what comes after a missing one rests on it
         known = cutoffs.index(missing[0])
         chains, start = [cutoffs[known:]], folder / str(cutoffs[known - 1]) if known else None
+    if goes_on and plan.state is not None:
+        start = store.before(plan.name, family, plan.state)
     for chain in chains:
         steps = tuple(
             TrainStep(panels[one], plan.learnable_at(one), folder / str(one)) for one in chain
         )
-        yield TrainTask(family, steps, plan.reach, plan.seed, own, start)
+        yield TrainTask(family, steps, plan.reach, plan.seed, own, start, learns=not goes_on)
 
 
 def _is_trained(part: Mapping[str, Any] | None, panel: Panel) -> bool:
@@ -160,22 +169,42 @@ def _open_series(
     folder, parts = store.open(plan, family)
     known = {item for facts in parts.values() for item in facts["items"]}
     left = [item for item in items if item not in known]
-    size = max(1, min(CHUNK, -(-len(left) // 8)))
-    for start in range(0, len(left), size):
-        chunk = plan.panel.select(left[start : start + size])
-        part = folder / str(plan.panel.cutoff) / f"{number(0, *chunk.items):x}"
-        step = TrainStep(chunk, chunk.items, part)
-        yield TrainTask(family, (step,), plan.reach, plan.seed, {})
+    start, kept = _find_kept(plan, store, family)
+    for learns in (True, False):
+        own = [item for item in left if (item not in kept) == learns]
+        size = max(1, min(CHUNK, -(-len(own) // 8)))
+        for first in range(0, len(own), size):
+            chunk = plan.panel.select(own[first : first + size])
+            part = folder / str(plan.panel.cutoff) / f"{number(0, *chunk.items):x}"
+            step = TrainStep(chunk, chunk.items, part)
+            yield TrainTask(
+                family, (step,), plan.reach, plan.seed, {}, None if learns else start, learns=learns
+            )
+
+
+def _find_kept(
+    plan: PanelPlan, store: ModelStore, family: str
+) -> tuple[Path | None, frozenset[str]]:
+    """Where an earlier run's models of a family are, and the items of which they still serve."""
+    if plan.state is None:
+        return None, frozenset()
+    folder = store.before(plan.name, family, plan.state)
+    there = {item for facts in read_parts(folder).values() for item in facts["items"]}
+    return folder, plan.state.kept & there
 
 
 def _train_parts(task: TrainTask) -> None:
     config = forecaster(task.family, horizon=task.reach, seed=task.seed, settings=task.settings)
     before = task.start
     for step in task.steps:
-        # What is read is what was saved, whichever process went on from it.
-        start = None if before is None else config.load(before, step.panel.rows([]))
         with timed(f"fit {task.family}"):
-            fitted = config.fit(step.panel, learn_from=step.learnable, start=start)
+            fitted = None
+            if before is not None and not task.learns:
+                fitted = lasting(config).look_again(before, step.panel, step.learnable)
+            if fitted is None:
+                # What is read is what was saved, whichever process went on from it.
+                start = None if before is None else config.load(before, step.panel.rows([]))
+                fitted = config.fit(step.panel, learn_from=step.learnable, start=start)
         fitted.save(start_part(step.folder))
         finish_part(step.folder, items=step.panel.items, reach=task.reach)
         before = step.folder if task.family in ROLLED else None

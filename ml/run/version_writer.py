@@ -50,7 +50,7 @@ from ml.panel_tables import Refusal
 from ml.run.forecast import ForecastChunk
 from ml.run.history import history_rows
 from ml.run.inputs import RunInputs
-from ml.run.plan import PanelPlan, code_version
+from ml.run.plan import PanelPlan, code_version, fingerprint
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
 
@@ -150,6 +150,8 @@ def write_version(
         "inputs_hash": output.inputs_hash,
         "horizon": {plan.name: plan.horizon for plan in output.plans},
         "items": sum(len(plan.wanted) for plan in output.plans),
+        "forecasts": name_forecasts(output.plans, inputs, request, output.origin),
+        "fitted": {plan.name: _describe_state(plan) for plan in output.plans},
         "source": dict(inputs.source),
         "data_until": cutoffs,
     }
@@ -176,6 +178,24 @@ def _write_report(
     report = build_report(packed, request.settings.report_lang)
     with disk_errors(f"writing the report of {staged.version_id}"):
         report.save(staged.folder / REPORT)
+
+
+def name_forecasts(
+    plans: Sequence[PanelPlan], inputs: RunInputs, request: RunRequest, origin: RowOrigin
+) -> str:
+    """Twelve hexadecimal digits that stand for all that shapes forecasts and their totals."""
+    shapes = {plan.name: [plan.horizon, plan.reach, plan.protection] for plan in plans}
+    items = None if inputs.items is None else inputs.items.to_pylist()
+    return fingerprint(
+        origin.model_version, shapes, items, request.items, request.all_models,
+        [asdict(one) for one in inputs.refusals], inputs.quality_flags, dict(inputs.source),
+    )  # fmt: skip
+
+
+def _describe_state(plan: PanelPlan) -> dict[str, Any]:
+    """What a panel's models were fitted on; ``state`` names what an earlier run left of them."""
+    state = None if plan.state is None else plan.state.name
+    return {"fitted_at": str(plan.fitted_at), "state": state}
 
 
 def _published_tables(

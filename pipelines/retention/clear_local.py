@@ -25,7 +25,7 @@ from ml.durable import disk_errors, remove_all, replace
 from ml.errors import ConfigError, PublishError
 from ml.locks import hold
 from ml.logs import logger
-from ml.run.model_store import COMPANY
+from ml.run.fitted_state import COMPANY
 from ml.run.run import WORK
 from ml.settings import Settings, settings
 from pipelines.nightly.kept_inputs import unneeded_inputs

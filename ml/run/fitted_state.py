@@ -1,0 +1,178 @@
+"""What an earlier run fitted, for a later one to go on from.
+
+A day more changes a long history by little. So what was learned of a panel, its drivers, weights,
+networks and each item's own model, is fitted anew every ``REFIT_DAYS`` of data. In between it is
+kept and looks at the periods that have come since: a filter runs on with the parameters that it
+has, a network reads the newest window. Items whose history was rewritten, and new ones, are fitted
+on what they have now.
+
+Each dataset's folder says in ``<panel>/state.json`` what its models were fitted on, so a state
+lives as long as the models of its dataset.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ml.drivers.study import DriverFinding, Study
+from ml.durable import read_sealed, write_sealed
+from ml.panel import Panel
+
+COMPANY = "nova_corrente"  # folder of all datasets below `MODELS_DIR`
+STATE = "state.json"
+MOST_CHANGED = 0.1  # of the items; where more were rewritten or are new, all is fitted anew
+
+
+@dataclass(frozen=True, slots=True)
+class FittedState:
+    """What the models of a panel know, and from when."""
+
+    dataset_id: str  # of the folder that holds them
+    fitted_at: np.datetime64  # last period that weights, networks and study had seen
+    cutoff: np.datetime64  # last period of that dataset
+    lineage: tuple[str, ...]  # datasets that anything was fitted on, the first one foremost
+    origins: tuple[np.datetime64, ...]  # cutoffs of the backtest, latest first
+    backtest_items: tuple[str, ...]  # items that the backtest ran on
+    reach: int  # steps predicted
+    drivers_key: str  # of what drivers contributed
+    study: Study  # what is known of the drivers, without contributions
+    kept: frozenset[str] = frozenset()  # items whose models serve: their history is as it was
+
+    @property
+    def name(self) -> str:
+        """Twelve hexadecimal digits that stand for all that was fitted."""
+        return hashlib.sha256(" ".join(self.lineage).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class StateSearch:
+    """What a state has to agree with."""
+
+    models_dir: Path  # `MODELS_DIR`
+    dataset_id: str  # of the run
+    name: str  # of the panel
+    made_by: str  # code and settings
+    reach: int  # steps that are to be predicted
+    days: float  # of data after which everything is fitted anew
+    again: bool  # whether to look only for what this run's data rest on already
+
+    def folder(self, dataset: str) -> Path:
+        """Of the panel's models in a dataset."""
+        return self.models_dir / COMPANY / dataset / self.name
+
+
+def find_state(search: StateSearch, panel: Panel) -> FittedState | None:
+    """The newest state that a run on a panel goes on from; ``None`` = everything is fitted anew.
+
+    A run on data that a state was made of before takes the same one again.
+    """
+    own = read_sealed(search.folder(search.dataset_id) / STATE)
+    if own is not None and own["source"] is None:
+        return None  # fitted on these very data
+    found = sorted(_agreeing(search, panel), key=lambda one: (one.cutoff, one.fitted_at))
+    before = [one for one in found if own is not None and one.dataset_id == own["source"]]
+    for state in reversed(before if search.again else [*found, *before]):
+        kept = _unchanged_items(search.folder(state.dataset_id), panel, state)
+        if len(panel.items) - len(kept) <= MOST_CHANGED * len(panel.items):
+            return replace(state, kept=kept)
+    return None
+
+
+def save_state(
+    search: StateSearch, panel: Panel, fitted: FittedState, source: FittedState | None
+) -> None:
+    """Write what the models of the run's dataset know, for runs on later data.
+
+    ``source`` is the state that they rest on themselves.
+    """
+    facts = {
+        "made_by": search.made_by,
+        "source": None if source is None else source.dataset_id,
+        "start": str(panel.periods[0]),
+        "fitted_at": str(fitted.fitted_at),
+        "cutoff": str(fitted.cutoff),
+        "lineage": fitted.lineage,
+        "origins": [str(day) for day in fitted.origins],
+        "backtest_items": fitted.backtest_items,
+        "reach": fitted.reach,
+        "drivers_key": fitted.drivers_key,
+        "study": study_facts(fitted.study),
+        "items": digest_items(panel, panel.cutoff),
+    }
+    write_sealed(search.folder(search.dataset_id) / STATE, facts)
+
+
+def forget_state(folder: Path) -> None:
+    """Let no later run go on from the models of a panel in a folder."""
+    (folder / STATE).unlink(missing_ok=True)
+
+
+def digest_items(panel: Panel, until: np.datetime64) -> dict[str, str]:
+    """Name of each item's history until a period, by its content."""
+    end = int(np.searchsorted(panel.periods, until, side="right"))
+    values = np.nan_to_num(panel.recorded[:, :end], nan=-1e300) + 0.0  # no negative zero
+    found = {}
+    for row, item in enumerate(panel.items):
+        digest = hashlib.sha256(str(panel.units[row]).encode())
+        digest.update(values[row].astype("<f8").tobytes())
+        if panel.shortages is not None and (panel.shortages.exposure[row, :end] < 1).any():
+            for part in (panel.shortages.exposure, panel.shortages.short):
+                digest.update(part[row, :end].astype("<f8").tobytes())
+        found[item] = digest.hexdigest()[:16]
+    return found
+
+
+def study_facts(study: Study) -> dict[str, Any]:
+    """A study as plain values, without the contributions."""
+    return asdict(replace(study, drivers={}))
+
+
+def study_of(facts: Mapping[str, Any]) -> Study:
+    """The study that :func:`study_facts` gave."""
+    gains, effects = (
+        tuple(DriverFinding(**one) for one in facts[name]) for name in ("gains", "effects")
+    )
+    used = {name: tuple(groups) for name, groups in facts["used"].items()}
+    return Study(gains, effects, used, {}, tuple(facts["statements"]))
+
+
+def _agreeing(search: StateSearch, panel: Panel) -> Iterator[FittedState]:
+    """States of other datasets that were made alike and are young enough, whatever their items."""
+    for path in search.models_dir.glob(f"{COMPANY}/*/{search.name}/{STATE}"):
+        facts, dataset = read_sealed(path), path.parent.parent.name
+        if facts is None or dataset == search.dataset_id or facts["made_by"] != search.made_by:
+            continue
+        state = _read_state(dataset, facts)
+        age = (panel.cutoff - state.fitted_at) / np.timedelta64(1, "D")
+        if (
+            facts["start"] == str(panel.periods[0])
+            and state.cutoff <= panel.cutoff
+            and (age < search.days or state.fitted_at == panel.cutoff)
+            and state.reach >= search.reach
+        ):
+            yield state
+
+
+def _read_state(dataset: str, facts: Mapping[str, Any]) -> FittedState:
+    return FittedState(
+        dataset_id=dataset,
+        fitted_at=np.datetime64(facts["fitted_at"]),
+        cutoff=np.datetime64(facts["cutoff"]),
+        lineage=tuple(facts["lineage"]),
+        origins=tuple(np.datetime64(day) for day in facts["origins"]),
+        backtest_items=tuple(facts["backtest_items"]),
+        reach=facts["reach"],
+        drivers_key=facts["drivers_key"],
+        study=study_of(facts["study"]),
+    )
+
+
+def _unchanged_items(folder: Path, panel: Panel, state: FittedState) -> frozenset[str]:
+    """Items whose history until the state's last period is as its models saw it."""
+    then = (read_sealed(folder / STATE) or {"items": {}})["items"]
+    now = digest_items(panel, state.cutoff)
+    return frozenset(item for item, digest in now.items() if then.get(item) == digest)
