@@ -271,7 +271,7 @@ def test_the_published_columns_are_those_that_readers_were_promised():
     sums = "cum_mean cum_q10 cum_q50 cum_q80 cum_q90 cum_q95 cum_q99"
     promised = (
         "item_id ds frequency as_of horizon_step kind unit forecast lower upper "
-        f"{quantiles} {sums} model_used is_fallback fallback_reason n_train train_end "
+        f"{quantiles} {sums} model_used is_fallback fallback_reason n_train train_end fitted_at "
         "model_version dataset_id source generated_at"
     )
     assert FORECASTS.names == promised.split()
