@@ -310,7 +310,7 @@ def _choose_results(this: Night, step: Step) -> Step:
     recipe = (read_sealed(this.config.data_dir / CHECKED) or {}).get("recipe", {})
     last = ledger.last_version(this.config.data_dir)
     if this.asked.force_retrain:
-        from ml.run.model_store import COMPANY
+        from ml.run.fitted_state import COMPANY
 
         models = this.config.models_dir / COMPANY / recipe.get("data", "none")
         with hold(models):

@@ -153,16 +153,18 @@ def test_recommendations_made_after_the_forecasts_alone_equal_a_whole_run(tmp_pa
     assert verdicts[0] == verdicts[1]
 
 
-def test_new_stock_is_recommended_from_saved_paths_as_a_whole_run_would(tmp_path, plain):
+@pytest.mark.parametrize("asked", [["--only-recommendations"], []])
+def test_new_stock_is_recommended_from_saved_paths_as_a_whole_run_would(tmp_path, plain, asked):
     whole, quick = Workspace(tmp_path / "whole"), Workspace(tmp_path / "quick")
     for workspace in (whole, quick):
         shutil.copytree(plain.folder, workspace.folder)
         stock = workspace.folder / "stock.csv"
         stock.write_text(stock.read_text().replace(",0,45,10,", ",3,45,10,"))
     options = ["--demand", str(quick.folder / "demand.csv"), "--inventory"]
-    expected = whole.generate(*options, str(whole.folder / "stock.csv"))
+    expected = whole.generate(*options, str(whole.folder / "stock.csv"), "--refit")
     assert "forecasting: " in expected.stderr
-    done = quick.generate(*options, str(quick.folder / "stock.csv"), "--only-recommendations")
+    done = quick.generate(*options, str(quick.folder / "stock.csv"), *asked)
+    assert ("its forecasts stand" in done.stderr) == (not asked)
     assert quick.hashes() == whole.hashes()
     assert "forecasting: " not in done.stderr
     assert "no saved paths" not in done.stderr
