@@ -30,6 +30,7 @@ DATASET_FOLDERS = {
     "past_forecasts": "history",
     "scores": "history",
 }
+PAST = ("past_forecasts", "scores")  # tables whose whole past is kept beside the versions
 FORMER_FOLDERS = {"changes": "recommendations"}  # of versions of earlier code
 FOLDERS = (*dict.fromkeys(DATASET_FOLDERS.values()), "metadata")
 POINTER = "metadata/last_updated.json"
@@ -175,6 +176,15 @@ def metadata_name(dataset: str, day: str) -> str:
 def version_key(version: str, name: str = "") -> str:
     """Key of a version's folder, or of a file in it."""
     return f"versions/{version}/{name}" if name else f"versions/{version}"
+
+
+def past_key(dataset: str, version: str) -> str:
+    """Key of what became known of the past by a version: beside the versions, and never removed.
+
+    >>> past_key("scores", "20261120T021503Z-1a2b3c4d")
+    'history/scores/20261120T021503Z-1a2b3c4d.parquet'
+    """
+    return f"{folder_of(dataset)}/{dataset}/{check_version_id(version)}.parquet"
 
 
 def commit_key(seq: int) -> str:

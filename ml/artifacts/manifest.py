@@ -7,7 +7,7 @@ from typing import Any
 
 from ml.artifacts.documents import FORMAT, Day, VersionId, check_day, parse, to_bytes
 from ml.artifacts.errors import VerificationError
-from ml.artifacts.keys import MANIFEST, check_key, version_key
+from ml.artifacts.keys import MANIFEST, PAST, check_key, past_key, version_key
 from ml.artifacts.staging import DatasetFile, StagedVersion
 from ml.artifacts.store import Store, read_small
 from ml.durable import disk_errors, sha256_of, write_new
@@ -42,12 +42,20 @@ class Manifest:
     partial: bool  # whether it holds only a part and is not to be deployed
     run: Mapping[str, Any]  # how it was made
     files: tuple[ManifestFile, ...]  # all files but the manifest itself, by path
+    # the whole past: files beside the versions that are created once and never removed, by path
+    past: tuple[ManifestFile, ...] = ()
     sha256: str = ""  # of the manifest's own bytes
 
     @property
     def size(self) -> int:
         """Bytes of all files but the manifest."""
         return sum(file.bytes for file in self.files)
+
+    @property
+    def own(self) -> tuple[ManifestFile, ...]:
+        """All that comes with this version: its files, and what it adds to the past."""
+        added = {past_key(name, self.version_id) for name in PAST}
+        return (*self.files, *(file for file in self.past if file.path in added))
 
     @property
     def datasets(self) -> dict[str, list[ManifestFile]]:
@@ -66,6 +74,7 @@ def write_manifest(
     as_of: str,
     partial: bool,
     run: Mapping[str, Any],
+    past: Iterable[ManifestFile] = (),
 ) -> Manifest:
     """Write the manifest, the last file of a staged version; documents and report are found by it.
 
@@ -75,16 +84,14 @@ def write_manifest(
         as_of: ISO day that the version is as of.
         partial: Whether a later step is missing on purpose.
         run: Anything about the run that JSON can hold.
+        past: Files of the whole past, those that the version adds among them.
 
     Raises:
         PublishError: The disk refused.
         ValueError: A table in the folder is not among ``files``, or the other way round.
     """
-    both = [field.name for field in fields(ManifestFile) if field.name != "path"]
     tables = [
-        file
-        if isinstance(file, ManifestFile)
-        else ManifestFile(staged.key_of(file.path), **{name: getattr(file, name) for name in both})
+        file if isinstance(file, ManifestFile) else as_entry(file, staged.key_of(file.path))
         for file in files
     ]
     with disk_errors(f"writing the manifest of {staged.version_id}"):
@@ -108,10 +115,17 @@ def write_manifest(
                 "partial": partial,
                 "run": dict(run),
                 "files": [asdict(entry) for entry in entries],
+                "past": [asdict(file) for file in sorted(past, key=lambda file: file.path)],
             }
         )
         write_new(staged.folder / MANIFEST, data)
     return parse_manifest(data, staged.version_id)
+
+
+def as_entry(file: DatasetFile, key: str) -> ManifestFile:
+    """The entry of a file just written under the key that it will have."""
+    both = [field.name for field in fields(ManifestFile) if field.name != "path"]
+    return ManifestFile(key, **{name: getattr(file, name) for name in both})
 
 
 def parse_manifest(data: bytes, version: str, *, place: str = "") -> Manifest:
@@ -125,6 +139,8 @@ def parse_manifest(data: bytes, version: str, *, place: str = "") -> Manifest:
     manifest = parse(Manifest, data, where=where)
     for file in manifest.files:
         check_key(file.path, below=version_key(version), where=where)
+    for file in manifest.past:
+        check_key(file.path, below="history", where=where)
     if len({file.path for file in manifest.files}) != len(manifest.files):
         raise VerificationError(f"{where}: names a file twice. The file is damaged.")
     if manifest.version_id != version:

@@ -83,6 +83,22 @@ def _read_file(store: Store, file: ManifestFile, columns: list[str] | None) -> p
         return parquet.read(columns=columns)
 
 
+def read_past(store: Store, manifest: Manifest, dataset: str) -> pa.Table:
+    """All that was ever known of the past by the versions up to this one, in their order.
+
+    Raises:
+        DataError: There is no such table, or nothing of it yet.
+        VerificationError: A file is missing or is not what was published.
+    """
+    files = [file for file in manifest.past if file.dataset == dataset]
+    if not files:
+        raise DataError(
+            f"version {manifest.version_id} in {store.name} names no past of '{dataset}', only of "
+            f"{sorted({file.dataset for file in manifest.past})}."
+        )
+    return pa.concat_tables([_read_file(store, file, None) for file in files])
+
+
 def read_checked(store: Store, file: ManifestFile) -> bytes:
     """The bytes of a file of a version.
 
@@ -104,6 +120,7 @@ def verify(
     *,
     at: str | None = None,
     alone: bool = True,
+    past: bool = True,
     progress: Progress = SILENT,
     streams: int = 1,
 ) -> list[str]:
@@ -114,6 +131,7 @@ def verify(
         manifest: Of the version.
         at: Folder that the version lies in instead of its own, while it is staged.
         alone: What lies beside the manifest's files is a problem too, unless it is a stray file.
+        past: What the version adds to the past is read too.
         progress: Is told what is done.
         streams: Files read at a time.
 
@@ -121,7 +139,9 @@ def verify(
         What is wrong, one text a problem; nothing if the version is whole.
     """
     progress.begin(f"reading back {manifest.version_id}", manifest.size)
-    return check_version(store, manifest, at=at, alone=alone, progress=progress, streams=streams)
+    return check_version(
+        store, manifest, at=at, alone=alone, past=past, progress=progress, streams=streams
+    )
 
 
 def check_version(
@@ -130,17 +150,19 @@ def check_version(
     *,
     at: str | None = None,
     alone: bool = True,
+    past: bool = True,
     progress: Progress = SILENT,
     streams: int = 1,
 ) -> list[str]:
     """As :func:`verify`, within a stage of progress that the caller has begun."""
+    files = manifest.own if past else manifest.files
 
     def check(file: ManifestFile) -> str | None:
-        problem = file_problem(store, file, at)
+        problem = file_problem(store, file, at if file in manifest.files else None)
         progress.done(file.bytes)
         return problem
 
-    problems = [problem for problem in in_parallel(streams, check, manifest.files) if problem]
+    problems = [problem for problem in in_parallel(streams, check, files) if problem]
     if alone:
         own = version_key(manifest.version_id)
         known = {file.path for file in manifest.files} | {f"{own}/{MANIFEST}"}
@@ -176,6 +198,6 @@ def verify_stored_hashes(store: Store, manifest: Manifest) -> list[str]:
     """What is wrong with a version, by looking at its files and not reading them."""
     return [
         f"{file.path}: missing or of other content"
-        for file in manifest.files
+        for file in manifest.own
         if not holds(store, file.path, size=file.bytes, sha256=file.sha256)
     ]

@@ -61,6 +61,15 @@ class StagedVersion:
         """Where a dataset's Parquet file belongs."""
         return self.folder / keys.data_name(dataset, self.date)
 
+    @property
+    def past_folder(self) -> Path:
+        """Where what the version adds to the past waits for its commit, beside its files."""
+        return self.folder.with_suffix(".past")
+
+    def past_path(self, dataset: str) -> Path:
+        """Where what the version adds to the past of a table waits for its commit."""
+        return self.past_folder / f"{dataset}.parquet"
+
     def key_of(self, path: Path) -> str:
         """The key that a file will have once the version is committed."""
         return keys.version_key(self.version_id, path.relative_to(self.folder).as_posix())

@@ -23,7 +23,8 @@ from ml.artifacts.staging import (
     write_metadata,
     write_model_versions,
 )
-from ml.durable import copy_new, disk_errors, make_folder, move_folder, sync_tree
+from ml.artifacts.store import Body
+from ml.durable import copy_new, disk_errors, make_folder, move_folder, remove_all, sync_tree
 from ml.errors import DataError, PublishError
 from ml.locks import hold
 
@@ -187,13 +188,23 @@ def commit_version(results: Path, version: str, *, publisher: str) -> CommitReco
     at = None if final.exists() else staged.relative_to(results).as_posix()
     with disk_errors(f"committing {version}"):
         manifest = stored_manifest(store, version, at=at)
+        _place_past(StagedVersion(results, version), manifest)
         commit.refuse_problems(store, manifest, verify(store, manifest, at=at), "Run again.")
         if at is not None:
             sync_tree(staged)
             move_folder(staged, final)
         record, _ = commit.commit(store, manifest, publisher=publisher, force=True)
+        remove_all(StagedVersion(results, version).past_folder)
     repair_flat_view(results)
     return record
+
+
+def _place_past(staged: StagedVersion, manifest: Manifest) -> None:
+    """Create what a version adds to the past, unless a call that died has done so."""
+    for file in manifest.own[len(manifest.files) :]:
+        path = staged.past_path(file.dataset)
+        if path.exists():
+            results_store(staged.results).create(file.path, Body(path, file.bytes, file.sha256))
 
 
 def repair_flat_view(results: Path) -> list[str]:

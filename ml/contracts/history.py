@@ -71,8 +71,8 @@ PAST_FORECASTS = Contract(
                "null where the target is none", 0.0, 1.0),
         text("model_used", "model that said it"),
         _CLASS,
-        text("reference", "best reference of the class in the backtest then; null = none was run",
-             nullable=True),
+        text("reference", "best reference of the class in the backtest then, of those that were "
+             "run; null = none was", nullable=True),
         *_quantiles("reference_", " of the reference"),
         _SOURCE,
     ),

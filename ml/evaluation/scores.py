@@ -27,6 +27,20 @@ def pinball(actual: Floats, quantile: Floats, level: float) -> Floats:
     return np.maximum(level * error, (level - 1) * error)
 
 
+def interval_parts(low: Floats, high: Floats, actual: Floats, share: float) -> tuple[Floats, ...]:
+    """Interval score of a central interval that promises ``share``, in its parts, elementwise.
+
+    Width, what falling below it costs and what rising above it costs: their sum is the score
+    (Gneiting & Raftery 2007, eq. 43).
+
+    >>> [float(part) for part in interval_parts(*np.array([[2.0], [6.0], [7.0]]), 0.8)]
+    [4.0, 0.0, 10.0]
+    """
+    costs = 2 / (1 - share)
+    below, above = np.maximum(low - actual, 0.0), np.maximum(actual - high, 0.0)
+    return high - low, costs * below, costs * above
+
+
 def quantile_of(points: Floats, level: float) -> Floats:
     """Quantile at ``level`` of distributions given by points (..., K) of a backtest.
 

@@ -42,11 +42,12 @@ from ml.run.ray_engine import engine_of
 from ml.run.recommend import order_context, recommend_panel
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
+from ml.run.run_output import RunOutput, name_forecasts
 from ml.run.saved_paths import SavedPaths, find_paths
 from ml.run.simulate import simulate_stock
 from ml.run.totals import read_totals, total_rows
 from ml.run.train import count_idle, find_needed, train_families, train_origins
-from ml.run.version_writer import MEASURED, RunOutput, name_forecasts, write_version
+from ml.run.version_writer import MEASURED, write_version
 from ml.simulation.achieved import read_achieved
 
 WORK = ".work"
@@ -268,6 +269,7 @@ def _recommend(
         curves=tables[PORTFOLIO_CURVES.name],
         origin=origin,
         inputs_hash=inputs_hash,
+        saved=saved,
         exposures=expose_prices(plans, saved, inputs, request, tables[METRICS.name]),
     )
 

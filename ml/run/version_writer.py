@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ import pyarrow.parquet as pq
 
 from ml.artifacts import version as versions
 from ml.artifacts.folder_store import results_store
+from ml.artifacts.keys import past_key
+from ml.artifacts.manifest import ManifestFile, as_entry
 from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.artifacts.reading import read_dataset
 from ml.artifacts.staging import DatasetFile
 from ml.contracts.base import Contract
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
-from ml.contracts.history import HISTORY, PAST_FORECASTS, SCORES
+from ml.contracts.history import HISTORY, PAST_FORECASTS
 from ml.contracts.joint_orders import JOINT_ORDERS
 from ml.contracts.metrics import METRICS
 from ml.contracts.price_outlook import PRICE_EXPOSURE, PRICE_OUTLOOK
@@ -28,7 +30,6 @@ from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.contracts.transfers import TRANSFERS
 from ml.durable import disk_errors
-from ml.ensemble.mixture import FittedEnsemble
 from ml.forecasters.registry import FAMILIES
 from ml.gate.case import JudgedCase
 from ml.gate.facts import (
@@ -46,13 +47,13 @@ from ml.inventory.recommendations import rank
 from ml.page.packing import SUMMARY, pack_version
 from ml.page.report import REPORT, build_report
 from ml.page.version_tables import tables_of_staged
-from ml.panel_tables import Refusal
-from ml.run.forecast import ForecastChunk
 from ml.run.history import history_rows
 from ml.run.inputs import RunInputs
-from ml.run.plan import PanelPlan, code_version, fingerprint
+from ml.run.keep_past import list_past, renew_tables
+from ml.run.plan import code_version
 from ml.run.request import RunRequest
-from ml.run.rows import RowOrigin
+from ml.run.run_output import RunOutput, describe_models, describe_state, name_forecasts
+from ml.run.said import count_followed
 
 MODEL_VERSIONS = "model_versions"
 MEASURED = (METRICS, SIMULATION, PORTFOLIO_CURVES)  # on the backtest
@@ -63,37 +64,6 @@ LATER = (
     SIMULATION,
     PORTFOLIO_CURVES,
 )  # tables that versions of older code lack
-SUMMARISED = (
-    "mape", "rmse", "accuracy", "wql", "cum_wql", "scaled_crps", "bias", "coverage_80_interval",
-    "fva_naive", "skill", "stock_skill",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutput:
-    """What a run computed."""
-
-    plans: Sequence[PanelPlan]  # of its panels
-    # forecast chunks of each panel, by its name, in the order of their items; none where the
-    # forecasts are copied
-    chunks: Mapping[str, Sequence[ForecastChunk]]
-    # files of rows of RECOMMENDATIONS and what goes with them by dataset, in the order of their
-    # items; none of a run for forecasts alone
-    recommended: Mapping[str, Sequence[Path]]
-    ensembles: Mapping[str, FittedEnsemble]  # how models were combined, by panel name
-    refusals: Sequence[Refusal]  # items without a forecast, sorted
-    refused: pa.Table  # RECOMMENDATIONS rows of demand items among them, without quantities
-    outlook: pa.Table  # PRICE_OUTLOOK rows
-    totals: pa.Table  # TOTALS rows of demand
-    metrics: pa.Table  # METRICS rows
-    simulation: pa.Table  # SIMULATION rows
-    curves: pa.Table  # PORTFOLIO_CURVES rows
-    origin: RowOrigin  # what every row says of where it comes from
-    inputs_hash: str  # name of all that shaped the results, in hexadecimal
-    # items that a model was not run for, by panel and model
-    idle: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    # PRICE_EXPOSURE rows
-    exposures: pa.Table = field(default_factory=PRICE_EXPOSURE.schema.empty_table)
 
 
 def write_version(
@@ -123,7 +93,11 @@ def write_version(
     staged = versions.stage_version(results, version_id)
     tables = _published_tables(output, panels, orders)
     files = _write_tables(staged, tables, provenance, as_of, output, request, reuse)
-    model_versions = _model_versions(inputs, request, output)
+    past: list[ManifestFile] = []
+    if PAST_FORECASTS.name in request.parts:
+        past += list_past(results)
+        files += _write_past(staged, provenance, as_of, output, request, past)
+    model_versions = describe_models(inputs, request, output)
     if reuse is None:
         versions.write_model_versions(staged, model_versions)
     else:
@@ -151,12 +125,12 @@ def write_version(
         "horizon": {plan.name: plan.horizon for plan in output.plans},
         "items": sum(len(plan.wanted) for plan in output.plans),
         "forecasts": name_forecasts(output.plans, inputs, request, output.origin),
-        "fitted": {plan.name: _describe_state(plan) for plan in output.plans},
+        "fitted": {plan.name: describe_state(plan) for plan in output.plans},
         "source": dict(inputs.source),
         "data_until": cutoffs,
     }
     _write_report(staged, files, request, as_of=as_of, partial=partial, run=run)
-    versions.write_manifest(staged, files, as_of=as_of, partial=partial, run=run)
+    versions.write_manifest(staged, files, as_of=as_of, partial=partial, run=run, past=past)
     # A run as of an earlier day, or on other data, is an explicit wish on one's own disk; the
     # guard against a late run becoming the newest belongs to publishing.
     return versions.commit_version(results, version_id, publisher=versions.publisher())
@@ -180,24 +154,6 @@ def _write_report(
         report.save(staged.folder / REPORT)
 
 
-def name_forecasts(
-    plans: Sequence[PanelPlan], inputs: RunInputs, request: RunRequest, origin: RowOrigin
-) -> str:
-    """Twelve hexadecimal digits that stand for all that shapes forecasts and their totals."""
-    shapes = {plan.name: [plan.horizon, plan.reach, plan.protection] for plan in plans}
-    items = None if inputs.items is None else inputs.items.to_pylist()
-    return fingerprint(
-        origin.model_version, shapes, items, request.items, request.all_models,
-        [asdict(one) for one in inputs.refusals], inputs.quality_flags, dict(inputs.source),
-    )  # fmt: skip
-
-
-def _describe_state(plan: PanelPlan) -> dict[str, Any]:
-    """What a panel's models were fitted on; ``state`` names what an earlier run left of them."""
-    state = None if plan.state is None else plan.state.name
-    return {"fitted_at": str(plan.fitted_at), "state": state}
-
-
 def _published_tables(
     output: RunOutput, panels: dict[str, PanelFacts], orders: list[Orders]
 ) -> dict[Contract, Iterator[pa.Table]]:
@@ -218,8 +174,6 @@ def _published_tables(
         PORTFOLIO_CURVES: iter([output.curves]),
         HISTORY: history_rows(output.plans, output.origin.source),
         CHANGES: iter([pa.concat_tables(_read_files(output, CHANGES))]),  # those gone come last
-        PAST_FORECASTS: iter([PAST_FORECASTS.schema.empty_table()]),
-        SCORES: iter([SCORES.schema.empty_table()]),
     }
 
 
@@ -244,13 +198,39 @@ def _write_tables(
     files: list[Any] = []
     for contract, chunks in tables.items():
         if contract.name in parts:
-            file = _write(staged, contract, chunks, as_of, constants)
+            path = staged.data_path(contract.name)
+            file = _write(staged, path, contract, chunks, as_of, constants)
             facts = {"items_not_run": output.idle} if contract is FORECAST_MODELS else None
             versions.write_metadata(staged, contract, file, provenance, as_of=as_of,
                                     refusals=len(output.refusals), facts=facts)  # fmt: skip
             files += [file]
         elif reuse and held and (contract not in LATER or contract.name in held):
             files += versions.copy_dataset(results, reuse, staged, contract.name)
+    return files
+
+
+def _write_past(
+    staged: versions.StagedVersion,
+    provenance: versions.Provenance,
+    as_of: str,
+    output: RunOutput,
+    request: RunRequest,
+    past: list[ManifestFile],
+) -> list[DatasetFile]:
+    """Write the tables of the past; what is new of them also to files that ``past`` then names."""
+    source, metrics = output.origin.source, output.metrics
+    found = renew_tables(staged, output.plans, output.saved, source, metrics, request)
+    about = count_followed([plan.panel for plan in output.plans])
+    files = []
+    for contract, table in found.items():
+        path = staged.data_path(contract.name)
+        files.append(_write(staged, path, contract, iter([table.held]), as_of, {}))
+        versions.write_metadata(staged, contract, files[-1], provenance, as_of=as_of,
+                                refusals=len(output.refusals), facts=about)  # fmt: skip
+        if table.fresh.num_rows:
+            path = staged.past_path(contract.name)
+            file = _write(staged, path, contract, iter([table.fresh]), as_of, {})
+            past.append(as_entry(file, past_key(contract.name, staged.version_id)))
     return files
 
 
@@ -288,55 +268,16 @@ def _write_verdict(staged: versions.StagedVersion, facts: Facts, request: RunReq
     versions.write_document(staged, GATE, to_document(judge(case)))
 
 
-def _model_versions(inputs: RunInputs, request: RunRequest, output: RunOutput) -> dict[str, Any]:
-    """The document ``model_versions.json``, with its documented keys and honest ones."""
-    origin = output.origin
-    return {
-        "model_version": origin.model_version,
-        "generated_at": request.started.isoformat(),
-        "source": dict(inputs.source),
-        "dataset_id": origin.dataset_id,
-        "code_version": code_version(),
-        "seed": request.settings.seed,
-        "models": dict.fromkeys((*FAMILIES, "ensemble"), origin.model_version),
-        "metrics": {name: _ensemble_mean(output.metrics, name) for name in SUMMARISED},
-        "weights": {name: one.weights for name, one in output.ensembles.items()},
-        "spreads": {name: one.spreads for name, one in output.ensembles.items()},
-        "cum_spreads": {name: one.sum_spreads for name, one in output.ensembles.items()},
-        "backtest": {
-            plan.name: {
-                "items": len(plan.backtest_items),
-                "of": len(plan.learnable),
-                "origins": [str(day) for day in plan.origins],
-            }
-            for plan in output.plans
-        },
-    }
-
-
-def _ensemble_mean(metrics: pa.Table, name: str) -> dict[str, float | None]:
-    """A metric of the ensemble by kind, mean over origins; null where it is not defined."""
-    found = [
-        row for row in metrics.to_pylist()
-        if row["model"] == "ensemble" and row["metric"] == name and row["value"] is not None
-        and all(row[key] is None for key in ("item_id", "demand_class", "horizon_step"))
-    ]  # fmt: skip
-    means = {}
-    for kind in sorted(set(metrics["kind"].to_pylist())):
-        values = [row["value"] for row in found if row["kind"] == kind]
-        means[kind] = sum(values) / len(values) if values else None
-    return means
-
-
 def _write(
     staged: versions.StagedVersion,
+    path: Path,
     contract: Contract,
     chunks: Iterator[pa.Table],
     as_of: str,
     constants: Mapping[str, object],
 ) -> DatasetFile:
     about = footer(contract, version_id=staged.version_id, as_of=as_of, generator=code_version())
-    with DatasetWriter(staged.data_path(contract.name), contract, about) as writer:
+    with DatasetWriter(path, contract, about) as writer:
         for chunk in chunks:
             table = chunk
             for name in constants.keys() & set(contract.names):

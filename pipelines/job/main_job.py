@@ -34,7 +34,7 @@ from ml.run.inputs import RunInputs, inputs_of, read_processed
 from ml.run.parallel import peak_memory, stage
 from ml.run.request import RunRequest
 from ml.run.run import run_batch
-from ml.run.version_writer import RunOutput
+from ml.run.run_output import RunOutput
 from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.read_tables import (
     USER_FILES,

@@ -42,7 +42,7 @@ def policies(bucket: str, prefix: str = "") -> dict[str, dict[str, Any]]:
         "reader": policy(("Read", ["GetObject"], (*_SHOWN, *_PAST))),
         "publisher": policy(("Put", ["GetObject", "PutObject"], _WRITTEN)),
         "janitor": policy(
-            ("Read", ["GetObject"], (*_SHOWN, "_gc")),
+            ("Read", ["GetObject"], (*_SHOWN, *_PAST, "_gc")),
             ("Mark", ["PutObject", "DeleteObject"], ("_gc",)),
             ("Remove", ["DeleteObject"], ("versions", "_probe")),
         ),

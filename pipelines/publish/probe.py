@@ -15,6 +15,7 @@ from ml.artifacts import log
 from ml.artifacts.documents import MAX_BYTES
 from ml.artifacts.errors import DeniedError, MissingError, StoreRefusedError
 from ml.artifacts.keys import POINTER, commit_key
+from ml.artifacts.manifest import MAX_BYTES as LARGEST
 from ml.artifacts.store import Body, Store, in_parallel, read_small
 from ml.durable import read_sealed, write_sealed
 from pipelines.publish.collect_garbage import mark_key
@@ -64,9 +65,12 @@ def require_rights(store: Store) -> None:
     if newest is None or store.single_writer:
         return
     any(store.listing(mark_key(newest.version_id)))
-    for key in (commit_key(newest.seq), newest.manifest, POINTER):
+    past = log.record_manifest(store, newest).past[-1:]
+    limits = {commit_key(newest.seq): MAX_BYTES, newest.manifest: LARGEST, POINTER: MAX_BYTES}
+    limits |= {file.path: file.bytes for file in past}
+    for key, limit in limits.items():
         with suppress(MissingError):  # a pointer may lag that far
-            store.create(key, Body.of(read_small(store, key, limit=MAX_BYTES)))
+            store.create(key, Body.of(read_small(store, key, limit=limit)))
 
 
 def probe(store: Store) -> str | None:

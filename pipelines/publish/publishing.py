@@ -12,11 +12,12 @@ from ml.artifacts import commit, log
 from ml.artifacts.commit import Judge
 from ml.artifacts.errors import ConflictError, VerificationError
 from ml.artifacts.folder_store import results_store
-from ml.artifacts.keys import MANIFEST, version_key
+from ml.artifacts.keys import MANIFEST, PAST, folder_of, version_key
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.manifest import Manifest, ManifestFile
 from ml.artifacts.reading import verify
 from ml.artifacts.store import SILENT, Body, Progress, Store, holds, in_parallel
+from ml.errors import first_few
 from pipelines.publish.collect_garbage import is_marked
 
 
@@ -156,12 +157,36 @@ def _upload(
         progress.done(file.bytes)
         return is_new
 
-    files = version.manifest.files
+    files = (*version.manifest.files, *_lacking_past(store, version))
     new = in_parallel(streams, send, files)
     key = f"{base}{MANIFEST}"
     manifest_is_new = _send_once(store, key, version.manifest_body(), there=key in there)
     sent = tuple(file for file, is_new in zip(files, new, strict=True) if is_new)
     return sent, manifest_is_new
+
+
+def _lacking_past(store: Store, version: LocalVersion) -> tuple[ManifestFile, ...]:
+    """What the store lacks of the past: of versions, too, that were never published there.
+
+    Raises:
+        VerificationError: It is not in the results folder either.
+    """
+    if not version.manifest.past:
+        return ()
+    there = {
+        entry.key: entry.size
+        for dataset in PAST
+        for entry in store.listing(f"{folder_of(dataset)}/{dataset}/")
+    }
+    lacking = [file for file in version.manifest.past if there.get(file.path) != file.bytes]
+    lost = [file.path for file in lacking if not (version.results / file.path).is_file()]
+    if lost:
+        raise VerificationError(
+            f"'{version.results}': {len(lost)} of {len(version.manifest.past)} files of the past "
+            f"are missing: {first_few(lost)}. Restore them, or run generate_ml_results, whose "
+            f"version will not name them."
+        )
+    return tuple(lacking)
 
 
 def _send_once(store: Store, key: str, body: Body, *, there: bool) -> bool:

@@ -29,7 +29,7 @@ from ml.artifacts.keys import (
 )
 from ml.artifacts.log import CommitRecord, record_manifest
 from ml.artifacts.manifest import MAX_BYTES, Manifest
-from ml.artifacts.reading import read_checked, read_table, verify
+from ml.artifacts.reading import read_checked, read_past, read_table, verify
 from ml.artifacts.store import Store, read_small
 from ml.durable import disk_errors, make_folder, move_folder, remove_all, sync_tree, write_new
 from ml.errors import DataError
@@ -69,6 +69,15 @@ class ResultsSnapshot:
         """
         with _removal_named(self.store, self.record):
             return read_table(self.store, self.manifest, dataset, columns)
+
+    def read_past(self, dataset: str) -> pa.Table:
+        """Rows of ``past_forecasts`` or ``scores`` of all versions so far, in their order.
+
+        Raises:
+            DataError: There is no such table, or nothing has come true yet.
+            StoreError: It cannot be read.
+        """
+        return read_past(self.store, self.manifest, dataset)
 
     def metadata(self, dataset: str) -> dict[str, Any]:
         """What ``<dataset>_DATE_metadata.json`` says of a table; raises as :meth:`read`."""
@@ -187,7 +196,7 @@ def fetch_version(
         if target.exists():
             mirror = FolderStore(root)
             advice = "It is there and not what was published: remove it and fetch again."
-            refuse_problems(mirror, manifest, verify(mirror, manifest), advice)
+            refuse_problems(mirror, manifest, verify(mirror, manifest, past=False), advice)
             return target
         staging = scratch_path(root)
         try:

@@ -74,10 +74,10 @@ def repair(
             return False, None
         return _put_back(target, file, source, problem, None if dry_run else written)
 
-    every = (*manifest.files, *files)
+    every = (*manifest.own, *files)
     try:
         with disk_errors("putting files back", AGAIN):
-            done = [*in_parallel(streams, mend, manifest.files), *map(mend, files)]
+            done = [*in_parallel(streams, mend, manifest.own), *map(mend, files)]
     except StoreError as error:
         raise after_change(error, AGAIN) if written or error.maybe_done else error from None
     return RepairResult(

@@ -21,8 +21,10 @@ def sha256(path):
 def test_the_manifest_lists_every_file_with_what_it_is(tmp_path, kit):
     kit.commit(tmp_path, A)
     document = json.loads((tmp_path / "versions" / A / "manifest.json").read_text())
-    assert list(document) == ["format", "version_id", "as_of", "partial", "run", "files"]
-    assert (document["format"], document["partial"], document["run"]) == (1, False, {"seed": 7})
+    assert list(document) == ["format", "version_id", "as_of", "partial", "run", "files", "past"]
+    run = {"seed": 7, "data_until": {"demand_ms": "2026-11-19"}}
+    assert (document["format"], document["partial"], document["run"]) == (1, False, run)
+    assert document["past"] == []
     assert len(document["files"]) == 9
     for file in document["files"]:
         path = tmp_path / file["path"]

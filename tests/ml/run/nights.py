@@ -11,7 +11,7 @@ from ml.run.inputs import RunInputs
 from ml.run.plan import PanelPlan, make_plans
 from ml.run.request import RunRequest
 from ml.run.run import run_batch
-from ml.run.version_writer import RunOutput
+from ml.run.run_output import RunOutput
 from ml.settings import Settings
 
 START = np.datetime64("2025-01-01")

@@ -33,8 +33,9 @@ from ml.run.plan import make_plans
 from ml.run.recommend import recommend_panel
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
+from ml.run.run_output import RunOutput
 from ml.run.saved_paths import find_paths
-from ml.run.version_writer import RunOutput, write_version
+from ml.run.version_writer import write_version
 from ml.settings import settings
 from ml.simulation.achieved import read_achieved
 from pipelines.intake.request import ReadingRequest
@@ -147,7 +148,7 @@ def quick_night(
 def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
     origin = RowOrigin("m-1", inputs.dataset_id(), inputs.source, request.started)
     plans = make_plans(inputs, request)
-    chunks, ensembles, recommended = {}, {}, {}
+    chunks, ensembles, recommended, saved = {}, {}, {}, {}
     store = ModelStore(work / "models", inputs.dataset_id())
     for plan in plans:
         model = QUICK[plan.panel.kind]
@@ -155,15 +156,16 @@ def _forecast(inputs, request: RunRequest, work: Path) -> RunOutput:
         models = ForecastModels({model: work / model}, {model: frozenset(plan.wanted)}, ensemble)
         found = find_paths(plan, store, ensemble)
         chunks[plan.name] = forecast_panel(plan, models, inputs, request, origin, work, found)
+        own = saved[plan.name] = find_paths(plan, store, ensemble)
         if plan.panel.is_demand:
-            saved = find_paths(plan, store, ensemble)
-            recommended = recommend_panel(plan, saved, UNTRIED, None, inputs, request, work)
+            recommended = recommend_panel(plan, own, UNTRIED, None, inputs, request, work)
     judged = (METRICS, SIMULATION, PORTFOLIO_CURVES)
     contracts = (RECOMMENDATIONS, PRICE_OUTLOOK, TOTALS, *judged)
     empty = (one.schema.empty_table() for one in contracts)
     return RunOutput(
-        plans, chunks, recommended, ensembles, list(inputs.refusals), *empty, origin, "1a2b3c4d"
-    )
+        plans, chunks, recommended, ensembles, list(inputs.refusals), *empty, origin, "1a2b3c4d",
+        saved=saved,
+    )  # fmt: skip
 
 
 def whole_night(workspace: Workspace, today: date, **options: str) -> tuple[int, str]:

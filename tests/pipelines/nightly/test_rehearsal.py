@@ -6,6 +6,7 @@ DRILLS=full runs all 30 nights, and every fault that comes with the files.
 """
 
 import json
+import operator
 import os
 import shutil
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from ml.contracts.history import PAST_FORECASTS
+from pipelines.publish.reader import open_ml_results
 from tests.pipelines.job.conftest import Workspace
 from tests.pipelines.nightly import rehearsal
 from tests.pipelines.nightly.rehearsal import (
@@ -33,6 +36,7 @@ pytestmark = pytest.mark.slow
 FULL = bool(os.environ.get("DRILLS"))
 BEFORE = 2  # ordinary nights before a fault; the day of which is a Thursday
 GATE = 4
+QUANTILES = ("q10", "q50", "q80", "q90", "q95", "q99")
 
 
 @dataclass(frozen=True)
@@ -203,6 +207,56 @@ def test_thirty_ordinary_nights_pass(tmp_path):
         assert code == 0, (night, said)
         assert published(workspace)["gate"]["accepted"] == []
     assert published(workspace)["seq"] == NIGHTS
+    expect_the_past_is_kept(workspace)
+
+
+def expect_the_past_is_kept(workspace):
+    """What came true is told beside what was said then, and scored; the store has all of it."""
+    store = open_ml_results(workspace.folder / "store")
+    held = [row for row in store.read("past_forecasts").to_pylist() if row["y"] is not None]
+    came = files_of(NIGHTS).demand.groupby(["item_id", "date"])["quantity"].sum()
+    series = {(row["item_id"], row["ds"]): row for row in store.read("history").to_pylist()}
+    told = {}
+    for version in {row["version_id"] for row in held}:
+        rows = open_ml_results(workspace.results, version).read("forecasts").to_pylist()
+        told |= {(version, row["item_id"], row["ds"]): row for row in rows}
+    for row in held:
+        said = told.get((row["version_id"], row["item_id"], row["ds"]))
+        prefix = "cum_" if row["span"] == "protection" else ""
+        if said is not None:  # within the horizon
+            assert row["lag"] == said["horizon_step"]
+            assert [row[name] for name in QUANTILES] == [said[prefix + n] for n in QUANTILES]
+        if row["span"] == "period":
+            own = series[row["item_id"], row["ds"]]
+            assert (row["y"], row["is_stockout"]) == (own["y"], own["is_stockout"])
+            if row["kind"] == "demand" and not row["is_stockout"]:
+                assert row["y"] == came.get((row["item_id"], str(row["ds"])[:10]), 0.0)
+    lags = {(row["kind"], row["lag"]) for row in held if row["span"] == "period"}
+    assert lags == {(kind, lag) for kind in ("demand", "price") for lag in (1, 7, 14)}
+    expect_scores(store, held)
+    kept = store.read_past("past_forecasts").to_pylist()
+    key = operator.itemgetter(*PAST_FORECASTS.key)
+    assert sorted(map(key, kept)) == sorted(map(key, held))
+
+
+def expect_scores(store, held):
+    """Of the day ahead, demand and price, as counted here once more."""
+    for kind in ("demand", "price"):
+        own = [row for row in held if (row["kind"], row["lag"], row["span"]) == (kind, 1, "period")]
+        own = [row for row in own if not row["is_stockout"]]
+        (score,) = [
+            row for row in store.read("scores").to_pylist()
+            if (row["kind"], row["lag"], row["span"]) == (kind, 1, "period")
+            and row["item_id"] is row["demand_class"] is row["ds"] is None
+        ]  # fmt: skip
+        assert score["n_obs"] == len(own) > 15
+        below = sum(
+            row["y"] < row["q80"] or (row["y"] == row["q80"] and row["tie_q80"]) for row in own
+        )
+        assert score["coverage_80"] == pytest.approx(below / len(own))
+        error = sum(row["forecast"] - row["y"] for row in own)
+        assert score["bias"] == pytest.approx(error / sum(abs(row["y"]) for row in own))
+        assert 0.6 < score["coverage_80"] < 0.95
 
 
 def test_a_drill_of_ordinary_nights_of_the_whole_job_passes(whole, tmp_path):

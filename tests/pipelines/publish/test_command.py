@@ -247,7 +247,8 @@ def test_the_policies_are_those_of_the_bucket_and_prefix(deploy, monkeypatch):
     document = json.loads("\n".join(lines))
     assert list(document) == ["reader", "publisher", "janitor", "log"]
     resources = document["log"]["Statement"][0]["Resource"]
-    assert resources == ["arn:aws:s3:::parts/team/a/_commits/*"]
+    kept = ("_commits", "history/past_forecasts", "history/scores")
+    assert resources == [f"arn:aws:s3:::parts/team/a/{folder}/*" for folder in kept]
 
 
 @pytest.mark.parametrize(

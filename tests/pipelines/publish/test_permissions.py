@@ -10,14 +10,14 @@ import pytest
 from ml.artifacts import log
 from ml.artifacts.errors import DeniedError
 from ml.artifacts.folder_store import results_store
-from ml.artifacts.keys import commit_key
+from ml.artifacts.keys import commit_key, past_key
 from ml.artifacts.store import Body, read_small
 from pipelines.publish.collect_garbage import Retention, collect_garbage, mark_key, put_mark
 from pipelines.publish.doctor import NO_RECORD, examine
 from pipelines.publish.policies import policies
 from pipelines.publish.probe import require_conditions, require_rights
 from pipelines.publish.publishing import publish
-from pipelines.publish.reader import read_ml_results
+from pipelines.publish.reader import open_ml_results, read_ml_results
 from pipelines.publish.repair import repair
 from pipelines.publish.rollback import roll_back
 from tests.pipelines.publish.conftest import target_of
@@ -58,7 +58,7 @@ def published(stores, made):
     """The publisher's work, done with nothing but its own key."""
     require_conditions(stores["publisher"])
     for number in (1, 2, 3):
-        publish(stores["publisher"], made(number), publisher="host/test")
+        publish(stores["publisher"], made(number, past=()), publisher="host/test")
     roll_back(stores["publisher"], publisher="host/test")
     put_mark(stores["owner"], MARKED, STARTED)
     return stores
@@ -66,7 +66,9 @@ def published(stores, made):
 
 def test_the_reader_reads_what_the_publisher_published(published, made):
     table = read_ml_results("forecasts", store=published["reader"])
-    assert table["item_id"][0].as_py().startswith(made(2).version_id)
+    assert table["item_id"][0].as_py().startswith(made(2, past=()).version_id)
+    past = open_ml_results(published["reader"], made(3, past=()).version_id).read_past("scores")
+    assert past["item_id"].to_pylist() == [made(3, past=()).version_id]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,10 @@ def test_the_reader_reads_what_the_publisher_published(published, made):
         ("reader", "put a record"),
         ("reader", "remove a version"),
         ("reader", "read a mark"),
+        ("reader", "add to the past"),
+        ("publisher", "remove of the past"),
+        ("janitor", "remove of the past"),
+        ("janitor", "add to the past"),
         ("publisher", "remove a version"),
         ("publisher", "remove a record"),
         ("publisher", "put a mark"),
@@ -87,7 +93,7 @@ def test_the_reader_reads_what_the_publisher_published(published, made):
     ],
 )
 def test_what_a_key_is_not_for_is_denied(published, made, role, what):
-    store, path = published[role], made(3).manifest.files[0].path
+    store, path = published[role], made(3, past=()).manifest.files[0].path
     mark = mark_key(MARKED)
     ask = {
         "put a version": lambda: store.put(f"{path}x", BODY),
@@ -97,6 +103,8 @@ def test_what_a_key_is_not_for_is_denied(published, made, role, what):
         "remove a record": lambda: store.remove(commit_key(1)),
         "read a mark": lambda: read_small(store, mark, limit=LIMIT),
         "put a mark": lambda: store.create(f"{mark}x", BODY),
+        "add to the past": lambda: store.create(past_key("scores", MARKED), BODY),
+        "remove of the past": lambda: store.remove(past_key("scores", made(3, past=()).version_id)),
     }
     with pytest.raises(DeniedError, match=r"^denied: .*not allowed"):
         ask[what]()
@@ -115,7 +123,7 @@ def test_a_key_that_will_not_do_is_found_before_the_work(published, role):
     assert after == before
 
 
-@pytest.mark.parametrize("folder", ["_commits", "versions", "metadata"])
+@pytest.mark.parametrize("folder", ["_commits", "versions", "metadata", "history"])
 def test_a_key_that_may_probe_but_not_publish_is_found_before_the_work(published, server, folder):
     target = published["owner"]._target
     policy = policies(target.bucket, target.prefix)["publisher"]
@@ -151,8 +159,8 @@ def test_the_doctor_tells_a_publisher_that_the_log_is_safe_from_it(published, ma
 
 
 def test_the_publisher_puts_a_damaged_file_back_and_the_others_may_not(published, made):
-    record, local = log.read_record(published["reader"], 3), results_store(made(3).results)
-    path = made(3).manifest.files[0].path
+    record, local = log.read_record(published["reader"], 3), results_store(made(3, past=()).results)
+    path = made(3, past=()).manifest.files[0].path
     published["owner"].put(path, Body.of(b"damaged"))
     for role in ("reader", "janitor"):
         with pytest.raises(DeniedError, match=r"^denied: .*not allowed"):
@@ -166,9 +174,9 @@ def test_the_janitor_clears_up_with_nothing_but_its_own_key(stores, published, m
     now = datetime.now(UTC) + timedelta(days=1)
     assert collect_garbage(stores["janitor"], retention, now=now).marked
     removed = collect_garbage(stores["janitor"], retention, now=now + timedelta(hours=1)).removed
-    assert set(removed) == {made(1).version_id, made(3).version_id}
+    assert set(removed) == {made(1, past=()).version_id, made(3, past=()).version_id}
     table = read_ml_results("forecasts", store=published["reader"])
-    assert table["item_id"][0].as_py().startswith(made(2).version_id)
+    assert table["item_id"][0].as_py().startswith(made(2, past=()).version_id)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -411,13 +411,13 @@ def test_secrets_may_be_files(environment, tmp_path):
 def test_only_the_janitor_may_remove_and_nobody_a_record():
     roles = policies("b", "team/a")
     log = roles.pop("log")["Statement"]
-    assert [(s["Effect"], s["Resource"]) for s in log] == [
-        ("Deny", ["arn:aws:s3:::b/team/a/_commits/*"])
-    ]
+    kept = [f"arn:aws:s3:::b/team/a/{folder}/*"
+            for folder in ("_commits", "history/past_forecasts", "history/scores")]  # fmt: skip
+    assert [(s["Effect"], s["Resource"]) for s in log] == [("Deny", kept)]
     for role, policy in roles.items():
         naming = [s for s in policy["Statement"] if "s3:DeleteObject" in s["Action"]]
         allowed = [s for s in naming if s["Effect"] == "Allow"]
         assert bool(allowed) == (role == "janitor")
-        assert not any("_commits" in r for s in allowed for r in s["Resource"])
+        assert not {r for s in allowed for r in s["Resource"]} & {*kept}
         denied = [r for s in naming if s["Effect"] == "Deny" for r in s["Resource"]]
-        assert denied == ["arn:aws:s3:::b/team/a/_commits/*"]
+        assert denied == kept

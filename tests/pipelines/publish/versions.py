@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from ml.artifacts import version as local
+from ml.artifacts.keys import past_key
+from ml.artifacts.manifest import as_entry
 from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.artifacts.staging import Provenance
 from ml.contracts.forecasts import REFUSALS
@@ -20,8 +22,9 @@ def version_id(number=0, *, days=0, started=STARTED):
 
 
 def make_version(
-    results, version, *, as_of="2026-11-19", partial=False, rows=1, names=(), run=None, gate=None
-):
+    results, version, *, as_of="2026-11-19", partial=False, rows=1, names=(), run=None, gate=None,
+    past=None,
+):  # fmt: skip
     """A committed version whose rows name it; the dataset's folder is what matters here.
 
     Args:
@@ -33,6 +36,7 @@ def make_version(
         names: Of the items of the first dataset instead.
         run: Facts for the manifest.
         gate: The document of its gate.
+        past: Files of the past of the versions before, to which it adds one; none without it.
     """
     staged = local.stage_version(results, version)
     about = footer(REFUSALS, version_id=version, as_of=as_of, generator="test")
@@ -51,6 +55,13 @@ def make_version(
     local.write_model_versions(staged, {"model_version": version})
     if gate is not None:
         local.write_document(staged, "metadata/gate.json", gate)
-    local.write_manifest(staged, files, as_of=as_of, partial=partial, run=run or {})
+    named = list(past or ())
+    if past is not None:
+        with DatasetWriter(staged.past_path("scores"), REFUSALS, about) as writer:
+            same = {"kind": ["demand"], "reason": ["past"], "n_obs": [1]}
+            writer.append(pa.table({"item_id": [version]} | same))
+            file = replace(writer.close(), dataset="scores")
+        named.append(as_entry(file, past_key("scores", version)))
+    local.write_manifest(staged, files, as_of=as_of, partial=partial, run=run or {}, past=named)
     local.commit_version(results, version, publisher="host/test")
     return None if partial else newest_local(results)
