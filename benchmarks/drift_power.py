@@ -46,8 +46,11 @@ WORLDS = (
     World("months, shared shocks", *_MONTHS, shock=0.2, memory=0.5),
     World("days, own noise only", *_DAYS, shock=0.0, memory=0.0),
     World("days, shared shocks", *_DAYS, shock=0.2, memory=0.9),
-    World("days, shared seasons", *_DAYS, shock=0.1, memory=0.9, season=0.3),
-)
+    World("days, shared seasons", Frequency.DAILY, "2022-12-04", *_DAYS[2:], shock=0.1, memory=0.9,
+          season=0.3),
+)  # fmt: skip
+# Two years have met each season once before: the rate is not held there, see docs/watching.md.
+SHORT = World("days, shared seasons, two years", *_DAYS, shock=0.1, memory=0.9, season=0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ def main(
 ) -> None:
     """Print false alarms by world, then what is found of planted changes."""
     print(f"{items} items; told at most on {RATE:.0%} of nights without a change")
-    for world in WORLDS:
+    for world in (*WORLDS, SHORT):
         quiet = list(nights(world, count, items))
         alarms = sum(night.told for night in quiet)
         together = sum(night.together for night in quiet)

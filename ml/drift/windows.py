@@ -16,8 +16,9 @@ from ml.panel import Bools, Floats, Ints
 from ml.seeds import generator
 
 LENGTHS = {"D": 28, "B": 20, "W": 8, "MS": 6}  # periods of a window, by frequency
-# Periods that are looked at: what was before is no measure of what is usual now.
-MOST_PERIODS = {"D": 731, "B": 522, "W": 157, "MS": 66}
+# Periods that are looked at: what was before is no measure of what is usual now. Three years and a
+# window, of months five: the season of the last window is there as often as any other.
+MOST_PERIODS = {"D": 1124, "B": 803, "W": 165, "MS": 66}
 LEAST_WINDOWS = 4  # of history, side by side; fewer cannot tell how much windows differ
 MOST_EARLIER = 199
 
