@@ -9,6 +9,7 @@ SUBJECTS = {
     "panel": "all items of a panel as a whole",
     "feature": "one outside series",
     "error": "one item's errors of forecasts",
+    "model": "forecasts of a demand class at a lag, in life",
     "history": "what was said of periods that were over",
 }
 DRIFT_TESTS = {
@@ -21,6 +22,9 @@ DRIFT_TESTS = {
     "spread": "mean size of changes (rank sum)",
     "observed": "share of periods that are observed (Fisher's exact test)",
     "mean": "mean over items, each over its root mean square (Student's t over earlier windows)",
+    "coverage": "share of what came true inside the 80 % interval, before: in the backtest",
+    "bias": "mean forecast less what came true, over the latter; before: none",
+    "value_added": "share of the best reference's loss saved, before: surely, in the backtest",
     "new": "the item was not in the history before",
     "vanished": "the item's history is gone",
     "rewritten": "periods that were over have other values: number of stretches",

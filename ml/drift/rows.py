@@ -21,13 +21,16 @@ SAYINGS = {
     "spread": "changes by {recent:.3g} on average, by {before:.3g} before",
     "observed": "observed in {recent:.0%} of the periods, {before:.0%} before",
     "mean": "{recent:.3g} on average over its items' typical sizes, {before:.3g} before",
+    "coverage": "{recent:.0%} inside the 80 % interval, {before:.0%} in the backtest",
+    "bias": "forecasts off by {recent:+.0%}",
+    "value_added": "{recent:.0%} of the best reference's loss saved, {before:.0%} in the backtest",
     "new": "the item is new",
     "vanished": "its whole history is gone",
     "rewritten": "its history was rewritten, {recent:.0f} stretches from {since:%Y-%m-%d} on",
 }
 SUBJECT_WORDS = {
     "item": "items", "group": "groups", "panel": "panels", "feature": "outside series",
-    "error": "items' errors", "history": "items' histories",
+    "error": "items' errors", "model": "classes and lags", "history": "items' histories",
 }  # fmt: skip
 
 
