@@ -1,8 +1,8 @@
 """The checks of a night's input: what a run would be made of, before it is.
 
 Usage: python -m pipelines.nightly.check_inputs [--results PATH]. What it found goes to
-``DATA_DIR/nights/checked.json``; the recipe in it names all that models are made of, so that a
-night with another stock and nothing else need not make them again.
+``DATA_DIR/nights/checked.json``; the recipe in it names what models are made of, so that the ledger
+can say why they changed.
 """
 
 from dataclasses import asdict
@@ -73,6 +73,7 @@ def describe(inputs: Any, request: Any) -> dict[str, Any]:
             "seed": config.seed,
             "tuned settings": tuned,
             "BACKTEST_ITEMS": config.backtest_items,
+            "REFIT_DAYS": config.refit_days,
         },
     }
 

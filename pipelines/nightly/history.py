@@ -110,8 +110,9 @@ def _select(data_dir: Path, query: str, parameters: Any) -> list[dict[str, Any]]
 
 def show_runs(data_dir: Path, last: int) -> Iterator[str]:
     """The last runs, newest first, a line each."""
+    rows = _select(data_dir, RUNS, [last])
     yield "  run  day         begun (UTC)       outcome   code  seconds  last line"
-    for row in _select(data_dir, RUNS, [last]):
+    for row in rows:
         code, seconds = (_blank(row[name]) for name in ("exit_code", "seconds"))
         yield (
             f"{row['id']:>5}  {row['day']}  {row['started_at'][:16].replace('T', ' ')}  "
@@ -191,7 +192,7 @@ def show_said(data_dir: Path, results: Path, item: str, day: date) -> Iterator[s
     try:
         tables = {name: read_dataset(results, name, version)
                   for name in (FORECASTS.name, RECOMMENDATIONS.name)}  # fmt: skip
-    except StoreError:
+    except (StoreError, DataError):  # collected, or never here
         yield f"its tables are no longer here; from the store: read_ml_results(..., at='{day}')"
         return
     found = {name: table.filter(pc.equal(table["item_id"], item)) for name, table in tables.items()}

@@ -31,6 +31,8 @@ def describe_version(results: Path) -> Mapping[str, Any]:
         "seed": int(about["seed"]),
         "dataset_id": str(manifest.run.get("dataset_id", "")),
         "model_version": str(manifest.run.get("model_version", "")),
+        "forecasts": str(manifest.run.get("forecasts", "")),
+        "fitted": dict(manifest.run.get("fitted", {})),
         "rows": {name: sum(file.rows or 0 for file in files)
                  for name, files in manifest.datasets.items()},
         "gate": [] if verdict is None else list(verdict.summary),

@@ -5,14 +5,14 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ml.durable import read_sealed, remove_all
+from ml.durable import read_sealed
 from ml.errors import ConfigError, PipelineError
 from ml.locks import HeldError, hold
 from ml.logs import logger, logging_to
@@ -30,7 +30,6 @@ from pipelines.nightly.steps import (
     newest_record,
     plan_steps,
     processed_files,
-    results_step,
     user_files,
 )
 from pipelines.nightly.supervisor import (
@@ -215,7 +214,7 @@ def run_night(this: Night, planned: Sequence[Step]) -> None:
         if broken and not step.always:
             continue
         if not _keep(this, step):
-            _do(this, _choose_results(this, step) if step.part == "results" else step)
+            _do(this, step)
 
 
 def _do(this: Night, step: Step) -> None:
@@ -299,38 +298,32 @@ def _note_made(this: Night, step: Step, last_line: str) -> None:
             keep_inputs(data_dir, ledger.inputs_of(data_dir, run))
         recipe = (read_sealed(data_dir / CHECKED) or {}).get("recipe", {})
         facts = {**describe_version(this.results), "recipe": recipe}
+        _note_models(this, recipe, facts)
         ledger.note_version(data_dir, run, facts)
     elif step.part == "publish" and (found := _PUBLISHED.search(last_line)):
         version = newest_record(this.results)[1]
         ledger.note_published(data_dir, run, version, found[2], int(found[1]))
 
 
-def _choose_results(this: Night, step: Step) -> Step:
-    """Recommend anew from the last forecasts where these would be the same; else make all anew."""
-    recipe = (read_sealed(this.config.data_dir / CHECKED) or {}).get("recipe", {})
+def _note_models(this: Night, recipe: dict[str, Any], made: Mapping[str, Any]) -> None:
+    """Note whether a version's models are others than those of the version before, and why."""
     last = ledger.last_version(this.config.data_dir)
-    if this.asked.force_retrain:
-        from ml.run.fitted_state import COMPANY
-
-        models = this.config.models_dir / COMPANY / recipe.get("data", "none")
-        with hold(models):
-            remove_all(models)
-        this.note("models", "trained anew", "--force-retrain asks for it", recipe=recipe)
-        return step
     before = {} if last is None else json.loads(last["recipe"])
     changed = [name for name, value in recipe.items() if before.get(name) != value]
-    if last is None or not recipe:
-        reason = "no night has made a version yet"
-    elif newest_record(this.results)[1] != last["version_id"]:
-        reason = f"the newest version is none of a night, {last['version_id']} was the last"
-    elif changed:
-        reason = f"other {', '.join(changed)} than version {last['version_id']} was made of"
+    fitted: dict[str, Any] = made["fitted"]
+    days = ", ".join(f"{name} on {one['fitted_at']}" for name, one in fitted.items())
+    if last is not None and made["forecasts"] == last["forecasts"]:
+        choice, reason = "kept", f"data, code and settings are those of {last['version_id']}"
+    elif any(one["state"] for one in fitted.values()):
+        choice = "gone on with"
+        reason = f"other {', '.join(changed)}, and what was fitted is young enough ({days})"
+    elif this.asked.force_retrain:
+        choice, reason = "fitted anew", f"--force-retrain asks for it ({days})"
+    elif last is None:
+        choice, reason = "fitted anew", f"no night had made a version yet ({days})"
     else:
-        reason = f"data, code and settings are those of version {last['version_id']}"
-        this.note("models", "kept", reason, recipe=recipe)
-        return results_step(this.config, this.asked, only_recommendations=True)
-    this.note("models", "brought up to date", reason, recipe=recipe, before=before)
-    return step
+        choice, reason = "fitted anew", f"other {', '.join(changed) or 'settings'} ({days})"
+    this.note("models", choice, reason, recipe=recipe, before=before, fitted=fitted)
 
 
 def _sum_up(this: Night) -> tuple[str, int, str]:

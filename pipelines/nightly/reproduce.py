@@ -4,14 +4,14 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml.artifacts.errors import StoreError, VerificationError
 from ml.artifacts.manifest import Manifest, stored_manifest
 from ml.artifacts.version import newest_whole_version, read_manifest
-from ml.durable import disk_errors
+from ml.durable import disk_errors, remove_all
 from ml.errors import DataError
 from ml.settings import PROJECT, Settings
 from pipelines.nightly.kept_inputs import FOLDER, needed_inputs, put_back
@@ -22,7 +22,6 @@ from pipelines.publish.reader import open_store
 
 ABOUT_OTHERS = ("changes", "past_forecasts", "scores", "drift")
 """Tables that tell of the versions before, too: of a version alone they cannot be the same."""
-PLACES = ("data_dir", "models_dir", "reports_dir", "log_dir", "ml_results_path")
 
 
 def reproduce(config: Settings, version: str, to: Path | None = None) -> Iterator[str]:
@@ -37,17 +36,17 @@ def reproduce(config: Settings, version: str, to: Path | None = None) -> Iterato
         DataError: Something is missing that it was made of; the message names it.
         VerificationError: A table is another one.
     """
-    made = _find_run(config, version)
-    inputs = needed_inputs(inputs_of(config.data_dir, made["run"]))
-    _refuse_lacking(config, version, made, inputs)
+    chain = _find_chain(config, version)
+    inputs = [needed_inputs(inputs_of(config.data_dir, one["run"])) for one in chain]
+    _refuse_lacking(config, version, chain, inputs)
     published = _find_manifest(config, version, to)
-    of_run = f"by run {made['run']} of {made['day']}"
-    yield f"{version}: made {of_run}, of {len(inputs)} files that are kept"
+    made = chain[-1]
+    yield f"{version}: made by run {made['run']} of {made['day']}, of {len(inputs[-1])} kept files"
+    if len(chain) > 1:
+        yield f"its models are of {chain[0]['day']}: {len(chain) - 1} nights before it come first"
     with tempfile.TemporaryDirectory(prefix="previsor-") as name, stopping_on_signals():
-        place = Path(name)
-        with disk_errors(f"reproducing in '{place}'", "Set TMPDIR to a folder with room."):
-            put_back(config.data_dir, inputs, place / "data")
-        again = _make_again(config, place, made)
+        for one, files in zip(chain, inputs, strict=True):
+            again = _make_again(config, Path(name), one, files)
     same, other = _compare(published, again)
     yield f"the same: {', '.join(same) or 'nothing'}"
     if other:
@@ -57,29 +56,38 @@ def reproduce(config: Settings, version: str, to: Path | None = None) -> Iterato
         )
 
 
-def _find_run(config: Settings, version: str) -> dict[str, Any]:
+def _find_chain(config: Settings, version: str) -> list[dict[str, Any]]:
+    """The nights since the version's models were fitted, its own the last, each version once."""
     with night_ledger(config.data_dir) as db:
-        row = db.execute(
-            "SELECT run, day, runs.code, options FROM versions JOIN runs ON runs.id = run "
-            "WHERE version_id = ? ORDER BY versions.id LIMIT 1",
-            [version],
-        ).fetchone()
-    if row is None:
+        rows = db.execute(
+            "SELECT version_id, run, day, runs.code, options, fitted FROM versions "
+            "JOIN runs ON runs.id = run GROUP BY version_id HAVING versions.id = min(versions.id) "
+            "ORDER BY versions.id"
+        ).fetchall()
+    found = [dict(row) for row in rows]
+    names = [one["version_id"] for one in found]
+    if version not in names:
         raise DataError(
             f"no night has made a version '{version}': what it was made of is not kept."
         )
-    return dict(row)
+    last = first = names.index(version)
+    while first > 0 and any(one["state"] for one in json.loads(found[first]["fitted"]).values()):
+        first -= 1
+    return found[first : last + 1]
 
 
 def _refuse_lacking(
-    config: Settings, version: str, made: Mapping[str, Any], inputs: Mapping[str, str]
+    config: Settings,
+    version: str,
+    chain: Sequence[Mapping[str, Any]],
+    inputs: Sequence[Mapping[str, str]],
 ) -> None:
-    lacking = []
-    if made["code"] != all_code():
-        lacking.append(f"the code {made['code']} (here is {all_code()}: check that revision out)")
+    codes = {one["code"] for one in chain} - {all_code()}
+    lacking = [f"the code {code} (here is {all_code()}: check that revision out)" for code in codes]
     lacking += [
-        f"{name} as it was (sha256 {sha256[:12]}…)"
-        for name, sha256 in inputs.items()
+        f"{name} as it was on {one['day']} (sha256 {sha256[:12]}…)"
+        for one, files in zip(chain, inputs, strict=True)
+        for name, sha256 in files.items()
         if not (config.data_dir / FOLDER / f"{sha256}.gz").exists()
     ]
     if lacking:
@@ -93,8 +101,13 @@ def _find_manifest(config: Settings, version: str, to: Path | None) -> Manifest:
         return stored_manifest(open_store(to), version)
 
 
-def _make_again(config: Settings, place: Path, made: Mapping[str, Any]) -> Manifest:
-    """Run the main job on what was kept, with the settings of then."""
+def _make_again(
+    config: Settings, place: Path, made: Mapping[str, Any], inputs: Mapping[str, str]
+) -> Manifest:
+    """Run the main job on what was kept of a night, with the settings of then."""
+    with disk_errors(f"reproducing in '{place}'", "Set TMPDIR to a folder with room."):
+        remove_all(place / "data")
+        put_back(config.data_dir, inputs, place / "data")
     settings = json.loads(made["options"]).get("settings", {})
     folders = {"data_dir": "data", "models_dir": "models", "reports_dir": "reports",
                "log_dir": "logs", "ml_results_path": "results"}  # fmt: skip

@@ -77,7 +77,7 @@ def plan_steps(config: Settings, asked: NightRequest) -> list[Step]:
     """The steps of a night that can be told beforehand: those there is something for.
 
     Outside data first, where external APIs are enabled; the user's files, where there are any; the
-    checks, by which the next step is chosen (see :func:`results_step`); publishing; and clearing.
+    checks; the main job; publishing; and clearing.
     """
     parts, today = asked.parts(config), str(config.current_day)
     place = ("--results", str(asked.results)) if asked.results else ()
@@ -107,7 +107,7 @@ def plan_steps(config: Settings, asked: NightRequest) -> list[Step]:
                  part="drift",
                  inputs=lambda: fingerprint(today, [*processed_files(config.data_dir)], all_code()))
         )  # fmt: skip
-    found.append(results_step(config, asked))
+    found.append(_results_step(config, asked))
     found.append(
         Step("deploy_ml_results", (deploy, *place, *target), part="publish",
              inputs=lambda: fingerprint(today, newest_record(results), target))
@@ -118,15 +118,13 @@ def plan_steps(config: Settings, asked: NightRequest) -> list[Step]:
     return [step for step in found if step.part in parts]
 
 
-def results_step(
-    config: Settings, asked: NightRequest, *, only_recommendations: bool = False
-) -> Step:
-    """The main job, on what is processed; or the part of it that new stock asks for."""
+def _results_step(config: Settings, asked: NightRequest) -> Step:
+    """The main job, which makes anew what is not there of the same data, code and settings."""
     place = ("--results", str(asked.results)) if asked.results else ()
-    short = ("--only-recommendations",) if only_recommendations else ()
     return Step(
         "generate_ml_results",
-        (str(PROJECT / "scripts" / "generate_ml_results.py"), *place, *short),
+        (str(PROJECT / "scripts" / "generate_ml_results.py"), *place,
+         *(("--refit",) if asked.force_retrain else ())),
         part="results",
         inputs=lambda: fingerprint(
             str(config.current_day), [*processed_files(config.data_dir)], asked.force_retrain,

@@ -1,5 +1,6 @@
 """What a night does where something is in its way before the work: each has a stated outcome."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from ml.locks import HeldError
+from ml.settings import settings
 from pipelines.nightly import ledger, preflight
+from pipelines.publish.deploy import Deployment
 from tests.commands import ROOT
 from tests.pipelines.job.conftest import write_demand
 from tests.pipelines.nightly.conftest import NIGHT, begin_night, rows_of, settings_in
@@ -210,3 +213,19 @@ def test_quiet_nights_say_nothing_when_they_end_well(files):
     assert (done.stdout, done.stderr) == ("", "")
     (text,) = (files.folder / "logs" / "nights").iterdir()
     assert "demand.csv: " in text.read_text()
+
+
+def test_a_store_that_is_away_is_told_and_the_night_goes_on(tmp_path, monkeypatch, capsys):
+    places = {"S3_ENDPOINT": "127.0.0.1:1", "S3_BUCKET": "results", "S3_SECURE": "false",
+              "S3_ACCESS_KEY": "somebody", "S3_SECRET_KEY": "something"}  # fmt: skip
+    for name, value in places.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    night_ = begin_night(tmp_path)
+    clock = itertools.count(step=20.0)  # a minute's patience is over at once
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.publish.s3_connection.time.monotonic", lambda: next(clock))
+        preflight.check_store(Deployment(None, tmp_path / "results"), night_.note)
+    settings.cache_clear()
+    assert "The night goes on and publishes last." in capsys.readouterr().err
+    assert decisions(tmp_path)["store"]["choice"] == "away"

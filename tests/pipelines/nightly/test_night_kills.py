@@ -15,7 +15,7 @@ import pytest
 from ml.artifacts.version import commits, verify_version
 from pipelines.nightly.steps import has_user_files
 from tests.pipelines.job.conftest import Workspace, demand_rows, write_demand
-from tests.pipelines.nightly.conftest import rows_of, start_night
+from tests.pipelines.nightly.conftest import DAY, rows_of, start_night
 from tests.pipelines.nightly.processes import await_none, marked
 
 pytestmark = [
@@ -65,6 +65,9 @@ def test_of_two_nights_started_at_once_one_runs_and_one_version_is_made(workspac
         assert len(local) == time_
         assert len(rows_of(workspace.folder / "data", "runs")) == time_
     print(f"two nights at once: {times} times")  # noqa: T201 - for make drills
+    said = workspace.run("pipelines/history.py", "--item", "slow", "--on", DAY).stdout
+    assert f"readers saw version {local[-1]} " in said
+    assert " by ensemble" in said
     again = workspace.run("pipelines/reproduce.py", local[-1], alone=True)
     same = again.stdout.splitlines()[-1].removeprefix("the same: ").split(", ")
     assert {"forecasts", "forecast_models", "recommendations", "metrics"} <= {*same}

@@ -2,13 +2,14 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from pipelines.nightly import kept_inputs, ledger
 from pipelines.nightly.kept_inputs import FOLDER, keep_inputs, put_back, unneeded_inputs
 from pipelines.nightly.steps import describe_files
+from tests.pipelines.job.conftest import Workspace, demand_rows, write_demand
 from tests.pipelines.nightly.conftest import DAY, NIGHT, begin_night, rows_of
-from tests.pipelines.nightly.test_night_kills import write_files
 
 REPRODUCE = "pipelines/reproduce.py"
 
@@ -54,26 +55,27 @@ def test_tables_that_the_users_files_make_need_not_be_kept_beside_them():
 
 @pytest.fixture(scope="module")
 def after_nights(tmp_path_factory):
-    """Two nights on the same demand: the second only recommends anew."""
+    """Nights on some days of demand, on the same, and on a day more: fitted, kept, gone on with."""
     if not os.environ.get("DRILLS"):
-        pytest.skip("four runs of the main job are for make drills")
-    from tests.pipelines.job.conftest import Workspace
-
+        pytest.skip("seven runs of the main job are for make drills")
     workspace = Workspace(tmp_path_factory.mktemp("nights"))
-    write_files(workspace, seed=3)
-    for _ in range(2):
+    days = np.datetime64(DAY) - np.arange(200, 0, -1)
+    folder = workspace.folder / "data" / "raw" / "user"
+    folder.mkdir(parents=True)
+    for known in (days[:-1], days[:-1], days):
+        write_demand(folder / "demand.csv", demand_rows(["A/1", "NA", "fast"], known))
         workspace.run(NIGHT, "--to", str(workspace.folder / "store"), alone=True, TODAY=DAY)
     return workspace
 
 
 @pytest.mark.slow
-def test_a_drill_makes_versions_of_both_kinds_of_nights_again_with_the_same_content(after_nights):
+def test_a_drill_makes_versions_of_all_kinds_of_nights_again_with_the_same_content(after_nights):
     """By make drills alone; a version is made again in the test of two nights at once."""
     data_dir = after_nights.folder / "data"
-    first, second = (row["version_id"] for row in rows_of(data_dir, "versions"))
+    versions = [row["version_id"] for row in rows_of(data_dir, "versions")]
     choices = [row["choice"] for row in rows_of(data_dir, "decisions") if row["about"] == "models"]
-    assert choices == ["brought up to date", "kept"]
-    for version in (first, second):
+    assert choices == ["fitted anew", "kept", "gone on with"]
+    for version in versions:
         done = after_nights.run(REPRODUCE, version, alone=True)
         same = done.stdout.splitlines()[-1].removeprefix("the same: ").split(", ")
         assert {"forecasts", "forecast_models", "recommendations", "metrics"} <= {*same}
@@ -84,11 +86,12 @@ def test_what_is_missing_is_named(workspace):
     data_dir, run = night.config.data_dir, night.run.number
     version = "20260120T021500Z-1a2b3c4d"
     ledger.note_inputs(data_dir, run, [("raw/user/demand.csv", 1, "5f" * 32)])
-    facts = dict.fromkeys(("as_of", "dataset_id", "model_version", "code", "recipe", "rows"), "{}")
+    facts = dict.fromkeys(("as_of", "dataset_id", "model_version", "code", "recipe", "forecasts",
+                            "fitted", "rows"), "{}")  # fmt: skip
     ledger.note_version(data_dir, run, facts | {"version_id": version, "seed": 0, "gate": []})
     done = workspace.run(REPRODUCE, version, expect=3)
     assert "cannot be made again; missing: the code code (here is " in done.stderr
-    assert "raw/user/demand.csv as it was (sha256 5f5f5f5f5f5f…)" in done.stderr
+    assert "raw/user/demand.csv as it was on 2026-01-20 (sha256 5f5f5f5f5f5f…)" in done.stderr
     assert "no night has made a version 'x'" in workspace.run(REPRODUCE, "x", expect=3).stderr
 
 
