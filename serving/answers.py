@@ -3,16 +3,18 @@
 Each takes the version that it shows once, at its begin, and everything in it is of that version.
 """
 
+import asyncio
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import orjson
-from fastapi import Request, Response
+from fastapi import Request
 
 from serving import formats
-from serving.library import Library, age_of
+from serving.library import Library
 from serving.pages import RowPage, cut_page, find_page
 from serving.problems import RequestProblem, shorten
 from serving.query import (
@@ -27,9 +29,14 @@ from serving.query import (
 from serving.stored_files import read_part, send_file
 from serving.tables import ServedTable
 from serving.versions import ShownVersion
+from serving.written import ROUTE, App, Scope, UnchangedAnswer, WrittenAnswer, headers_of
 
 API = "/api/v1"
-IMMUTABLE, RECHECK = "max-age=31536000, immutable", "no-cache"
+IMMUTABLE, RECHECK = b"max-age=31536000, immutable", b"no-cache"
+ROWS = f"{API}/{{table:table}}"
+SCAN = 200_000  # rows from which on a table is looked through beside other requests
+_BELOW = f"{API}/"
+PLAIN = (b"*/*", b"application/json")  # headers Accept that ask for JSON and need no look
 
 
 class AnswerSheet:
@@ -42,50 +49,79 @@ class AnswerSheet:
 
     def __init__(self, library: Library, *, shared: bool) -> None:
         self._library = library
-        self._scope = "public" if shared else "private"
+        self._scope = b"public, " if shared else b"private, "
 
-    async def rows(self, request: Request) -> Response:
+    def answer_at_once(self, scope: Scope) -> App | None:
+        """The answer that needs neither waiting nor looking for its address.
+
+        That is what services ask for most: rows of an item in the newest version, and whether what
+        they have of JSON is current still, for which the tag alone is enough.
+        """
+        shown, query = self._library.shown, scope["query_string"]
+        if shown is None or b"at=" in query:
+            return None
+        headers = headers_of(scope)
+        known = headers.get(b"if-none-match")
+        plain = b"f=" not in query and headers.get(b"accept", b"*/*") in PLAIN
+        if plain and known is not None and known == _tag(shown, scope, "json"):
+            return UnchangedAnswer(self._headers(shown, scope, "json", known))
+        if b"item_id=" not in query or not scope["path"].startswith(_BELOW):
+            return None
+        table = shown.version.tables.get(scope["path"][len(_BELOW) :])
+        if table is None:
+            return None
+        scope[ROUTE] = ROWS
+        return self._answer_rows(scope, shown, table)
+
+    async def rows(self, request: Request) -> App:
         """Rows of a table, page by page."""
-        shown, fixed = await self._shown(request), "version_id" in request.path_params
+        shown, scope = await self._shown(request), request.scope
         table = shown.version.table(request.path_params["table"])
-        given = read_parameters(request.scope["query_string"], parameters_of(table, fixed=fixed))
-        wanted = formats.choose_format(given.get("f"), request.headers.get("accept", ""))
+        if table.rows > SCAN and b"item_id=" not in scope["query_string"]:
+            return await asyncio.to_thread(self._answer_rows, scope, shown, table)
+        return self._answer_rows(scope, shown, table)
+
+    def _answer_rows(self, scope: Scope, shown: ShownVersion, table: ServedTable) -> App:
+        fixed = "version_id" in scope.get("path_params", ())
+        given = read_parameters(scope["query_string"], parameters_of(table, fixed=fixed))
+        accept = headers_of(scope).get(b"accept", b"").decode("latin-1")
+        wanted = formats.choose_format(given.get("f"), accept)
         asked = read_page(given, table, shown.record.version_id)
         number = None if asked.item is None else shown.version.number_of(asked.item)
-        headers = self._headers(shown, request, wanted)
-        if _unchanged(request, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
-        page = await find_page(table, asked, number)
+        headers = self._headers(shown, scope, wanted)
+        if _unchanged(scope, headers[b"etag"]):
+            return UnchangedAnswer(headers)
+        page = find_page(table, asked, number)
         following = None
         if page.following is not None:
             following = _link(shown, table.name, given, page.following)
-            headers["Link"] = f'<{following}>; rel="next"'
+            headers[b"link"] = f'<{following}>; rel="next"'.encode()
         return _write_page(shown, table, page, asked.columns, wanted, following, headers)
 
-    async def item(self, request: Request) -> Response:
+    async def item(self, request: Request) -> App:
         """All rows of an item, of every table that names it."""
         shown = await self._shown(request)
         given = read_parameters(request.scope["query_string"], self._general(request))
         formats.choose_format(given.get("f"), request.headers.get("accept", ""), formats.JSON_ALONE)
         item = request.path_params["item_id"]
         number = shown.version.number_of(item)
-        headers = self._headers(shown, request, "json")
-        if _unchanged(request, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
+        headers = self._headers(shown, request.scope, "json")
+        if _unchanged(request.scope, headers[b"etag"]):
+            return UnchangedAnswer(headers)
         data: dict[str, Any] = {"item_id": item}
         following = {}
         for name, table in shown.version.tables.items():
             if table.index is not None:
                 page = cut_page(table.spans_of(number), 0, MOST_ROWS)
-                columns = table.schema.names
+                columns = table.names
                 data[table.name] = [r for s in page.spans for r in table.rows_of(s, columns)]
                 if page.following is not None:
                     more = {"item_id": item, "limit": str(MOST_ROWS)}
                     following[name] = _link(shown, table.name, more, page.following)
         body = shown.answer(orjson.dumps(data), following or None)
-        return Response(body, headers=headers, media_type=formats.MEDIA_TYPES["json"])
+        return WrittenAnswer(body, headers)
 
-    async def file(self, request: Request) -> Response:
+    async def file(self, request: Request) -> App:
         """A whole table as it was published, or a range of its bytes."""
         shown = await self._shown(request)
         table = shown.version.table(request.path_params["table"])
@@ -94,17 +130,18 @@ class AnswerSheet:
         )
         part = read_part(given.get("part"), len(table.files))
         stored = shown.version.manifest.datasets[table.name][part]
-        headers = self._headers(shown, request, "parquet")
+        headers = self._headers(shown, request.scope, "parquet")
+        name = stored.path.rpartition("/")[2]
         headers |= {
-            "ETag": f'"{stored.sha256}"',
-            "Accept-Ranges": "bytes",
-            "Content-Disposition": f'attachment; filename="{stored.path.rpartition("/")[2]}"',
+            b"etag": f'"{stored.sha256}"'.encode(),
+            b"accept-ranges": b"bytes",
+            b"content-disposition": f'attachment; filename="{name}"'.encode(),
         }
-        if _unchanged(request, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
+        if _unchanged(request.scope, headers[b"etag"]):
+            return UnchangedAnswer(headers)
         return send_file(table, part, request, headers)
 
-    async def document(self, request: Request) -> Response:
+    async def document(self, request: Request) -> App:
         """A JSON document of the version as it was published."""
         shown = await self._shown(request)
         given = read_parameters(request.scope["query_string"], self._general(request))
@@ -114,23 +151,23 @@ class AnswerSheet:
         if body is None:
             known = ", ".join(sorted(shown.version.documents))
             raise RequestProblem(404, f"there is no document {shorten(name)}; there is {known}.")
-        headers = self._headers(shown, request, "json")
-        if _unchanged(request, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
-        return Response(body, headers=headers, media_type=formats.MEDIA_TYPES["json"])
+        headers = self._headers(shown, request.scope, "json")
+        if _unchanged(request.scope, headers[b"etag"]):
+            return UnchangedAnswer(headers)
+        return WrittenAnswer(body, headers)
 
-    async def version(self, request: Request) -> Response:
+    async def version(self, request: Request) -> App:
         """What a version consists of: its tables with their columns, and its documents."""
         shown = await self._shown(request)
         given = read_parameters(request.scope["query_string"], self._general(request))
         formats.choose_format(given.get("f"), request.headers.get("accept", ""), formats.JSON_ALONE)
-        headers = self._headers(shown, request, "json")
-        if _unchanged(request, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
+        headers = self._headers(shown, request.scope, "json")
+        if _unchanged(request.scope, headers[b"etag"]):
+            return UnchangedAnswer(headers)
         body = shown.answer(orjson.dumps(shown.describe()))
-        return Response(body, headers=headers, media_type=formats.MEDIA_TYPES["json"])
+        return WrittenAnswer(body, headers)
 
-    async def versions(self, request: Request) -> Response:
+    async def versions(self, request: Request) -> App:
         """What was published, newest first."""
         shown, records = self._library.now(), await self._library.records()
         given = read_parameters(request.scope["query_string"], ("limit", "cursor", "f"))
@@ -141,14 +178,14 @@ class AnswerSheet:
         left = [one for one in records if before is None or one.seq < int(before)]
         fields = ("seq", "kind", "version_id", "as_of", "published_at", "partial")
         data = [{name: getattr(one, name) for name in fields} for one in left[:limit]]
-        headers = self._headers(shown, request, "json")
-        if _unchanged(request, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
+        headers = self._headers(shown, request.scope, "json")
+        if _unchanged(request.scope, headers[b"etag"]):
+            return UnchangedAnswer(headers)
         following = None
         if len(left) > limit:
             following = f"{API}/versions?limit={limit}&cursor={data[-1]['seq']}"
         body = shown.answer(orjson.dumps(data), following)
-        return Response(body, headers=headers, media_type=formats.MEDIA_TYPES["json"])
+        return WrittenAnswer(body, headers)
 
     async def _shown(self, request: Request) -> ShownVersion:
         """The version that an address asks for, by its path or by ``at=``; else the newest."""
@@ -165,37 +202,34 @@ class AnswerSheet:
         fixed = "version_id" in request.path_params
         return (*(("f",) if form else ()), *(() if fixed else ("at",)))
 
-    def _headers(self, shown: ShownVersion, request: Request, wanted: str) -> dict[str, str]:
+    def _headers(
+        self, shown: ShownVersion, scope: Scope, wanted: str, tag: bytes | None = None
+    ) -> dict[bytes, bytes]:
         """What every answer says of the version it is of, whichever format it has."""
-        record = shown.record
+        keeping = IMMUTABLE if shown.fixed else RECHECK
         return {
-            "ETag": _tag(shown, request, wanted),
-            "Vary": "Accept",
-            "Cache-Control": f"{self._scope}, {IMMUTABLE if shown.fixed else RECHECK}",
-            "X-Version-Id": record.version_id,
-            "X-As-Of": record.as_of,
-            "X-Published-At": record.published_at,
-            "X-Age-Seconds": str(max(int(age_of(record).total_seconds()), 0)),
-            "X-Stale": f"true; {shown.reason}" if shown.stale else "false",
+            **shown.headers,
+            b"etag": tag or _tag(shown, scope, wanted),
+            b"cache-control": self._scope + keeping,
+            b"x-age-seconds": b"%d" % max(time.time() - shown.published, 0),
         }
 
 
-def _tag(shown: ShownVersion, request: Request, wanted: str) -> str:
+def _tag(shown: ShownVersion, scope: Scope, wanted: str) -> bytes:
     """A strong tag: the version and its state, what was asked for, and the format."""
-    scope = request.scope
-    what = f"{shown.tag}\n{wanted}\n{scope['path']}\n".encode() + scope["query_string"]
-    return f'"{hashlib.blake2b(what, digest_size=12).hexdigest()}"'
+    parts = (shown.tag, wanted.encode(), scope["path"].encode(), scope["query_string"])
+    return b'"%s"' % hashlib.blake2b(b"\n".join(parts), digest_size=12).hexdigest().encode()
 
 
-def _unchanged(request: Request, tag: str) -> bool:
+def _unchanged(scope: Scope, tag: bytes) -> bool:
     """Whether who asks has this very answer already."""
-    known = request.headers.get("if-none-match")
+    known = headers_of(scope).get(b"if-none-match")
     if known is None:
         return False
     return (
         known == tag
-        or known.strip() == "*"
-        or tag in [one.strip().removeprefix("W/") for one in known.split(",")]
+        or known.strip() == b"*"
+        or tag in [one.strip().removeprefix(b"W/") for one in known.split(b",")]
     )
 
 
@@ -206,17 +240,18 @@ def _write_page(
     columns: Sequence[str],
     wanted: str,
     following: str | None,
-    headers: dict[str, str],
-) -> Response:
+    headers: dict[bytes, bytes],
+) -> App:
     media = formats.MEDIA_TYPES[wanted]
     if wanted in ("arrow", "parquet"):
         write = formats.write_arrow if wanted == "arrow" else formats.write_parquet
-        return Response(write(table.arrow(page.spans, columns)), headers=headers, media_type=media)
+        return WrittenAnswer(write(table.arrow(page.spans, columns)), headers, media)
     rows = [row for span in page.spans for row in table.rows_of(span, columns)]
     if wanted == "csv":
-        headers["Content-Disposition"] = f'attachment; filename="{table.name}.csv"'
-        return Response(formats.write_csv(columns, rows), headers=headers, media_type=media)
-    return Response(shown.answer(orjson.dumps(rows), following), headers=headers, media_type=media)
+        headers[b"content-disposition"] = f'attachment; filename="{table.name}.csv"'.encode()
+        text = formats.write_csv(columns, rows)
+        return WrittenAnswer(text, headers, f"{media}; charset=utf-8")
+    return WrittenAnswer(shown.answer(orjson.dumps(rows), following), headers, media)
 
 
 def _link(shown: ShownVersion, dataset: str, given: Mapping[str, str], row: int) -> str:

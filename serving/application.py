@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
@@ -12,29 +13,33 @@ from starlette.convertors import register_url_convertor
 
 from serving.access import AccessRules
 from serving.answers import API, AnswerSheet
-from serving.front import ROUTE, Front, RequestLimits
+from serving.front import Front, RequestLimits
 from serving.library import OLD, Library, age_of
 from serving.measures import MEASURES
 from serving.openapi import describe_interface
 from serving.problems import MEDIA_TYPE, RequestProblem
 from serving.static_files import PAGE, Handler, read_static, static_handler
+from serving.written import ROUTE, App
 
 VERSION = f"{API}/versions/{{version_id}}"
 
 
-class _AnyText:
-    """The rest of an address, whatever it is: an id may have slashes and ends of lines."""
+@dataclass(frozen=True, slots=True)
+class PartOfAddress:
+    """What a part of an address may be, as Starlette asks for it."""
 
-    regex = r"[\s\S]+"
+    regex: str  # that it has to match
 
     def convert(self, value: str) -> str:
+        """The part as it is written."""
         return value
 
-    def to_string(self, value: str) -> str:
-        return value
+    to_string = convert
 
 
-register_url_convertor("text", cast("Any", _AnyText()))
+# An id may have slashes and ends of lines.
+register_url_convertor("text", cast("Any", PartOfAddress(r"[\s\S]+")))
+register_url_convertor("table", cast("Any", PartOfAddress(r"(?!versions$)[A-Za-z0-9_-]+")))
 
 
 def build_application(library: Library, access: AccessRules, limits: RequestLimits) -> Front:
@@ -62,38 +67,40 @@ def build_application(library: Library, access: AccessRules, limits: RequestLimi
     )  # fmt: skip
     app.add_exception_handler(RequestProblem, _answer_problem)
     app.add_exception_handler(404, _answer_unknown)
-    _add_routes(app, library, AnswerSheet(library, shared=access.open))
+    sheet = AnswerSheet(library, shared=access.open)
+    _add_routes(app, library, sheet)
     for path, handler in _pages().items():
-        app.add_route(path, _named(path, handler), ["GET"])
-    return Front(app, access, limits)
+        app.add_route(path, cast("Any", _named(path, handler)), ["GET"])
+    return Front(app, access, limits, sheet.answer_at_once)
 
 
 def _add_routes(app: FastAPI, library: Library, sheet: AnswerSheet) -> None:
     """Give every answer its address; the first one that fits is taken."""
-    routes: dict[str, Handler] = {
+    routes: dict[str, Handler] = {}
+    for prefix in (API, VERSION):  # the busiest first
+        routes |= {
+            f"{prefix}/{{table:table}}": sheet.rows,
+            f"{prefix}/items/{{item_id:text}}": sheet.item,
+            f"{prefix}/documents/{{name}}": sheet.document,
+            f"{prefix}/{{table:table}}.parquet": sheet.file,
+        }
+    routes |= {
         f"{API}/openapi.json": _describe(library),
         f"{API}/versions": sheet.versions,
         "/health": _answer_health,
         "/ready": _answer_ready(library),
         "/metrics": _answer_measures,
     }
-    for prefix in (API, VERSION):
-        routes |= {
-            f"{prefix}/items/{{item_id:text}}": sheet.item,
-            f"{prefix}/documents/{{name}}": sheet.document,
-            f"{prefix}/{{table}}.parquet": sheet.file,
-            f"{prefix}/{{table}}": sheet.rows,
-        }
     routes[VERSION] = sheet.version
     # Plain routes: what they take is read and described by the tables of the version itself.
-    for path, handler in sorted(routes.items(), key=lambda one: one[0].count("{")):
-        app.add_route(path, _named(path, handler), ["GET"])
+    for path, handler in routes.items():
+        app.add_route(path, cast("Any", _named(path, handler)), ["GET"])
 
 
 def _named(path: str, handler: Handler) -> Handler:
     """The handler of a route, which says in the scope which one was taken."""
 
-    async def answer(request: Request) -> Response:
+    async def answer(request: Request) -> App:
         request.scope[ROUTE] = path
         return await handler(request)
 

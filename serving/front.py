@@ -6,22 +6,18 @@ It is plain ASGI, for it is on the way of every answer.
 import asyncio
 import time
 import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 from serving.access import AccessRules
 from serving.journal import tell
 from serving.measures import MEASURES
 from serving.problems import MEDIA_TYPE, RequestProblem
 from serving.stored_files import HEAD
+from serving.written import ROUTE, App, Message, Receive, Scope, Send, headers_of
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-ROUTE = "previsor.route"  # in the scope: the template of the address that was asked
+Shortcut = Callable[[Scope], App | None]
 LONGEST_ADDRESS = 8192  # bytes of path and query
 FOR_ALL = ("/health", "/ready")  # asked by what starts and stops servers, without a key
 SECURITY = [
@@ -64,36 +60,61 @@ class Front:
         app: The application.
         access: Who is let in.
         limits: What is taken on.
+        answer_at_once: Gives an answer that needs neither waiting nor looking for its address.
     """
 
-    def __init__(self, app: App, access: AccessRules, limits: RequestLimits) -> None:
+    def __init__(
+        self, app: App, access: AccessRules, limits: RequestLimits, answer_at_once: Shortcut
+    ) -> None:
         self._app, self._access, self._limits = app, access, limits
-        self._busy = 0
+        self._answer_at_once = answer_at_once
+        self._answers: set[_Answer] = set()
+        MEASURES.busy.set_function(lambda: len(self._answers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, as ASGI asks for it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            sweeping = asyncio.create_task(self._sweep())
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                sweeping.cancel()
             return
         if scope["method"] == "HEAD":  # answered as GET, and the body is kept back
             scope = {**scope, "method": "GET", HEAD: True}  # the server below knows it as it is
         answer = _Answer(scope, send)
-        self._busy += 1
-        MEASURES.busy.set(self._busy)
+        self._answers.add(answer)
         try:
             answer.user = self._let_in(scope)
-            await self._call(scope, receive, answer)
+            at_once = self._answer_at_once(scope)
+            await (at_once or self._app)(scope, receive, answer.send)
         except RequestProblem as problem:
             await answer.refuse(problem)
-        except (ConnectionError, asyncio.CancelledError):
+        except asyncio.CancelledError:
+            if not answer.overdue:
+                raise
+            answer.task.uncancel()
+            await answer.refuse(SLOW)
+        except ConnectionError:
             raise
         except Exception:  # noqa: BLE001 - told in the log, whatever it is
             tell("bug", traceback=traceback.format_exc())
             await answer.refuse(RequestProblem(500, "a bug of the server; its log says more."))
         finally:
-            self._busy -= 1
-            MEASURES.busy.set(self._busy)
+            self._answers.discard(answer)
             answer.count(told=self._limits.told)
+
+    async def _sweep(self) -> None:
+        """End, second by second, what takes too long; a clock for each request would cost more."""
+        limits = self._limits
+        while True:
+            await asyncio.sleep(1.0)
+            now = time.perf_counter()
+            for answer in list(self._answers):
+                most = limits.sending_seconds if answer.begun else limits.seconds
+                if now - answer.start > most and not answer.overdue:
+                    answer.overdue = True
+                    answer.task.cancel()
 
     def _let_in(self, scope: Scope) -> str:
         if scope["method"] != "GET":
@@ -102,41 +123,33 @@ class Front:
             raise RequestProblem(414, f"the address has more than {LONGEST_ADDRESS} bytes.")
         if scope["path"] in FOR_ALL:
             return ""
-        if self._busy > self._limits.at_once:
+        if len(self._answers) > self._limits.at_once:
             raise FULL
         peer = scope["client"][0] if scope.get("client") else ""
-        return self._access.admit(dict(scope["headers"]), peer)
-
-    async def _call(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        limits = self._limits
-        try:
-            async with asyncio.timeout(limits.seconds) as clock:
-
-                async def send(message: Message) -> None:
-                    if message["type"] == "http.response.start":
-                        clock.reschedule(asyncio.get_running_loop().time() + limits.sending_seconds)
-                    await answer.send(message)
-
-                await self._app(scope, receive, send)
-        except TimeoutError:
-            raise SLOW from None
+        return self._access.admit(headers_of(scope), peer)
 
 
 class _Answer:
     """One answer on its way out, and what is noted of it."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        self.user = ""
+        self.user, self.overdue = "", False
+        self.task = cast("asyncio.Task[None]", asyncio.current_task())
+        self.start = time.perf_counter()
         self._scope, self._send = scope, send
-        self._start = time.perf_counter()
         self._method = "HEAD" if HEAD in scope else scope["method"]
         self._seconds, self._status = 0.0, 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether something was sent."""
+        return bool(self._status)
 
     async def send(self, message: Message) -> None:
         """Pass a message on, with the headers that all answers have."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            self._seconds = time.perf_counter() - self._start
+            self._seconds = time.perf_counter() - self.start
             message["headers"] = [*message["headers"], *SECURITY]
         elif HEAD in self._scope and message["type"] == "http.response.body":
             message["body"] = b""
@@ -156,7 +169,7 @@ class _Answer:
 
     def count(self, *, told: bool) -> None:
         """Count the answer, and write it into the log where it says so."""
-        place = self._scope.get(ROUTE, "none")
+        place = self._scope.get(ROUTE, "none" if self._status != 304 else "known already")
         MEASURES.answered(place, self._status, self._seconds)
         if told or self._status >= 500:
             tell(

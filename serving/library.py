@@ -23,12 +23,13 @@ from serving.journal import tell
 from serving.measures import MEASURES
 from serving.mirror import Mirror
 from serving.problems import RequestProblem
-from serving.versions import ServedVersion, ShownVersion
+from serving.versions import ServedVersion, ShownVersion, show
 
 EARLIER = 2  # versions kept at hand beside the newest one
 LONGEST_PAUSE = 600.0  # seconds until a version that was broken is tried again
 LOG_SECONDS = 10.0  # that a request waits for the log to be read
 MOST_MAPPED = 200 << 20  # bytes of files that may be resident before pages are given back
+BREATH = 0.25  # seconds between two looks at the memory
 PAGE = 4096
 LOST, BROKEN, OLD = "store-lost", "version-broken", "too-old"
 _ERRORS = (PipelineError, OSError, ArrowException)
@@ -72,8 +73,8 @@ class Library:
 
     async def _rest(self, seconds: float) -> None:
         while seconds > 0:
-            await asyncio.sleep(min(seconds, 1.0))
-            seconds -= 1.0
+            await asyncio.sleep(min(seconds, BREATH))
+            seconds -= BREATH
             self._give_back_pages()
 
     def look(self) -> None:
@@ -112,7 +113,7 @@ class Library:
             version = self._earlier[record.version_id]
         else:
             version = self._mirror.load(self._store, record)
-        self._set(ShownVersion(version, record, fixed=False))
+        self._set(show(version, record))
         if before is None or before.record.seq != record.seq:
             tell("shown", version_id=record.version_id, seq=record.seq, as_of=record.as_of)
             if before is not None:
@@ -123,7 +124,7 @@ class Library:
     def _set(self, shown: ShownVersion) -> None:
         """Show a version: from here on every request that begins sees this one."""
         if not shown.stale and self._too_old(shown.record):
-            shown = replace(shown, stale=True, reason=OLD)
+            shown = shown.again(stale=True, reason=OLD)
         before, self.shown, self.problem = self.shown, shown, ""
         if before is not None and before.stale and not shown.stale:
             tell("up_to_date_again", version_id=shown.record.version_id)
@@ -132,7 +133,7 @@ class Library:
     def _fail(self, reason: str, error: Exception) -> None:
         text = " ".join(str(error).split())
         if self.shown is None and (last := self._mirror.load_last()) is not None:
-            self.shown = ShownVersion(*last, fixed=False)
+            self.shown = show(*last)
             tell("shown_from_mirror", version_id=last[1].version_id)
         self.problem = text
         if self.shown is None:
@@ -140,7 +141,7 @@ class Library:
             return
         if not self.shown.stale or self.shown.reason != reason:
             tell("stale", reason=reason, detail=text, version_id=self.shown.record.version_id)
-        self.shown = replace(self.shown, stale=True, reason=reason)
+        self.shown = self.shown.again(stale=True, reason=reason)
         MEASURES.show(self.shown)
 
     def _too_old(self, record: CommitRecord) -> bool:
@@ -211,7 +212,7 @@ class Library:
         last = day.isoformat()
         for record in await self.records():
             if record.published_at[:10] <= last and not record.partial:
-                return replace(await self._open(record), fixed=False)
+                return (await self._open(record)).again()
         raise RequestProblem(404, f"nothing was published by the end of {last}.")
 
     async def version(self, version_id: str) -> ShownVersion:
@@ -222,7 +223,7 @@ class Library:
         """
         shown = self.now()
         if shown.record.version_id == version_id:
-            return replace(shown, fixed=True, stale=False, reason="")
+            return shown.again(fixed=True)
         for record in await self.records():
             if record.version_id == version_id:
                 return await self._open(record)
@@ -239,7 +240,7 @@ class Library:
                 version = self._at_hand(wanted)
                 if version is None:
                     version = await asyncio.to_thread(self._fetch, record)
-        return ShownVersion(version, record, fixed=True)
+        return show(version, record, fixed=True)
 
     def _at_hand(self, version_id: str) -> ServedVersion | None:
         version = self._earlier.get(version_id)

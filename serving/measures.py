@@ -1,7 +1,6 @@
 """What the server counts, for Prometheus. Labels are templates of routes, never what was asked."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from prometheus_client import (
     CollectorRegistry,
@@ -48,7 +47,7 @@ class ServerMeasures:
 
     def show(self, shown: ShownVersion) -> None:
         """Note which version is shown."""
-        self.published.set(datetime.fromisoformat(shown.record.published_at).timestamp())
+        self.published.set(shown.published)
         self.stale.set(shown.stale)
 
     def text(self) -> bytes:

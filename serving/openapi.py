@@ -11,7 +11,7 @@ import pyarrow as pa
 from serving.answers import API
 from serving.formats import MEDIA_TYPES
 from serving.problems import MEDIA_TYPE
-from serving.query import KINDS, LONGEST_TEXT, MOST_ROWS, OF_PAGES, parameters_of
+from serving.query import KINDS, LARGEST, LONGEST_TEXT, MOST_ROWS, OF_PAGES, parameters_of
 from serving.tables import ITEM, ServedTable
 from serving.versions import ShownVersion
 
@@ -122,7 +122,7 @@ def _page_parameters(
     cursor = {"type": "string", "pattern": f"^{version}\\.[0-9]{{1,12}}$"}
     columns = {
         "type": "array",
-        "items": {"type": "string", "enum": table.schema.names},
+        "items": {"type": "string", "enum": table.names},
         "minItems": 1,
         "uniqueItems": True,
     }
@@ -130,7 +130,7 @@ def _page_parameters(
     known = {
         ITEM: _parameter(ITEM, text, "rows of this item only", example=item),
         "columns": _parameter("columns", columns, "only these columns", form=True,
-                              example=table.schema.names[:3]),
+                              example=table.names[:3]),
         "limit": _limit(),
         "cursor": _parameter("cursor", cursor, "of `next`, as it is given"),
         "f": _format(tuple(MEDIA_TYPES)),
@@ -159,7 +159,7 @@ def _schema_of_filter(name: str, table: ServedTable) -> Document:
     if pa.types.is_timestamp(kind):
         return _DAY
     if pa.types.is_integer(kind):
-        return {"type": "integer", "minimum": -(10**15), "maximum": 10**15}
+        return {"type": "integer", "minimum": -LARGEST, "maximum": LARGEST}
     if pa.types.is_floating(kind):
         return {"type": "number"}
     return {"type": "string", "maxLength": LONGEST_TEXT}

@@ -1,13 +1,10 @@
 """Which rows of a table a page holds, and where it goes on."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from serving.query import PageRequest
 from serving.tables import ServedTable, Span
-
-SCAN = 200_000  # rows from which on looking for values is done beside other requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +15,7 @@ class RowPage:
     following: int | None  # first row that may be on the next page
 
 
-async def find_page(table: ServedTable, asked: PageRequest, number: int | None) -> RowPage:
+def find_page(table: ServedTable, asked: PageRequest, number: int | None) -> RowPage:
     """The page that is asked for.
 
     Args:
@@ -29,8 +26,6 @@ async def find_page(table: ServedTable, asked: PageRequest, number: int | None) 
     spans = table.spans_of(number)
     if not asked.wanted:
         return cut_page(spans, asked.start, asked.limit)
-    if sum(stop - start for start, stop in spans) > SCAN:
-        return await asyncio.to_thread(_search, table, spans, asked)
     return _search(table, spans, asked)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,6 +16,7 @@ from serving.tables import ServedTable
 MOST_ROWS = 1000
 FEWEST_ROWS = 100  # where a request does not say
 LONGEST_TEXT = 1000
+LARGEST = 10**15  # whole number that can be asked for
 FILTERS = (
     "kind", "model", "metric", "demand_class", "location_id", "frequency", "horizon_step", "as_of",
     "ds", "lag", "panel", "action", "alert_level", "reason_code", "reason", "method", "measure",
@@ -74,20 +76,19 @@ def read_parameters(query: bytes, allowed: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def filters_of(table: ServedTable) -> tuple[str, ...]:
-    """Columns of a table that rows may be asked for by."""
-    names = table.schema.names
-    return tuple(name for name in FILTERS if name in names)
-
-
 def parameters_of(table: ServedTable, *, fixed: bool) -> tuple[str, ...]:
     """Names of the parameters of a table's pages; ``fixed`` where the version is in the path."""
+    return _parameters(table.names, table.index is not None, fixed)
+
+
+@cache
+def _parameters(columns: tuple[str, ...], indexed: bool, fixed: bool) -> tuple[str, ...]:
     general = [
         name
         for name in OF_PAGES
-        if not (name == "item_id" and table.index is None) and not (name == "at" and fixed)
+        if not (name == "item_id" and not indexed) and not (name == "at" and fixed)
     ]
-    return (*general, *filters_of(table))
+    return (*general, *(name for name in FILTERS if name in columns))
 
 
 def read_page(given: Mapping[str, str], table: ServedTable, version: str) -> PageRequest:
@@ -108,7 +109,7 @@ def read_page(given: Mapping[str, str], table: ServedTable, version: str) -> Pag
             for name, value in given.items()
             if name not in OF_PAGES
         },
-        columns=read_columns(given.get("columns"), table.schema.names),
+        columns=read_columns(given.get("columns"), table.names),
         limit=read_limit(given.get("limit")),
         start=_read_cursor(given["cursor"], version) if "cursor" in given else 0,
     )
@@ -122,6 +123,11 @@ def read_columns(text: str | None, names: Sequence[str]) -> Sequence[str]:
     """
     if text is None:
         return names
+    return _read_columns(text, tuple(names))
+
+
+@lru_cache(maxsize=256)
+def _read_columns(text: str, names: tuple[str, ...]) -> Sequence[str]:
     asked = set(text.split(","))
     if unknown := sorted(asked - set(names)):
         raise RequestProblem(
@@ -198,7 +204,7 @@ def _read_value(name: str, text: str, kind: pa.DataType) -> Any:
     if types.is_timestamp(kind):
         day = read_day(text, name)
         return datetime(day.year, day.month, day.day, tzinfo=UTC if kind.tz else None)
-    if types.is_integer(kind) and _WHOLE.fullmatch(text):
+    if types.is_integer(kind) and _WHOLE.fullmatch(text) and abs(int(text)) <= LARGEST:
         return int(text)
     if types.is_floating(kind):
         try:

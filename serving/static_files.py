@@ -7,6 +7,8 @@ from pathlib import Path
 
 from fastapi import Request, Response
 
+from serving.written import App
+
 FOLDER = Path(__file__).resolve().parent / "static"
 PAGE = "page.html"
 MEDIA_TYPES = {
@@ -17,7 +19,7 @@ MEDIA_TYPES = {
     ".png": "image/png",
     ".json": "application/json",
 }
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Awaitable[App]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def static_handler(file: StaticFile) -> Handler:
     """What answers a request for a file."""
     headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
 
-    async def answer(request: Request) -> Response:
+    async def answer(request: Request) -> App:
         if request.headers.get("if-none-match") == file.tag:
             return Response(status_code=304, headers=headers)
         return Response(file.content, headers=headers, media_type=file.media_type)

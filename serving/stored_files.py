@@ -1,6 +1,6 @@
 """Sending the stored bytes of a table, all of them or a range."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
@@ -30,23 +30,26 @@ def read_part(text: str | None, parts: int) -> int:
     return int(text) - 1
 
 
-def send_file(table: ServedTable, part: int, request: Request, headers: dict[str, str]) -> Response:
+def send_file(
+    table: ServedTable, part: int, request: Request, known: Mapping[bytes, bytes]
+) -> Response:
     """The stored bytes of a file, or the range that a request names.
 
     Args:
         table: That it is of.
         part: Which of its files.
         request: With its headers.
-        headers: Of the answer, its tag among them.
+        known: Headers of the answer, its tag among them.
 
     Raises:
         RequestProblem: There are no such bytes.
     """
+    headers = {name.decode(): text.decode("latin-1") for name, text in known.items()}
     content = memoryview(table.files[part])
     start, stop, status = 0, len(content), 200
     asked = request.headers.get("range")
     condition = request.headers.get("if-range")
-    if asked is not None and condition in (None, headers["ETag"]):
+    if asked is not None and condition in (None, headers["etag"]):
         found = _range(asked, len(content))
         if found is not None:
             start, stop, status = *found, 206

@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class ServedTable:
 
     name: str  # of the dataset
     schema: pa.Schema  # as in the Parquet file, units and descriptions included
+    names: tuple[str, ...]  # of its columns
     rows: int  # in all
     batches: Sequence[ServedBatch]  # in the order of the file
     firsts: Sequence[int]  # their first rows
@@ -79,8 +81,8 @@ class ServedTable:
 
     def rows_of(self, span: Span, names: Sequence[str]) -> list[dict[str, Any]]:
         """Rows as mappings from column to value."""
-        values = self.columns(span, names)
-        return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+        rows = zip(*self.columns(span, names), strict=True)
+        return [*map(dict, map(zip, repeat(names), rows))]  # without a step of Python for each row
 
     def arrow(self, spans: Sequence[Span], names: Sequence[str]) -> pa.Table:
         """Rows in the types of the Parquet file."""
@@ -167,6 +169,7 @@ def load_table(
     return ServedTable(
         name=name,
         schema=schema.remove_metadata(),
+        names=tuple(schema.names),
         rows=sum(batch.data.num_rows for batch in batches),
         batches=batches,
         firsts=[batch.start for batch in batches],

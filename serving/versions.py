@@ -6,6 +6,7 @@ Nothing of it changes once it is made, so a request that holds one sees one vers
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,20 +75,19 @@ class ServedVersion:
         return sum(len(table.mapped) for table in self.tables.values() if table.mapped is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ShownVersion:
     """A version with what every answer says of it; what a request takes, once."""
 
     version: ServedVersion  # that is shown
     record: CommitRecord  # that published it
     fixed: bool  # whether it was asked for by its id, so that the answer can never change
-    stale: bool = False  # whether there is, or may be, a newer one that could not be read
-    reason: str = ""  # why, in one word
-
-    @property
-    def tag(self) -> str:
-        """What tells its answers from those of any other version or state."""
-        return f"{self.record.version_id}/{self.record.seq}/{self.fixed:d}{self.stale:d}"
+    stale: bool  # whether there is, or may be, a newer one that could not be read
+    reason: str  # why, in one word
+    tag: bytes  # what tells its answers from those of any other version or state
+    published: float  # when it was [seconds since 1970]
+    headers: Mapping[bytes, bytes]  # of every answer
+    opening: bytes  # of every JSON answer
 
     def answer(self, data: bytes, following: str | Mapping[str, str] | None = None) -> bytes:
         """The document that every JSON answer is.
@@ -96,16 +96,14 @@ class ShownVersion:
             data: JSON of what was asked for.
             following: Where it goes on, by table where there are several; ``None`` at the end.
         """
-        return b"".join(
-            (
-                b'{"version_id":"', self.record.version_id.encode(),
-                b'","as_of":"', self.record.as_of.encode(),
-                b'","published_at":"', self.record.published_at.encode(),
-                b'","stale":', b"true" if self.stale else b"false",
-                b',"data":', data,
-                b',"next":', orjson.dumps(following), b"}",
-            )
-        )  # fmt: skip
+        end = b"null" if following is None else orjson.dumps(following)
+        return b"".join((self.opening, data, b',"next":', end, b"}"))
+
+    def again(
+        self, *, fixed: bool = False, stale: bool = False, reason: str = ""
+    ) -> "ShownVersion":
+        """The same version in another state."""
+        return show(self.version, self.record, fixed=fixed, stale=stale, reason=reason)
 
     def describe(self) -> dict[str, Any]:
         """Tables with their columns, and documents, of the version."""
@@ -125,6 +123,33 @@ class ShownVersion:
             },
             "documents": sorted(self.version.documents),
         }
+
+
+def show(
+    version: ServedVersion,
+    record: CommitRecord,
+    *,
+    fixed: bool = False,
+    stale: bool = False,
+    reason: str = "",
+) -> ShownVersion:
+    """A version as it is shown; see :class:`ShownVersion`."""
+    told = {"version_id": record.version_id, "as_of": record.as_of,
+            "published_at": record.published_at, "stale": stale}  # fmt: skip
+    headers = {
+        "vary": "Accept",
+        "x-version-id": record.version_id,
+        "x-as-of": record.as_of,
+        "x-published-at": record.published_at,
+        "x-stale": f"true; {reason}" if stale else "false",
+    }
+    return ShownVersion(
+        version, record, fixed, stale, reason,
+        tag=f"{record.version_id}/{record.seq}/{fixed:d}{stale:d}".encode(),
+        published=datetime.fromisoformat(record.published_at).timestamp(),
+        headers={name.encode(): text.encode() for name, text in headers.items()},
+        opening=orjson.dumps(told)[:-1] + b',"data":',
+    )  # fmt: skip
 
 
 def _describe_column(column: Any) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.serving.load import LoadResult, load_items, load_known
+from benchmarks.serving.load import LoadPlan, LoadResult, load_items, load_known
 from benchmarks.serving.rows import make_rows
 from benchmarks.serving.servers import PEERS, ComparedServer, compared_servers, running
 from ml.errors import ConfigError
@@ -76,17 +76,19 @@ def _measure_server(
     serves, loads = sorted(os.sched_getaffinity(0))[:2]
     log = work / f"{server.name}.log"
     found = []
+    plan, warm = LoadPlan(seconds, work, loads), LoadPlan(WARM, work, loads)
     with running(server, serves, log) as up:
-        load_items(server, server.item, size[0], WARM, work, loads)
-        cases = {server.name: load_items(server, server.item, size[0], seconds, work, loads)}
+        cases: dict[str, Callable[[LoadPlan], LoadResult]] = {
+            server.name: lambda plan: load_items(server, up, server.item, size[0], plan)
+        }
         if server.name == "ours":
-            cases["ours, 304"] = load_known(server, size[0], seconds, work, loads)
-            cases["ours, all columns"] = load_items(server, WHOLE, size[0], seconds, work, loads)
-        resident, own = up.resident_mib()
-        for name, load in cases.items():
-            found.append(ServerFigures(name, *size, number, load, up.ready_seconds, resident, own))
-            print(
-                f"{name:18} {size[0]:>7} x {size[1]:<3} {load.per_second:8.0f} requests/s",
-                flush=True,
-            )
+            cases["ours, 304"] = lambda plan: load_known(server, up, size[0], plan)
+            cases["ours, all columns"] = lambda plan: load_items(server, up, WHOLE, size[0], plan)
+        cases[server.name](warm)
+        for name, make in cases.items():
+            load = make(plan)
+            memory = up.resident_mib()
+            found.append(ServerFigures(name, *size, number, load, up.ready_seconds, *memory))
+            told = f"{load.per_core:8.0f} requests a second of one core"
+            print(f"{name:18} {size[0]:>7} x {size[1]:<3} {told}", flush=True)
     return found

@@ -11,7 +11,8 @@ from benchmarks.serving.bench import ServerFigures
 from ml.durable import write_file
 
 HEAD = (
-    "| server | items x steps | requests/s | p99 [ms] | failed | ready [s] | memory [MiB] | own |"
+    "| server | items x steps | requests a second of one core | on the wall | p99 [ms] | failed | "
+    "ready [s] | memory [MiB] | own [MiB] |"
 )
 
 
@@ -30,7 +31,7 @@ def write_report(
         ),
         "",
         HEAD,
-        "|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|",
         *(_line(*key, group) for key, group in groups.items()),
         "",
         *_ratios(groups),
@@ -46,6 +47,7 @@ def _line(items: int, steps: int, server: str, group: Sequence[ServerFigures]) -
     cells = [
         server,
         f"{items:,} x {steps}",
+        f"{median(one.load.per_core for one in group):,.0f}",
         f"{median(one.load.per_second for one in group):,.0f}",
         f"{median(one.load.p99_ms for one in group):.1f}",
         str(sum(one.load.failed for one in group)),
@@ -59,7 +61,7 @@ def _line(items: int, steps: int, server: str, group: Sequence[ServerFigures]) -
 def _ratios(groups: dict[tuple[int, int, str], list[ServerFigures]]) -> list[str]:
     """How many times faster ours is, round by round, as medians."""
     rate = {
-        key: [one.load.per_second for one in group]
+        key: [one.load.per_core for one in group]
         for key, group in groups.items()
     }  # fmt: skip
     lines = []

@@ -75,6 +75,7 @@ def _other(name: str, dtype: pa.DataType, names: list[str], steps: int) -> list[
         "ds": lambda row: AS_OF + timedelta(days=row % steps + 1),
         "model_used": lambda row: MODELS[row // steps % len(MODELS)],
         "kind": lambda _: "demand",
+        "frequency": lambda _: "D",
         "fallback_reason": lambda _: None,
     }
     if name in told:
