@@ -182,6 +182,7 @@ def test_a_rollback_and_an_earlier_day_are_served(version, tmp_path):
         assert server.get(path).headers["Cache-Control"] == "public, no-cache"
         roll_back(store, publisher="host/test")
         server.until(lambda: shown(server) == version(1).version_id)
+        server.until(lambda: server.json(f"{API}/versions")["data"][0]["seq"] == 3)
         told = server.json(f"{API}/versions")["data"]
         assert [(one["seq"], one["kind"], one["version_id"]) for one in told] == [
             (3, "rollback", version(1).version_id),
