@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 
 Floats = npt.NDArray[np.float64]
 WIDTHS = (1, 2, 4)  # bytes that a whole number may take; others are stored as floats
-LARGEST = 32_767  # whole number of two bytes
 LEVEL = 6  # of gzip; 9 takes 20 times as long for 6 % less
 FAST = 1  # of what is opened piece by piece: a third of the time for a quarter more
 _DAY = np.timedelta64(1, "D")
@@ -33,31 +32,31 @@ class PackedColumn:
     about: Mapping[str, Any] = field(default_factory=dict)  # what it takes to unpack them
 
 
-def pack_numbers(values: Floats, places: int) -> PackedColumn:
+def pack_numbers(values: Floats, places: int | None) -> PackedColumn:
     """Numbers, shape (items,) or (items, values), rounded to ``places`` decimals; NaN is null.
+
+    Without ``places`` they keep all digits.
 
     The smallest width that holds them all is taken; what not even four bytes hold stays float.
     """
     if np.all((np.rint(values) == values) | np.isnan(values)):
         places = 0
-    scaled = np.rint(values * 10.0**places)
+    scaled = values if places is None else round_fairly(values * 10.0**places)
     largest = np.nanmax(np.abs(scaled), initial=0.0) if scaled.size else 0.0
     width = next((one for one in WIDTHS if largest < 2 ** (8 * one - 1)), 8)
-    if width == 8:
+    if places is None or width == 8:
         data = _planes(np.ascontiguousarray(values, "<f8"))
         return PackedColumn(data, _about(values, kind="floats", bytes=8))
-    return PackedColumn(
-        _planes(_codes(scaled, width, along=values.ndim == 2)),
-        _about(values, kind="numbers", bytes=width, places=places),
-    )
+    data = _planes(_codes(scaled, width, along=values.ndim == 2))
+    return PackedColumn(data, _about(values, kind="numbers", bytes=width, places=places))
 
 
 @dataclass(frozen=True, slots=True)
 class ScaledMatrix:
-    """Numbers of items as two bytes each, rounded, ready to be packed in parts."""
+    """Numbers of items as whole numbers of few bytes, rounded, ready to be packed in parts."""
 
     places: npt.NDArray[np.int8]  # decimal places of each item, shape (items,)
-    steps: npt.NDArray[np.int16]  # the numbers, shape (items, values)
+    steps: npt.NDArray[np.signedinteger[Any]]  # the numbers, shape (items, values)
     along: bool  # whether they are differences along each row
 
     def last(self, count: int | None) -> "ScaledMatrix":
@@ -67,17 +66,22 @@ class ScaledMatrix:
         kept = self.steps[:, -count:].copy()
         before = self.steps[:, : 1 - count] if count > 1 else self.steps
         if self.along:
-            kept[:, 0] = before.sum(axis=1, dtype=np.int16)
+            kept[:, 0] = before.sum(axis=1, dtype=kept.dtype)
         return ScaledMatrix(self.places, kept, self.along)
 
     def pack(self, items: slice = slice(None)) -> PackedColumn:
         """The numbers of some items: first their decimal places, a byte each."""
         places, steps = self.places[items], self.steps[items]
-        about = {"kind": "scaled", "width": steps.shape[1], "along": self.along}
+        about = {
+            "kind": "scaled", "width": steps.shape[1], "along": self.along,
+            "bytes": steps.itemsize,
+        }  # fmt: skip
         return PackedColumn(places.tobytes() + _planes(steps), about)
 
 
-def scale(values: Floats, most: int, *, brief: bool = False, along: bool = True) -> ScaledMatrix:
+def scale(
+    values: Floats, most: int, *, width: int = 2, brief: bool = False, along: bool = True
+) -> ScaledMatrix:
     """Numbers of items, shape (items, values), NaN being null.
 
     An item's decimal places are those that its largest number leaves room for, at most ``most``,
@@ -86,23 +90,42 @@ def scale(values: Floats, most: int, *, brief: bool = False, along: bool = True)
     Args:
         values: The numbers.
         most: Most decimal places.
+        width: Bytes of a number; four hold all digits of whatever is counted.
         brief: Take no more than it needs to show two digits of its largest number.
         along: Store differences along a row, best for what changes little.
     """
-    places = find_places(values, most)
+    places = find_places(values, most, 2 ** (8 * width - 1) - 1)
     if brief:
         largest = np.nanmax(np.abs(values), axis=1, initial=0.0) if values.size else places
         places = np.minimum(places, np.select([largest >= 10, largest >= 1], [0, 1], 2))
-    scaled = np.rint(values * 10.0 ** places[:, None])
-    return ScaledMatrix(places.astype(np.int8), _codes(scaled, 2, along=along), along)
+    scaled = round_fairly(values * 10.0 ** places[:, None])
+    return ScaledMatrix(places.astype(np.int8), _codes(scaled, width, along=along), along)
 
 
-def find_places(values: Floats, most: int) -> Floats:
-    """Decimal places of each row for numbers of two bytes, shape (items,)."""
+def round_fairly(values: Floats) -> Floats:
+    """Whole numbers near values, from which a shorter number is rounded as from the values.
+
+    1.4996 is 1.500 with three decimals, which is 2 without any, though 1.4996 is 1. So where a
+    number was raised to one that ends in a five, and zeros, one less is taken.
+    """
+    size = np.abs(values)
+    whole = np.sign(values) * np.floor(size * (1 + 1e-12) + 0.5)  # halves go up, as in browsers
+    raised = np.abs(whole) > size * (1 + 1e-12)
+    doubtful = np.nonzero(raised & (whole % 5 == 0))
+    size = np.abs(whole[doubtful])
+    tied = np.zeros(size.shape, bool)
+    for digits in range(1, 11):
+        tied |= size % 10.0**digits == 5 * 10.0 ** (digits - 1)
+    whole[doubtful] -= np.sign(whole[doubtful]) * tied
+    return whole
+
+
+def find_places(values: Floats, most: int, highest: int) -> Floats:
+    """Decimal places of each row for whole numbers up to the highest, shape (items,)."""
     if not values.size:
         return np.zeros(len(values))
     largest = np.nanmax(np.abs(values), axis=1, initial=1e-9)  # all of less is rounded to 0
-    room = np.floor(np.log10(LARGEST / largest))
+    room = np.floor(np.log10(highest / largest))
     whole = np.all((np.rint(values) == values) | np.isnan(values), axis=1)
     return np.minimum(room, np.where(whole, 0, most))
 

@@ -17,7 +17,7 @@ Places = npt.NDArray[np.int64]
 # Columns of recommendations and the decimal places that they are shown with; None is a word or day.
 BRIEF: Mapping[str, int | None] = {
     "action": None, "reason_code": None, "order_qty": 3, "order_value": 2, "currency": None,
-    "priority_rank": 0, "alert_level": None, "stockout_date_p50": None, "p_stockout_no_order": 3,
+    "priority_rank": 0, "alert_level": None, "stockout_date_p50": None, "p_stockout_no_order": 4,
     "excess_qty": 3, "excess_value": 2, "inventory_position": 3, "on_hand": 3, "reorder_point": 3,
     "ltd_mean": 3, "demand_class": None, "criticality": None, "confidence": None,
 }  # fmt: skip
@@ -31,12 +31,12 @@ FULL: Mapping[str, int | None] = {
     "reserved": 3, "in_repair_qty": 3, "rolled_demand": 3, "inventory_snapshot_at": None,
     "decision_day": None, "data_cutoff": None, "next_receipt_date": None, "overdue_qty": 3,
     "ltd_std": 3, "ltd_p50": 3, "ltd_p80": 3, "ltd_p90": 3, "ltd_p95": 3, "ltd_p99": 3,
-    "demand_next_30d_mean": 3, "demand_next_90d_mean": 3, "p_stockout_before_receipt": 3,
-    "p_stockout_with_order": 3, "expected_backorder_units": 3, "days_of_cover_p50": 1,
+    "demand_next_30d_mean": 3, "demand_next_90d_mean": 3, "p_stockout_before_receipt": 4,
+    "p_stockout_with_order": 4, "expected_backorder_units": 3, "days_of_cover_p50": 1,
     "cover_censored": None, "stockout_date_p10": None, "months_since_demand": 1,
     "slob_class": None, "item_status": None, "needed_until": None, "successor_item_id": None,
     "abc_class": None, "xyz_class": None, "yearly_value": 2, "n_obs": 0, "n_nonzero": 0,
-    "backtest_csl": 3, "backtest_n": 0, "quality_flags": None,
+    "backtest_csl": 4, "backtest_n": 0, "quality_flags": None,
 }  # fmt: skip
 OF_FORECAST = ("kind", "frequency", "unit", "model_used", "is_fallback", "fallback_reason",
                "n_train", "train_end", "as_of")  # fmt: skip
@@ -137,12 +137,12 @@ def to_floats(column: pa.Array | pa.ChunkedArray) -> Floats:
 
 
 def pack_column(column: pa.Array, places: int | None = None) -> PackedColumn:
-    """A column of one value an item; numbers of unknown places are rounded to six."""
+    """A column of one value an item; numbers of unknown places keep all their digits."""
     kind = column.type
     if pa.types.is_timestamp(kind):
         return pack_days(column.to_numpy(zero_copy_only=False))
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-        return pack_numbers(to_floats(column), 6 if places is None else places)
+        return pack_numbers(to_floats(column), places)
     return pack_words(column)
 
 

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.artifacts.keys import date_of, metadata_name
-from ml.contracts.service_curves import LEAD_TIME_FACTORS
 from ml.gate.verdict import GATE
 from ml.page.blocks import FAST, LEVEL, PackedColumn, pack_places, to_block, to_document
 from ml.page.items import (
@@ -25,9 +24,9 @@ from ml.page.items import (
 )
 from ml.page.series import (
     BRIEF_CURVES,
-    BRIEF_OF_SERVICE,
     BRIEF_POINTS,
     CURVES,
+    FACTORS,
     OF_SERVICE,
     ItemRows,
     PackedCut,
@@ -87,11 +86,12 @@ class PackedVersion:
 def pack_version(tables: VersionTables, many: int = MANY) -> PackedVersion:
     """Read a version and pack it; above ``many`` items in parts beside what its tables need."""
     items = read_items(tables)
+    width = 2 if len(items.ids) > many else 4
     contents = _Contents(
         items,
-        read_forecasts(tables, items, (*BRIEF_CURVES, *CURVES)),
-        read_history(tables, items),
-        read_service(tables, items, LEAD_TIME_FACTORS),
+        read_forecasts(tables, items, (*BRIEF_CURVES, *CURVES), width),
+        read_history(tables, items, width),
+        read_service(tables, items, FACTORS, width),
         {
             "models": read_rows(tables, items, "forecast_models", OF_MODELS),
             "past": read_rows(tables, items, "past_forecasts", OF_PAST),
@@ -102,7 +102,7 @@ def pack_version(tables: VersionTables, many: int = MANY) -> PackedVersion:
     with ThreadPoolExecutor(THREADS) as pool:  # gzip holds no lock
         beside = pool.map(contents.pack, parts)
         if parts:
-            shown = read_forecasts(tables, items, BRIEF_CURVES, brief=True)
+            shown = read_forecasts(tables, items, BRIEF_CURVES, 2, brief=True)
             inside = replace(contents, forecasts=shown).pack_brief(slice(0, len(items.ids)))
         else:
             inside = contents.pack(slice(0, len(items.ids)), level=LEVEL)
@@ -158,7 +158,7 @@ class _Contents:
         for number, panel in enumerate(self.history):
             cut = panel.cut(part, ("y", "is_stockout"), BRIEF_POINTS)
             blocks[f"history-{number}"] = _to_block(cut, LEVEL)
-        own = self.service.only(1.0).cut(part, BRIEF_OF_SERVICE)
+        own = self.service.only(1.0).cut(part, tuple(OF_SERVICE))
         return {**blocks, "service": _to_block(own, LEVEL)}
 
     def _list(self, names: Iterable[str], part: slice, level: int) -> str:

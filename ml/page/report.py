@@ -18,7 +18,7 @@ from ml.page.packing import PackedVersion
 LANGUAGES = ("pt", "en")
 REPORT = "report/report.html"  # its path in a version
 DATA = "report_data"  # folder beside the report
-_STYLE = re.compile(r'<link rel="stylesheet" href="([\w.]+)">')
+_STYLE = re.compile(r'<link rel="icon" href="data:,">\n<link rel="stylesheet" href="([\w.]+)">')
 _SCRIPT = re.compile(r'<script src="([\w.]+)" defer></script>\n')
 _OF_FETCHING = {"source_fetch.js": "source_embedded.js", "start_fetch.js": "start_embedded.js"}
 _HTML_LANGUAGE = {"pt": "pt-BR", "en": "en-GB"}

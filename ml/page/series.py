@@ -15,10 +15,10 @@ from ml.page.items import ItemList, Places, pack_column, plain_array, to_floats
 from ml.page.version_tables import VersionTables
 
 BRIEF_CURVES = ("forecast", "q10", "q50", "q90", "cum_q50", "cum_q80", "cum_q95", "cum_q99")
-CURVES = ("q05", "q95", "q99", "cum_mean", "cum_q10", "cum_q90")  # on top of these
-OF_SERVICE = {"reorder_point": 3, "stock_value": 2, "fill_rate": 3, "p_stockout": 3}
-BRIEF_OF_SERVICE = ("reorder_point", "stock_value", "fill_rate")
-PLACES = {"demand": 3, "price": 4}
+CURVES = ("q05", "q95", "cum_mean")  # on top of these
+OF_SERVICE = {"reorder_point": 3, "stock_value": 2, "fill_rate": 4}
+FACTORS = (1.0, 1.5)  # of the lead time, whose curves are drawn
+PLACES = {"demand": 3, "price": 4}  # most decimal places
 BRIEF_POINTS = 52  # of history, where items are many
 MOST_POINTS = {"D": 400, "B": 400, "W": 104, "MS": 36}
 
@@ -65,7 +65,7 @@ class PackedCut:
 
 
 def read_forecasts(
-    tables: VersionTables, items: ItemList, names: Sequence[str], *, brief: bool = False
+    tables: VersionTables, items: ItemList, names: Sequence[str], width: int, *, brief: bool = False
 ) -> list[PackedPanel]:
     """Forecasts of all items, panel by panel; a panel's items share their days.
 
@@ -73,7 +73,7 @@ def read_forecasts(
     """
     have = np.flatnonzero(items.first_rows >= 0)
     starts = items.first_rows[have]
-    days = to_floats(tables.read("forecasts", ["ds"])["ds"].cast(pa.int64())) // 86_400_000_000
+    days = _days(tables.read("forecasts", ["ds"]))
     lengths = np.diff(np.append(np.sort(starts), len(days)))[np.argsort(np.argsort(starts))]
     kinds = [items.columns[name].to_pylist() for name in ("kind", "frequency")]
     groups: dict[tuple[Any, ...], list[int]] = {}
@@ -87,8 +87,9 @@ def read_forecasts(
         for key, rows in found.items():
             if not (key[0] == "price" and name.startswith("cum_")):
                 along = key[0] == "price" or name.startswith("cum_")
-                most = PLACES[str(key[0])]
-                numbers[key][name] = scale(values[rows], most, brief=brief, along=along)
+                numbers[key][name] = scale(
+                    values[rows], PLACES[key[0]], width=width, brief=brief, along=along
+                )
     return [
         PackedPanel(
             {"kind": key[0], "frequency": key[1]},
@@ -98,31 +99,31 @@ def read_forecasts(
     ]  # fmt: skip
 
 
-def read_history(tables: VersionTables, items: ItemList) -> list[PackedPanel]:
+def read_history(tables: VersionTables, items: ItemList, width: int) -> list[PackedPanel]:
     """What was observed, panel by panel, and which periods had a stock-out."""
     table = tables.read("history", ["item_id", "ds", "kind", "frequency", "y", "is_stockout"])
     if not table.num_rows:
         return []
     owner, first = _owners(table["item_id"], items)
-    days = to_floats(table["ds"].cast(pa.int64())) // 86_400_000_000
     kinds, often = (
         plain_array(table[name].take(pa.array(first))) for name in ("kind", "frequency")
     )
     keys = pc.binary_join_element_wise(kinds, often, " ").to_pylist()
-    lengths = np.diff(np.append(first, len(days)))
+    lengths = np.diff(np.append(first, table.num_rows))
     of_row = np.repeat(np.array(keys, dtype=object), lengths)
     panels = []
     for key in sorted(set(keys)):
         rows = np.flatnonzero((of_row == key) & (owner >= 0))
         if len(rows):
-            panels.append(_history_panel(table, key, rows, owner[rows], days[rows]))
+            panels.append(_history_panel(table, key, rows, owner[rows], width))
     return panels
 
 
 def _history_panel(
-    table: pa.Table, key: str, rows: Places, owner: Places, days: Floats
+    table: pa.Table, key: str, rows: Places, owner: Places, width: int
 ) -> PackedPanel:
     kind, frequency = key.split()
+    days = _days(table)[rows]
     calendar = np.unique(days)[-MOST_POINTS[frequency] :]
     column = np.searchsorted(calendar, days)
     inside = days >= calendar[0]
@@ -130,12 +131,17 @@ def _history_panel(
     shape = (len(own), len(calendar))
     place = (np.searchsorted(own, owner[inside]), column[inside])
     numbers = {}
-    for name, most in (("y", PLACES[kind]), ("is_stockout", 0)):
+    for name in ("y", "is_stockout"):
         values = np.full(shape, np.nan)
         values[place] = to_floats(table[name])[rows][inside]
-        numbers[name] = scale(values, most, along=kind == "price")
+        numbers[name] = scale(values, PLACES[kind], width=width, along=kind == "price")
     about = {"kind": kind, "frequency": frequency}
     return PackedPanel(about, calendar.astype(int).tolist(), own, numbers)
+
+
+def _days(table: pa.Table) -> Floats:
+    """Days since 1970."""
+    return to_floats(table["ds"].cast(pa.int64())) // 86_400_000_000
 
 
 def _owners(ids: pa.ChunkedArray, items: ItemList) -> tuple[Places, Places]:
@@ -151,7 +157,9 @@ def _owners(ids: pa.ChunkedArray, items: ItemList) -> tuple[Places, Places]:
     return of_code[codes] if len(codes) else codes.astype(int), first.astype(int)
 
 
-def read_service(tables: VersionTables, items: ItemList, factors: Sequence[float]) -> PackedPanel:
+def read_service(
+    tables: VersionTables, items: ItemList, factors: Sequence[float], width: int
+) -> PackedPanel:
     """Levels, value and service of every item by factor of the lead time and target."""
     names = ["item_id", "location_id", "lead_time_factor", "service_target", *OF_SERVICE]
     table = tables.read("service_curves", names)
@@ -175,7 +183,7 @@ def read_service(tables: VersionTables, items: ItemList, factors: Sequence[float
     for name, most in OF_SERVICE.items():
         values = np.full((len(own), len(grid)), np.nan)
         values[place] = to_floats(table[name])[inside]
-        numbers[name] = scale(values, most)
+        numbers[name] = scale(values, most, width=width)
     return PackedPanel(about, [], own, numbers)
 
 

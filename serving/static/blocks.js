@@ -82,15 +82,19 @@ class Block {
 
   /** The numbers of one row of a column of many values. */
   vector(name, row) {
-    const { start, width, along } = this.head.columns[name];
+    const { start, width, along, bytes } = this.head.columns[name];
     const total = this.items * width;
+    const shift = 32 - 8 * bytes;
+    const lowest = -(2 ** (8 * bytes - 1));
     const low = start + this.items + row * width;
     const divisor = 10 ** (this.bytes[start + row] << 24 >> 24);
     const values = new Array(width);
     let sum = 0;
     for (let i = 0; i < width; i++) {
-      sum = ((along ? sum : 0) + (this.bytes[low + i] | (this.bytes[low + total + i] << 8))) << 16 >> 16;
-      values[i] = sum === -32768 ? null : sum / divisor;
+      let code = 0;
+      for (let b = 0; b < bytes; b++) code |= this.bytes[low + b * total + i] << (8 * b);
+      sum = ((along ? sum : 0) + code) << shift >> shift;
+      values[i] = sum === lowest ? null : sum / divisor;
     }
     return values;
   }

@@ -68,6 +68,7 @@ class Page {
     main.replaceChildren(...parts.flat().filter(Boolean));
     document.getElementById("foot").replaceChildren(el("p", {}, say(this.summary.synthetic ? "foot.synthetic" : "foot.real", { version: this.summary.version_id })));
     document.body.dataset.ready = this.state.screen;
+    performance.mark("shown");
     if (moved) {
       main.focus({ preventScroll: true });
       scrollTo(0, 0);

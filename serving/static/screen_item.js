@@ -94,7 +94,7 @@ function historyChart(item, at) {
   const frequency = past.frequency ?? forecast.frequency;
   const row = (i) => [period(all[i], frequency), quantity(y[i]), out[i] === 1 ? say("yes") : "–",
     quantity(of("forecast")[i]), quantity(of("q10")[i]), quantity(of("q50")[i]), quantity(of("q90")[i])];
-  const [total, seen] = [sum(forecast?.forecast ?? []), sum(y.slice(Math.max(0, shownPast.length - next.length), shownPast.length))];
+  const [total, seen] = [forecast?.cum_mean?.at(-1) ?? sum(forecast?.forecast ?? []), sum(y.slice(Math.max(0, shownPast.length - next.length), shownPast.length))];
   const sentence = !forecast ? say("item.history.alone")
     : price ? say("item.history.price", { last: y[shownPast.length - 1], q10: forecast.q10.at(-1), q90: forecast.q90.at(-1), day: next.at(-1) })
       : say("item.history.demand", { count: next.length, total, seen, day: next.at(-1) });

@@ -5,7 +5,7 @@ const API = "api/v1";
 const DAYS = /^(ds|as_of|cutoff|known_at|train_end|due_at|needed_until|decision_day|data_cutoff|inventory_snapshot_at|order_by_before)$|_date(_|$)/;
 const ROWS = 1000; // the most that an answer holds
 const OF_LIST = ["item_id", "kind", "frequency", "unit", "model_used", "is_fallback", "fallback_reason", "n_train", "train_end", "as_of"];
-const CURVE_COLUMNS = ["reorder_point", "stock_value", "fill_rate", "p_stockout"];
+const CURVE_COLUMNS = ["reorder_point", "stock_value", "fill_rate"];
 
 /** All that the page asks for, of one version: the newest when the page was opened. */
 function fetchingSource() {

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,11 @@ HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>
 def browser():
     """Chromium by DevTools; no browser is downloaded."""
     path = shutil.which(os.environ.get("CHROMIUM", "chromium"))
-    if path is None:
+    if path is None or find_spec("playwright") is None:
+        how = "no Chromium to open pages in: install Debian's package, and make setup"
         if os.environ.get("CI"):
-            pytest.fail("no chromium: install Debian's package of that name")
-        pytest.skip("no chromium: install Debian's package of that name")
+            pytest.fail(how)
+        pytest.skip(how)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:

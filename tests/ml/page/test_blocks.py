@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from ml.page.blocks import pack_days, pack_numbers, pack_words, scale, to_block
+from ml.page.blocks import (
+    pack_days,
+    pack_numbers,
+    pack_words,
+    round_fairly,
+    scale,
+    to_block,
+)
 
 ANY = st.floats(-1e15, 1e15) | st.integers(-40_000, 40_000).map(float) | st.just(float("nan"))
 MATRICES = arrays.arrays(float, st.tuples(st.integers(1, 4), st.integers(1, 6)), elements=ANY)
@@ -25,30 +33,31 @@ def read_block(text):
 
 
 def read_scaled(column, items):
-    """A scaled matrix by the description in words: places, then low bytes, then high ones."""
-    width, data = column.about["width"], column.data
+    """A scaled matrix by the description in words: places, then bytes from the lowest on."""
+    width, size, data = column.about["width"], column.about["bytes"], column.data
     places = [int.from_bytes(data[i : i + 1], signed=True) for i in range(items)]
-    low, high = np.split(np.frombuffer(data[items:], np.uint8).reshape(2, -1).astype(int), 2)
+    planes = np.frombuffer(data[items:], np.uint8).reshape(size, -1).astype(int)
     found = []
     for item in range(items):
         row, before = [], 0
         for step in range(width):
-            code = int(low[0, item * width + step] + 256 * high[0, item * width + step])
-            code = (code + (before if column.about["along"] else 0)) % 65_536
+            code = sum(int(plane[item * width + step]) << 8 * b for b, plane in enumerate(planes))
+            code = (code + (before if column.about["along"] else 0)) % 256**size
             before = code
-            signed = code - 65_536 if code >= 32_768 else code
-            row.append(float("nan") if signed == -32_768 else signed * 10.0 ** -places[item])
+            signed = code - 256**size if code >= 256**size // 2 else code
+            null = signed == -(256**size) // 2
+            row.append(float("nan") if null else signed * 10.0 ** -places[item])
         found.append(row)
     return np.array(found), places
 
 
-@given(MATRICES, st.booleans())
-def test_scaled_numbers_come_back_to_their_last_decimal_place(values, along):
-    found, places = read_scaled(scale(values, 3, along=along).pack(), len(values))
+@given(MATRICES, st.booleans(), st.sampled_from([2, 4]))
+def test_scaled_numbers_come_back_to_their_last_decimal_place(values, along, width):
+    found, places = read_scaled(scale(values, 3, along=along, width=width).pack(), len(values))
     assert np.array_equal(np.isnan(found), np.isnan(values))
     for row, back, place in zip(values, found, places, strict=True):
-        # half of the last place, and what a float of that size cannot hold
-        close = 0.5 * 10.0**-place + 1e-9 * np.nanmax(np.abs(row), initial=0)
+        # the last place, and what a float of that size cannot hold
+        close = 10.0**-place + 1e-9 * np.nanmax(np.abs(row), initial=0)
         assert np.all(np.abs(back - row)[~np.isnan(row)] <= close)
 
 
@@ -58,6 +67,17 @@ def test_the_last_values_of_a_row_are_those_of_the_whole_row(values, count, alon
     found, _ = read_scaled(whole.pack(), len(values))
     last, _ = read_scaled(whole.last(count).pack(), len(values))
     assert np.array_equal(last, found[:, -count:], equal_nan=True)
+
+
+@given(st.floats(-1000, 1000), st.integers(0, 2))
+def test_a_number_is_shortened_as_it_would_have_been_before_it_was_packed(value, shown):
+    stored = round_fairly(np.array([value * 1000.0]))[0] / 1000.0
+
+    def shorten(number):  # half away from zero, as browsers do
+        exact = Decimal(repr(float(number))).quantize(Decimal(1).scaleb(-shown), ROUND_HALF_UP)
+        return exact + 0
+
+    assert shorten(stored) == shorten(value)
 
 
 def test_whole_numbers_keep_every_digit_while_two_bytes_hold_them():
