@@ -1,7 +1,8 @@
 """What of a night's input is no longer what it was: drift of the series, and rewritten history.
 
-Usage: python -m pipelines.nightly.look_for_drift. The rows go to ``DATA_DIR/nights/drift.parquet``,
-what people are told to ``drift.json`` beside it, and what was known of history to ``history/``.
+Usage: python -m pipelines.nightly.look_for_drift [--results PATH]. The rows go to
+``DATA_DIR/nights/drift.parquet``, what people are told to ``drift.json`` and, of forecasts in life,
+to ``in_life.json`` beside it, and what was known of history to ``history/``.
 """
 
 from collections import defaultdict
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ml.cli import HELP, exit_on_error
+from ml.cli import HELP, Results, exit_on_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,8 +19,8 @@ app = typer.Typer(add_completion=False, context_settings=HELP)
 
 
 @app.command()
-def look() -> None:
-    """Compare the last periods, and the history as such, with what was known before."""
+def look(results: Results = None) -> None:
+    """Compare the last periods, history as such, and forecasts in life with what was before."""
     with exit_on_error():
         from ml.drift.detect import find_drift, watch_panel
         from ml.drift.history import hash_history, history_rows, read_state, write_state
@@ -29,9 +30,10 @@ def look() -> None:
         from ml.run.inputs import read_processed
         from ml.run.plan import panel_name
         from ml.run.request import RunRequest
-        from pipelines.nightly.steps import DRIFT
+        from pipelines.nightly.in_life import look_at_life
+        from pipelines.nightly.steps import DRIFT, IN_LIFE
 
-        request = RunRequest(command="look_for_drift", drivers=False)
+        request = RunRequest(command="look_for_drift", results_folder=results, drivers=False)
         config, inputs = request.settings, read_processed(request)
         place = (config.data_dir / DRIFT).parent
         groups = families(inputs.items)
@@ -50,20 +52,26 @@ def look() -> None:
                 history_rows(name, panel, read_state(known)),
             ]
             states[known] = hash_history(panel)
-            told[name] = tell_drift(join_rows(own))
+            # A rewritten history is news although the series drift, and the other way round.
+            told[name], told[f"{name}, history"] = (tell_drift(table) for table in own)
             tables += own
-        rows = join_rows(tables)
+        panels = {panel_name(p.kind, p.frequency, p.cutoff): p for p in inputs.panels}
+        life = look_at_life(request.results, panels, config.drift_rate)
+        rows = join_rows([*tables, *life.tables])
         with disk_errors("looking for drift", "Correct that and run again."):
             make_folder(place / "history")
             with staged(place / "drift.parquet") as path:
                 write_parquet(rows, path)
             write_sealed(config.data_dir / DRIFT, {name: own for name, own in told.items() if own})
+            broken = {name: own for name, own in life.told.items() if own}
+            found = {"told": broken, "coverage": life.coverage}
+            write_sealed(config.data_dir / IN_LIFE, found)
             for known, state in states.items():
                 write_state(known, state)
-        for line in (line for own in told.values() for line in own):
+        for line in (line for own in (*told.values(), *broken.values()) for line in own):
             typer.echo(line)
-        typer.echo(f"drift: {rows.num_rows} series looked at, {len([*filter(None, told.values())])}"
-                   f" of {len(told)} panels with something to tell")  # fmt: skip
+        typer.echo(f"drift: {rows.num_rows} series looked at in {len(panels)} panels, "
+                   f"{len([*filter(None, told.values()), *broken])} things to tell")  # fmt: skip
 
 
 def families(items: "pa.Table | None") -> dict[str, list[str]]:

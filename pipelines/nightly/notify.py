@@ -22,7 +22,7 @@ from pipelines.messages.watch import (
     write_figures,
 )
 from pipelines.nightly.ledger import night_ledger
-from pipelines.nightly.steps import CHECKED, DRIFT
+from pipelines.nightly.steps import CHECKED, DRIFT, IN_LIFE
 
 GATE_CLOSED = 4  # exit code of publishing
 
@@ -76,6 +76,7 @@ def tell_how_it_went(
             name: date.fromisoformat(panel["until"]) for name, panel in _panels(checked).items()
         },
         rows={} if made is None else json.loads(made["rows"]),
+        coverage=_read_life(config, steps).get("coverage", {}),
     )
     lacking = [write_figures(config.metrics_textfile, figures)]
     if code == 0:
@@ -127,6 +128,15 @@ def _find_drift(config: Settings, steps: Sequence[dict[str, Any]]) -> Iterator[N
     if _was_done(steps, "look_for_drift"):
         for panel, lines in (read_sealed(config.data_dir / DRIFT) or {}).items():
             yield NightFinding("drift", panel, " ".join(lines))
+        for panel, lines in _read_life(config, steps).get("told", {}).items():
+            yield NightFinding("wrong_in_life", panel, " ".join(lines))
+
+
+def _read_life(config: Settings, steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What this night found of forecasts that came true; nothing where it did not look."""
+    if not _was_done(steps, "look_for_drift"):
+        return {}
+    return read_sealed(config.data_dir / IN_LIFE) or {}
 
 
 def _was_done(steps: Sequence[dict[str, Any]], name: str) -> bool:
@@ -147,5 +157,5 @@ def _judged(
     if checked:
         kinds.add("data_late")
     if _was_done(steps, "look_for_drift"):
-        kinds.add("drift")
+        kinds |= {"drift", "wrong_in_life"}
     return kinds

@@ -30,6 +30,7 @@ PARTS = ("outside", "demand", "checks", "drift", "results", "publish", "prune")
 OF_DATA = ("outside", "demand")  # what is done where ENABLE_ML_PROCESSING is false
 CHECKED = Path("nights", "checked.json")  # below DATA_DIR: what the checks of the input found
 DRIFT = Path("nights", "drift.json")  # likewise: what people are told of drift, by panel
+IN_LIFE = Path("nights", "in_life.json")  # likewise: of forecasts that came true, and coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,8 @@ def plan_steps(config: Settings, asked: NightRequest) -> list[Step]:
     )
     if has_user_files(config.data_dir) or has_processed(config.data_dir):
         found.append(
-            Step("look_for_drift", ("-m", "pipelines.nightly.look_for_drift"), needed=False,
-                 part="drift",
+            Step("look_for_drift", ("-m", "pipelines.nightly.look_for_drift", *place),
+                 needed=False, part="drift",
                  inputs=lambda: fingerprint(today, [*processed_files(config.data_dir)], all_code()))
         )  # fmt: skip
     found.append(_results_step(config, asked))

@@ -9,7 +9,7 @@ from pipelines.messages.conditions import select_rows
 from pipelines.nightly import ledger
 from pipelines.nightly.night import run_night
 from pipelines.nightly.notify import tell_how_it_went
-from pipelines.nightly.steps import CHECKED, DRIFT, PARTS
+from pipelines.nightly.steps import CHECKED, DRIFT, IN_LIFE, PARTS
 from tests.pipelines.nightly.conftest import begin_night, step_of
 
 GOOD = "print('well')"
@@ -88,6 +88,18 @@ def test_drift_is_told_by_panel(nights, tmp_path):
     write_sealed(tmp_path / "data" / DRIFT, {"demand_ms": ["demand_ms: 3 of 9 items changed: A"]})
     conditions, _ = nights(step_of(GOOD, "look_for_drift"))
     assert conditions == [("drift", "demand_ms", True)]
+
+
+def test_models_that_are_wrong_in_life_are_told_by_panel_and_their_coverage_to_monitors(
+    nights, tmp_path
+):
+    figures = tmp_path / "previsor.prom"
+    found = {"told": {"demand_ms": ["demand_ms: 1 of 4 classes and lags changed: smooth"]},
+             "coverage": {"demand_ms": 0.71}}  # fmt: skip
+    write_sealed(tmp_path / "data" / IN_LIFE, found)
+    conditions, _ = nights(step_of(GOOD, "look_for_drift"), metrics_textfile=figures)
+    assert conditions == [("wrong_in_life", "demand_ms", True)]
+    assert 'previsor_realised_coverage{panel="demand_ms"} 0.7100' in figures.read_text()
 
 
 def test_figures_for_a_monitor_say_what_the_night_took(nights, tmp_path):
