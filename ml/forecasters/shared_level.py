@@ -25,6 +25,7 @@ PRIOR_SPREAD = 0.15  # standard deviation of the loading around that of SHARED_L
 MOST_ITEMS = 1500  # looked at; evenly spaced where there are more
 # Items at one date share its surprises: more of them say no more than so many would.
 MOST_EVIDENCE = 60
+HOPELESS = 20.0  # logs below the best, which weighs nothing
 NODES = 31  # of the integral over the factor
 
 
@@ -46,8 +47,12 @@ def learn_shared(
     prior = -((LOADINGS - np.sqrt(SHARED_LEVEL[frequency])) ** 2) / (2 * PRIOR_SPREAD**2)
     if not useful.any():
         return SHARED_LEVEL[frequency]
-    fit = np.array([_log_likelihood(below[useful], above[useful], one) for one in LOADINGS])
-    score = prior + fit * min(1.0, times * MOST_EVIDENCE / useful.sum())
+    evidence = min(1.0, times * MOST_EVIDENCE / useful.sum())
+    score = np.full(len(LOADINGS), -np.inf)
+    for place, one in enumerate(LOADINGS):
+        score[place] = prior[place] + evidence * _log_likelihood(below[useful], above[useful], one)
+        if score[place] < score.max() - HOPELESS:  # larger ones are less likely still
+            break
     weight = np.exp(score - score.max())
     return float((LOADINGS @ weight / weight.sum()) ** 2)
 

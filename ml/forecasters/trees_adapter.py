@@ -38,6 +38,7 @@ REACH_BACK = {  # to the first of them [periods]
     Frequency.WEEKLY: 104,
     Frequency.MONTHLY: 36,
 }
+PREDICTED_ROWS = 16_384  # pairs of item and step at once, to bound memory
 OWN_SHARES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])  # of an item's own past that are tried
 OWN_SHARE = 0.15  # where there is too little to choose one
 OWN_SPREAD = 0.15  # standard deviation of the prior around it
@@ -144,12 +145,15 @@ class TreesForecaster:
 
     def _predict(self, learned: Learned, panel: Panel, snapshot: Snapshot) -> Floats:
         """Probabilities of all items and steps after a snapshot, (N, H, B)."""
-        rows = np.arange(len(panel.items))
-        every = [
-            learned.stages.predict(feature_rows(panel, snapshot, rows, np.full(len(rows), step)))
-            for step in range(1, self.horizon + 1)
-        ]
-        return np.stack(every, axis=1)
+        count = len(panel.items)
+        rows, every = np.arange(count), np.arange(1, self.horizon + 1)
+        together = max(1, PREDICTED_ROWS // max(count, 1))  # a call costs as much as 1,000 rows
+        found = []
+        for steps in np.split(every, range(together, self.horizon, together)):
+            places = np.tile(rows, len(steps)), np.repeat(steps, count)
+            odds = learned.stages.predict(feature_rows(panel, snapshot, *places))
+            found.append(odds.reshape(len(steps), count, -1))
+        return np.moveaxis(np.concatenate(found), 0, 1)
 
     def _measure(self, panel: Panel) -> tuple[float, float]:
         """Share of an item's own past, and correlation between periods, as best in the last ones.
