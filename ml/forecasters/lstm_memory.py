@@ -20,6 +20,7 @@ from ml.forecasters.bucket_distribution import Buckets, FittedBuckets
 Weights = Sequence[npt.NDArray[np.float32]]
 """Of a network, layer by layer."""
 MEMORY = "networks.npz"
+SEASON = "season"  # may be told later: until then its weights are zero
 # One pass at half the rate was as good as learning afresh (early origins of car parts: .8604 and
 # .8618 of the WQL); where the windows had doubled since (auto, 9 months and 12), a twentieth worse.
 MOSTLY_SEEN = 0.75
@@ -32,7 +33,7 @@ class Memory:
     networks: tuple[Weights, ...]  # weights of each
     buckets: Buckets  # that they predict
     windows: int  # that they learned from
-    told: tuple[str, ...]  # what features told them of: weights of others have learned nothing
+    told: tuple[str, ...]  # what features told them of
 
     def fits(self, told: Sequence[str], weights: Weights) -> bool:
         """Whether networks of this build, told of these, are those that learned."""
@@ -41,7 +42,8 @@ class Memory:
 
     def serves(self, windows: int, told: Sequence[str], weights: Weights) -> bool:
         """Whether networks of this build may go on from here, on so many windows."""
-        return self.fits(told, weights) and self.windows >= MOSTLY_SEEN * windows
+        known = tuple(one for one in told if one in self.told or one != SEASON)
+        return self.fits(known, weights) and self.windows >= MOSTLY_SEEN * windows
 
     def save(self, folder: Path) -> None:
         """Write arrays without objects, for :func:`recall`."""

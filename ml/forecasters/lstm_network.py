@@ -24,14 +24,23 @@ class Network:
     optimizer: Any  # of Keras
     learn: Callable[..., Any]  # one gradient step on features, labels and weights
     predict: Callable[..., Any]  # logits (n, K, B) of features
+    kernels: Sequence[Any]  # variables that features of the past and of targets are multiplied by
 
-    def start(self, seed: int, weights: Weights | None = None) -> None:
-        """Take these weights, or new ones from a seed, and an optimizer without memory."""
+    def start(self, seed: int, weights: Weights | None = None, *, untold: int = 0) -> None:
+        """Take these weights, or new ones from a seed, and an optimizer without memory.
+
+        The first ``untold`` features are always zero so far: new weights of them are zero as well,
+        so that a network that goes on when it is told is what it was.
+        """
         keras = load_keras()
         keras.utils.set_random_seed(seed)
-        if weights is None:
-            weights = keras.models.clone_model(self.model).get_weights()
-        self.model.set_weights(weights)
+        if weights is not None:
+            self.model.set_weights(weights)
+        else:
+            self.model.set_weights(keras.models.clone_model(self.model).get_weights())
+            for kernel in self.kernels:
+                told = np.arange(kernel.shape[0])[:, None] >= untold
+                kernel.assign(np.where(told, kernel.numpy(), np.float32(0)))
         for variable in self.optimizer.variables:
             variable.assign(np.zeros(variable.shape))
 
@@ -54,8 +63,9 @@ def open_network(units: int, past: int, ahead: int, buckets: int) -> Network:
 
     layers = keras.layers
     window, target = keras.Input((None, past)), keras.Input((None, ahead))
-    state = layers.Dense(units)(layers.LSTM(units)(window))
-    mixed = layers.Add()([layers.Reshape((1, units))(state), layers.Dense(units)(target)])
+    lstm, told = layers.LSTM(units), layers.Dense(units)
+    state = layers.Dense(units)(lstm(window))
+    mixed = layers.Add()([layers.Reshape((1, units))(state), told(target)])
     hidden = layers.Dense(units, activation="relu")(layers.Activation("relu")(mixed))
     model = keras.Model([window, target], layers.Dense(buckets)(hidden))
     optimizer = keras.optimizers.Adam()
@@ -75,7 +85,7 @@ def open_network(units: int, past: int, ahead: int, buckets: int) -> Network:
     def predict(seen: Any, coming: Any) -> Any:
         return model([seen, coming], training=False)
 
-    return Network(model, optimizer, learn, predict)
+    return Network(model, optimizer, learn, predict, (lstm.cell.kernel, told.kernel))
 
 
 def load_keras() -> Any:

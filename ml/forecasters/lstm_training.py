@@ -14,7 +14,7 @@ import numpy as np
 
 from ml.forecasters import lstm_windows as windows
 from ml.forecasters.bucket_distribution import Buckets
-from ml.forecasters.lstm_memory import Weights
+from ml.forecasters.lstm_memory import SEASON, Weights
 from ml.forecasters.lstm_network import Network
 from ml.panel import Floats, Ints
 
@@ -24,9 +24,10 @@ MOST_IN_EXAM = 3000  # windows that say how long to learn
 DATES, MOST_AT_DATE = 4, 1000  # that say what periods have in common, and windows of each
 LEAST_IN_EXAM = 30  # items; fewer, prices above all, would choose by luck
 WORTH_A_SCOUT = 5000  # windows; fewer are learned from in moments, and too few to hold any out
-STEPS = 40  # gradient steps an epoch, by smaller batches where there are few windows
-LEAST_BATCH = 64  # windows
+STEPS, LEAST_BATCH = 40, 64  # gradient steps an epoch and windows of each, at least
 LATER_EPOCHS, LATER_RATE = 1, 0.5  # of networks that go on, and share of the first rate
+LATER_BATCH = 256  # windows a gradient step of theirs
+FEATURED = 256  # windows whose features are made at once: few cost as much as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Lessons:
     def told(self) -> tuple[str, ...]:
         """What the features tell of, where they can: groups of drivers, the time of the year."""
         groups = self.table.drivers.groups if self.table.drivers else ()
-        return (*groups, "season") if self.table.calendar[:, 0].any() else groups
+        return (*groups, SEASON) if self.table.calendar[:, 0].any() else groups
 
     def places(self) -> Ints:
         """Periods of the targets, (n, K)."""
@@ -85,7 +86,8 @@ class Course:
     """How networks learn."""
 
     networks: int  # whose probabilities are averaged
-    epochs: int  # most passes over the windows
+    epochs: int  # at most
+    parts: int  # that the windows are divided into; an epoch passes over one of them
     batch: int  # windows a gradient step
     most_windows: int  # windows of one network
     learning_rate: float  # at first; it falls to nothing along half a cosine
@@ -95,8 +97,9 @@ class Course:
         """The course of networks that learned the same panel until an earlier cutoff."""
         rate = self.learning_rate * LATER_RATE
         return replace(
-            self, networks=len(known), epochs=LATER_EPOCHS, learning_rate=rate, starts=known
-        )
+            self, networks=len(known), epochs=LATER_EPOCHS, parts=1, batch=LATER_BATCH,
+            learning_rate=rate, starts=known,
+        )  # fmt: skip
 
 
 def teach(
@@ -111,7 +114,8 @@ def teach(
     total: Any = 0.0
     learned: list[Weights] = []
     for number in range(course.networks):
-        network.start(int(rng.integers(2**31)), course.starts[number] if course.starts else None)
+        known = course.starts[number] if course.starts else None
+        network.start(int(rng.integers(2**31)), known, untold=lessons.table.untold)
         learn(network, lessons.sample(course.most_windows, rng), buckets, course, rng)
         total = total + np.concatenate([chances(network, one) for one in asked])
         learned.append(network.model.get_weights())
@@ -133,7 +137,7 @@ def scout(
     few = len(before.rows) < WORTH_A_SCOUT or len(exam.rows) < LEAST_IN_EXAM
     if few or (levels is not None and levels.counts):
         return course
-    network.start(int(rng.integers(2**31)))
+    network.start(int(rng.integers(2**31)), untold=lessons.table.untold)
     part = before.sample(min(course.most_windows, MOST_SCOUTED), rng)
     losses = learn(network, part, buckets, course, rng, exam=exam)
     return replace(course, epochs=int(np.argmin(losses)) + 1)
@@ -163,18 +167,22 @@ def learn(
 ) -> list[float]:  # fmt: skip
     """Train a network in place, on targets before those of ``exam`` if any; its loss by epoch."""
     last = len(lessons.table.calendar) if exam is None else int(exam.origins.max())
-    batch = int(np.clip(len(lessons.rows) // STEPS, LEAST_BATCH, course.batch))
-    steps = -(-len(lessons.rows) // batch)
+    count = len(lessons.rows)
+    batch = int(np.clip(count // STEPS, LEAST_BATCH, course.batch))
+    taken = max(min(count, STEPS * LEAST_BATCH), count // course.parts)
     losses = []
     for epoch in range(course.epochs):
-        order = rng.permutation(len(lessons.rows))
-        for step, chosen in enumerate(np.array_split(order, steps)):
-            share = (epoch + step / steps) / course.epochs
-            network.optimizer.learning_rate = course.learning_rate * (1 + np.cos(np.pi * share)) / 2
-            part = lessons.pick(chosen)
+        order = rng.permutation(count)[:taken]
+        for start in range(0, taken, FEATURED):
+            part = lessons.pick(order[start : start + FEATURED])
             label, weight = part.answers(buckets)
             weight *= part.places() <= last
-            network.learn(*part.features(), label, weight)
+            given: list[Any] = [*part.features(), label, weight]
+            for first in range(0, len(label), batch):
+                share = (epoch + (start + first) / taken) / course.epochs
+                rate = course.learning_rate * (1 + np.cos(np.pi * share)) / 2
+                network.optimizer.learning_rate = rate
+                network.learn(*(one[first : first + batch] for one in given))
         if exam is not None:
             losses.append(_examine(network, exam, buckets))
     return losses

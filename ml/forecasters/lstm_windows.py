@@ -36,6 +36,12 @@ class Scaled:
     levels: WindowLevels | None  # what is known of demand at each period, `None` for prices
     drivers: Drivers | None = None  # what outside drivers contribute, or `None`
 
+    @property
+    def untold(self) -> int:
+        """How many features of the year, which come first, are zero: it is not told yet."""
+        told = np.flatnonzero(self.calendar.any(axis=0))
+        return int(told[0]) if len(told) else self.calendar.shape[1]
+
 
 def learn_typical(panel: Panel, small: float = 20.0) -> Floats | None:
     """Typical size of one demand until each period, (T,), or ``None`` where none is needed.
@@ -172,14 +178,14 @@ def target_features(
 def _stack(
     table: Scaled, columns: Sequence[Floats | Bools], places: Ints, driven: Float32s | None
 ) -> Float32s:
-    """Columns, the calendar at these places and the drivers as features, (n, K, G)."""
+    """The calendar at these places, columns and the drivers as features, (n, K, G)."""
     # One float32 array filled in place: windows are by far the largest thing in memory.
-    first, last = len(columns), len(columns) + table.calendar.shape[1]
+    first, last = table.calendar.shape[1], table.calendar.shape[1] + len(columns)
     groups = 0 if driven is None else driven.shape[-1]
     features = np.empty((*places.shape, last + groups), np.float32)
-    for number, column in enumerate(columns):
+    features[..., :first] = table.calendar[places]
+    for number, column in enumerate(columns, start=first):
         features[..., number] = column
-    features[..., first:last] = table.calendar[places]
     if driven is not None:
         features[..., last:] = driven
     return features

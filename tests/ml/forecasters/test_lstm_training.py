@@ -42,7 +42,7 @@ def test_targets_that_are_held_out_teach_nothing():
         past, ahead = before.pick(slice(1)).features()
         network = open_network(4, past.shape[2], ahead.shape[2], buckets.count)
         network.start(7)
-        course = Course(networks=1, epochs=1, batch=64, most_windows=1000, learning_rate=0.01)
+        course = Course(1, epochs=1, parts=1, batch=64, most_windows=1000, learning_rate=0.01)
         rng = np.random.default_rng(0)
         losses.append(learn(network, before, buckets, course, rng, exam=exam))
         weights.append(network.model.get_weights())
