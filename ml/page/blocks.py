@@ -103,21 +103,15 @@ def scale(
 
 
 def round_fairly(values: Floats) -> Floats:
-    """Whole numbers near values, from which a shorter number is rounded as from the values.
+    """Whole numbers beside values, from which a shorter number is rounded as from the values.
 
-    1.4996 is 1.500 with three decimals, which is 2 without any, though 1.4996 is 1. So where a
-    number was raised to one that ends in a five, and zeros, one less is taken.
+    Rounding twice can err: 1.4996 is 1.500 with three decimals, which is 2 without any, though
+    1.4996 is 1. So digits are cut off, and a number that is not exact never ends in 0 or 5.
     """
-    size = np.abs(values)
-    whole = np.sign(values) * np.floor(size * (1 + 1e-12) + 0.5)  # halves go up, as in browsers
-    raised = np.abs(whole) > size * (1 + 1e-12)
-    doubtful = np.nonzero(raised & (whole % 5 == 0))
-    size = np.abs(whole[doubtful])
-    tied = np.zeros(size.shape, bool)
-    for digits in range(1, 11):
-        tied |= size % 10.0**digits == 5 * 10.0 ** (digits - 1)
-    whole[doubtful] -= np.sign(whole[doubtful]) * tied
-    return whole
+    size = np.abs(values) * (1 + 1e-12)  # what lacks a hair to a whole number is one
+    whole = np.floor(size)
+    whole += (whole % 5 == 0) & (size - whole > 1e-6)
+    return np.copysign(whole, values)
 
 
 def find_places(values: Floats, most: int, highest: int) -> Floats:

@@ -14,11 +14,11 @@ from ml.page.version_tables import VersionTables
 
 Places = npt.NDArray[np.int64]
 
-# Columns of recommendations and the decimal places that they are shown with; None is a word or day.
+# Columns of recommendations, and one decimal place more than is shown; None is a word or day.
 BRIEF: Mapping[str, int | None] = {
-    "action": None, "reason_code": None, "order_qty": 3, "order_value": 2, "currency": None,
+    "action": None, "reason_code": None, "order_qty": 3, "order_value": 3, "currency": None,
     "priority_rank": 0, "alert_level": None, "stockout_date_p50": None, "p_stockout_no_order": 4,
-    "excess_qty": 3, "excess_value": 2, "inventory_position": 3, "on_hand": 3, "reorder_point": 3,
+    "excess_qty": 3, "excess_value": 3, "inventory_position": 3, "on_hand": 3, "reorder_point": 3,
     "ltd_mean": 3, "demand_class": None, "criticality": None, "confidence": None,
 }  # fmt: skip
 FULL: Mapping[str, int | None] = {
@@ -35,7 +35,7 @@ FULL: Mapping[str, int | None] = {
     "p_stockout_with_order": 4, "expected_backorder_units": 3, "days_of_cover_p50": 1,
     "cover_censored": None, "stockout_date_p10": None, "months_since_demand": 1,
     "slob_class": None, "item_status": None, "needed_until": None, "successor_item_id": None,
-    "abc_class": None, "xyz_class": None, "yearly_value": 2, "n_obs": 0, "n_nonzero": 0,
+    "abc_class": None, "xyz_class": None, "yearly_value": 3, "n_obs": 0, "n_nonzero": 0,
     "backtest_csl": 4, "backtest_n": 0, "quality_flags": None,
 }  # fmt: skip
 OF_FORECAST = ("kind", "frequency", "unit", "model_used", "is_fallback", "fallback_reason",

@@ -16,7 +16,7 @@ from ml.page.version_tables import VersionTables
 
 BRIEF_CURVES = ("forecast", "q10", "q50", "q90", "cum_q50", "cum_q80", "cum_q95", "cum_q99")
 CURVES = ("q05", "q95", "cum_mean")  # on top of these
-OF_SERVICE = {"reorder_point": 3, "stock_value": 2, "fill_rate": 4}
+OF_SERVICE = {"reorder_point": 3, "stock_value": 3, "fill_rate": 4}
 FACTORS = (1.0, 1.5)  # of the lead time, whose curves are drawn
 PLACES = {"demand": 3, "price": 4}  # most decimal places
 BRIEF_POINTS = 52  # of history, where items are many
