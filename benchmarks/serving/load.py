@@ -63,7 +63,7 @@ def load_items(
 def load_known(server: ComparedServer, up: RunningServer, items: int, plan: LoadPlan) -> LoadResult:
     """Ask for answers by their tags, as who has them already does."""
     pairs = []
-    for number in Random(7).sample(range(items), KNOWN):  # noqa: S311 - no secret
+    for number in Random(7).sample(range(items), KNOWN):  # noqa: S311 # nosec B311 - no secret
         path = server.item.replace("ITEM", item_name(number))
         with urlopen(server.base + path) as answer:  # noqa: S310 # nosec B310 - loopback
             tag = answer.headers["ETag"].replace('"', '\\"')

@@ -104,7 +104,7 @@ def running(server: ComparedServer, core: int, log: Path) -> Iterator[RunningSer
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | server.env
     start = time.perf_counter()
     with log.open("wb") as out:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # nosec B607 - looked for before
             ["taskset", "-c", str(core), *map(str, server.command)], env=env,
             stdin=subprocess.DEVNULL, stdout=out, stderr=out,
         )  # fmt: skip
