@@ -28,7 +28,7 @@ from serving.versions import ServedVersion, ShownVersion, show
 EARLIER = 2  # versions kept at hand beside the newest one
 LONGEST_PAUSE = 600.0  # seconds until a version that was broken is tried again
 LOG_SECONDS = 10.0  # that a request waits for the log to be read
-MOST_MAPPED = 200 << 20  # bytes of files that may be resident before pages are given back
+MOST_MAPPED = 260 << 20  # bytes of files that may be resident before pages are given back
 BREATH = 0.25  # seconds between two looks at the memory
 PAGE = 4096
 LOST, BROKEN, OLD = "store-lost", "version-broken", "too-old"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.manifest import METADATA, Manifest
@@ -180,6 +181,7 @@ def load_version(mirror: Path, manifest: Manifest, scratch: Path) -> ServedVersi
         if all(file.path.endswith(".parquet") for file in files):
             paths = [mirror / file.path for file in files]
             tables[dataset.replace("_", "-")] = load_table(dataset, paths, items, scratch)
+    pa.default_memory_pool().release_unused()  # of the row groups that were read
     documents = {
         document_name(file.path): (mirror / file.path).read_bytes()
         for file in manifest.files

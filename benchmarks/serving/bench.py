@@ -25,6 +25,7 @@ class ServerFigures:
     round: int  # counted from 0
     load: LoadResult  # under load
     ready_seconds: float  # from the start of its process until it could serve
+    ready_cpu_seconds: float  # processor time of it
     resident_mib: float  # after the load
     own_mib: float  # of it, what is no mapped file
 
@@ -88,7 +89,8 @@ def _measure_server(
         for name, make in cases.items():
             load = make(plan)
             memory = up.resident_mib()
-            found.append(ServerFigures(name, *size, number, load, up.ready_seconds, *memory))
+            ready = (up.ready_seconds, up.ready_cpu_seconds)
+            found.append(ServerFigures(name, *size, number, load, *ready, *memory))
             told = f"{load.per_core:8.0f} requests a second of one core"
             print(f"{name:18} {size[0]:>7} x {size[1]:<3} {told}", flush=True)
     return found

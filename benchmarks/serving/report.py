@@ -12,7 +12,7 @@ from ml.durable import write_file
 
 HEAD = (
     "| server | items x steps | requests a second of one core | on the wall | p99 [ms] | failed | "
-    "ready [s] | memory [MiB] | own [MiB] |"
+    "ready [s] | of processor [s] | memory [MiB] | own [MiB] |"
 )
 
 
@@ -31,7 +31,7 @@ def write_report(
         ),
         "",
         HEAD,
-        "|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|",
         *(_line(*key, group) for key, group in groups.items()),
         "",
         *_ratios(groups),
@@ -52,6 +52,7 @@ def _line(items: int, steps: int, server: str, group: Sequence[ServerFigures]) -
         f"{median(one.load.p99_ms for one in group):.1f}",
         str(sum(one.load.failed for one in group)),
         f"{median(one.ready_seconds for one in group):.1f}",
+        f"{median(one.ready_cpu_seconds for one in group):.1f}",
         f"{median(one.resident_mib for one in group):.0f}",
         f"{median(one.own_mib for one in group):.0f}",
     ]

@@ -76,6 +76,7 @@ class RunningServer:
 
     pid: int  # of its process
     ready_seconds: float  # from its start until it could serve
+    ready_cpu_seconds: float  # processor time of it
 
     def cpu_seconds(self) -> float:
         """Processor time that it has taken, its child processes left out."""
@@ -92,6 +93,11 @@ class RunningServer:
             if name in values:
                 values[name] = int(rest.split()[0]) / 1024
         return values["VmRSS"], values["RssAnon"]
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -116,7 +122,8 @@ def running(server: ComparedServer, core: int, log: Path) -> Iterator[RunningSer
                 if answer.status == 200:
                     break
             time.sleep(0.02)
-        yield RunningServer(process.pid, time.perf_counter() - start)
+        waited = time.perf_counter() - start
+        yield RunningServer(process.pid, waited, _cpu_seconds(process.pid))
     finally:
         process.send_signal(signal.SIGTERM)
         try:
