@@ -17,6 +17,7 @@ from ml.errors import ConfigError, PipelineError
 from ml.locks import HeldError, hold
 from ml.logs import logger, logging_to
 from ml.settings import Settings, refuse_open_secrets, settings
+from pipelines.messages.transport import addresses_of, check_addresses
 from pipelines.nightly import ledger, preflight
 from pipelines.nightly.kept_inputs import keep_inputs
 from pipelines.nightly.made_version import describe_version
@@ -162,12 +163,14 @@ def _options_of(config: Settings, asked: NightRequest) -> dict[str, Any]:
 
 
 def _refuse_nothing(config: Settings, asked: NightRequest, planned: Sequence[Step]) -> None:
-    """Refuse a night without a step, or without a place for what it makes.
+    """Refuse a night without a step, without a place for what it makes, or with nobody to tell.
 
     Raises:
-        ConfigError: It has none.
+        ConfigError: It has none, or people's addresses are none.
     """
     refuse_open_secrets()
+    if config.message_urls.get_secret_value():  # else nobody would be told that nobody was told
+        check_addresses(addresses_of(config.message_urls))
     if not planned:
         raise ConfigError(
             "night: nothing to do. ENABLE_EXTERNAL_APIS lets it fetch outside data, files in "

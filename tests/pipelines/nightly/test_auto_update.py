@@ -49,6 +49,13 @@ def test_incomplete_keys_of_the_store_show_before_the_work(workspace):
     assert not (workspace.folder / "data").exists()
 
 
+def test_an_address_that_nobody_can_be_told_at_shows_before_the_work(workspace):
+    done = workspace.run(NIGHT, "--to", "out", alone=True, expect=2,
+                         MESSAGE_URLS="json://127.0.0.1/x hooks.example.com/S3cret")  # fmt: skip
+    assert "MESSAGE_URLS: address 2 does not begin with a scheme" in done.stderr
+    assert "S3cret" not in done.stdout + done.stderr
+
+
 def test_a_second_night_ends_at_once_and_touches_nothing_while_one_is_running(workspace, tmp_path):
     user_demand(workspace)
     ready = tmp_path / "ready"
