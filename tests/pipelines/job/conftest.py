@@ -58,10 +58,11 @@ class Workspace:
         return json.loads((self.results / "versions" / version / "manifest.json").read_text())
 
     def hashes(self, version: str | None = None) -> dict[str, str]:
-        """Of all that inputs alone decide: changes tell of the version before as well."""
+        """Of all that inputs alone decide: these three tell of the versions before as well."""
         files = self.manifest(version)["files"]
         own = {one["dataset"]: one["content_sha256"] for one in files if one["content_sha256"]}
-        return {name: digest for name, digest in own.items() if name != "changes"}
+        of_others = ("changes", "past_forecasts", "scores")
+        return {name: digest for name, digest in own.items() if name not in of_others}
 
     def table(self, dataset: str, version: str | None = None):
         manifest = self.manifest(version)
