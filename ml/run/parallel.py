@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from platform import node
 from typing import Any
 
@@ -143,11 +143,12 @@ def _work_pinned(work: Work, task: Any) -> tuple[Any, _Cost]:
 
 
 def _run_on_loky(work: Work, tasks: Sequence[Any], count: int, label: str) -> Iterator[Any]:
-    with parallel_config("loky", inner_max_num_threads=1), _naming_killed_workers(label):
+    # the system counts the thread that started a worker as its parent
+    by_main = threading.current_thread() is threading.main_thread()
+    begin = {"initializer": _end_with, "initargs": (os.getpid(), by_main)}
+    with parallel_config("loky", inner_max_num_threads=1, **begin), _naming_killed_workers(label):
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-        # the system counts the thread that started a worker as its parent
-        by_main = threading.current_thread() is threading.main_thread()
-        yield from pool(delayed(_work_for)(os.getpid(), by_main, work, task) for task in tasks)
+        yield from pool(delayed(work)(task) for task in tasks)
 
 
 LOKY = Engine("loky", cpu_count(), _run_on_loky)
@@ -173,14 +174,7 @@ def killed_worker(label: str) -> MachineError:
     )
 
 
-def _work_for(parent: int, by_main: bool, work: Work, task: Any) -> Any:
-    if os.getpid() != parent:
-        _end_with(parent, at_once=by_main)
-    return work(task)
-
-
-@cache
-def _end_with(parent: int, *, at_once: bool) -> None:
+def _end_with(parent: int, at_once: bool) -> None:
     """Let this worker end when the process that it works for does, however that ends.
 
     Killed, it cannot tell its workers; they would go on and write where the next run works. Linux
