@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from ml.errors import MachineError
 from pipelines.nightly import guard
@@ -149,11 +150,11 @@ def _watch(process: subprocess.Popen[bytes], limits: Limits, told: _Told) -> str
     beat = min(BEAT, limits.seconds / 4, limits.silence / 4)
     work = 0
     with selectors.DefaultSelector() as selector:
-        assert process.stdout is not None  # noqa: S101 - for the type checker
-        selector.register(process.stdout, selectors.EVENT_READ)
+        output = _output_of(process)
+        selector.register(output, selectors.EVENT_READ)
         while True:
             if selector.select(beat):
-                data = os.read(process.stdout.fileno(), 1 << 16)
+                data = os.read(output.fileno(), 1 << 16)
                 told.add(data)
                 if not data:
                     return ""
@@ -174,8 +175,7 @@ def _watch(process: subprocess.Popen[bytes], limits: Limits, told: _Told) -> str
 def _take_leave(process: subprocess.Popen[bytes], grace: float, told: _Told) -> tuple[float, float]:
     """Wait for the guard, which ends the step; processor seconds and peak memory [MiB]."""
     until = time.monotonic() + grace + guard.BY_ITSELF + GRACE
-    stdout = process.stdout
-    assert stdout is not None  # noqa: S101 - for the type checker
+    stdout = _output_of(process)
     os.set_blocking(stdout.fileno(), False)
     while True:
         with suppress(BlockingIOError):
@@ -192,6 +192,12 @@ def _take_leave(process: subprocess.Popen[bytes], grace: float, told: _Told) -> 
             os.kill(pid, signal.SIGKILL)
     stdout.close()
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def _output_of(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    if process.stdout is None:
+        raise ValueError("the step's output is not read")
+    return process.stdout
 
 
 def _has_ended(pid: int) -> bool:
