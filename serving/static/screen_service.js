@@ -80,6 +80,7 @@ function previewOf(page, priced) {
   if (!priced.values.length) return el("p", {}, say("service.none"));
   const [least, most] = [atTarget(priced, priced.targets[0]).value, atTarget(priced, priced.targets.at(-1)).value];
   const base = atTarget(priced, 0.95);
+  const about = (value) => money(Number(value.toPrecision(3)), priced.currency); // a preview knows no more
   const told = el("p", { class: "answer", role: "status" });
   const slider = el("input", { type: "range", id: "target", min: 50, max: 99.5, step: 0.5, value: 95 });
   const budget = el("input", { type: "range", id: "budget", min: 0, max: 1000, step: 1 });
@@ -89,15 +90,15 @@ function previewOf(page, priced) {
     slider.value = target * 100;
     const found = atTarget(priced, target);
     slider.setAttribute("aria-valuetext", percent(target, 1));
-    told.textContent = say("service.target.told", { percent: target, value: money(found.value, priced.currency),
-      fill: found.fill, base: money(base.value, priced.currency), change: `${found.value >= base.value ? "+" : ""}${percent(found.value / base.value - 1)}` });
+    told.textContent = say("service.target.told", { percent: target, value: about(found.value),
+      fill: found.fill, base: about(base.value), change: `${found.value >= base.value ? "+" : ""}${percent(found.value / base.value - 1)}` });
     page.state.target = target;
     page.remember();
   }
   function ofBudget() {
     const found = atBudget(priced, amount());
-    budget.setAttribute("aria-valuetext", money(amount(), priced.currency));
-    budgetTold.textContent = say("service.budget.told", { budget: money(amount(), priced.currency), value: money(found.value, priced.currency), fill: found.fill });
+    budget.setAttribute("aria-valuetext", about(amount()));
+    budgetTold.textContent = say("service.budget.told", { budget: about(amount()), value: about(found.value), fill: found.fill });
   }
   slider.addEventListener("input", () => ofTarget(Number(slider.value) / 100));
   budget.addEventListener("input", ofBudget);
