@@ -81,7 +81,8 @@ class Page {
     const tongue = (lang) => el("button", { type: "button", class: "chip", lang: LANGUAGES[lang], "data-lang": lang, "aria-pressed": String(lang === this.state.lang),
       onclick: () => { this.state.lang = lang; this.remember(); this.show(); } }, say(`lang.${lang}`));
     return [
-      el("div", { class: "brand" }, el("h1", {}, "Previsor"), el("p", {}, say("head.version", { day: lastDay(this.summary) }))),
+      el("div", { class: "brand" }, el("h1", {}, "Previsor"), el("p", {}, say("head.version", { day: lastDay(this.summary) })),
+        this.summary.synthetic ? el("strong", { class: "tag made-up" }, say("head.synthetic")) : null),
       el("nav", { "aria-label": say("nav") }, Object.keys(SCREENS).map(link)),
       el("div", { class: "chips", role: "group", "aria-label": say("lang.group") }, Object.keys(this.texts).map(tongue)),
     ];
