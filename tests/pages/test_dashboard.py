@@ -6,12 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from benchmarks.made_up_version import VERSION, make_version
-from ml.artifacts.staging import DatasetFile, StagedVersion, write_document
-from ml.artifacts.version import commit_version, write_manifest
-from ml.durable import sha256_of
-from ml.page.packing import SUMMARY, pack_version
-from ml.page.report import REPORT, build_report
+from benchmarks.made_up_version import VERSION
+from ml.page.report import REPORT
+from tests.pages.committed import commit_made_up
 from tests.pages.conftest import HOSTILE
 from tests.serving.conftest import OWN, serving
 
@@ -32,17 +29,7 @@ VIEWS = (
 def folder(tmp_path_factory):
     """A results folder with one version and its report."""
     results = tmp_path_factory.mktemp("served")
-    packed = pack_version(tables := make_version(results, 60, 13, named=HOSTILE))
-    staged = StagedVersion(results, VERSION)
-    write_document(staged, SUMMARY, packed.summary)
-    build_report(packed, "pt").save(staged.folder / REPORT)
-    files = [
-        DatasetFile(path, path.name.rsplit("_", 1)[0], 0, path.stat().st_size, sha256_of(path),
-                    "0" * 64, "0" * 64, None, None, None)
-        for path in sorted(staged.folder.rglob("*.parquet"))
-    ]  # fmt: skip
-    write_manifest(staged, files, as_of=tables.as_of, partial=False, run=tables.run)
-    commit_version(results, VERSION, publisher="test")
+    commit_made_up(results, 60, HOSTILE)
     return results
 
 
