@@ -5,6 +5,8 @@ TOOLS := .venv-tools/bin
 # A package whose file is not one of those that were locked is not installed.
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK = $(TOOLS)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(OPTIONS)
+# Files of tests go to two processes, the largest first.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 LOCKED := dev ray spark reader tools peers tune serving serving-peers fuzz
 
 .PHONY: help setup setup-ray setup-spark setup-serving results serve test test-all drills lint types check docs bench bench-accuracy bench-start bench-serving fuzz-serving lock sbom audit clean
@@ -48,10 +50,10 @@ setup-serving: .venv-serving/ready  ## Build the environment that serves, in .ve
 	@touch $@
 
 test: setup  ## Run the quick tests
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 test-all: setup  ## Run every test, the slow ones included
-	$(BIN)/python -m pytest -q -m ""
+	$(PYTEST) -m ""
 
 drills: setup  ## Run what kills, cuts and loses in full: every step, an hour or more
 	DRILLS=full $(BIN)/python -m pytest -m slow -rP -k "power_cut or crash or drill or kill or training or old_data or rehearsal or any_file or bad_line or holds_a_command_up"
