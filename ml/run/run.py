@@ -77,9 +77,14 @@ def run_batch(inputs: RunInputs, request: RunRequest) -> tuple[CommitRecord, Run
     inputs_hash = _inputs_hash(inputs, request, store.dataset_id)
     with hold(request.results), hold(store.root), engine_of(request, request.results, store.root):
         versions.discard_stale_staging(request.results)
-        request = _spare_forecasts(inputs, request, store.dataset_id)
-        reuse = _version_to_reuse(request, store.dataset_id)
-        found = None if reuse is None else _find_forecasts(inputs, request, store)
+        spared = _spare_forecasts(inputs, request, store.dataset_id)
+        reuse = None if spared is None else _version_to_reuse(spared, store.dataset_id)
+        found = None if spared is None else _find_forecasts(inputs, spared, store)
+        if spared is not None and found is not None and not request.only_recommendations:
+            say(f"nothing is new but the stock: the forecasts of {reuse} stand (--refit: all anew)")
+            request = spared
+        elif not request.only_recommendations:
+            reuse = None
         forecasts = found or _make_forecasts(inputs, request, store, inputs_hash)
         output = _recommend(forecasts, inputs, request, store, inputs_hash, reuse)
         with stage("writing"):
@@ -125,28 +130,26 @@ def generate_forecasts(request: RunRequest) -> CommitRecord:
         return run_batch(read_processed(request), request)[0]
 
 
-def _spare_forecasts(inputs: RunInputs, request: RunRequest, dataset_id: str) -> RunRequest:
-    """The request for recommendations alone, where the newest version has the same forecasts."""
-    asked = request.only_forecasts or request.only_recommendations or request.all_models
-    record = versions.newest_version_with(request.results, FORECASTS.name)
-    if asked or request.refit or not request.train or request.items is not None or record is None:
+def _spare_forecasts(inputs: RunInputs, request: RunRequest, dataset_id: str) -> RunRequest | None:
+    """The request for recommendations alone, where that is asked for, or where the newest version
+    has the very forecasts that would be made; ``None`` = forecasts are to be made.
+    """
+    if request.only_recommendations:
         return request
+    record = versions.newest_version_with(request.results, FORECASTS.name)
+    asked = request.only_forecasts or request.all_models or request.refit or not request.train
+    if asked or request.items is not None or record is None:
+        return None
     plans = make_plans(inputs, request, study=False)
     origin = _origin_of(plans, inputs, request, dataset_id)
     made = versions.read_manifest(request.results, record.version_id).run.get("forecasts")
     if made != name_forecasts(plans, inputs, request, origin):
-        return request
-    say(
-        f"data, code and settings are those of version {record.version_id}: its forecasts stand, "
-        "orders are made anew (--refit makes all of it)"
-    )
+        return None
     return replace(request, only_recommendations=True)
 
 
-def _version_to_reuse(request: RunRequest, dataset_id: str) -> str | None:
+def _version_to_reuse(request: RunRequest, dataset_id: str) -> str:
     """The version whose forecasts are copied: the newest one that has some, a partial one too."""
-    if not request.only_recommendations:
-        return None
     record = versions.newest_version_with(request.results, FORECASTS.name)
     if record is None:
         raise DataError(
