@@ -131,8 +131,9 @@ def generate_forecasts(request: RunRequest) -> CommitRecord:
 
 
 def _spare_forecasts(inputs: RunInputs, request: RunRequest, dataset_id: str) -> RunRequest | None:
-    """The request for recommendations alone, where that is asked for, or where the newest version
-    has the very forecasts that would be made; ``None`` = forecasts are to be made.
+    """The request for recommendations alone; ``None`` where forecasts are to be made.
+
+    They are not where that is asked for, and where the newest version has the very same ones.
     """
     if request.only_recommendations:
         return request
