@@ -18,7 +18,7 @@ from serving.stored_files import HEAD
 from serving.written import ROUTE, App, Message, Receive, Scope, Send, headers_of
 
 Shortcut = Callable[[Scope], App | None]
-LONGEST_ADDRESS = 8192  # bytes of path and query
+LONGEST_ADDRESS = 60_000  # bytes of path and query
 FOR_ALL = ("/health", "/ready")  # asked by what starts and stops servers, without a key
 SECURITY = [
     (b"x-content-type-options", b"nosniff"),
