@@ -124,7 +124,6 @@ def _page_parameters(
         "type": "array",
         "items": {"type": "string", "enum": table.names},
         "minItems": 1,
-        "uniqueItems": True,
     }
     text = {"type": "string", "maxLength": LONGEST_TEXT}
     known = {
