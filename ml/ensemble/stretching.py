@@ -63,20 +63,32 @@ def stretch_paths(paths: Paths, spread: Floats, sum_spread: float, steps: int, n
         return paths
     rng = generator(0, "stretch", name)
     shuffled = rng.permutation(len(paths))
-    order = shuffled[np.argsort(paths[shuffled], axis=0, kind="stable")]
-    ordered = np.take_along_axis(paths, order, axis=0)
+    by_step = np.ascontiguousarray(paths.T)  # sorted a step at a time, which lies together
+    order = shuffled[_rank_stably(by_step[:, shuffled])]
+    ordered = np.take_along_axis(by_step, order, axis=1)
     moved = np.flatnonzero(spread != 1.0)
     if len(moved):
         places = np.minimum((LEVELS * len(paths)).astype(int), len(paths) - 1)
-        shifts = _find_shift(ordered[np.ix_(places, moved)].T.astype(np.float64), spread[moved])
+        shifts = _find_shift(ordered[np.ix_(moved, places)].astype(np.float64), spread[moved])
         for step, shift in zip(moved.tolist(), shifts.tolist(), strict=True):
-            ordered[:, step] = _stretch_ordered(ordered[:, step], float(spread[step]), shift)
-    made = np.empty_like(paths)
-    np.put_along_axis(made, order, ordered, axis=0)
-    if steps < 2:
-        return made
-    wanted = sum_spread**2 * float(np.var(paths[:, :steps].sum(axis=1)))
-    return _share_ranks(made, ordered, order, wanted, steps, rng)
+            ordered[step] = _stretch_ordered(ordered[step], float(spread[step]), shift)
+    made = np.empty_like(by_step)
+    np.put_along_axis(made, order, ordered, axis=1)
+    if steps > 1:
+        wanted = sum_spread**2 * float(np.var(paths[:, :steps].sum(axis=1)))
+        made = _share_ranks(made, ordered, order, wanted, steps, rng)
+    return np.ascontiguousarray(made.T)
+
+
+def _rank_stably(values: Paths) -> Ints:
+    """Positions by ascending value along each row, equal ones in their order.
+
+    Small counts are sorted by their digits, in an eighth of the time.
+    """
+    small = values.astype(np.uint16) if values.min() >= 0 and values.max() < 2**16 else None
+    if small is not None and (small == values).all():
+        return np.argsort(small, axis=1, kind="stable")
+    return np.argsort(values, axis=1, kind="stable")
 
 
 def _stretch_ordered(values: Paths, spread: float, shift: float) -> Paths:
@@ -106,31 +118,34 @@ def _normal_scores(count: int) -> Floats:
 def _share_ranks(
     paths: Paths, ordered: Paths, order: Ints, wanted: float, steps: int, rng: np.random.Generator
 ) -> Paths:
-    """The same values at each step, matched so that the sum of ``steps`` has a wanted variance.
+    """The same values (H, S) at each step, matched so that the sum of ``steps`` varies as wanted.
 
     The variance grows from that of independent steps to that of wholly common ranks about in
     proportion to the share of what is mixed in; it is measured once and put right.
     """
-    now = float(np.var(paths[:, :steps].sum(axis=1)))
+    now = _variance_of_sum(paths, steps)
     wider = wanted > now
-    limit = (
-        np.var(ordered[:, :steps].sum(axis=1)) if wider else ordered[:, :steps].var(axis=0).sum()
-    )
+    limit = _variance_of_sum(ordered, steps) if wider else ordered[:steps].var(axis=1).sum()
     if (limit - now) * (wanted - now) <= 0:
         return paths
-    normal = _normal_scores(len(paths))
+    normal = _normal_scores(paths.shape[1])
     own = np.empty(paths.shape)
-    np.put_along_axis(own, order, np.broadcast_to(normal[:, None], paths.shape), axis=0)
-    mixed = rng.permuted(np.tile(normal[:, None], 1 if wider else paths.shape[1]), axis=0)
+    np.put_along_axis(own, order, np.broadcast_to(normal, paths.shape), axis=1)
+    mixed = rng.permuted(np.tile(normal[:, None], 1 if wider else len(paths)), axis=0).T
     share = (wanted - now) / (limit - now)
     made = paths
     for _ in range(2):
         share = float(np.clip(share, 0.0, MOST_SHARED))
-        ranks = np.argsort(np.sqrt(1 - share) * own + np.sqrt(share) * mixed, axis=0)
+        ranks = np.argsort(np.sqrt(1 - share) * own + np.sqrt(share) * mixed, axis=1)
         made = np.empty_like(paths)
-        np.put_along_axis(made, ranks, ordered, axis=0)
-        reached = float(np.var(made[:, :steps].sum(axis=1))) - now
+        np.put_along_axis(made, ranks, ordered, axis=1)
+        reached = _variance_of_sum(made, steps) - now
         if abs(reached - (wanted - now)) < 0.1 * abs(wanted - now) or reached == 0:
             break
         share *= (wanted - now) / reached
     return made
+
+
+def _variance_of_sum(paths: Paths, steps: int) -> float:
+    """Variance over paths (H, S) of the sum of the first steps."""
+    return float(np.var(paths[:steps].sum(axis=0)))
