@@ -144,7 +144,8 @@ def test_a_server_for_others_asks_for_a_key_and_names_who_had_it(results, tmp_pa
             answer = server.get(address, Authorization=f"Bearer {key}")
             assert answer.status == 200
             assert answer.headers["Cache-Control"].startswith("private")
-        log = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+    # Once it has ended: it answers first, and notes that afterwards.
+    log = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
     named = [line["user"] for line in log if line["event"] == "answered" and line["status"] == 200]
     assert [one for one in named if one] == ["anna", "bruno"]
     assert anna not in server.log
