@@ -214,7 +214,7 @@ def test_the_log_has_one_document_a_line_whatever_is_asked(results, tmp_path):
         asked += [f"{API}/%0d%0a%7B%22event%22:%22forged%22%7D", "/%1b[31mred%E2%80%AE"]
         for path in asked:
             server.get(path)
-        lines = server.log.splitlines()
+    lines = server.log.splitlines()
     assert all(line.isascii() and line.isprintable() for line in lines)
     events = [json.loads(line)["event"] for line in lines if line.startswith("{")]
     assert events.count("answered") >= len(asked)
