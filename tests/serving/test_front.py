@@ -144,7 +144,7 @@ def test_a_server_for_others_asks_for_a_key_and_names_who_had_it(results, tmp_pa
             answer = server.get(address, Authorization=f"Bearer {key}")
             assert answer.status == 200
             assert answer.headers["Cache-Control"].startswith("private")
-    # Once it has ended: it answers first, and notes that afterwards.
+        server.get("/health")  # answers are noted after they are sent, and before the next one
     log = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
     named = [line["user"] for line in log if line["event"] == "answered" and line["status"] == 200]
     assert [one for one in named if one] == ["anna", "bruno"]
@@ -214,6 +214,7 @@ def test_the_log_has_one_document_a_line_whatever_is_asked(results, tmp_path):
         asked += [f"{API}/%0d%0a%7B%22event%22:%22forged%22%7D", "/%1b[31mred%E2%80%AE"]
         for path in asked:
             server.get(path)
+        server.get("/health")  # answers are noted after they are sent, and before the next one
     lines = server.log.splitlines()
     assert all(line.isascii() and line.isprintable() for line in lines)
     events = [json.loads(line)["event"] for line in lines if line.startswith("{")]
