@@ -43,10 +43,11 @@ serve: setup-serving  ## Serve the results on http://127.0.0.1:8600, in an envir
 
 setup-serving: .venv-serving/ready  ## Build the environment that serves, in .venv-serving/
 
-.venv-serving/ready: requirements_serving.txt
-	$(PYTHON) -m venv .venv-serving
-	.venv-serving/bin/python $(INSTALL) --only-binary :all: -r requirements_serving.txt
-	@echo '*' > .venv-serving/.gitignore
+# What is not for the job has an environment of its own each, of the lock file of the same name.
+.venv-%/ready: requirements_%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(INSTALL) --only-binary :all: -r $<
+	@echo '*' > $(@D)/.gitignore
 	@touch $@
 
 test: setup  ## Run the quick tests
@@ -86,30 +87,6 @@ bench-serving: setup .venv-serving-peers/ready  ## Requests a second of one core
 
 fuzz-serving: setup .venv-fuzz/ready  ## Try the interface of the server by its own description (OPTIONS="--examples 200")
 	PYTHONPATH=. $(BIN)/python -m pytest -q -m "" tests/serving/test_fuzz.py $(OPTIONS)
-
-.venv-serving-peers/ready: requirements_serving-peers.txt
-	$(PYTHON) -m venv .venv-serving-peers
-	.venv-serving-peers/bin/python $(INSTALL) --only-binary :all: -r requirements_serving-peers.txt
-	@echo '*' > .venv-serving-peers/.gitignore
-	@touch $@
-
-.venv-fuzz/ready: requirements_fuzz.txt
-	$(PYTHON) -m venv .venv-fuzz
-	.venv-fuzz/bin/python $(INSTALL) --only-binary :all: -r requirements_fuzz.txt
-	@echo '*' > .venv-fuzz/.gitignore
-	@touch $@
-
-.venv-peers/ready: requirements_peers.txt
-	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python $(INSTALL) --only-binary :all: -r requirements_peers.txt
-	@echo '*' > .venv-peers/.gitignore
-	@touch $@
-
-.venv-tools/ready: requirements_tools.txt
-	$(PYTHON) -m venv .venv-tools
-	.venv-tools/bin/python $(INSTALL) --only-binary :all: -r requirements_tools.txt
-	@echo '*' > .venv-tools/.gitignore
-	@touch $@
 
 lock: .venv-tools/ready  ## Write what pyproject.toml needs into requirements_*.txt, with hashes (OPTIONS=--upgrade)
 	$(LOCK) pyproject.toml --only-binary :all: -o requirements_ml.txt >/dev/null
