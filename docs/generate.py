@@ -26,7 +26,8 @@ from ml.contracts.recommendations import FLAGS, RECOMMENDATIONS
 from ml.contracts.simulation import ANCHORS
 from ml.features.declarations import FEATURES
 from ml.gate.rules import RULES
-from ml.settings import GROUPS, PROJECT
+from ml.setting_groups import PROJECT
+from ml.settings import GROUPS
 from pipelines.intake import names
 from pipelines.intake.find_files import PREFIXES, READABLE
 from pipelines.intake.quarantine import Reason

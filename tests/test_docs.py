@@ -27,7 +27,7 @@ from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.recommendations import ACTIONS, RECOMMENDATIONS
 from ml.forecasters.registry import models_of
-from ml.settings import PROJECT
+from ml.setting_groups import PROJECT
 from pipelines.intake.read_tables import process_files
 from pipelines.intake.request import ReadingRequest
 from pipelines.publish.policies import policies

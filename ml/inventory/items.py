@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ml.contracts.demand import ALL_LOCATIONS, INVENTORY, ITEMS
 from ml.frequency import Frequency
-from ml.settings import PolicySettings
+from ml.setting_groups import PolicySettings
 
 WHOLE_COMPANY = ALL_LOCATIONS
 _PARAMETERS = tuple(name for name in INVENTORY.names if name in ITEMS.names)

@@ -30,7 +30,7 @@ from ml.inventory.lead_times import learn_lead_times
 from ml.inventory.stock import Stock, read_stock
 from ml.inventory.terms import add_economic_lot, plan_last_buy
 from ml.seeds import generator
-from ml.settings import PolicySettings
+from ml.setting_groups import PolicySettings
 
 UNNAMED = frozenset({"", WHOLE_COMPANY})  # no name that a place can be told by
 LIMITS = ("min_stock", "max_stock")  # of all locations together, where the item's row gives them

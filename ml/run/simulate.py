@@ -17,7 +17,7 @@ from ml.run.model_store import ModelStore
 from ml.run.plan import PanelPlan, make_plans
 from ml.run.request import RunRequest
 from ml.run.train import find_needed
-from ml.settings import PolicySettings
+from ml.setting_groups import PolicySettings
 from ml.simulation.levels import TARGETS
 from ml.simulation.study import study_stock
 from ml.simulation.tables import tables_of

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ml.errors import ConfigError
 from ml.frequency import Frequency
-from ml.settings import IntakeSettings
+from ml.setting_groups import IntakeSettings
 from pipelines.intake.names import WANTED
 
 TABLES = (

@@ -12,7 +12,7 @@ import numpy as np
 
 from ml.frequency import Frequency, period_end, periods_after
 from ml.logs import logger
-from ml.settings import WatchSettings
+from ml.setting_groups import WatchSettings
 from pipelines.messages.conditions import (
     ConditionChange,
     NightFinding,

@@ -13,7 +13,8 @@ from ml.artifacts.manifest import Manifest, stored_manifest
 from ml.artifacts.version import newest_whole_version, read_manifest
 from ml.durable import disk_errors, remove_all
 from ml.errors import DataError
-from ml.settings import PROJECT, Settings
+from ml.setting_groups import PROJECT
+from ml.settings import Settings
 from pipelines.nightly.kept_inputs import FOLDER, needed_inputs, put_back
 from pipelines.nightly.ledger import inputs_of, night_ledger
 from pipelines.nightly.steps import all_code

@@ -11,16 +11,16 @@ from typing import Any
 from ml.durable import sha256_of
 from ml.errors import ConfigError, DataError, first_few
 from ml.processed import has_processed, processed_folder
-from ml.settings import (
+from ml.setting_groups import (
     PROJECT,
     AddressSettings,
     BacktestSettings,
     IntakeSettings,
     OutsideSettings,
     PolicySettings,
-    Settings,
     SettingsGroup,
 )
+from ml.settings import Settings
 from pipelines.intake.find_files import collect_user_files, data_files
 from pipelines.intake.read_tables import USER_FILES
 

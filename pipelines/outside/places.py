@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ml.errors import ConfigError, first_few
-from ml.settings import STATES, Settings
+from ml.setting_groups import STATES
+from ml.settings import Settings
 
 _DEGREES = r"\s*([-+]?\d*\.?\d+)\s*"
 _SITE = re.compile(

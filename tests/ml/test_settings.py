@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from ml.errors import ConfigError
 from ml.run.request import RunRequest
-from ml.settings import GROUPS, PROJECT, Settings, refuse_open_secrets, settings
+from ml.setting_groups import PROJECT
+from ml.settings import GROUPS, Settings, refuse_open_secrets, settings
 
 EXAMPLE = PROJECT / ".env.ml.example"
 COMMENTED = re.compile(r"^#\s?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)

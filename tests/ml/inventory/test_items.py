@@ -7,7 +7,7 @@ from ml.contracts.base import check
 from ml.contracts.demand import INVENTORY
 from ml.frequency import Frequency
 from ml.inventory.items import resolve_policies
-from ml.settings import PolicySettings
+from ml.setting_groups import PolicySettings
 from tests.ml.inventory.builders import make_stock
 
 SETTINGS = PolicySettings(service_level=0.9, lead_time_days=20.0, lead_time_cv=0.25)

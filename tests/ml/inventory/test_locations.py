@@ -21,7 +21,7 @@ from ml.inventory.locations import (
     resolve_locations,
 )
 from ml.inventory.recommendations import rank, recommend, recommend_cases
-from ml.settings import PolicySettings
+from ml.setting_groups import PolicySettings
 from tests.ml.inventory.builders import make_context, make_history, make_policy
 
 COUNTED = datetime(2024, 3, 31)

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from ml.errors import ConfigError
-from ml.settings import PROJECT
+from ml.setting_groups import PROJECT
 from pipelines.messages.conditions import (
     KINDS,
     NightFinding,

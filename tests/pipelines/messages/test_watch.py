@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from ml.frequency import Frequency
-from ml.settings import WatchSettings
+from ml.setting_groups import WatchSettings
 from pipelines.messages.conditions import NightFinding, select_rows
 from pipelines.messages.textfile import HELP, NightFigures, write_textfile
 from pipelines.messages.watch import (

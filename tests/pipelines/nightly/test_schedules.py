@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ml.errors import ConfigError, DataError, ModelError, PublishError
-from ml.settings import PROJECT
+from ml.setting_groups import PROJECT
 
 PAGE = (PROJECT / "docs" / "nights.md").read_text(encoding="utf-8")
 EXPOSURE = 2.0  # of ten, by systemd-analyze; an ordinary service has 9.6

@@ -18,7 +18,7 @@ from ml.inventory.lead_times import learn_lead_times
 from ml.inventory.recommendations import recommend
 from ml.inventory.terms import add_terms
 from ml.panel_tables import demand_panel
-from ml.settings import PolicySettings
+from ml.setting_groups import PolicySettings
 from pipelines.intake.read_tables import read_tables
 from pipelines.intake.request import TABLES, ReadingRequest
 
