@@ -1,4 +1,4 @@
-"""What a night finds changed: in demand, outside data, errors of forecasts, and in history."""
+"""What a night finds changed: in demand, outside data, forecasts in life, and in history."""
 
 from ml.contracts.base import Contract, count, day, flag, number, text
 from ml.contracts.forecasts import AS_OF
@@ -8,7 +8,6 @@ SUBJECTS = {
     "group": "a group of items as a whole",
     "panel": "all items of a panel as a whole",
     "feature": "one outside series",
-    "error": "one item's errors of forecasts",
     "model": "forecasts of a demand class at a lag, in life",
     "history": "what was said of periods that were over",
 }

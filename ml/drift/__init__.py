@@ -1,1 +1,1 @@
-"""Drift: whether demand, outside data and errors are still what they were, and what history is."""
+"""Drift: whether demand, outside data and forecasts are still what they were, and history is."""

@@ -5,7 +5,6 @@ A night calls, each where it has the data, and puts the tables together with
 
     find_drift(watch_panel(panel, name), groups=families)         demand and prices
     find_drift(Watched(name, "feature", ...))                      outside series, NaN = unknown
-    find_drift(join_errors(name, items, backtest, realised, ...))  errors of forecasts
     history_rows(...) of ml.drift.history                          new, vanished, rewritten
 
 and opens the condition `drift` where :func:`ml.drift.rows.tell_drift` has something to say.
@@ -27,7 +26,6 @@ from ml.drift.item_tests import (
     negative_binomial_shape,
     try_changes,
     try_demand,
-    try_errors,
 )
 from ml.drift.measures import measure_both
 from ml.drift.rows import make_rows
@@ -47,54 +45,23 @@ class Watched:
     """Series whose last periods are compared with those before."""
 
     panel: str  # what they are called together
-    subject: str  # `item`, `feature` or `error`, see the contract
+    subject: str  # `item` or `feature`, see the contract
     items: tuple[str, ...]  # N names
     periods: Days  # T
     values: Floats  # (N, T), NaN = not observed
     frequency: Frequency
     wander: bool = False  # whether only their changes can be compared, as of prices
-    length: int | None = None  # periods that are tested; `None` = what suits the frequency
 
     @property
     def window(self) -> int:
         """Periods that are tested."""
-        return self.length or LENGTHS[self.frequency.value]
+        return LENGTHS[self.frequency.value]
 
 
 def watch_panel(panel: Panel, name: str) -> Watched:
     """A panel as it is compared: without periods in which stock ran out."""
-    values = panel.with_stock().values
-    return Watched(
-        name,
-        "item",
-        panel.items,
-        panel.periods,
-        values,
-        panel.frequency,
-        wander=not panel.is_demand,
-    )
-
-
-def join_errors(
-    name: str,
-    items: Sequence[str],
-    periods: Days,
-    backtest: Floats,
-    realised: Floats,
-    frequency: Frequency,
-) -> Watched:
-    """Errors of forecasts in life (N, R) after those of the backtest (N, G), at the same lag.
-
-    Any number that a change for the worse moves will do: a scaled loss, or a signed error. The
-    columns are target periods, the same for all items, so what they share in one is seen; the
-    ``periods`` (R,) are those of life.
-    """
-    values = np.concatenate([backtest, realised], axis=1)
-    before = np.arange(-backtest.shape[1], 0) + periods[0].astype("datetime64[D]")
-    every = np.concatenate([before.astype("datetime64[D]"), periods])
-    return Watched(
-        name, "error", tuple(items), every, values, frequency, length=realised.shape[1]
-    )  # fmt: skip
+    values, wander = panel.with_stock().values, not panel.is_demand
+    return Watched(name, "item", panel.items, panel.periods, values, panel.frequency, wander)
 
 
 def find_drift(
@@ -120,7 +87,7 @@ def find_drift(
     Returns:
         A table of the contract DRIFT.
     """
-    most = max(MOST_PERIODS[watched.frequency.value], watched.window * 6)
+    most = MOST_PERIODS[watched.frequency.value]
     values, periods = watched.values[:, -most:], watched.periods[-most:]
     windows = choose_windows(len(periods), watched.window, seed=seed, name=watched.panel)
     if windows is None:
@@ -167,8 +134,6 @@ def _judge_each(
 
 
 def _try(watched: Watched, values: Floats, windows: Windows, shape: Floats) -> ItemTests:
-    if watched.subject == "error":
-        return try_errors(values, windows)
     if watched.wander or watched.subject == "feature":
         return try_changes(values, windows)
     return try_demand(values, windows, shape)

@@ -86,11 +86,6 @@ def try_changes(values: Floats, windows: Windows) -> ItemTests:
     )
 
 
-def try_errors(values: Floats, windows: Windows) -> ItemTests:
-    """Tests of errors or losses of forecasts (N, T): their level."""
-    return _gather({"level": (try_level(values, windows), np.ones(len(values), bool))})
-
-
 def _gather(found: Mapping[str, tuple[Floats, Bools]]) -> ItemTests:
     p_values = np.stack([one for one, _ in found.values()])
     return ItemTests(tuple(found), p_values, np.stack([rows for _, rows in found.values()]))

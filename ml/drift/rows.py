@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 
 from ml.contracts.base import check
 from ml.contracts.drift import DRIFT
-from ml.errors import first_few
 
 SAYINGS = {
     "zero_share": "demand in {recent:.0%} of the periods, {before:.0%} before",
@@ -30,7 +29,7 @@ SAYINGS = {
 }
 SUBJECT_WORDS = {
     "item": "items", "group": "groups", "panel": "panels", "feature": "outside series",
-    "error": "items' errors", "model": "classes and lags", "history": "items' histories",
+    "model": "classes and lags", "history": "items' histories",
 }  # fmt: skip
 
 
@@ -70,12 +69,6 @@ def tell_drift(table: pa.Table, shown: int = 3) -> list[str]:
                 told = "; ".join(rows["sentence"].to_pylist()[:shown])
                 lines.append(f"{panel}: {rows.num_rows} of {of} {word} changed: {told}")
     return lines
-
-
-def name_found(table: pa.Table) -> str:
-    """The items found, the first few by name."""
-    found = table.filter(pc.field("found"))
-    return first_few(found["name"].to_pylist())
 
 
 def _say(row: Mapping[str, Any]) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ml.frequency import Frequency
 from ml.panel import Bools, Floats, Ints
 from ml.seeds import generator
 
@@ -72,11 +71,6 @@ def _draw_halves(history: int, length: int, count: int, rng: np.random.Generator
     chosen = rng.permutation(len(pairs))[:count]
     starts = np.array(pairs)[np.sort(chosen)]
     return np.asarray((starts[:, :, None] + np.arange(half)).reshape(len(starts), -1))
-
-
-def recent_part(values: Floats, frequency: Frequency) -> Floats:
-    """The periods that are looked at, (N, at most MOST_PERIODS)."""
-    return values[:, -MOST_PERIODS[frequency.value] :]
 
 
 def sum_over(values: Any, windows: Bools) -> Floats:

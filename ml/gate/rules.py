@@ -7,20 +7,13 @@ from ml.errors import ConfigError, first_few
 from ml.gate import measure_inputs, measure_outputs
 from ml.gate.case import Measure
 
-GROUPS = {
-    "source": "who the data are from",
-    "shape": "what there is to forecast, against the version before",
-    "input": "the files that were read",
-    "output": "the numbers that would go out",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule: closed where what is measured exceeds the limit."""
 
     name: str  # what `--accept` calls it
-    group: str  # one of GROUPS
+    group: str  # what it looks at: source, shape, input or output
     measure: Measure  # what is compared with the limit
     limit: float  # in the unit
     unit: str  # of value and limit

@@ -73,11 +73,6 @@ class RowCount:
     aside: int  # listed in the quarantine, with the reason
     later: int  # of days after ``as_of``, left out
 
-    @property
-    def share_aside(self) -> float:
-        """Share of the rows read that were set aside."""
-        return self.aside / max(self.read, 1)
-
 
 @dataclass(frozen=True, slots=True)
 class Intake:

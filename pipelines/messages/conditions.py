@@ -28,6 +28,8 @@ KINDS = {
 }
 QUIET_RUNS = {"drift": 3, "wrong_in_life": 3}  # runs without it until such a condition has ended
 UNTOLD = ""  # address of a message where none is set
+# The state of a message: due, sent, given up (tried often enough), dropped (its condition ended
+# before it was tried), or no address.
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS conditions (
         id INTEGER PRIMARY KEY, kind, subject, text, opened_at, opened_run, seen_at, seen_run,
@@ -38,13 +40,6 @@ _SCHEMA = (
         id INTEGER PRIMARY KEY, condition INTEGER, event, address, title, body, due_at, state,
         attempts INTEGER, tried_at, sent_at, reason)""",
 )
-STATES = {
-    "due": "it is to be sent",
-    "sent": "the address took it",
-    "given up": "it was tried as often as the settings allow",
-    "dropped": "the condition ended before it was tried",
-    "no address": "the settings name none",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from pipelines.sources.answers import expect_list, read_json, refusal, take_fiel
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import LONGEST_REST, read_rows, screen
 
-DOLLAR_SELL, DOLLAR_BUY = "1", "10813"  # easily mistaken: both are "the closing rate"
 MONTHLY = frozenset({"189", "433", "4390", "24363", "24364"})
 """Series of months, which may be asked for in one go; every other code counts as daily."""
 WINDOW = timedelta(days=5 * 365)  # the service refuses more than ten years of a daily series

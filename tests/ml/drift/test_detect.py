@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from ml.drift.detect import Watched, find_drift, join_errors, watch_panel
+from ml.drift.detect import Watched, find_drift, watch_panel
 from ml.drift.rows import join_rows, tell_drift
 from ml.frequency import Frequency, period_range
 from ml.panel import Panel
@@ -118,16 +118,6 @@ def test_a_price_that_swings_more_is_told():
                   (None,) * 4)  # fmt: skip
     (row,) = found(find_drift(watch_panel(panel, "price_d")))
     assert (row["name"], row["test"]) == ("B", "spread")
-
-
-def test_errors_that_are_larger_in_life_than_in_the_backtest_are_told():
-    rng = np.random.default_rng(7)
-    backtest, realised = rng.gamma(2, 1, (40, 36)), rng.gamma(2, 1, (40, 8))
-    realised[5] += 6
-    names = [f"PART-{row:03d}" for row in range(40)]
-    watched = join_errors("demand_ms", names, PERIODS[-8:], backtest, realised, Frequency.MONTHLY)
-    (row,) = found(find_drift(watched))
-    assert (row["subject"], row["name"]) == ("error", "PART-005")
 
 
 def test_tables_of_several_panels_are_one_in_the_order_of_the_key():

@@ -25,7 +25,7 @@ from tests.ml.artifacts.conftest import made
 from tests.ml.inventory.builders import make_context, make_history, make_policy, make_stock
 
 ITEMS = ("A", "B")
-DATA, MODEL = ForecastIdentity("d-1", "m-1"), ForecastIdentity("d-1", "m-1")
+DATA = ForecastIdentity("d-1", "m-1")
 STEPS = ("forecast", "stock", "lead_time", "parameters")
 
 

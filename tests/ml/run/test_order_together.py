@@ -86,10 +86,6 @@ def total(rows):
     return sum(row["order_value"] for row in rows.values())
 
 
-def without(row, *names):
-    return {name: value for name, value in row.items() if name not in names}
-
-
 def test_without_suppliers_or_a_budget_the_plan_stays(job):
     plan, rows, table = run(job, suppliers=supplier_table())
     assert plan is job.plan

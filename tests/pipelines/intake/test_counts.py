@@ -28,7 +28,6 @@ def test_rows_of_demand_are_counted_once_each(counts):
     flagged = [f"{row},1" for row in DEMAND[:4]] + [DEMAND[4], "B,2024-01-01,1,perhaps"]
     count = counts("demand", *flagged, header="item_id,ds,y,is_stockout")
     assert count == RowCount(read=6, used=3, aside=3, later=0)
-    assert count.share_aside == 0.5
 
 
 def test_rows_after_the_day_of_the_run_are_neither_used_nor_set_aside(counts):

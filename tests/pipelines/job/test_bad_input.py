@@ -8,7 +8,6 @@ from tests.pipelines.job.conftest import MONTHS, demand_rows, write_csv, write_d
 from tests.pipelines.publish.versions import make_version, version_id
 
 HEADER = "item_id,ds,y\n"
-WEEKS = "".join(f"w,2025-{m:02d}-{d:02d},1\n" for m in range(1, 6) for d in (6, 13, 20, 27))
 DAYS = "".join(f"d,2025-{m:02d}-{d:02d},1\n" for m in range(1, 6) for d in range(1, 28))
 FIRSTS = "".join(f"m,2025-{m:02d}-01,1\n" for m in range(1, 10))
 

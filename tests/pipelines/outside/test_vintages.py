@@ -178,7 +178,6 @@ def test_days_that_go_backward_are_refused(first):
         told(later, {"2026-11-02": 5.3}, "2026-11-05")
 
 
-DAYS = st.integers(0, 9)
 ANSWERS = st.dictionaries(
     st.integers(0, 12), st.tuples(st.sampled_from([1.0, 2.0, 3.0]), st.booleans()), max_size=8
 )

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from pipelines.sources.base import SourceError
-from pipelines.sources.bcb_sgs import DOLLAR_SELL, BcbSgs
+from pipelines.sources.bcb_sgs import BcbSgs
 from tests.pipelines.sources.payloads_money import (
     SGS_NOT_FOUND,
     SGS_TEN_YEARS,
@@ -19,8 +19,10 @@ from tests.pipelines.sources.replay import Reply
 
 SOURCE = BcbSgs("http://x")
 
+DOLLAR = "1"  # the closing rate at which it is sold; 10813 is that at which it is bought
 
-def only_call(series="usd_brl", code=DOLLAR_SELL, **window):
+
+def only_call(series="usd_brl", code=DOLLAR, **window):
     (call,) = SOURCE.calls([wanted(series, code, **window)])
     return call
 
@@ -75,7 +77,7 @@ def test_only_a_short_window_may_be_empty(tmp_path, code, first, last, may_be):
 
 
 def test_the_dollar_is_asked_for_as_it_is_sold():
-    assert "/bcdata.sgs.1/" in only_call("usd_brl", DOLLAR_SELL).target
+    assert "/bcdata.sgs.1/" in only_call("usd_brl", DOLLAR).target
 
 
 @pytest.mark.parametrize("code", ["1", "11", "432", "1178", "99999"])
@@ -155,7 +157,7 @@ def test_what_is_no_data_is_one_line_with_source_series_and_cause(tmp_path, body
 def test_over_the_wire_nothing_in_the_window_is_no_fault(server, client):
     source = BcbSgs(server.base)
     server.routes["/dados"] = Reply(404, SGS_NOT_FOUND)
-    (call,) = source.calls([wanted("usd_brl", DOLLAR_SELL)])
+    (call,) = source.calls([wanted("usd_brl", DOLLAR)])
     assert client.fetch(call, pause=0.0).outcome == "no_data"
 
 
@@ -171,6 +173,6 @@ def test_over_the_wire_nothing_in_the_window_is_no_fault(server, client):
 )
 def test_over_the_wire_every_other_404_is_a_fault(server, client, body, first):
     server.routes["/dados"] = Reply(404, body)
-    (call,) = BcbSgs(server.base).calls([wanted("usd_brl", DOLLAR_SELL, first=first)])
+    (call,) = BcbSgs(server.base).calls([wanted("usd_brl", DOLLAR, first=first)])
     with pytest.raises(SourceError, match=r"^bcb_sgs: usd_brl: .* answered 404 Not Found"):
         client.fetch(call, pause=0.0)
