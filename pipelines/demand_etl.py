@@ -24,27 +24,12 @@ def demand_etl(
     frequency: options.SummedTo = None,
 ) -> None:
     """Read your demand, item, stock, order and price files; default: what data/raw/user holds."""
+    given = locals()
     with exit_on_error():
         from ml.settings import settings
         from pipelines.intake.read_tables import process_files
-        from pipelines.intake.request import ReadingRequest, shape_of
 
-        request = ReadingRequest(
-            files=options.existing_files(
-                demand=demand,
-                prices=prices,
-                items=items_file,
-                inventory=inventory,
-                open_orders=open_orders,
-                receipts=receipts,
-                exposure=exposure,
-                suppliers=suppliers,
-            ),
-            today=settings().current_day,
-            **shape_of(
-                settings(), column=column, gaps=gaps, duplicates=duplicates, frequency=frequency
-            ),
-        )
+        request = options.request_reading(given, settings(), settings().current_day)
         for line in process_files(request, settings().data_dir).statements:
             typer.echo(line)
 

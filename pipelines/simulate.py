@@ -43,35 +43,18 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
 
     Reads what `run` reads, and needs its models: the same data and --horizon. Nothing is trained.
     """  # fmt: skip
+    given = locals()
     with exit_on_error():
         require_ml_processing()
         from ml.run.request import RunRequest
         from ml.run.simulate import SupplyWish, read_levels
-        from pipelines.intake.request import ReadingRequest, shape_of
         from pipelines.job.simulate_job import simulate as work
 
         request = RunRequest(
             command="simulate", horizon=horizon, as_of=as_of, jobs=jobs,
             drivers=not no_drivers, train=False,
         )  # fmt: skip
-        files = ReadingRequest(
-            files=options.existing_files(
-                demand=demand,
-                prices=prices,
-                items=items_file,
-                inventory=inventory,
-                receipts=receipts,
-            ),
-            today=request.today,
-            as_of=as_of,
-            **shape_of(
-                request.settings,
-                column=column,
-                gaps=gaps,
-                duplicates=duplicates,
-                frequency=frequency,
-            ),
-        )
+        files = options.request_reading(given, request.settings, request.today)
         wish = SupplyWish(
             lead_time=lead_time, review=review, lost_sales=lost_sales, levels=read_levels(levels)
         )

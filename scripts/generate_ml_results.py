@@ -93,11 +93,11 @@ def run(
     Reads the files named; with none named, what lies in DATA_DIR/raw/user, else
     DATA_DIR/processed, else, where nothing real was ever forecast, a synthetic sample.
     """
+    given = locals()
     with exit_on_error():
         require_ml_processing()
         from ml.run.request import RunRequest
         from ml.settings import settings
-        from pipelines.intake.request import ReadingRequest, shape_of
         from pipelines.job.main_job import generate
 
         wishes = {"portfolio_fill": portfolio_fill, "budget": budget}
@@ -119,27 +119,7 @@ def run(
                 | worker_wishes(engine, ray_address)
             ),
         )
-        files = ReadingRequest(
-            files=options.existing_files(
-                demand=demand,
-                prices=prices,
-                items=items_file,
-                inventory=inventory,
-                open_orders=open_orders,
-                receipts=receipts,
-                exposure=exposure,
-                suppliers=suppliers,
-            ),
-            today=request.today,
-            as_of=as_of,
-            **shape_of(
-                request.settings,
-                column=column,
-                gaps=gaps,
-                duplicates=duplicates,
-                frequency=frequency,
-            ),
-        )
+        files = options.request_reading(given, request.settings, request.today)
         generate(
             files,
             request,

@@ -3,13 +3,19 @@
 Loads nothing heavy, so that ``--help`` answers at once.
 """
 
+from collections.abc import Mapping
+from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ml.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ml.setting_groups import IntakeSettings
+    from pipelines.intake.request import ReadingRequest
 
 FILES, SHAPE = "Input files", "How to read them"
 _file = partial(typer.Option, rich_help_panel=FILES)
@@ -57,6 +63,32 @@ SummedTo = Annotated[
 NoDrivers = Annotated[
     bool, _shape("--no-drivers", help="Leave out weather, economy, 5G and the calendar.")
 ]
+
+
+def request_reading(
+    given: Mapping[str, Any], config: "IntakeSettings", today: date
+) -> "ReadingRequest":
+    """What a command reads and how: by its options, else by the settings.
+
+    ``given`` holds the command's options under the names above, in small letters; those that it
+    does not have may be left out.
+
+    Raises:
+        ConfigError: There is nothing at a path, or an option has a value that it cannot have.
+    """
+    from pipelines.intake.request import TABLES, ReadingRequest, column_mapping
+
+    named = {table: given.get("items_file" if table == "items" else table) for table in TABLES}
+    stated = [pair for pair in config.intake_columns.split(";") if pair.strip()]
+    return ReadingRequest(
+        files=existing_files(**named),
+        today=today,
+        as_of=given.get("as_of"),
+        columns=column_mapping(stated) | column_mapping(given["column"] or ()),
+        gaps=given["gaps"] or config.intake_gaps,
+        duplicates=given["duplicates"] or config.intake_duplicates,
+        frequency=given["frequency"] or config.intake_frequency or None,
+    )
 
 
 def existing_files(**paths: Path | None) -> dict[str, Path]:

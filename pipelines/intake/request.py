@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
 from ml.errors import ConfigError
 from ml.frequency import Frequency
-from ml.setting_groups import IntakeSettings
 from pipelines.intake.names import WANTED
 
 TABLES = (
@@ -86,28 +84,6 @@ class Intake:
     quarantine: pl.DataFrame
     # other tables of the same files, by name; `None` = there is no such table any more
     beside: Mapping[str, pa.Table | None] = field(default_factory=dict)
-
-
-def shape_of(
-    config: IntakeSettings,
-    *,
-    column: Sequence[str] | None = None,
-    gaps: str | None = None,
-    duplicates: str | None = None,
-    frequency: str | None = None,
-) -> dict[str, Any]:
-    """How files are read, as :class:`ReadingRequest` takes it: by options, else by the settings.
-
-    Raises:
-        ConfigError: A column of either is not written as ``NAME=NAME_IN_THE_FILE``.
-    """
-    stated = [pair for pair in config.intake_columns.split(";") if pair.strip()]
-    return {
-        "columns": column_mapping(stated) | column_mapping(column or ()),
-        "gaps": gaps or config.intake_gaps,
-        "duplicates": duplicates or config.intake_duplicates,
-        "frequency": frequency or config.intake_frequency or None,
-    }
 
 
 def column_mapping(pairs: Sequence[str]) -> dict[str, str]:
