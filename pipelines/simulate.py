@@ -48,7 +48,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
         require_ml_processing()
         from ml.run.request import RunRequest
         from ml.run.simulate import SupplyWish, read_levels
-        from pipelines.job.simulate_job import simulate as work
+        from pipelines.job.main_job import simulate as work
 
         request = RunRequest(
             command="simulate", horizon=horizon, as_of=as_of, jobs=jobs,

@@ -1,4 +1,7 @@
-"""The main job: find the data, forecast, recommend, write a version, tell people."""
+"""The main job: find the data, forecast, recommend, write a version, tell people.
+
+And its rehearsal: simulate stock by what is trained on the same data.
+"""
 
 import sys
 import time
@@ -30,11 +33,13 @@ from ml.reporting.run_report import (
     show_result,
     write_reports,
 )
+from ml.reporting.simulation_report import show_simulation, write_simulation
 from ml.run.inputs import RunInputs, inputs_of, read_processed
 from ml.run.parallel import peak_memory, stage
 from ml.run.request import RunRequest
 from ml.run.run import run_batch
 from ml.run.run_output import RunOutput
+from ml.run.simulate import SupplyWish, simulate_trained
 from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.read_tables import (
     USER_FILES,
@@ -77,12 +82,7 @@ def generate(
         PublishError: The version could not be written.
     """
     start = time.monotonic()
-    if request.only_forecasts and publish:
-        raise ConfigError("--publish: a version of --only-forecasts is partial, and not published.")
-    for option, given in (("--accept", accept), ("--allow-synthetic", allow_synthetic)):
-        if given and not publish:
-            raise ConfigError(f"{option} goes with --publish.")
-    check_names(accept)
+    _check_publishing(request, accept, publish=publish, allow_synthetic=allow_synthetic)
     config, results = request.settings, request.results
     if allow_synthetic:
         config = config.model_copy(update={"allow_synthetic": True})
@@ -96,10 +96,7 @@ def generate(
                       horizon=request.horizon, as_of=str(request.as_of))  # fmt: skip
         _name_future(results, request)
         with stage("reading"):
-            inputs = find_inputs(files, request, sample=sample)
-        synthetic = {kind for kind, source in inputs.source.items() if source == SYNTHETIC}
-        show_inputs(inputs.statements, synthetic=bool(synthetic),
-                    user_folder=config.data_dir / "raw" / "user")  # fmt: skip
+            inputs, synthetic = _show_found(files, request, sample=sample)
         for statement in inputs.statements:
             logger().info("statement", text=statement)
         record, output = run_batch(inputs, request)
@@ -118,6 +115,38 @@ def generate(
         with _naming(record, results):
             for line in publish_newest(place, accept=accept, allow_synthetic=allow_synthetic):
                 print(line)  # noqa: T201 - the command's result
+
+
+def _check_publishing(
+    request: RunRequest, accept: Sequence[str], *, publish: bool, allow_synthetic: bool
+) -> None:
+    """Refuse options of publishing that do not go together."""
+    if request.only_forecasts and publish:
+        raise ConfigError("--publish: a version of --only-forecasts is partial, and not published.")
+    for option, given in (("--accept", accept), ("--allow-synthetic", allow_synthetic)):
+        if given and not publish:
+            raise ConfigError(f"{option} goes with --publish.")
+    check_names(accept)
+
+
+def simulate(
+    files: ReadingRequest, request: RunRequest, wish: SupplyWish, *, sample: bool = False
+) -> None:
+    """Simulate, write tables and a picture below the reports folder, and print what they say.
+
+    Raises:
+        ConfigError: Options that exclude each other.
+        DataError: Nothing usable among the inputs, or too little of it.
+        ModelError: Models are missing.
+    """
+    config = request.settings
+    with logging_to(config.log_dir, request.command, request.run_id):
+        inputs, synthetic = _show_found(files, request, sample=sample)
+        plan, tables = simulate_trained(inputs, request, wish)
+        title = f"SYNTHETIC SAMPLE, {plan.name}" if "demand" in synthetic else plan.name
+        folder = config.reports_dir / "simulation"
+        write_simulation(*tables, title, folder)
+    show_simulation(*tables, title, folder)
 
 
 @contextmanager
@@ -153,6 +182,17 @@ def _warning(outcome: str) -> Iterator[None]:
         if told is None:
             raise
         print(f"warning: {outcome}: {told}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _show_found(
+    files: ReadingRequest, request: RunRequest, *, sample: bool
+) -> tuple[RunInputs, set[str]]:
+    """Inputs, told on stderr, and the kinds of them whose data are made up."""
+    inputs = find_inputs(files, request, sample=sample)
+    synthetic = {kind for kind, source in inputs.source.items() if source == SYNTHETIC}
+    show_inputs(inputs.statements, synthetic=bool(synthetic),
+                user_folder=request.settings.data_dir / USER_FILES)  # fmt: skip
+    return inputs, synthetic
 
 
 def find_inputs(files: ReadingRequest, request: RunRequest, *, sample: bool = False) -> RunInputs:
