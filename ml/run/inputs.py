@@ -119,21 +119,14 @@ def inputs_of(
     """
     series = {"demand": tables.get(DEMAND.name), "price": tables.get(PRICES.name)}
     known = {kind: table for kind, table in series.items() if table is not None and table.num_rows}
-    prepared: list[Prepared] = []
-    if "demand" in known:
-        prepared.append(demand_panel(known["demand"], as_of=request.as_of, today=request.today))
-    if "price" in known:
-        prepared += price_panels(known["price"], as_of=request.as_of, today=request.today)
+    prepared = _prepare(known, request)
     panels = tuple(one.panel for one in prepared if one.panel is not None and one.panel.items)
     refusals = tuple(refusal for one in prepared for refusal in one.refusals)
     _check_ids(panels, refusals, request.items)
     source = {kind: "+".join(sorted(table["source"].unique().to_pylist()))
               for kind, table in known.items()}  # fmt: skip
-    flags = list(quality_flags)
-    if SYNTHETIC in source.values():
-        flags.append(SYNTHETIC)
-    if "demand" in known and tables.get(INVENTORY.name) is None:
-        flags.append("inventory_absent")
+    synthetic = SYNTHETIC in source.values()
+    lacking = "demand" in known and tables.get(INVENTORY.name) is None
     facts = describe_tables(tables, rows or {})
     last_day = max(period_end(panel.cutoff, panel.frequency) for panel in panels)
     sites, on_sites = _match_sites(tables, None if request.as_of is None else last_day)
@@ -160,11 +153,21 @@ def inputs_of(
             *on_sites,
             *_remark_suppliers(tables),
         ),
-        quality_flags=tuple(flags),
+        quality_flags=(*quality_flags, *[SYNTHETIC] * synthetic, *["inventory_absent"] * lacking),
         tables=facts,
         stock_by_location=tables.get(STOCK_BY_LOCATION.name),
         sites=sites,
     )
+
+
+def _prepare(known: Mapping[str, pa.Table], request: RunRequest) -> list[Prepared]:
+    """Panels of the tables of demand and prices, by kind."""
+    prepared: list[Prepared] = []
+    if "demand" in known:
+        prepared.append(demand_panel(known["demand"], as_of=request.as_of, today=request.today))
+    if "price" in known:
+        prepared += price_panels(known["price"], as_of=request.as_of, today=request.today)
+    return prepared
 
 
 def _remark_unknown(tables: Mapping[str, pa.Table | None]) -> Iterator[str]:

@@ -117,7 +117,19 @@ def write_version(
         if reuse is not None:
             facts = _add_copied(facts, output, results, reuse)
         _write_verdict(staged, facts, request)
-    run = {
+    run = _describe_run(inputs, request, output, cutoffs)
+    _write_report(staged, files, request, as_of=as_of, partial=partial, run=run)
+    versions.write_manifest(staged, files, as_of=as_of, partial=partial, run=run, past=past)
+    # A run as of an earlier day, or on other data, is an explicit wish on one's own disk; the
+    # guard against a late run becoming the newest belongs to publishing.
+    return versions.commit_version(results, version_id, publisher=versions.publisher())
+
+
+def _describe_run(
+    inputs: RunInputs, request: RunRequest, output: RunOutput, cutoffs: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the manifest says of the run."""
+    return {
         "run_id": request.run_id,
         "dataset_id": output.origin.dataset_id,
         "model_version": output.origin.model_version,
@@ -127,13 +139,8 @@ def write_version(
         "forecasts": name_forecasts(output.plans, inputs, request, output.origin),
         "fitted": {plan.name: describe_state(plan) for plan in output.plans},
         "source": dict(inputs.source),
-        "data_until": cutoffs,
+        "data_until": dict(cutoffs),
     }
-    _write_report(staged, files, request, as_of=as_of, partial=partial, run=run)
-    versions.write_manifest(staged, files, as_of=as_of, partial=partial, run=run, past=past)
-    # A run as of an earlier day, or on other data, is an explicit wish on one's own disk; the
-    # guard against a late run becoming the newest belongs to publishing.
-    return versions.commit_version(results, version_id, publisher=versions.publisher())
 
 
 def _write_report(

@@ -144,30 +144,17 @@ def publish_newest(
         require_conditions(store, place.folder / PROBED)
         with known_days, console_progress() as progress:
             done = publish(
-                store,
-                version,
-                publisher=publisher(),
-                force=force,
-                expect_parent=expect_parent,
-                judge=judge,
-                progress=progress,
-                streams=STREAMS,
-            )
-        logger().info(
-            "published",
-            store=store.name,
-            version_id=version.version_id,
-            seq=done.record.seq,
-            is_new=done.is_new,
-            bytes=sum(file.bytes for file in done.sent),
-        )
+                store, version, publisher=publisher(), force=force, expect_parent=expect_parent,
+                judge=judge, progress=progress, streams=STREAMS,
+            )  # fmt: skip
+        logger().info("published", store=store.name, version_id=version.version_id,
+                      seq=done.record.seq, is_new=done.is_new, bytes=done.bytes)  # fmt: skip
     yield _describe(store, version, done)
 
 
 def _describe(store: Store, version: LocalVersion, done: PublishResult) -> str:
-    size = sum(file.bytes for file in done.sent)
     skipped = len(version.manifest.files) - len(done.sent)
-    files = f"{len(done.sent)} files sent ({decimal(size)}), {skipped} there already"
+    files = f"{len(done.sent)} files sent ({decimal(done.bytes)}), {skipped} there already"
     if not done.is_new:
         mended = f"; {files}" if done.sent else ""
         flat = f"; {len(done.flat_keys)} flat files mended" if done.flat_keys else ""

@@ -52,6 +52,11 @@ class PublishResult:
     sent: tuple[ManifestFile, ...]  # its files that were sent, but the manifest
     flat_keys: tuple[str, ...]  # keys of the flat view that were written
 
+    @property
+    def bytes(self) -> int:
+        """What was sent of its files."""
+        return sum(file.bytes for file in self.sent)
+
 
 def newest_local(results: Path) -> LocalVersion:
     """The newest whole version of a results folder, every file of it read.

@@ -87,43 +87,49 @@ def roll_back(
         OutcomeUnknownError: The store went away when it was done, or may have been.
     """
     note = note or PendingRollback(store, None)
-    record = note.read(to_seq)
-    if record is None:
-        head = log.newest(store)
-        if head is None:
-            raise ConflictError(
-                f"{store.name}: nothing was ever published, so nothing to go back to."
-            )
-        target = _target(store, head, to_seq)
-        if target.version_id == head.version_id:
-            show_newest(store)
-            return head, head
-        record = rollback_record(target, head, publisher)
-        _refuse_unfit(store, record)
-        note.write(record, to_seq, target.seq)
-        try:
-            _append(store, record, note)
-        except OutcomeUnknownError as error:
-            raise OutcomeUnknownError(
-                f"{error.message} On another machine, say --rollback --to-seq {target.seq}."
-            ) from error
-        except StoreError:
-            note.forget()
-            raise
+    noted = note.read(to_seq)
+    if noted is None:
+        head, record = _begin(store, publisher, to_seq, note)
     else:
-        head = log.read_record(store, record.parent)
+        head, record = log.read_record(store, noted.parent), noted
         if not _is_there(store, record):
             _refuse_unfit(store, record)
             _append(store, record, note)
-    try:
-        _recheck(store, record, head, note)
-    except UnreachableError as error:
-        raise after_change(
-            error,
-            f"Record {record.seq} made {record.version_id} the newest, but what follows was not "
-            f"finished: run the same again.",
-        ) from error
+    if record is not head:
+        try:
+            _recheck(store, record, head, note)
+        except UnreachableError as error:
+            raise after_change(
+                error,
+                f"Record {record.seq} made {record.version_id} the newest, but what follows was "
+                f"not finished: run the same again.",
+            ) from error
     show_newest(store)
+    return head, record
+
+
+def _begin(
+    store: Store, publisher: str, to_seq: int | None, note: PendingRollback
+) -> tuple[CommitRecord, CommitRecord]:
+    """The newest record, and the new one that follows it; the same where nothing is to do."""
+    head = log.newest(store)
+    if head is None:
+        raise ConflictError(f"{store.name}: nothing was ever published, so nothing to go back to.")
+    target = _target(store, head, to_seq)
+    if target.version_id == head.version_id:
+        return head, head
+    record = rollback_record(target, head, publisher)
+    _refuse_unfit(store, record)
+    note.write(record, to_seq, target.seq)
+    try:
+        _append(store, record, note)
+    except OutcomeUnknownError as error:
+        raise OutcomeUnknownError(
+            f"{error.message} On another machine, say --rollback --to-seq {target.seq}."
+        ) from error
+    except StoreError:
+        note.forget()
+        raise
     return head, record
 
 
