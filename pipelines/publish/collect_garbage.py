@@ -5,11 +5,12 @@ each removal. Uploads that died before their commit are removed by the same rule
 never touched.
 """
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime
+from rich.filesize import decimal
 
 from ml.artifacts import log
 from ml.artifacts.documents import FORMAT, VersionId, parse, to_bytes
@@ -161,6 +162,17 @@ class CollectResult:
     waiting: tuple[str, ...]  # versions marked earlier, still in their grace
     removed: tuple[str, ...]  # versions removed
     bytes: int  # of what was removed, or would be
+
+    def tell(self, place: str, pinned: str = "pinned", *, dry_run: bool) -> Iterator[str]:
+        """Lines on what was done in a place, or would be; ``pinned`` says why versions stay."""
+        would = "would be " if dry_run else ""
+        yield (
+            f"{place}: {len(self.kept)} versions kept ({len(self.pinned)} {pinned}), "
+            f"{len(self.marked)} {would}marked, {len(self.waiting)} marked earlier and waiting, "
+            f"{len(self.removed)} {would}removed ({decimal(self.bytes)})"
+        )
+        yield from (f"{would}marked {name}" for name in self.marked)
+        yield from (f"{would}removed {name}" for name in self.removed)
 
 
 def collect_garbage(

@@ -259,14 +259,7 @@ def collect(
         unpin(store, unpins)
         done = collect_garbage(store, retention, dry_run=dry_run)
         logger().info("collected", store=store.name, dry_run=dry_run, removed=list(done.removed))
-    would = "would be " if dry_run else ""
-    yield (
-        f"{store.name}: {len(done.kept)} versions kept ({len(done.pinned)} pinned), "
-        f"{len(done.marked)} {would}marked, {len(done.waiting)} marked earlier and waiting, "
-        f"{len(done.removed)} {would}removed ({decimal(done.bytes)})"
-    )
-    yield from (f"{would}marked {name}" for name in done.marked)
-    yield from (f"{would}removed {name}" for name in done.removed)
+    yield from done.tell(store.name, dry_run=dry_run)
 
 
 def examine_store(place: Deployment) -> Iterator[str]:

@@ -32,7 +32,6 @@ from pipelines.nightly.kept_inputs import unneeded_inputs
 from pipelines.nightly.preflight import TEXTS
 from pipelines.publish.collect_garbage import (
     VERSIONS,
-    CollectResult,
     Retention,
     chosen_retention,
     collect_garbage,
@@ -101,70 +100,71 @@ def clear_local(
         PublishError: A run is at work, the log of the results is damaged, or the disk refused.
     """
     moment = now or datetime.now(UTC)
-    old, oldest_log = moment - retention.age, moment - max(retention.age, LEAST_DAYS)
-    would = "would be " if dry_run else ""
-
-    def remove_each(paths: Iterable[Path]) -> Iterator[str]:
-        for path in paths:
-            size = size_of(path)
-            if not dry_run:
-                remove_all(path)
-            yield f"{would}removed '{path}' ({decimal(size)})"
-
     with disk_errors("clearing old files", "Correct that and run again."):
-        pruned = prune_answers(config.data_dir / "raw", oldest_log, dry_run=dry_run)
-        if pruned.notes or pruned.paths:
-            yield (
-                f"{would}removed {pruned.notes} notes of answers without data and "
-                f"{len(pruned.paths)} files of answers that no note names ({decimal(pruned.bytes)})"
-            )
-        yield from remove_each(unneeded_inputs(config.data_dir, results, moment - A_DAY))
-        yield from remove_each(_logs_laid_aside(config.log_dir, oldest_log))
-        texts = sorted((config.log_dir / TEXTS).glob("*.txt"))
-        yield from remove_each(path for path in texts if _newest(path) < oldest_log)
-        for path in _logs_to_lay_aside(config.log_dir, oldest_log):
-            aside = path.with_suffix(f".{moment.date().isoformat()}.jsonl")
-            if aside.exists():
-                continue
-            if not dry_run:
-                replace(path, aside)  # who has it open goes on writing to it
-            yield f"{would}laid aside '{path}' as '{aside.name}'"
+        yield from _clear_by_age(results, config, moment, retention.age, dry_run=dry_run)
         if not results.is_dir():
             yield f"'{results}': there is no such folder, so no version to clear"
         else:
             with hold(results):
-                done, present = _collect_versions(results, retention, moment, dry_run=dry_run)
-                yield _summary(results, done, would)
-                yield from (f"{would}marked {name}" for name in done.marked)
-                yield from (f"{would}removed {name}" for name in done.removed)
-                yield from remove_each(_plain_files(results_store(results), present, old))
-                left = [*(results / STAGING).glob("*"), *(results / WORK).glob("*")]
-                yield from remove_each(path for path in left if _newest(path) < old)
                 models = config.models_dir / COMPANY
-                yield from remove_each(_models_of_no_version(results, models, present, old))
+                yield from _clear_versions(results, models, retention, moment, dry_run=dry_run)
 
 
-def _summary(results: Path, done: CollectResult, would: str) -> str:
-    return (
-        f"'{results}': {len(done.kept)} versions kept ({len(done.pinned)} pinned or needed), "
-        f"{len(done.marked)} {would}marked, {len(done.waiting)} marked earlier and waiting, "
-        f"{len(done.removed)} {would}removed ({decimal(done.bytes)})"
-    )
+def _clear_by_age(
+    results: Path, config: Settings, moment: datetime, age: timedelta, *, dry_run: bool
+) -> Iterator[str]:
+    """Clear what belongs to no version: answers, inputs of nights, logs."""
+    would, oldest = "would be " if dry_run else "", moment - max(age, LEAST_DAYS)
+    pruned = prune_answers(config.data_dir / "raw", oldest, dry_run=dry_run)
+    if pruned.notes or pruned.paths:
+        yield (
+            f"{would}removed {pruned.notes} notes of answers without data and "
+            f"{len(pruned.paths)} files of answers that no note names ({decimal(pruned.bytes)})"
+        )
+    texts = sorted((config.log_dir / TEXTS).glob("*.txt"))
+    for paths in (
+        unneeded_inputs(config.data_dir, results, moment - A_DAY),
+        _logs_laid_aside(config.log_dir, oldest),
+        (path for path in texts if _newest(path) < oldest),
+    ):
+        yield from _remove_each(paths, dry_run=dry_run)
+    for path in _logs_to_lay_aside(config.log_dir, oldest):
+        aside = path.with_suffix(f".{moment.date().isoformat()}.jsonl")
+        if aside.exists():
+            continue
+        if not dry_run:
+            replace(path, aside)  # who has it open goes on writing to it
+        yield f"{would}laid aside '{path}' as '{aside.name}'"
 
 
-def _collect_versions(
-    results: Path, retention: Retention, moment: datetime, *, dry_run: bool
-) -> tuple[CollectResult, set[str]]:
-    """Collect versions, less those that are needed; what was done, and which are there then."""
-    store = results_store(results)
+def _clear_versions(
+    results: Path, models: Path, retention: Retention, moment: datetime, *, dry_run: bool
+) -> Iterator[str]:
+    """Collect versions, less those that are needed; then what belonged to those that are gone."""
+    store, old = results_store(results), moment - retention.age
     needed = {record.version_id for record in _needed(store)}
     retention = dataclasses.replace(retention, pins=(*retention.pins, *needed))
     done = collect_garbage(store, retention, now=moment, dry_run=dry_run)
     for folder in (results / VERSIONS).glob("*"):  # left by a crash after the last file
         if folder.is_dir() and not dry_run and not any(p.is_file() for p in folder.rglob("*")):
             remove_all(folder)
-    there = {*done.kept, *done.marked, *done.waiting}
-    return done, there - set(done.removed)
+    yield from done.tell(f"'{results}'", "pinned or needed", dry_run=dry_run)
+    present = {*done.kept, *done.marked, *done.waiting} - set(done.removed)
+    left = [*(results / STAGING).glob("*"), *(results / WORK).glob("*")]
+    for paths in (
+        _plain_files(store, present, old),
+        (path for path in left if _newest(path) < old),
+        _models_of_no_version(results, models, present, old),
+    ):
+        yield from _remove_each(paths, dry_run=dry_run)
+
+
+def _remove_each(paths: Iterable[Path], *, dry_run: bool) -> Iterator[str]:
+    for path in paths:
+        size = size_of(path)
+        if not dry_run:
+            remove_all(path)
+        yield f"{'would be ' if dry_run else ''}removed '{path}' ({decimal(size)})"
 
 
 def _needed(store: FolderStore) -> Iterator[CommitRecord]:
