@@ -132,13 +132,20 @@ def list_columns(table: str) -> str:
 
 
 def list_inputs(table: str) -> str:
-    """The columns that a user's file may have, with the names that are understood."""
+    """The columns that a user's file may have, with the names that are understood.
+
+    Of stock, those that a file of items lacks.
+    """
     aliases = getattr(names, f"{table.upper().removesuffix('S')}_NAMES")
     ours = (OPEN_ORDERS, RECEIPTS, SUPPLIERS, ITEMS, INVENTORY,
             *(one for one in (EXPOSURE,) if one.name == table))  # fmt: skip
-    known = {one.name: (one.unit, one.description) for table in ours for one in table.columns}
+    own_last = sorted(ours, key=lambda one: one.name == table)
+    known = {one.name: (one.unit, one.description) for own in own_last for one in own.columns}
     rows = []
+    told = names.ITEM_NAMES.keys() - {"item_id"} if table == "inventory" else ()
     for wanted, understood in aliases.items():
+        if wanted in told:
+            continue
         unit, meaning = known.get(wanted) or MEANINGS[wanted]
         if table in {"demand", "prices"}:
             unit, meaning = MEANINGS.get(wanted, (unit, meaning))
