@@ -6,12 +6,11 @@ import polars as pl
 
 from ml.contracts.base import check
 from ml.contracts.price_outlook import EXPOSURE
-from ml.errors import DataError
-from pipelines.intake.items import empty_cells, read_records
+from pipelines.intake.items import empty_cells, read_records, refuse_repeats
 from pipelines.intake.names import EXPOSURE_NAMES
 from pipelines.intake.quarantine import Reason, combined, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
-from pipelines.intake.sentences import cells_in, count_rows, counted, named, on_rows
+from pipelines.intake.sentences import cells_in
 
 DECISIVE = ("item_id", "volume", "hedged_share", "risk_aversion")
 """Columns without which a cost would be another one: what cannot be read there costs its row."""
@@ -36,19 +35,14 @@ def read_exposure(path: Path, request: ReadingRequest) -> Intake:
     spoilt = cells_in(records.files, DECISIVE, quarantine)
     rows = _name(records.rows.join(spoilt, on=["file", "line"], how="anti", maintain_order="left"))
     again = rows.filter(~pl.struct(EXPOSURE.key).is_first_distinct())
-    if again.height and request.duplicates == "error":
-        raise DataError(
-            f"{where}: {counted(again.height, 'row')} of {rows.height:,} repeat an exposure. "
-            f"First: {named(again['exposure_id'].unique().sort().to_list())}. Name each once."
-        )
+    refuse_repeats(where, again["exposure_id"], rows, request, "an exposure", "Name each once.")
     repeated = again.select(
         "file", "line", "item_id", column="id_column", value="exposure_id",
         reason=pl.lit(str(Reason.REPEATED_KEY)),
     )  # fmt: skip
     quarantine = combined([quarantine, repeated])
     used = rows.height - again.height
-    count = count_rows(where, records.files, quarantine, used=used, needed=DECISIVE)
-    statements = on_rows(where, records.files, count, quarantine) + records.remarks
+    count, statements = records.account(where, quarantine, used=used, needed=DECISIVE)
     first = rows.unique(EXPOSURE.key, keep="first", maintain_order=True).sort(EXPOSURE.key)
     table = check(to_arrow(first.select(EXPOSURE.names)), EXPOSURE, where=where)
     return Intake(table, None, count, tuple(statements), quarantine)

@@ -8,12 +8,11 @@ import polars as pl
 
 from ml.contracts.base import check
 from ml.contracts.demand import ALL_LOCATIONS, INVENTORY, STOCK_BY_LOCATION
-from ml.errors import DataError
-from pipelines.intake.items import Records, read_records
+from pipelines.intake.items import Records, read_records, refuse_repeats
 from pipelines.intake.names import INVENTORY_NAMES
 from pipelines.intake.quarantine import to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
-from pipelines.intake.sentences import count_rows, counted, named, on_rows
+from pipelines.intake.sentences import counted, named
 
 # Unknown in one location is unknown in total, never 0.
 KNOWN_IN_ALL = ("on_hand", "on_order", "max_stock")
@@ -38,19 +37,16 @@ def read_inventory(path: Path, request: ReadingRequest) -> Intake:
     """
     where, records = path.name, read_records(path, request, INVENTORY, INVENTORY_NAMES)
     rows = records.rows.with_columns(_LOCATION.fill_null(""))
-    count = count_rows(
-        where, records.files, records.quarantine, used=rows.height, needed=("item_id",)
+    count, statements = records.account(
+        where, records.quarantine, used=rows.height, needed=("item_id",)
     )
-    statements = on_rows(where, records.files, count, records.quarantine) + records.remarks
     when = _COUNTED_AT.fill_null(date.min)
     newest = rows.filter(when == when.max().over(KEY)).sort(KEY, maintain_order=True)
     again = newest.filter(~pl.struct(KEY).is_first_distinct())
-    if again.height and request.duplicates == "error":
-        raise DataError(
-            f"{where}: {counted(again.height, 'row')} of {rows.height:,} repeat the item, location "
-            f"and day of another. First: {named(_items(again))}. Remove them, or add them up with "
-            "--duplicates sum."
-        )
+    refuse_repeats(
+        where, again["item_id"], rows, request, "the item, location and day of another",
+        "Remove them, or add them up with --duplicates sum.",
+    )  # fmt: skip
     totals = _sum_rows(newest, KEY[:1]).with_columns(location_id=pl.lit(ALL_LOCATIONS))
     table = check(to_arrow(totals.select(INVENTORY.names)), INVENTORY, where=where)
     if newest.height < rows.height:

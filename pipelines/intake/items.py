@@ -34,7 +34,7 @@ from pipelines.intake.parse_days import parse_days
 from pipelines.intake.parse_numbers import find_decimal, parse_numbers
 from pipelines.intake.parse_words import parse_criticality, parse_service_metric, parse_status
 from pipelines.intake.quarantine import Reason, combined, to_arrow
-from pipelines.intake.request import Intake, ReadingRequest
+from pipelines.intake.request import Intake, ReadingRequest, RowCount
 from pipelines.intake.sentences import count_rows, counted, named, on_rows
 
 PERCENT = 100.0
@@ -55,6 +55,18 @@ class Records:
     rows: pl.DataFrame
     remarks: list[str]  # what was decided in reading
     quarantine: pl.DataFrame  # cells set aside
+
+    def account(
+        self, where: str, aside: pl.DataFrame, *, used: int, needed: Sequence[str]
+    ) -> tuple[RowCount, list[str]]:
+        """Where the rows went, and what is said of them; arguments as of :func:`count_rows`.
+
+        Raises:
+            DataError: The sum does not hold.
+            IntakeError: No row is used.
+        """
+        count = count_rows(where, self.files, aside, used=used, needed=needed)
+        return count, on_rows(where, self.files, count, aside) + self.remarks
 
 
 def read_items(path: Path, request: ReadingRequest) -> Intake:
@@ -83,11 +95,7 @@ def _read_first_rows(
     records = read_records(path, request, contract, aliases, needed=(key,))
     rows = records.rows
     repeats = rows.filter(~pl.col(key).is_first_distinct())
-    if repeats.height and request.duplicates == "error":
-        raise DataError(
-            f"{where}: {counted(repeats.height, 'row')} of {rows.height:,} repeat {noun}. "
-            f"First: {named(repeats[key].unique().sort().to_list())}. Keep one row {noun}."
-        )
+    refuse_repeats(where, repeats[key], rows, request, noun, f"Keep one row {noun}.")
     given = pl.col(others)
     differs = pl.any_horizontal(given.ne_missing(given.first().over(key)))
     different = rows.filter(differs).select(
@@ -96,8 +104,7 @@ def _read_first_rows(
     )  # fmt: skip
     quarantine = combined([records.quarantine, different])
     used = rows.height - different.height
-    count = count_rows(where, records.files, quarantine, used=used, needed=(key,))
-    statements = on_rows(where, records.files, count, quarantine) + records.remarks
+    count, statements = records.account(where, quarantine, used=used, needed=(key,))
     if repeats.height:
         statements.append(
             f"{where}: {counted(repeats.height, 'row')} repeated {noun}; the first row of each "
@@ -106,6 +113,21 @@ def _read_first_rows(
     first = rows.unique(key, keep="first", maintain_order=True).sort(key)
     table = check(to_arrow(first.select(contract.names)), contract, where=where)
     return Intake(table, None, count, tuple(statements), quarantine)
+
+
+def refuse_repeats(
+    where: str, ids: pl.Series, rows: pl.DataFrame, request: ReadingRequest, what: str, remedy: str
+) -> None:
+    """Refuse rows that repeat others, where they are to be refused; ``ids`` are those of each.
+
+    Raises:
+        DataError: There are such, and the request says so.
+    """
+    if len(ids) and request.duplicates == "error":
+        raise DataError(
+            f"{where}: {counted(len(ids), 'row')} of {rows.height:,} repeat {what}. "
+            f"First: {named(ids.unique().sort().to_list())}. {remedy}"
+        )
 
 
 def read_records(

@@ -6,12 +6,11 @@ import polars as pl
 
 from ml.contracts.base import check
 from ml.contracts.demand import OPEN_ORDERS
-from ml.errors import DataError
-from pipelines.intake.items import empty_cells, read_records
+from pipelines.intake.items import empty_cells, read_records, refuse_repeats
 from pipelines.intake.names import OPEN_ORDER_NAMES
 from pipelines.intake.quarantine import combined, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
-from pipelines.intake.sentences import count_rows, counted, named, on_rows
+from pipelines.intake.sentences import counted
 
 _QUANTITY, _DUE = pl.col("quantity"), pl.col("due_at")
 _SAME = ["item_id", "due_at", "quantity", "supplier", "order_id"]
@@ -33,14 +32,9 @@ def read_open_orders(path: Path, request: ReadingRequest) -> Intake:
     records = read_records(path, request, OPEN_ORDERS, OPEN_ORDER_NAMES, needed=needed)
     quarantine = combined([records.quarantine, empty_cells(records, "quantity")])
     rows = records.rows.filter(_QUANTITY.is_not_null())
-    count = count_rows(where, records.files, quarantine, used=rows.height, needed=needed)
-    statements = on_rows(where, records.files, count, quarantine) + records.remarks
+    count, statements = records.account(where, quarantine, used=rows.height, needed=needed)
     again = rows.filter(pl.col("order_id").is_not_null() & ~pl.struct(_SAME).is_first_distinct())
-    if again.height and request.duplicates == "error":
-        raise DataError(
-            f"{where}: {counted(again.height, 'row')} of {rows.height:,} repeat an order line. "
-            f"First: {named(again['item_id'].unique().sort().to_list())}. Remove them."
-        )
+    refuse_repeats(where, again["item_id"], rows, request, "an order line", "Remove them.")
     if again.height:
         statements.append(
             f"{where}: {counted(again.height, 'row')} repeated an order line and were added to "

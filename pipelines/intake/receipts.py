@@ -6,12 +6,11 @@ import polars as pl
 
 from ml.contracts.base import check
 from ml.contracts.demand import RECEIPTS
-from ml.errors import DataError
-from pipelines.intake.items import Records, read_records
+from pipelines.intake.items import Records, read_records, refuse_repeats
 from pipelines.intake.names import RECEIPT_NAMES
 from pipelines.intake.quarantine import Reason, combined, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
-from pipelines.intake.sentences import count_rows, counted, named, on_rows
+from pipelines.intake.sentences import counted
 
 LONGEST_DAYS = 1826  # five years: a longer lead time is a typing error
 _NEEDED = ("item_id", "ordered_at", "received_at")
@@ -39,13 +38,8 @@ def read_receipts(path: Path, request: ReadingRequest) -> Intake:
     known = records.rows.filter(_TOOK.is_between(0, LONGEST_DAYS))
     same = pl.struct("item_id", "ordered_at", "received_at", "quantity", "order_id")
     again = known.filter(pl.col("order_id").is_not_null() & ~same.is_first_distinct())
-    if again.height and request.duplicates == "error":
-        raise DataError(
-            f"{where}: {counted(again.height, 'row')} of {known.height:,} repeat a receipt. "
-            f"First: {named(again['item_id'].unique().sort().to_list())}. Remove them."
-        )
-    count = count_rows(where, records.files, quarantine, used=known.height, needed=_NEEDED)
-    statements = on_rows(where, records.files, count, quarantine) + records.remarks
+    refuse_repeats(where, again["item_id"], known, request, "a receipt", "Remove them.")
+    count, statements = records.account(where, quarantine, used=known.height, needed=_NEEDED)
     receipts = _one_an_order(known)
     if receipts.height < known.height:
         more = counted(known.height - receipts.height, "row")
