@@ -73,20 +73,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What one dataset gave.
+    """What one dataset gave."""
 
-    Attributes:
-        dataset: Name.
-        cutoffs: Starts of the last periods seen, latest first.
-        lines: One a model and scope.
-        effects: What is planted in the sample, and what of it the forecasts show; else empty.
-        seconds: What the job, and the peers, took at all cutoffs; ``None`` = not run.
-    """
-
-    dataset: str
-    cutoffs: tuple[str, ...]
-    lines: list[Line]
+    dataset: str  # name
+    cutoffs: tuple[str, ...]  # starts of the last periods seen, latest first
+    lines: list[Line]  # one a model and scope
+    # what is planted in the sample, and what of it the forecasts show; else empty
     effects: list[Effect]
+    # what the job, and the peers, took at all cutoffs; `None` = not run
     seconds: tuple[float | None, float | None]
 
 

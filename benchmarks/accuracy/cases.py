@@ -50,25 +50,15 @@ DATASETS = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One dataset at one cutoff.
+    """One dataset at one cutoff."""
 
-    Attributes:
-        dataset: Name.
-        file: What our job is run on: the lines of the panel's items, as they were brought.
-        panel: All items and periods, what came true included.
-        items: N items that are scored, sorted.
-        origin: Start of the last period that is seen.
-        horizon: H periods ahead.
-        sums: Periods of the first and second sum.
-    """
-
-    dataset: str
-    file: Path
-    panel: Panel
-    items: tuple[str, ...]
-    origin: np.datetime64
-    horizon: int
-    sums: tuple[int, int]
+    dataset: str  # name
+    file: Path  # what our job is run on: the lines of the panel's items, as they were brought
+    panel: Panel  # all items and periods, what came true included
+    items: tuple[str, ...]  # N items that are scored, sorted
+    origin: np.datetime64  # start of the last period that is seen
+    horizon: int  # H periods ahead
+    sums: tuple[int, int]  # periods of the first and second sum
 
     @property
     def season(self) -> int:

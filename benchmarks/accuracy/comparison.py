@@ -22,31 +22,18 @@ Scored = tuple[Prediction, Sequence[ItemLosses]]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One model's line of the table.
+    """One model's line of the table."""
 
-    Attributes:
-        dataset: Name.
-        scope: Which items.
-        items: How many.
-        origins: How many cutoffs.
-        model: Name.
-        kind: ``ours``, ``reference`` or ``peer``.
-        own: Share of the items that it forecast itself, at the latest cutoff.
-        figures: By name.
-        sums: Periods of the first and second sum.
-        seconds: Time that it took, all cutoffs together.
-    """
-
-    dataset: str
-    scope: str
-    items: int
-    origins: int
-    model: str
-    kind: str
-    own: float
-    figures: Mapping[str, Any]
-    sums: tuple[int, int]
-    seconds: float | None
+    dataset: str  # name
+    scope: str  # which items
+    items: int  # how many
+    origins: int  # how many cutoffs
+    model: str  # name
+    kind: str  # `ours`, `reference` or `peer`
+    own: float  # share of the items that it forecast itself, at the latest cutoff
+    figures: Mapping[str, Any]  # by name
+    sums: tuple[int, int]  # periods of the first and second sum
+    seconds: float | None  # time that it took, all cutoffs together
 
 
 def lines(

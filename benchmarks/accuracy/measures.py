@@ -19,32 +19,20 @@ COVERED = {"q80": (0.0, 0.8), "q90": (0.0, 0.9), "q95": (0.0, 0.95), "80 % inter
 
 @dataclass(frozen=True, slots=True)
 class ItemLosses:
-    """What one model lost on N items at one cutoff; all but ``error`` add up over cutoffs.
+    """What one model lost on N items at one cutoff; all but ``error`` add up over cutoffs."""
 
-    Attributes:
-        demand: (N,) sum of actuals; like all losses in the weights of the case.
-        count: (N,) observed periods.
-        pinball: (N,) twice the mean pinball loss at .1 to .9, summed over periods.
-        error: (N,) mean absolute error of the median over the in-sample error of the seasonal
-            naive forecast; NaN where that is zero.
-        surplus: (N,) sum of mean forecast - actual.
-        covered: (N, 4) expected number of periods inside each range of ``COVERED``.
-        sum_demand: (N, 2) demand of the case's ``sums``.
-        sum_pinball: (N, 2, 4) pinball loss of their quantiles at ``TAIL``; NaN without any.
-        sum_count: (N, 2) sums that were observed.
-        sum_covered: (N, 2, 4) expected number of sums below each of them; NaN without any.
-    """
-
-    demand: Floats
-    count: Floats
-    pinball: Floats
+    demand: Floats  # (N,) sum of actuals; like all losses in the weights of the case
+    count: Floats  # (N,) observed periods
+    pinball: Floats  # (N,) twice the mean pinball loss at .1 to .9, summed over periods
+    # (N,) mean absolute error of the median over the in-sample error of the seasonal naive
+    # forecast; NaN where that is zero
     error: Floats
-    surplus: Floats
-    covered: Floats
-    sum_demand: Floats
-    sum_pinball: Floats
-    sum_count: Floats
-    sum_covered: Floats
+    surplus: Floats  # (N,) sum of mean forecast - actual
+    covered: Floats  # (N, 4) expected number of periods inside each range of `COVERED`
+    sum_demand: Floats  # (N, 2) demand of the case's `sums`
+    sum_pinball: Floats  # (N, 2, 4) pinball loss of their quantiles at `TAIL`; NaN without any
+    sum_count: Floats  # (N, 2) sums that were observed
+    sum_covered: Floats  # (N, 2, 4) expected number of sums below each of them; NaN without any
 
     def plus(self, other: "ItemLosses") -> "ItemLosses":
         """Both together."""

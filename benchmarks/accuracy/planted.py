@@ -23,21 +23,15 @@ Days = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Demand of one kind of day over that of plain days.
+    """Demand of one kind of day over that of plain days."""
 
-    Attributes:
-        day: Which days: a weekday against all plain days, or holidays against plain days of the
-            same weekdays.
-        planted: Ratio of the expected demand that the sample was drawn from.
-        realised: Ratio of the demand that came true.
-        forecast: Ratio of the published mean, with its intervals.
-        quantiles: Ratio of the published quantiles at ``SHOWN``, each summed over items.
-    """
-
+    # which days: a weekday against all plain days, or holidays against plain days of the same
+    # weekdays
     day: str
-    planted: float
-    realised: float
-    forecast: Estimate
+    planted: float  # ratio of the expected demand that the sample was drawn from
+    realised: float  # ratio of the demand that came true
+    forecast: Estimate  # ratio of the published mean, with its intervals
+    # ratio of the published quantiles at `SHOWN`, each summed over items
     quantiles: tuple[float, ...]
 
 

@@ -16,25 +16,17 @@ OURS, REFERENCE, PEER = "ours", "reference", "peer"
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one model says of N items.
+    """What one model says of N items."""
 
-    Attributes:
-        model: Name.
-        kind: ``ours``, ``reference`` or ``peer``.
-        quantiles: (N, H, L) at ``LEVELS``.
-        mean: (N, H).
-        sums: (N, 2, C) quantiles at ``SUM_LEVELS`` of the demand of the case's ``sums``; ``None``
-            where a model says nothing of it.
-        seconds: What it took; ``None`` where nobody stopped the time.
-        own: Share of the items that the model itself forecast; another one stood in for the rest.
-    """
-
-    model: str
-    kind: str
-    quantiles: Floats
-    mean: Floats
+    model: str  # name
+    kind: str  # `ours`, `reference` or `peer`
+    quantiles: Floats  # (N, H, L) at `LEVELS`
+    mean: Floats  # (N, H)
+    # (N, 2, C) quantiles at `SUM_LEVELS` of the demand of the case's `sums`; `None` where a model
+    # says nothing of it
     sums: Floats | None
-    seconds: float | None = None
+    seconds: float | None = None  # what it took; `None` where nobody stopped the time
+    # share of the items that the model itself forecast; another one stood in for the rest
     own: float = 1.0
 
     @property

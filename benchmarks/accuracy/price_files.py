@@ -22,21 +22,13 @@ HORIZON = Frequency.BUSINESS.default_horizon
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """Lines of one price.
+    """Lines of one price."""
 
-    Attributes:
-        dataset: Name.
-        count: Origins.
-        first: Day of the first one.
-        last: Day of the last one.
-        lines: One a model, least CRPS first.
-    """
-
-    dataset: str
-    count: int
-    first: str
-    last: str
-    lines: tuple[PriceLine, ...]
+    dataset: str  # name
+    count: int  # origins
+    first: str  # day of the first one
+    last: str  # day of the last one
+    lines: tuple[PriceLine, ...]  # one a model, least CRPS first
 
 
 def price_files(data: Path | None) -> dict[str, Path]:

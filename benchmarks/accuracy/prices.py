@@ -48,25 +48,15 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class PriceLine:
-    """One model over all origins.
+    """One model over all origins."""
 
-    Attributes:
-        model: Name; ``gaussian_250`` is the walk that ratios are against.
-        mae_change: MAE of the median over that of the last close, less 1 [%].
-        crps_ratio: Sum of CRPS over that of the Gaussian walk.
-        crps_error: Its standard error.
-        coverage: Share of prices inside the 80 % interval [%].
-        coverage_error: Its standard error [percentage points].
-        ms: Milliseconds an origin.
-    """
-
-    model: str
-    mae_change: float
-    crps_ratio: float
-    crps_error: float
-    coverage: float
-    coverage_error: float
-    ms: float
+    model: str  # name; `gaussian_250` is the walk that ratios are against
+    mae_change: float  # MAE of the median over that of the last close, less 1 [%]
+    crps_ratio: float  # sum of CRPS over that of the Gaussian walk
+    crps_error: float  # its standard error
+    coverage: float  # share of prices inside the 80 % interval [%]
+    coverage_error: float  # its standard error [percentage points]
+    ms: float  # milliseconds an origin
 
 
 @dataclass(frozen=True, slots=True)
