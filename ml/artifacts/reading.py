@@ -132,29 +132,12 @@ def verify(
         at: Folder that the version lies in instead of its own, while it is staged.
         alone: What lies beside the manifest's files is a problem too, unless it is a stray file.
         past: What the version adds to the past is read too.
-        progress: Is told what is done.
+        progress: Is told what is done, within a stage that the caller has begun.
         streams: Files read at a time.
 
     Returns:
         What is wrong, one text a problem; nothing if the version is whole.
     """
-    progress.begin(f"reading back {manifest.version_id}", manifest.size)
-    return check_version(
-        store, manifest, at=at, alone=alone, past=past, progress=progress, streams=streams
-    )
-
-
-def check_version(
-    store: Store,
-    manifest: Manifest,
-    *,
-    at: str | None = None,
-    alone: bool = True,
-    past: bool = True,
-    progress: Progress = SILENT,
-    streams: int = 1,
-) -> list[str]:
-    """As :func:`verify`, within a stage of progress that the caller has begun."""
     files = manifest.own if past else manifest.files
 
     def check(file: ManifestFile) -> str | None:

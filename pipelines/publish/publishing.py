@@ -119,6 +119,7 @@ def publish(
             judge(seen)
         _refuse_marked(store, version)
         sent, manifest_is_new = _upload(store, version, progress, streams)
+        progress.begin(f"reading back {version.version_id}", version.manifest.size)
         problems = verify(store, version.manifest, alone=False, progress=progress, streams=streams)
         commit.refuse_problems(store, version.manifest, problems, "Run again.")
         _refuse_marked(store, version)  # again: the grace of a mark is longer than what follows

@@ -19,7 +19,7 @@ from ml.artifacts.folder_store import FolderStore, results_store
 from ml.artifacts.keys import is_version_id, version_key
 from ml.artifacts.log import CommitRecord, record_manifest
 from ml.artifacts.manifest import Manifest
-from ml.artifacts.reading import check_version, find_strays, verify
+from ml.artifacts.reading import find_strays, verify
 from ml.artifacts.store import Store
 from ml.artifacts.version import repair_flat_view
 from ml.errors import ConfigError, first_few
@@ -121,7 +121,7 @@ def verify_versions(
     with console_progress() as progress:
         progress.begin(f"reading {len(manifests)} versions", size)
         for manifest in manifests:
-            wrong = check_version(store, manifest, progress=progress, streams=STREAMS)
+            wrong = verify(store, manifest, progress=progress, streams=STREAMS)
             if wrong and is_marked(store, manifest.version_id):
                 left_out += 1  # by a janitor, since this began
                 continue
@@ -167,6 +167,7 @@ def _verify_one(store: Store, version: str | None) -> str:
     record = published_record(store, version)
     manifest = record_manifest(store, record)
     with console_progress() as progress:
+        progress.begin(f"reading back {manifest.version_id}", manifest.size)
         problems = verify(store, manifest, progress=progress)
     if problems:
         raise VerificationError(
