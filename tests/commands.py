@@ -18,6 +18,13 @@ from ml.settings import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ("PATH", "HOME", "LANG")
+FOLDERS = {"DATA_DIR": "data", "MODELS_DIR": "models", "REPORTS_DIR": "reports", "LOG_DIR": "logs",
+           "ML_RESULTS_PATH": "data/ml_results"}  # fmt: skip
+
+
+def folders_below(folder: Path | str, **others: str) -> dict[str, str]:
+    """The settings by which commands find all of their folders below one."""
+    return {name: str(Path(folder, path)) for name, path in (FOLDERS | others).items()}
 
 
 def run_alone(folder: Path, env: dict[str, str], script: str, *options: str):

@@ -15,10 +15,10 @@ import pytest
 
 from ml.errors import MachineError, machine_error
 from ml.locks import hold
+from tests.commands import ROOT, folders_below
 from tests.pipelines.publish.versions import make_version, version_id
 from tests.small_disk import Disk, with_disks
 
-ROOT = Path(__file__).resolve().parents[1]
 FULL = Disk()
 LOGGING = """
 import sys
@@ -104,9 +104,7 @@ def run(tmp_path):
         line = [sys.executable, *words]
         if disks:
             line = with_disks({tmp_path / name: disk for name, disk in disks.items()}, line)
-        folders = {"DATA_DIR": "data", "LOG_DIR": "logs", "MODELS_DIR": "models",
-                   "REPORTS_DIR": "reports", "ML_RESULTS_PATH": "results"}  # fmt: skip
-        env = os.environ | {name: str(tmp_path / path) for name, path in folders.items()}
+        env = os.environ | folders_below(tmp_path, ML_RESULTS_PATH="results")
         env |= {"TODAY": "2024-06-30", "PYTHONPATH": str(ROOT)} | environment
         return subprocess.run(
             [str(word) for word in line], env=env, stdout=stdout, stderr=subprocess.PIPE, text=True

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.commands import run_alone, run_here
+from tests.commands import folders_below, run_alone, run_here
 
 MONTHS = np.arange("2022-01", "2025-11", dtype="datetime64[M]").astype("datetime64[D]")
 DAYS = np.arange("2025-01-01", "2025-11-01", dtype="datetime64[D]")
@@ -29,12 +29,7 @@ class Workspace:
     @property
     def environment(self) -> dict[str, str]:
         """Variables by which commands find the folders."""
-        folders = {
-            "DATA_DIR": "data", "MODELS_DIR": "models", "REPORTS_DIR": "reports",
-            "LOG_DIR": "logs", "ML_RESULTS_PATH": "data/ml_results",
-        }  # fmt: skip
-        env = {name: str(self.folder / path) for name, path in folders.items()}
-        return env | {"TODAY": "2025-11-20"}
+        return folders_below(self.folder) | {"TODAY": "2025-11-20"}
 
     def run(self, *command: str, expect: int | None = 0, alone: bool = False, **extra: str):
         """Run a command: in this process, where all is imported, or ``alone`` in one of its own."""

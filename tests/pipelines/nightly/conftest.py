@@ -12,7 +12,7 @@ from pipelines.nightly import ledger
 from pipelines.nightly.night import Night
 from pipelines.nightly.preflight import NightLog
 from pipelines.nightly.steps import NightRequest, Step
-from tests.commands import ROOT
+from tests.commands import ROOT, folders_below
 from tests.pipelines.job.conftest import Workspace
 from tests.pipelines.nightly.processes import MARK
 
@@ -27,9 +27,7 @@ def workspace(tmp_path) -> Workspace:
 
 def settings_in(folder: Path, **changes) -> Settings:
     """Settings whose folders are below one, without a file of settings."""
-    own = {"data_dir": "data", "models_dir": "models", "reports_dir": "reports",
-           "log_dir": "logs", "ml_results_path": "data/ml_results"}  # fmt: skip
-    paths = {name: folder / path for name, path in own.items()}
+    paths = {name.lower(): path for name, path in folders_below(folder).items()}
     return Settings(_env_file=None, **({"today": DAY} | paths | changes))
 
 

@@ -6,7 +6,6 @@ published by the code of the main job.
 """
 
 import json
-import os
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from ml.artifacts.version import newest_whole_version
 from ml.contracts.forecasts import FORECASTS, TOTALS
@@ -42,6 +42,7 @@ from pipelines.intake.request import ReadingRequest
 from pipelines.job.main_job import find_inputs
 from pipelines.publish.deploy import Deployment, publish_newest
 from pipelines.sample_data.sample import Sample, generate
+from tests.commands import folders_below
 from tests.pipelines.job.conftest import Workspace
 
 FIRST, HISTORY, NIGHTS, ITEMS = date(2026, 1, 1), 263, 30, 12
@@ -100,22 +101,14 @@ def write_files(workspace: Workspace, files: Files) -> None:
 @contextmanager
 def _as_user(workspace: Workspace, today: date):
     """The settings of a command that runs in this process."""
-    own = {"DATA_DIR": "data", "MODELS_DIR": "models", "REPORTS_DIR": "reports", "LOG_DIR": "logs",
-           "ML_RESULTS_PATH": "data/ml_results"}  # fmt: skip
-    wanted = {name: str(workspace.folder / path) for name, path in own.items()}
-    wanted["TODAY"] = str(today)
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    settings.cache_clear()
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (folders_below(workspace.folder) | {"TODAY": str(today)}).items():
+            patch.setenv(name, value)
         settings.cache_clear()
+        try:
+            yield
+        finally:
+            settings.cache_clear()
 
 
 def quick_night(

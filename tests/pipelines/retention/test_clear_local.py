@@ -21,6 +21,7 @@ from pipelines.publish.publishing import newest_local
 from pipelines.retention.clear_local import clear_local
 from scripts import previsor
 from scripts.deploy_ml_results import app
+from tests.commands import folders_below
 from tests.pipelines.publish.drills import put
 from tests.pipelines.publish.faults import Died
 from tests.pipelines.publish.versions import make_version, version_id
@@ -38,10 +39,8 @@ def _no_flushing(monkeypatch):
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """The folders of the settings, and five versions of five datasets with their models."""
-    names = {"MODELS_DIR": "models", "LOG_DIR": "logs", "DATA_DIR": "data",
-             "ML_RESULTS_PATH": "results"}  # fmt: skip
-    for name, folder in names.items():
-        monkeypatch.setenv(name, str(tmp_path / folder))
+    for name, folder in folders_below(tmp_path, ML_RESULTS_PATH="results").items():
+        monkeypatch.setenv(name, folder)
     settings.cache_clear()
     for number, name in enumerate(IDS):
         make_version(tmp_path / "results", name, run={"dataset_id": f"d{number}"})
