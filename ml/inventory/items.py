@@ -161,36 +161,31 @@ def rows_by_item(table: pa.Table | None, columns: Iterable[str] = _PARAMETERS) -
 def _resolve(
     item: str, stock: Row, item_row: Row, frequency: Frequency, settings: PolicySettings
 ) -> ItemPolicy:
-    rows, flags = (stock, item_row), list[str]()
-    mean = _first(rows, "lead_time_days_mean", above=0.0)
-    if mean is None:
-        mean = settings.lead_time_days
-        flags.append("lead_time_assumed")
-    std = _first(rows, "lead_time_days_std")
-    if std is None:
-        std = settings.lead_time_cv * mean
-        flags.append("lead_time_std_assumed")
-    target, source = _first(rows, "service_target"), "item"
-    if target is not None and not 0.0 < target < 1.0:  # a target of 1 asks for infinite stock
-        flags.append("service_target_invalid")
-    if target is None or "service_target_invalid" in flags:
-        target, source = settings.service_level, "default"
+    rows = (stock, item_row)
+    mean, std = _first(rows, "lead_time_days_mean", above=0.0), _first(rows, "lead_time_days_std")
+    target = _first(rows, "service_target")
     least, most = _first(rows, "min_stock") or 0.0, _first(rows, "max_stock")
-    if most is not None and least > most:
-        flags.append("stock_limits_conflict")
-        most = None
-    until, successor = _first(rows, "needed_until"), _first(rows, "successor_item_id")
+    faults = {
+        "lead_time_assumed": mean is None,
+        "lead_time_std_assumed": std is None,
+        # a target of 1 asks for infinite stock
+        "service_target_invalid": target is not None and not 0.0 < target < 1.0,
+        "stock_limits_conflict": most is not None and least > most,
+    }
+    mean = settings.lead_time_days if mean is None else mean
+    own_target = target is not None and not faults["service_target_invalid"]
+    successor = _first(rows, "successor_item_id")
     if successor == item:  # some files name the item in use, be it the item itself
         successor = None
     costed = next((row for row in rows if row.get("unit_cost") is not None), {})
     return ItemPolicy(
         item_id=item,
         lead_time_days_mean=mean,
-        lead_time_days_std=std,
-        lead_time_source="default" if "lead_time_assumed" in flags else "given",
+        lead_time_days_std=settings.lead_time_cv * mean if std is None else std,
+        lead_time_source="default" if faults["lead_time_assumed"] else "given",
         review_period_days=_first(rows, "review_period_days", above=0.0) or frequency.days,
-        service_target=target,
-        target_source=source,
+        service_target=target if own_target else settings.service_level,
+        target_source="item" if own_target else "default",
         moq=_first(rows, "moq") or 0.0,
         order_multiple=_first(rows, "order_multiple") or 0.0,
         max_order_qty=_first(rows, "max_order_qty", above=0.0) or float("inf"),
@@ -199,15 +194,15 @@ def _resolve(
         criticality=_first(rows, "criticality"),
         status=_first(rows, "status") or "active",
         min_stock=least,
-        max_stock=float("inf") if most is None else most,
+        max_stock=float("inf") if most is None or faults["stock_limits_conflict"] else most,
         stockout_cost=_first(rows, "stockout_cost"),
         holding_rate=settings.holding_rate,
         service_metric=_first(rows, "service_metric") or settings.service_metric,
         order_cost=_first(rows, "order_cost"),
-        needed_until=until,
+        needed_until=_first(rows, "needed_until"),
         successor=successor,
         not_ordered=say_superseded(successor),
-        flags=tuple(flags),
+        flags=tuple(name for name, is_so in faults.items() if is_so),
         supplier=_first(rows, "supplier"),
         shelf_life_days=_first(rows, "shelf_life_days", above=0.0),
     )

@@ -99,7 +99,7 @@ def set_scene(
     own = panel.select([newest.items[row] for row in stocked])
     chosen = [policies[name] for name in own.items]
     horizon = newest.actual.shape[1]
-    review = np.array([_in_periods(one.review_period_days, own.frequency) for one in chosen])
+    review = np.array([round(one.review_period_days / own.frequency.days) for one in chosen])
     review = np.clip(review, 1, horizon)
     strata = np.stack([lead_time_strata(one, own.frequency) for one in chosen])
     strata = np.minimum(strata, horizon - review[:, None])
@@ -111,16 +111,7 @@ def set_scene(
     start = max(0, lengths[0] - SETTLING - int(strata.max()))
     window = slice(start, end)
     whole = np.array([is_count(values) for values in own.values])
-    lots = np.array([cycle_lot(one, whole_units=bool(count))
-                     for one, count in zip(chosen, whole, strict=True)])  # fmt: skip
-    step = np.array([one.order_multiple for one in chosen])
-    step = np.where(step > 0, step, whole * 1.0)
-    # Fixed lots that bring a position above the reorder point bring it a step above at least.
-    fixed = np.array([one.is_fixed_lot for one in chosen]) & (lots > step)
-    step, lots = (
-        np.where(fixed, lots, step),
-        np.where(fixed, np.where(step > 0, step, LEAST_STEP), lots),
-    )
+    step, lots = _size_lots(chosen, whole)
     counted = own.observed()
     if own.shortages is not None:
         counted = counted & (own.shortages.exposure >= 1)
@@ -149,8 +140,16 @@ def lead_time_strata(policy: ItemPolicy, frequency: Frequency) -> Ints:
     return np.rint(days / frequency.days).astype(np.int64)
 
 
-def _in_periods(days: float, frequency: Frequency) -> int:
-    return round(days / frequency.days)
+def _size_lots(policies: Sequence[ItemPolicy], whole: Bools) -> tuple[Floats, Floats]:
+    """Steps and lots of orders, (N,) each, by whether items come in ``whole`` units."""
+    lots = np.array([cycle_lot(one, whole_units=bool(count))
+                     for one, count in zip(policies, whole, strict=True)])  # fmt: skip
+    step = np.array([one.order_multiple for one in policies])
+    step = np.where(step > 0, step, whole * 1.0)
+    # Fixed lots that bring a position above the reorder point bring it a step above at least.
+    fixed = np.array([one.is_fixed_lot for one in policies]) & (lots > step)
+    least = np.where(step > 0, step, LEAST_STEP)
+    return np.where(fixed, lots, step), np.where(fixed, least, lots)
 
 
 def _largest_orders(policies: Sequence[ItemPolicy], step: Floats, lots: Floats) -> Floats:
