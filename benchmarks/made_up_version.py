@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from ml.artifacts.staging import StagedVersion, write_document
 from ml.contracts import PUBLISHED
+from ml.contracts.beside_orders import LEAD_TIME_FACTORS, TARGETS
 from ml.contracts.forecasts import CUMULATIVE_QUANTILES, QUANTILES, quantile_name
-from ml.contracts.service_curves import LEAD_TIME_FACTORS, TARGETS
 from ml.gate.rules import RULES
 from ml.page.version_tables import VersionTables, tables_of_staged
 

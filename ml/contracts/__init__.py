@@ -1,6 +1,7 @@
 """The tables of the project as data: columns, types, units, ranges, keys, and the check."""
 
 from ml.contracts.base import Contract
+from ml.contracts.beside_orders import JOINT_ORDERS, POLICY_GRID, SERVICE_CURVES, TRANSFERS
 from ml.contracts.changes import CHANGES
 from ml.contracts.demand import (
     DEMAND,
@@ -15,14 +16,11 @@ from ml.contracts.demand import (
 from ml.contracts.drift import DRIFT
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.history import HISTORY, PAST_FORECASTS, SCORES
-from ml.contracts.joint_orders import JOINT_ORDERS
 from ml.contracts.metrics import METRICS
 from ml.contracts.outside import DIVIDENDS, FEATURES_TABLE, OUTSIDE
 from ml.contracts.price_outlook import EXPOSURE, PRICE_EXPOSURE, PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
-from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
-from ml.contracts.transfers import TRANSFERS
 
 PUBLISHED: tuple[Contract, ...] = (
     *(FORECASTS, REFUSALS, FORECAST_MODELS, TOTALS),

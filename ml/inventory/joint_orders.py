@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.contracts.base import check
-from ml.contracts.joint_orders import JOINT_ORDERS
+from ml.contracts.beside_orders import JOINT_ORDERS
 from ml.errors import first_few
 from ml.inventory.items import ItemPolicy
 from ml.inventory.order_curves import OrderCurve

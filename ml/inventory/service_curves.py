@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ml.contracts.base import Contract, check
-from ml.contracts.service_curves import (
+from ml.contracts.beside_orders import (
     LEAD_TIME_FACTORS,
     LEAD_TIMES,
     POLICY_GRID,

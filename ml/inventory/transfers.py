@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ml.contracts.base import check
+from ml.contracts.beside_orders import TRANSFERS
 from ml.contracts.recommendations import REASON_TEXT_LENGTH
-from ml.contracts.transfers import TRANSFERS
 from ml.inventory.decisions import amount
 from ml.inventory.item_case import ItemCase, OrderContext
 from ml.inventory.items import DemandSummary

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.contracts.beside_orders import TARGETS
 from ml.contracts.demand import ALL_LOCATIONS
-from ml.contracts.service_curves import TARGETS
 from ml.page.blocks import Floats, PackedColumn, ScaledMatrix, pack_places, scale
 from ml.page.items import ItemList, Places, pack_column, plain_array, to_floats
 from ml.page.version_tables import VersionTables

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.contracts.joint_orders import JOINT_ORDERS
+from ml.contracts.beside_orders import JOINT_ORDERS
 from ml.durable import staged
 from ml.inventory.item_case import as_datetime
 from ml.inventory.joint_orders import (

@@ -14,10 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.contracts.base import Contract
+from ml.contracts.beside_orders import POLICY_GRID, SERVICE_CURVES, TRANSFERS
 from ml.contracts.changes import CHANGES
 from ml.contracts.recommendations import RECOMMENDATIONS
-from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
-from ml.contracts.transfers import TRANSFERS
 from ml.durable import remove_all, staged
 from ml.evaluation.demand_class import demand_pattern
 from ml.forecasters.base import is_count

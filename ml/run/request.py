@@ -4,16 +4,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from ml.contracts.beside_orders import JOINT_ORDERS, POLICY_GRID, SERVICE_CURVES, TRANSFERS
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.history import HISTORY, PAST_FORECASTS, SCORES
-from ml.contracts.joint_orders import JOINT_ORDERS
 from ml.contracts.metrics import METRICS
 from ml.contracts.price_outlook import PRICE_EXPOSURE, PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
-from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
-from ml.contracts.transfers import TRANSFERS
 from ml.errors import ConfigError
 from ml.inventory.common_fill import fill_targets
 from ml.inventory.order_budget import read_budget

@@ -19,16 +19,14 @@ from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.artifacts.reading import read_dataset
 from ml.artifacts.staging import DatasetFile
 from ml.contracts.base import Contract
+from ml.contracts.beside_orders import BESIDE_ORDERS
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, REFUSALS, TOTALS
 from ml.contracts.history import HISTORY, PAST_FORECASTS
-from ml.contracts.joint_orders import JOINT_ORDERS
 from ml.contracts.metrics import METRICS
 from ml.contracts.price_outlook import PRICE_EXPOSURE, PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
-from ml.contracts.service_curves import POLICY_GRID, SERVICE_CURVES
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
-from ml.contracts.transfers import TRANSFERS
 from ml.durable import disk_errors
 from ml.forecasters.registry import FAMILIES
 from ml.gate.case import JudgedCase
@@ -166,14 +164,13 @@ def _published_tables(
 ) -> dict[Contract, Iterator[pa.Table]]:
     """Chunks of every table of a version; to write them fills in what is noted on the way."""
     refusals = [asdict(one) for one in output.refusals]
-    beside = (SERVICE_CURVES, POLICY_GRID, TRANSFERS, JOINT_ORDERS)
     return {
         FORECASTS: observe(_merge_by_item(output, FORECASTS), _largest_values(output), panels),
         FORECAST_MODELS: _merge_by_item(output, FORECAST_MODELS),
         TOTALS: iter([output.totals]),
         REFUSALS: iter([pa.Table.from_pylist(refusals, schema=REFUSALS.schema)]),
         RECOMMENDATIONS: _recommendations(output, orders),
-        **{contract: _read_files(output, contract) for contract in beside},
+        **{contract: _read_files(output, contract) for contract in BESIDE_ORDERS},
         PRICE_OUTLOOK: iter([output.outlook]),
         PRICE_EXPOSURE: iter([output.exposures]),
         METRICS: iter([output.metrics]),

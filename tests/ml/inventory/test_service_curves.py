@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ml.contracts.service_curves import LEAD_TIME_FACTORS, LEAD_TIMES, POLICY_GRID, TARGETS
+from ml.contracts.beside_orders import LEAD_TIME_FACTORS, LEAD_TIMES, POLICY_GRID, TARGETS
 from ml.frequency import Frequency
 from ml.inventory.item_case import OrderContext
 from ml.inventory.service_curves import draw_policy_grid, draw_service_curves, expect_outcomes

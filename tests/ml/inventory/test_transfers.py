@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.contracts.transfers import TRANSFERS
+from ml.contracts.beside_orders import TRANSFERS
 from ml.inventory.locations import location_cases
 from ml.inventory.recommendations import recommend_cases
 from ml.inventory.transfers import Balance, plan_moves, propose_transfers, weigh
