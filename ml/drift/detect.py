@@ -59,9 +59,24 @@ class Watched:
 
 
 def watch_panel(panel: Panel, name: str) -> Watched:
-    """A panel as it is compared: without periods in which stock ran out."""
+    """A panel as it is compared: without periods in which stock ran out.
+
+    A price that is published some days late is compared until its own last value.
+    """
     values, wander = panel.with_stock().values, not panel.is_demand
+    if wander:
+        values = _end_together(values, LENGTHS[panel.frequency.value] // 2)
     return Watched(name, "item", panel.items, panel.periods, values, panel.frequency, wander)
+
+
+def _end_together(values: Floats, most: int) -> Floats:
+    """Rows moved to the right until each has a value in its last period, by so many at most."""
+    moved = values.copy()
+    for row, known in enumerate(~np.isnan(values)):
+        late = int(np.argmax(known[::-1])) if known.any() else 0
+        if 0 < late <= most:
+            moved[row] = np.concatenate([np.full(late, np.nan), values[row, :-late]])
+    return moved
 
 
 def find_drift(

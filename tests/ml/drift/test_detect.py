@@ -120,6 +120,15 @@ def test_a_price_that_swings_more_is_told():
     assert (row["name"], row["test"]) == ("B", "spread")
 
 
+@pytest.mark.parametrize(("days", "told"), [(5, []), (15, [("A", "observed")])])
+def test_a_price_that_is_published_days_late_is_no_drift_and_one_that_stays_away_is(days, told):
+    values = 80 + np.cumsum(np.random.default_rng(8).normal(size=(4, len(DAYS))), axis=1)
+    values[0, -days:] = np.nan
+    panel = Panel("price", Frequency.DAILY, ("A", "B", "C", "D"), DAYS, values, (None,) * 4)
+    rows = found(find_drift(watch_panel(panel, "price_d")))
+    assert [(row["name"], row["test"]) for row in rows] == told
+
+
 def test_tables_of_several_panels_are_one_in_the_order_of_the_key():
     tables = [find_drift(replace(months(poisson(5)), panel=name)) for name in ("z", "a")]
     assert join_rows(tables)["panel"].to_pylist() == ["a"] * 6 + ["z"] * 6
