@@ -23,8 +23,6 @@ def check(results: Results = None) -> None:
         from ml.processed import has_processed
         from ml.run.inputs import read_processed
         from ml.run.request import RunRequest
-        from pipelines.intake.request import ReadingRequest
-        from pipelines.job.main_job import find_inputs
         from pipelines.nightly.steps import CHECKED
 
         request = RunRequest(command="check_inputs", results_folder=results)
@@ -32,6 +30,9 @@ def check(results: Results = None) -> None:
         if has_processed(data_dir):
             inputs = read_processed(request)
         else:
+            from pipelines.intake.request import ReadingRequest
+            from pipelines.job.main_job import find_inputs
+
             inputs = find_inputs(ReadingRequest(today=request.today), request)
         found = describe(inputs, request)
         with disk_errors("checking the input", "Correct that and run again."):

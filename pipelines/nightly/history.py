@@ -131,11 +131,11 @@ def show_run(data_dir: Path, run: int) -> Iterator[str]:
         raise ConfigError(
             f"--run {run}: the ledger has nothing of such a run; see previsor history."
         )
-    yield "step                      outcome  code  seconds  processor  MiB   last line"
+    yield "step                      outcome   code  seconds  processor  MiB   last line"
     for row in steps:
         cells = [_blank(row[name]) for name in ("exit_code", "seconds", "cpu_seconds", "peak_mib")]
         yield (
-            f"{row['name']:<24}  {row['outcome']:<7}  {cells[0]:>4}  {cells[1]:>7}  "
+            f"{row['name']:<24}  {row['outcome']:<8}  {cells[0]:>4}  {cells[1]:>7}  "
             f"{cells[2]:>9}  {cells[3]:>4}  {row['last_line'] or ''}"
         )
     for row in decisions:

@@ -21,6 +21,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from ml.settings import Settings, settings
 from pipelines.outside.ledger import transaction
 
 FILE = Path("nights", "ledger.sqlite")  # below DATA_DIR
@@ -99,9 +100,15 @@ def _prepare(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+def moment(config: Settings) -> datetime:
+    """The moment, UTC: of the clock, or its time of day on the day of ``TODAY``."""
+    clock = datetime.now(UTC)
+    return clock if config.today is None else datetime.combine(config.today, clock.timetz())
+
+
 def now() -> str:
     """The moment, as the ledger writes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return moment(settings()).isoformat(timespec="milliseconds")
 
 
 def begin_run(data_dir: Path, facts: RunFacts) -> BegunRun:
@@ -248,10 +255,10 @@ def failing_since(data_dir: Path, step: str) -> tuple[int, str] | None:
     count, first = 0, ""
     with night_ledger(data_dir) as db:
         query = (
-            "SELECT day, max(steps.outcome = ?) AS failed, max(steps.outcome IN (?, ?)) AS good "
+            "SELECT day, max(steps.outcome = ?) AS failed, max(steps.outcome IN (?, ?, ?)) AS good "
             "FROM steps JOIN runs ON runs.id = run WHERE name = ? GROUP BY day ORDER BY day DESC"
         )
-        for row in db.execute(query, (FAILED, DONE, KEPT, step)):
+        for row in db.execute(query, (FAILED, DONE, DEGRADED, KEPT, step)):
             if row["good"] or not row["failed"]:
                 break
             count, first = count + 1, row["day"]

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,7 @@ from pipelines.publish.s3_target import settings_target
 
 COMMAND = "auto_update_ml_results"
 GATE = "gate: "  # what a line of a closed gate begins with
+UNSERVED = "warning: degraded: no source served "  # likewise of a source that is dead
 _PUBLISHED = re.compile(r" (?:as|is) record (\d+) in (.+?)(?: already.*|: \d+ files sent.*)?$")
 
 
@@ -75,6 +75,7 @@ class Night:
     log: NightLog  # where its steps are heard
     failures: list[Failure] = field(default_factory=list)
     done: list[str] = field(default_factory=list)  # steps that ended well, by name
+    lacking: list[str] = field(default_factory=list)  # what these went without
 
     @property
     def results(self) -> Path:
@@ -109,7 +110,7 @@ def night(asked: NightRequest, *, quiet: bool = False) -> tuple[int, str]:
             stack.enter_context(hold(config.data_dir / LOCK))
         except HeldError as held:
             return 0, f"nothing done, a night is running: {held}"
-        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        run_id = f"{ledger.moment(config):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         stack.enter_context(logging_to(config.log_dir, COMMAND, run_id))
         lock = preflight.await_dying_steps(config)
         facts = ledger.RunFacts(
@@ -231,16 +232,19 @@ def _do(this: Night, step: Step) -> None:
     limits = Limits(config.night_step_hours * 3600, config.night_silence_minutes * 60)
     try:
         ended = run_step(
-            step.command, limits, this.lock, say=this.log.say, keep=GATE,
+            step.command, limits, this.lock, say=this.log.say,
+            keep=UNSERVED if step.part == "outside" else GATE,
             variables={"PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
     except StoppedError as stopped:
         ledger.end_step(data_dir, number, ledger.STOPPED, last_line=f"stopped by {stopped}")
         raise
     logger().info("step_done", step=step.name, code=ended.code, last_line=ended.last_line)
+    lacking = "" if ended.code else _tell_lacking(this, step, ended)
+    outcome = ledger.FAILED if ended.code else ledger.DEGRADED if lacking else ledger.DONE
     ledger.end_step(
-        data_dir, number, ledger.FAILED if ended.code else ledger.DONE, exit_code=ended.code,
-        last_line=ended.last_line, seconds=round(ended.seconds, 3),
+        data_dir, number, outcome, exit_code=ended.code,
+        last_line=lacking or ended.last_line, seconds=round(ended.seconds, 3),
         cpu_seconds=round(ended.cpu_seconds, 3), peak_mib=round(ended.peak_mib, 1),
     )  # fmt: skip
     _note_gate(this, step, ended)
@@ -251,6 +255,15 @@ def _do(this: Night, step: Step) -> None:
     else:
         this.done.append(step.name)
         _note_made(this, step, ended.last_line)
+
+
+def _tell_lacking(this: Night, step: Step, ended: Ended) -> str:
+    """What a step of outside data went without, in words; empty = nothing."""
+    if step.part != "outside" or not ended.lines:
+        return ""
+    said = "; ".join(line.removeprefix("warning: degraded: ") for line in ended.lines)
+    this.lacking.append(f"{step.name}: {said}")
+    return said
 
 
 def _keep(this: Night, step: Step) -> bool:
@@ -337,7 +350,7 @@ def _sum_up(this: Night) -> tuple[str, int, str]:
     line = f"night done: {', '.join(this.done)}"
     if not this.config.enable_ml_processing:
         line += "; ENABLE_ML_PROCESSING is false: stopped after the data"
-    degraded = "; ".join(failure.text for failure in this.failures)
+    degraded = "; ".join([*(failure.text for failure in this.failures), *this.lacking])
     if degraded:
         return ledger.DEGRADED, 0, f"{line}; degraded: {degraded}"
     return ledger.DONE, 0, line

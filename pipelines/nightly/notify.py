@@ -5,7 +5,7 @@ None of it can fail a night; what could not be said is a line, and stands in the
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from ml.durable import read_sealed
@@ -21,7 +21,7 @@ from pipelines.messages.watch import (
     tell_people,
     write_figures,
 )
-from pipelines.nightly.ledger import night_ledger
+from pipelines.nightly.ledger import moment, night_ledger
 from pipelines.nightly.steps import CHECKED, DRIFT, IN_LIFE
 
 GATE_CLOSED = 4  # exit code of publishing
@@ -48,7 +48,7 @@ def tell_how_it_went(
         last_success: When a night before ended well.
         planned: Parts of the sequence that it consists of.
     """
-    now = datetime.now(UTC)
+    now = moment(config)
     steps = _read_steps(config, run)
     checked = _read_fresh(config, steps)
     findings = [
@@ -103,6 +103,8 @@ def _panels(checked: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _find_failures(steps: Sequence[dict[str, Any]], code: int, line: str) -> Iterator[NightFinding]:
     for step in steps:
+        if step["outcome"] == "degraded":
+            yield NightFinding("degraded", step["name"], step["last_line"])
         if step["outcome"] != "failed":
             continue
         said = step["last_line"] or f"exit code {step['exit_code']}"

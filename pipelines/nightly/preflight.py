@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from ml.artifacts.errors import UnreachableError
@@ -16,7 +16,7 @@ from ml.errors import MachineError
 from ml.locks import HeldError, hold
 from ml.logs import logger
 from ml.settings import Settings
-from pipelines.nightly.ledger import BegunRun, decide
+from pipelines.nightly.ledger import BegunRun, decide, moment
 from pipelines.publish.deploy import Deployment, ask_store
 
 LOCK = ".nightly"  # below DATA_DIR: the night's own
@@ -127,7 +127,7 @@ def check_days(config: Settings, run: BegunRun, last_good: str | None, note: Dec
     if run.before is None:
         return
     begun, day = datetime.fromisoformat(run.before["started_at"]), run.before["day"]
-    if begun > datetime.now(UTC) + timedelta(minutes=5) or day > str(today):
+    if begun > moment(config) + timedelta(minutes=5) or day > str(today):
         line = (
             f"a clock or TODAY was moved back: a night was of {day}, begun {begun:%Y-%m-%d %H:%M} "
             f"UTC, and this one is of {today}"

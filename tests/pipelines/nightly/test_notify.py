@@ -1,6 +1,7 @@
 """Which conditions a night opens and ends, and what monitors are given."""
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -61,6 +62,18 @@ def test_each_source_that_fails_is_a_condition_of_its_own(nights):
     assert conditions == [("degraded", "a_etl", True), ("degraded", "b_etl", False)]
 
 
+def test_series_that_no_source_serves_are_told_although_their_command_ended_well(nights):
+    said = "degraded: no source served selic, ipca; what is stored reaches 2026-01-05."
+    dead = step_of(f"print('warning: {said}'); print('selic  1  300')", "economic_etl",
+                   needed=False, part="outside")  # fmt: skip
+    assert nights(dead) == ([("degraded", "economic_etl", True)], ["opened"])
+    assert nights(dead) == ([("degraded", "economic_etl", True)], ["opened"])
+    back = replace(dead, command=("-c", "print('warning: degraded: bcb_sgs: selic: HTTP 403')"))
+    conditions, events = nights(back)  # another source stood in
+    assert conditions == [("degraded", "economic_etl", False)]
+    assert len(events) == 2
+
+
 def test_a_closed_gate_is_no_failure(nights):
     gate = step_of(FAILS.format(4), "deploy_ml_results")
     assert nights(gate, code=4)[0] == [("gate_closed", "", True)]
@@ -73,7 +86,7 @@ def test_a_closed_gate_is_no_failure(nights):
 
 
 def test_data_that_stay_away_and_missed_nights_are_conditions(nights):
-    long_ago = datetime.now(UTC) - timedelta(days=4)
+    long_ago = datetime(2026, 6, 16, 2, 15, tzinfo=UTC)
     check = step_of(GOOD, "check_inputs")
     conditions, _ = nights(check, today="2026-06-20", last=long_ago)
     assert conditions == [("missed_night", "", True), ("data_late", "demand_ms", True)]
