@@ -31,24 +31,24 @@ from ml.processed import SYNTHETIC, known_by, outside_tables, processed_folder, 
 from ml.run.request import RunRequest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunInputs:
     """Everything that a run knows."""
 
     panels: tuple[Panel, ...]  # usable series until `as_of`, one panel a kind and frequency
-    refusals: tuple[Refusal, ...]  # series that cannot be forecast, with reasons
-    items: pa.Table | None  # ITEMS table, or `None`
-    inventory: pa.Table | None  # INVENTORY table, or `None`
-    open_orders: pa.Table | None  # OPEN_ORDERS table, or `None`
+    refusals: tuple[Refusal, ...] = ()  # series that cannot be forecast, with reasons
+    items: pa.Table | None = None  # ITEMS table, or `None`
+    inventory: pa.Table | None = None  # INVENTORY table, or `None`
+    open_orders: pa.Table | None = None  # OPEN_ORDERS table, or `None`
     source: Mapping[str, str]  # who the data of each kind is from
     # outside tables (`climate`, `economic`, `anatel_5g`, `prices`) by name, of which the
     # drivers are made; only rows that were available in time
-    outside: Mapping[str, pa.Table]
-    region: str  # city, and by its last two letters state, whose outside series move the panels
-    drivers: bool  # whether drivers may take part at all, the calendar among them
-    statements: tuple[str, ...]  # plain sentences about what was read and decided
-    quality_flags: tuple[str, ...]  # what a reader of the results should know of the inputs
-    tables: Mapping[str, TableFacts]  # what the gate is told of each table
+    outside: Mapping[str, pa.Table] = field(default_factory=dict)
+    region: str = ""  # city, and by its last two letters state, whose outside series move panels
+    drivers: bool = False  # whether drivers may take part at all, the calendar among them
+    statements: tuple[str, ...] = ()  # plain sentences about what was read and decided
+    quality_flags: tuple[str, ...] = ()  # what a reader of the results should know of the inputs
+    tables: Mapping[str, TableFacts] = field(default_factory=dict)  # what the gate is told of each
     receipts: pa.Table | None = None  # RECEIPTS table, or `None`
     exposure: pa.Table | None = None  # EXPOSURE table, or `None`
     # of each price series, forecast or not, its currency; `None` where nothing says it

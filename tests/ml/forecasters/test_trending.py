@@ -1,23 +1,12 @@
 """Models of demand with a trend against textbook recursions, simulation and statsmodels."""
 
 import warnings
-from functools import partial
 
 import numpy as np
 import pytest
 
 from ml.forecasters.references import exponential, smoothing, trending
-from ml.forecasters.references.sampling import PathRequest
-from ml.frequency import Frequency
-from ml.seeds import generator
-
-COUNTS = partial(PathRequest, "demand", Frequency.MONTHLY, is_count=True)
-LITRES = partial(PathRequest, "demand", Frequency.MONTHLY, is_count=False)
-YEAR = 1 + 0.6 * np.sin(2 * np.pi * np.arange(12) / 12)  # mean 1
-
-
-def rng(name="x"):
-    return generator(0, name)
+from tests.ml.forecasters.test_smooth_models import COUNTS, LITRES, YEAR, rng
 
 
 def damped_trend(months, seed, spread=6.0, growth=1.5):

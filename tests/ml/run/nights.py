@@ -29,11 +29,7 @@ def inputs_until(days: int, demand: np.ndarray = DEMAND) -> RunInputs:
         "demand", Frequency.DAILY, items, START + np.arange(days), demand[:, :days].copy(),
         ("u",) * len(items),
     )  # fmt: skip
-    return RunInputs(
-        panels=(panel,), refusals=(), items=None, inventory=None, open_orders=None,
-        source={"demand": "test"}, outside={},
-        region="", drivers=True, statements=(), quality_flags=(), tables={},
-    )  # fmt: skip
+    return RunInputs(panels=(panel,), source={"demand": "test"}, drivers=True)
 
 
 class Company:

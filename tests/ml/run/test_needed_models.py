@@ -32,11 +32,7 @@ def inputs_of(count) -> RunInputs:
     periods = periods_after(np.datetime64("2024-06"), MONTHS, Frequency.MONTHLY)
     items = tuple(f"{number:03d}" for number in range(count))
     panel = Panel("demand", Frequency.MONTHLY, items, periods, values, ("u",) * count)
-    return RunInputs(
-        panels=(panel,), refusals=(), items=None, inventory=None, open_orders=None,
-        source={"demand": "test"}, outside={},
-        region="", drivers=False, statements=(), quality_flags=(), tables={},
-    )  # fmt: skip
+    return RunInputs(panels=(panel,), source={"demand": "test"})
 
 
 class Stage:

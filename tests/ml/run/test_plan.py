@@ -21,11 +21,7 @@ def plan_of(values, backtest_items=500) -> PanelPlan:
     periods = periods_after(np.datetime64("2024-06"), values.shape[1], Frequency.MONTHLY)
     items = tuple(f"{number:02d}" for number in range(len(values)))
     panel = Panel("demand", Frequency.MONTHLY, items, periods, values, ("u",) * len(items))
-    inputs = RunInputs(
-        panels=(panel,), refusals=(), items=None, inventory=None, open_orders=None,
-        source={}, outside={},
-        region="", drivers=False, statements=(), quality_flags=(), tables={},
-    )  # fmt: skip
+    inputs = RunInputs(panels=(panel,), source={})
     settings = Settings(backtest_items=backtest_items)
     (plan,) = make_plans(inputs, RunRequest(command="run", horizon=HORIZON, settings=settings))
     return plan

@@ -34,11 +34,7 @@ EMPIRICAL = FittedEnsemble({"*": {"empirical": 1.0}}, {"*": [1.3, 1.2, 1.1]}, {"
 
 
 def inputs_of(panel, stock=None) -> RunInputs:
-    return RunInputs(
-        panels=(panel,), refusals=(), items=None, inventory=stock, open_orders=None,
-        source={"demand": "test"},
-        outside={}, region="", drivers=False, statements=(), quality_flags=(), tables={},
-    )  # fmt: skip
+    return RunInputs(panels=(panel,), inventory=stock, source={"demand": "test"})
 
 
 class Job:

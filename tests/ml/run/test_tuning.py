@@ -29,11 +29,7 @@ def plan_of(models_dir):
     values = np.random.default_rng(5).poisson(rates, (ITEMS, MONTHS)).astype(float)
     names = tuple(f"p{number:02d}" for number in range(ITEMS))
     panel = Panel("demand", Frequency.MONTHLY, names, periods, values, (None,) * ITEMS)
-    inputs = RunInputs(
-        panels=(panel,), refusals=(), items=None, inventory=None, open_orders=None,
-        source={}, outside={},
-        region="", drivers=False, statements=(), quality_flags=(), tables={},
-    )  # fmt: skip
+    inputs = RunInputs(panels=(panel,), source={})
     settings = Settings(models_dir=models_dir)
     (plan,) = make_plans(inputs, RunRequest(command="tune", horizon=3, settings=settings))
     return plan

@@ -24,11 +24,7 @@ def plan_of(months: int, horizon: int = 3) -> PanelPlan:
     periods = np.arange(last - months + 1, last + 1).astype("datetime64[D]")
     values = np.stack([np.full(months, 4.0), np.full(months, 2.0)])  # constants are quickly fitted
     panel = Panel("demand", Frequency.MONTHLY, ("A", "B"), periods, values, ("u", "u"))
-    inputs = RunInputs(
-        panels=(panel,), refusals=(), items=None, inventory=None, open_orders=None,
-        source={}, outside={},
-        region="", drivers=False, statements=(), quality_flags=(), tables={},
-    )  # fmt: skip
+    inputs = RunInputs(panels=(panel,), source={})
     (plan,) = make_plans(inputs, RunRequest(command="train", horizon=horizon, settings=Settings()))
     return plan
 

@@ -253,32 +253,37 @@ def crowd_drill(place, made, *, publishers=8, readers=4):
     mended(store)
 
 
+KEEP_NEWEST = Retention(versions=1, age=timedelta(0), grace=timedelta(hours=1))
+
+
+def put_three(place, made):
+    """Publish three versions."""
+    versions = [made(number) for number in (1, 2, 3)]
+    for version in versions:
+        put(place.open(), version)
+    return versions
+
+
 def gc_race_drill(place, made):
     """Between the look of a rollback and its record, the version is marked; then swept."""
-    first, second, third = (made(number) for number in (1, 2, 3))
-    for version in (first, second, third):
-        put(place.open(), version)
-    retention = Retention(versions=1, age=timedelta(0), grace=timedelta(hours=1))
+    first, second, third = put_three(place, made)
     collected = []
 
     def janitor(name):
         if is_record(name) and not collected:
-            collected.append(collect_garbage(place.open(), retention, now=LATER))
+            collected.append(collect_garbage(place.open(), KEEP_NEWEST, now=LATER))
 
     roll_back(place.open(Faults(about=janitor)), publisher="host/test", to_seq=1)
     assert first.version_id in collected[0].marked
-    later = collect_garbage(place.open(), retention, now=LATER + timedelta(hours=2))
+    later = collect_garbage(place.open(), KEEP_NEWEST, now=LATER + timedelta(hours=2))
     assert (later.removed, later.marked) == ((second.version_id,), (third.version_id,))
     assert served(place.open()) == first.version_id
 
 
 def sweep_race_drill(place, made):
     """A version that was marked is the newest again before the sweep gets to it."""
-    first, second, third = (made(number) for number in (1, 2, 3))
-    for version in (first, second, third):
-        put(place.open(), version)
-    retention = Retention(versions=1, age=timedelta(0), grace=timedelta(hours=1))
-    collect_garbage(place.open(), retention, now=LATER)
+    first, *_ = put_three(place, made)
+    collect_garbage(place.open(), KEEP_NEWEST, now=LATER)
     seen = []
 
     def publisher(name):
@@ -292,7 +297,8 @@ def sweep_race_drill(place, made):
             record = rollback_record(log.read_record(store, 1), head, "host/test")
             assert log.append(store, record)
 
-    collect_garbage(place.open(Faults(about=publisher)), retention, now=LATER + timedelta(hours=2))
+    faults = Faults(about=publisher)
+    collect_garbage(place.open(faults), KEEP_NEWEST, now=LATER + timedelta(hours=2))
     assert seen
     assert served(place.open()) == first.version_id
 

@@ -1,5 +1,6 @@
 """Failing at a chosen request, before or after the store did it, and sending requests twice."""
 
+import math
 import threading
 
 from urllib3.exceptions import ProtocolError
@@ -99,3 +100,24 @@ class FaultyPool(HttpPool):
         return self._faults.request(
             f"{method} {path}", do, writes=method in ("PUT", "DELETE"), lose=lose
         )
+
+
+class BreakingPool(HttpPool):
+    """Connections whose first answers break off after a mebibyte; notes where each began."""
+
+    def __init__(self, answers=math.inf):
+        super().__init__()
+        self.answers, self.starts = answers, []
+
+    def urlopen(self, method, url, redirect=True, **kw):
+        response = super().urlopen(method, url, redirect, **kw)
+        self.starts.append(kw["headers"].get("Range"))
+        stream = response.stream
+
+        def broken(size):
+            yield next(stream(size))
+            raise ProtocolError("broken")
+
+        if len(self.starts) <= self.answers:
+            response.stream = broken
+        return response

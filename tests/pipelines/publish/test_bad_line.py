@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
-from urllib3.exceptions import ProtocolError
 
 from ml.artifacts import log
 from ml.artifacts.errors import OutcomeUnknownError, UnreachableError
@@ -16,12 +15,13 @@ from ml.artifacts.store import Body, read_small
 from pipelines.publish.probe import probe
 from pipelines.publish.publishing import publish
 from pipelines.publish.rollback import PendingRollback, roll_back
-from pipelines.publish.s3_connection import HttpPool, RetryPolicy
+from pipelines.publish.s3_connection import RetryPolicy
 from pipelines.publish.s3_store import S3Store
 from pipelines.publish.s3_target import S3Target
 from tests.pipelines.publish import drills
 from tests.pipelines.publish.bad_line import BadLine
 from tests.pipelines.publish.conftest import place_of
+from tests.pipelines.publish.faults import BreakingPool
 from tests.pipelines.publish.line_drills import failing_disk, one_try
 from tests.pipelines.publish.places import AT_ONCE, LIMIT, copy_of
 from tests.pipelines.publish.versions import make_version, version_id
@@ -135,29 +135,13 @@ def test_a_long_body_that_got_through_is_not_sent_again(s3):
 def test_a_read_goes_on_as_long_as_it_gets_further(s3):
     content = os.urandom(12_000_000)
     assert s3.open().create("versions/x", Body.of(content))
-    starts = []
-
-    class Breaking(HttpPool):
-        """Each answer breaks off after a mebibyte."""
-
-        def urlopen(self, method, url, redirect=True, **kw):
-            response = super().urlopen(method, url, redirect, **kw)
-            starts.append(kw["headers"].get("Range"))
-            stream = response.stream
-
-            def broken(size):
-                yield next(stream(size))
-                raise ProtocolError("broken")
-
-            response.stream = broken
-            return response
-
-    store = S3Store(s3.target, pool=Breaking(), retries=AT_ONCE)
+    pool = BreakingPool()
+    store = S3Store(s3.target, pool=pool, retries=AT_ONCE)
     blocks, got = store.get("versions/x", limit=LIMIT), b""
     while len(got) < len(content):
         got += next(blocks)
     assert got == content
-    assert len(starts) == 12
+    assert len(pool.starts) == 12
 
 
 def test_a_tls_connection_that_breaks_off_is_tried_again():

@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from urllib3.exceptions import ProtocolError
 
 from ml.artifacts.errors import (
     ConflictError,
@@ -30,6 +29,7 @@ from pipelines.publish.s3_connection import HttpPool, Patience, RetryPolicy
 from pipelines.publish.s3_store import S3Store
 from pipelines.publish.s3_target import S3Target, check_target, settings_target
 from tests.pipelines.publish.conftest import BUCKET, place_of, target_of
+from tests.pipelines.publish.faults import BreakingPool
 from tests.pipelines.publish.places import AT_ONCE, LIMIT, S3Place, keys
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -241,26 +241,11 @@ def test_a_read_that_breaks_off_goes_on_where_it_ended(fake):
     content = bytes(range(256)) * 20_000
     place = S3Place(target_of(fake), "fake").fresh()
     assert place.open().create(KEY, Body.of(content))
-    starts = []
-
-    class Breaking(HttpPool):
-        def urlopen(self, method, url, redirect=True, **kw):
-            response = super().urlopen(method, url, redirect, **kw)
-            starts.append(kw["headers"].get("Range"))
-            stream = response.stream
-
-            def broken(size):
-                yield next(stream(size))
-                raise ProtocolError("broken")
-
-            if len(starts) < 4:
-                response.stream = broken
-            return response
-
-    store = S3Store(place.target, pool=Breaking(), retries=AT_ONCE)
+    pool = BreakingPool(answers=3)
+    store = S3Store(place.target, pool=pool, retries=AT_ONCE)
     assert read_small(store, KEY, limit=LIMIT) == content
     block = 1 << 20
-    assert starts == [None, *(f"bytes={n * block}-" for n in (1, 2, 3))]
+    assert pool.starts == [None, *(f"bytes={n * block}-" for n in (1, 2, 3))]
 
 
 @pytest.mark.parametrize("kind", ["fake", "minio", pytest.param("rgw", marks=pytest.mark.slow)])
