@@ -73,17 +73,32 @@ def fit_rates(
     Returns:
         (F,) effects, 0 where not taking part; and (T + R,) the seasons' part of the log rate.
     """
-    base = design.base[:, 1:]
-    regressors = np.concatenate([base, design.values[:, columns]], axis=1)
-    history = regressors[: design.length]
-    shared, constant = _fit_poisson(history, panel, PRIOR)
+    return draw_to_panel(design, columns, fit_panel(design, columns, panel), own)
+
+
+def fit_panel(design: Design, columns: Bools, panel: ClassTotals) -> tuple[Floats, float]:
+    """Coefficients of the seasons and of the drivers in ``columns`` on a panel; the constant."""
+    return _fit_poisson(_regressors(design, columns)[: design.length], panel, PRIOR)
+
+
+def draw_to_panel(
+    design: Design, columns: Bools, panel: tuple[Floats, float], own: ClassTotals
+) -> tuple[Floats, Floats]:
+    """:func:`fit_rates` where the panel is fitted already, which its classes have in common."""
+    shared, constant = panel
+    history = _regressors(design, columns)[: design.length]
     moved = np.exp(history @ shared + constant)
     expected = ClassTotals(own.demand, own.exposure * moved)
     deviation, shift = _fit_poisson(history, expected, CLASS_PRIOR)
-    both = shared + deviation
+    both, base = shared + deviation, design.base[:, 1:]
     effects = np.zeros(len(design.features))
     effects[columns] = both[base.shape[1] :]
     return effects, base @ both[: base.shape[1]] + constant + shift
+
+
+def _regressors(design: Design, columns: Bools) -> Floats:
+    """Seasons without the constant, and the drivers in ``columns``, (T + R, B + F)."""
+    return np.concatenate([design.base[:, 1:], design.values[:, columns]], axis=1)
 
 
 def _fit_poisson(history: Floats, of: ClassTotals, prior: float) -> tuple[Floats, float]:

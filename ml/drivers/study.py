@@ -110,7 +110,7 @@ def select_recent(panel: Panel) -> Panel:
     Periods in which stock ran out are left out: what is drawn for them knows nothing of storms.
     """
     start = max(0, len(panel.periods) - int(MOST_DAYS / panel.frequency.days))
-    return panel.since(start).with_stock()
+    return panel.with_stock().since(start)
 
 
 def average_gains(trials: Iterable[Trial]) -> list[DriverFinding]:
@@ -181,7 +181,7 @@ def _discover(known: Mapping[tuple[str, str], DriverFinding]) -> set[tuple[str, 
 
 def fit_at(task: StudyTask) -> tuple[str, Drivers | None, dict[str, tuple[str, ...]]]:
     """Cutoff, contributions of the chosen groups, and what was chosen by class."""
-    whole = task.panel.until(task.cutoff)
+    whole = task.panel.with_stock().until(task.cutoff)
     panel = select_recent(whole)
     known = select_known(task.trials, task.cutoff, TRIED_STEPS[panel.frequency], panel.frequency)
     classes = class_names(panel)
@@ -191,7 +191,7 @@ def fit_at(task: StudyTask) -> tuple[str, Drivers | None, dict[str, tuple[str, .
 
 def fit_chosen(task: StudyTask, used: Mapping[str, Sequence[str]]) -> Drivers:
     """Contributions at a cutoff of groups that were chosen before, by class; others have none."""
-    whole = task.panel.until(task.cutoff)
+    whole = task.panel.with_stock().until(task.cutoff)
     panel = select_recent(whole)
     classes = class_names(panel)
     design, learned = task.design(panel, task.reach), panel.select(task.learnable)
@@ -214,7 +214,7 @@ def fit_chosen(task: StudyTask, used: Mapping[str, Sequence[str]]) -> Drivers:
 
 def effects_at(task: StudyTask) -> list[DriverFinding]:
     """Effects of all drivers of a demand panel at a cutoff; none for prices."""
-    panel = select_recent(task.panel.until(task.cutoff)).select(task.learnable)
+    panel = select_recent(task.panel.with_stock().until(task.cutoff)).select(task.learnable)
     if not panel.is_demand:
         return []
     design = task.design(panel, 1)

@@ -7,7 +7,7 @@ with and without, so differences are fair.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,8 @@ DEMAND_LEVELS = (0.5, 0.8, 0.95)  # of the quantiles that are scored
 PRICE_LEVELS = (0.1, 0.5, 0.9)
 GRID = np.geomspace(0.02, 12.0, 56)  # factors at which quantiles are tabled
 HALF_LIFE = 180.0  # of the level's memory [days]
+FEW = 15  # counts that are tried one by one
+CLOSE = 1e-9  # a chance as near to a level may lie on either side of it
 LEAST_DISPERSION = 1.05  # variance over mean
 
 
@@ -168,15 +170,20 @@ def _demand_losses(
     age = np.arange(design.length)[::-1] * design.frequency.days
     weight = 0.5 ** (age / HALF_LIFE)
 
+    @cache
+    def fit_all(taking_part: bytes) -> tuple[Floats, float]:
+        return effects.fit_panel(design, np.frombuffer(taking_part, bool), totals[ALL])
+
     def measure(name: str, columns: Bools) -> Floats:
         rows = np.ones(len(classes), bool) if name == ALL else np.asarray(classes == name)
-        found, seasons = effects.fit_rates(design, columns, totals[ALL], totals[name])
+        together = fit_all(columns.tobytes())
+        found, seasons = effects.draw_to_panel(design, columns, together, totals[name])
         factor = rate_factors(design, found, seasons, foreseen=foreseen)
         values = train.values[rows]
         expected = (np.isfinite(values) * factor[: design.length]) @ weight
         level = np.asarray(np.nan_to_num(values) @ weight / np.maximum(expected, 1e-12))
-        tables = tabulate_quantiles(level, spread[rows])
-        return demand_losses(tables, factor[design.length :], actual[rows], scale[rows])
+        demand = NegativeBinomials(level, spread[rows])
+        return demand_losses(demand, factor[design.length :], actual[rows], scale[rows])
 
     return {name: partial(measure, name) for name in totals}
 
@@ -227,22 +234,58 @@ def measure_dispersion(values: Floats) -> Floats:
     return np.maximum(shrunk, LEAST_DISPERSION)
 
 
-def tabulate_quantiles(level: Floats, spread: Floats) -> Floats:
-    """Negative binomial quantiles of each item on the grid of factors, (N, len(GRID), Q)."""
-    mean = np.maximum(level[:, None] * GRID, 1e-9)[..., None]
-    size = mean / (spread[:, None, None] - 1)
-    probability = 1 / spread[:, None, None]
-    return np.asarray(stats.nbinom.ppf(np.asarray(DEMAND_LEVELS), size, probability), np.float64)
+@dataclass(frozen=True, slots=True)
+class NegativeBinomials:
+    """Demand of a period of N items, where drivers multiply it by 1."""
+
+    level: Floats  # (N,) means
+    spread: Floats  # (N,) variance over mean, above 1
 
 
-def demand_losses(tables: Floats, factor: Floats, actual: Floats, scale: Floats) -> Floats:
+def tabulate_quantiles(demand: NegativeBinomials, factors: Floats) -> Floats:
+    """Quantiles of each item at ``DEMAND_LEVELS`` and factors of its mean, (N, G, Q)."""
+    mean = np.maximum(demand.level[:, None] * factors, 1e-9)[..., None]
+    spread = demand.spread[:, None, None]
+    size, probability = np.broadcast_arrays(mean / (spread - 1), 1 / spread)
+    return np.concatenate(
+        [quantile_of_counts(level, size, probability) for level in DEMAND_LEVELS], axis=-1
+    )
+
+
+def quantile_of_counts(level: float, size: Floats, probability: Floats) -> Floats:
+    """As ``scipy.stats.nbinom.ppf``, without its search where the count is small.
+
+    The chance of each count follows from that of the one below. Counts above ``FEW``, and steps
+    that lie too near to the level to be told from it, are left to the search.
+    """
+    sizes, stops = size.ravel(), probability.ravel()
+    found, left = np.full(len(sizes), np.nan), np.arange(len(sizes))
+    chance = stops**sizes
+    reached = chance
+    for count in range(FEW + 1):
+        found[left[reached > level + CLOSE]] = count
+        going = reached < level - CLOSE
+        left = left[going]
+        grown = (1 - stops[left]) * (sizes[left] + count) / (count + 1)
+        chance = chance[going] * grown
+        reached = reached[going] + chance
+    open_ = np.isnan(found)
+    found[open_] = stats.nbinom.ppf(level, sizes[open_], stops[open_])
+    return found.reshape(size.shape)
+
+
+def demand_losses(
+    demand: NegativeBinomials, factor: Floats, actual: Floats, scale: Floats
+) -> Floats:
     """Mean pinball loss over ``scale`` (N,) of each item and step, (N, H), NaN where not observed.
 
-    ``tables`` are those of :func:`tabulate_quantiles`, ``factor`` (H,) is over the item's level.
+    ``factor`` (H,) multiplies the demand; quantiles are tabled at the nearest factors of ``GRID``.
     """
     place = np.interp(np.log(factor), np.log(GRID), np.arange(len(GRID)))
     low = np.minimum(place.astype(int), len(GRID) - 2)
     share = (place - low)[None, :, None]
-    cuts = tables[:, low] * (1 - share) + tables[:, low + 1] * share
+    used = np.unique([low, low + 1])
+    tables, at = tabulate_quantiles(demand, GRID[used]), np.searchsorted(used, low)
+    cuts = tables[:, at] * (1 - share) + tables[:, at + 1] * share
     losses = [pinball(actual, cuts[..., k], level) for k, level in enumerate(DEMAND_LEVELS)]
     return np.asarray(np.mean(losses, axis=0) / scale[:, None])

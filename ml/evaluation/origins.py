@@ -138,11 +138,11 @@ def pick_item(backtest: BacktestPoints, row: int) -> BacktestPoints:
     )
 
 
-def pick_model(backtest: BacktestPoints, model: str) -> BacktestPoints:
-    """One model of a backtest, alone."""
-    one = [backtest.models.index(model)]
-    points, means, sums = (getattr(backtest, name)[one] for name in BY_MODEL)
-    return replace(backtest, models=(model,), points=points, means=means, cum_points=sums)
+def pick_models(backtest: BacktestPoints, models: Sequence[str]) -> BacktestPoints:
+    """Some models of a backtest, in this order."""
+    places = [backtest.models.index(model) for model in models]
+    points, means, sums = (getattr(backtest, name)[places] for name in BY_MODEL)
+    return replace(backtest, models=tuple(models), points=points, means=means, cum_points=sums)
 
 
 def add_models(backtest: BacktestPoints, other: BacktestPoints) -> BacktestPoints:

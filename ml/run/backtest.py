@@ -1,31 +1,38 @@
-"""Backtest stage: all models at rolling origins on a sample of items, then the weights."""
+"""Backtest stage: all models at rolling origins on a sample of items, then the weights.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+A portion of items is tried twice: first by the models that learn from one series alone, which can
+be done while the pooled ones are trained, and then by these.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ml.durable import staged
+from ml.durable import remove_all, staged
 from ml.ensemble.fitting import fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.evaluation.demand_class import weight_classes
 from ml.evaluation.origins import (
     BacktestPoints,
+    Float32s,
     actual_values,
     add_models,
     join_chunks,
-    pick_model,
+    pick_models,
     scales,
     summarise_paths,
     typical_size,
 )
 from ml.forecasters.base import Fitted, Forecast, predict
 from ml.forecasters.registry import POOLED, forecaster
-from ml.panel import Floats, Ints, Panel
+from ml.panel import Drivers, Floats, Ints, Panel
 from ml.run.model_store import FITTED, ModelStore, Parts, finish_part, read_part, start_part
 from ml.run.parallel import run_tasks, stage, timed
 from ml.run.plan import PanelPlan
+
+BEGUN = "-begun"  # what a part is called that the pooled models are still missing from
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +40,10 @@ class BacktestTask:
     """Some items at all origins."""
 
     panel: Panel  # the items, until `as_of`
-    # the same at each origin, latest first, with the drivers as known there
-    trains: tuple[Panel, ...]
-    priors: tuple[float, ...]  # root mean square of a typical item at each origin
+    cutoffs: tuple[np.datetime64, ...]  # of the origins, latest first
+    drivers: tuple[Drivers | None, ...]  # as they were known at each origin
+    # root mean square of a typical item at each origin; none of what is begun already
+    priors: tuple[float, ...]
     cum_steps: Ints  # (N, C) steps of which sums are kept; the first two are scored
     models: tuple[str, ...]  # names
     pooled: Mapping[str, Path]  # folders of the pooled models, which are trained already, by name
@@ -43,20 +51,35 @@ class BacktestTask:
     seed: int  # of the run
     folder: Path  # of the part that holds the points of each origin
 
+    @property
+    def begun(self) -> Path:
+        """Folder of the part without the pooled models."""
+        return self.folder.with_name(self.folder.name + BEGUN)
+
+    def trains(self) -> Iterator[Panel]:
+        """The items as they were at each origin, the earliest first."""
+        for cutoff, drivers in zip(reversed(self.cutoffs), reversed(self.drivers), strict=True):
+            yield replace(self.panel.until(cutoff), drivers=drivers)
+
 
 def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
     """Try all models at the origins of every panel; save the best weights and their spreads.
 
     Pooled models are trained before, those of the origins too.
     """
-    tasks: list[BacktestTask] = []
+    begin: list[BacktestTask] = []
+    finish: list[BacktestTask] = []
     unfitted = []
     for plan in plans:
         made, chunks = _backtest_tasks(plan, store)
-        tasks += [task for task in chunks if task.folder.name not in made]
+        begin += _open_alone(plan, made, chunks, None)
+        finish += [task for task in chunks if task.folder.name not in made]
+        for over in (task.begun for task in chunks if task.folder.name in made):
+            remove_all(over)  # the run before died
         if FITTED not in made:
             unfitted.append((plan, len(chunks)))
-    run_tasks(_backtest_chunk, tasks, jobs=jobs, label="backtest")
+    run_tasks(try_alone, begin, jobs=jobs, label="backtest of single series")
+    run_tasks(_try_pooled, finish, jobs=jobs, label="backtest")
     for plan, count in unfitted:
         folder = store.folder(plan.name, ENSEMBLE)
         with stage(f"weighing models, {plan.name}"):
@@ -64,8 +87,32 @@ def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
             part = start_part(folder / FITTED)
             for one in judged:
                 with staged(part / f"{one.cutoff}.npz") as path:
-                    pick_model(one, ENSEMBLE).save(path)
+                    pick_models(one, (ENSEMBLE,)).save(path)
         finish_part(part, **asdict(fitted), chunks=count)
+
+
+def begin_backtest(
+    plan: PanelPlan, store: ModelStore, priors: Sequence[float]
+) -> list[BacktestTask]:
+    """What is not begun yet of a panel's backtest, for :func:`try_alone`: no model is needed.
+
+    ``priors`` are the sizes of a typical item at the origins.
+    """
+    return _open_alone(plan, *_backtest_tasks(plan, store), priors)
+
+
+def _open_alone(
+    plan: PanelPlan, made: Parts, chunks: Sequence[BacktestTask], priors: Sequence[float] | None
+) -> list[BacktestTask]:
+    missing = [one for one in chunks if not {one.folder.name, one.begun.name} & made.keys()]
+    if missing and priors is None:
+        priors = [measure_typical(plan, plan.train_at(cutoff)) for cutoff in plan.origins]
+    return [replace(task, priors=tuple(priors or ())) for task in missing]
+
+
+def measure_typical(plan: PanelPlan, train: Panel) -> float:
+    """Root mean square of a typical item of a plan as it was at an origin."""
+    return typical_size(train.select(plan.learnable))
 
 
 def read_ensemble(folder: Path) -> FittedEnsemble:
@@ -78,7 +125,7 @@ def read_backtests(folder: Path) -> list[BacktestPoints]:
     """What the models said at each origin, latest first, from the folder of an ensemble."""
     chunks: dict[str, list[BacktestPoints]] = {}
     for path in sorted(folder.glob("*/*.npz")):
-        if path.parent.name != FITTED:
+        if path.parent.name.isdigit():
             chunks.setdefault(path.stem, []).append(BacktestPoints.load(path))
     return [join_chunks(parts) for _, parts in sorted(chunks.items(), reverse=True)]
 
@@ -106,13 +153,14 @@ def _backtest_tasks(plan: PanelPlan, store: ModelStore) -> tuple[Parts, list[Bac
         plan, ENSEMBLE, plan.horizon, plan.reach, plan.models,
         [str(day) for day in plan.origins], list(steps.items()),
     )  # fmt: skip
-    trains = [plan.train_at(cutoff) for cutoff in plan.origins]
-    priors = tuple(typical_size(train.select(plan.learnable)) for train in trains)
-    pooled = {family: store.folder(plan.name, family) for family in POOLED}
+    rows = {item: row for row, item in enumerate(plan.panel.items)}
+    known = [plan.study.drivers.get(str(cutoff)) for cutoff in plan.origins]
+    pooled = {family: store.folder(plan.name, family) for family in POOLED if family in plan.models}
     chunks = plan.backtest_chunks if plan.origins else ()
     return made, [
         BacktestTask(
-            plan.panel.select(items), tuple(train.select(items) for train in trains), priors,
+            plan.panel.select(items), plan.origins,
+            tuple(one and one.rows([rows[item] for item in items]) for one in known), (),
             np.asarray([steps[item] for item in items], np.int64), plan.models, pooled,
             plan.horizon, plan.seed, folder / f"{number:05d}",
         )
@@ -120,28 +168,53 @@ def _backtest_tasks(plan: PanelPlan, store: ModelStore) -> tuple[Parts, list[Bac
     ]  # fmt: skip
 
 
-def _backtest_chunk(task: BacktestTask) -> None:
-    """All models at all origins, the earliest first: later ones may start from what it found."""
+def try_alone(task: BacktestTask) -> None:
+    """The models of single series at all origins; later ones may start from what it found."""
     starts: dict[str, Fitted] = {}
-    start_part(task.folder)
-    for train, prior in zip(reversed(task.trains), reversed(task.priors), strict=True):
-        forecasts = []
-        for model in task.models:
+    start_part(task.begun)
+    models = [model for model in task.models if model not in task.pooled]
+    for train, prior in zip(task.trains(), reversed(task.priors), strict=True):
+        forecasts = {}
+        for model in models:
             family = forecaster(model, horizon=task.horizon, seed=task.seed)
             with timed(f"fit {model}"):
-                if model in task.pooled:
-                    fitted = family.load(task.pooled[model] / str(train.cutoff), train)
-                else:
-                    fitted = family.fit(train, start=starts.get(model))
-                    starts.setdefault(model, fitted)
-            with timed(f"predict {model}"):
-                forecasts.append(predict(fitted, train.items, task.horizon, seed=task.seed))
+                fitted = family.fit(train, start=starts.get(model))
+                starts.setdefault(model, fitted)
+            forecasts[model] = _predict(model, fitted, task)
         actual = actual_values(task.panel, train, task.horizon)
-        made = dict(zip(task.models, forecasts, strict=True))
-        points = summarise_origin(train, actual, made, task.cum_steps, prior)
-        with staged(task.folder / f"{train.cutoff}.npz") as path:
-            points.save(path)
+        points = summarise_origin(train, actual, forecasts, task.cum_steps, prior)
+        _save(points, task.begun)
+    finish_part(task.begun)
+
+
+def _try_pooled(task: BacktestTask) -> None:
+    """The pooled models at all origins, beside what the others said."""
+    start_part(task.folder)
+    for train in task.trains():
+        forecasts = {}
+        for model, folder in task.pooled.items():
+            family = forecaster(model, horizon=task.horizon, seed=task.seed)
+            with timed(f"fit {model}"):
+                fitted = family.load(folder / str(train.cutoff), train)
+            forecasts[model] = _predict(model, fitted, task)
+        alone = BacktestPoints.load(task.begun / f"{train.cutoff}.npz")
+        points, means, sums = _boil_down(forecasts.values(), task.cum_steps)
+        pooled = replace(
+            alone, models=tuple(forecasts), points=points, means=means, cum_points=sums
+        )
+        _save(pick_models(add_models(alone, pooled), task.models), task.folder)
     finish_part(task.folder)
+    remove_all(task.begun)
+
+
+def _predict(model: str, fitted: Fitted, task: BacktestTask) -> Forecast:
+    with timed(f"predict {model}"):
+        return predict(fitted, task.panel.items, task.horizon, seed=task.seed)
+
+
+def _save(points: BacktestPoints, part: Path) -> None:
+    with staged(part / f"{points.cutoff}.npz") as path:
+        points.save(path)
 
 
 def summarise_origin(
@@ -152,12 +225,7 @@ def summarise_origin(
     prior: float,
 ) -> BacktestPoints:
     """What models said at an origin of all items of ``train``, next to what came true (N, H)."""
-    points, means, cum_points = (
-        np.stack(parts).astype(np.float32)
-        for parts in zip(
-            *(summarise_paths(one.paths, cum_steps) for one in forecasts.values()), strict=True
-        )
-    )
+    points, means, cum_points = _boil_down(forecasts.values(), cum_steps)
     scale, naive_mae, naive_rms = scales(train, prior)
     sums = np.cumsum(actual, axis=1)
     return BacktestPoints(
@@ -176,3 +244,12 @@ def summarise_origin(
         naive_rms=naive_rms,
         length=len(train.periods),
     )
+
+
+def _boil_down(
+    forecasts: Iterable[Forecast], cum_steps: Ints
+) -> tuple[Float32s, Float32s, Float32s]:
+    """Points, means and points of sums of each forecast, see :class:`BacktestPoints`."""
+    parts = [summarise_paths(one.paths, cum_steps) for one in forecasts]
+    points, means, sums = (np.stack(every).astype(np.float32) for every in zip(*parts, strict=True))
+    return points, means, sums

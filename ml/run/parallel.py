@@ -1,6 +1,7 @@
 """Running tasks over worker processes, with numeric libraries pinned to one thread each."""
 
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -38,6 +39,7 @@ ONE_THREAD = {
 }
 ALL = "all"  # that a task spends
 PARENT_DEATH_SIGNAL = 1  # of prctl(2)
+_is_worker = False  # whether this process was started to run tasks for another one
 Work = Callable[[Any], Any]
 
 
@@ -138,8 +140,24 @@ def _work_pinned(work: Work, task: Any) -> tuple[Any, _Cost]:
     _spent.clear()
     with threadpool_limits(1), timed(ALL):
         result = work(task)
+    _spare_collector()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return result, _Cost(f"{node()}/{os.getpid()}", peak, dict(_spent))
+
+
+_modules = 0  # that this process had imported when the collector was last spared them
+
+
+def _spare_collector() -> None:
+    """Let the collector of a worker leave alone what has been imported.
+
+    Workers collect garbage after every task: with TensorFlow that takes half a second each time.
+    """
+    global _modules  # noqa: PLW0603 - of this process
+    if _is_worker and len(sys.modules) > _modules:
+        _modules = len(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 def _run_on_loky(work: Work, tasks: Sequence[Any], count: int, label: str) -> Iterator[Any]:
@@ -181,6 +199,8 @@ def _end_with(parent: int, at_once: bool) -> None:
     kills them where ``at_once`` asks for it. Elsewhere a thread sees to it, which has to wait for
     libraries that hold the interpreter up for seconds.
     """
+    global _is_worker  # noqa: PLW0603 - of this process
+    _is_worker = True
     if at_once and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
 

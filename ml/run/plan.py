@@ -78,10 +78,6 @@ class PanelPlan:
         """The panel as it was at a cutoff, with the drivers as they were known then."""
         return replace(self.panel.until(cutoff), drivers=self.study.drivers.get(str(cutoff)))
 
-    def learnable_at(self, cutoff: np.datetime64) -> tuple[str, ...]:
-        """Items that pooled models learn from at a cutoff: what came later decides nothing."""
-        return learnable_items(self.panel.until(cutoff))
-
     @property
     def fitted_at(self) -> np.datetime64:
         """The last period that weights, networks and the study of drivers have seen."""

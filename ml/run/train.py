@@ -1,7 +1,8 @@
 """Training stage: every family of every panel, saved where the forecast stage finds it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from ml.ensemble.mixture import FittedEnsemble
 from ml.evaluation.demand_class import weight_classes
 from ml.forecasters.registry import LASTING, POOLED, ROLLED, forecaster, lasting
 from ml.forecasters.tunable import Settings
-from ml.panel import Panel
+from ml.panel import Panel, learnable_items
+from ml.run.backtest import BacktestTask, begin_backtest, measure_typical, try_alone
 from ml.run.model_store import ModelStore, finish_part, read_parts, start_part
 from ml.run.parallel import run_tasks, timed
 from ml.run.plan import PanelPlan
@@ -25,11 +27,18 @@ Needed = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class TrainStep:
-    """A part of a family's models: one fit."""
+class School:
+    """What a family learns from at a cutoff."""
 
     panel: Panel  # all items that are fitted or predicted, until the cutoff
     learnable: tuple[str, ...]  # those that a pooled model learns from
+
+
+@dataclass(frozen=True, slots=True)
+class TrainStep:
+    """A part of a family's models: one fit."""
+
+    school: School  # what is learned from
     folder: Path  # of the part
 
 
@@ -49,7 +58,7 @@ class TrainTask:
     @property
     def size(self) -> int:
         """Values to learn from."""
-        return sum(step.panel.values.size for step in self.steps)
+        return sum(step.school.panel.values.size for step in self.steps)
 
 
 def find_needed(plan: PanelPlan, ensemble: FittedEnsemble, *, every: bool) -> Needed:
@@ -82,14 +91,23 @@ def count_idle(plan: PanelPlan, needed: Needed) -> dict[str, int]:
 def train_origins(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | None) -> None:
     """Train the pooled families for the backtest's origins; what is trained already is kept.
 
-    A plan that goes on from an earlier run has that run's weights, and needs none.
+    The network of an origin goes on from that of the one before it, so one process is busy with
+    them for long: the others begin the backtest meanwhile. A plan that goes on from an earlier run
+    has that run's weights, and needs neither.
     """
     tasks: list[TrainTask] = []
+    begun: list[BacktestTask] = []
     for plan in (one for one in plans if one.state is None):
-        panels = {cutoff: _panel_at(plan, cutoff) for cutoff in plan.origins}
+        schools, priors = {}, []
+        for cutoff in plan.origins:
+            train = plan.train_at(cutoff)
+            priors.append(measure_typical(plan, train))
+            schools[cutoff] = _school_of(plan, train)
+        begun += begin_backtest(plan, store, priors)
         for family in (one for one in POOLED if one in plan.models):
-            tasks += _open_pooled(plan, store, family, panels)
-    _train(tasks, jobs, "training for the backtest")
+            tasks += _open_pooled(plan, store, family, plan.origins, schools.__getitem__)
+    in_order = [*_largest_first(tasks), *begun]
+    run_tasks(_prepare_backtest, in_order, jobs=jobs, label="training for the backtest")
 
 
 def train_families(
@@ -107,32 +125,50 @@ def train_families(
     tasks: list[TrainTask] = []
     for plan in plans:
         wanted = (needed or {}).get(plan.name)
+        look = cache(partial(_look_at, plan))
         for family in (one for one in families if one in plan.models):
             items = plan.wanted if wanted is None else wanted[family]
             if family not in POOLED:
                 tasks += _open_series(plan, store, family, items)
             elif items:
                 rolled = family in ROLLED and plan.state is None
-                before = plan.origins if rolled else ()
-                panels = {cutoff: _panel_at(plan, cutoff) for cutoff in before}
-                tasks += _open_pooled(plan, store, family, panels | {plan.panel.cutoff: plan.panel})
-    _train(tasks, jobs, f"training {', '.join(families)}")
+                cutoffs = (*(plan.origins if rolled else ()), plan.panel.cutoff)
+                tasks += _open_pooled(plan, store, family, cutoffs, look)
+    label = f"training {', '.join(families)}"
+    run_tasks(_train_parts, _largest_first(tasks), jobs=jobs, label=label)
 
 
-def _train(tasks: Sequence[TrainTask], jobs: int | None, label: str) -> None:
-    largest_first = sorted(tasks, key=lambda task: -task.size)
-    run_tasks(_train_parts, largest_first, jobs=jobs, label=label)
+def _largest_first(tasks: Sequence[TrainTask]) -> list[TrainTask]:
+    return sorted(tasks, key=lambda task: -task.size)
 
 
-def _panel_at(plan: PanelPlan, cutoff: np.datetime64) -> Panel:
+def _prepare_backtest(task: TrainTask | BacktestTask) -> None:
+    if isinstance(task, TrainTask):
+        _train_parts(task)
+    else:
+        try_alone(task)
+
+
+def _school_of(plan: PanelPlan, train: Panel) -> School:
     """What a pooled family is fitted on at an origin: the backtest asks for its own items only."""
-    return plan.train_at(cutoff).select((*plan.learnable_at(cutoff), *plan.backtest_items))
+    learnable = learnable_items(train)
+    return School(train.select((*learnable, *plan.backtest_items)), learnable)
+
+
+def _look_at(plan: PanelPlan, cutoff: np.datetime64) -> School:
+    if cutoff == plan.panel.cutoff:
+        return School(plan.panel, plan.learnable)
+    return _school_of(plan, plan.train_at(cutoff))
 
 
 def _open_pooled(
-    plan: PanelPlan, store: ModelStore, family: str, panels: Mapping[np.datetime64, Panel]
+    plan: PanelPlan,
+    store: ModelStore,
+    family: str,
+    cutoffs: Sequence[np.datetime64],
+    look: Callable[[np.datetime64], School],
 ) -> Iterator[TrainTask]:
-    """Those cutoffs of some panels that a pooled family is not trained for yet.
+    """Those cutoffs that a pooled family is not trained for yet.
 
     A family that goes on from earlier cutoffs is trained for all of them in their order, for the
     last one's model rests on those of the origins.
@@ -140,8 +176,8 @@ def _open_pooled(
     rolled = family in ROLLED
     rests_on = [str(day) for day in plan.origins] if rolled else []
     folder, parts = store.open(plan, family, plan.reach, *rests_on)
-    cutoffs = sorted(panels)
-    missing = [one for one in cutoffs if not _is_trained(parts.get(str(one)), panels[one])]
+    cutoffs = sorted(cutoffs)
+    missing = [one for one in cutoffs if not _is_trained(parts.get(str(one)), plan, one)]
     own, start = plan.tuned.get(family, {}), None
     chains = [[one] for one in missing]
     goes_on = plan.state is not None and family in LASTING
@@ -151,15 +187,14 @@ def _open_pooled(
     if goes_on and plan.state is not None:
         start = store.before(plan.name, family, plan.state)
     for chain in chains:
-        steps = tuple(
-            TrainStep(panels[one], plan.learnable_at(one), folder / str(one)) for one in chain
-        )
+        steps = tuple(TrainStep(look(one), folder / str(one)) for one in chain)
         yield TrainTask(family, steps, plan.reach, plan.seed, own, start, learns=not goes_on)
 
 
-def _is_trained(part: Mapping[str, Any] | None, panel: Panel) -> bool:
-    """Whether a part is there and knows the items of a panel."""
-    return part is not None and set(panel.items) <= set(part["items"])
+def _is_trained(part: Mapping[str, Any] | None, plan: PanelPlan, cutoff: np.datetime64) -> bool:
+    """Whether a part is there and knows the items that are asked for at a cutoff."""
+    asked = plan.panel.items if cutoff == plan.panel.cutoff else plan.backtest_items
+    return part is not None and set(asked) <= set(part["items"])
 
 
 def _open_series(
@@ -176,7 +211,7 @@ def _open_series(
         for first in range(0, len(own), size):
             chunk = plan.panel.select(own[first : first + size])
             part = folder / str(plan.panel.cutoff) / f"{number(0, *chunk.items):x}"
-            step = TrainStep(chunk, chunk.items, part)
+            step = TrainStep(School(chunk, chunk.items), part)
             yield TrainTask(
                 family, (step,), plan.reach, plan.seed, {}, None if learns else start, learns=learns
             )
@@ -197,14 +232,15 @@ def _train_parts(task: TrainTask) -> None:
     config = forecaster(task.family, horizon=task.reach, seed=task.seed, settings=task.settings)
     before = task.start
     for step in task.steps:
+        panel, learnable = step.school.panel, step.school.learnable
         with timed(f"fit {task.family}"):
             fitted = None
             if before is not None and not task.learns:
-                fitted = lasting(config).look_again(before, step.panel, step.learnable)
+                fitted = lasting(config).look_again(before, panel, learnable)
             if fitted is None:
                 # What is read is what was saved, whichever process went on from it.
-                start = None if before is None else config.load(before, step.panel.rows([]))
-                fitted = config.fit(step.panel, learn_from=step.learnable, start=start)
+                start = None if before is None else config.load(before, panel.rows([]))
+                fitted = config.fit(panel, learn_from=learnable, start=start)
         fitted.save(start_part(step.folder))
-        finish_part(step.folder, items=step.panel.items, reach=task.reach)
+        finish_part(step.folder, items=panel.items, reach=task.reach)
         before = step.folder if task.family in ROLLED else None
