@@ -167,7 +167,7 @@ def _arrange(
 ) -> Distributions:  # fmt: skip
     """What was said of items in some order as distributions in the panel's."""
     spreads = np.concatenate(
-        [windows.units(one.table, one.rows, one.origins, one.steps) for one in asked]
+        [windows.units(one.table, one.rows, one.origins, one.ahead()) for one in asked]
     )
     place = {item: row for row, item in enumerate(order)}
     rows = np.asarray([place[item] for item in panel.items])

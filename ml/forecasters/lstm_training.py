@@ -37,7 +37,7 @@ class Lessons:
     table: windows.Scaled
     rows: Ints  # (n,) items
     origins: Ints  # (n,) last periods seen
-    steps: Ints  # (n, K) target steps
+    steps: Ints | windows.Steps  # (n, K) target steps; those of all windows take little memory
     horizon: int  # longest step
 
     def pick(self, chosen: Ints | slice) -> "Lessons":
@@ -58,7 +58,7 @@ class Lessons:
         """What the network is given: (n, L, F) of the past and (n, K, G) of the targets."""
         given = windows.inputs(self.table, self.rows, self.origins)
         ahead = windows.target_features(
-            self.table, self.rows, self.origins, self.steps, self.horizon
+            self.table, self.rows, self.origins, self.ahead(), self.horizon
         )
         return [given, ahead]
 
@@ -68,7 +68,7 @@ class Lessons:
 
     def truth(self) -> Floats:
         """What came true in the terms of the buckets, (n, K), NaN = not known."""
-        return windows.targets(self.table, self.rows, self.origins, self.steps)
+        return windows.targets(self.table, self.rows, self.origins, self.ahead())
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -79,6 +79,10 @@ class Lessons:
     def places(self) -> Ints:
         """Periods of the targets, (n, K)."""
         return self.origins[:, None] + self.steps
+
+    def ahead(self) -> Ints:
+        """The target steps to compute with, (n, K)."""
+        return self.steps.astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)

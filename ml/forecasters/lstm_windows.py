@@ -16,8 +16,10 @@ from ml.frequency import Frequency, periods_after, weekday
 from ml.panel import Bools, Drivers, Floats, Ints, Panel, carried_forward
 
 Float32s = npt.NDArray[np.float32]
+Steps = npt.NDArray[np.int16]
 
 WINDOW = {"demand": 28, "price": 60}  # periods; the standing of an item knows what was before
+DRAWN = 65_536  # windows whose steps are drawn at once
 TARGETS = 24  # target steps drawn a window where the horizon is longer
 YEARS = 3  # seen before the network is told the time of the year
 VOLATILITY_FLOOR = 1e-6
@@ -191,11 +193,18 @@ def _stack(
     return features
 
 
-def draw_steps(rng: np.random.Generator, count: int, horizon: int) -> Ints:
-    """Target steps of each window, (count, K): all of them, or K at random."""
+def draw_steps(rng: np.random.Generator, count: int, horizon: int) -> Steps:
+    """Target steps of each window, (count, K): all of them, or K at random.
+
+    They are drawn in blocks: of all windows they would be the largest thing in memory.
+    """
     if horizon <= TARGETS:
-        return np.tile(np.arange(1, horizon + 1), (count, 1))
-    return np.sort(rng.integers(1, horizon + 1, (count, TARGETS)), axis=1)
+        return np.tile(np.arange(1, horizon + 1, dtype=np.int16), (count, 1))
+    steps = np.empty((count, TARGETS), np.int16)
+    for first in range(0, count, DRAWN):
+        block = steps[first : first + DRAWN]
+        block[:] = np.sort(rng.integers(1, horizon + 1, block.shape), axis=1)
+    return steps
 
 
 def labels(buckets: Buckets, truth: Floats) -> tuple[Ints, Float32s]:

@@ -51,6 +51,16 @@ def test_targets_that_are_held_out_teach_nothing():
     assert losses[1][0] > losses[0][0]
 
 
+def test_steps_drawn_in_blocks_are_those_drawn_at_once():
+    count, horizon = windows.DRAWN + 100, 174
+    rng, other = np.random.default_rng(3), np.random.default_rng(3)
+    steps = windows.draw_steps(rng, count, horizon)
+    at_once = np.sort(other.integers(1, horizon + 1, (count, windows.TARGETS)), axis=1)
+    np.testing.assert_array_equal(steps, at_once)
+    assert rng.integers(2**31) == other.integers(2**31)
+    assert steps.itemsize == 2  # a year of days of 10,000 items has millions of windows
+
+
 @pytest.mark.slow
 def test_levels_that_wander_are_covered():
     # Demand is its level, which moves by 15 % a month: after three to six months it is anywhere

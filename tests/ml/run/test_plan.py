@@ -1,11 +1,13 @@
 """Who teaches at which cutoff, and whom the backtest tries: the sold and the unsold alike."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel, learnable_items
-from ml.run.backtest import fit_ensembles, read_backtests, read_ensemble
+from ml.run.backtest import BEGUN, fit_ensembles, read_backtests, read_ensemble
 from ml.run.inputs import RunInputs
 from ml.run.model_store import ModelStore
 from ml.run.plan import PanelPlan, make_plans
@@ -81,3 +83,40 @@ def test_a_backtest_of_more_items_trains_what_it_lacks(tmp_path):
         train_origins([plan], store, 1)
         fit_ensembles([plan], store, 1)
     assert read_backtests(store.folder(plan.name, "ensemble"))[0].items == plan.panel.items
+
+
+def test_a_backtest_that_was_begun_while_others_were_trained_ends_as_in_one_piece(tmp_path):
+    values = np.random.default_rng(1).poisson(3.0, (3, MONTHS)) + 1.0
+    plan = plan_of(values[:, 2:])  # too few windows for a network to be trained
+    said = []
+    for begun in (True, False):
+        store = ModelStore(tmp_path / str(begun), "d-1")
+        train_origins([plan], store, 1)
+        folder = store.folder(plan.name, "ensemble")
+        parts = sorted(folder.glob(f"*{BEGUN}"))
+        assert len(parts) == len(plan.backtest_chunks)
+        for part in () if begun else parts:
+            shutil.rmtree(part)
+        fit_ensembles([plan], store, 1)
+        assert not list(folder.glob(f"*{BEGUN}"))
+        said.append(read_backtests(folder))
+    for one, other in zip(*said, strict=True):
+        assert one.models == other.models == plan.models
+        np.testing.assert_array_equal(one.points, other.points)
+        np.testing.assert_array_equal(one.cum_points, other.cum_points)
+        np.testing.assert_array_equal(one.scale, other.scale)
+
+
+def test_what_a_dead_run_left_of_a_finished_backtest_is_removed_and_not_read(tmp_path):
+    plan = plan_of(np.random.default_rng(1).poisson(3.0, (3, MONTHS - 2)) + 1.0)
+    store = ModelStore(tmp_path, "d-1")
+    train_origins([plan], store, 1)
+    folder = store.folder(plan.name, "ensemble")
+    (begun, *_) = sorted(folder.glob(f"*{BEGUN}"))
+    kept = shutil.copytree(begun, tmp_path / "kept")
+    fit_ensembles([plan], store, 1)
+    before = read_backtests(folder)[0].items
+    shutil.copytree(kept, begun)
+    assert read_backtests(folder)[0].items == before
+    fit_ensembles([plan], store, 1)
+    assert not begun.exists()
