@@ -170,9 +170,7 @@ class TreesForecaster:
         units = np.stack([last.units(rows, np.full(len(rows), k + 1)) for k in range(held)], axis=1)
         came = np.where(np.isnan(actual), -1, buckets.of(np.nan_to_num(actual) / units))
         odds = self._predict(learned, earlier, last)[:, :held]
-        share = _choose_share(
-            [mix_own(odds, buckets, last, earlier, one) for one in OWN_SHARES], came
-        )
+        share = _choose_share(odds, came, _count_past(buckets, last, earlier))
         mixed = mix_own(odds, buckets, last, earlier, share)
         return share, learn_shared(mixed, came, panel.frequency)
 
@@ -181,26 +179,44 @@ def mix_own(
     odds: Floats, buckets: Buckets, snapshot: Snapshot, panel: Panel, share: float
 ) -> Floats:
     """Probabilities (N, H, B) with a share of what was seen in the last periods of each item."""
+    own, weight = _own_part(_count_past(buckets, snapshot, panel), share)
+    return odds * weight[:, :, None] + own[:, None, :]
+
+
+def _count_past(buckets: Buckets, snapshot: Snapshot, panel: Panel) -> Ints:
+    """How often each bucket was seen in the last periods of each item, (N, B)."""
     span = 2 * SPANS[panel.frequency][-1]
     belongs = buckets.of(snapshot.scaled[:, -span:])
     seen = snapshot.seen[:, -span:]
-    past = np.stack([((belongs == one) & seen).sum(axis=1) for one in range(buckets.count)], axis=1)
+    return np.stack([((belongs == one) & seen).sum(axis=1) for one in range(buckets.count)], axis=1)
+
+
+def _own_part(past: Ints, share: float) -> tuple[Floats, Floats]:
+    """What an item's own past adds to each bucket (N, B), and the weight of the rest (N, 1)."""
     count = past.sum(axis=1, keepdims=True)
     own = np.where(count > 0, share, 0.0) * past / np.maximum(count, 1)
-    weight = np.where(count > 0, 1 - share, 1.0)
-    return odds * weight[:, None] + own[:, None, :]
+    return own, np.where(count > 0, 1 - share, 1.0)
 
 
-def _choose_share(tried: Sequence[Floats], came: Ints) -> float:
-    """Mean of the shares that were tried, each by how likely it made what came true.
+def _choose_share(odds: Floats, came: Ints, past: Ints) -> float:
+    """Mean of the shares that are tried, each by how likely it makes what came true.
 
     The prior is around ``OWN_SHARE``, and items of one date count as at most ``MOST_EVIDENCE``.
+
+    Args:
+        odds: (N, H, B) probabilities without the own past.
+        came: (N, H) buckets that came true, -1 = not known.
+        past: (N, B) counts of :func:`_count_past`.
     """
     known = came >= 0
     if not known.any():
         return OWN_SHARE
-    place = np.maximum(came, 0)[..., None]
-    chances = np.stack([np.take_along_axis(odds, place, axis=2)[..., 0][known] for odds in tried])
+    place = np.maximum(came, 0)
+    given = np.take_along_axis(odds, place[..., None], axis=2)[..., 0]
+    chances = np.empty((len(OWN_SHARES), int(known.sum())))
+    for row, share in enumerate(OWN_SHARES.tolist()):
+        own, weight = _own_part(past, share)
+        chances[row] = (given * weight + np.take_along_axis(own, place, axis=1))[known]
     logs = np.log(np.maximum(chances, LEAST_PROBABILITY)).sum(axis=1)
     prior = -((OWN_SHARES - OWN_SHARE) ** 2) / (2 * OWN_SPREAD**2)
     score = prior + logs * min(1.0, MOST_EVIDENCE / len(came))
