@@ -16,14 +16,13 @@ from benchmarks.accuracy.cases import (
     sampled,
 )
 from benchmarks.accuracy.comparison import Line, lines
+from benchmarks.accuracy.drawn_periods import own_past, with_sums
 from benchmarks.accuracy.measures import ItemLosses, item_losses
 from benchmarks.accuracy.ours import read_version, run_job
-from benchmarks.accuracy.own_past import own_past
 from benchmarks.accuracy.peer_runs import MODELS, run_peers
 from benchmarks.accuracy.planted import Effect, planted_effects
 from benchmarks.accuracy.predictions import Prediction
 from benchmarks.accuracy.price_files import price_files
-from benchmarks.accuracy.summed import with_sums
 from ml.errors import ConfigError, DataError, PipelineError
 from ml.reporting.metrics import ENSEMBLE
 from pipelines.sample_data import ensure_sample

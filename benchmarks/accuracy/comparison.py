@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.accuracy.drawn_periods import OWN_PAST
 from benchmarks.accuracy.intervals import Estimate, Ratio, estimate
 from benchmarks.accuracy.measures import ItemLosses, total
-from benchmarks.accuracy.own_past import OWN_PAST
 from benchmarks.accuracy.predictions import PEER, REFERENCE, SUMS, TAIL, Prediction
 from ml.panel import Floats
 
