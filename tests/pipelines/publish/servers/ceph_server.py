@@ -17,7 +17,6 @@ from urllib.parse import urlencode, urlsplit
 from minio.credentials.credentials import Credentials
 from minio.signer import sign_v4_s3
 
-from tests.pipelines.publish.servers.certificate import PRIVATE, make_certificate
 from tests.pipelines.publish.servers.daemon import (
     LONGEST_WAIT,
     Daemon,
@@ -25,7 +24,7 @@ from tests.pipelines.publish.servers.daemon import (
     free_port,
     search_path,
 )
-from tests.pipelines.publish.servers.server import REGION, Policy, Server
+from tests.pipelines.publish.servers.server import PRIVATE, REGION, Policy, Server, make_certificate
 
 PROGRAMS = (
     "ceph-mon",

@@ -11,9 +11,8 @@ from pathlib import Path
 from minio import MinioAdmin
 from minio.credentials.providers import StaticProvider
 
-from tests.pipelines.publish.servers.certificate import make_certificate
 from tests.pipelines.publish.servers.daemon import Daemon, free_port
-from tests.pipelines.publish.servers.server import Policy, Server
+from tests.pipelines.publish.servers.server import Policy, Server, make_certificate
 
 INSTALL = Path(__file__).resolve().parents[4] / ".ci" / "install_servers"
 MISSING = (

@@ -1,5 +1,6 @@
 """A running S3 server: its address, its keys, and ways to break it."""
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,10 @@ from tests.pipelines.publish.servers.daemon import Daemon
 REGION = "us-east-1"
 REFUSALS = (S3Error, InvalidResponseError, FailedResponse, urllib3.exceptions.HTTPError)
 Policy = Mapping[str, Any]
+FOR_A_WEEK = ("req", "-x509", "-nodes", "-days", "7", "-newkey", "ec",
+              "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=tests of publishing",
+              "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost")  # fmt: skip
+PUBLIC, PRIVATE = "public.crt", "private.key"  # the names that MinIO looks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +126,17 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def make_certificate(folder: Path) -> Path:
+    """Write a new key and its certificate into a folder; the certificate is its own authority.
+
+    Returns:
+        The certificate, which is what a client is given as its CA file.
+
+    Raises:
+        subprocess.CalledProcessError: The program ``openssl`` refused.
+    """
+    files = ("-keyout", folder / PRIVATE, "-out", folder / PUBLIC)
+    subprocess.run(["openssl", *FOR_A_WEEK, *files], check=True, capture_output=True)
+    return folder / PUBLIC
