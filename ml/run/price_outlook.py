@@ -14,7 +14,7 @@ from ml.forecasters.base import Paths
 from ml.frequency import Frequency
 from ml.panel import Floats, Panel
 from ml.run.plan import PanelPlan
-from ml.run.rows import as_table, keys_of, stamp
+from ml.run.rows import as_table, keys_of, last_seen, stamp
 from ml.run.saved_paths import SavedPaths, read_paths
 
 Weights = Mapping[str, Mapping[str, float]]
@@ -54,7 +54,7 @@ def outlook_rows(
     and ``risk_aversion`` r: 0 pays the mean, 1 what the worst cases cost on average.
     """
     prices = np.asarray(paths, np.float64)
-    last = _last_seen(panel)
+    last = last_seen(panel)
     reference = panel.values[np.arange(len(last)), last]
     means = prices.mean(axis=1)
     tails = path_quantiles(prices, (TAIL,))[..., 0]
@@ -80,12 +80,6 @@ def outlook_rows(
         ),
     }
     return as_table(columns, PRICE_OUTLOOK)
-
-
-def _last_seen(panel: Panel) -> np.ndarray:
-    """Place of the last observed period of each series, (N,)."""
-    seen = panel.observed()
-    return seen.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1)
 
 
 def mean_of_dearest(prices: Floats) -> Floats:

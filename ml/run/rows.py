@@ -28,6 +28,17 @@ class RowOrigin:
     source: Mapping[str, str]  # who the data is from
     generated_at: datetime  # when the run started
 
+    def columns(self, panel: Panel, count: int) -> Columns:
+        """What each of so many rows on a panel says of itself."""
+        return {
+            "frequency": [panel.frequency.value] * count,
+            "as_of": np.repeat(stamp(panel.cutoff), count),
+            "model_version": [self.model_version] * count,
+            "dataset_id": [self.dataset_id] * count,
+            "source": [self.source[panel.kind]] * count,
+            "generated_at": [self.generated_at.astimezone(UTC)] * count,
+        }
+
 
 def distribution_columns(paths: Paths, *, cumulative: bool) -> Columns:
     """Mean, quantiles and cumulative quantiles of paths (N, S, H) as columns of N x H values.
@@ -63,25 +74,23 @@ def forecast_rows(
     """
     horizon = paths.shape[2]
     columns = keys_of(panel, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
-    seen = panel.observed()
-    ends = panel.periods[seen.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1)]
     count = len(panel.items) * horizon
-    columns |= {
-        "frequency": [panel.frequency.value] * count,
-        "as_of": np.repeat(stamp(panel.cutoff), count),
+    columns |= origin.columns(panel, count) | {
         "unit": np.repeat(np.asarray(panel.units, dtype=object), horizon),
         "model_used": np.repeat(np.asarray(models, dtype=object), horizon),
         "is_fallback": np.repeat([reason is not None for reason in reasons], horizon),
         "fallback_reason": np.repeat(np.asarray(reasons, dtype=object), horizon),
-        "n_train": np.repeat(seen.sum(axis=1), horizon),
-        "train_end": np.repeat(stamp(ends), horizon),
+        "n_train": np.repeat(panel.observed().sum(axis=1), horizon),
+        "train_end": np.repeat(stamp(panel.periods[last_seen(panel)]), horizon),
         "fitted_at": np.repeat(stamp(panel.cutoff if fitted_at is None else fitted_at), count),
-        "model_version": [origin.model_version] * count,
-        "dataset_id": [origin.dataset_id] * count,
-        "source": [origin.source[panel.kind]] * count,
-        "generated_at": [origin.generated_at.astimezone(UTC)] * count,
     }
     return as_table(columns, FORECASTS)
+
+
+def last_seen(panel: Panel) -> np.ndarray:
+    """Place of the last observed period of each series, (N,)."""
+    seen = panel.observed()
+    return seen.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1)
 
 
 def model_rows(

@@ -7,7 +7,6 @@ one says nothing of another; then all are moved by what they have in common
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,17 +136,11 @@ def total_rows(
     columns: Columns = distribution_columns(paths, cumulative=True)
     for place, name in enumerate(Group._fields):
         columns[name] = np.repeat([group[place] for group in groups], horizon)
-    columns |= {
+    columns |= origin.columns(panel, count) | {
         "ds": np.tile(stamp(periods_after(panel.cutoff, horizon, panel.frequency)), len(groups)),
-        "frequency": [panel.frequency.value] * count,
-        "as_of": np.repeat(stamp(panel.cutoff), count),
         "horizon_step": np.tile(np.arange(1, horizon + 1), len(groups)),
         "n_items": np.repeat([totals[group].items for group in groups], horizon),
         "shock_period": [shocks.period] * count,
         "shock_horizon": [shocks.horizon] * count,
-        "model_version": [origin.model_version] * count,
-        "dataset_id": [origin.dataset_id] * count,
-        "source": [origin.source[panel.kind]] * count,
-        "generated_at": [origin.generated_at.astimezone(UTC)] * count,
     }
     return as_table(columns, TOTALS)
