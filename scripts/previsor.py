@@ -32,6 +32,8 @@ DOORS = {
     "etl import": "pipelines.import_history",
     "night": "scripts.auto_update_ml_results",
     "history": "pipelines.history",
+    "promote": "pipelines.choose_models",
+    "demote": "pipelines.choose_models:demote_app",
     "serve": "scripts.serve",
     "backup": "pipelines.backup",
     "restore": "pipelines.backup:restore_app",

@@ -71,24 +71,66 @@ def _walk_origins(
         elsewhere = rows if len(backtests) == 1 else rows.of(rows.origin != place)
         horizons = count_horizons(others)
         weights = choose_weights(elsewhere, backtest.models, kind, horizons, proven=proven)
-        mixed, mixed_sums, means = _mix(backtest, weights, kind)
         # An origin is judged by what had come true when it was made.
         known = [
             found.hide(backtest.length - older.length, older.cum_steps[:, 0])
             for found, older in zip(deviations, backtests[:place:-1], strict=bool(deviations))
         ]
-        points, sums = stretch_backtest(backtest, mixed, mixed_sums, fit_spreads(known))
+        said, mixed = _say(backtest, weights, known, kind)
         if kind == "demand":
-            deviations.append(measure_deviations(backtest, mixed, mixed_sums))
-        alone = replace(
-            backtest,
-            models=(ENSEMBLE,),
-            points=points[None].astype(np.float32),
-            means=means[None].astype(np.float32),
-            cum_points=sums[None].astype(np.float32),
-        )
-        extended.insert(0, add_models(backtest, alone))
+            deviations.append(measure_deviations(backtest, *mixed))
+        extended.insert(0, said)
     return extended, deviations
+
+
+def judge_elsewhere(
+    backtests: Sequence[BacktestPoints], others: Sequence[BacktestPoints], kind: str
+) -> list[BacktestPoints]:
+    """What the ensemble of some backtests says at other origins, judged as at its own.
+
+    Its weights at an origin are fitted on all backtests but the one that shares most of what came
+    true with it; its spreads are those that older origins had led to by then.
+
+    Args:
+        backtests: What the ensemble is fitted on, latest first.
+        others: What the same models said at the other origins.
+        kind: ``demand`` or ``price``.
+    """
+    rows = measure_distances(backtests, kind)
+    proven = None if kind == "demand" else beats_volatility(rows, backtests[0].models)
+    _, deviations = _walk_origins(backtests, rows, kind)
+    found = []
+    for other in others:
+        place = min(range(len(backtests)), key=lambda k: abs(backtests[k].length - other.length))
+        rest = [one for one in backtests if one is not backtests[place]] or backtests
+        elsewhere = rows if len(backtests) == 1 else rows.of(rows.origin != place)
+        weights = choose_weights(elsewhere, other.models, kind, count_horizons(rest), proven=proven)
+        known = [
+            one.hide(other.length - older.length, older.cum_steps[:, 0])
+            for one, older in zip(deviations, backtests[::-1], strict=bool(deviations))
+            if older.length < other.length
+        ]
+        found.append(_say(other, weights, known, kind)[0])
+    return found
+
+
+def _say(
+    backtest: BacktestPoints,
+    weights: Mapping[str, Mapping[str, float]],
+    known: Sequence[Deviations],
+    kind: str,
+) -> tuple[BacktestPoints, tuple[Floats, Floats]]:
+    """A backtest with the ensemble as one more model, and its points before they are stretched."""
+    mixed, mixed_sums, means = _mix(backtest, weights, kind)
+    points, sums = stretch_backtest(backtest, mixed, mixed_sums, fit_spreads(known))
+    alone = replace(
+        backtest,
+        models=(ENSEMBLE,),
+        points=points[None].astype(np.float32),
+        means=means[None].astype(np.float32),
+        cum_points=sums[None].astype(np.float32),
+    )
+    return add_models(backtest, alone), (mixed, mixed_sums)
 
 
 def _mix(

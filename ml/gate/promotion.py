@@ -22,7 +22,7 @@ from ml.evaluation.scores import measure_losses
 from ml.panel import Bools, Floats
 from ml.reporting.comparison import Loss, compare, score_cells
 
-LEAST_ORIGINS = 4  # that count; fewer cannot tell what all items share at one
+LEAST_ORIGINS = 3  # that count; fewer cannot tell what all items share at one
 LEAST_OF_A_CLASS = 5  # items that make a class worth a veto of its own
 MOST_HARM = 0.05  # share by which the loss of a class may seem larger
 NOMINAL, TOLERANCE = 0.8, 0.04  # coverage of the 80 % interval, and how far it may be off

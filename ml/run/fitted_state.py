@@ -1,10 +1,10 @@
 """What an earlier run fitted, for a later one to go on from.
 
 A day more changes a long history by little. So what was learned of a panel, its drivers, weights,
-networks and each item's own model, is fitted anew every ``REFIT_DAYS`` of data. In between it is
-kept and looks at the periods that have come since: a filter runs on with the parameters that it
-has, a network reads the newest window. Items whose history was rewritten, and new ones, are fitted
-on what they have now.
+networks and each item's own model, is kept, and looks at the periods that have come since: a filter
+runs on with the parameters that it has, a network reads the newest window. Every ``REFIT_DAYS`` of
+data it is held against newly trained models (:mod:`ml.run.challenge`). Items whose history was
+rewritten, and new ones, are fitted on what they have now.
 
 Each dataset's folder says in ``<panel>/state.json`` what its models were fitted on, so a state
 lives as long as the models of its dataset.
@@ -21,6 +21,7 @@ import numpy as np
 from ml.drivers.study import DriverFinding, Study
 from ml.durable import read_sealed, write_sealed
 from ml.panel import Panel
+from ml.run.model_sets import last_tried, read_choices, sets_aside
 
 COMPANY = "nova_corrente"  # folder of all datasets below `MODELS_DIR`
 STATE = "state.json"
@@ -40,6 +41,8 @@ class FittedState:
     reach: int  # steps predicted
     drivers_key: str  # of what drivers contributed
     study: Study  # what is known of the drivers, without contributions
+    # last period when they were fitted, or compared with newly trained ones and stayed
+    tried_at: np.datetime64
     kept: frozenset[str] = frozenset()  # items whose models serve: their history is as it was
 
     @property
@@ -65,15 +68,26 @@ class StateSearch:
         return self.models_dir / COMPANY / dataset / self.name
 
 
-def find_state(search: StateSearch, panel: Panel) -> FittedState | None:
+def find_state(
+    search: StateSearch, panel: Panel, *, of_any_age: bool = False
+) -> FittedState | None:
     """The newest state that a run on a panel goes on from; ``None`` = everything is fitted anew.
 
-    A run on data that a state was made of before takes the same one again.
+    A run on data that a state was made of before takes the same one again. One ``of_any_age`` is
+    what newly trained models are compared with.
     """
+    aside = sets_aside(read_choices(search.models_dir), search.name, search.made_by)
     own = read_sealed(search.folder(search.dataset_id) / STATE)
-    if own is not None and own["source"] is None:
+    if own is not None and own["source"] is None and search.dataset_id not in aside:
         return None  # fitted on these very data
-    found = sorted(_agreeing(search, panel), key=lambda one: (one.cutoff, one.fitted_at))
+    found = sorted(
+        (
+            one
+            for one in _agreeing(search, panel)
+            if one.lineage[0] not in aside and (of_any_age or _is_young(one, search, panel))
+        ),
+        key=lambda one: (one.cutoff, one.fitted_at),
+    )
     before = [one for one in found if own is not None and one.dataset_id == own["source"]]
     for state in reversed(before if search.again else [*found, *before]):
         kept = _unchanged_items(search.folder(state.dataset_id), panel, state)
@@ -104,6 +118,30 @@ def save_state(
         "items": digest_items(panel, panel.cutoff),
     }
     write_sealed(search.folder(search.dataset_id) / STATE, facts)
+
+
+def explain_none(search: StateSearch, panel: Panel) -> str:
+    """Why there is nothing that newly trained models of a panel could be compared with.
+
+    Empty where they are in use already: a run on the same data.
+    """
+    states = {path.parent.parent.name: read_sealed(path) for path in _state_files(search)}
+    before = [facts for facts in states.values() if facts is not None]
+    own = states.get(search.dataset_id)
+    if own is not None and own["source"] is None and own["made_by"] == search.made_by:
+        aside = sets_aside(read_choices(search.models_dir), search.name, search.made_by)
+        return "what was in use before is gone." if search.dataset_id in aside else ""
+    if not before:
+        return "no models of this panel stood before."
+    alike = [facts for facts in before if facts["made_by"] == search.made_by]
+    if not alike:
+        return "the models before are of other code or settings."
+    if all(facts["start"] != str(panel.periods[0]) for facts in alike):
+        return "the models before saw a history that began on another day."
+    if all(facts["reach"] < search.reach for facts in alike):
+        return "the models before reach less far ahead."
+    least = f"{1 - MOST_CHANGED:.0%} of the items as they are now"
+    return f"no models are in use that know {least}."
 
 
 def forget_state(folder: Path) -> None:
@@ -141,20 +179,33 @@ def study_of(facts: Mapping[str, Any]) -> Study:
 
 
 def _agreeing(search: StateSearch, panel: Panel) -> Iterator[FittedState]:
-    """States of other datasets that were made alike and are young enough, whatever their items."""
-    for path in search.models_dir.glob(f"{COMPANY}/*/{search.name}/{STATE}"):
+    """States of other datasets that were made alike, whatever their age and items."""
+    choices = read_choices(search.models_dir)
+    for path in _state_files(search):
         facts, dataset = read_sealed(path), path.parent.parent.name
         if facts is None or dataset == search.dataset_id or facts["made_by"] != search.made_by:
             continue
         state = _read_state(dataset, facts)
-        age = (panel.cutoff - state.fitted_at) / np.timedelta64(1, "D")
+        tried = last_tried(choices, search.name, search.made_by, state.lineage[0])
+        if tried is not None:
+            state = replace(state, tried_at=max(state.fitted_at, np.datetime64(tried)))
         if (
             facts["start"] == str(panel.periods[0])
             and state.cutoff <= panel.cutoff
-            and (age < search.days or state.fitted_at == panel.cutoff)
             and state.reach >= search.reach
         ):
             yield state
+
+
+def _state_files(search: StateSearch) -> Iterator[Path]:
+    """Those of the panel, of whatever dataset."""
+    return search.models_dir.glob(f"{COMPANY}/*/{search.name}/{STATE}")
+
+
+def _is_young(state: FittedState, search: StateSearch, panel: Panel) -> bool:
+    """Whether models serve without a look at newly trained ones."""
+    age = (panel.cutoff - state.tried_at) / np.timedelta64(1, "D")
+    return bool(age < search.days or state.tried_at >= panel.cutoff)
 
 
 def _read_state(dataset: str, facts: Mapping[str, Any]) -> FittedState:
@@ -168,6 +219,7 @@ def _read_state(dataset: str, facts: Mapping[str, Any]) -> FittedState:
         reach=facts["reach"],
         drivers_key=facts["drivers_key"],
         study=study_of(facts["study"]),
+        tried_at=np.datetime64(facts["fitted_at"]),
     )
 
 

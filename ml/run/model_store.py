@@ -7,7 +7,7 @@ every file. A part without it, or with a file that is not as it says, is made ag
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ml.durable import (
 )
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ModelError, first_few
-from ml.forecasters.registry import FAMILIES, POOLED, TRAINED
+from ml.forecasters.registry import FAMILIES, POOLED, ROLLED, TRAINED
 from ml.logs import logger
 from ml.run.fitted_state import COMPANY, FittedState, save_state
 from ml.run.plan import PanelPlan, code_version, fingerprint
@@ -57,19 +57,39 @@ class ModelStore:
         return root.folder(panel, family, "" if family == ENSEMBLE else state.cutoff)
 
     def adopt(self, plan: PanelPlan, state: FittedState) -> bool:
-        """Make the weights that a plan goes on with this dataset's own; whether they were whole."""
-        source, target = self.before(plan.name, ENSEMBLE, state), self.folder(plan.name, ENSEMBLE)
+        """Make the weights that a plan goes on with this dataset's own; whether they were whole.
+
+        The networks of the backtest's origins come with them, for newly trained ones to be
+        compared with.
+        """
+        before = replace(self, dataset_id=state.dataset_id)
+        made_by = self.link_family(before, plan.name, ENSEMBLE)
+        origins = {str(day) for day in state.origins}
+        for family in ROLLED:
+            if family in plan.models:
+                self.link_family(before, plan.name, family, origins)
+        return (
+            _is_whole(read_parts(self.folder(plan.name, ENSEMBLE)))
+            and _about(plan, ENSEMBLE).items() <= made_by.items()
+        )
+
+    def link_family(
+        self, other: "ModelStore", panel: str, family: str, only: Collection[str] | None = None
+    ) -> dict[str, Any]:
+        """Enter the parts of a family of another dataset here; by what it was made.
+
+        What was made otherwise gives way.
+        """
+        source, target = other.folder(panel, family), self.folder(panel, family)
         made_by = read_sealed(source / MADE_BY)
         if made_by is not None and read_sealed(target / MADE_BY) != made_by:
             remove_all(target)
             write_sealed(target / MADE_BY, made_by)
         there, parts = read_parts(target), read_parts(source)
         for name in parts.keys() - there.keys():
-            _link_part(source / name, start_part(target / name))
-        return (
-            _is_whole(read_parts(target))
-            and _about(plan, ENSEMBLE).items() <= (made_by or {}).items()
-        )
+            if only is None or name in only:
+                _link_part(source / name, start_part(target / name))
+        return made_by or {}
 
     def open(self, plan: PanelPlan, family: str, *settings: object) -> tuple[Path, Parts]:
         """The folder of a family and what is made there; emptied if it was made otherwise.
@@ -205,6 +225,7 @@ def keep_state(plan: PanelPlan) -> None:
         reach=plan.reach,
         drivers_key=plan.drivers_key,
         study=plan.study,
+        tried_at=plan.fitted_at,
     )
     save_state(plan.search, plan.panel, fitted, state)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -36,6 +36,7 @@ from ml.panel import Drivers, Panel, learnable_items, moving_items
 from ml.processed import known_by
 from ml.run.fitted_state import FittedState, StateSearch, find_state
 from ml.run.inputs import RunInputs
+from ml.run.model_sets import SetChoice
 from ml.run.parallel import run_tasks
 from ml.run.request import RunRequest
 from ml.run.tuned import Tuned, read_tuned
@@ -73,6 +74,9 @@ class PanelPlan:
     search: StateSearch  # what a state agrees with that this run makes, or goes on from
     # what an earlier run fitted and this one goes on from; `None` where it fits everything itself
     state: FittedState | None = None
+    # what is in use where everything is fitted anew: what is fitted has to prove itself against it
+    champion: FittedState | None = None
+    chosen: SetChoice | None = None  # which of both is in use, once that is known
 
     def train_at(self, cutoff: np.datetime64) -> Panel:
         """The panel as it was at a cutoff, with the drivers as they were known then."""
@@ -90,19 +94,26 @@ class PanelPlan:
 
 
 def make_plans(
-    inputs: RunInputs, request: RunRequest, *, study: bool = True
+    inputs: RunInputs,
+    request: RunRequest,
+    *,
+    study: bool = True,
+    states: Mapping[str, FittedState] | None = None,
 ) -> tuple[PanelPlan, ...]:
     """One plan for each panel that holds a wanted item.
 
-    Without a ``study`` of the drivers, which takes longest, nothing can be forecast by it.
+    Without a ``study`` of the drivers, which takes longest, nothing can be forecast by it. With
+    ``states`` there are plans of the panels that it names alone, and each goes on from its own.
     """
     dataset = inputs.dataset_id()
     chosen = set(request.items or ())
     plans = []
     for panel in inputs.panels:
         wanted = tuple(i for i in panel.items if request.items is None or i in chosen)
-        if wanted:
-            plans.append(_plan(panel, wanted, inputs, request, dataset, study=study))
+        name = panel_name(panel.kind, panel.frequency, panel.cutoff)
+        if wanted and (states is None or name in states):
+            own = None if states is None else states[name]
+            plans.append(_plan(panel, wanted, inputs, request, dataset, own, study=study))
     return tuple(plans)
 
 
@@ -120,6 +131,7 @@ def _plan(
     inputs: RunInputs,
     request: RunRequest,
     dataset: str,
+    state: FittedState | None,
     *,
     study: bool,
 ) -> PanelPlan:
@@ -135,7 +147,11 @@ def _plan(
     reach = max((horizon, *protection))
     learnable, tuned = learnable_items(panel), read_tuned(request.settings.models_dir, name)
     search = _search(name, inputs, request, dataset, reach)
-    state = find_state(search, panel) if request.goes_on else None
+    if state is None and request.goes_on:
+        state = find_state(search, panel)
+    champion = None
+    if state is None and request.train and request.settings.refit_days > 0:
+        champion = find_state(search, panel, of_any_age=True)
     if state is None:
         order = sorted(learnable, key=lambda item: number(policy.seed, "backtest", item))
         backtest_items = tuple(sorted(order[:most]))
@@ -144,7 +160,7 @@ def _plan(
         backtest_items, origins, reach = state.backtest_items, state.origins, state.reach
     found = Study((), (), {}, {}, ())
     if study and state is not None:
-        found = _go_on(state, panel, learnable, reach, inputs)
+        found = replace(state.study, drivers=drivers_chosen(state, panel, (panel.cutoff,), inputs))
     elif study:
         moving = dict(zip(panel.items, moving_items(panel).tolist(), strict=True))
         studied = tuple(item for item in learnable if moving[item])  # nothing moves what never did
@@ -168,6 +184,7 @@ def _plan(
         tuned=tuned,
         search=search,
         state=state,
+        champion=champion,
     )
 
 
@@ -203,17 +220,19 @@ def _search(
     )  # fmt: skip
 
 
-def _go_on(
-    state: FittedState, panel: Panel, learnable: tuple[str, ...], reach: int, inputs: RunInputs
-) -> Study:
-    """What was found of the drivers, and what they contribute by what is known now."""
-    if not any(state.study.used.values()):
-        return state.study
-    tables = known_by(inputs.outside, period_end(panel.cutoff, panel.frequency))
-    moving = dict(zip(panel.items, moving_items(panel).tolist(), strict=True))
-    studied = tuple(item for item in learnable if moving[item])
-    task = StudyTask(panel, studied, panel.cutoff, reach, tables, inputs.region, ())
-    return replace(state.study, drivers={str(panel.cutoff): fit_chosen(task, state.study.used)})
+def drivers_chosen(
+    state: FittedState, panel: Panel, cutoffs: Sequence[np.datetime64], inputs: RunInputs
+) -> dict[str, Drivers]:
+    """What the drivers that a state chose contribute, by what was known at some cutoffs."""
+    found = {}
+    for cutoff in cutoffs if any(state.study.used.values()) else ():
+        then = panel.until(cutoff)
+        tables = known_by(inputs.outside, period_end(cutoff, panel.frequency))
+        moving = dict(zip(then.items, moving_items(then).tolist(), strict=True))
+        studied = tuple(item for item in learnable_items(then) if moving[item])
+        task = StudyTask(panel, studied, cutoff, state.reach, tables, inputs.region, ())
+        found[str(cutoff)] = fit_chosen(task, state.study.used)
+    return found
 
 
 def _study_drivers(

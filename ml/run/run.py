@@ -27,6 +27,7 @@ from ml.locks import hold
 from ml.logs import logging_to
 from ml.reporting.metrics import driver_metrics, metrics_table
 from ml.run.backtest import fit_ensembles, read_ensemble, read_judged
+from ml.run.challenge import choose_sets, take_unopposed
 from ml.run.changes import ForecastIdentity, Supply, find_before, keep_recommended
 from ml.run.fitted_state import forget_state
 from ml.run.forecast import ForecastChunk, ForecastModels, forecast_panel
@@ -192,9 +193,11 @@ def _make_forecasts(
     for plan in plans:
         budget_of(plan, request)  # refused now rather than after the forecasts
     if request.train and not request.only_recommendations:
+        plans = choose_sets(plans, inputs, request, store)
         whole = [adopt_state(plan, store) for plan in plans]
         if not all(whole):
-            plans = make_plans(inputs, replace(request, refit=True))
+            anew = make_plans(inputs, replace(request, refit=True))
+            plans = tuple(take_unopposed(plan, "what was in use is damaged.") for plan in anew)
         train_origins(plans, store, request.jobs)
         fit_ensembles(plans, store, request.jobs)
     ensembles = {plan.name: read_ensemble(store.folder(plan.name, ENSEMBLE)) for plan in plans}

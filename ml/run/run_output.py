@@ -92,9 +92,14 @@ def describe_models(inputs: RunInputs, request: RunRequest, output: RunOutput) -
 
 
 def describe_state(plan: PanelPlan) -> dict[str, Any]:
-    """What a panel's models were fitted on; ``state`` names what an earlier run left of them."""
-    state = None if plan.state is None else plan.state.name
-    return {"fitted_at": str(plan.fitted_at), "state": state}
+    """What a panel's models were fitted on.
+
+    ``state`` names what an earlier run left of them, ``lineage`` the datasets of the runs that did.
+    """
+    if plan.state is None:
+        return {"fitted_at": str(plan.fitted_at), "state": None}
+    lineage = [*plan.state.lineage]
+    return {"fitted_at": str(plan.fitted_at), "state": plan.state.name, "lineage": lineage}
 
 
 def _ensemble_mean(metrics: pa.Table, name: str) -> dict[str, float | None]:

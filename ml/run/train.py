@@ -102,7 +102,7 @@ def train_origins(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
         for cutoff in plan.origins:
             train = plan.train_at(cutoff)
             priors.append(measure_typical(plan, train))
-            schools[cutoff] = _school_of(plan, train)
+            schools[cutoff] = school_of(plan, train)
         begun += begin_backtest(plan, store, priors)
         for family in (one for one in POOLED if one in plan.models):
             tasks += _open_pooled(plan, store, family, plan.origins, schools.__getitem__)
@@ -135,7 +135,7 @@ def train_families(
                 cutoffs = (*(plan.origins if rolled else ()), plan.panel.cutoff)
                 tasks += _open_pooled(plan, store, family, cutoffs, look)
     label = f"training {', '.join(families)}"
-    run_tasks(_train_parts, _largest_first(tasks), jobs=jobs, label=label)
+    run_tasks(train_parts, _largest_first(tasks), jobs=jobs, label=label)
 
 
 def _largest_first(tasks: Sequence[TrainTask]) -> list[TrainTask]:
@@ -144,12 +144,12 @@ def _largest_first(tasks: Sequence[TrainTask]) -> list[TrainTask]:
 
 def _prepare_backtest(task: TrainTask | BacktestTask) -> None:
     if isinstance(task, TrainTask):
-        _train_parts(task)
+        train_parts(task)
     else:
         try_alone(task)
 
 
-def _school_of(plan: PanelPlan, train: Panel) -> School:
+def school_of(plan: PanelPlan, train: Panel) -> School:
     """What a pooled family is fitted on at an origin: the backtest asks for its own items only."""
     learnable = learnable_items(train)
     return School(train.select((*learnable, *plan.backtest_items)), learnable)
@@ -158,7 +158,7 @@ def _school_of(plan: PanelPlan, train: Panel) -> School:
 def _look_at(plan: PanelPlan, cutoff: np.datetime64) -> School:
     if cutoff == plan.panel.cutoff:
         return School(plan.panel, plan.learnable)
-    return _school_of(plan, plan.train_at(cutoff))
+    return school_of(plan, plan.train_at(cutoff))
 
 
 def _open_pooled(
@@ -228,7 +228,8 @@ def _find_kept(
     return folder, plan.state.kept & there
 
 
-def _train_parts(task: TrainTask) -> None:
+def train_parts(task: TrainTask) -> None:
+    """Fit the parts of a task one after the other, and save each."""
     config = forecaster(task.family, horizon=task.reach, seed=task.seed, settings=task.settings)
     before = task.start
     for step in task.steps:

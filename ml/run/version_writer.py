@@ -136,6 +136,9 @@ def _describe_run(
         "items": sum(len(plan.wanted) for plan in output.plans),
         "forecasts": name_forecasts(output.plans, inputs, request, output.origin),
         "fitted": {plan.name: describe_state(plan) for plan in output.plans},
+        "chosen": {
+            plan.name: asdict(plan.chosen) for plan in output.plans if plan.chosen is not None
+        },
         "source": dict(inputs.source),
         "data_until": dict(cutoffs),
     }

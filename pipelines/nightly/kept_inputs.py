@@ -5,6 +5,7 @@ file that did not change from night to night is there once.
 """
 
 import gzip
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -61,17 +62,26 @@ def put_back(data_dir: Path, inputs: Mapping[str, str], into: Path) -> None:
             shutil.copyfileobj(packed, file)
 
 
+def datasets_of(fitted: str) -> list[str]:
+    """Datasets that the models of a version go back to, from the ledger's column of that name."""
+    panels = json.loads(fitted).values()
+    return list(dict.fromkeys(name for one in panels for name in one.get("lineage", ())))
+
+
 def unneeded_inputs(data_dir: Path, results: Path, before: datetime) -> Iterator[Path]:
-    """Files kept before a moment, of no version that is in the results folder."""
+    """Files kept before a moment, of no version of the results folder, nor of its models."""
     if not (data_dir / FOLDER).is_dir() or not (data_dir / FILE).exists():
         return
     there = {one.version_id for one in (commits(results) if results.is_dir() else ())
              if (results / one.manifest).exists()}  # fmt: skip
     with night_ledger(data_dir) as db:
-        rows = db.execute(
-            "SELECT version_id, sha256 FROM versions JOIN inputs ON inputs.run = versions.run"
-        )
-        needed = {row["sha256"] for row in rows if row["version_id"] in there}
+        versions = db.execute("SELECT version_id, run, dataset_id, fitted FROM versions").fetchall()
+        inputs = db.execute("SELECT run, sha256 FROM inputs").fetchall()
+    present = [row for row in versions if row["version_id"] in there]
+    fitted_on = {dataset for row in present for dataset in datasets_of(row["fitted"])}
+    runs = {row["run"] for row in versions
+            if row["version_id"] in there or row["dataset_id"] in fitted_on}  # fmt: skip
+    needed = {row["sha256"] for row in inputs if row["run"] in runs}
     for path in sorted((data_dir / FOLDER).iterdir()):
         old = path.stat().st_mtime < before.timestamp()
         if old and path.name.removesuffix(".gz") not in needed:

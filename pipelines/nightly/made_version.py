@@ -12,8 +12,11 @@ from ml.errors import PublishError
 from ml.gate.stored import read_verdict
 
 
-def describe_version(results: Path) -> Mapping[str, Any]:
-    """The newest whole version of a results folder, by the columns of the ledger.
+def describe_version(results: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The newest whole version of a results folder, and what was chosen for it.
+
+    The first is by the columns of the ledger, the second, by panel, the facts of
+    :class:`ml.run.model_sets.SetChoice`.
 
     Raises:
         PublishError: There is none, or it is damaged.
@@ -24,7 +27,7 @@ def describe_version(results: Path) -> Mapping[str, Any]:
     manifest = read_manifest(results, record.version_id)
     about = json.loads((results / version_key(record.version_id, MODEL_VERSIONS)).read_bytes())
     verdict = read_verdict(results_store(results), manifest)
-    return {
+    facts = {
         "version_id": record.version_id,
         "as_of": record.as_of,
         "code": str(about["code_version"]),
@@ -37,3 +40,4 @@ def describe_version(results: Path) -> Mapping[str, Any]:
                  for name, files in manifest.datasets.items()},
         "gate": [] if verdict is None else list(verdict.summary),
     }  # fmt: skip
+    return facts, dict(manifest.run.get("chosen", {}))

@@ -7,7 +7,7 @@ import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ml.durable import read_sealed
 from ml.errors import ConfigError, PipelineError
 from ml.locks import HeldError, hold
 from ml.logs import logger, logging_to
+from ml.run.model_sets import SetChoice
 from ml.settings import Settings, refuse_open_secrets, settings
 from pipelines.messages.transport import addresses_of, check_addresses
 from pipelines.nightly import ledger, preflight
@@ -313,8 +314,12 @@ def _note_made(this: Night, step: Step, last_line: str) -> None:
         if this.config.keep_inputs:
             keep_inputs(data_dir, ledger.inputs_of(data_dir, run))
         recipe = (read_sealed(data_dir / CHECKED) or {}).get("recipe", {})
-        facts = {**describe_version(this.results), "recipe": recipe}
+        about, chosen = describe_version(this.results)
+        facts = {**about, "recipe": recipe}
         _note_models(this, recipe, facts)
+        for one in (SetChoice(**own) for own in chosen.values()):
+            choice = "taken" if one.promoted else "stays"
+            this.note("promotion", f"{one.panel} {choice}", one.text, **asdict(one))
         ledger.note_version(data_dir, run, facts)
     elif step.part == "publish" and (found := _PUBLISHED.search(last_line)):
         version = newest_record(this.results)[1]

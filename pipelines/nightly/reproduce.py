@@ -15,7 +15,7 @@ from ml.durable import disk_errors, remove_all
 from ml.errors import DataError
 from ml.setting_groups import PROJECT
 from ml.settings import Settings
-from pipelines.nightly.kept_inputs import FOLDER, needed_inputs, put_back
+from pipelines.nightly.kept_inputs import FOLDER, datasets_of, needed_inputs, put_back
 from pipelines.nightly.ledger import inputs_of, night_ledger
 from pipelines.nightly.steps import all_code
 from pipelines.nightly.supervisor import Limits, run_step, stopping_on_signals
@@ -23,6 +23,7 @@ from pipelines.publish.reader import open_store
 
 ABOUT_OTHERS = ("changes", "past_forecasts", "scores", "drift")
 """Tables that tell of the versions before, too: of a version alone they cannot be the same."""
+FOR_GOOD = 36500.0  # days that models serve where nothing is to be trained against them
 
 
 def reproduce(config: Settings, version: str, to: Path | None = None) -> Iterator[str]:
@@ -44,7 +45,8 @@ def reproduce(config: Settings, version: str, to: Path | None = None) -> Iterato
     made = chain[-1]
     yield f"{version}: made by run {made['run']} of {made['day']}, of {len(inputs[-1])} kept files"
     if len(chain) > 1:
-        yield f"its models are of {chain[0]['day']}: {len(chain) - 1} nights before it come first"
+        days = ", ".join(one["day"] for one in chain[:-1])
+        yield f"its models are of {days}: {len(chain) - 1} nights before it come first"
     with tempfile.TemporaryDirectory(prefix="previsor-") as name, stopping_on_signals():
         for one, files in zip(chain, inputs, strict=True):
             again = _make_again(config, Path(name), one, files)
@@ -58,23 +60,28 @@ def reproduce(config: Settings, version: str, to: Path | None = None) -> Iterato
 
 
 def _find_chain(config: Settings, version: str) -> list[dict[str, Any]]:
-    """The nights since the version's models were fitted, its own the last, each version once."""
+    """The nights that fitted the version's models, and its own the last."""
     with night_ledger(config.data_dir) as db:
         rows = db.execute(
-            "SELECT version_id, run, day, runs.code, options, fitted FROM versions "
+            "SELECT version_id, run, day, runs.code, options, dataset_id, fitted FROM versions "
             "JOIN runs ON runs.id = run GROUP BY version_id HAVING versions.id = min(versions.id) "
             "ORDER BY versions.id"
         ).fetchall()
     found = [dict(row) for row in rows]
-    names = [one["version_id"] for one in found]
-    if version not in names:
+    own = next((one for one in found if one["version_id"] == version), None)
+    if own is None:
         raise DataError(
             f"no night has made a version '{version}': what it was made of is not kept."
         )
-    last = first = names.index(version)
-    while first > 0 and any(one["state"] for one in json.loads(found[first]["fitted"]).values()):
-        first -= 1
-    return found[first : last + 1]
+    before = found[: found.index(own)]
+    datasets = [name for name in datasets_of(own["fitted"]) if name != own["dataset_id"]]
+    nights = {one["dataset_id"]: one for one in reversed(before)}  # the first on each
+    if lacking := [dataset for dataset in datasets if dataset not in nights]:
+        raise DataError(
+            f"{version} cannot be made again: its models go back to {', '.join(lacking)}, which "
+            "no night has fitted; they were put in use by hand, or fitted by a run by hand."
+        )
+    return [*sorted((nights[name] for name in datasets), key=before.index), own]
 
 
 def _refuse_lacking(
@@ -114,6 +121,8 @@ def _make_again(
                "log_dir": "logs", "ml_results_path": "results"}  # fmt: skip
     variables = settings | {name: str(place / path) for name, path in folders.items()}
     variables["today"] = made["day"]
+    if all(one["state"] for one in json.loads(made["fitted"]).values()):
+        variables["refit_days"] = str(FOR_GOOD)  # nothing newly trained was put in use
     command = [str(PROJECT / "scripts" / "generate_ml_results.py")]
     if not (place / "data").exists():
         command.append("--sample")

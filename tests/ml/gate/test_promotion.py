@@ -139,7 +139,7 @@ def test_later_data_are_no_merit_of_the_models():
     assert not verdict.promoted
     assert verdict.sentence == (
         "The models in use stay: at 7 origins the new ones were trained on later data; 0 recent "
-        "and 1 older origins can be compared, and it takes 4 in all and one of each."
+        "and 1 older origins can be compared, and it takes 3 in all and one of each."
     )
 
 

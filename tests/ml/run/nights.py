@@ -42,16 +42,17 @@ class Company:
         self, days: int, demand: np.ndarray = DEMAND, *, refit: bool = False, refit_days: float = 60
     ) -> RunOutput:
         """A run on so many days."""
-        request = self._request(refit=refit, refit_days=refit_days)
+        request = self.request(refit=refit, refit_days=refit_days)
         self.record, output = run_batch(inputs_until(days, demand), request)
         return output
 
     def plan(self, days: int, demand: np.ndarray = DEMAND, **asked: float) -> PanelPlan:
         """What such a run would do."""
-        (plan,) = make_plans(inputs_until(days, demand), self._request(**asked), study=False)
+        (plan,) = make_plans(inputs_until(days, demand), self.request(**asked), study=False)
         return plan
 
-    def _request(self, *, refit: bool = False, refit_days: float = 60) -> RunRequest:
+    def request(self, *, refit: bool = False, refit_days: float = 60) -> RunRequest:
+        """What the run of a night is asked for."""
         settings = Settings(
             models_dir=self.folder / "models", ml_results_path=self.folder / "results",
             refit_days=refit_days, lead_time_days=5.0,

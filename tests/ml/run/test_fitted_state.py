@@ -65,12 +65,14 @@ def test_the_way_to_a_night_changes_nothing_of_it(company, tmp_path):
     assert fitted_at(company) == fitted_at(other)
 
 
-def test_everything_fitted_anew_is_as_if_there_had_been_no_nights(company, tmp_path):
+def test_everything_fitted_anew_where_nothing_stands_is_as_if_there_had_been_no_nights(
+    company, tmp_path
+):
     fresh = Company(tmp_path / "fresh")
     for days in range(DAYS + 1, DAYS + NIGHTS + 1):
         company.night(days)
         assert fitted_at(company)["fitted_at"] == day(DAYS)
-    company.night(DAYS + NIGHTS, refit=True)
+    company.night(DAYS + NIGHTS, refit_days=0)
     fresh.night(DAYS + NIGHTS)
     assert fitted_at(company) == {"fitted_at": day(DAYS + NIGHTS), "state": None}
     assert company.hashes == fresh.hashes

@@ -69,6 +69,14 @@ def test_why_the_model_was_changed(known):
     ]
 
 
+def test_which_models_were_put_in_use_and_why(known):
+    night = begin_night(known.folder, today="2026-01-21")
+    night.note("promotion", "demand_d stays", "demand_d/d-1 stays in use beside d-2: figures.")
+    assert lines(known, "--models")[0] == (
+        "2026-01-21  run 3: demand_d/d-1 stays in use beside d-2: figures."
+    )
+
+
 def test_what_was_said_on_a_day_is_that_of_the_version_published_until_then(known):
     for day, version, seq in (("2026-01-19", VERSIONS[0], 41), ("2026-02-01", VERSIONS[1], 42)):
         first, second = lines(known, "--item", "A", "--on", day)
