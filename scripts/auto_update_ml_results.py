@@ -35,6 +35,13 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say which steps there would be.")
     ] = False,
+    try_messages: Annotated[
+        bool,
+        typer.Option(
+            "--try-messages",
+            help="Only send a trial message to each of MESSAGE_URLS, and say who took it.",
+        ),
+    ] = False,
     quiet: Annotated[
         bool,
         typer.Option("--quiet", help="Say how it ended only where it failed; for cron."),
@@ -50,6 +57,9 @@ def run(
         from pipelines.nightly.night import night
         from pipelines.nightly.steps import NightRequest
 
+        if try_messages:
+            _try_messages()
+            return
         asked = NightRequest(
             to=to,
             results=results,
@@ -62,6 +72,25 @@ def run(
         if code or not quiet:
             typer.echo(line, err=bool(code))
         raise typer.Exit(code)
+
+
+def _try_messages() -> None:
+    from datetime import UTC, datetime
+
+    from ml.errors import MachineError
+    from ml.settings import settings
+    from pipelines.messages.watch import try_addresses
+
+    config, refused = settings(), []
+    found = [*try_addresses(config, datetime.now(UTC))]
+    for name, reason in found:
+        typer.echo(f"{name}: {'taken' if reason is None else f'not taken: {reason}'}")
+        refused += [name] if reason is not None else []
+    if refused:
+        raise MachineError(
+            f"messages: {len(refused)} of {len(found)} addresses did not take the trial message: "
+            f"{', '.join(refused)}. Correct MESSAGE_URLS, or look why they are away."
+        )
 
 
 def main() -> None:

@@ -4,12 +4,13 @@ None of it can fail a night: what could not be said is returned as lines, and st
 """
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
+from ml.errors import ConfigError
 from ml.frequency import Frequency, period_end, periods_after
 from ml.logs import logger
 from ml.setting_groups import WatchSettings
@@ -21,7 +22,9 @@ from pipelines.messages.conditions import (
 )
 from pipelines.messages.outbox import deliver
 from pipelines.messages.textfile import NightFigures, write_textfile
-from pipelines.messages.transport import addresses_of
+from pipelines.messages.transport import addresses_of, check_addresses, send
+
+TRIAL = "This is a trial, nothing has happened: messages about nights arrive here."
 
 
 def tell_people(
@@ -55,6 +58,25 @@ def tell_people(
     for one in changes:
         logger().info("condition", change=one.event, kind=one.kind, subject=one.subject)
     return changes, deliver(db, addresses, most_attempts=config.message_attempts)
+
+
+def try_addresses(config: WatchSettings, now: datetime) -> Iterator[tuple[str, str | None]]:
+    """Send a trial message to each address; its name, and the reason where it was not taken.
+
+    The ledger is not touched: a trial is no message of a night.
+
+    Raises:
+        ConfigError: There are no addresses, or there is one that nothing can be sent to.
+    """
+    addresses = addresses_of(config.message_urls)
+    if not addresses:
+        raise ConfigError("MESSAGE_URLS is empty: nobody is told anything. See docs/watching.md.")
+    check_addresses(addresses)
+    stamp = f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    for name, url in addresses.items():
+        reason = send(url, "Previsor: trial message", f"{TRIAL} Sent {stamp} to {name}.")
+        logger().info("trial_message", to=name, reason=reason)
+        yield name, reason
 
 
 def write_figures(path: Path | None, figures: NightFigures) -> str | None:

@@ -235,19 +235,21 @@ def last_version(data_dir: Path) -> sqlite3.Row | None:
 
 
 def last_good_day(data_dir: Path) -> str | None:
-    """Day of the last night that came to its end."""
+    """Day of the last night that came to its end, whatever the clock said of earlier ones."""
     with night_ledger(data_dir) as db:
-        query = "SELECT max(day) FROM runs WHERE outcome IN (?, ?)"
-        (day,) = db.execute(query, (DONE, DEGRADED)).fetchone()
-    return None if day is None else str(day)
+        query = "SELECT day FROM runs WHERE outcome IN (?, ?) ORDER BY id DESC LIMIT 1"
+        row = db.execute(query, (DONE, DEGRADED)).fetchone()
+    return None if row is None else str(row["day"])
 
 
 def last_success(data_dir: Path, before: int) -> datetime | None:
-    """When the last night before a run came to its end."""
+    """When the last night before a run came to its end, likewise."""
     with night_ledger(data_dir) as db:
-        query = "SELECT max(ended_at) FROM runs WHERE outcome IN (?, ?) AND id < ?"
-        (ended,) = db.execute(query, (DONE, DEGRADED, before)).fetchone()
-    return None if ended is None else datetime.fromisoformat(ended)
+        query = (
+            "SELECT ended_at FROM runs WHERE outcome IN (?, ?) AND id < ? ORDER BY id DESC LIMIT 1"
+        )
+        row = db.execute(query, (DONE, DEGRADED, before)).fetchone()
+    return None if row is None else datetime.fromisoformat(row["ended_at"])
 
 
 def failing_since(data_dir: Path, step: str) -> tuple[int, str] | None:

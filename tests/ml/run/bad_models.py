@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from ml.durable import remove_all
+from ml.ensemble.mixture import ENSEMBLE
 from ml.forecasters.registry import POOLED
 from ml.run.inputs import RunInputs
 from ml.run.model_sets import CHALLENGER
@@ -28,3 +30,5 @@ def plant_bad_models(inputs: RunInputs, request: RunRequest, ending: str = CHALL
         plans.append(replace(plan, panel=panel))
     train_origins(plans, made, request.jobs)
     train_families(plans, made, POOLED, request.jobs)
+    for plan in plans:  # what the backtest had begun of them: what came true is not in question
+        remove_all(made.folder(plan.name, ENSEMBLE))

@@ -24,9 +24,11 @@ from pipelines.messages.conditions import (
 from pipelines.messages.heartbeat import beat
 from pipelines.messages.outbox import deliver
 from pipelines.messages.transport import addresses_of, check_addresses, hide_secrets, send
+from tests.pipelines.job.conftest import Workspace
 from tests.pipelines.messages.servers import MailServer, Webhook, closed_port, serving
 
 NOW = datetime(2026, 11, 20, 2, 15, tzinfo=UTC)
+NIGHT = "scripts/auto_update_ml_results.py"
 TOKEN = "T0kenOfTheHook"
 FAILED = NightFinding("failed", "", "publish failed (5): the gate's limit is 4 > 3")
 
@@ -37,6 +39,11 @@ def db():
     prepare_tables(connection)
     yield connection
     connection.close()
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path)
 
 
 @pytest.fixture
@@ -238,3 +245,22 @@ def test_apprise_is_loaded_only_when_a_message_is_sent():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT)
     assert done.stdout.split() == ["False", "False"], done.stderr
+
+
+def test_a_trial_message_goes_to_every_address_and_each_one_is_told_of(workspace):
+    with serving(Webhook()) as good, serving(Webhook(403)) as bad:
+        addresses = f"{hook_url(good)} {hook_url(bad)}"
+        done = workspace.run(NIGHT, "--try-messages", expect=5, MESSAGE_URLS=addresses)
+    taken, refused = done.stdout.splitlines()
+    assert taken == "json 1: taken"
+    assert refused.startswith("json 2: not taken: ")
+    assert done.stderr.startswith("error: messages: 1 of 2 addresses did not take the trial")
+    assert TOKEN not in done.stdout + done.stderr
+    (_, body), *_ = good.got
+    assert "This is a trial, nothing has happened" in json.loads(body)["message"]
+    assert not (workspace.folder / "data" / "nights").exists()
+
+
+def test_a_trial_with_nobody_to_tell_says_where_they_are_named(workspace):
+    done = workspace.run(NIGHT, "--try-messages", expect=2)
+    assert done.stderr.startswith("error: MESSAGE_URLS is empty: nobody is told anything.")

@@ -165,6 +165,34 @@ def test_a_clock_that_went_back_is_told_and_the_night_goes_on(tmp_path, capsys):
     assert decisions(tmp_path)["clock"]["choice"] == "gone on"
 
 
+def test_a_clock_that_went_forward_is_told_as_missed_nights_and_then_forgotten(tmp_path, capsys):
+    for today in ("2026-01-19", "2027-01-19"):  # by hand: 364 nights lie between
+        night_ = begin_night(tmp_path, today=today)
+        data_dir = night_.config.data_dir
+        preflight.check_days(night_.config, night_.run, ledger.last_good_day(data_dir), night_.note)
+        ledger.end_run(data_dir, night_.run.number, ledger.DONE, 0, "")
+    assert "364 nights were missed: the last good one was of 2026-01-19" in capsys.readouterr().err
+    for today in ("2026-01-20", "2026-01-23"):  # the clock is right again
+        night_ = begin_night(tmp_path, today=today)
+        preflight.check_days(night_.config, night_.run, ledger.last_good_day(data_dir), night_.note)
+        ledger.end_run(data_dir, night_.run.number, ledger.DONE, 0, "")
+    said = capsys.readouterr().err
+    assert "moved back: a night was of 2027-01-19" in said
+    assert "2 nights were missed: the last good one was of 2026-01-20" in said
+
+
+def test_an_end_in_the_future_hides_no_night_that_is_missed_after_it(tmp_path):
+    moments = ("2027-01-19T02:15:00.000+00:00", "2026-01-20T02:15:00.000+00:00")
+    for moment in moments:
+        night_ = begin_night(tmp_path)
+        data_dir = night_.config.data_dir
+        ledger.end_run(data_dir, night_.run.number, ledger.DONE, 0, "")
+        with ledger.night_ledger(data_dir) as db:
+            db.execute("UPDATE runs SET ended_at = ? WHERE id = ?", [moment, night_.run.number])
+    last = ledger.last_success(data_dir, before=night_.run.number + 1)
+    assert last.isoformat() == "2026-01-20T02:15:00+00:00"
+
+
 def test_a_dry_run_says_the_steps_and_leaves_nothing(files, tmp_path):
     before = sorted(files.folder.rglob("*"))
     done = files.run(NIGHT, "--to", str(tmp_path / "store"), "--dry-run")
