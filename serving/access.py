@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.errors import ConfigError
-from serving.problems import RequestProblem
+from serving.written import RequestProblem
 
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})\s+sha256:([0-9a-f]{64})")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")

@@ -16,7 +16,6 @@ from fastapi import Request
 from serving import formats
 from serving.library import Library
 from serving.pages import RowPage, cut_page, find_page
-from serving.problems import RequestProblem, shorten
 from serving.query import (
     MOST_ROWS,
     cursor_of,
@@ -29,7 +28,16 @@ from serving.query import (
 from serving.stored_files import read_part, send_file
 from serving.tables import ServedTable
 from serving.versions import ShownVersion
-from serving.written import ROUTE, App, Scope, UnchangedAnswer, WrittenAnswer, headers_of
+from serving.written import (
+    ROUTE,
+    App,
+    RequestProblem,
+    Scope,
+    UnchangedAnswer,
+    WrittenAnswer,
+    headers_of,
+    shorten,
+)
 
 API = "/api/v1"
 IMMUTABLE, RECHECK = b"max-age=31536000, immutable", b"no-cache"

@@ -17,9 +17,8 @@ from serving.front import Front, RequestLimits
 from serving.library import OLD, Library, age_of
 from serving.measures import MEASURES
 from serving.openapi import describe_interface
-from serving.problems import MEDIA_TYPE, RequestProblem
 from serving.static_files import PAGE, Handler, read_static, static_handler
-from serving.written import ROUTE, App
+from serving.written import PROBLEM_TYPE, ROUTE, App, RequestProblem
 
 VERSION = f"{API}/versions/{{version_id}}"
 
@@ -158,7 +157,7 @@ async def _answer_measures(_: Request) -> Response:
 async def _answer_problem(_: Request, error: Exception) -> Response:
     problem = cast("RequestProblem", error)
     headers = {"Cache-Control": "no-store", **problem.headers}
-    return Response(problem.body(), problem.status, headers, media_type=MEDIA_TYPE)
+    return Response(problem.body(), problem.status, headers, media_type=PROBLEM_TYPE)
 
 
 async def _answer_unknown(request: Request, _: Exception) -> Response:

@@ -1,5 +1,8 @@
 """Starting a server: what it serves, where it listens, and what it refuses to do."""
 
+import argparse
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import uvicorn
 
 from ml.artifacts.folder_store import FolderStore
 from ml.artifacts.store import Store
-from ml.errors import ConfigError
+from ml.errors import ConfigError, PipelineError, machine_error
 from ml.settings import Settings, settings
 from pipelines.publish.reader import open_store
 from serving.access import AccessRules, is_loopback, make_key, read_keys, read_proxies
@@ -99,3 +102,32 @@ def print_new_key(name: str) -> None:
     key, line = make_key(name)
     told = f"key, told once: {key}\nline for SERVE_KEYS_FILE: {line}"
     print(told, flush=True)  # noqa: T201 - the answer of the command
+
+
+def run(words: Sequence[str] | None = None) -> int:
+    """``python -m serving``: serve, and say in one line what a user can mend.
+
+    Returns:
+        The exit code, which is the error's.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m serving", description="Serve published versions over HTTP, read-only."
+    )
+    parser.add_argument("--host", help="address to listen on (SERVE_HOST)")
+    parser.add_argument("--port", type=int, help="port to listen on (SERVE_PORT)")
+    parser.add_argument("--results", type=Path, help="results folder (ML_RESULTS_PATH)")
+    parser.add_argument("--store", action="store_true", help="the S3 store of the settings")
+    parser.add_argument("--make-key", metavar="NAME", help="print a new key for SERVE_KEYS_FILE")
+    given = parser.parse_args(words)
+    try:
+        if given.make_key:
+            print_new_key(given.make_key)
+        else:
+            serve(ServeRequest(given.host, given.port, given.results, given.store))
+    except (PipelineError, OSError) as error:
+        told = error if isinstance(error, PipelineError) else machine_error(error)
+        if told is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)  # noqa: T201 - the boundary of the command
+        return told.exit_code
+    return 0

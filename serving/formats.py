@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from serving.problems import RequestProblem, shorten
+from serving.written import RequestProblem, shorten
 
 MEDIA_TYPES = {
     "json": "application/json",

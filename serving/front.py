@@ -11,11 +11,19 @@ from dataclasses import dataclass
 from typing import cast
 
 from serving.access import AccessRules
-from serving.journal import tell
-from serving.measures import MEASURES
-from serving.problems import MEDIA_TYPE, RequestProblem
+from serving.measures import MEASURES, tell
 from serving.stored_files import HEAD
-from serving.written import ROUTE, App, Message, Receive, Scope, Send, headers_of
+from serving.written import (
+    PROBLEM_TYPE,
+    ROUTE,
+    App,
+    Message,
+    Receive,
+    RequestProblem,
+    Scope,
+    Send,
+    headers_of,
+)
 
 Shortcut = Callable[[Scope], App | None]
 LONGEST_ADDRESS = 60_000  # bytes of path and query
@@ -160,7 +168,7 @@ class _Answer:
         if self._status:
             return
         body = problem.body()
-        headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body)),
+        headers = {"content-type": PROBLEM_TYPE, "content-length": str(len(body)),
                    "cache-control": "no-store", **problem.headers}  # fmt: skip
         raw = [(name.lower().encode(), text.encode("latin-1")) for name, text in headers.items()]
         start = {"type": "http.response.start", "status": problem.status, "headers": raw}

@@ -19,11 +19,10 @@ from ml.artifacts.errors import ConflictError, MissingError, UnreachableError
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.store import Store
 from ml.errors import PipelineError
-from serving.journal import tell
-from serving.measures import MEASURES
+from serving.measures import MEASURES, tell
 from serving.mirror import Mirror
-from serving.problems import RequestProblem
 from serving.versions import ServedVersion, ShownVersion, show
+from serving.written import RequestProblem
 
 EARLIER = 2  # versions kept at hand beside the newest one
 LONGEST_PAUSE = 600.0  # seconds until a version that was broken is tried again

@@ -1,6 +1,14 @@
-"""What the server counts, for Prometheus. Labels are templates of routes, never what was asked."""
+"""What the server tells of itself: counters for Prometheus, and lines of its log.
 
+Labels are templates of routes, never what was asked. A line of the log is JSON, which writes
+whatever is not a plain sign as an escape: nothing of a request is in it as it came.
+"""
+
+import json
+import sys
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -82,3 +90,10 @@ def _measures() -> ServerMeasures:
 
 MEASURES = _measures()
 """Those of this process: a server is one process, and more of it are more servers."""
+
+
+def tell(event: str, **facts: Any) -> None:
+    """Write a line about something that happened."""
+    moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = json.dumps({"timestamp": moment, "event": event} | facts, default=str)
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the log of a server is its stderr

@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from serving.answers import API
 from serving.formats import MEDIA_TYPES
-from serving.problems import MEDIA_TYPE
 from serving.query import KINDS, LARGEST, LONGEST_TEXT, MOST_ROWS, OF_PAGES, parameters_of
 from serving.tables import ITEM, ServedTable
 from serving.versions import ShownVersion
+from serving.written import PROBLEM_TYPE
 
 Document = dict[str, Any]
 _ABOUT = (
@@ -24,7 +24,7 @@ _DAY = {"type": "string", "format": "date"}
 _VERSION_ID = {"type": "string", "pattern": "^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$"}
 _PROBLEM = {
     "description": "A sentence about what is wrong (RFC 9457).",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 _PROBLEM_FIELDS = {
     "type": {"type": "string"},

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 
 import pyarrow as pa
 
-from serving.problems import RequestProblem, shorten
 from serving.tables import ServedTable
+from serving.written import RequestProblem, shorten
 
 MOST_ROWS = 1000
 FEWEST_ROWS = 100  # where a request does not say

@@ -6,8 +6,8 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from serving.formats import MEDIA_TYPES
-from serving.problems import RequestProblem, shorten
 from serving.tables import ServedTable
+from serving.written import RequestProblem, shorten
 
 BLOCK = 1 << 18  # bytes sent at a time
 HEAD = "previsor.head"  # in the scope of a request that wants no body

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.manifest import METADATA, Manifest
-from serving.problems import RequestProblem, shorten
 from serving.tables import ServedTable, load_table
+from serving.written import RequestProblem, shorten
 
 _DATED = re.compile(r"_[0-9]{4}-[0-9]{2}-[0-9]{2}_metadata$")
 
@@ -41,14 +41,10 @@ class ServedVersion:
         Raises:
             RequestProblem: The version has none of that name.
         """
-        found = self.tables.get(name)
-        if found is None:
-            raise RequestProblem(
-                404,
-                f"version {self.version_id} holds no table {shorten(name)}; it holds "
-                f"{', '.join(sorted(self.tables))}.",
-            )
-        return found
+        if name not in self.tables:
+            known = ", ".join(sorted(self.tables))
+            raise self._unknown(f"holds no table {shorten(name)}; it holds {known}.")
+        return self.tables[name]
 
     def number_of(self, item: str) -> int:
         """Number of an item.
@@ -56,14 +52,15 @@ class ServedVersion:
         Raises:
             RequestProblem: No table of the version names it.
         """
-        number = self.items.get(item)
-        if number is None:
-            raise RequestProblem(
-                404,
-                f"version {self.version_id} knows no item {shorten(item)}. Ids are taken as they "
-                f"are written, capitals and spaces included.",
+        if item not in self.items:
+            raise self._unknown(
+                f"knows no item {shorten(item)}. Ids are taken as they are written, capitals and "
+                f"spaces included."
             )
-        return number
+        return self.items[item]
+
+    def _unknown(self, what: str) -> RequestProblem:
+        return RequestProblem(404, f"version {self.version_id} {what}")
 
     def forget_pages(self) -> None:
         """Give mapped pages of all tables back to the system."""

@@ -1,8 +1,11 @@
-"""An answer that is written already: the cheapest one that ASGI knows."""
+"""What is sent: answers that are written already, and problems as RFC 9457 has them."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
+
+import orjson
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -11,9 +14,9 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An application, or what answers one request: the answers below and those of libraries."""
 
-
 ROUTE = "previsor.route"  # in the scope: the template of the address that was asked
 _HEADERS = "previsor.headers"
+PROBLEM_TYPE = "application/problem+json"
 
 
 def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
@@ -52,3 +55,31 @@ class UnchangedAnswer:
         headers = [*self.headers.items()]
         await send({"type": "http.response.start", "status": 304, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
+
+
+class RequestProblem(Exception):  # noqa: N818 - the word of RFC 9457, and an answer rather than an error
+    """A request that cannot be answered.
+
+    Args:
+        status: Of HTTP.
+        detail: What is wrong and what to do, a sentence.
+        headers: Of the answer, beside the usual ones.
+    """
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status, self.detail = status, detail
+        self.headers = dict(headers or {})
+        super().__init__(detail)
+
+    def body(self) -> bytes:
+        """The document. Texts of the request in it are JSON's texts, and stay such in a page."""
+        title = HTTPStatus(self.status).phrase
+        return orjson.dumps(
+            {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail}
+        )
+
+
+def shorten(text: str, most: int = 80) -> str:
+    """A text of a request, for a sentence: quoted, without signs that turn or hide others."""
+    shown = text if len(text) <= most else f"{text[:most]}…"
+    return "'" + "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in shown) + "'"
