@@ -16,7 +16,7 @@ from pipelines.publish.reader import open_store
 from serving.access import AccessRules, is_loopback, make_key, read_keys, read_proxies
 from serving.application import build_application
 from serving.front import RequestLimits
-from serving.library import Library, LibraryRules
+from serving.library import LONGEST_PAUSE, Library, LibraryRules
 from serving.mirror import open_mirror
 
 LONGEST_PATIENCE = 5.0  # seconds that a look at a store waits for it without progress
@@ -86,11 +86,16 @@ def chosen_store(request: ServeRequest, read: Settings) -> Store:
     if request.store and request.results:
         raise ConfigError("serve: --store and --results exclude each other; take one of them.")
     if request.store:
-        return open_store(patience=min(LONGEST_PATIENCE, read.serve_poll_seconds / 5))
+        return open_store(patience=patience_of(read.serve_poll_seconds))
     folder = (request.results or read.ml_results_path).absolute()
     if not folder.is_dir():
         raise ConfigError(f"serve: there is no folder '{folder}'. Run generate_ml_results first.")
     return FolderStore(folder)
+
+
+def patience_of(poll_seconds: float) -> float:
+    """Seconds that a look waits for a store: with the pause before it no more than a poll."""
+    return min(LONGEST_PATIENCE, (1 - LONGEST_PAUSE) * poll_seconds)
 
 
 def print_new_key(name: str) -> None:

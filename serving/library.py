@@ -25,7 +25,8 @@ from serving.versions import ServedVersion, ShownVersion, show
 from serving.written import RequestProblem
 
 EARLIER = 2  # versions kept at hand beside the newest one
-LONGEST_PAUSE = 600.0  # seconds until a version that was broken is tried again
+LONGEST_PAUSE = 0.8  # share of a poll between two looks; a look has the rest of it
+LONGEST_BROKEN = 600.0  # seconds until a version that was broken is tried again
 LOG_SECONDS = 10.0  # that a request waits for the log to be read
 MOST_MAPPED = 260 << 20  # bytes of files that may be resident before pages are given back
 BREATH = 0.25  # seconds between two looks at the memory
@@ -66,8 +67,8 @@ class Library:
         """Look at the store again and again, until cancelled."""
         while True:
             await asyncio.to_thread(self.look)
-            # Servers that were started together do not ask together; a look takes its time as well.
-            share = random.uniform(0.7, 0.8)  # noqa: S311 # nosec B311 - no secret
+            # Servers that were started together do not ask together.
+            share = random.uniform(0.7, LONGEST_PAUSE)  # noqa: S311 # nosec B311 - no secret
             await self._rest(share * self._rules.poll_seconds)
 
     async def _rest(self, seconds: float) -> None:
@@ -149,7 +150,7 @@ class Library:
 
     def _note_broken(self, record: CommitRecord) -> None:
         _, pause = self._broken.get(record.version_id, (None, self._rules.poll_seconds / 2))
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = min(2 * pause, LONGEST_BROKEN)
         self._broken = {record.version_id: (datetime.now(UTC) + timedelta(seconds=pause), pause)}
 
     def _broken_lately(self, record: CommitRecord) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ml.artifacts.keys import version_key
 from ml.durable import make_folder, remove_all, write_file
+from ml.page.blocks import to_document
 from ml.page.first_screen import Speaker, first_screen
 from ml.page.packing import PackedVersion
 
@@ -121,8 +122,7 @@ def _policy(script: str, style: str, *, parts: bool) -> str:
 
 def _blocks(packed: PackedVersion, texts: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     """Data as elements that no browser runs; base64 holds no sign that could end them."""
-    plain = json.dumps(texts, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    yield f'<script type="application/json" id="texts">{plain}</script>'
+    yield f'<script type="text/plain" id="texts">{to_document(texts)}</script>'
     for name, text in packed.blocks.items():
         yield f'<script type="text/plain" id="block-{name}">{text}</script>'
 

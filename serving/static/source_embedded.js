@@ -48,11 +48,11 @@ function embeddedSource() {
   }
 
   return {
-    texts: async () => JSON.parse(document.getElementById("texts").textContent),
+    texts: () => unpackDocument(document.getElementById("texts").textContent),
     summary: () => unpackDocument(document.getElementById("block-summary").textContent),
     async items() {
       const list = await block("items");
-      return { ids: list.head.ids, column: (name) => list.column(name), service: await block("service") };
+      return { ids: list.head.ids, column: (name) => list.column(name) };
     },
     async item(place) {
       const part = await partOf(place);
