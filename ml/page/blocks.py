@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 WIDTHS = (1, 2, 4)  # bytes that a whole number may take; others are stored as floats
 LEVEL = 6  # of gzip; 9 takes 20 times as long for 6 % less
 FAST = 1  # of what is opened piece by piece: a third of the time for a quarter more
-_DAY = np.timedelta64(1, "D")
+_NULL, _HIGHEST = -(2**31), 2**31 - 1  # of whole numbers of four bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,42 +47,43 @@ def pack_numbers(values: Floats, places: int | None) -> PackedColumn:
     if places is None or width == 8:
         data = _planes(np.ascontiguousarray(values, "<f8"))
         return PackedColumn(data, _about(values, kind="floats", bytes=8))
-    data = _planes(_codes(scaled, width, along=values.ndim == 2))
+    codes = np.where(np.isnan(scaled), -(2 ** (8 * width - 1)), scaled).astype(f"<i{width}")
+    if values.ndim == 2:
+        codes[:, 1:] -= codes[:, :-1].copy()  # may wrap round
+    data = _planes(codes)
     return PackedColumn(data, _about(values, kind="numbers", bytes=width, places=places))
 
 
 @dataclass(frozen=True, slots=True)
 class ScaledMatrix:
-    """Numbers of items as whole numbers of few bytes, rounded, ready to be packed in parts."""
+    """Numbers of items as whole numbers, rounded, ready to be packed in parts."""
 
     places: npt.NDArray[np.int8]  # decimal places of each item, shape (items,)
-    steps: npt.NDArray[np.signedinteger[Any]]  # the numbers, shape (items, values)
-    along: bool  # whether they are differences along each row
+    codes: npt.NDArray[np.int32]  # the numbers, shape (items, values); null is the lowest
+    along: bool  # whether differences along each row are stored, best for what changes little
 
-    def last(self, count: int | None) -> "ScaledMatrix":
-        """The last values of each row alone."""
-        if count is None or count >= self.steps.shape[1]:
-            return self
-        kept = self.steps[:, -count:].copy()
-        before = self.steps[:, : 1 - count] if count > 1 else self.steps
-        if self.along:
-            kept[:, 0] = before.sum(axis=1, dtype=kept.dtype)
-        return ScaledMatrix(self.places, kept, self.along)
+    def columns(self, start: int, stop: int | None = None) -> "ScaledMatrix":
+        """Some values of each row alone, by their places in it."""
+        return ScaledMatrix(self.places, self.codes[:, start:stop], self.along)
 
     def pack(self, items: slice = slice(None)) -> PackedColumn:
-        """The numbers of some items: first their decimal places, a byte each."""
-        places, steps = self.places[items], self.steps[items]
-        about = {
-            "kind": "scaled", "width": steps.shape[1], "along": self.along,
-            "bytes": steps.itemsize,
-        }  # fmt: skip
+        """The numbers of some items: first their decimal places, a byte each.
+
+        A number takes the fewest bytes that hold those of all these items.
+        """
+        places, codes = self.places[items], self.codes[items]
+        null = codes == _NULL
+        largest = np.max(np.abs(np.where(null, 0, codes)), initial=0)
+        width = next(one for one in WIDTHS if largest < 2 ** (8 * one - 1))
+        steps = np.where(null, -(2 ** (8 * width - 1)), codes).astype(f"<i{width}")
+        if self.along:
+            steps[:, 1:] -= steps[:, :-1].copy()  # may wrap round
+        about = {"kind": "scaled", "width": codes.shape[1], "along": self.along, "bytes": width}
         return PackedColumn(places.tobytes() + _planes(steps), about)
 
 
-def scale(
-    values: Floats, most: int, *, width: int = 2, brief: bool = False, along: bool = True
-) -> ScaledMatrix:
-    """Numbers of items, shape (items, values), NaN being null.
+def scale(values: Floats, most: int, *, brief: bool = False, along: bool = True) -> ScaledMatrix:
+    """Numbers of items, shape (items, values), null as NaN, cut off by :func:`round_fairly`.
 
     An item's decimal places are those that its largest number leaves room for, at most ``most``,
     and none where all its numbers are whole. Below zero they mean tens, hundreds and so on.
@@ -90,16 +91,38 @@ def scale(
     Args:
         values: The numbers.
         most: Most decimal places.
-        width: Bytes of a number; four hold all digits of whatever is counted.
         brief: Take no more than it needs to show two digits of its largest number.
-        along: Store differences along a row, best for what changes little.
+        along: Store differences along a row.
     """
-    places = find_places(values, most, 2 ** (8 * width - 1) - 1)
+    places = find_places(values, most)
     if brief:
         largest = np.nanmax(np.abs(values), axis=1, initial=0.0) if values.size else places
         places = np.minimum(places, np.select([largest >= 10, largest >= 1], [0, 1], 2))
-    scaled = round_fairly(values * 10.0 ** places[:, None])
-    return ScaledMatrix(places.astype(np.int8), _codes(scaled, width, along=along), along)
+    return _matrix(places, round_fairly(values * 10.0 ** places[:, None]), along)
+
+
+def scale_as_shown(values: Floats, *, along: bool = True) -> ScaledMatrix:
+    """The same, each number as the page shows quantities, so that of what is shown nothing is lost.
+
+    That is whole from 100 on, to tenths from 10 on and to hundredths below, halves away from zero.
+    """
+    size = np.abs(values)
+    shown = np.select([size >= 100, size >= 10], [1.0, 10.0], 100.0)
+    below = np.floor(size * shown)
+    # The half above it as it is written: 1.005 is below 1.005 as a number and is 1.01 nonetheless.
+    hundredths = (below + (size >= (2 * below + 1) / (2 * shown))) * (100 / shown)
+    hundredths = np.where(np.isnan(values), np.nan, np.copysign(hundredths, values))
+    none = np.isnan(values)
+    needed = np.select(
+        [np.all((hundredths % step == 0) | none, axis=1) for step in (100, 10)], [0, 1], 2
+    )
+    places = np.minimum(needed, find_places(hundredths / 100, 2))
+    return _matrix(places, np.trunc(hundredths / 10.0 ** (2 - places[:, None])), along)
+
+
+def _matrix(places: Floats, scaled: Floats, along: bool) -> ScaledMatrix:
+    codes = np.where(np.isnan(scaled), _NULL, scaled).astype(np.int32)
+    return ScaledMatrix(places.astype(np.int8), codes, along)
 
 
 def round_fairly(values: Floats) -> Floats:
@@ -114,12 +137,12 @@ def round_fairly(values: Floats) -> Floats:
     return np.copysign(whole, values)
 
 
-def find_places(values: Floats, most: int, highest: int) -> Floats:
-    """Decimal places of each row for whole numbers up to the highest, shape (items,)."""
+def find_places(values: Floats, most: int) -> Floats:
+    """Decimal places of each row for whole numbers of four bytes, shape (items,)."""
     if not values.size:
         return np.zeros(len(values))
     largest = np.nanmax(np.abs(values), axis=1, initial=1e-9)  # all of less is rounded to 0
-    room = np.floor(np.log10(highest / largest))
+    room = np.floor(np.log10(_HIGHEST / largest))
     whole = np.all((np.rint(values) == values) | np.isnan(values), axis=1)
     return np.minimum(room, np.where(whole, 0, most))
 
@@ -147,15 +170,6 @@ def pack_words(values: pa.Array | pa.ChunkedArray) -> PackedColumn:
 
 def _about(values: Floats, **more: Any) -> dict[str, Any]:
     return {"width": 1 if values.ndim == 1 else values.shape[1], **more}
-
-
-def _codes(scaled: Floats, width: int, *, along: bool) -> npt.NDArray[Any]:
-    """Whole numbers of so many bytes; differences ``along`` a row may wrap round."""
-    lowest = -(2 ** (8 * width - 1))
-    codes = np.where(np.isnan(scaled), lowest, scaled).astype(f"<i{width}")
-    if along:
-        codes[:, 1:] -= codes[:, :-1].copy()
-    return codes
 
 
 def pack_places(places: npt.NDArray[np.int64]) -> PackedColumn:

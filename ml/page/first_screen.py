@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from html import escape
 from typing import Any
 
@@ -33,11 +34,15 @@ class Speaker:
         text = self.texts.get(key, key.partition(".")[2])
         return re.sub(r"\{(\w+)\}", lambda match: str(values.get(match[1], MISSING)), text)
 
-    def number(self, value: float | None, decimals: int = 1) -> str:
-        """A number with at most so many decimals and the signs of the language."""
+    def number(self, value: float | Decimal | None, decimals: int = 1) -> str:
+        """A number with at most so many decimals and the signs of the language.
+
+        Halves go away from zero, of the number as it is written: the script's rounding.
+        """
         if value is None or value != value:  # noqa: PLR0124 - not a number
             return MISSING
-        text = f"{value:,.{decimals}f}"
+        exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
+        text = f"{exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP):,f}"
         text = text.rstrip("0").rstrip(".") if decimals else text
         return text if self.language == "en" else text.translate(str.maketrans(",.", ".,"))
 
@@ -48,8 +53,9 @@ class Speaker:
 
     def percent(self, value: float | None, decimals: int = 0) -> str:
         """A share as per cent."""
-        missing = value is None or value != value  # noqa: PLR0124 - not a number
-        return MISSING if missing else f"{self.number(100 * (value or 0), decimals)}%"
+        if value is None or value != value:  # noqa: PLR0124 - not a number
+            return MISSING
+        return f"{self.number(100 * Decimal(repr(float(value))), decimals)}%"
 
     def money(self, value: float | None, currency: str | None) -> str:
         """An amount with its currency as it was given."""

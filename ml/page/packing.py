@@ -26,7 +26,7 @@ from ml.page.series import (
     BRIEF_CURVES,
     BRIEF_POINTS,
     CURVES,
-    FACTORS,
+    OF_FACTORS,
     OF_SERVICE,
     ItemRows,
     PackedCut,
@@ -44,9 +44,9 @@ MANY = 10_000  # items above which the page holds what its tables need, and file
 SUMMARY = "metadata/summary.json"  # of the first screen, also for the tier that serves
 PART = 1_000  # items of one such file
 THREADS = 4  # at most, that pack parts
-OF_MODELS = ("horizon_step", "model", "weight", "forecast")
-OF_PAST = ("ds", "span", "lag", "known_at", "as_of", "y", "is_stockout", "forecast", "q10", "q50",
-           "q90", "service_target", "stock_level")  # fmt: skip
+OF_MODELS = {"horizon_step": None, "model": None, "weight": 4, "forecast": 3}
+OF_PAST = dict.fromkeys(("ds", "span", "lag", "known_at", "as_of", "y", "is_stockout", "forecast",
+                         "q10", "q50", "q90", "service_target", "stock_level"))  # fmt: skip
 SHOWN_METRICS = (
     "scaled_crps", "cum_tail_pinball", "bias", "coverage_80_interval", "coverage_95",
     "cum_coverage_80", "cum_coverage_90", "cum_coverage_95", "cum_coverage_99", "fva_naive",
@@ -86,12 +86,11 @@ class PackedVersion:
 def pack_version(tables: VersionTables, many: int = MANY) -> PackedVersion:
     """Read a version and pack it; above ``many`` items in parts beside what its tables need."""
     items = read_items(tables)
-    width = 2 if len(items.ids) > many else 4
     contents = _Contents(
         items,
-        read_forecasts(tables, items, (*BRIEF_CURVES, *CURVES), width),
-        read_history(tables, items, width),
-        read_service(tables, items, FACTORS, width),
+        read_forecasts(tables, items, (*BRIEF_CURVES, *CURVES)),
+        read_history(tables, items),
+        read_service(tables, items),
         {
             "models": read_rows(tables, items, "forecast_models", OF_MODELS),
             "past": read_rows(tables, items, "past_forecasts", OF_PAST),
@@ -102,7 +101,7 @@ def pack_version(tables: VersionTables, many: int = MANY) -> PackedVersion:
     with ThreadPoolExecutor(THREADS) as pool:  # gzip holds no lock
         beside = pool.map(contents.pack, parts)
         if parts:
-            shown = read_forecasts(tables, items, BRIEF_CURVES, 2, brief=True)
+            shown = read_forecasts(tables, items, BRIEF_CURVES, brief=True)
             inside = replace(contents, forecasts=shown).pack_brief(slice(0, len(items.ids)))
         else:
             inside = contents.pack(slice(0, len(items.ids)), level=LEVEL)
@@ -143,7 +142,7 @@ class _Contents:
         for number, panel in enumerate(self.history):
             cut = panel.cut(part, ("y", "is_stockout"))
             blocks[f"history-{number}"] = _to_block(cut, level)
-        blocks["service"] = _to_block(self.service.cut(part, tuple(OF_SERVICE)), level)
+        blocks["service"] = _to_block(self.service.cut(part, (OF_FACTORS, *OF_SERVICE)), level)
         for name, rows in self.rows.items():
             packed = rows.pack(part)
             total = int(packed["item"].about["width"])
@@ -158,7 +157,7 @@ class _Contents:
         for number, panel in enumerate(self.history):
             cut = panel.cut(part, ("y", "is_stockout"), BRIEF_POINTS)
             blocks[f"history-{number}"] = _to_block(cut, LEVEL)
-        own = self.service.only(1.0).cut(part, tuple(OF_SERVICE))
+        own = self.service.at_own_time().cut(part, (OF_FACTORS, *OF_SERVICE))
         return {**blocks, "service": _to_block(own, LEVEL)}
 
     def _list(self, names: Iterable[str], part: slice, level: int) -> str:

@@ -8,16 +8,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.contracts.beside_orders import TARGETS
+from ml.contracts.beside_orders import LEAD_TIME_FACTORS, TARGETS
 from ml.contracts.demand import ALL_LOCATIONS
-from ml.page.blocks import Floats, PackedColumn, ScaledMatrix, pack_places, scale
+from ml.page.blocks import (
+    Floats,
+    PackedColumn,
+    ScaledMatrix,
+    pack_places,
+    scale,
+    scale_as_shown,
+)
 from ml.page.items import ItemList, Places, pack_column, plain_array, to_floats
 from ml.page.version_tables import VersionTables
 
 BRIEF_CURVES = ("forecast", "q10", "q50", "q90", "cum_q50", "cum_q80", "cum_q95", "cum_q99")
 CURVES = ("q05", "q95", "cum_mean")  # on top of these
-OF_SERVICE = {"reorder_point": 3, "stock_value": 3, "fill_rate": 4}
-FACTORS = (1.0, 1.5)  # of the lead time, whose curves are drawn
+OF_SERVICE = {"stock_value": 3, "fill_rate": 4}  # most decimal places; at the lead time as it is
+OF_FACTORS = "reorder_point"  # at the others as well
 PLACES = {"demand": 3, "price": 4}  # most decimal places
 BRIEF_POINTS = 52  # of history, where items are many
 MOST_POINTS = {"D": 400, "B": 400, "W": 104, "MS": 36}
@@ -37,22 +44,21 @@ class PackedPanel:
         first, end = np.searchsorted(self.items, (part.start, part.stop))
         rows = slice(int(first), int(end))
         columns = {
-            name: self.numbers[name].last(last).pack(rows) for name in names if name in self.numbers
+            name: self.numbers[name].columns(-(last or 0)).pack(rows)
+            for name in names
+            if name in self.numbers
         }
         kept = self.days if last is None else self.days[-last:]
         return PackedCut({**self.about, "days": kept}, self.items[rows] - part.start, columns)
 
-    def only(self, factor: float) -> "PackedPanel":
-        """Of curves of service, those of one factor of the lead time."""
-        factors, targets = self.about["factors"], self.about["targets"]
-        start = factors.index(factor) * len(targets)
-        numbers = {
-            name: ScaledMatrix(
-                one.places, one.last(one.steps.shape[1] - start).steps[:, : len(targets)], one.along
-            )
-            for name, one in self.numbers.items()
-        }
-        return PackedPanel({**self.about, "factors": [factor]}, [], self.items, numbers)
+    def at_own_time(self) -> "PackedPanel":
+        """Of curves of service, those of the lead time as it is."""
+        targets = len(self.about["targets"])
+        start = self.about["factors"].index(1.0) * targets
+        numbers = dict(self.numbers)
+        if OF_FACTORS in numbers:
+            numbers[OF_FACTORS] = numbers[OF_FACTORS].columns(start, start + targets)
+        return PackedPanel({**self.about, "factors": [1.0]}, [], self.items, numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +71,11 @@ class PackedCut:
 
 
 def read_forecasts(
-    tables: VersionTables, items: ItemList, names: Sequence[str], width: int, *, brief: bool = False
+    tables: VersionTables, items: ItemList, names: Sequence[str], *, brief: bool = False
 ) -> list[PackedPanel]:
     """Forecasts of all items, panel by panel; a panel's items share their days.
 
-    ``brief`` numbers have two digits or a little more.
+    Of demand they are rounded as they are shown; ``brief`` ones have two digits or a little more.
     """
     have = np.flatnonzero(items.first_rows >= 0)
     starts = items.first_rows[have]
@@ -85,11 +91,15 @@ def read_forecasts(
     for name in names:
         values = to_floats(tables.read("forecasts", [name])[name])
         for key, rows in found.items():
-            if not (key[0] == "price" and name.startswith("cum_")):
-                along = key[0] == "price" or name.startswith("cum_")
-                numbers[key][name] = scale(
-                    values[rows], PLACES[key[0]], width=width, brief=brief, along=along
-                )
+            price, cumulative = key[0] == "price", name.startswith("cum_")
+            if price and cumulative:
+                continue
+            if price or brief:
+                along = price or cumulative
+                made = scale(values[rows], PLACES[key[0]], brief=brief, along=along)
+            else:
+                made = scale_as_shown(values[rows], along=cumulative)
+            numbers[key][name] = made
     return [
         PackedPanel(
             {"kind": key[0], "frequency": key[1]},
@@ -99,7 +109,7 @@ def read_forecasts(
     ]  # fmt: skip
 
 
-def read_history(tables: VersionTables, items: ItemList, width: int) -> list[PackedPanel]:
+def read_history(tables: VersionTables, items: ItemList) -> list[PackedPanel]:
     """What was observed, panel by panel, and which periods had a stock-out."""
     table = tables.read("history", ["item_id", "ds", "kind", "frequency", "y", "is_stockout"])
     if not table.num_rows:
@@ -115,13 +125,11 @@ def read_history(tables: VersionTables, items: ItemList, width: int) -> list[Pac
     for key in sorted(set(keys)):
         rows = np.flatnonzero((of_row == key) & (owner >= 0))
         if len(rows):
-            panels.append(_history_panel(table, key, rows, owner[rows], width))
+            panels.append(_history_panel(table, key, rows, owner[rows]))
     return panels
 
 
-def _history_panel(
-    table: pa.Table, key: str, rows: Places, owner: Places, width: int
-) -> PackedPanel:
+def _history_panel(table: pa.Table, key: str, rows: Places, owner: Places) -> PackedPanel:
     kind, frequency = key.split()
     days = _days(table)[rows]
     calendar = np.unique(days)[-MOST_POINTS[frequency] :]
@@ -134,7 +142,7 @@ def _history_panel(
     for name in ("y", "is_stockout"):
         values = np.full(shape, np.nan)
         values[place] = to_floats(table[name])[rows][inside]
-        numbers[name] = scale(values, PLACES[kind], width=width, along=kind == "price")
+        numbers[name] = scale(values, PLACES[kind], along=kind == "price")
     about = {"kind": kind, "frequency": frequency}
     return PackedPanel(about, calendar.astype(int).tolist(), own, numbers)
 
@@ -157,38 +165,42 @@ def _owners(ids: pa.ChunkedArray, items: ItemList) -> tuple[Places, Places]:
     return of_code[codes] if len(codes) else codes.astype(int), first.astype(int)
 
 
-def read_service(
-    tables: VersionTables, items: ItemList, factors: Sequence[float], width: int
-) -> PackedPanel:
-    """Levels, value and service of every item by factor of the lead time and target."""
-    names = ["item_id", "location_id", "lead_time_factor", "service_target", *OF_SERVICE]
-    table = tables.read("service_curves", names)
+def read_service(tables: VersionTables, items: ItemList) -> PackedPanel:
+    """Levels by factor of the lead time and target of every item; value and service at its own."""
+    names = ["item_id", "location_id", "lead_time_factor", "service_target", OF_FACTORS]
+    table = tables.read("service_curves", [*names, *OF_SERVICE])
     if table.num_rows:
         table = table.filter(pc.equal(table["location_id"], ALL_LOCATIONS))
-    grid = [(factor, target) for factor in factors for target in TARGETS]
-    about = {"factors": [*factors], "targets": [*TARGETS]}
+    about = {"factors": [*LEAD_TIME_FACTORS], "targets": [*TARGETS]}
     if not table.num_rows:
         return PackedPanel(about, [], np.array([], int), {})
     owner, _ = _owners(table["item_id"], items)
-    pairs = np.round(to_floats(table["lead_time_factor"]) * 1000) * 10_000 + np.round(
-        to_floats(table["service_target"]) * 1000
-    )
-    known = np.array([round(f * 1000) * 10_000 + round(t * 1000) for f, t in grid])
-    order = np.argsort(known)
-    column = order[np.minimum(np.searchsorted(known[order], pairs), len(grid) - 1)]
-    inside = (known[column] == pairs) & (owner >= 0)
+    factor, known = _places_of(table["lead_time_factor"], LEAD_TIME_FACTORS)
+    target, asked = _places_of(table["service_target"], TARGETS)
+    inside = known & asked & (owner >= 0)
     own = np.unique(owner[inside])
-    place = (np.searchsorted(own, owner[inside]), column[inside])
+    shape = (len(own), len(LEAD_TIME_FACTORS), len(TARGETS))
+    place = (np.searchsorted(own, owner[inside]), factor[inside], target[inside])
     numbers = {}
-    for name, most in OF_SERVICE.items():
-        values = np.full((len(own), len(grid)), np.nan)
+    for name in (OF_FACTORS, *OF_SERVICE):
+        values = np.full(shape, np.nan)
         values[place] = to_floats(table[name])[inside]
-        numbers[name] = scale(values, most, width=width)
+        if name == OF_FACTORS:
+            numbers[name] = scale_as_shown(values.reshape(len(own), -1))
+        else:
+            numbers[name] = scale(values[:, LEAD_TIME_FACTORS.index(1.0)], OF_SERVICE[name])
     return PackedPanel(about, [], own, numbers)
 
 
+def _places_of(column: pa.ChunkedArray, known: Sequence[float]) -> tuple[Places, Places]:
+    """The place of each number among known ones, ascending, and whether it is one of them."""
+    values, steps = np.round(to_floats(column), 3), np.array(known)
+    place = np.minimum(np.searchsorted(steps, values), len(steps) - 1)
+    return place, steps[place] == values
+
+
 def read_rows(
-    tables: VersionTables, items: ItemList, dataset: str, names: Sequence[str]
+    tables: VersionTables, items: ItemList, dataset: str, names: Mapping[str, int | None]
 ) -> "ItemRows":
     """Rows of a table that belong to an item each, in the order of the items."""
     table = tables.read(dataset, ["item_id", *names])
@@ -196,7 +208,8 @@ def read_rows(
         first = pc.equal(table["horizon_step"], 1)
         table = table.filter(pc.and_(first, pc.greater(table["weight"], 0)))
     owner, _ = _owners(table["item_id"], items)
-    return ItemRows(owner, table.select(list(names)))
+    places = {name: places for name, places in names.items() if places is not None}
+    return ItemRows(owner, table.select(list(names)), places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +218,16 @@ class ItemRows:
 
     owner: Places  # place of each row's item, ascending
     table: pa.Table  # the rows
+    places: Mapping[str, int]  # decimals of numbers; those of others are all kept
 
     def pack(self, part: slice) -> dict[str, PackedColumn]:
         """Rows of some items, packed, with the item's place in the part."""
         first, end = np.searchsorted(self.owner, (part.start, part.stop))
         rows = self.table.slice(int(first), int(end - first))
-        packed = {name: pack_column(plain_array(rows[name])) for name in rows.column_names}
+        packed = {
+            name: pack_column(plain_array(rows[name]), self.places.get(name))
+            for name in rows.column_names
+        }
         return {"item": pack_places(self.owner[first:end] - part.start), **packed}
 
 

@@ -116,7 +116,7 @@ function cumulativeChart(item, at) {
   const { forecast } = item;
   if (!forecast?.cum_q50) return null;
   const [position, point] = [at("inventory_position"), at("reorder_point")];
-  const short = forecast.cum_q50.findIndex((value) => !isMissing(position) && value > position);
+  const short = forecast.cum_q50.findIndex((value) => !isMissing(position) && asShown(value) > asShown(position));
   const high = forecast.cum_q95 ?? forecast.cum_q90;
   const layers = [
     { type: "band", low: forecast.cum_q50, high: forecast.cum_q99, style: "band-outer", name: say("chart.cum99") },
@@ -141,7 +141,8 @@ function cumulativeChart(item, at) {
 function serviceChart(item, at) {
   const own = item.service?.find((one) => one.factor === 1);
   if (!own || own.points.every((point) => isMissing(point.reorder_point))) return null;
-  const other = item.service.find((one) => one.factor === 1.5);
+  const others = item.service.filter((one) => one.factor !== 1);
+  const other = others.find((one) => one.factor === 1.5);
   const { points } = own;
   const layers = [
     { type: "line", values: points.map((point) => point.reorder_point), style: "line-median", name: say("chart.level") },
@@ -154,8 +155,9 @@ function serviceChart(item, at) {
     sentence: say("item.service.told", { service_target: near.target, reorder_point: near.reorder_point, value: money(near.stock_value, at("currency")) }),
     labels: points.map((point) => percent(point.target, 1)), layers, floor: 0, ticks: points.map((_, i) => i),
     tell: (i) => say("tell.service", { service_target: points[i].target, reorder_point: points[i].reorder_point, value: money(points[i].stock_value, at("currency")) }),
-    heads: ["target", "reorder_point", "value", "fill"].map((name) => say(`head.${name}`)),
-    rows: () => points.map((point) => [percent(point.target, 1), quantity(point.reorder_point), money(point.stock_value, at("currency")), percent(point.fill_rate, 1)]),
+    heads: [...["target", "reorder_point", "value", "fill"].map((name) => say(`head.${name}`)), ...others.map(({ factor }) => say("head.level_at", { factor }))],
+    rows: () => points.map((point, t) => [percent(point.target, 1), quantity(point.reorder_point), money(point.stock_value, at("currency")), percent(point.fill_rate, 1),
+      ...others.map((one) => quantity(one.points[t].reorder_point))]),
   });
 }
 

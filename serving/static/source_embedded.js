@@ -62,11 +62,9 @@ function embeddedSource() {
     async serviceCurves() {
       const curves = await block("service");
       if (!curves?.items) return null;
-      const { targets, factors } = curves.head;
-      const start = factors.indexOf(1) * targets.length;
-      const cut = (name, row) => curves.vector(name, row).slice(start, start + targets.length);
-      const rows = curves.column("item");
-      return { targets, items: rows, values: rows.map((_, row) => cut("stock_value", row)), fills: rows.map((_, row) => cut("fill_rate", row)) };
+      const items = curves.column("item");
+      const of = (name) => items.map((_, row) => curves.vector(name, row));
+      return { targets: curves.head.targets, items, values: of("stock_value"), fills: of("fill_rate") };
     },
     async rows(table) {
       const found = await block(table);
@@ -108,13 +106,13 @@ function serviceOf(block, place) {
   const row = block ? block.row(place) : -1;
   if (row < 0) return null;
   const { factors, targets } = block.head;
-  const columns = Object.keys(block.head.columns).filter((name) => name !== "item");
-  const values = Object.fromEntries(columns.map((name) => [name, block.vector(name, row)]));
+  const [levels, stock, fills] = ["reorder_point", "stock_value", "fill_rate"].map((name) => block.vector(name, row));
   return factors.map((factor, f) => ({
     factor,
     points: targets.map((target, t) => ({
       target,
-      ...Object.fromEntries(columns.map((name) => [name, values[name][f * targets.length + t]])),
+      reorder_point: levels[f * targets.length + t],
+      ...(factor === 1 ? { stock_value: stock[t], fill_rate: fills[t] } : {}),
     })),
   }));
 }

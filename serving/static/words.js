@@ -38,9 +38,14 @@ function num(value, decimals = 1) {
   return isMissing(value) ? "–" : format("number", { maximumFractionDigits: decimals }).format(value);
 }
 
-/** Units: whole where they are many, with decimals where they are few. */
-function quantity(value) {
-  return num(value, Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2);
+/** Units: whole where they are many, with decimals where they are few; ml/page/blocks.py knows it. */
+const decimalsOf = (value) => (Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2);
+const quantity = (value) => num(value, decimalsOf(value));
+
+/** The number that is shown of a quantity, so that sentences say what can be seen. */
+function asShown(value) {
+  if (isMissing(value)) return value;
+  return Number(new Intl.NumberFormat("en", { maximumFractionDigits: decimalsOf(value), useGrouping: false }).format(value));
 }
 
 /** A share as per cent. */

@@ -3,7 +3,6 @@
 import base64
 import gzip
 import json
-from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +17,10 @@ from ml.page.blocks import (
     pack_words,
     round_fairly,
     scale,
+    scale_as_shown,
     to_block,
 )
+from tests.ml.page.rounding import as_quantity, shorten
 
 ANY = st.floats(-1e15, 1e15) | st.integers(-40_000, 40_000).map(float) | st.just(float("nan"))
 MATRICES = arrays.arrays(float, st.tuples(st.integers(1, 4), st.integers(1, 6)), elements=ANY)
@@ -51,9 +52,9 @@ def read_scaled(column, items):
     return np.array(found), places
 
 
-@given(MATRICES, st.booleans(), st.sampled_from([2, 4]))
-def test_scaled_numbers_come_back_to_their_last_decimal_place(values, along, width):
-    found, places = read_scaled(scale(values, 3, along=along, width=width).pack(), len(values))
+@given(MATRICES, st.booleans())
+def test_scaled_numbers_come_back_to_their_last_decimal_place(values, along):
+    found, places = read_scaled(scale(values, 3, along=along).pack(), len(values))
     assert np.array_equal(np.isnan(found), np.isnan(values))
     for row, back, place in zip(values, found, places, strict=True):
         # the last place, and what a float of that size cannot hold
@@ -65,27 +66,55 @@ def test_scaled_numbers_come_back_to_their_last_decimal_place(values, along, wid
 def test_the_last_values_of_a_row_are_those_of_the_whole_row(values, count, along):
     whole = scale(values, 3, along=along)
     found, _ = read_scaled(whole.pack(), len(values))
-    last, _ = read_scaled(whole.last(count).pack(), len(values))
+    last, _ = read_scaled(whole.columns(-count).pack(), len(values))
     assert np.array_equal(last, found[:, -count:], equal_nan=True)
+
+
+HALVES = st.builds(lambda whole, by: whole / by, st.integers(-40_000, 40_000), st.sampled_from(
+    [1.0, 2.0, 20.0, 200.0, 1000.0]))  # fmt: skip
+QUANTITIES = HALVES | st.floats(-1e7, 1e7) | st.just(float("nan"))
+
+
+@given(arrays.arrays(float, st.tuples(st.integers(1, 4), st.integers(1, 6)), elements=QUANTITIES),
+       st.booleans())  # fmt: skip
+def test_a_quantity_is_packed_as_the_page_would_show_it(values, along):
+    found, _ = read_scaled(scale_as_shown(values, along=along).pack(), len(values))
+    assert np.array_equal(np.isnan(found), np.isnan(values))
+    for value, back in zip(values.flat, found.flat, strict=True):
+        if not np.isnan(value):
+            assert back == pytest.approx(float(as_quantity(value)), rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.005, 1.01), (1.0049999999999994, 1.0), (9.996, 10.0), (12.25, 12.3), (99.96, 100.0),
+     (100.5, 101.0), (0.004, 0.0), (3e9, 3e9)],
+)  # fmt: skip
+def test_halves_are_rounded_as_they_are_written(value, shown):
+    found, _ = read_scaled(scale_as_shown(np.array([[value]])).pack(), 1)
+    assert found[0, 0] == shown
 
 
 @given(st.floats(-1000, 1000), st.integers(0, 2))
 def test_a_number_is_shortened_as_it_would_have_been_before_it_was_packed(value, shown):
     stored = round_fairly(np.array([value * 1000.0]))[0] / 1000.0
-
-    def shorten(number):  # half away from zero, as browsers do
-        exact = Decimal(repr(float(number))).quantize(Decimal(1).scaleb(-shown), ROUND_HALF_UP)
-        return exact + 0
-
-    assert shorten(stored) == shorten(value)
+    assert shorten(stored, shown) == shorten(value, shown)
 
 
-def test_whole_numbers_keep_every_digit_while_two_bytes_hold_them():
-    found, places = read_scaled(scale(np.array([[0.0, 32_767], [1, 32_768]]), 3).pack(), 2)
-    # 32,768 is one too many for two bytes: the row is told in tens, cut off. One of them, 0.1,
-    # would be 0, which only an exact number may end in: so it is 1.
-    assert found.tolist() == [[0, 32_767], [10, 32_760]]
+def test_whole_numbers_keep_every_digit_while_four_bytes_hold_them():
+    most = 2**31 - 1
+    found, places = read_scaled(scale(np.array([[0.0, most], [1, most + 1]]), 3).pack(), 2)
+    # One too many for four bytes: the row is told in tens, cut off. One of them, 0.1, would be 0,
+    # which only an exact number may end in: so it is 1.
+    assert found.tolist() == [[0, most], [10, 2_147_483_640]]
     assert places == [0, -1]
+
+
+def test_each_part_takes_the_bytes_that_its_own_numbers_need():
+    whole = scale(np.array([[0.0, 127], [0, 128], [0, 40_000], [np.nan, -128]]), 3)
+    sizes = [whole.pack(slice(item, item + 1)).about["bytes"] for item in range(4)]
+    assert sizes == [1, 2, 4, 2]  # the lowest number of a width is null
+    assert whole.pack().about["bytes"] == 4
 
 
 @pytest.mark.parametrize(

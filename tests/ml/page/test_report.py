@@ -131,3 +131,6 @@ def test_numbers_have_the_signs_of_the_language():
     assert (portuguese.money(1200.4, "BRL"), english.money(12.5, "USD")) == ("R$ 1.200", "USD 12.5")
     assert (portuguese.quantity(0.126), portuguese.quantity(126.4)) == ("0,13", "126")
     assert portuguese.percent(None) == "\N{EN DASH}"
+    # Halves as they are written, and as a browser rounds them.
+    assert (english.quantity(0.125), english.quantity(1.005)) == ("0.13", "1.01")
+    assert (english.percent(0.285, 0), english.percent(0.0005, 1)) == ("29%", "0.1%")
