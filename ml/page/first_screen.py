@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.page.items import ItemList, to_floats
+from ml.page.items import ItemList
 
 Texts = Mapping[str, str]
 MISSING = "\N{EN DASH}"
@@ -136,7 +136,7 @@ def _order_value(items: ItemList, speaker: Speaker) -> str:
 
 def _most_urgent(items: ItemList) -> Sequence[int]:
     """The first items by rank, those without one last; at most so many as are shown."""
-    ranks = to_floats(items.columns["priority_rank"])
+    ranks = items.numbers["priority_rank"]
     return np.argsort(np.nan_to_num(ranks, nan=np.inf), kind="stable")[:SHOWN].tolist()
 
 

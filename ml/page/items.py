@@ -56,14 +56,11 @@ class ItemList:
     place: Mapping[str, int]  # of an id among them
     first_rows: Places  # of each item in forecasts, -1 without one
     columns: Mapping[str, pa.Array]  # columns of all items, by name
+    numbers: Mapping[str, Floats]  # those of numbers again, null as NaN
 
     def count(self, name: str, value: object) -> int:
         """Items whose column holds a value."""
         return int(pc.sum(pc.equal(self.columns[name], value)).as_py() or 0)
-
-    def numbers(self, name: str) -> Floats:
-        """A column as numbers, null as NaN."""
-        return to_floats(self.columns[name])
 
 
 def read_items(tables: VersionTables) -> ItemList:
@@ -92,7 +89,8 @@ def read_items(tables: VersionTables) -> ItemList:
         columns[name] = _take(tables.read("forecasts", [name])[name], rows[have]).take(source)
     kinds = (columns["kind"], columns["refused_kind"], pa.scalar("demand"))
     columns |= {"kind": pc.coalesce(*kinds), "refusal": columns["refused_reason"]}
-    return ItemList(ids, place, rows, columns)
+    numbers = {name: to_floats(one) for name, one in columns.items() if _is_number(one.type)}
+    return ItemList(ids, place, rows, columns, numbers)
 
 
 def _whole_company(tables: VersionTables, dataset: str, wanted: Mapping[str, object]) -> pa.Table:
@@ -138,19 +136,25 @@ def to_floats(column: pa.Array | pa.ChunkedArray) -> Floats:
 
 def pack_column(column: pa.Array, places: int | None = None) -> PackedColumn:
     """A column of one value an item; numbers of unknown places keep all their digits."""
-    kind = column.type
-    if pa.types.is_timestamp(kind):
+    if pa.types.is_timestamp(column.type):
         return pack_days(column.to_numpy(zero_copy_only=False))
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+    if _is_number(column.type):
         return pack_numbers(to_floats(column), places)
     return pack_words(column)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    types = pa.types
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
 
 
 def pack_items(items: ItemList, names: Sequence[str], part: slice) -> dict[str, PackedColumn]:
     """Columns of some items, packed."""
     known = {**FULL, **{f"changed_{name}": places for name, places in CHANGED.items()}}
-    return {
-        name: pack_column(items.columns[name][part.start : part.stop], known.get(name))
-        for name in names
-        if name in items.columns
-    }
+    packed = {}
+    for name in names:
+        if name in items.numbers:
+            packed[name] = pack_numbers(items.numbers[name][part], known.get(name))
+        elif name in items.columns:
+            packed[name] = pack_column(items.columns[name][part.start : part.stop])
+    return packed

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -101,8 +101,7 @@ def pack_version(tables: VersionTables, many: int = MANY) -> PackedVersion:
     with ThreadPoolExecutor(THREADS) as pool:  # gzip holds no lock
         beside = pool.map(contents.pack, parts)
         if parts:
-            shown = read_forecasts(tables, items, BRIEF_CURVES, brief=True)
-            inside = replace(contents, forecasts=shown).pack_brief(slice(0, len(items.ids)))
+            inside = contents.pack_brief(slice(0, len(items.ids)))
         else:
             inside = contents.pack(slice(0, len(items.ids)), level=LEVEL)
         small = {
@@ -153,7 +152,8 @@ class _Contents:
         """Blocks of what tables and charts of many items need."""
         blocks = {"items": self._list(BRIEF, part, LEVEL)}
         for number, panel in enumerate(self.forecasts):
-            blocks[f"forecasts-{number}"] = _to_block(panel.cut(part, BRIEF_CURVES), LEVEL)
+            cut = panel.shorten().cut(part, BRIEF_CURVES)
+            blocks[f"forecasts-{number}"] = _to_block(cut, LEVEL)
         for number, panel in enumerate(self.history):
             cut = panel.cut(part, ("y", "is_stockout"), BRIEF_POINTS)
             blocks[f"history-{number}"] = _to_block(cut, LEVEL)

@@ -1,7 +1,7 @@
 """What the page draws of every item: forecasts, history, curves of service, models."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,12 @@ class PackedPanel:
         kept = self.days if last is None else self.days[-last:]
         return PackedCut({**self.about, "days": kept}, self.items[rows] - part.start, columns)
 
+    def shorten(self) -> "PackedPanel":
+        """Numbers of demand with two digits or a little more."""
+        if self.about["kind"] == "price":
+            return self
+        return replace(self, numbers={name: one.shorten() for name, one in self.numbers.items()})
+
     def at_own_time(self) -> "PackedPanel":
         """Of curves of service, those of the lead time as it is."""
         targets = len(self.about["targets"])
@@ -71,15 +77,15 @@ class PackedCut:
 
 
 def read_forecasts(
-    tables: VersionTables, items: ItemList, names: Sequence[str], *, brief: bool = False
+    tables: VersionTables, items: ItemList, names: Sequence[str]
 ) -> list[PackedPanel]:
     """Forecasts of all items, panel by panel; a panel's items share their days.
 
-    Of demand they are rounded as they are shown; ``brief`` ones have two digits or a little more.
+    Of demand they are rounded as they are shown.
     """
     have = np.flatnonzero(items.first_rows >= 0)
     starts = items.first_rows[have]
-    days = _days(tables.read("forecasts", ["ds"]))
+    days = _days(tables.read("forecasts", ["ds"])["ds"])
     lengths = np.diff(np.append(np.sort(starts), len(days)))[np.argsort(np.argsort(starts))]
     kinds = [items.columns[name].to_pylist() for name in ("kind", "frequency")]
     groups: dict[tuple[Any, ...], list[int]] = {}
@@ -94,12 +100,10 @@ def read_forecasts(
             price, cumulative = key[0] == "price", name.startswith("cum_")
             if price and cumulative:
                 continue
-            if price or brief:
-                along = price or cumulative
-                made = scale(values[rows], PLACES[key[0]], brief=brief, along=along)
-            else:
-                made = scale_as_shown(values[rows], along=cumulative)
-            numbers[key][name] = made
+            numbers[key][name] = (
+                scale(values[rows], PLACES["price"]) if price
+                else scale_as_shown(values[rows], along=cumulative)
+            )  # fmt: skip
     return [
         PackedPanel(
             {"kind": key[0], "frequency": key[1]},
@@ -118,38 +122,47 @@ def read_history(tables: VersionTables, items: ItemList) -> list[PackedPanel]:
     kinds, often = (
         plain_array(table[name].take(pa.array(first))) for name in ("kind", "frequency")
     )
-    keys = pc.binary_join_element_wise(kinds, often, " ").to_pylist()
+    keys = pc.binary_join_element_wise(kinds, often, " ").dictionary_encode()
     lengths = np.diff(np.append(first, table.num_rows))
-    of_row = np.repeat(np.array(keys, dtype=object), lengths)
+    of_row = np.repeat(keys.indices.to_numpy(), lengths)
     panels = []
-    for key in sorted(set(keys)):
-        rows = np.flatnonzero((of_row == key) & (owner >= 0))
+    for code, key in sorted(enumerate(keys.dictionary.to_pylist()), key=lambda pair: pair[1]):
+        rows = np.flatnonzero((of_row == code) & (owner >= 0))
         if len(rows):
-            panels.append(_history_panel(table, key, rows, owner[rows]))
+            own = table if len(rows) == table.num_rows else table.take(pa.array(rows))
+            panels.append(_history_panel(own, key, owner[rows]))
     return panels
 
 
-def _history_panel(table: pa.Table, key: str, rows: Places, owner: Places) -> PackedPanel:
+def _history_panel(table: pa.Table, key: str, owner: Places) -> PackedPanel:
     kind, frequency = key.split()
-    days = _days(table)[rows]
-    calendar = np.unique(days)[-MOST_POINTS[frequency] :]
-    column = np.searchsorted(calendar, days)
-    inside = days >= calendar[0]
-    own = np.unique(owner)
-    shape = (len(own), len(calendar))
-    place = (np.searchsorted(own, owner[inside]), column[inside])
+    days = table["ds"].combine_chunks().dictionary_encode()
+    of_code = _days(days.dictionary)
+    calendar = np.sort(of_code)[-MOST_POINTS[frequency] :]
+    codes = days.indices.to_numpy()
+    own, rank = _ranks(owner)
+    place = rank * len(calendar) + np.searchsorted(calendar, of_code)[codes]
+    inside = (of_code >= calendar[0])[codes]
     numbers = {}
     for name in ("y", "is_stockout"):
-        values = np.full(shape, np.nan)
-        values[place] = to_floats(table[name])[rows][inside]
-        numbers[name] = scale(values, PLACES[kind], along=kind == "price")
+        values = np.full(len(own) * len(calendar), np.nan)
+        values[place[inside]] = to_floats(table[name])[inside]
+        matrix = values.reshape(len(own), -1)
+        numbers[name] = scale(matrix, PLACES[kind], along=kind == "price")
     about = {"kind": kind, "frequency": frequency}
     return PackedPanel(about, calendar.astype(int).tolist(), own, numbers)
 
 
-def _days(table: pa.Table) -> Floats:
+def _days(instants: pa.Array | pa.ChunkedArray) -> Floats:
     """Days since 1970."""
-    return to_floats(table["ds"].cast(pa.int64())) // 86_400_000_000
+    return to_floats(instants.cast(pa.int64())) // 86_400_000_000
+
+
+def _ranks(owner: Places) -> tuple[Places, Places]:
+    """The items that own rows, ascending, and of each row the place of its item among them."""
+    seen = np.zeros(int(owner.max(initial=-1)) + 1, bool)
+    seen[owner] = True
+    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[owner]
 
 
 def _owners(ids: pa.ChunkedArray, items: ItemList) -> tuple[Places, Places]:
@@ -178,9 +191,9 @@ def read_service(tables: VersionTables, items: ItemList) -> PackedPanel:
     factor, known = _places_of(table["lead_time_factor"], LEAD_TIME_FACTORS)
     target, asked = _places_of(table["service_target"], TARGETS)
     inside = known & asked & (owner >= 0)
-    own = np.unique(owner[inside])
+    own, rank = _ranks(owner[inside])
     shape = (len(own), len(LEAD_TIME_FACTORS), len(TARGETS))
-    place = (np.searchsorted(own, owner[inside]), factor[inside], target[inside])
+    place = (rank, factor[inside], target[inside])
     numbers = {}
     for name in (OF_FACTORS, *OF_SERVICE):
         values = np.full(shape, np.nan)
