@@ -14,7 +14,7 @@ import orjson
 from fastapi import Request
 
 from serving import formats
-from serving.library import Library
+from serving.library import SOME, Library
 from serving.pages import RowPage, cut_page, find_page
 from serving.query import (
     MOST_ROWS,
@@ -79,6 +79,7 @@ class AnswerSheet:
         if table is None:
             return None
         scope[ROUTE] = ROWS
+        self._library.count_answer()
         return self._answer_rows(scope, shown, table)
 
     async def rows(self, request: Request) -> App:
@@ -86,7 +87,9 @@ class AnswerSheet:
         shown, scope = await self._shown(request), request.scope
         table = shown.version.table(request.path_params["table"])
         if table.rows > SCAN and b"item_id=" not in scope["query_string"]:
-            return await asyncio.to_thread(self._answer_rows, scope, shown, table)
+            answer = await asyncio.to_thread(self._answer_rows, scope, shown, table)
+            self._library.count_answer(SOME)
+            return answer
         return self._answer_rows(scope, shown, table)
 
     def _answer_rows(self, scope: Scope, shown: ShownVersion, table: ServedTable) -> App:
@@ -197,6 +200,7 @@ class AnswerSheet:
 
     async def _shown(self, request: Request) -> ShownVersion:
         """The version that an address asks for, by its path or by ``at=``; else the newest."""
+        self._library.count_answer()
         wanted = request.path_params.get("version_id")
         if wanted is not None:
             return await self._library.version(wanted)

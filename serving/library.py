@@ -5,6 +5,7 @@ old.
 """
 
 import asyncio
+import gc
 import random
 import threading
 from collections import OrderedDict
@@ -28,8 +29,8 @@ EARLIER = 2  # versions kept at hand beside the newest one
 LONGEST_PAUSE = 0.8  # share of a poll between two looks; a look has the rest of it
 LONGEST_BROKEN = 600.0  # seconds until a version that was broken is tried again
 LOG_SECONDS = 10.0  # that a request waits for the log to be read
-MOST_MAPPED = 260 << 20  # bytes of files that may be resident before pages are given back
-BREATH = 0.25  # seconds between two looks at the memory
+MOST_MAPPED = 240 << 20  # bytes of files that may be resident before pages are given back
+SOME = 32  # answers of a few rows between two looks at the memory
 PAGE = 4096
 LOST, BROKEN, OLD = "store-lost", "version-broken", "too-old"
 _ERRORS = (PipelineError, OSError, ArrowException)
@@ -62,6 +63,7 @@ class Library:
         self._opening = asyncio.Lock()
         self._mirroring = threading.Lock()  # nothing is cleared while something is fetched
         self._broken: dict[str, tuple[datetime, float]] = {}
+        self._answers = 0
 
     async def watch(self) -> None:
         """Look at the store again and again, until cancelled."""
@@ -69,13 +71,7 @@ class Library:
             await asyncio.to_thread(self.look)
             # Servers that were started together do not ask together.
             share = random.uniform(0.7, LONGEST_PAUSE)  # noqa: S311 # nosec B311 - no secret
-            await self._rest(share * self._rules.poll_seconds)
-
-    async def _rest(self, seconds: float) -> None:
-        while seconds > 0:
-            await asyncio.sleep(min(seconds, BREATH))
-            seconds -= BREATH
-            self._give_back_pages()
+            await asyncio.sleep(share * self._rules.poll_seconds)
 
     def look(self) -> None:
         """Look at the store once, and show what is the newest whole version there."""
@@ -116,6 +112,7 @@ class Library:
         self._set(show(version, record))
         if before is None or before.record.seq != record.seq:
             tell("shown", version_id=record.version_id, seq=record.seq, as_of=record.as_of)
+            gc.freeze()  # what stays for a day is not looked through again, which takes 50 ms
             if before is not None:
                 self._keep(before.version)
             self._mirror.note(record)
@@ -279,12 +276,23 @@ class Library:
         except OSError as error:
             tell("mirror_not_cleared", detail=str(error))
 
-    def _give_back_pages(self) -> None:
-        """Keep mapped pages that are resident below a limit; the system has them still."""
-        versions = [*self._earlier.values(), *([self.shown.version] if self.shown else [])]
-        if sum(version.mapped for version in versions) > MOST_MAPPED < _resident_files():
-            for version in versions:
-                version.forget_pages()
+    def count_answer(self, weight: int = 1) -> None:
+        """Keep mapped pages that are resident below a limit: look at the memory now and then.
+
+        Some milliseconds are enough to give them back, and the system has them still.
+
+        Args:
+            weight: What the answer takes, in answers of a few rows.
+        """
+        self._answers += weight
+        if self._answers < SOME:
+            return
+        self._answers = 0
+        if _resident_files() > MOST_MAPPED:
+            shown = [self.shown.version] if self.shown else []
+            for version in (*self._earlier.values(), *shown):
+                for table in version.tables.values():
+                    table.forget_pages()
 
 
 RETRY = {"Retry-After": "1"}

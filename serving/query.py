@@ -16,6 +16,7 @@ from serving.written import RequestProblem, shorten
 MOST_ROWS = 1000
 FEWEST_ROWS = 100  # where a request does not say
 LONGEST_TEXT = 400  # signs of a value, so that several of them fit into an address
+MOST_PARAMETERS = 50
 LARGEST = 10**15  # whole number that can be asked for
 FILTERS = (
     "kind", "model", "metric", "demand_class", "location_id", "frequency", "horizon_step", "as_of",
@@ -54,8 +55,7 @@ def read_parameters(query: bytes, allowed: Sequence[str]) -> dict[str, str]:
     if not query:
         return {}
     try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict",
-                          max_num_fields=50)  # fmt: skip
+        pairs = _pairs(query.decode("ascii"))
     except ValueError:
         raise RequestProblem(
             400,
@@ -74,6 +74,21 @@ def read_parameters(query: bytes, allowed: Sequence[str]) -> dict[str, str]:
             raise RequestProblem(400, f"the parameter '{name}' has more than {LONGEST_TEXT} signs.")
         found[name] = value
     return found
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Names and values of what follows the question mark.
+
+    Raises:
+        ValueError: It is no UTF-8, or has more parameters than fifty.
+    """
+    parts = text.split("&")
+    if "%" in text or "+" in text or len(parts) > MOST_PARAMETERS:
+        return parse_qsl(
+            text, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS
+        )
+    # The same, in a fifth of the time, of what needs no decoding.
+    return [(name, value) for name, _, value in (one.partition("=") for one in parts if one)]
 
 
 def parameters_of(table: ServedTable, *, fixed: bool) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Sending the stored bytes of a table, all of them or a range."""
 
+import mmap
 from collections.abc import AsyncIterator, Mapping
 
 from fastapi import Request, Response
@@ -62,6 +63,8 @@ def send_file(
     async def blocks() -> AsyncIterator[bytes]:
         for first in range(start, stop, BLOCK):
             yield bytes(content[first : min(first + BLOCK, stop)])
+            # A page that was sent is the system's again: a large file would fill the memory.
+            table.files[part].madvise(mmap.MADV_DONTNEED, first - first % mmap.PAGESIZE, BLOCK)
 
     return StreamingResponse(blocks(), status, headers, media_type=MEDIA_TYPES["parquet"])
 

@@ -114,8 +114,8 @@ class ServedTable:
 
     def forget_pages(self) -> None:
         """Give mapped pages back; they come again from the system's cache when they are read."""
-        if self.mapped is not None:
-            self.mapped.madvise(mmap.MADV_DONTNEED)
+        for mapped in (*self.files, *([self.mapped] if self.mapped else [])):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def _pieces(self, start: int, stop: int) -> Iterator[tuple[ServedBatch, int, int]]:
         for batch in self.batches[max(bisect_right(self.firsts, start) - 1, 0) :]:

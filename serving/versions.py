@@ -62,16 +62,6 @@ class ServedVersion:
     def _unknown(self, what: str) -> RequestProblem:
         return RequestProblem(404, f"version {self.version_id} {what}")
 
-    def forget_pages(self) -> None:
-        """Give mapped pages of all tables back to the system."""
-        for table in self.tables.values():
-            table.forget_pages()
-
-    @property
-    def mapped(self) -> int:
-        """Bytes of all tables as they are mapped."""
-        return sum(len(table.mapped) for table in self.tables.values() if table.mapped is not None)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShownVersion:

@@ -19,6 +19,7 @@ from ml.page.packing import PackedVersion
 LANGUAGES = ("pt", "en")
 REPORT = "report/report.html"  # its path in a version
 DATA = "report_data"  # folder beside the report
+FIRST = ("texts", "block-summary", "block-items")  # before the script, which waits for the others
 _STYLE = re.compile(r'<link rel="icon" href="data:,">\n<link rel="stylesheet" href="([\w.]+)">')
 _SCRIPT = re.compile(r'<script src="([\w.]+)" defer></script>\n')
 _OF_FETCHING = {"source_fetch.js": "source_embedded.js", "start_fetch.js": "start_embedded.js"}
@@ -90,8 +91,8 @@ def build_report(packed: PackedVersion, language: str) -> WrittenReport:
     )
     page = page.replace("Ir ao conteúdo", texts[language]["skip"])
     page = page.replace('<main id="main" tabindex="-1">', f'<main id="main" tabindex="-1">{screen}')
-    blocks = "\n".join(_blocks(packed, texts))
-    page = page.replace("</body>", f"{blocks}\n<script>{script}</script>\n</body>")
+    first, later = _blocks(packed, texts)  # the first table need not wait for the rest
+    page = page.replace("</body>", f"{first}\n<script>{script}</script>\n{later}\n</body>")
     return WrittenReport(page, dict(_parts(packed)))
 
 
@@ -120,11 +121,19 @@ def _policy(script: str, style: str, *, parts: bool) -> str:
     )
 
 
-def _blocks(packed: PackedVersion, texts: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """Data as elements that no browser runs; base64 holds no sign that could end them."""
-    yield f'<script type="text/plain" id="texts">{to_document(texts)}</script>'
-    for name, text in packed.blocks.items():
-        yield f'<script type="text/plain" id="block-{name}">{text}</script>'
+def _blocks(packed: PackedVersion, texts: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
+    """Data as elements that no browser runs; base64 holds no sign that could end them.
+
+    Returns:
+        What the first screen takes, and the rest.
+    """
+    found = {"texts": to_document(texts)}
+    found |= {f"block-{name}": text for name, text in packed.blocks.items()}
+    parts: tuple[list[str], list[str]] = ([], [])
+    for name, text in found.items():
+        element = f'<script type="text/plain" id="{name}">{text}</script>'
+        parts[name not in FIRST].append(element)
+    return "\n".join(parts[0]), "\n".join(parts[1])
 
 
 def _parts(packed: PackedVersion) -> Iterator[tuple[str, str]]:

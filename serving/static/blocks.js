@@ -39,8 +39,7 @@ class Block {
 
   /** A column of one value an item, null where there is none. */
   column(name) {
-    if (!this.made.has(name)) this.made.set(name, this.unpack(name));
-    return this.made.get(name);
+    return this.made.get(name) ?? this.made.set(name, this.unpack(name)).get(name);
   }
 
   unpack(name) {

@@ -12,20 +12,23 @@ function previsorPart(number, blocks) {
 /** All that the page asks for, from what it holds. */
 function embeddedSource() {
   const opened = new Map();
-  const block = (name) => {
-    if (!opened.has(name)) {
-      const element = document.getElementById(`block-${name}`);
-      opened.set(name, element ? unpackBlock(element.textContent) : Promise.resolve(null));
-    }
-    return opened.get(name);
+  // The list of items stands before this script, all other blocks behind it.
+  const read = new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve));
+  const open = async (name) => {
+    if (name !== "items") await read;
+    const element = document.getElementById(`block-${name}`);
+    return element ? unpackBlock(element.textContent) : null;
   };
-  const names = [...document.querySelectorAll("script[id^=block-]")].map((one) => one.id.slice(6));
-  const whole = { names, block, first: 0, brief: names.every((name) => name !== "models") };
+  const block = (name) => opened.get(name) ?? opened.set(name, open(name)).get(name);
+  const whole = read.then(() => {
+    const names = [...document.querySelectorAll("script[id^=block-]")].map((one) => one.id.slice(6));
+    return { names, block, first: 0, brief: !names.includes("models") };
+  });
   const loaded = new Map();
 
   /** The part that an item is in: a file beside the page, or the page where that is not there. */
   async function partOf(place) {
-    if (!whole.brief) return whole;
+    if (!(await whole).brief) return whole;
     const number = Math.floor(place / PART);
     if (!loaded.has(number)) loaded.set(number, loadPart(number));
     return (await loaded.get(number)) ?? whole;
@@ -71,7 +74,7 @@ function embeddedSource() {
       return found ? Array.from({ length: found.items }, (_, row) => found.record(row)) : [];
     },
     /** Unpack all that there is; used to measure how long that takes. */
-    everything: () => Promise.all(names.filter((name) => name !== "summary").map(block)),
+    everything: async () => Promise.all((await whole).names.filter((name) => name !== "summary").map(block)),
   };
 }
 

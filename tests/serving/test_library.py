@@ -80,9 +80,8 @@ def test_whenever_a_store_is_lost_it_is_told_within_one_poll(library):
     loop = VirtualLoop()
 
     async def live():
+        await asyncio.to_thread(library.look)
         watching = asyncio.create_task(library.watch())
-        while library.shown is None:
-            await asyncio.sleep(0.01)
         for _ in range(20):
             await asyncio.sleep(draw.uniform(0, 2 * POLL))
             assert not library.now().stale
