@@ -5,13 +5,17 @@ import io
 import json
 import random
 from datetime import UTC, date, datetime
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines.publish.reader import open_ml_results
+from serving.query import read_parameters
+from serving.written import RequestProblem
 from tests.serving.conftest import API, item_path
 from tests.serving.versions import HOSTILE, PLAIN, STEPS
 
@@ -77,6 +81,21 @@ def test_pages_in_arrow_and_parquet_have_the_types_of_the_file(served, stored, f
     expected = stored.read("forecasts")
     assert table.schema.equals(expected.schema)
     assert table.equals(expected)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", ""]), st.text("=;AZ ç&%+1", max_size=5)),
+                unique_by=lambda pair: pair[0]))  # fmt: skip
+def test_parameters_are_read_as_the_standard_library_reads_them(pairs):
+    for query in (urlencode(pairs, quote_via=quote), "&".join(f"{n}={v}" for n, v in pairs)):
+        expected = parse_qsl(query, keep_blank_values=True)
+        if query.isascii() and len(dict(expected)) == len(expected):
+            names = [name for name, _ in expected]
+            try:
+                found = read_parameters(query.encode(), names)
+            except RequestProblem:  # what is no UTF-8, which parse_qsl replaces
+                assert "\ufffd" in str(expected)
+            else:
+                assert found == dict(expected)
 
 
 def test_an_item_is_found_in_every_table_that_names_it(served):
