@@ -2,6 +2,7 @@
 
 import asyncio
 import selectors
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import pytest
@@ -93,8 +94,9 @@ def test_whenever_a_store_is_lost_it_is_told_within_one_poll(library):
             await asyncio.sleep(POLL - patience_of(POLL))
         watching.cancel()
 
-    try:
-        loop.run_until_complete(live())
+    try:  # in a thread of its own, for the browser of other tests has a loop in this one
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(loop.run_until_complete, live()).result()
     finally:
         loop.close()
 
