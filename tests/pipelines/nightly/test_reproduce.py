@@ -95,6 +95,26 @@ def test_what_is_missing_is_named(workspace):
     assert "no night has made a version 'x'" in workspace.run(REPRODUCE, "x", expect=3).stderr
 
 
+def test_the_nights_that_fitted_the_models_come_first_and_no_others(workspace):
+    fitted = {
+        "d-1": {"state": None}, "d-2": {"state": "a", "lineage": ["d-1"]},
+        "d-3": {"state": "a", "lineage": ["d-1", "d-3"]},  # a rewritten item was fitted that night
+        "d-4": {"state": "b", "lineage": ["d-2-challenger"]},
+    }  # fmt: skip
+    for number, (dataset, state) in enumerate(fitted.items(), start=1):
+        night = begin_night(workspace.folder, today=f"2026-01-2{number}")
+        data_dir, run = night.config.data_dir, night.run.number
+        ledger.note_inputs(data_dir, run, [(f"raw/user/{number}.csv", 1, f"{number}" * 64)])
+        facts = dict.fromkeys(("as_of", "model_version", "code", "recipe", "forecasts", "rows"), "")
+        own = {"version_id": dataset, "dataset_id": dataset, "fitted": {"demand_d": state}}
+        ledger.note_version(data_dir, run, facts | own | {"seed": 0, "gate": []})
+    said = workspace.run(REPRODUCE, "d-3", expect=3).stderr
+    lacking = [f"raw/user/{number}.csv as it was on 2026-01-2{number}" for number in (1, 2, 3)]
+    assert [one in said for one in lacking] == [True, False, True]
+    said = workspace.run(REPRODUCE, "d-4", expect=3).stderr
+    assert "its models go back to d-2-challenger, which no night has fitted" in said
+
+
 def test_what_no_version_needs_any_more_is_to_be_removed(tmp_path):
     night = begin_night(tmp_path)
     data_dir, results = night.config.data_dir, night.config.ml_results_path
