@@ -67,7 +67,8 @@ Refit = Annotated[
     bool,
     typer.Option(
         "--refit",
-        help="Fit all models anew, whatever an earlier run left; REFIT_DAYS says how often else.",
+        help="Fit all models anew, and take them if they are better than those in use; REFIT_DAYS "
+        "says how often else.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -30,7 +30,10 @@ def run(
         bool, typer.Option("--no-publish", help="Make a version and leave it here.")
     ] = False,
     force_retrain: Annotated[
-        bool, typer.Option("--force-retrain", help="Train all models anew.")
+        bool,
+        typer.Option(
+            "--force-retrain", help="Train all models anew; they are taken if they are better."
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say which steps there would be.")

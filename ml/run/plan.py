@@ -152,6 +152,8 @@ def _plan(
     champion = None
     if state is None and request.train and request.settings.refit_days > 0:
         champion = find_state(search, panel, of_any_age=True)
+    if champion is not None and request.items is not None and not request.refit:
+        state, champion = champion, None  # a run of some items puts nothing in use for all
     if state is None:
         order = sorted(learnable, key=lambda item: number(policy.seed, "backtest", item))
         backtest_items = tuple(sorted(order[:most]))

@@ -1,11 +1,13 @@
 """Newly trained models against those in use, in whole runs."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ml.run.model_sets import CHALLENGER, choose_by_hand, read_choices
+from ml.run.plan import make_plans
 from tests.ml.run.bad_models import plant_bad_models
 from tests.ml.run.nights import DAYS, DEMAND, START, Company, inputs_until
 
@@ -126,6 +128,12 @@ def test_a_set_that_lost_can_be_put_in_use_by_hand_and_set_aside_again(stayed, t
     assert fitted_at(company) == day(LATER)
     choose_by_hand(models, name, promote=False)
     assert company.plan(LATER + 1, FEW).fitted_at == START + DAYS - 1
+
+
+def test_a_run_of_some_items_goes_on_with_what_is_in_use_however_old(first):
+    request = replace(first.request(refit_days=7), items=("part-00",))
+    (plan,) = make_plans(inputs_until(LATER, FEW), request, study=False)
+    assert (plan.champion, plan.fitted_at) == (None, START + DAYS - 1)
 
 
 def test_nothing_is_compared_where_every_run_takes_what_it_fits(first, tmp_path):
