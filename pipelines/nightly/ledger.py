@@ -179,7 +179,7 @@ def keep_step(data_dir: Path, run: int, row: sqlite3.Row) -> None:
         )  # fmt: skip
 
 
-def decide(data_dir: Path, run: int, about: str, choice: str, reason: str, **facts: Any) -> None:
+def decide(data_dir: Path, run: int, about: str, choice: str, reason: str, /, **facts: Any) -> None:
     """Note a decision: what it was about, what was chosen, and why."""
     with night_ledger(data_dir) as db:
         db.execute(

@@ -164,7 +164,7 @@ class NightLog:
 def noter(data_dir: Path, run: int) -> Decide:
     """What notes decisions of a run."""
 
-    def note(about: str, choice: str, reason: str, **facts: object) -> None:
+    def note(about: str, choice: str, reason: str, /, **facts: object) -> None:
         logger().info("decided", about=about, choice=choice, reason=reason)
         decide(data_dir, run, about, choice, reason, **facts)
 

@@ -1,5 +1,6 @@
 """What the ledger answers: runs, one run, and the questions that people ask."""
 
+import json
 import sqlite3
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from pipelines.nightly import ledger
 from pipelines.nightly.history import QUESTIONS
 from pipelines.nightly.night import run_night
-from tests.pipelines.nightly.conftest import begin_night, step_of
+from tests.pipelines.nightly.conftest import begin_night, rows_of, step_of
 
 HISTORY = "pipelines/history.py"
 VERSIONS = ("20260119T021500Z-00000001", "20260120T021500Z-00000002")
@@ -86,6 +87,14 @@ def test_what_was_said_on_a_day_is_that_of_the_version_published_until_then(know
     (line,) = lines(known, "--item", "A", "--on", "2026-01-18", expect=2)
     assert "no night had published anything until then" in line
     assert "--item and --on go together" in lines(known, "--item", "A", expect=2)[0]
+
+
+def test_facts_of_a_decision_may_bear_the_names_of_its_columns(tmp_path):
+    night = begin_night(tmp_path)
+    night.note("promotion", "demand_ms stays", "a sentence", reason="another", run=7)
+    (row,) = rows_of(night.config.data_dir, "decisions")
+    assert (row["reason"], row["run"]) == ("a sentence", 1)
+    assert json.loads(row["facts"]) == {"reason": "another", "run": 7}
 
 
 def test_what_it_cost(known):
