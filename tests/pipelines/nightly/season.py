@@ -70,6 +70,7 @@ class SeasonPlan:
     rewritten: int = 0  # from then on its files say something else about a month long past
     ended: int = 0  # from then on nobody asks for a family any more
     missed: int = 0  # after this night the machine is off for three
+    poisoned: int = 0  # on this night alone large items are written as small ones: a bad model
     alarms: tuple["Alarm", ...] = ()  # what people are to be told of it
 
     def day(self, night: int) -> date:
@@ -172,6 +173,10 @@ def files_of(plan: SeasonPlan, night: int) -> Files:
     if plan.rewritten and night >= plan.rewritten:
         month = rows["date"].str.startswith(f"{plan.first + timedelta(days=60):%Y-%m}")
         rows.loc[month & (rows["quantity"] > 0), "quantity"] += 1
+    if night == plan.poisoned:
+        ranked = rows.groupby("item_id")["quantity"].sum().sort_values().index
+        swapped = dict(zip(ranked, reversed(ranked), strict=True))
+        rows["item_id"] = rows["item_id"].map(swapped)
     later = rows[rows["date"] > last].groupby("item_id")["quantity"].sum()
     stock = whole.inventory.drop_duplicates("item_id")
     stock = stock[stock["item_id"].isin(set(rows["item_id"]))].copy()
