@@ -151,6 +151,8 @@ class Panel:
         Drivers do not come along: what was known of them then is for their study to say.
         """
         keep = int(np.searchsorted(self.periods, cutoff, side="right"))
+        if keep == len(self.periods):  # stock-outs are told by all of them already
+            return replace(self, drivers=None)
         return self._only(slice(keep))
 
     def since(self, start: int) -> "Panel":

@@ -36,10 +36,18 @@ class Forecast:
     items: tuple[str, ...]  # N ids
     paths: Paths  # (N, S, H) values in the panel's unit; all NaN for an item that failed
     failures: Mapping[str, str] = field(default_factory=dict)  # reason for each item that failed
+    # of each item how many of the H steps were drawn, the others are NaN; `None` = all
+    steps: tuple[int, ...] | None = None
+
+    @property
+    def own_steps(self) -> tuple[int, ...]:
+        """How many steps were drawn of each item."""
+        return self.steps or (self.paths.shape[2],) * len(self.items)
 
     def of(self, item: str) -> Paths:
-        """Paths (S, H) of an item."""
-        return np.asarray(self.paths[self.items.index(item)])
+        """Paths (S, H) of an item, H its own steps."""
+        row = self.items.index(item)
+        return np.asarray(self.paths[row, :, : self.own_steps[row]])
 
     def has(self, item: str) -> bool:
         """Whether there is a forecast of an item that can be used."""
@@ -135,23 +143,32 @@ def is_count(values: Series) -> bool:
 
 
 def predict(
-    fitted: Fitted, items: Sequence[str], horizon: int, *, seed: int, n_paths: int = N_PATHS
+    fitted: Fitted,
+    items: Sequence[str],
+    horizon: int,
+    *,
+    seed: int,
+    n_paths: int = N_PATHS,
+    steps: Mapping[str, int] | None = None,
 ) -> Forecast:
     """Sample paths of items for H >= 1 periods after the cutoff, or reasons why there are none.
 
     Demand is never negative, and whole where the history is. Paths that are not finite, or absurdly
-    large, are no forecast.
+    large, are no forecast. ``steps`` says of each item how many of the H are asked for; ``None`` =
+    all: what an item gets does not depend on how many others ask for.
     """
     panel = fitted.panel.select(items)
+    own = None if steps is None else tuple(steps[item] for item in panel.items)
     paths = np.full((len(panel.items), n_paths, horizon), np.nan, np.float32)
     failures = {item: fitted.failures[item] for item in panel.items if item in fitted.failures}
     for row, item in enumerate(panel.items):
         if item not in failures:
             try:
-                paths[row] = _draw_valid(fitted, panel.rows([row]), (n_paths, horizon), seed)
+                shape = (n_paths, horizon if own is None else own[row])
+                paths[row, :, : shape[1]] = _draw_valid(fitted, panel.rows([row]), shape, seed)
             except (ValueError, ArithmeticError) as error:
                 failures[item] = shorten(error)
-    return Forecast(panel.items, paths, failures)
+    return Forecast(panel.items, paths, failures, own)
 
 
 def _draw_valid(fitted: Fitted, panel: Panel, shape: tuple[int, int], seed: int) -> Paths:

@@ -103,13 +103,13 @@ def cost_units(policies: Iterable[ItemPolicy], targets: Mapping[str, float]) -> 
 
 
 def item_curves(
-    paths: npt.NDArray[np.generic],
+    paths: Sequence[npt.NDArray[np.generic]],
     histories: Sequence[DemandSummary],
     policies: Mapping[str, ItemPolicy],
     costs: Mapping[str, UnitCost],
     context: OrderContext,
 ) -> list[MarginalCurve]:
-    """What more stock of each item brings that shares a fill, out of (N, S, H) paths.
+    """What more stock of each item brings that shares a fill, out of (S, H) paths.
 
     Demand is that of :func:`ml.inventory.recommendations.recommend`, path by path.
     """

@@ -220,11 +220,14 @@ def _flags(item: str, match: SiteMatch, ordered: Collection[str]) -> Iterator[st
 
 
 def location_cases(
-    paths: Paths, histories: Sequence[DemandSummary], locations: Locations, context: OrderContext
+    paths: Sequence[Paths],
+    histories: Sequence[DemandSummary],
+    locations: Locations,
+    context: OrderContext,
 ) -> Iterator[tuple[ItemCase, Paths]]:
     """A case for each item and location that can be told apart, with its part of the paths.
 
-    ``paths`` are (N, S, H), in the order of ``histories``; the parts are (S, H'). Recorded demand
+    ``paths`` are N of (S, H), in the order of ``histories``; the parts are (S, H'). Recorded demand
     since a count is divided by the shares as well; levels at a location were never backtested.
     """
     stocks = {

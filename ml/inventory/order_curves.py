@@ -69,13 +69,13 @@ class OrderCurve:
 
 
 def order_curves(
-    paths: npt.NDArray[np.generic],
+    paths: Sequence[npt.NDArray[np.generic]],
     histories: Sequence[DemandSummary],
     policies: Mapping[str, ItemPolicy],
     stocks: Mapping[str, Stock],
     context: OrderContext,
 ) -> list[OrderCurve]:
-    """Curves of the items whose cost is known and whose stock is usable, out of (N, S, H) paths.
+    """Curves of the items whose cost is known and whose stock is usable, out of (S, H) paths.
 
     Their orders by themselves are those of :func:`ml.inventory.recommendations.recommend`.
     """

@@ -49,7 +49,7 @@ FILLED_BY = {
 
 
 def recommend(
-    paths: npt.NDArray[np.generic],
+    paths: Sequence[npt.NDArray[np.generic]],
     histories: Sequence[DemandSummary],
     policies: Mapping[str, ItemPolicy],
     stock: pa.Table | None,
@@ -67,7 +67,8 @@ def recommend(
     longest 1 % are clipped. A protection interval of over five years gives no quantities.
 
     Args:
-        paths: (N, S, H) sample paths of demand per period after ``as_of``, finite, >= 0.
+        paths: (S, H) sample paths of demand per period after ``as_of`` of each of N items, finite,
+            >= 0.
         histories: N summaries, in the order of the paths, each item once.
         policies: Parameters of each item, see :func:`ml.inventory.items.resolve_policies`.
         stock: Table in the ``inventory`` contract; ``None`` = policies only, no quantities.
@@ -135,13 +136,16 @@ def rank(table: pa.Table) -> pa.Table:
 
 
 def _check_arguments(
-    paths: npt.NDArray[np.generic],
+    paths: Sequence[npt.NDArray[np.generic]],
     histories: Sequence[DemandSummary],
     policies: Mapping[str, ItemPolicy],
 ) -> None:
     items = [one.item_id for one in histories]
-    if paths.ndim != 3 or len(paths) != len(items) or 0 in paths.shape[1:]:
-        raise ValueError(f"paths must be ({len(items)}, S, H) with S, H >= 1, got {paths.shape}")
+    if len(paths) != len(items):
+        raise ValueError(f"{len(items)} items have {len(paths)} sets of paths")
+    wrong = [one.shape for one in paths if one.ndim != 2 or not one.size]
+    if wrong:
+        raise ValueError(f"paths must be (S, H) with S, H >= 1, got {wrong[0]}")
     if len(set(items)) < len(items):
         raise ValueError(f"each item once: {len(items)} histories of {len(set(items))} items")
     lacking = [item for item in items if item not in policies]
@@ -149,7 +153,7 @@ def _check_arguments(
         raise ValueError(
             f"no policy for {len(lacking)} of {len(items)} items, first {lacking[0]!r}"
         )
-    if paths.size and not (np.isfinite(paths).all() and paths.min() >= 0):
+    if not all(np.isfinite(one).all() and one.min() >= 0 for one in paths):
         raise ValueError("paths must be finite and not negative: they are demand")
 
 

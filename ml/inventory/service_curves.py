@@ -57,14 +57,14 @@ def expect_outcomes(needs: LeadTimeDemand, levels: Floats) -> dict[str, Floats]:
 
 
 def draw_service_curves(
-    paths: npt.NDArray[np.generic],
+    paths: Sequence[npt.NDArray[np.generic]],
     histories: Sequence[DemandSummary],
     policies: Mapping[str, ItemPolicy],
     context: OrderContext,
 ) -> pa.Table:
     """Rows of SERVICE_CURVES of stocked items: four lead times by nine targets each.
 
-    ``paths`` are (N, S, H), in the order of ``histories``. Items that are not stocked, or whose
+    ``paths`` are N of (S, H), in the order of ``histories``. Items that are not stocked, or whose
     protection interval is beyond all reach, have no rows.
     """
     rows = []
@@ -80,7 +80,7 @@ def draw_service_curves(
 
 
 def draw_policy_grid(
-    paths: npt.NDArray[np.generic],
+    paths: Sequence[npt.NDArray[np.generic]],
     histories: Sequence[DemandSummary],
     policies: Mapping[str, ItemPolicy],
     context: OrderContext,
@@ -99,7 +99,7 @@ def draw_policy_grid(
 
 
 def _stocked_cases(
-    paths: npt.NDArray[np.generic],
+    paths: Sequence[npt.NDArray[np.generic]],
     histories: Sequence[DemandSummary],
     policies: Mapping[str, ItemPolicy],
     context: OrderContext,

@@ -57,7 +57,7 @@ class Move:
 
 def propose_transfers(
     rows: pa.Table,
-    paths: npt.NDArray[np.generic],
+    paths: Sequence[npt.NDArray[np.generic]],
     histories: Sequence[DemandSummary],
     locations: Locations,
     context: OrderContext,
@@ -80,7 +80,7 @@ def propose_transfers(
         moves = plan_moves([weigh(row, whole_units=whole) for row in own], worth, cost)
         if moves:
             alone = locations.select([history.item_id])
-            cases = location_cases(demand[None], [history], alone, context)
+            cases = location_cases([demand], [history], alone, context)
             known = {row["location_id"]: row for row in own}
             found += _describe_moves(moves, known, cases)
     table = pa.Table.from_pylist(found, TRANSFERS.schema)

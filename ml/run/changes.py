@@ -149,7 +149,7 @@ def _plain(policy: ItemPolicy) -> dict[str, Any]:
 
 
 def trace_changes(
-    paths: npt.NDArray[np.generic],
+    paths: Sequence[npt.NDArray[np.generic]],
     histories: Sequence[DemandSummary],
     now: Supply,
     context: OrderContext,
@@ -159,8 +159,8 @@ def trace_changes(
 ) -> pa.Table:
     """Rows of CHANGES for the items of RECOMMENDATIONS ``rows``, which were made from all the rest.
 
-    ``paths`` are (N, S, H), in the order of ``histories``; ``rates`` the yearly demand [units] that
-    lots are of.
+    ``paths`` are N of (S, H), in the order of ``histories``; ``rates`` the yearly demand [units]
+    that lots are of.
     """
     items = [one.item_id for one in histories]
     then, old = _read_kept(before, items, now)
@@ -179,14 +179,17 @@ def trace_changes(
     def renewed(policies: Mapping[str, ItemPolicy], at: OrderContext) -> dict[str, ItemPolicy]:
         return {item: renew_terms(policies[item], rates[item], at.decision_day) for item in items}
 
+    own = {item: _alone(now.policies[item]) for item in items}
     worlds = [old, old]
     if before.forecast_changed != "no":
         earlier = replace(context, decided_on=before.decided_on)
-        worlds[1] = made(replace(then, policies=renewed(then.policies, earlier)), earlier)
+        past = replace(then, policies=renewed(then.policies, earlier))
+        is_same = earlier.decision_day == context.decision_day
+        is_same = is_same and _is_alike(past, replace(now, policies=own))
+        worlds[1] = after if is_same else made(past, earlier)
     timely = renewed(then.policies, context)
     supplied = {item: _with_supply(then.policies[item], now.policies[item]) for item in items}
     supplied = renewed(supplied, context)
-    own = {item: _alone(now.policies[item]) for item in items}
     for policies in (timely, supplied):
         is_last = policies == own and not is_raised
         worlds.append(after if is_last else made(replace(now, policies=policies), context))
@@ -221,7 +224,10 @@ def _table_of(cells: Sequence[Mapping[str, Any]], context: OrderContext) -> pa.T
 
 
 def _compare_forecasts(
-    paths: npt.NDArray[np.generic], items: Sequence[str], context: OrderContext, before: Before
+    paths: Sequence[npt.NDArray[np.generic]],
+    items: Sequence[str],
+    context: OrderContext,
+    before: Before,
 ) -> dict[str, dict[str, Any]]:
     """Mean demand then and now of the periods that both versions forecast, as cells by item."""
     if before.forecasts is None:
@@ -233,10 +239,11 @@ def _compare_forecasts(
     old: dict[str, dict[Any, float]] = {}
     for item, day, mean in zip(then["item_id"], then["ds"], then["forecast"], strict=True):
         old.setdefault(item, {})[day] = mean
-    horizon = context.horizon or paths.shape[2]
+    horizon = context.horizon or min(one.shape[1] for one in paths)
     ahead = periods_after(context.as_of, horizon, context.frequency)
     days: list[Any] = ahead.astype("datetime64[us]").tolist()
-    means = significant(paths[:, :, :horizon].mean(axis=1, dtype=np.float64), DIGITS)
+    ahead_of_each = np.stack([one[:, :horizon] for one in paths])
+    means = significant(ahead_of_each.mean(axis=1, dtype=np.float64), DIGITS)
     found = {}
     for item, own in zip(items, means.tolist(), strict=True):
         both = [(old[item][day], mean) for day, mean in zip(days, own, strict=True)
@@ -268,6 +275,14 @@ def _read_kept(
     rows = read("rows")
     old = {} if rows is None else _by_item(rows)
     return Supply(policies, read("stock"), read("open_orders")), old
+
+
+def _is_alike(then: Supply, now: Supply) -> bool:
+    """Whether items are supplied from the same, by the same parameters."""
+    tables = ((then.stock, now.stock), (then.open_orders, now.open_orders))
+    return then.policies == now.policies and all(
+        one is other if one is None or other is None else one.equals(other) for one, other in tables
+    )
 
 
 def _raise_as_then(

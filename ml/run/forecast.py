@@ -55,7 +55,6 @@ class ForecastTask:
 
     panel: Panel  # the items, until `as_of`
     horizon: int  # published steps
-    reach: int  # predicted steps
     protection: tuple[int, ...]  # steps of each item's protection interval
     models: ForecastModels  # what they are forecast with
     policies: Mapping[str, ItemPolicy]  # parameters of each item; empty for prices
@@ -65,6 +64,12 @@ class ForecastTask:
     folder: Path  # where the rows go
     paths: Path  # where the paths go, those of demand
     fitted_at: np.datetime64  # last period that weights and pooled models were fitted on
+
+    @property
+    def steps(self) -> dict[str, int]:
+        """Steps predicted of each item: those published, and those of its own interval."""
+        pairs = zip(self.panel.items, self.protection, strict=True)
+        return {item: max(self.horizon, own) for item, own in pairs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,6 @@ def forecast_panel(
         ForecastTask(
             panel=plan.panel.select(items),
             horizon=plan.horizon,
-            reach=plan.reach,
             protection=steps[number],
             models=models.of(items),
             policies={item: plan.policies[item] for item in items if plan.policies},
@@ -190,8 +194,9 @@ def _write_rows(task: ForecastTask, combined: Sequence[CombinedItem], names: Seq
     """Forecast rows of the chunk, and what its items add up to."""
     known = [row for row, one in enumerate(combined) if one.paths is not None]
     chosen = task.panel.rows(known)
-    paths = np.stack([one.paths for one in combined if one.paths is not None])
-    published = paths[:, :, : task.horizon]
+    published = np.stack(
+        [one.paths[:, : task.horizon] for one in combined if one.paths is not None]
+    )
     _write_table(
         task.folder, FORECASTS.name,
         forecast_rows(chosen, published, [combined[row].model for row in known],
@@ -234,18 +239,20 @@ def predict_components(
 def _predict(model: str, items: Collection[str], task: ForecastTask) -> Forecast:
     """Paths of one model for some items of a task."""
     if not items:
-        return Forecast((), np.empty((0, 0, task.reach), np.float32))
-    panel = task.panel.select(tuple(items))
+        return Forecast((), np.empty((0, 0, task.horizon), np.float32))
+    panel, steps = task.panel.select(tuple(items)), task.steps
+    longest = max(steps[item] for item in panel.items)
     with timed(f"predict {model}"):
         fitted = forecaster(model).load(task.models.folders[model], panel)
-        return predict(fitted, panel.items, task.reach, seed=task.seed)
+        return predict(fitted, panel.items, longest, seed=task.seed, steps=steps)
 
 
 def _calibrate(combined: CombinedItem, row: int, name: str, task: ForecastTask) -> CombinedItem:
     """Give the ensemble intervals as wide as its class needs; a fallback is left as it is."""
     if combined.paths is None or combined.model != ENSEMBLE:
         return combined
-    spread = spread_by_step(task.models.ensemble.spreads, name, task.horizon, task.reach)
+    reach = combined.paths.shape[1]
+    spread = spread_by_step(task.models.ensemble.spreads, name, task.horizon, reach)
     of_sums = spread_of_sums(task.models.ensemble.sum_spreads, name)
     steps, item = min(task.protection[row], task.horizon), task.panel.items[row]
     return replace(combined, paths=stretch_paths(combined.paths, spread, of_sums, steps, item))

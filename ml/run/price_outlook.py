@@ -41,7 +41,7 @@ def look_out(
     moves = any(weight > 0.0 and name not in RANDOM_WALK for name, weight in shares.items())
     directed = [moves and model == ENSEMBLE for model in known.models]
     panel = plan.panel.select(known.items)
-    return outlook_rows(panel, known.paths[:, :, : plan.horizon], directed, risk_aversion)
+    return outlook_rows(panel, known.until(plan.horizon), directed, risk_aversion)
 
 
 def outlook_rows(

@@ -110,7 +110,7 @@ def model_rows(
         if not rows:
             continue
         part = panel.rows(rows)
-        paths = np.stack([one.of(item) for item in part.items])[:, :, :horizon]
+        paths = np.stack([one.of(item)[:, :horizon] for item in part.items])
         share = [weights[row].get(model, 0.0) for row in rows]
         columns = keys_of(part, horizon) | distribution_columns(paths, cumulative=panel.is_demand)
         columns |= {"model": [model] * len(rows) * horizon, "weight": np.repeat(share, horizon)}

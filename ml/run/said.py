@@ -81,7 +81,7 @@ def _rows_of(
     panel = plan.panel.select(known.items)
     lags = [lag for lag in LAGS[panel.frequency.value] if lag <= plan.horizon]
     steps = np.tile(np.array(lags, dtype=np.int64), (len(known.items), 1))
-    values = known.paths[:, :, np.array(lags, dtype=np.int64) - 1].astype(np.float64)
+    values = known.until(plan.horizon)[:, :, np.array(lags, dtype=np.int64) - 1].astype(np.float64)
     if panel.is_demand:
         needed = dict(zip(plan.panel.items, plan.protection, strict=True))
         own = np.array([needed[item] for item in known.items])

@@ -35,7 +35,7 @@ SAVED = pa.schema(
         "reason": pa.string(),
         "dtype": pa.string(),
         "n_paths": pa.int32(),
-        "paths": pa.binary(),  # (S, reach), row by row
+        "paths": pa.binary(),  # (S, H), row by row; H is the item's own
     }
 )
 
@@ -71,9 +71,13 @@ class ItemPathSet:
     """Paths of some items, as their forecast rows were made of."""
 
     items: tuple[str, ...]  # N ids
-    paths: Paths  # (N, S, reach)
+    paths: tuple[Paths, ...]  # N of (S, H), H as far as the item's interval or the horizon reaches
     models: tuple[str, ...]  # of each the model behind them
     reasons: tuple[str | None, ...]  # why not every wanted model took part; `None` when all did
+
+    def until(self, steps: int) -> Paths:
+        """The first steps of all of them, which all of them have, (N, S, steps)."""
+        return np.stack([one[:, :steps] for one in self.paths])
 
 
 def find_paths(plan: PanelPlan, store: ModelStore, ensemble: FittedEnsemble) -> SavedPaths:
@@ -146,7 +150,7 @@ def read_paths(saved: SavedPaths, items: Iterable[str]) -> ItemPathSet:
     rows = [found[item] for item in wanted if item in found]
     return ItemPathSet(
         items=tuple(row["item_id"] for row in rows),
-        paths=np.stack([_unpack(row) for row in rows]) if rows else np.empty((0, 0, 0), np.float32),
+        paths=tuple(_unpack(row) for row in rows),
         models=tuple(row["model"] for row in rows),
         reasons=tuple(row["reason"] for row in rows),
     )

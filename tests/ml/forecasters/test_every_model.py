@@ -105,6 +105,18 @@ def test_an_item_is_forecast_alike_alone_and_in_company(kind, name, panel, fitte
 
 
 @pytest.mark.parametrize(("kind", "name"), DEMAND + PRICE)
+def test_an_item_is_drawn_for_its_own_steps_whatever_the_others_ask_for(kind, name, panel, fitted):
+    items = panel.items[:2]
+    steps = dict(zip(items, (HORIZON - 2, HORIZON), strict=True))
+    both = predict_paths(fitted, items, HORIZON, seed=SEED, n_paths=N_PATHS, steps=steps)
+    for item, own in steps.items():
+        alone = predict_paths(fitted, (item,), own, seed=SEED, n_paths=N_PATHS)
+        assert both.has(item)
+        np.testing.assert_array_equal(both.of(item), alone.of(item))
+    assert both.of(items[0]).shape == (N_PATHS, HORIZON - 2)
+
+
+@pytest.mark.parametrize(("kind", "name"), DEMAND + PRICE)
 def test_a_saved_model_forecasts_the_same_and_is_no_pickle(kind, name, panel, fitted, tmp_path):
     fitted.save(tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} <= {".parquet", ".npz", ".npy", ".keras"}

@@ -108,8 +108,8 @@ def test_paths_come_back_bit_for_bit_from_the_smallest_type_that_holds_them(save
     part = write_part(saved.find(), ITEMS[:1], [CombinedItem(paths, "ensemble", None)], 3)
     assert pq.read_table(part / FILE)["dtype"].to_pylist() == [name]
     found = read_paths(saved.find(), ITEMS[:1])
-    assert found.paths.dtype == np.float32
-    assert found.paths.tobytes() == paths.tobytes()
+    assert found.paths[0].dtype == np.float32
+    assert found.paths[0].tobytes() == paths.tobytes()
 
 
 def test_items_of_several_parts_come_in_the_order_asked_for(saved):
@@ -119,7 +119,7 @@ def test_items_of_several_parts_come_in_the_order_asked_for(saved):
     wanted = (ITEMS[4], ITEMS[1], ITEMS[2])
     found = read_paths(saved.find(), wanted)
     assert (found.items, found.models) == (wanted, wanted)
-    assert found.paths.tolist() == [paths[item].tolist() for item in wanted]
+    assert [one.tolist() for one in found.paths] == [paths[item].tolist() for item in wanted]
 
 
 def test_paths_of_another_protection_interval_do_not_count(saved):
@@ -141,6 +141,18 @@ def test_paths_of_other_weights_steps_or_seeds_do_not_count(tmp_path):
     assert [one.parts for one in others] == [{}] * len(others)
 
 
+def test_paths_end_with_the_own_interval_whatever_that_of_others(tmp_path):
+    jobs = Job(tmp_path / "a"), Job(tmp_path / "b")
+    first, last = 6, 9
+    jobs[0].plan = replace(jobs[0].plan, protection=(first,) * len(ITEMS))
+    jobs[1].plan = replace(jobs[1].plan, protection=(first,) * (len(ITEMS) - 1) + (last,))
+    for job in jobs:
+        job.forecast()
+    left, right = (read_paths(job.find(), ITEMS).paths for job in jobs)
+    assert [one.shape[1] for one in right] == [first] * (len(ITEMS) - 1) + [last]
+    assert [one.tobytes() for one in left[:-1]] == [one.tobytes() for one in right[:-1]]
+
+
 def test_a_study_of_drivers_comes_back_without_what_paths_have_in_already(saved):
     gain = DriverFinding("*", "rain", None, False, -0.1, -0.2, 0.0, 12, 0.01, True)
     study = Study((gain,), (replace(gain, feature="mm"),), {"lumpy": ("rain",)}, {}, ("It rains.",))
@@ -154,7 +166,7 @@ def test_saved_paths_are_those_of_the_forecast_rows(tmp_path):
     rows = [pq.read_table(one.folder / f"{FORECASTS.name}.parquet") for one in chunks]
     found = read_paths(job.find(), ITEMS)
     again = forecast_rows(
-        job.plan.panel, found.paths[:, :, : job.plan.horizon], found.models, found.reasons,
+        job.plan.panel, found.until(job.plan.horizon), found.models, found.reasons,
         job.origin,
     )  # fmt: skip
     assert [row for table in rows for row in table.to_pylist()] == again.to_pylist()
@@ -164,14 +176,14 @@ def test_saved_paths_are_those_of_the_forecast_rows(tmp_path):
 def test_damaged_paths_are_made_again_as_they_were(tmp_path, name):
     job = Job(tmp_path)
     job.forecast()
-    expected = read_paths(job.find(), ITEMS).paths
+    expected = [one.tobytes() for one in read_paths(job.find(), ITEMS).paths]
     path = min(job.find().folder.rglob(name))
     path.write_bytes(path.read_bytes()[:20])
     again = Job(tmp_path, only_recommendations=True)
     assert not again.find().hold(ITEMS)
     made = again.forecast()
     assert len(made) == (len(again.plan.forecast_chunks) if name == STUDY else 1)
-    assert read_paths(again.find(), ITEMS).paths.tobytes() == expected.tobytes()
+    assert [one.tobytes() for one in read_paths(again.find(), ITEMS).paths] == expected
 
 
 def test_some_items_are_recommended_as_all_are_whichever_run_left_the_paths(tmp_path):
