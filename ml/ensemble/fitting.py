@@ -37,7 +37,7 @@ SURE = 0.1  # two-sided: one in twenty mixtures of prices that are no better is 
 def fit_ensemble(
     backtests: Sequence[BacktestPoints], kind: str
 ) -> tuple[FittedEnsemble, list[BacktestPoints]]:
-    """Weights and spreads of the forecast, and the backtests with the ensemble as one more model.
+    """Weights and spreads of the forecast, and what the ensemble said at each origin, latest first.
 
     Those of the forecast are what all origins led to; there are no spreads of prices: a panel holds
     few, whose one shared origin says next to nothing about coverage, and their intervals come from
@@ -53,15 +53,15 @@ def fit_ensemble(
         return FittedEnsemble({PANEL: dict(UNTRIED[kind])}, {}), []
     rows = measure_distances(backtests, kind)
     weights = choose_weights(rows, backtests[0].models, kind, count_horizons(backtests))
-    extended, deviations = _walk_origins(backtests, rows, kind)
-    return FittedEnsemble(weights, *fit_spreads(deviations)), extended
+    judged, deviations = _walk_origins(backtests, rows, kind)
+    return FittedEnsemble(weights, *fit_spreads(deviations)), judged
 
 
 def _walk_origins(
     backtests: Sequence[BacktestPoints], rows: ItemDistances, kind: str
 ) -> tuple[list[BacktestPoints], list[Deviations]]:
-    """Backtests with the ensemble, latest first, and how far it lay off at each origin."""
-    extended: list[BacktestPoints] = []
+    """What the ensemble said at each origin, latest first, and how far it lay off there."""
+    judged: list[BacktestPoints] = []
     deviations: list[Deviations] = []
     # Whether prices leave the last close is what all origins prove, as it is published.
     proven = None if kind == "demand" else beats_volatility(rows, backtests[0].models)
@@ -79,8 +79,8 @@ def _walk_origins(
         said, mixed = _say(backtest, weights, known, kind)
         if kind == "demand":
             deviations.append(measure_deviations(backtest, *mixed))
-        extended.insert(0, said)
-    return extended, deviations
+        judged.insert(0, said)
+    return judged, deviations
 
 
 def judge_elsewhere(
@@ -110,7 +110,7 @@ def judge_elsewhere(
             for one, older in zip(deviations, backtests[::-1], strict=bool(deviations))
             if older.length < other.length
         ]
-        found.append(_say(other, weights, known, kind)[0])
+        found.append(add_models(other, _say(other, weights, known, kind)[0]))
     return found
 
 
@@ -120,7 +120,7 @@ def _say(
     known: Sequence[Deviations],
     kind: str,
 ) -> tuple[BacktestPoints, tuple[Floats, Floats]]:
-    """A backtest with the ensemble as one more model, and its points before they are stretched."""
+    """What the ensemble says of a backtest, and its points before they are stretched."""
     mixed, mixed_sums, means = _mix(backtest, weights, kind)
     points, sums = stretch_backtest(backtest, mixed, mixed_sums, fit_spreads(known))
     alone = replace(
@@ -130,7 +130,7 @@ def _say(
         means=means[None].astype(np.float32),
         cum_points=sums[None].astype(np.float32),
     )
-    return add_models(backtest, alone), (mixed, mixed_sums)
+    return alone, (mixed, mixed_sums)
 
 
 def _mix(
@@ -145,8 +145,11 @@ def _mix(
     alone = shares.sum(axis=0) == 0
     shares[backtest.models.index(FALLBACK[kind]), alone] = 1.0
     shares /= shares.sum(axis=0)
-    points = mixture_points(np.nan_to_num(backtest.points), shares)
-    sums = mixture_points(np.nan_to_num(backtest.cum_points), shares)
+    used = shares.any(axis=1)
+    points, sums = (
+        mixture_points(np.nan_to_num(one[used]), shares[used])
+        for one in (backtest.points, backtest.cum_points)
+    )
     return points, sums, np.einsum("mn,mnh->nh", shares, np.nan_to_num(backtest.means))
 
 

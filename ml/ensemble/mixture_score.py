@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from ml.ensemble.defaults import FALLBACK, candidates, default_mixture, is_steady
-from ml.evaluation.origins import LEVELS, SCORED_SUMS, SHARES, BacktestPoints
+from ml.evaluation.origins import LEVELS, SCORED_SUMS, SHARES, BacktestPoints, pick_items
 from ml.evaluation.scores import quantile_of
 from ml.panel import Bools, Floats, Ints
 
@@ -40,6 +40,7 @@ SUM_SHARE, TAIL_SHARE = 0.5, 1.0
 # What an origin counts falls with the cube of its history: how models do on half of the history
 # says little of how they do now, and models that need seasons are wronged by it.
 GROWTH = 3.0
+MEASURED = 64  # items whose distances are measured at once
 Means = tuple[Floats, Floats]
 """Means of E|X_m - y| (M,) and of E|X_m - X_k| (M, M) over scale."""
 
@@ -157,8 +158,19 @@ def measure_distances(backtests: Sequence[BacktestPoints], kind: str) -> ItemDis
 def _item_distances(backtest: BacktestPoints, kind: str) -> tuple[Floats, Floats]:
     """Per item: (N, M) nearness and (N, M, M) distances of all parts of the score.
 
-    The fallback's points take the place of those of failed models, as in the forecast.
+    A few items at a time: each stands alone, and their points are large.
     """
+    firsts = range(0, len(backtest.items), MEASURED)
+    parts = [
+        _measure_items(pick_items(backtest, slice(first, first + MEASURED)), kind)
+        for first in firsts
+    ]
+    near, between = zip(*parts, strict=True)
+    return np.concatenate(near), np.concatenate(between)
+
+
+def _measure_items(backtest: BacktestPoints, kind: str) -> tuple[Floats, Floats]:
+    """The fallback's points take the place of those of failed models, as in the forecast."""
     fallback = backtest.models.index(FALLBACK[kind])
     points, sums = (
         np.where(np.isnan(values), values[fallback], values).astype(np.float64)

@@ -131,10 +131,12 @@ def join_chunks(parts: Sequence[BacktestPoints]) -> BacktestPoints:
     )
 
 
-def pick_item(backtest: BacktestPoints, row: int) -> BacktestPoints:
-    """One item of a backtest, alone."""
+def pick_items(backtest: BacktestPoints, rows: slice) -> BacktestPoints:
+    """Some items of a backtest, next to each other."""
+    places = {axis: (slice(None),) * axis + (rows,) for axis in (0, 1)}
     return _map_items(
-        backtest, lambda name: np.take(getattr(backtest, name), [row], axis=ITEM_AXIS.get(name, 0))
+        backtest,
+        lambda name: np.asarray(getattr(backtest, name))[places[ITEM_AXIS.get(name, 0)]],
     )
 
 

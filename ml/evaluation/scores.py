@@ -14,6 +14,7 @@ from ml.panel import Floats, Ints
 from ml.seeds import generator
 
 DECILES = tuple(round(0.1 * k, 1) for k in range(1, 10))
+MIXED = 2048  # distributions that are mixed at once: what that takes is many times their points
 TAIL = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 
@@ -94,13 +95,20 @@ def mixture_points(points: Floats, weights: Floats) -> Floats:
     """
     used = weights.reshape(len(weights), -1).any(axis=1)  # most models have no share at all
     points, weights = points[used], weights[used]
-    count = points.shape[-1]
-    atoms = np.moveaxis(points, 0, -2)
-    shape = (*atoms.shape[:-2], atoms.shape[-2] * count)
-    shares = np.broadcast_to(weights.reshape(weights.shape + (1,) * (points.ndim - weights.ndim)),
-                             points.shape)  # fmt: skip
-    shares = (np.moveaxis(shares, 0, -2) * SHARES).reshape(shape)
-    flat = atoms.reshape(shape)
+    every, count = points.shape[1:-1], points.shape[-1]
+    missing = (1,) * (points.ndim - 1 - weights.ndim)
+    shares = np.broadcast_to(weights.reshape(weights.shape + missing), points.shape[:-1])
+    atoms, shares = points.reshape(len(points), -1, count), shares.reshape(len(points), -1)
+    parts = range(0, max(atoms.shape[1], 1), MIXED)
+    mixed = [_mix_rows(atoms[:, one : one + MIXED], shares[:, one : one + MIXED]) for one in parts]
+    return np.concatenate(mixed).reshape(*every, count)
+
+
+def _mix_rows(points: Floats, weights: Floats) -> Floats:
+    """The same of R distributions: points (M, R, K), weights (M, R)."""
+    models, rows, count = points.shape
+    flat = np.moveaxis(points, 0, 1).reshape(rows, models * count)
+    shares = (np.moveaxis(weights, 0, 1)[:, :, None] * SHARES).reshape(flat.shape)
     order = np.argsort(flat, axis=-1, kind="stable")
     ordered = np.take_along_axis(flat, order, axis=-1)
     cumulative = np.cumsum(np.take_along_axis(shares, order, axis=-1), axis=-1)

@@ -86,8 +86,7 @@ def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
             fitted, judged = fit_ensemble(read_backtests(folder), plan.panel.kind)
             part = start_part(folder / FITTED)
             for one in judged:
-                with staged(part / f"{one.cutoff}.npz") as path:
-                    pick_models(one, (ENSEMBLE,)).save(path)
+                _save(one, part)
         finish_part(part, **asdict(fitted), chunks=count)
 
 
@@ -123,17 +122,23 @@ def read_ensemble(folder: Path) -> FittedEnsemble:
 
 def read_backtests(folder: Path) -> list[BacktestPoints]:
     """What the models said at each origin, latest first, from the folder of an ensemble."""
-    chunks: dict[str, list[BacktestPoints]] = {}
+    return list(_read_origins(folder))
+
+
+def _read_origins(folder: Path) -> Iterator[BacktestPoints]:
+    """The same one after the other: while chunks are joined, an origin takes twice its memory."""
+    chunks: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*/*.npz")):
         if path.parent.name.isdigit():
-            chunks.setdefault(path.stem, []).append(BacktestPoints.load(path))
-    return [join_chunks(parts) for _, parts in sorted(chunks.items(), reverse=True)]
+            chunks.setdefault(path.stem, []).append(path)
+    for _, paths in sorted(chunks.items(), reverse=True):
+        yield join_chunks([BacktestPoints.load(path) for path in paths])
 
 
 def read_judged(folder: Path) -> list[BacktestPoints]:
     """The same with the ensemble as one more model, as :func:`fit_ensembles` judged it."""
     judged = []
-    for one in read_backtests(folder):
+    for one in _read_origins(folder):
         path = folder / FITTED / f"{one.cutoff}.npz"
         # Older code kept none; what it made can still be explained.
         judged.append(add_models(one, BacktestPoints.load(path)) if path.exists() else one)

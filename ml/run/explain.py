@@ -21,7 +21,7 @@ from ml.contracts.metrics import METRICS
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ConfigError, DataError, ModelError, first_few
 from ml.evaluation.demand_class import demand_pattern
-from ml.evaluation.origins import BacktestPoints, pick_item
+from ml.evaluation.origins import BacktestPoints, pick_items
 from ml.evaluation.scores import measure_losses
 from ml.forecasters.base import read_items
 from ml.forecasters.registry import FAMILIES, TRAINED
@@ -166,7 +166,8 @@ def _score_item(item: str, backtests: list[BacktestPoints], kind: str) -> ItemBa
     """Scores of the item at the origins; ``None`` if the backtest did not run on it."""
     if not backtests or item not in backtests[0].items:
         return None
-    alone = [pick_item(one, one.items.index(item)) for one in backtests]
+    rows = [one.items.index(item) for one in backtests]
+    alone = [pick_items(one, slice(row, row + 1)) for one, row in zip(backtests, rows, strict=True)]
     periods, sums = {}, {}
     for model in alone[0].models:
         found = [measure_losses(one, model) for one in alone]

@@ -9,7 +9,7 @@ from ml.ensemble.fitting import fit_ensemble, fit_weights, weights_for
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.ensemble.mixture_score import PANEL, best_weights, measure_distances
 from ml.evaluation import scores
-from ml.evaluation.origins import SHARES, join_chunks, pick_item
+from ml.evaluation.origins import SHARES, join_chunks, pick_items
 from tests.ml.backtests import backtest
 
 
@@ -190,7 +190,10 @@ def test_weights_do_not_depend_on_the_order_of_items(rng):
     draws = {"empirical": poisson(rng, 3.0, 120, 100), "tsb": poisson(rng, 4.0, 120, 100)}
     found = [replace(backtest(draws, poisson(rng, 3.3, 120)), length=40 - 4 * k) for k in range(2)]
     order = rng.permutation(120)
-    turned = [join_chunks([pick_item(one, row) for row in order.tolist()]) for one in found]
+    turned = [
+        join_chunks([pick_items(one, slice(row, row + 1)) for row in order.tolist()])
+        for one in found
+    ]
     for name, weights in fit_weights(found, "demand").items():
         assert fit_weights(turned, "demand")[name] == pytest.approx(weights, abs=2e-6)
 
@@ -266,7 +269,7 @@ def test_smooth_items_get_their_own_default_and_without_hopeless_models(rng):
 def test_the_row_of_the_ensemble_of_prices_is_of_the_kind_that_is_published(rng, deviations, mixed):
     origins = price_origins(rng, deviations)
     assert (fit_weights(origins, "price")[PANEL] != {"volatility": 1.0}) == mixed
-    for one in fit_ensemble(origins, "price")[1]:
-        places = [one.models.index(name) for name in (ENSEMBLE, "volatility")]
-        row, plain = one.points[places]
+    for one, said in zip(origins, fit_ensemble(origins, "price")[1], strict=True):
+        assert said.models == (ENSEMBLE,)
+        row, plain = said.points[0], one.points[one.models.index("volatility")]
         assert np.array_equal(row, np.sort(plain, axis=-1)) != mixed

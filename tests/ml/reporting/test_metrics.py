@@ -10,6 +10,7 @@ from ml.contracts.base import check
 from ml.contracts.metrics import METRICS
 from ml.ensemble.fitting import fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
+from ml.evaluation.origins import add_models
 from ml.reporting.comparison import ENDS, two_way_reach
 from ml.reporting.metrics import metrics_table
 from tests.ml.backtests import backtest
@@ -25,7 +26,8 @@ def table_of(horizon, *, items=40, origins=2):
         one = backtest(draws, actual, ["smooth"] * (items // 2) + ["lumpy"] * (items - items // 2))
         cutoff = np.datetime64("2025-01-01") - 60 * number
         found.append(replace(one, cutoff=cutoff, length=40 - 6 * number))
-    ensemble, judged = fit_ensemble(found, "demand")
+    ensemble, said = fit_ensemble(found, "demand")
+    judged = [add_models(*pair) for pair in zip(found, said, strict=True)]
     return metrics_table(judged, ensemble, "demand", "demand_ms")
 
 
