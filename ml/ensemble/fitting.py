@@ -21,6 +21,7 @@ from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble, shares_to_counts
 from ml.ensemble.mixture_score import (
     PANEL,
     ItemDistances,
+    Means,
     best_weights,
     measure_distances,
 )
@@ -35,7 +36,7 @@ SURE = 0.1  # two-sided: one in twenty mixtures of prices that are no better is 
 
 
 def fit_ensemble(
-    backtests: Sequence[BacktestPoints], kind: str
+    backtests: Sequence[BacktestPoints], kind: str, measured: Sequence[Means] | None = None
 ) -> tuple[FittedEnsemble, list[BacktestPoints]]:
     """Weights and spreads of the forecast, and what the ensemble said at each origin, latest first.
 
@@ -47,11 +48,11 @@ def fit_ensemble(
     origins (of prices, whether there is a mixture at all is as it is published: what all of them
     prove), and its spreads are those that older origins led to by then. With one origin there is
     nothing else to fit weights on, and of origins less than a horizon apart the weights share what
-    came true in both. Backtests come latest first.
+    came true in both. Backtests come latest first; ``measured`` goes to :func:`measure_distances`.
     """
     if not backtests:
         return FittedEnsemble({PANEL: dict(UNTRIED[kind])}, {}), []
-    rows = measure_distances(backtests, kind)
+    rows = measure_distances(backtests, kind, measured)
     weights = choose_weights(rows, backtests[0].models, kind, count_horizons(backtests))
     judged, deviations = _walk_origins(backtests, rows, kind)
     return FittedEnsemble(weights, *fit_spreads(deviations)), judged

@@ -138,9 +138,14 @@ def _minimise(near: Floats, between: Floats, anchor: Floats, pull: float) -> Flo
     return np.asarray(found.x, np.float64)
 
 
-def measure_distances(backtests: Sequence[BacktestPoints], kind: str) -> ItemDistances:
-    """Rows of all origins; those that nothing is known of are left out."""
-    parts = [_item_distances(backtest, kind) for backtest in backtests]
+def measure_distances(
+    backtests: Sequence[BacktestPoints], kind: str, measured: Sequence[Means] | None = None
+) -> ItemDistances:
+    """Rows of all origins; those that nothing is known of are left out.
+
+    ``measured`` is what :func:`measure_items` says of each backtest, where it is known already.
+    """
+    parts = measured or [measure_items(backtest, kind) for backtest in backtests]
     longest = max(backtest.length for backtest in backtests)
     trust = [np.full(len(one.items), (one.length / longest) ** GROWTH) for one in backtests]
     rows = ItemDistances(
@@ -155,21 +160,20 @@ def measure_distances(backtests: Sequence[BacktestPoints], kind: str) -> ItemDis
     return rows.of(np.asarray(np.isfinite(rows.near).all(axis=1)))
 
 
-def _item_distances(backtest: BacktestPoints, kind: str) -> tuple[Floats, Floats]:
+def measure_items(backtest: BacktestPoints, kind: str) -> tuple[Floats, Floats]:
     """Per item: (N, M) nearness and (N, M, M) distances of all parts of the score.
 
     A few items at a time: each stands alone, and their points are large.
     """
     firsts = range(0, len(backtest.items), MEASURED)
     parts = [
-        _measure_items(pick_items(backtest, slice(first, first + MEASURED)), kind)
-        for first in firsts
+        _measure_few(pick_items(backtest, slice(first, first + MEASURED)), kind) for first in firsts
     ]
     near, between = zip(*parts, strict=True)
     return np.concatenate(near), np.concatenate(between)
 
 
-def _measure_items(backtest: BacktestPoints, kind: str) -> tuple[Floats, Floats]:
+def _measure_few(backtest: BacktestPoints, kind: str) -> tuple[Floats, Floats]:
     """The fallback's points take the place of those of failed models, as in the forecast."""
     fallback = backtest.models.index(FALLBACK[kind])
     points, sums = (

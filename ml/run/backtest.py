@@ -13,6 +13,7 @@ import numpy as np
 from ml.durable import remove_all, staged
 from ml.ensemble.fitting import fit_ensemble
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
+from ml.ensemble.mixture_score import measure_items
 from ml.evaluation.demand_class import weight_classes
 from ml.evaluation.origins import (
     BacktestPoints,
@@ -32,6 +33,7 @@ from ml.run.model_store import FITTED, ModelStore, Parts, finish_part, read_part
 from ml.run.parallel import run_tasks, stage, timed
 from ml.run.plan import PanelPlan
 
+MEASURED = ".npy"  # files of what weights are chosen by, beside the points
 BEGUN = "-begun"  # what a part is called that the pooled models are still missing from
 
 
@@ -83,7 +85,8 @@ def fit_ensembles(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
     for plan, count in unfitted:
         folder = store.folder(plan.name, ENSEMBLE)
         with stage(f"weighing models, {plan.name}"):
-            fitted, judged = fit_ensemble(read_backtests(folder), plan.panel.kind)
+            measured = _read_measured(folder)
+            fitted, judged = fit_ensemble(read_backtests(folder), plan.panel.kind, measured)
             part = start_part(folder / FITTED)
             for one in judged:
                 _save(one, part)
@@ -123,6 +126,15 @@ def read_ensemble(folder: Path) -> FittedEnsemble:
 def read_backtests(folder: Path) -> list[BacktestPoints]:
     """What the models said at each origin, latest first, from the folder of an ensemble."""
     return list(_read_origins(folder))
+
+
+def _read_measured(folder: Path) -> list[tuple[Floats, Floats]]:
+    """How far models lie from what came true, and from each other, at each origin, latest first."""
+    origins: dict[str, list[Floats]] = {}
+    for path in sorted(folder.glob(f"*/*{MEASURED}")):
+        origins.setdefault(path.stem, []).append(np.load(path, allow_pickle=False))
+    joined = [np.concatenate(parts) for _, parts in sorted(origins.items(), reverse=True)]
+    return [(one[:, 0], one[:, 1:]) for one in joined]
 
 
 def _read_origins(folder: Path) -> Iterator[BacktestPoints]:
@@ -207,7 +219,12 @@ def _try_pooled(task: BacktestTask) -> None:
         pooled = replace(
             alone, models=tuple(forecasts), points=points, means=means, cum_points=sums
         )
-        _save(pick_models(add_models(alone, pooled), task.models), task.folder)
+        whole = pick_models(add_models(alone, pooled), task.models)
+        _save(whole, task.folder)
+        with timed("measure"), staged(task.folder / f"{whole.cutoff}{MEASURED}") as path:
+            near, between = measure_items(whole, task.panel.kind)
+            with path.open("wb") as stream:
+                np.save(stream, np.concatenate([near[:, None], between], axis=1))
     finish_part(task.folder)
     remove_all(task.begun)
 

@@ -18,6 +18,7 @@ from platform import node
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -177,6 +178,15 @@ def _run_on_loky(work: Work, tasks: Sequence[Any], count: int, label: str) -> It
     with parallel_config("loky", inner_max_num_threads=1, **begin), _naming_killed_workers(label):
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
         yield from pool(delayed(work)(task) for task in tasks)
+
+
+def retire_workers() -> None:
+    """Let the workers of this machine end, with all they have imported; new ones start when needed.
+
+    TensorFlow alone takes 300 MiB, and nothing that comes after training needs it.
+    """
+    if engine.get(LOKY) is LOKY:
+        get_reusable_executor().shutdown()
 
 
 LOKY = Engine("loky", cpu_count(), _run_on_loky)

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -265,15 +266,22 @@ def _study_drivers(
         StudyTask(panel, learnable, cutoff, reach, tables, inputs.region, trials)
         for cutoff in dict.fromkeys((panel.cutoff, *origins))
     ]
-    fitted = run_tasks(fit_at, studies, jobs=jobs, label=f"fitting drivers, {name}")
+    asked = [("", studies[0]), *((str(one.cutoff), one) for one in studies)]
+    answers = dict(run_tasks(_study, asked, jobs=jobs, label=f"fitting drivers, {name}"))
+    effects, fitted = answers.pop(""), answers.values()
     drivers = {day: one for day, one, _ in fitted if one is not None}
     used = next(groups for day, _, groups in fitted if day == str(panel.cutoff))
-    (effects,) = run_tasks(effects_at, studies[:1], jobs=1, label="effects of drivers")
     tried = tuple(average_gains(trials))
     frame = frame_at(panel, tables, inputs.region, panel.cutoff, 1)
     offered = list(dict.fromkeys(one.group for one in frame.features if one.driver))
     sentences = (*describe_choice(name, used, tried, offered), *frame.statements)
     return Study(tried, tuple(effects), used, drivers, sentences)
+
+
+def _study(asked: tuple[str, StudyTask]) -> tuple[str, Any]:
+    """What is chosen and fitted at the cutoff of this name; without a name, all effects there."""
+    name, task = asked
+    return name, fit_at(task) if name else effects_at(task)
 
 
 def _in_chunks(items: tuple[str, ...], steps: int, kind: str) -> tuple[tuple[str, ...], ...]:

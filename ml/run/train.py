@@ -16,7 +16,7 @@ from ml.forecasters.tunable import Settings
 from ml.panel import Panel, learnable_items
 from ml.run.backtest import BacktestTask, begin_backtest, measure_typical, try_alone
 from ml.run.model_store import ModelStore, finish_part, read_parts, start_part
-from ml.run.parallel import run_tasks, timed
+from ml.run.parallel import retire_workers, run_tasks, timed
 from ml.run.plan import PanelPlan
 from ml.seeds import number
 
@@ -136,6 +136,8 @@ def train_families(
                 tasks += _open_pooled(plan, store, family, cutoffs, look)
     label = f"training {', '.join(families)}"
     run_tasks(train_parts, _largest_first(tasks), jobs=jobs, label=label)
+    if any(plan.state is None and len(plan.panel.items) > SMALL_PANEL for plan in plans):
+        retire_workers()
 
 
 def _largest_first(tasks: Sequence[TrainTask]) -> list[TrainTask]:
