@@ -1,0 +1,41 @@
+"""Worker processes from stage to stage: kept, told to leave imports alone, and ended."""
+
+import gc
+import os
+
+import pytest
+
+from ml.run.parallel import retire_workers, run_tasks
+
+
+def look_around(number: int) -> tuple[int, int, int]:
+    """The task again, the process that it runs in, and objects that its collector leaves alone."""
+    return number, os.getpid(), gc.get_freeze_count()
+
+
+def run(count: int) -> list[tuple[int, int, int]]:
+    return run_tasks(look_around, range(count), jobs=2, label="looking around")
+
+
+@pytest.fixture(autouse=True)
+def _ended():
+    yield
+    retire_workers()
+
+
+def test_stages_share_their_workers_until_these_are_retired():
+    first, second = ({process for _, process, _ in run(6)} for _ in range(2))
+    assert os.getpid() not in first | second
+    assert len(first | second) <= 2
+    retire_workers()
+    found = run(6)
+    assert sorted(number for number, *_ in found) == list(range(6))
+    assert not {process for _, process, _ in found} & (first | second)
+
+
+def test_collectors_of_workers_alone_leave_imports_alone():
+    run(6)  # what is imported is left alone after the first task of each
+    assert max(frozen for *_, frozen in run(6)) > 10_000
+    before = gc.get_freeze_count()
+    run_tasks(look_around, [0], jobs=1, label="looking around here")
+    assert gc.get_freeze_count() == before
