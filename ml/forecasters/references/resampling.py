@@ -91,7 +91,9 @@ def empirical(values: Series, request: PathRequest) -> Series:
     if request.kind == "demand":
         pool = np.sort(recent(values, request.frequency))
         shares = draw_shares(request.rng, request.n_paths, np.ones(len(pool)))
-        drawn = pool[place_in_rows(np.cumsum(shares, axis=1), uniforms)]
+        # Most of a spare part's values are equal: what lies before the last of each says as much.
+        last = np.flatnonzero(np.append(np.diff(pool) > 0, True))
+        drawn = pool[last][place_in_rows(np.cumsum(shares, axis=1)[:, last], uniforms)]
         return vary_levels(drawn, pool.mean(), pool.var(), request)
     seen = observed(values)
     if len(seen) == 1:
