@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime
-from rich.filesize import decimal
 
 from ml.artifacts import log
 from ml.artifacts.documents import FORMAT, VersionId, parse, to_bytes
@@ -165,6 +164,8 @@ class CollectResult:
 
     def tell(self, place: str, pinned: str = "pinned", *, dry_run: bool) -> Iterator[str]:
         """Lines on what was done in a place, or would be; ``pinned`` says why versions stay."""
+        from rich.filesize import decimal  # readers know nothing of rich
+
         would = "would be " if dry_run else ""
         yield (
             f"{place}: {len(self.kept)} versions kept ({len(self.pinned)} {pinned}), "
