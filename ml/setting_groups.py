@@ -220,7 +220,7 @@ class WatchSettings(SettingsGroup):
     late_periods: NonNegativeInt = 2
     """periods that data may be behind the last one that is over, before people are told"""
     night_hours: PositiveFloat = 24.0
-    """hours from one night to the next; more without a good one are missed nights"""
+    """hours from one night to the next; more without one are missed nights"""
     message_urls: SecretStr = SecretStr("")
     """who is told of nights that need a look: Apprise addresses, spaces between; empty = nobody"""
     message_attempts: PositiveInt = 6

@@ -92,20 +92,20 @@ def write_figures(path: Path | None, figures: NightFigures) -> str | None:
 
 
 def find_missed_nights(
-    last_success: datetime | None, now: datetime, hours_between: float
+    last_end: datetime | None, now: datetime, hours_between: float
 ) -> list[NightFinding]:
-    """Whether nights did not run, or none ended well, since the last good one.
+    """Whether nights did not run, or did not come to an end of their own, since the last that did.
 
-    Called at the start of a night. Half a night of grace is given: they do not take equally long.
+    Half a night of grace is given: they do not take equally long.
     """
-    if last_success is None:
+    if last_end is None:
         return []
-    missed = int((now - last_success) / timedelta(hours=hours_between) - 0.5)
+    missed = int((now - last_end) / timedelta(hours=hours_between) - 0.5)
     if missed < 1:
         return []
     plural = "" if missed == 1 else "s"
-    when = f"{last_success.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    text = f"{missed} night{plural} missed: the last good one ended {when}."
+    when = f"{last_end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    text = f"{missed} night{plural} missed: the last one ended {when}."
     return [NightFinding("missed_night", "", text)]
 
 

@@ -234,22 +234,21 @@ def last_version(data_dir: Path) -> sqlite3.Row | None:
     return row
 
 
-def last_good_day(data_dir: Path) -> str | None:
-    """Day of the last night that came to its end, whatever the clock said of earlier ones."""
-    with night_ledger(data_dir) as db:
-        query = "SELECT day FROM runs WHERE outcome IN (?, ?) ORDER BY id DESC LIMIT 1"
-        row = db.execute(query, (DONE, DEGRADED)).fetchone()
-    return None if row is None else str(row["day"])
+def last_night(data_dir: Path, before: int) -> tuple[date, datetime] | None:
+    """Day and end of the last night before a run that came to its end, whatever the clock said.
 
-
-def last_success(data_dir: Path, before: int) -> datetime | None:
-    """When the last night before a run came to its end, likewise."""
+    A night that failed, or published nothing, has said so itself: it was not missed. One that was
+    stopped or died has told nobody.
+    """
     with night_ledger(data_dir) as db:
         query = (
-            "SELECT ended_at FROM runs WHERE outcome IN (?, ?) AND id < ? ORDER BY id DESC LIMIT 1"
+            "SELECT day, ended_at FROM runs WHERE outcome IN (?, ?, ?) AND id < ? "
+            "ORDER BY id DESC LIMIT 1"
         )
-        row = db.execute(query, (DONE, DEGRADED, before)).fetchone()
-    return None if row is None else datetime.fromisoformat(row["ended_at"])
+        row = db.execute(query, (DONE, DEGRADED, FAILED, before)).fetchone()
+    if row is None:
+        return None
+    return date.fromisoformat(row["day"]), datetime.fromisoformat(row["ended_at"])
 
 
 def failing_since(data_dir: Path, step: str) -> tuple[int, str] | None:

@@ -148,7 +148,7 @@ def _note_end(this: Night, planned: Sequence[Step], outcome: str, code: int, lin
         if outcome != ledger.STOPPED:
             lacking = tell_how_it_went(
                 this.config, run, this.run.run_id, code=code, line=line,
-                last_success=ledger.last_success(data_dir, run),
+                last_night=ledger.last_night(data_dir, run),
                 planned=[step.part for step in planned],
             )  # fmt: skip
             for one in lacking:
@@ -199,7 +199,8 @@ def _look_first(this: Night, planned: Sequence[Step]) -> None:
     """The look at machine, store and clock before the work."""
     config, note = this.config, this.note
     preflight.check_disks(config, this.results)
-    preflight.check_days(config, this.run, ledger.last_good_day(config.data_dir), note)
+    last = ledger.last_night(config.data_dir, this.run.number)
+    preflight.check_days(config, this.run, None if last is None else last[0], note)
     if any(step.part == "publish" for step in planned):
         preflight.check_store(Deployment(this.asked.to, this.results), note)
     if any(step.part in {"demand", "results"} for step in planned):

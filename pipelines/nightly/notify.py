@@ -34,7 +34,7 @@ def tell_how_it_went(
     *,
     code: int,
     line: str,
-    last_success: datetime | None,
+    last_night: tuple[date, datetime] | None,
     planned: Sequence[str],
 ) -> list[str]:
     """Bring conditions, figures and heartbeat up to date; what could not be said.
@@ -45,7 +45,7 @@ def tell_how_it_went(
         run_id: Of the night.
         code: Its exit code.
         line: Its last line.
-        last_success: When a night before ended well.
+        last_night: Day and end of the last one before that came to its end.
         planned: Parts of the sequence that it consists of.
     """
     now = moment(config)
@@ -53,7 +53,7 @@ def tell_how_it_went(
     checked = _read_fresh(config, steps)
     findings = [
         *_find_failures(steps, code, line),
-        *find_missed_nights(last_success, now, config.night_hours),
+        *find_missed_nights(None if last_night is None else last_night[1], now, config.night_hours),
         *_find_in_data(config, checked),
         *_find_drift(config, steps),
     ]

@@ -115,13 +115,13 @@ def check_store(place: Deployment, note: Decide) -> None:
         note("store", "away", error.message)
 
 
-def check_days(config: Settings, run: BegunRun, last_good: str | None, note: Decide) -> None:
+def check_days(config: Settings, run: BegunRun, last: date | None, note: Decide) -> None:
     """Tell of nights that were missed, and of a clock that went back."""
     today = config.current_day
-    if last_good is not None:
-        missed = missed_nights(date.fromisoformat(last_good), today, config.night_hours)
+    if last is not None:
+        missed = missed_nights(last, today, config.night_hours)
         if missed:
-            line = f"{missed} nights were missed: the last good one was of {last_good}"
+            line = f"{missed} nights were missed: the last one was of {last}"
             remark(f"{line}. This one does the work of all.")
             note("missed nights", "made up for", line, missed=missed)
     if run.before is None:

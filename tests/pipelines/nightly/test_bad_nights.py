@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 
 import pytest
 
 from ml.locks import HeldError
 from ml.settings import settings
+from pipelines.messages.watch import find_missed_nights
 from pipelines.nightly import ledger, preflight
 from pipelines.publish.deploy import Deployment
 from tests.commands import ROOT
@@ -141,8 +143,8 @@ def test_nights_that_were_missed_are_told_and_noted(tmp_path, capsys):
     first = begin_night(tmp_path, today="2026-01-16")
     ledger.end_run(first.config.data_dir, first.run.number, ledger.DONE, 0, "")
     night_ = begin_night(tmp_path, today="2026-01-20")
-    preflight.check_days(night_.config, night_.run, "2026-01-16", night_.note)
-    assert "3 nights were missed: the last good one was of 2026-01-16" in capsys.readouterr().err
+    preflight.check_days(night_.config, night_.run, date(2026, 1, 16), night_.note)
+    assert "3 nights were missed: the last one was of 2026-01-16" in capsys.readouterr().err
     assert decisions(tmp_path)["missed nights"]["choice"] == "made up for"
 
 
@@ -165,20 +167,25 @@ def test_a_clock_that_went_back_is_told_and_the_night_goes_on(tmp_path, capsys):
     assert decisions(tmp_path)["clock"]["choice"] == "gone on"
 
 
+def look_at_days(night_):
+    last = ledger.last_night(night_.config.data_dir, night_.run.number)
+    preflight.check_days(night_.config, night_.run, last and last[0], night_.note)
+
+
 def test_a_clock_that_went_forward_is_told_as_missed_nights_and_then_forgotten(tmp_path, capsys):
     for today in ("2026-01-19", "2027-01-19"):  # by hand: 364 nights lie between
         night_ = begin_night(tmp_path, today=today)
         data_dir = night_.config.data_dir
-        preflight.check_days(night_.config, night_.run, ledger.last_good_day(data_dir), night_.note)
+        look_at_days(night_)
         ledger.end_run(data_dir, night_.run.number, ledger.DONE, 0, "")
-    assert "364 nights were missed: the last good one was of 2026-01-19" in capsys.readouterr().err
+    assert "364 nights were missed: the last one was of 2026-01-19" in capsys.readouterr().err
     for today in ("2026-01-20", "2026-01-23"):  # the clock is right again
         night_ = begin_night(tmp_path, today=today)
-        preflight.check_days(night_.config, night_.run, ledger.last_good_day(data_dir), night_.note)
+        look_at_days(night_)
         ledger.end_run(data_dir, night_.run.number, ledger.DONE, 0, "")
     said = capsys.readouterr().err
     assert "moved back: a night was of 2027-01-19" in said
-    assert "2 nights were missed: the last good one was of 2026-01-20" in said
+    assert "2 nights were missed: the last one was of 2026-01-20" in said
 
 
 def test_an_end_in_the_future_hides_no_night_that_is_missed_after_it(tmp_path):
@@ -189,8 +196,28 @@ def test_an_end_in_the_future_hides_no_night_that_is_missed_after_it(tmp_path):
         ledger.end_run(data_dir, night_.run.number, ledger.DONE, 0, "")
         with ledger.night_ledger(data_dir) as db:
             db.execute("UPDATE runs SET ended_at = ? WHERE id = ?", [moment, night_.run.number])
-    last = ledger.last_success(data_dir, before=night_.run.number + 1)
+    _, last = ledger.last_night(data_dir, before=night_.run.number + 1)
     assert last.isoformat() == "2026-01-20T02:15:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "missed"),
+    [(ledger.FAILED, []), (ledger.DEGRADED, []), (ledger.STOPPED, ["1"]), (ledger.DIED, ["1"])],
+)
+def test_a_night_that_failed_or_published_nothing_was_not_missed_but_one_that_died_was(
+    tmp_path, outcome, missed
+):
+    for day, ended in (("2026-01-18", ledger.DONE), ("2026-01-19", outcome)):
+        night_ = begin_night(tmp_path, today=day)
+        data_dir = night_.config.data_dir
+        ledger.end_run(data_dir, night_.run.number, ended, 4, "the gate is closed")
+        with ledger.night_ledger(data_dir) as db:
+            db.execute("UPDATE runs SET ended_at = ? WHERE id = ?",
+                       [f"{day}T02:15:00.000+00:00", night_.run.number])  # fmt: skip
+    today, last = datetime(2026, 1, 20, 2, 15, tzinfo=UTC), ledger.last_night(data_dir, before=3)
+    told = find_missed_nights(last[1], today, 24.0)
+    assert [one.text.split(" ")[0] for one in told] == missed
+    assert preflight.missed_nights(last[0], today.date(), 24.0) == len(missed)
 
 
 def test_a_dry_run_says_the_steps_and_leaves_nothing(files, tmp_path):

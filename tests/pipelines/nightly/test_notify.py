@@ -28,7 +28,7 @@ def nights(tmp_path):
             write_sealed(tmp_path / "data" / CHECKED, checked)
         run_night(night, steps)
         tell_how_it_went(night.config, night.run.number, night.run.run_id, code=code, line=line,
-                         last_success=last, planned=planned)  # fmt: skip
+                         last_night=last and (last.date(), last), planned=planned)  # fmt: skip
         with ledger.night_ledger(night.config.data_dir) as db:
             rows = select_rows(db, "SELECT * FROM conditions ORDER BY id")
             sent = select_rows(db, "SELECT event FROM messages ORDER BY id")

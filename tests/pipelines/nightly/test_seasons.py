@@ -34,7 +34,6 @@ SIXTY = SeasonPlan(
         Alarm("drift", "price_b, history", opens=(22, 22), ends=(25, 25)),
         Alarm("drift", "demand_d, history", opens=(27, 27), ends=(34, 34)),
         Alarm("gate_closed", "", opens=(30, 30), ends=(31, 31)),
-        Alarm("missed_night", "", opens=(31, 31), ends=(32, 32)),  # none had ended well since 29
         Alarm("missed_night", "", opens=(34, 34), ends=(35, 35)),
         Alarm("drift", "demand_d", opens=(42, 60)),
     ),
