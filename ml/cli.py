@@ -72,6 +72,15 @@ Refit = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+RefitPanels = Annotated[
+    str | None,
+    typer.Option(
+        "--refit-panels",
+        metavar="A,B",
+        help="The same of these panels alone, as demand_d.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Jobs = Annotated[int | None, typer.Option(help="Worker processes.", show_default="one a core")]
 Engine = Annotated[
     Literal["loky", "ray"] | None,

@@ -17,6 +17,7 @@ from ml.cli import (
     Jobs,
     RayAddress,
     Refit,
+    RefitPanels,
     Results,
     exit_on_error,
     name_list,
@@ -79,6 +80,7 @@ def run(
     allow_synthetic: AllowSynthetic = False,
     all_models: AllModels = False,
     refit: Refit = False,
+    refit_panels: RefitPanels = None,
     items: Items = None,
     horizon: Horizon = None,
     as_of: AsOf = None,
@@ -112,6 +114,7 @@ def run(
             drivers=not no_drivers,
             all_models=all_models,
             refit=refit,
+            refit_panels=name_list(refit_panels, "--refit-panels") or (),
             only_forecasts=only_forecasts,
             only_recommendations=only_recommendations,
             settings=settings().model_copy(

@@ -71,6 +71,28 @@ def tell_drift(table: pa.Table, shown: int = 3) -> list[str]:
     return lines
 
 
+def name_drift(table: pa.Table) -> list[tuple[str, str]]:
+    """Sort and name of all that :func:`tell_drift` speaks of, to tell news from what is known.
+
+    A sort is what it is about, and which way it went. An item whose history of another month is
+    rewritten is another one.
+    """
+    found = table.filter(pc.field("found") & (pc.field("test") != "new"))
+    return sorted({_name(row) for row in found.to_pylist()})
+
+
+def _name(row: Mapping[str, Any]) -> tuple[str, str]:
+    subject, test = SUBJECT_WORDS[row["subject"]], row["test"]
+    if row["subject"] == "history":
+        return f"{subject} {test}", f"{row['name']} {row['since']:%Y-%m}"
+    if row["before"] is None or row["recent"] is None:
+        return f"{subject} {test}", row["name"]
+    more = row["recent"] > row["before"]
+    way = "more" if more != (test == "interval") else "less"  # longer intervals are less demand
+    kept = () if row["subject"] == "item" else (test,)
+    return " ".join((subject, *kept, way)), row["name"]
+
+
 def _say(row: Mapping[str, Any]) -> str:
     before, recent = (math.nan if row[name] is None else row[name] for name in ("before", "recent"))
     what = SAYINGS[row["test"]].format(before=before, recent=recent, since=row["since"])

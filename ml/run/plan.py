@@ -24,6 +24,7 @@ from ml.drivers.study import (
 )
 from ml.drivers.trial import frame_at, try_origin
 from ml.ensemble.mixture import ENSEMBLE_PATHS
+from ml.errors import ConfigError, first_few
 from ml.evaluation.origins import choose_cutoffs
 from ml.forecasters.base import N_PATHS
 from ml.forecasters.registry import models_of
@@ -108,6 +109,7 @@ def make_plans(
     """
     dataset = inputs.dataset_id()
     chosen = set(request.items or ())
+    _check_panels(inputs, request)
     plans = []
     for panel in inputs.panels:
         wanted = tuple(i for i in panel.items if request.items is None or i in chosen)
@@ -116,6 +118,16 @@ def make_plans(
             own = None if states is None else states[name]
             plans.append(_plan(panel, wanted, inputs, request, dataset, own, study=study))
     return tuple(plans)
+
+
+def _check_panels(inputs: RunInputs, request: RunRequest) -> None:
+    known = [panel_name(one.kind, one.frequency, one.cutoff) for one in inputs.panels]
+    unknown = [name for name in request.refit_panels if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"--refit-panels: there is no panel {first_few(unknown)}. There are: "
+            f"{', '.join(known)}."
+        )
 
 
 def decision_day(panel: Panel, inputs: RunInputs, request: RunRequest) -> np.datetime64:
@@ -148,7 +160,7 @@ def _plan(
     reach = max((horizon, *protection))
     learnable, tuned = learnable_items(panel), read_tuned(request.settings.models_dir, name)
     search = _search(name, inputs, request, dataset, reach)
-    if state is None and request.goes_on:
+    if state is None and request.goes_on(name):
         state = find_state(search, panel)
     champion = None
     if state is None and request.train and request.settings.refit_days > 0:

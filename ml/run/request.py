@@ -48,6 +48,7 @@ class RunRequest:
     drivers: bool = True  # whether outside tables and the calendar may take part
     all_models: bool = False  # run all models, those without a share in an item's class too
     refit: bool = False  # fit all models anew, whatever an earlier run left
+    refit_panels: tuple[str, ...] = ()  # likewise of these panels, by name
     train: bool = True  # train what is not trained yet; otherwise everything must be
     only_forecasts: bool = False  # write the forecasts alone: a partial version
     # write new recommendations, from the paths that the last run left and the stock of today; the
@@ -71,15 +72,15 @@ class RunRequest:
             raise ConfigError("--only-forecasts and --only-recommendations exclude each other.")
         if self.all_models and self.only_recommendations:
             raise ConfigError("--all-models runs models, --only-recommendations runs none.")
-        if self.refit and self.only_recommendations:
+        if (self.refit or self.refit_panels) and self.only_recommendations:
             raise ConfigError("--refit fits models, --only-recommendations fits none.")
         fill_targets(self.settings.portfolio_fill)  # refused now rather than after the forecasts
         read_budget(self.settings.budget)
 
-    @property
-    def goes_on(self) -> bool:
-        """Whether models of an earlier run may serve."""
-        return not self.refit and self.settings.refit_days > 0
+    def goes_on(self, panel: str) -> bool:
+        """Whether models of an earlier run may serve a panel."""
+        asked = self.refit or panel in self.refit_panels
+        return not asked and self.settings.refit_days > 0
 
     @property
     def today(self) -> date:

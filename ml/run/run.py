@@ -139,8 +139,8 @@ def _spare_forecasts(inputs: RunInputs, request: RunRequest, dataset_id: str) ->
     if request.only_recommendations:
         return request
     record = versions.newest_version_with(request.results, FORECASTS.name)
-    asked = request.only_forecasts or request.all_models or request.refit or not request.train
-    if asked or request.items is not None or record is None:
+    asked = request.only_forecasts or request.all_models or request.refit or request.refit_panels
+    if asked or not request.train or request.items is not None or record is None:
         return None
     plans = make_plans(inputs, request, study=False)
     origin = _origin_of(plans, inputs, request, dataset_id)

@@ -1,8 +1,9 @@
 """Conditions that people should know of, and their messages: one as it opens, one as it ends.
 
-Two tables in the SQLite file of whoever calls:
+Three tables in the SQLite file of whoever calls:
 
     conditions  what holds or held: kind, what it is about, when it opened, was last seen and ended
+    named       the things that its messages have named, of conditions that hold in many things
     messages    a receipt for each message and address: when it was due, tried, sent or given up
 
 A night collects each :class:`NightFinding` as it goes and at its end calls
@@ -12,6 +13,7 @@ twice.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +38,8 @@ _SCHEMA = (
         quiet INTEGER, quiet_run, ended_at, ended_run)""",
     """CREATE UNIQUE INDEX IF NOT EXISTS open_conditions ON conditions (kind, subject)
         WHERE ended_at IS NULL""",
+    """CREATE TABLE IF NOT EXISTS named (
+        condition INTEGER, sort, name, PRIMARY KEY (condition, sort, name)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS messages (
         id INTEGER PRIMARY KEY, condition INTEGER, event, address, title, body, due_at, state,
         attempts INTEGER, tried_at, sent_at, reason)""",
@@ -49,6 +53,8 @@ class NightFinding:
     kind: str  # one of KINDS
     subject: str  # what it is about, `climate_etl`, `demand_ms`; empty = the whole night
     text: str  # one line
+    # sort and name of each thing in which it holds, `("items less", "PART-7")`; see judge_news
+    named: frozenset[tuple[str, str]] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse a kind that is not known."""
@@ -58,16 +64,16 @@ class NightFinding:
 
 @dataclass(frozen=True, slots=True)
 class ConditionChange:
-    """A condition that opened or ended."""
+    """A condition that opened or ended, or holds in more than people know of."""
 
-    event: str  # `opened` or `ended`
+    event: str  # `opened`, `more` or `ended`
     kind: str  # one of KINDS
     subject: str  # what it is about
     text: str  # what was said of it last
 
 
 def prepare_tables(db: sqlite3.Connection) -> None:
-    """Create the two tables where they are missing."""
+    """Create the tables where they are missing."""
     for statement in _SCHEMA:
         db.execute(statement)
 
@@ -84,7 +90,7 @@ def update_conditions(
     """Open the conditions found and end those that are gone; their messages become due.
 
     Args:
-        db: With the two tables; the caller commits.
+        db: With the tables; the caller commits.
         findings: What holds. Two of one kind and subject are one: the last one's text counts.
         looked_at: Kinds that the run could judge: others stay as they are. A night that failed
             before the gate knows nothing of it.
@@ -99,9 +105,13 @@ def update_conditions(
     found = {(one.kind, one.subject): one for one in findings}
     changes = []
     for (kind, subject), one in sorted(found.items(), key=lambda item: _order(item[0])):
-        if _see(db, one, run_id, stamp):
-            changes.append(ConditionChange("opened", kind, subject, one.text))
-            _make_due(db, changes[-1], stamp, addresses)
+        event = judge_news(db, one)
+        number, opened = _see(db, one, run_id, stamp)
+        if event:
+            changes.append(ConditionChange(event, kind, subject, one.text))
+            _make_due(db, changes[-1], stamp, addresses, opened=opened)
+            db.executemany("INSERT OR IGNORE INTO named VALUES (?, ?, ?)",
+                           [(number, *thing) for thing in sorted(one.named)])  # fmt: skip
     for row in open_conditions(db):
         key = (row["kind"], row["subject"])
         if key in found or row["kind"] not in looked_at or row["quiet_run"] == run_id:
@@ -136,21 +146,43 @@ def _order(key: tuple[str, str]) -> tuple[int, str]:
     return [*KINDS].index(key[0]), key[1]
 
 
-def _see(db: sqlite3.Connection, one: NightFinding, run_id: str, stamp: str) -> bool:
-    """Note that a condition holds; whether it is new."""
+def judge_news(db: sqlite3.Connection, one: NightFinding) -> str:
+    """What people have to be told of a finding: ``opened``, ``more``, or nothing.
+
+    More is told of a condition that holds where things of some sort are named that none of its
+    messages has named, at least as many as these have named of that sort. So a change of another
+    kind is told at once, a growing one as often as it doubles, and one that flickers hardly ever.
+    """
+    row = db.execute(
+        "SELECT id FROM conditions WHERE kind = ? AND subject = ? AND ended_at IS NULL",
+        [one.kind, one.subject],
+    ).fetchone()
+    if row is None:
+        return "opened"
+    told = {*db.execute("SELECT sort, name FROM named WHERE condition = ?", [row[0]]).fetchall()}
+    known = Counter(sort for sort, _ in told)
+    new = Counter(sort for sort, _ in one.named - {tuple(thing) for thing in told})
+    return "more" if any(count >= known[sort] for sort, count in new.items()) else ""
+
+
+def _see(db: sqlite3.Connection, one: NightFinding, run_id: str, stamp: str) -> tuple[int, str]:
+    """Note that a condition holds; its number, and since when."""
     seen = db.execute(
         "UPDATE conditions SET text = ?, seen_at = ?, seen_run = ?, quiet = 0, quiet_run = NULL "
         "WHERE kind = ? AND subject = ? AND ended_at IS NULL",
         [one.text, stamp, run_id, one.kind, one.subject],
     )
-    if seen.rowcount:
-        return False
-    db.execute(
-        "INSERT INTO conditions (kind, subject, text, opened_at, opened_run, seen_at, seen_run, "
-        "quiet) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-        [one.kind, one.subject, one.text, stamp, run_id, stamp, run_id],
-    )
-    return True
+    if not seen.rowcount:
+        db.execute(
+            "INSERT INTO conditions (kind, subject, text, opened_at, opened_run, seen_at, "
+            "seen_run, quiet) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+            [one.kind, one.subject, one.text, stamp, run_id, stamp, run_id],
+        )
+    number, opened = db.execute(
+        "SELECT id, opened_at FROM conditions WHERE kind = ? AND subject = ? AND ended_at IS NULL",
+        [one.kind, one.subject],
+    ).fetchone()
+    return number, opened
 
 
 def _make_due(
@@ -166,20 +198,23 @@ def _make_due(
         [change.kind, change.subject],
     ).fetchone()
     about = f" ({change.subject})" if change.subject else ""
-    recovered = "recovered: " if change.event == "ended" else ""
-    title = f"Previsor: {recovered}{KINDS[change.kind]}{about}"
+    word = {"ended": "recovered: ", "more": "more: "}.get(change.event, "")
+    title = f"Previsor: {word}{KINDS[change.kind]}{about}"
     body = f"{change.text}\nSince {opened or stamp}, condition {number}."
     if change.event == "ended":
         body = f"This has ended: {body} Ended {stamp}."
     for address in addresses or (UNTOLD,):
         state = "due" if address else "no address"
         if change.event == "ended":
+            own = [number, address]
             dropped = db.execute(
                 "UPDATE messages SET state = 'dropped' WHERE condition = ? AND address = ? AND "
                 "state = 'due' AND attempts = 0",
-                [number, address],
+                own,
             )
-            state = "dropped" if dropped.rowcount else state
+            query = "SELECT 1 FROM messages WHERE condition = ? AND address = ? AND attempts > 0"
+            heard = db.execute(query, own).fetchone() is not None
+            state = "dropped" if dropped.rowcount and not heard else state
         db.execute(
             "INSERT INTO messages (condition, event, address, title, body, due_at, state, "
             "attempts) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",

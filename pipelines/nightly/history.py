@@ -62,7 +62,7 @@ SELECT runs.day, runs.id AS run, decisions.about, decisions.choice, decisions.re
        versions.version_id, versions.model_version
 FROM decisions JOIN runs ON runs.id = decisions.run
      LEFT JOIN versions ON versions.run = runs.id
-WHERE decisions.about IN ('models', 'promotion') AND (:all OR decisions.choice != 'kept')
+WHERE decisions.about IN ('models', 'promotion', 'retrain') AND (:all OR decisions.choice != 'kept')
 ORDER BY decisions.id DESC LIMIT :last
 """,
     ),
@@ -172,7 +172,7 @@ def show_models(data_dir: Path, last: int, *, every: bool = False) -> Iterator[s
     """When models changed, and why, newest first."""
     for row in answer(data_dir, "models", last=last, all=every):
         made = f" -> {row['version_id']}, model {row['model_version']}" if row["version_id"] else ""
-        if row["about"] == "promotion":
+        if row["about"] != "models":
             yield f"{row['day']}  run {row['run']}: {row['reason']}"
             continue
         yield f"{row['day']}  run {row['run']}: models {row['choice']}, for {row['reason']}{made}"

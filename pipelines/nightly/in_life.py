@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ml.artifacts.reading import read_dataset
 from ml.contracts.history import PAST_FORECASTS, SCORES
 from ml.contracts.metrics import METRICS
-from ml.drift.rows import tell_drift
+from ml.drift.rows import name_drift, tell_drift
 from ml.drift.tracking import read_promises, track_models
 from ml.errors import DataError
 from ml.panel import Panel
@@ -26,6 +26,7 @@ class LifeFindings:
 
     tables: tuple[pa.Table, ...] = ()  # of the contract DRIFT
     told: dict[str, list[str]] = field(default_factory=dict)  # lines; none of a panel = all is well
+    named: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # what they speak of
     coverage: dict[str, float] = field(default_factory=dict)  # of 80 % intervals, one period ahead
 
 
@@ -45,15 +46,15 @@ def look_at_life(results: Path, panels: dict[str, Panel], rate: float) -> LifeFi
         metrics = read_dataset(results, METRICS.name)
     except DataError:  # nothing was ever made here
         return LifeFindings()
-    tables, told, coverage = [], {}, {}
+    tables, told, named, coverage = [], {}, {}, {}
     for name, panel in panels.items():
         own = _rows_of(past, panel).filter(pc.is_in(pc.field("item_id"), pa.array(panel.items)))
         tables.append(track_models(name, own, read_promises(metrics, name), rate=rate))
-        told[name] = tell_drift(tables[-1])
+        told[name], named[name] = tell_drift(tables[-1]), name_drift(tables[-1])
         share = _read_coverage(_rows_of(scores, panel))
         if share is not None:
             coverage[name] = share
-    return LifeFindings(tuple(tables), told, coverage)
+    return LifeFindings(tuple(tables), told, named, coverage)
 
 
 def _rows_of(table: pa.Table, panel: Panel) -> pa.Table:

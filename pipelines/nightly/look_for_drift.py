@@ -6,7 +6,7 @@ to ``in_life.json`` beside it, and what was known of history to ``history/``.
 """
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -24,7 +24,7 @@ def look(results: Results = None) -> None:
     with exit_on_error():
         from ml.drift.detect import find_drift, watch_panel
         from ml.drift.history import hash_history, history_rows, read_state, write_state
-        from ml.drift.rows import join_rows, tell_drift
+        from ml.drift.rows import join_rows, name_drift, tell_drift
         from ml.durable import disk_errors, make_folder, staged, write_sealed
         from ml.processed import write_parquet
         from ml.run.inputs import read_processed
@@ -37,7 +37,7 @@ def look(results: Results = None) -> None:
         config, inputs = request.settings, read_processed(request)
         place = (config.data_dir / DRIFT).parent
         groups = families(inputs.items)
-        tables, states, told = [], {}, {}
+        tables, states, told, named = [], {}, {}, {}
         for panel in inputs.panels:
             name = panel_name(panel.kind, panel.frequency, panel.cutoff)
             known = place / "history" / f"{name}.parquet"
@@ -53,7 +53,8 @@ def look(results: Results = None) -> None:
             ]
             states[known] = hash_history(panel)
             # A rewritten history is news although the series drift, and the other way round.
-            told[name], told[f"{name}, history"] = (tell_drift(table) for table in own)
+            for subject, table in zip((name, f"{name}, history"), own, strict=True):
+                told[subject], named[subject] = tell_drift(table), name_drift(table)
             tables += own
         panels = {panel_name(p.kind, p.frequency, p.cutoff): p for p in inputs.panels}
         life = look_at_life(request.results, panels, config.drift_rate)
@@ -62,9 +63,9 @@ def look(results: Results = None) -> None:
             make_folder(place / "history")
             with staged(place / "drift.parquet") as path:
                 write_parquet(rows, path)
-            write_sealed(config.data_dir / DRIFT, {name: own for name, own in told.items() if own})
-            broken = {name: own for name, own in life.told.items() if own}
-            found = {"told": broken, "coverage": life.coverage}
+            write_sealed(config.data_dir / DRIFT, {"told": _some(told), "named": _some(named)})
+            broken = _some(life.told)
+            found = {"told": broken, "named": _some(life.named), "coverage": life.coverage}
             write_sealed(config.data_dir / IN_LIFE, found)
             for known, state in states.items():
                 write_state(known, state)
@@ -72,6 +73,10 @@ def look(results: Results = None) -> None:
             typer.echo(line)
         typer.echo(f"drift: {rows.num_rows} series looked at in {len(panels)} panels, "
                    f"{len([*filter(None, told.values()), *broken])} things to tell")  # fmt: skip
+
+
+def _some(found: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    return {name: own for name, own in found.items() if own}
 
 
 def families(items: "pa.Table | None") -> dict[str, list[str]]:

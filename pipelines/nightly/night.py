@@ -7,7 +7,7 @@ import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ml.run.model_sets import SetChoice
 from ml.settings import Settings, refuse_open_secrets, settings
 from pipelines.messages.transport import addresses_of, check_addresses
 from pipelines.nightly import ledger, preflight
+from pipelines.nightly.found_drift import RETRAIN, ask_retraining
 from pipelines.nightly.kept_inputs import keep_inputs
 from pipelines.nightly.made_version import describe_version
 from pipelines.nightly.notify import tell_how_it_went
@@ -77,6 +78,8 @@ class Night:
     failures: list[Failure] = field(default_factory=list)
     done: list[str] = field(default_factory=list)  # steps that ended well, by name
     lacking: list[str] = field(default_factory=list)  # what these went without
+    # why panels' models are trained anew, by panel, beside age and --force-retrain
+    retrained: dict[str, str] = field(default_factory=dict)
 
     @property
     def results(self) -> Path:
@@ -219,8 +222,19 @@ def run_night(this: Night, planned: Sequence[Step]) -> None:
         broken = any(failure.step.needed for failure in this.failures)
         if broken and not step.always:
             continue
-        if not _keep(this, step):
-            _do(this, step)
+        asked = _ask_retraining(this, step) if step.part == "results" else step
+        if not _keep(this, asked):
+            _do(this, asked)
+
+
+def _ask_retraining(this: Night, step: Step) -> Step:
+    """The main job, asked to train what tonight's findings say."""
+    if "look_for_drift" in this.done:
+        with ledger.night_ledger(this.config.data_dir) as db:
+            this.retrained.update(ask_retraining(this.config.data_dir, db))
+    if not this.retrained:
+        return step
+    return replace(step, command=(*step.command, "--refit-panels", ",".join(this.retrained)))
 
 
 def _do(this: Night, step: Step) -> None:
@@ -318,6 +332,8 @@ def _note_made(this: Night, step: Step, last_line: str) -> None:
         about, chosen = describe_version(this.results)
         facts = {**about, "recipe": recipe}
         _note_models(this, recipe, facts)
+        for panel, reason in this.retrained.items():
+            this.note(RETRAIN, panel, reason)
         for one in (SetChoice(**own) for own in chosen.values()):
             choice = "taken" if one.promoted else "stays"
             this.note("promotion", f"{one.panel} {choice}", one.text, **asdict(one))
@@ -341,6 +357,8 @@ def _note_models(this: Night, recipe: dict[str, Any], made: Mapping[str, Any]) -
         reason = f"other {', '.join(changed)}, and what was fitted is young enough ({days})"
     elif this.asked.force_retrain:
         choice, reason = "fitted anew", f"--force-retrain asks for it ({days})"
+    elif this.retrained:
+        choice, reason = "fitted anew", f"{'; '.join(this.retrained.values())} ({days})"
     elif last is None:
         choice, reason = "fitted anew", f"no night had made a version yet ({days})"
     else:

@@ -21,8 +21,9 @@ from pipelines.messages.watch import (
     tell_people,
     write_figures,
 )
+from pipelines.nightly.found_drift import read_findings, read_life
 from pipelines.nightly.ledger import moment, night_ledger
-from pipelines.nightly.steps import CHECKED, DRIFT, IN_LIFE
+from pipelines.nightly.steps import CHECKED
 
 GATE_CLOSED = 4  # exit code of publishing
 
@@ -51,11 +52,12 @@ def tell_how_it_went(
     now = moment(config)
     steps = _read_steps(config, run)
     checked = _read_fresh(config, steps)
+    looked = _was_done(steps, "look_for_drift")
     findings = [
         *_find_failures(steps, code, line),
         *find_missed_nights(None if last_night is None else last_night[1], now, config.night_hours),
         *_find_in_data(config, checked),
-        *_find_drift(config, steps),
+        *(read_findings(config.data_dir) if looked else ()),
     ]
     looked_at = _judged(steps, planned, checked)
     try:
@@ -76,7 +78,7 @@ def tell_how_it_went(
             name: date.fromisoformat(panel["until"]) for name, panel in _panels(checked).items()
         },
         rows={} if made is None else json.loads(made["rows"]),
-        coverage=_read_life(config, steps).get("coverage", {}),
+        coverage=read_life(config.data_dir).get("coverage", {}) if looked else {},
     )
     lacking = [write_figures(config.metrics_textfile, figures)]
     if code == 0:
@@ -124,21 +126,6 @@ def _find_in_data(config: Settings, checked: dict[str, Any]) -> list[NightFindin
         for name, panel in _panels(checked).items()
     }
     return find_late_data(until, config.current_day, config.late_periods)
-
-
-def _find_drift(config: Settings, steps: Sequence[dict[str, Any]]) -> Iterator[NightFinding]:
-    if _was_done(steps, "look_for_drift"):
-        for panel, lines in (read_sealed(config.data_dir / DRIFT) or {}).items():
-            yield NightFinding("drift", panel, " ".join(lines))
-        for panel, lines in _read_life(config, steps).get("told", {}).items():
-            yield NightFinding("wrong_in_life", panel, " ".join(lines))
-
-
-def _read_life(config: Settings, steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What this night found of forecasts that came true; nothing where it did not look."""
-    if not _was_done(steps, "look_for_drift"):
-        return {}
-    return read_sealed(config.data_dir / IN_LIFE) or {}
 
 
 def _was_done(steps: Sequence[dict[str, Any]], name: str) -> bool:

@@ -1,6 +1,7 @@
 """Nights of a small company: the same parts every day, with a day more to look back on."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,18 +47,21 @@ class Company:
         self.record, output = run_batch(inputs_until(days, demand), request)
         return output
 
-    def plan(self, days: int, demand: np.ndarray = DEMAND, **asked: float) -> PanelPlan:
+    def plan(self, days: int, demand: np.ndarray = DEMAND, **asked: Any) -> PanelPlan:
         """What such a run would do."""
         (plan,) = make_plans(inputs_until(days, demand), self.request(**asked), study=False)
         return plan
 
-    def request(self, *, refit: bool = False, refit_days: float = 60) -> RunRequest:
+    def request(
+        self, *, refit: bool = False, refit_days: float = 60, refit_panels: tuple[str, ...] = ()
+    ) -> RunRequest:
         """What the run of a night is asked for."""
         settings = Settings(
             models_dir=self.folder / "models", ml_results_path=self.folder / "results",
             refit_days=refit_days, lead_time_days=5.0,
         )  # fmt: skip
-        return RunRequest(command="night", horizon=HORIZON, jobs=1, refit=refit, settings=settings)
+        return RunRequest(command="night", horizon=HORIZON, jobs=1, refit=refit,
+                          refit_panels=refit_panels, settings=settings)  # fmt: skip
 
     @property
     def run(self) -> dict:

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from ml.errors import ConfigError
 from ml.forecasters.base import read_items
 from ml.run.fitted_state import STATE, digest_items
 from ml.run.model_store import read_part
@@ -103,6 +104,7 @@ def test_a_rewritten_item_is_fitted_anew_and_the_others_go_on(company, first, ca
         (DAYS + 7, 0, {"refit_days": 7}, False),
         (DAYS + 1, 0, {"refit_days": 0}, False),
         (DAYS + 1, 0, {"refit": True}, False),
+        (DAYS + 1, 0, {"refit_panels": (NAME,)}, False),
         (DAYS, 1, {"refit_days": 1}, True),
         (DAYS - 5, 0, {}, False),  # fits that saw more than this run may see
     ],
@@ -113,6 +115,16 @@ def test_fits_serve_while_they_are_young_and_their_history_stands(
     plan = first.plan(days, rewritten(rewritten_items), **asked)
     assert (plan.state is not None) == goes_on
     assert plan.fitted_at == (START + DAYS - 1 if goes_on else plan.panel.cutoff)
+
+
+def test_a_panel_that_is_not_there_cannot_be_fitted_anew(first):
+    with pytest.raises(ConfigError, match=r"no panel 'price_b'. There are: demand_d\."):
+        first.plan(DAYS + 1, refit_panels=("price_b",))
+
+
+def test_models_that_are_asked_for_before_their_time_have_to_prove_themselves(first):
+    plan = first.plan(DAYS + 1, refit_panels=(NAME,))
+    assert plan.champion.fitted_at == START + DAYS - 1
 
 
 def test_a_state_that_is_damaged_is_none(company, first):

@@ -98,7 +98,13 @@ def test_data_of_the_sample_are_never_late(nights):
 
 
 def test_drift_is_told_by_panel(nights, tmp_path):
-    write_sealed(tmp_path / "data" / DRIFT, {"demand_ms": ["demand_ms: 3 of 9 items changed: A"]})
+    write_sealed(
+        tmp_path / "data" / DRIFT,
+        {
+            "told": {"demand_ms": ["3 of 9 items changed: A"]},
+            "named": {"demand_ms": [["items more", "A"]]},
+        },
+    )
     conditions, _ = nights(step_of(GOOD, "look_for_drift"))
     assert conditions == [("drift", "demand_ms", True)]
 
@@ -108,7 +114,7 @@ def test_models_that_are_wrong_in_life_are_told_by_panel_and_their_coverage_to_m
 ):
     figures = tmp_path / "previsor.prom"
     found = {"told": {"demand_ms": ["demand_ms: 1 of 4 classes and lags changed: smooth"]},
-             "coverage": {"demand_ms": 0.71}}  # fmt: skip
+             "named": {}, "coverage": {"demand_ms": 0.71}}  # fmt: skip
     write_sealed(tmp_path / "data" / IN_LIFE, found)
     conditions, _ = nights(step_of(GOOD, "look_for_drift"), metrics_textfile=figures)
     assert conditions == [("wrong_in_life", "demand_ms", True)]
