@@ -42,7 +42,7 @@ MEANINGS = {  # of the columns that only the user's files have
     "site_id": ("1", "site; summed over, and its share of the item's demand is kept"),
     "is_stockout": ("1", "stock ran out: demand was at least `y`"),
     "series": ("1", "name of the series"),
-    "unit": ("1", "unit of the values"),
+    "unit": ("1", "unit of the values, one for each item or series"),
     "currency": ("1", "ISO 4217 code"),
 }
 PLACEHOLDERS = {  # typer's names of types, as people write them

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from unicodedata import normalize
 
 import typer
 
@@ -155,6 +156,7 @@ def name_list(text: str | None, option: str) -> tuple[str, ...] | None:
     """
     if text is None:
         return None
+    text = normalize("NFC", text)  # as files are read
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names:
         raise ConfigError(f'{option} names nothing; write {option} "a,b".')

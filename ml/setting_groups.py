@@ -64,7 +64,7 @@ def _or_minio(name: str) -> str | AliasChoices:
 class SettingsGroup(BaseModel):
     """What the groups have in common."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class GeneralSettings(SettingsGroup):

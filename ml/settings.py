@@ -1,7 +1,9 @@
 """All settings of the project, read once from ``.env.ml`` and the environment (which wins)."""
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -71,13 +73,21 @@ GROUPS = Settings.__bases__[:-1]
 
 @cache
 def settings() -> Settings:
-    """The settings of this process; a file of them that others can read is told on stderr.
+    """The settings of this process.
+
+    A file of them that others can read, and names in it that no setting has, are told on stderr.
 
     Raises:
-        ConfigError: A setting has a value it cannot have; the message names it.
+        ConfigError: A setting has a value it cannot have; the message names it. Or the file is no
+            text.
     """
     try:
-        read = Settings()
+        read, told = Settings(), (_open_to_others(), _on_unknown(_written()))
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            f"settings: '{_file()}' is no UTF-8 text from line {line} on. Save it as UTF-8."
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper()
@@ -85,8 +95,8 @@ def settings() -> Settings:
             f"settings: {name}={first['input']!r}: {first['msg']} "
             f"({error.error_count()} wrong in all). Correct it in .env.ml or the environment."
         ) from None
-    if (told := _open_to_others()) is not None:
-        print(f"warning: {told}", file=sys.stderr, flush=True)  # noqa: T201 - whoever reads them
+    for warning in filter(None, told):
+        print(f"warning: {warning}", file=sys.stderr, flush=True)  # noqa: T201 - whoever reads them
     return read
 
 
@@ -101,14 +111,37 @@ def refuse_open_secrets() -> None:
         return
     fields = {n.upper() for n, one in Settings.model_fields.items() if one.annotation is SecretStr}
     secret = fields | {name.replace("S3_", "MINIO_") for name in fields}
-    written = dotenv_values(Settings.model_config["env_file"], interpolate=False)  # type: ignore[arg-type]
-    held = [name for name, value in written.items() if value and name.upper() in secret]
+    held = [name for name, value in _written().items() if value and name.upper() in secret]
     if held:
         raise ConfigError(f"{told} It holds {first_few(held)}: nothing was published.")
 
 
+def _file() -> Path:
+    return Path(str(Settings.model_config["env_file"]))
+
+
+def _written() -> Mapping[str, str | None]:
+    """What the file of the settings says, name by name."""
+    return dotenv_values(_file(), interpolate=False)
+
+
+def _on_unknown(written: Mapping[str, str | None]) -> str | None:
+    """What to say of names that no setting has: what they were meant to set stays as it was."""
+    known = [name.upper() for name in Settings.model_fields]
+    known += [f"MINIO_{name[3:]}" for name in known if name.startswith("S3_")]
+    unknown = [name for name in written if name.upper() not in known]
+    if not unknown:
+        return None
+    near = get_close_matches(unknown[0].upper(), known, n=1)
+    meant = f" Was {near[0]} meant?" if near else ""
+    return (
+        f"settings: '{_file()}' has {len(unknown)} of {len(written)} names that no setting has, "
+        f"and nothing is read from them: {first_few(unknown)}.{meant}"
+    )
+
+
 def _open_to_others() -> str | None:
-    path = Path(str(Settings.model_config["env_file"]))
+    path = _file()
     try:
         mode = path.stat().st_mode & 0o777
     except OSError:  # most often there is none

@@ -71,7 +71,7 @@ def parse_column(
 def id_fault(column: str) -> pl.Expr:
     """Why a text is no id: it is empty, or a spreadsheet rounded it, so that ids became one."""
     reason = pl.when(pl.col(column) == "").then(pl.lit(str(Reason.EMPTY_ID)))
-    rounded = matches(pl.col(column), r"[0-9](?:[.,][0-9]+)?E\+[0-9]{2,}")
+    rounded = matches(pl.col(column), r"[0-9](?:[.,][0-9]+)?[Ee]\+[0-9]{2,}")
     return reason.when(rounded).then(pl.lit(str(Reason.ROUNDED_ID))).alias(f"{column}.fault")
 
 

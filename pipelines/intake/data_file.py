@@ -154,6 +154,7 @@ def _as_text(values: pa.ChunkedArray, name: str, file: str) -> pl.Series:
             return pl.Series(name, pc.if_else(pc.is_nan(values), None, texts), pl.String)
         texts = values.cast(pa.string())
         texts = pc.replace_substring_regex(texts, f"[{INVISIBLE}]", "")
+        texts = pc.utf8_normalize(texts, form="NFC")
         if pa.types.is_decimal(values.type):
             texts = pc.replace_substring_regex(texts, r"\.0+$", "")
     except pa.ArrowException:

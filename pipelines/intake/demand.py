@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from ml.contracts.demand import ABSURD, DEMAND, SITE_DEMAND
+from ml.errors import DataError
 from ml.frequency import Frequency
 from pipelines.intake import series
 from pipelines.intake.cells import faulty_cells, parse_column
@@ -41,8 +42,8 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
         Rows in the demand contract; the frequency; what was found and done, in sentences.
 
     Raises:
-        DataError: Files that cannot be read, lack a column or mix frequencies, or repeated rows
-            where they are to be refused.
+        DataError: Files that cannot be read, lack a column or mix frequencies or an item's units,
+            or repeated rows where they are to be refused.
         IntakeError: No row, or no item, is usable.
     """
     where = path.name
@@ -85,7 +86,8 @@ def _read(
     count = count_rows(where, files, quarantine, used=rows.height, needed=NEEDED, later=later)
     said = on_rows(where, files, count, quarantine)
     said += [remark for part in parts for remark in part.remarks]
-    rows = series.as_series(rows)
+    _refuse_two_units(where, rows)
+    rows = series.as_series(rows.drop("unit"))
     found = series.judge(where, rows, series.add_up(rows), said, quarantine, count, parts)
     if found.unusable:
         said.append(
@@ -93,10 +95,41 @@ def _read(
             f"observed value or one above {ABSURD:g} and are not usable: {named(found.unusable)}; "
             "their rows are kept as they are and change nothing for the others."
         )
+    said += _on_lookalikes(where, found.ids)
     aside = quarantine["item_id"].drop_nulls().unique(maintain_order=True)
     if lost := aside.filter(~aside.is_in([*found.ids, ""])).to_list():
         said.append(f"{where}: no row is left of {counted(len(lost), 'item')}: {named(lost)}.")
     return found
+
+
+def _refuse_two_units(where: str, rows: pl.DataFrame) -> None:
+    """Refuse items whose rows say different units: kilograms and pieces are not added up.
+
+    Raises:
+        DataError: There are such.
+    """
+    unit = pl.col("unit").str.to_lowercase().str.strip_chars(". ")
+    units = rows.filter(unit != "").group_by("item_id").agg(units=unit.unique().sort())
+    mixed = units.filter(pl.col("units").list.len() > 1).sort("item_id")
+    if mixed.height:
+        first = ", ".join(repr(one) for one in mixed["units"][0])
+        raise DataError(
+            f"{where}: {mixed.height:,} of {counted(units.height, 'item')} have demand in several "
+            f"units: {named(mixed['item_id'].to_list())}, the first in {first}. Give all rows of "
+            "an item in one; rename the column of units if those mean the same."
+        )
+
+
+def _on_lookalikes(where: str, ids: Sequence[str]) -> list[str]:
+    """The sentence on ids that differ in case, width and blanks alone, if there are any."""
+    bare = pl.col("id").str.normalize("NFKC").str.to_lowercase().str.replace_all(r"[\s\p{Cf}]", "")
+    alike = pl.DataFrame({"id": ids}, {"id": pl.String}).with_columns(bare=bare)
+    alike = alike.filter(pl.col("bare").is_duplicated()).sort("bare", "id")
+    if not alike.height:
+        return []
+    found = f"{alike.height:,} of {counted(len(ids), 'item')}"
+    words = "have ids that differ in case or blanks alone and are items of their own"
+    return [f"{where}: {found} {words}: {named(alike['id'].to_list())}."]
 
 
 def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str]) -> FileRows:
@@ -112,9 +145,9 @@ def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str])
         rows, _ = parse_column(file, rows, "is_stockout", parse_flags)
         dated.aside.append(faulty_cells(file, rows, "is_stockout", _ITEM))
         flag = pl.col("is_stockout.value")
-    site = pl.col("site_id") if "site_id" in file.names else pl.lit("")
+    site, unit = (pl.col(one) if one in file.names else pl.lit("") for one in ("site_id", "unit"))
     sound = rows.filter(SOUND & pl.col("y.fault").is_null()).select(
-        "item_id", ds="ds.value", y="y.value", site_id=site, is_stockout=flag
+        "item_id", ds="ds.value", y="y.value", site_id=site, is_stockout=flag, unit=unit
     )
     return replace(dated, rows=sound, doubt=series.doubt(file, rows, "y"))
 
@@ -143,8 +176,9 @@ def _sum_to_periods(found: SeriesRows, inferred: Inferred) -> tuple[pl.DataFrame
             f"{found.where}: {counted(returns, 'row')} below zero are returns and were netted "
             f"within item and period; {counted(below, 'period')} stayed below zero and became 0."
         )
-    # the sum with 0 turns a negative zero into a zero
-    return rows.with_columns(y=Y.clip(lower_bound=0.0) + 0.0), statements
+    # an absurd return stays absurd; the sum with 0 turns a negative zero into a zero
+    netted = pl.when(USABLE).then(Y.clip(lower_bound=0.0)).otherwise(Y.abs())
+    return rows.with_columns(y=netted + 0.0), statements
 
 
 def _weigh_stockouts(found: SeriesRows, inferred: Inferred) -> pl.DataFrame:

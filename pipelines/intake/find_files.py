@@ -7,7 +7,12 @@ from pipelines.intake.names import plain
 from pipelines.intake.request import TABLES
 
 READABLE = (".csv", ".txt", ".csv.gz", ".parquet")
-SPREADSHEETS = (".xlsx", ".xls", ".xlsb", ".ods")
+SPREADSHEETS = (".xlsx", ".xls", ".xlsb", ".xlsm", ".ods")
+UNREAD = (
+    *SPREADSHEETS, ".tsv", ".tab", ".dat", ".json", ".jsonl", ".xml", ".feather", ".arrow", ".orc",
+    ".avro", ".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar",
+)  # fmt: skip
+"""Endings that tables have elsewhere: to pass such a file over would lose what it holds."""
 PREFIXES = {
     "demand": ("demand", "consumo"),
     "items": ("items", "itens"),
@@ -24,15 +29,24 @@ def data_files(path: Path) -> list[Path]:
     """The data files of a path: the file itself, or those of a folder, sorted by name.
 
     Raises:
-        DataError: There is nothing at the path, or a folder without data files; or its name cannot
-            be told.
+        DataError: There is nothing at the path, or a folder without data files, or with some that
+            cannot be read; or its name cannot be told.
     """
     refuse_odd_name(path)
     if path.is_file():
         return [path]
+    if path.exists() and not path.is_dir():
+        raise DataError(f"{path}: is a pipe or a device; write what it gives into a file first.")
     if not path.is_dir():
         raise DataError(f"{path}: there is no such file or folder.")
-    found = sorted(child for child in path.iterdir() if _is_data(child) and child.is_file())
+    children = sorted(path.iterdir())
+    if lost := [child.name for child in children if _is_lost(child)]:
+        raise DataError(
+            f"{path}: {len(lost)} of {len(children)} entries cannot be read and would be lost: "
+            f"{first_few(lost)}. Put {', '.join(READABLE)} files there themselves, no folders or "
+            "links to nowhere; names that begin with '_' are passed over."
+        )
+    found = [child for child in children if _is_data(child)]
     if not found:
         raise DataError(
             f"{path}: the folder has no data file; put {', '.join(READABLE)} files into it."
@@ -59,21 +73,22 @@ def collect_user_files(folder: Path) -> dict[str, Path]:
         A file or a folder of files for each table found; nothing where the folder is missing.
 
     Raises:
-        DataError: A data file of unknown name, a spreadsheet, or two files for one table.
+        DataError: A data file of unknown name, or of a kind that is not read, or two files for one
+            table.
     """
     if not folder.is_dir():
         return {}
     tables: dict[str, list[Path]] = {}
     for entry in sorted(child for child in folder.iterdir() if _holds_data(child)):
-        name = "" if entry.suffix.lower() in SPREADSHEETS else plain(entry.name)
+        name = "" if entry.is_file() and not _is_data(entry) else plain(entry.name)
         found = (table for table, starts in PREFIXES.items() if name.startswith(starts))
         tables.setdefault(next(found, ""), []).append(entry)
     if unknown := tables.pop("", []):
         names = first_few([path.name for path in unknown])
-        if all(path.suffix.lower() in SPREADSHEETS for path in unknown):
-            raise DataError(
-                f"{folder}: spreadsheets are not read: {names}. Save them as CSV (UTF-8)."
-            )
+        if all(path.is_file() and not _is_data(path) for path in unknown):
+            sheets = all(path.suffix.lower() in SPREADSHEETS for path in unknown)
+            told = "spreadsheets are not read" if sheets else "files of such endings are not read"
+            raise DataError(f"{folder}: {told}: {names}. Save them as CSV (UTF-8).")
         raise DataError(
             f"{folder}: cannot tell which table {names} is. Let names begin with "
             f"{', '.join(prefix for prefixes in PREFIXES.values() for prefix in prefixes)}."
@@ -92,7 +107,16 @@ def _is_data(path: Path, endings: tuple[str, ...] = READABLE) -> bool:
     return path.name[0] not in "._" and path.name.lower().endswith(endings)
 
 
+def _is_lost(path: Path) -> bool:
+    """Whether an entry of a folder has data, by its name, that would be passed over."""
+    if path.is_dir():
+        return path.name[0] not in "._" and any(child.name[0] != "." for child in path.iterdir())
+    return not path.is_file() if _is_data(path) else _is_data(path, UNREAD)
+
+
 def _holds_data(path: Path) -> bool:
     if path.is_dir():
-        return path.name[0] not in "._" and any(_is_data(child) for child in path.iterdir())
-    return _is_data(path, (*READABLE, *SPREADSHEETS))
+        return path.name[0] not in "._" and any(
+            _is_data(child) or _is_lost(child) for child in path.iterdir()
+        )
+    return _is_data(path, (*READABLE, *UNREAD))

@@ -33,6 +33,9 @@ DEMAND_NAMES: Aliases = {
     ),
     "site_id": _SITE,
     "is_stockout": ("is_stockout", "stockout_flag", "stockout", "ruptura"),
+    "unit": (
+        "unit", "unidade", "unit_of_measure", "uom", "um", "unidade_medida", "unidade_de_medida",
+    ),
 }  # fmt: skip
 
 PRICE_NAMES: Aliases = {

@@ -72,10 +72,8 @@ def summary(cells: pl.DataFrame) -> str:
 def first_cell(cells: pl.DataFrame) -> str:
     """The first cell in words, for a one-line message."""
     cell = cells.row(0, named=True)
-    return (
-        f"{cell['file']} line {cell['line']}, column {cell['column']!r}, "
-        f"value {cell['value']!r}: {cell['reason']}"
-    )
+    column = "" if cell["column"] is None else f", column {cell['column']!r}"
+    return f"{cell['file']} line {cell['line']}{column}, value {cell['value']!r}: {cell['reason']}"
 
 
 def write_quarantine(cells: pl.DataFrame, folder: Path, stem: str) -> Path | None:

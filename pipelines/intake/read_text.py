@@ -8,6 +8,7 @@ import codecs
 import gzip
 import io
 import re
+import unicodedata
 import zlib
 from pathlib import Path
 
@@ -36,6 +37,7 @@ _PAGE = re.compile(rb"<(?:!doctype|html|head|body|table|\?xml)\b", re.IGNORECASE
 _LONG_SIGN = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
+_ACCENT_APART = re.compile(b"\xcc[\x80-\xbf]|\xcd[\x80-\xaf]")  # U+0300 to U+036F
 _BREAK = re.compile(rb"\r\n|\r|\n")
 
 
@@ -68,7 +70,8 @@ def read_text(raw: bytes, name: str) -> tuple[bytes, list[str]]:
     """Text in UTF-8, UTF-16, UTF-32 (by its mark), or else Windows-1252, as UTF-8.
 
     Returns:
-        The text without byte order marks and invisible signs, and what was decided or left out.
+        The text without byte order marks and invisible signs, its letters and accents together
+        (NFC), and what was decided or left out.
 
     Raises:
         DataError: The file is empty, no text, or its encoding is not the same all through.
@@ -83,14 +86,26 @@ def read_text(raw: bytes, name: str) -> tuple[bytes, list[str]]:
             f"{name}: is a web page (HTML or XML), no table: a page of login or of an error may "
             "have been saved in place of the file. Fetch it again, as CSV."
         )
-    signs = 0
-    for sign in "" if text.isascii() else INVISIBLE:
+    if not text.isascii():
+        text, said = _tidy_signs(text, name)
+        remarks += said
+    if is_blank(text, 0):
+        raise DataError(f"{name}: the file is empty.")
+    return text, remarks
+
+
+def _tidy_signs(text: bytes, name: str) -> tuple[bytes, list[str]]:
+    """Text without invisible signs, its accents on their letters; and what was done."""
+    remarks, signs = [], 0
+    for sign in INVISIBLE:
         if found := text.count(sign.encode()):
             signs, text = signs + found, text.replace(sign.encode(), b"")
     if signs:
         remarks.append(f"{name}: {signs:,} invisible signs (such as zero-width spaces) left out.")
-    if is_blank(text, 0):
-        raise DataError(f"{name}: the file is empty.")
+    if apart := len(_ACCENT_APART.findall(text)):
+        text = unicodedata.normalize("NFC", text.decode()).encode()
+        if joined := apart - len(_ACCENT_APART.findall(text)):
+            remarks.append(f"{name}: {joined:,} accents apart from their letters were put on them.")
     return text, remarks
 
 

@@ -164,6 +164,22 @@ def test_nothing_is_published_with_secrets_that_others_can_read(open_file, line)
     assert "hidden" not in str(told.value)
 
 
+def test_a_name_that_no_setting_has_is_told_with_the_one_that_may_be_meant(open_file, capsys):
+    open_file("LEAD_TIME_DAY=60\nMINIO_BUCKET=parts\nseed=5\nFOO=1\n", 0o600)
+    assert settings().seed == 5
+    told = capsys.readouterr().err
+    assert "has 2 of 4 names that no setting has" in told
+    assert "'LEAD_TIME_DAY', 'FOO'. Was LEAD_TIME_DAYS meant?" in told
+    assert told.count("\n") == 1
+
+
+def test_a_settings_file_that_is_no_text_is_named_with_its_line(open_file):
+    path = open_file("", 0o600)
+    path.write_bytes("SEED=1\nS3_BUCKET=peças\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"\.env\.ml' is no UTF-8 text from line 2 on"):
+        settings()
+
+
 def test_a_setting_for_a_secret_without_one_is_none(open_file):
     open_file("S3_SECRET_KEY=\n#S3_ACCESS_KEY=old\nS3_SECRET_KEY_FILE=/run/secret\n", 0o644)
     refuse_open_secrets()
@@ -182,6 +198,7 @@ def test_a_setting_for_a_secret_without_one_is_none(open_file):
         pytest.param("SERVICE_LEVEL", "1", id="a certainty"),
         pytest.param("SERVICE_LEVEL", "95", id="per cent"),
         pytest.param("LEAD_TIME_DAYS", "0", id="no lead time"),
+        pytest.param("HOLDING_RATE", "1e999", id="infinite"),
         pytest.param("BACKTEST_ITEMS", "2.5", id="half an item"),
     ],
 )

@@ -1,6 +1,6 @@
 """Cells that go wrong: ids, dates and numbers, and the tables beside demand."""
 
-from tests.pipelines.intake.nasty_files import THREE_READ, Nasty, days, text
+from tests.pipelines.intake.nasty_files import THREE_READ, Nasty, days, parquet, text
 
 MONTHS = [f"20{year}-{month:02d}-01" for year in (21, 22, 23) for month in range(1, 13)]
 
@@ -27,6 +27,19 @@ IDS = [
           1, 2, words="2 rounded_id", rows=(("7891E+05", "2024-01-01", 1.0),)),
     Nasty("stock: ids that a spreadsheet rounded", text("7.891E+12,3", "7.892E+12,4", "A,5",
           header="sku,saldo"), 0, 1, 2, table="inventory", rows=(("A", 5.0),)),
+    Nasty("ids that a program rounded", text("7.891e+12,2024-01-01,1", "A,2024-01-01,1"), 0, 1, 1,
+          words="1 rounded_id", rows=(("A", "2024-01-01", 1.0),)),
+    Nasty("ids above what a float can tell apart", parquet(item_id=[1e16, 1e16 + 2, 7.0],
+          ds=["2024-01-01"] * 3, y=[1, 2, 3]), 0, 1, 2, 0, file="demand.parquet",
+          words="2 rounded_id", rows=(("7", "2024-01-01", 3.0),)),
+    Nasty("accents apart from their letters", text("Conexa\u0303o,2024-01-01,1",
+          "Conexão,2024-01-02,2"), 0, 2, words="1 accents apart from their letters",
+          rows=(("Conexão", "2024-01-01", 1.0), ("Conexão", "2024-01-02", 2.0))),
+    Nasty("the same in Parquet", parquet(item_id=["Conexa\u0303o"], ds=["2024-01-01"], y=[1]), 0, 1,
+          other=0, file="demand.parquet", rows=(("Conexão", "2024-01-01", 1.0),)),
+    Nasty("ids that differ in case and in blanks of other widths", text("A B,2024-01-01,1",
+          "A\u00a0B,2024-01-01,2", "a b,2024-01-01,3", "AB-,2024-01-01,4"), 0, 4,
+          words="3 of 4 items have ids that differ in case or blanks alone"),
     Nasty("a path as an id", text("../../etc/passwd,2024-01-01,1"), 0, 1),
     Nasty("no id at all", text(",2024-01-01,1", " ,2024-01-02,1"), 3, words="2 empty_id"),
 ]  # fmt: skip
@@ -96,6 +109,16 @@ NUMBERS = [
     Nasty("a minus behind and one that is none",
           text("A,2024-01-01,9", "A,2024-01-01,5-", "A,2024-01-01,\u22121"),
           0, 3, rows=(("A", "2024-01-01", 3.0),)),
+    Nasty("an absurd return", text(*days(3), "B,2024-01-01,-1e308"), 0, 4,
+          words="1 of 2 items have no observed value or one above 1e+09",
+          rows=(*THREE_READ, ("B", "2024-01-01", 1e308))),
+    Nasty("an item in kilograms and in pieces", text("A,2024-01-01,1,un", "A,2024-01-02,2,kg",
+          "B,2024-01-01,1,un", header="item_id,ds,y,unidade"), 3,
+          words="1 of 2 items have demand in several units: 'A', the first in 'kg', 'un'"),
+    Nasty("one unit in three spellings", text("A,2024-01-01,1,un", "A,2024-01-02,2,UN.",
+          "A,2024-01-03,2,", header="item_id,ds,y,um"), 0, 3),
+    Nasty("a note below the table", text(*days(3), "-- end of report --"), 0, 3, 1,
+          words="first: demand.csv line 5, value '-- end of report --': wrong_field_count"),
     Nasty("absurd numbers only", text("A,2024-01-01,1e12"), 3, words="none of 1 item is usable"),
     Nasty("nothing observed", text("A,2024-01-01,", "A,2024-01-02,NA"), 3,
           words="none of 1 item is usable"),

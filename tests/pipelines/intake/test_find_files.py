@@ -1,11 +1,12 @@
 """Finding the user's files by their names."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from ml.errors import ConfigError, DataError
-from pipelines.intake.find_files import collect_user_files
+from pipelines.intake.find_files import collect_user_files, data_files
 from pipelines.intake.options import existing_files
 
 
@@ -53,6 +54,57 @@ def test_a_spreadsheet_is_not_passed_over(tmp_path):
     put(tmp_path, "demand.csv", "items.xlsx")
     with pytest.raises(DataError, match=r"spreadsheets are not read: 'items\.xlsx'"):
         collect_user_files(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["demand.tsv", "consumo.json", "estoque.csv.zip"])
+def test_a_table_of_an_ending_that_is_not_read_is_not_passed_over(tmp_path, name):
+    put(tmp_path, "prices.csv", name, "README.md")
+    with pytest.raises(DataError, match=f"files of such endings are not read: '{name}'"):
+        collect_user_files(tmp_path)
+
+
+def a_link_to_nowhere(path):
+    path.with_suffix(".csv").symlink_to("gone.csv")
+
+
+def a_link_to_itself(path):
+    path.with_suffix(".csv").symlink_to(path.with_suffix(".csv"))
+
+
+def a_pipe(path):
+    os.mkfifo(path.with_suffix(".csv"))
+
+
+def a_folder_of_files(path):
+    put(path, "2024.csv")
+
+
+def a_spreadsheet(path):
+    path.with_suffix(".xlsx").touch()
+
+
+@pytest.mark.parametrize(
+    "make", [a_link_to_nowhere, a_link_to_itself, a_pipe, a_folder_of_files, a_spreadsheet]
+)
+def test_no_entry_of_a_folder_of_files_is_lost_in_silence(tmp_path, make):
+    put(tmp_path, "demand/2023.csv", "demand/README.md", "demand/_old.xlsx", "demand/.git/x.csv")
+    assert data_files(tmp_path / "demand") == [tmp_path / "demand" / "2023.csv"]
+    make(tmp_path / "demand" / "part")
+    with pytest.raises(DataError, match=r"1 of 5 entries cannot be read and would be lost: 'part"):
+        data_files(tmp_path / "demand")
+
+
+def test_a_table_within_folders_within_its_folder_is_found_missing(tmp_path):
+    put(tmp_path, "demand/2024/part-0.parquet")
+    found = collect_user_files(tmp_path)["demand"]
+    with pytest.raises(DataError, match="1 of 1 entries cannot be read and would be lost: '2024'"):
+        data_files(found)
+
+
+def test_a_pipe_is_not_said_to_be_missing(tmp_path):
+    os.mkfifo(tmp_path / "demand.csv")
+    with pytest.raises(DataError, match="is a pipe or a device; write what it gives into a file"):
+        data_files(tmp_path / "demand.csv")
 
 
 def test_files_of_the_command_line_are_those_named_relative_to_the_working_directory(
