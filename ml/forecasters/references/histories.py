@@ -51,17 +51,19 @@ def panel_size(panel: Panel) -> float:
     return float(np.exp(np.log(np.nansum(panel.values[sold], axis=1) / events[sold]).mean()))
 
 
-def event_states(panel: Panel, rate: float) -> Floats:
+def event_states(panel: Panel, rate: float, shares: Floats | None = None) -> Floats:
     """Regressors of the log-odds of demand after each period, (N, T, 7); ``rate``: the panel's.
 
     An intercept, the log-odds by the longest memory, what the middle one adds to it and the short
-    one to that, periods since the last demand, whether there was none yet, and youth.
+    one to that, periods since the last demand, whether there was none yet, and youth. ``shares``
+    (N, T) say what each period counts; ``None`` = all alike.
     """
     seen, happened = panel.observed(), (panel.values > 0).astype(np.float64)
+    counted = seen.astype(np.float64) if shares is None else seen * shares
     odds = []
     mean: float | Floats = rate
     for memory in MEMORIES[panel.frequency]:
-        known = remember(seen.astype(np.float64), memory)
+        known = remember(counted, memory)
         mean = (remember(happened, memory) + PRIOR * mean) / (known + PRIOR)
         share = np.clip(mean, RARE, 1 - RARE)
         odds.append(np.log(share / (1 - share)))
@@ -92,8 +94,11 @@ def size_states(panel: Panel, size: float) -> Floats:
     return np.stack(steps, axis=2)
 
 
-def past_outcomes(panel: Panel, horizon: int) -> Outcomes:
-    """What came after up to ``MOST_ORIGINS`` origins, evenly spread over the later history."""
+def past_outcomes(panel: Panel, horizon: int, shares: Floats | None = None) -> Outcomes:
+    """What came after up to ``MOST_ORIGINS`` origins, evenly spread over the later history.
+
+    ``shares`` (N, T) say what each period counts; ``None`` = all alike.
+    """
     length = panel.values.shape[1]
     reach = max(1, min(horizon, length // 4))
     last = length - 1 - max(1, reach // 2)
@@ -103,7 +108,8 @@ def past_outcomes(panel: Panel, horizon: int) -> Outcomes:
     origins = np.unique(spread.astype(np.int64))
     ends = np.minimum(origins + 1 + reach, length)
     observed = panel.observed()
-    counts = [observed, panel.values > 0, np.nan_to_num(panel.values)]
+    counted = observed if shares is None else observed * shares
+    counts = [counted, panel.values > 0, np.nan_to_num(panel.values)]
     sums = [np.pad(np.cumsum(one, axis=1, dtype=np.float64), ((0, 0), (1, 0))) for one in counts]
     periods, events, total = (one[:, ends] - one[:, origins + 1] for one in sums)
     periods = np.where(sums[0][:, origins + 1] > 0, periods, 0.0)

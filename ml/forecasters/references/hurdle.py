@@ -5,7 +5,9 @@ memories, the time since its last demand, its age), by a regression on what came
 at earlier origins of the panel. So an item that was never sold gets the rate of those that were
 unsold so far, a launch that of launches, and one that has fallen silent that of the silent. Sizes
 are the item's own and, the fewer it has, those that items of that size had. Each path draws
-its own level of both, with the variance that levels had around their expectation.
+its own level of both, with the variance that levels had around their expectation. Days are
+put together: chances are learned from spells as long as the horizon, and spread over weekdays and
+holidays by the shares that they have in the panel and, as far as it tells, in the item's own past.
 
 Sources: Cragg (1971), Econometrica 39, for the hurdle; West & Harrison (1997), *Bayesian
 Forecasting and Dynamic Models*, 2nd ed., chapter 6, for discounting; Efron & Morris (1973), JASA
@@ -25,6 +27,7 @@ from scipy import special
 from ml.durable import staged
 from ml.forecasters.base import Fitted, Series, find_rows, is_count, save_items
 from ml.forecasters.references import level_regression as levels
+from ml.forecasters.references.day_shares import DayShares, measure_shares
 from ml.forecasters.references.histories import (
     MEMORIES,
     Outcomes,
@@ -36,6 +39,7 @@ from ml.forecasters.references.histories import (
     size_states,
 )
 from ml.forecasters.references.sampling import draw_empirical, observed
+from ml.frequency import periods_after, weekday
 from ml.panel import Bools, Floats, Panel
 from ml.seeds import generator, latin_uniforms
 
@@ -46,6 +50,7 @@ FADING = 1 / 3  # of the history, in which an origin loses half its weight
 MOST_SIZES = 4.0  # sizes in a window that count
 OWN_SIZES = 4.0  # own demands at which own sizes and others' are drawn equally often
 ALIKE = 300  # sizes of others, of items next in size, that one is drawn from
+SURE = 0.99  # no busy day of an item is likelier to have demand, unless its average day is
 LEARNED = "hurdle.npz"
 
 
@@ -53,8 +58,9 @@ LEARNED = "hurdle.npz"
 class Hurdles:
     """What was learned of the N items of a panel."""
 
-    chances: Floats  # (N,) probability that a period has demand
+    chances: Floats  # (N,) probability that an average period has demand
     sizes: Floats  # (N,) mean size of a demand
+    days: DayShares  # of both over that
     chance_shared: float  # correlation between periods of whether there is demand
     size_shared: float  # variance of an item's level of sizes over its expectation
     pool_sizes: Floats  # (n,) expected sizes at earlier origins, ascending
@@ -91,9 +97,11 @@ class Hurdle:
         if failures:
             return FittedHurdle(panel, failures)
         with np.load(folder / LEARNED, allow_pickle=False) as stored:
+            days = DayShares(*(stored[f"days_{name}"] for name in DayShares.__slots__))
             known = Hurdles(
-                stored["chances"][rows], stored["sizes"][rows], float(stored["chance_shared"]),
-                float(stored["size_shared"]), stored["pool_sizes"], stored["pool_ratios"],
+                stored["chances"][rows], stored["sizes"][rows], days.rows(rows),
+                float(stored["chance_shared"]), float(stored["size_shared"]),
+                stored["pool_sizes"], stored["pool_ratios"],
             )  # fmt: skip
         return FittedHurdle(panel, {}, known)
 
@@ -115,11 +123,14 @@ class FittedHurdle:
         rng = generator(seed, Hurdle.name, item)
         seen = observed(values)
         first, second = latin_uniforms(rng, shape[0], 2).T[:, :, None]
-        chance = _beta_quantile(first, known.chances[row], known.chance_shared)
+        level = _beta_quantile(first, known.chances[row], known.chance_shared)
+        ahead = periods_after(panel.cutoff, shape[1], panel.frequency)
+        days = known.days.rows([row])
+        chance = _spread_chances(level, known.chances[row], days.on(ahead)[0])
         happens = latin_uniforms(rng, *shape) < chance
         memory = MEMORIES[panel.frequency][1]
         drawn = _draw_sizes(known, row, seen, memory, rng.random((3, *shape)))
-        drawn = drawn * _gamma_quantile(second, known.size_shared)
+        drawn = drawn * days.sizes[0, weekday(ahead)] * _gamma_quantile(second, known.size_shared)
         if is_count(values):  # rounded up as often as keeps the mean
             whole = np.floor(drawn)
             drawn = np.maximum(whole + (rng.random(shape) < drawn - whole), 1.0)
@@ -130,15 +141,19 @@ class FittedHurdle:
         save_items(folder, self.panel.items, self.failures, {})
         if self.learned is not None:
             with staged(folder / LEARNED) as path:
-                np.savez(path, allow_pickle=False, **asdict(self.learned))
+                known = asdict(self.learned)
+                days = {f"days_{name}": part for name, part in known.pop("days").items()}
+                np.savez(path, allow_pickle=False, **known, **days)
 
 
 def _learn(panel: Panel, teaches: Bools, horizon: int) -> Hurdles:
     """Regressions on the outcomes of items that teach, and what they expect of all now."""
     teachers = panel.rows(np.flatnonzero(teaches).tolist())
     rate, size = panel_rate(teachers), panel_size(teachers)
-    events, sizes = event_states(panel, rate), size_states(panel, size)
-    outcomes = past_outcomes(teachers, horizon)
+    days = measure_shares(panel, teaches)
+    shares = days.on(panel.periods)
+    events, sizes = event_states(panel, rate, shares), size_states(panel, size)
+    outcomes = past_outcomes(teachers, horizon, shares[teaches])
     weights = np.broadcast_to(_origin_weights(outcomes, panel), outcomes.events.shape)
     known = known_before(outcomes)
     past = events[teaches][:, outcomes.origins][known]
@@ -158,6 +173,7 @@ def _learn(panel: Panel, teaches: Bools, horizon: int) -> Hurdles:
     return Hurdles(
         chances=levels.logistic(events[:, -1] @ effects),
         sizes=expected[:, -1],
+        days=days,
         chance_shared=chance_shared,
         size_shared=levels.shared_size(mean / ahead, count, spread),
         pool_sizes=at,
@@ -216,6 +232,16 @@ def _pool_ratios(
     sizes, ratios = np.concatenate(places), np.concatenate(found)
     order = np.argsort(sizes, kind="stable")
     return sizes[order], ratios[order], squares / free if free else 0.2
+
+
+def _spread_chances(level: Floats, mean: float, shares: Floats) -> Floats:
+    """Probabilities (S, H) of demand by the levels (S, 1) of paths and the shares (H,) of periods.
+
+    Around ``mean`` levels stray as correlated periods do; where orders are f times as many as
+    elsewhere, a period is without demand with q^f instead of q.
+    """
+    ahead = np.minimum(mean * shares, max(mean, SURE))
+    return np.asarray(1 - (1 - level) ** (np.log1p(-ahead) / np.log1p(-mean)))
 
 
 def _beta_quantile(uniforms: Floats, mean: float, correlation: float) -> Floats:

@@ -139,7 +139,7 @@ def test_what_comes_after_the_cutoff_changes_nothing(kind, name, panel):
     "name", [n for n in models_of("demand") if n not in {"zero", "lstm", "trees"}]
 )
 def test_weekends_are_told_from_weekdays_where_a_model_knows_the_calendar(name, daily):
-    knows = {"seasonal_naive", "bootstrap", "prophet", "arima", *SMOOTH_ONLY}
+    knows = {"seasonal_naive", "bootstrap", "prophet", "arima", "hurdle", *SMOOTH_ONLY}
     forecast = predict_paths(build(name).fit(daily), daily.items, 14, seed=SEED, n_paths=200)
     ahead = (np.arange(len(daily.periods), len(daily.periods) + 14)) % 7
     busiest = forecast.paths[-1].mean(axis=0)

@@ -1,14 +1,18 @@
 """The hurdle against simulations whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import optimize
 
+from ml.features.holiday_calendar import carnival_days, holiday_days
 from ml.forecasters.base import predict
 from ml.forecasters.references import level_regression as levels
+from ml.forecasters.references.day_shares import measure_shares
 from ml.forecasters.references.histories import event_states, past_outcomes, remember
 from ml.forecasters.references.hurdle import Hurdle
-from ml.frequency import Frequency, periods_after
+from ml.frequency import Frequency, periods_after, weekday
 from ml.panel import Panel
 
 MONTHS, HORIZON, SEED = 36, 6, 2
@@ -143,6 +147,57 @@ def test_levels_that_stray_are_measured_by_their_variance():
     sizes = level + rng.normal(0, 0.2, (40_000, 5))
     found = levels.shared_size(sizes.mean(axis=1), np.full(40_000, 5.0), 0.04)
     assert found == pytest.approx(0.04, abs=0.004)
+
+
+def days_of(rates, count, rng) -> Panel:
+    """Orders by Poisson at rates (N, 1) a day, none on Sundays and half of them on holidays."""
+    days = periods_after(np.datetime64("2023-01-01"), count, Frequency.DAILY)
+    closed = holiday_days(days, None) | carnival_days(days)[0]
+    factor = np.where(weekday(days) == 6, 0.0, np.where(closed, 0.5, 1.0))
+    orders = rng.poisson(rates * factor)
+    items = tuple(f"{number:04d}" for number in range(len(rates)))
+    return Panel("demand", Frequency.DAILY, items, days, orders.astype(float), (None,) * len(items))
+
+
+WEEK_AHEAD = np.arange(np.datetime64("2024-08-05"), np.datetime64("2024-08-12"))  # from Monday
+
+
+def test_days_have_the_shares_of_the_panel_even_of_rare_parts():
+    rates = np.geomspace(0.01, 0.2, 400)[:, None]
+    panel = days_of(rates, 730, np.random.default_rng(12))
+    shares = measure_shares(panel, np.ones(400, bool))
+    week = shares.on(WEEK_AHEAD)
+    # Six days of seven: 7/6 each.
+    np.testing.assert_allclose(week[0], [7 / 6] * 6 + [0.0], atol=0.12)
+    holiday = shares.on(np.array(["2024-05-01"], "datetime64[D]"))[0, 0] / week[0, 2]
+    assert holiday == pytest.approx(0.5, abs=0.12)  # rare parts: half the rate, half the chance
+
+
+def test_parts_have_shares_of_their_own_as_far_as_their_orders_tell():
+    rates = np.geomspace(0.005, 1.0, 120)[:, None]
+    panel = days_of(rates, 730, np.random.default_rng(14))
+    late = np.ix_(np.arange(120) % 2 == 1, weekday(panel.periods) < 3)
+    values = panel.values.copy()
+    values[late] = 0.0  # every second part is asked for from Thursday to Saturday only
+    week = measure_shares(replace(panel, values=values), np.ones(120, bool)).on(WEEK_AHEAD)
+    np.testing.assert_allclose(week[-1], [0, 0, 0, 7 / 3, 7 / 3, 7 / 3, 0], atol=0.4)
+    np.testing.assert_allclose(week[-2], [7 / 6] * 6 + [0.0], atol=0.2)
+    assert 0.3 < week[1, :3].mean() < 0.9  # about three orders tell it from others but little
+
+
+def test_sums_of_days_of_rare_parts_are_covered():
+    rng = np.random.default_rng(13)
+    rates = rng.gamma(0.7, 0.02, (700, 1))  # about five orders a year, most parts fewer
+    panel = days_of(rates, 400 + 30, rng)
+    past, came = panel.until(panel.periods[399]), panel.values[:, 400:].sum(axis=1)[:, None]
+    fitted = Hurdle(30).fit(past)
+    sums = predict(fitted, past.items, 30, seed=SEED, n_paths=200).paths.sum(axis=2)
+    ties = rng.random(700)
+    transform = (sums < came).mean(axis=1) + ties * (sums == came).mean(axis=1)
+    for level in (0.8, 0.95, 0.99):  # within three standard errors of 700 items
+        error = 3 * np.sqrt(level * (1 - level) / 700)
+        assert (transform < level).mean() == pytest.approx(level, abs=error + 1 / 200)
+    assert sums.mean() == pytest.approx(came.mean(), rel=0.19)  # of 255 orders
 
 
 def test_states_of_the_past_do_not_see_what_came_after():
