@@ -19,6 +19,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 LEAST_TO_LEARN = {"demand": 8, "price": 30}
+HASHED = 4096  # items at a time that a name by content is made of
+MOST_TEACHERS = 3000  # items that a pooled model learns from
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,7 @@ class Panel:
         return replace(
             self,
             items=tuple(self.items[i] for i in rows),
-            values=self.values[list(rows)].copy(),
+            values=self.values[list(rows)],
             units=tuple(self.units[i] for i in rows),
             drivers=None if self.drivers is None else self.drivers.rows(rows),
             shortages=self.shortages and self.shortages.cut(list(rows), slice(None)),
@@ -218,9 +220,33 @@ def learnable_items(panel: Panel) -> tuple[str, ...]:
     return tuple(item for item, ok in zip(panel.items, alive, strict=True) if ok or item in chosen)
 
 
+def learnable_until(panel: Panel, cutoff: np.datetime64) -> tuple[str, ...]:
+    """The same as known at an earlier cutoff, without a copy of the panel as it was then.
+
+    Demand where stock ran out need not be completed for it: that moves no item that stood still.
+    """
+    keep = int(np.searchsorted(panel.periods, cutoff, side="right"))
+    periods, values = panel.periods[:keep], panel.recorded[:, :keep]
+    return learnable_items(
+        replace(panel, periods=periods, values=values, drivers=None, shortages=None)
+    )
+
+
 def moving_items(panel: Panel) -> Bools:
     """Which items have ever been anything but zero, (N,)."""
-    return np.nanmax(np.abs(panel.values), axis=1, initial=0.0) > 0
+    most, least = (find.reduce(panel.values, axis=1, initial=0.0) for find in (np.fmax, np.fmin))
+    return np.asarray((most > 0) | (least < 0))
+
+
+def draw_teachers(learnable: Sequence[str]) -> tuple[str, ...]:
+    """Items that a pooled model learns from: all that teach, at most ``MOST_TEACHERS`` of them.
+
+    Models draw a bounded number of windows and rows, so the more items they are drawn from, the
+    less each adds to what is known, and all take time and memory. Those with the smallest hash of
+    their id are taken, so most of them stay when others come.
+    """
+    order = sorted(learnable, key=lambda item: number(0, "teacher", item))
+    return tuple(sorted(order[:MOST_TEACHERS]))
 
 
 def dataset_id(panels: Sequence[Panel], outside: str = "") -> str:
@@ -229,10 +255,13 @@ def dataset_id(panels: Sequence[Panel], outside: str = "") -> str:
     for panel in panels:
         digest.update(f"{panel.kind}|{panel.frequency}|{panel.units}|{panel.items!r}".encode())
         digest.update(panel.periods.astype("datetime64[D]").astype("<i8").tobytes())
-        values = np.where(np.isnan(panel.values), -1e300, panel.values) + 0.0  # no negative zero
-        digest.update(values.astype("<f8").tobytes())
+        firsts = range(0, len(panel.items), HASHED)
+        for rows in (panel.values[first : first + HASHED] for first in firsts):
+            values = np.where(np.isnan(rows), -1e300, rows) + 0.0  # no negative zero
+            digest.update(values.astype("<f8").tobytes())
         for part in (panel.shortages.exposure, panel.shortages.short) if panel.shortages else ():
-            digest.update(part.astype("<f8").tobytes())
+            for first in firsts:
+                digest.update(part[first : first + HASHED].astype("<f8").tobytes())
     return f"d-{digest.hexdigest()[:12]}"
 
 

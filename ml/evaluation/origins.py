@@ -191,9 +191,19 @@ def scales(train: Panel, prior: float) -> tuple[Floats, Floats, Floats]:
 
 def typical_size(train: Panel) -> float:
     """Median over items of the root mean square of demand, or of price changes."""
+    return typical_of([item_sizes(train)])
+
+
+def item_sizes(train: Panel) -> Floats:
+    """Root mean square of demand, or of price changes, of each item, (N,)."""
     squares = np.square(_sizes(train))
     counts = np.maximum(np.sum(~np.isnan(squares), axis=1), 1)
-    sizes = np.sqrt(np.nansum(squares, axis=1) / counts)
+    return np.asarray(np.sqrt(np.nansum(squares, axis=1) / counts))
+
+
+def typical_of(parts: Sequence[Floats]) -> float:
+    """Median of :func:`item_sizes` of all parts of a panel, of those above 0."""
+    sizes = np.concatenate([np.empty(0), *parts])
     return float(np.median(sizes[sizes > 0])) if (sizes > 0).any() else 1.0
 
 

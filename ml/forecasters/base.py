@@ -231,14 +231,25 @@ def find_rows(folder: Path, items: Sequence[str]) -> tuple[list[int], dict[str, 
     Raises:
         KeyError: One of them is not there.
     """
-    saved = pq.read_table(folder / ITEMS, columns=["item_id", "failure"])
-    places = pc.index_in(pa.array(items, pa.string()), value_set=saved["item_id"].combine_chunks())
-    if places.null_count:
-        raise KeyError(items[places.is_null().index(True).as_py()])
-    reasons = saved["failure"].take(places).to_pylist()
-    return places.to_pylist(), {
-        item: reason for item, reason in zip(items, reasons, strict=True) if reason
-    }
+    path = folder / ITEMS
+    rows, reasons = _find_places(path, path.stat().st_mtime_ns)
+    return [rows[item] for item in items], {item: reasons[item] for item in items
+                                            if item in reasons}  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _find_places(path: Path, changed: int) -> tuple[dict[str, int], dict[str, str]]:
+    """Row of each item in a file as it was when it last ``changed``, and the reasons there are.
+
+    A worker asks for a few items of it many times.
+    """
+    del changed
+    saved = pq.read_table(path, columns=["item_id", "failure"]).to_pydict()
+    reasons = dict(zip(saved["item_id"], saved["failure"], strict=True))
+    return (
+        {item: row for row, item in enumerate(saved["item_id"])},
+        {item: reason for item, reason in reasons.items() if reason},
+    )
 
 
 def shorten(error: Exception) -> str:

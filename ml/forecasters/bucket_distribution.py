@@ -20,7 +20,8 @@ from ml.panel import Floats, Ints, Panel
 from ml.seeds import generator
 
 # Where the non-zero values are cut: evenly in the body, finer where stock is decided.
-PREDICTED, PROBABILITIES = "predicted.npz", "probabilities.npy"
+PREDICTED = "predicted.npz"
+BY_ITEM = ("probabilities", "spreads", "shared")  # a file each
 CUTS = (*np.linspace(0.0, 0.9, 12)[1:], 0.95, 0.98, 0.995)
 POINTS = 64  # values kept a bucket
 WILD = 10.0  # demand beyond so many times the panel's 99.5 % quantile is drawn for no other item
@@ -128,28 +129,28 @@ class Distributions:
 
     def save(self, folder: Path) -> None:
         """Write arrays without objects, for :func:`load_distributions`."""
-        with staged(folder / PROBABILITIES) as file:
-            np.save(file, self.probabilities)
+        for name in BY_ITEM:
+            with staged(folder / f"{name}.npy") as file:
+                np.save(file, getattr(self, name))
         with staged(folder / PREDICTED) as file:
-            np.savez(
-                file, spreads=self.spreads, shared=self.shared, edges=self.buckets.edges,
-                points=self.buckets.points,
-            )  # fmt: skip
+            np.savez(file, edges=self.buckets.edges, points=self.buckets.points)
 
 
 def load_distributions(folder: Path, rows: Sequence[int]) -> Distributions:
     """What was saved, of the items at these positions alone: no more is read of what is large."""
-    chances = np.load(folder / PROBABILITIES, mmap_mode="r", allow_pickle=False)
+    own = list(rows)
     with np.load(folder / PREDICTED, allow_pickle=False) as stored:
         buckets = Buckets(stored["edges"], stored["points"])
-        spreads, shared = (stored[name][list(rows)] for name in ("spreads", "shared"))
-        return Distributions(buckets, np.asarray(chances[list(rows)]), spreads, shared)
+    return Distributions(buckets, *(np.asarray(_look_into(folder, name)[own]) for name in BY_ITEM))
+
+
+def _look_into(folder: Path, name: str) -> np.ndarray:
+    return np.asanyarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
 
 
 def read_shared(folder: Path) -> float:
     """What the steps of any item have in common, as a model saved it that says one for all."""
-    with np.load(folder / PREDICTED, allow_pickle=False) as stored:
-        return float(stored["shared"][0])
+    return float(_look_into(folder, "shared")[0])
 
 
 @dataclass(frozen=True, slots=True)

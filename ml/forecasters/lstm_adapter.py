@@ -24,7 +24,15 @@ from ml.forecasters.bucket_distribution import (
 )
 from ml.forecasters.lstm_memory import Memory, recall
 from ml.forecasters.lstm_network import Network, open_network
-from ml.forecasters.lstm_training import Course, Lessons, chances, pick_dates, scout, teach
+from ml.forecasters.lstm_training import (
+    PREDICT_BATCH,
+    Course,
+    Lessons,
+    average_chances,
+    pick_dates,
+    scout,
+    teach,
+)
 from ml.forecasters.shared_level import SHARED_LEVEL, learn_shared
 from ml.forecasters.silence import without_deprecations
 from ml.panel import Floats, Panel
@@ -75,7 +83,6 @@ class LstmForecaster:
             return FittedBuckets(self.name, panel, dict.fromkeys(panel.items, reason))
         steps = windows.draw_steps(rng, len(rows), self.horizon)
         lessons = Lessons(table, rows, origins, steps, self.horizon)
-        order, asked = self._ask(panel, learned, typical)
         network, known, buckets = self._open(lessons, start, rng)
         course = self._course(counts=table.levels is not None and table.levels.counts)
         if known is None:
@@ -83,15 +90,15 @@ class LstmForecaster:
         else:
             course = course.go_on(known.networks)
         dated, dates = pick_dates(lessons, rng)
-        given_too = [dated] if len(dates) else []
-        odds, learned_by = teach(network, lessons, buckets, [*asked, *given_too], course, rng)
-        odds, seen = odds[: len(panel.items)], odds[len(panel.items) :]
+        learned_by = teach(network, lessons, buckets, course, rng)
         shared = SHARED_LEVEL[panel.frequency]
-        if panel.is_demand:  # steps of prices follow each other in another way
+        if panel.is_demand and len(dates):  # steps of prices follow each other in another way
+            seen = average_chances(network, learned_by, dated)
             label, weight = dated.answers(buckets)
             shared = learn_shared(seen, np.where(weight > 0, label, -1), panel.frequency, dates)
-        predicted = _arrange(panel, order, asked, buckets, odds, shared)
         memory = Memory(learned_by, buckets, len(lessons.rows), lessons.told)
+        del table, lessons, dated  # the largest there is, and what comes now has windows of its own
+        predicted = self._foretell(network, memory, panel, learned, typical, shared)
         return FittedBuckets(self.name, panel, {}, predicted, _saver(network.model, memory))
 
     def load(self, folder: Path, panel: Panel) -> FittedBuckets:
@@ -107,17 +114,13 @@ class LstmForecaster:
             return None
         learned = panel.select(learn_from)
         typical = windows.learn_typical(learned)
-        order, asked = self._ask(panel, learned, typical)
-        widths = [one.shape[2] for one in asked[0].pick(slice(1)).features()]
+        first = self._last_windows(panel.rows([0]), typical)
+        widths = [one.shape[2] for one in first.features()]
         network = open_network(self.units, *widths, known.buckets.count)
-        if not known.fits(asked[0].told, network.model.get_weights()):
+        if not known.fits(first.told, network.model.get_weights()):
             return None
-        total: Any = 0.0
-        for weights in known.networks:
-            network.start(0, weights)
-            total = total + np.concatenate([chances(network, one) for one in asked])
-        odds = np.asarray(total / len(known.networks))
-        predicted = _arrange(panel, order, asked, known.buckets, odds, read_shared(folder))
+        shared = read_shared(folder)
+        predicted = self._foretell(network, known, panel, learned, typical, shared)
         return FittedBuckets(self.name, panel, {}, predicted, _saver(network.model, known))
 
     def _course(self, *, counts: bool) -> Course:
@@ -140,17 +143,28 @@ class LstmForecaster:
         buckets = learn_buckets(truth[~np.isnan(truth)], zero=lessons.table.kind == "demand")
         return open_network(self.units, *widths, buckets.count), None, buckets
 
-    def _ask(
-        self, panel: Panel, learned: Panel, typical: Floats | None
-    ) -> tuple[tuple[str, ...], list[Lessons]]:
-        """All items of a panel, those that were learned from first, and their last windows.
+    def _foretell(
+        self, network: Network, known: Memory, panel: Panel, learned: Panel,
+        typical: Floats | None, shared: float,
+    ) -> Distributions:  # fmt: skip
+        """What networks say of all items of a panel after its end, a batch of them at a time.
 
-        Batches that only these fill: others cannot change what they are told.
+        Those that were learned from fill batches of their own: others cannot change what they are
+        told.
         """
-        others = panel.select(tuple(set(panel.items) - set(learned.items)))
-        parts = [part for part in (learned, others) if part.items]
-        order = tuple(item for part in parts for item in part.items)
-        return order, [self._last_windows(part, typical) for part in parts]
+        place = {item: row for row, item in enumerate(panel.items)}
+        taught = set(learned.items)
+        rows = [[place[item] for item in learned.items],
+                [row for item, row in place.items() if item not in taught]]  # fmt: skip
+        odds = np.empty((len(place), self.horizon, known.buckets.count), np.float32)
+        spreads = np.empty(odds.shape[:2])
+        for group in rows:
+            for first in range(0, len(group), PREDICT_BATCH):
+                own = group[first : first + PREDICT_BATCH]
+                asked = self._last_windows(panel.rows(own), typical)
+                odds[own] = average_chances(network, known.networks, asked)
+                spreads[own] = windows.units(asked.table, asked.rows, asked.origins, asked.ahead())
+        return Distributions(known.buckets, odds, spreads, np.full(len(place), shared))
 
     def _last_windows(self, panel: Panel, typical: Floats | None) -> Lessons:
         """The windows that end with the panel, one an item, with all steps."""
@@ -159,20 +173,6 @@ class LstmForecaster:
         origins = np.full(len(rows), len(panel.periods) - 1)
         steps = np.tile(np.arange(1, self.horizon + 1), (len(rows), 1))
         return Lessons(table, rows, origins, steps, self.horizon)
-
-
-def _arrange(
-    panel: Panel, order: Sequence[str], asked: Sequence[Lessons], buckets: Buckets, odds: Floats,
-    shared: float,
-) -> Distributions:  # fmt: skip
-    """What was said of items in some order as distributions in the panel's."""
-    spreads = np.concatenate(
-        [windows.units(one.table, one.rows, one.origins, one.ahead()) for one in asked]
-    )
-    place = {item: row for row, item in enumerate(order)}
-    rows = np.asarray([place[item] for item in panel.items])
-    ties = np.full(len(rows), shared)
-    return Distributions(buckets, odds[rows].astype(np.float32), spreads[rows], ties)
 
 
 def _saver(model: Any, memory: Memory) -> Callable[[Path], None]:

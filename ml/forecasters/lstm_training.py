@@ -107,23 +107,25 @@ class Course:
 
 
 def teach(
-    network: Network, lessons: Lessons, buckets: Buckets, asked: Sequence[Lessons], course: Course,
-    rng: np.random.Generator,
-) -> tuple[Floats, tuple[Weights, ...]]:  # fmt: skip
-    """Train one network after the other in place.
-
-    Returns:
-        The mean of their probabilities (n, H, B), and what each has learned.
-    """
-    total: Any = 0.0
+    network: Network, lessons: Lessons, buckets: Buckets, course: Course, rng: np.random.Generator
+) -> tuple[Weights, ...]:
+    """Train one network after the other in place; what each has learned."""
     learned: list[Weights] = []
     for number in range(course.networks):
         known = course.starts[number] if course.starts else None
         network.start(int(rng.integers(2**31)), known, untold=lessons.table.untold)
         learn(network, lessons.sample(course.most_windows, rng), buckets, course, rng)
-        total = total + np.concatenate([chances(network, one) for one in asked])
         learned.append(network.model.get_weights())
-    return np.asarray(total / course.networks), tuple(learned)
+    return tuple(learned)
+
+
+def average_chances(network: Network, learned: Sequence[Weights], asked: Lessons) -> Floats:
+    """Mean of the probabilities of several networks, (n, K, B)."""
+    total: Any = 0.0
+    for weights in learned:
+        network.start(0, weights)
+        total = total + chances(network, asked)
+    return np.asarray(total / len(learned))
 
 
 def scout(

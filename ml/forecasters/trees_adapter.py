@@ -39,6 +39,7 @@ REACH_BACK = {  # to the first of them [periods]
     Frequency.MONTHLY: 36,
 }
 PREDICTED_ROWS = 16_384  # pairs of item and step at once, to bound memory
+TOGETHER = 1024  # items predicted at once, likewise
 OWN_SHARES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])  # of an item's own past that are tried
 OWN_SHARE = 0.15  # where there is too little to choose one
 OWN_SPREAD = 0.15  # standard deviation of the prior around it
@@ -86,18 +87,25 @@ class TreesForecaster:
             reason = f"trees need {LEAST_ROWS} rows to learn from"
             return FittedBuckets(self.name, panel, dict.fromkeys(panel.items, reason))
         share, shared = self._measure(teachers)
+        count = len(panel.items)
+        odds = np.empty((count, self.horizon, learned.buckets.count), np.float32)
+        spreads = np.empty(odds.shape[:2])
+        for first in range(0, count, TOGETHER):  # each item by itself: so few are in memory
+            own = range(first, min(first + TOGETHER, count))
+            found = self._foresee(learned, panel.rows(own), share)
+            odds[own.start : own.stop], spreads[own.start : own.stop] = found
+        predicted = Distributions(learned.buckets, odds, spreads, np.full(count, shared))
+        return FittedBuckets(self.name, panel, {}, predicted)
+
+    def _foresee(self, learned: Learned, panel: Panel, share: float) -> tuple[Floats, Floats]:
+        """Probabilities (N, H, B) of items and units (N, H), with their own past mixed in."""
         counts = learned.last.typical is None
         snapshot = take_snapshot(panel, len(panel.periods) - 1, counts=counts, others=learned.last)
-        steps = np.arange(1, self.horizon + 1)
         rows = np.arange(len(panel.items))
+        steps = range(1, self.horizon + 1)
         spreads = np.stack([snapshot.units(rows, np.full(len(rows), one)) for one in steps], axis=1)
-        odds = mix_own(
-            self._predict(learned, panel, snapshot), learned.buckets, snapshot, panel, share
-        )
-        predicted = Distributions(
-            learned.buckets, odds.astype(np.float32), spreads, np.full(len(rows), shared)
-        )
-        return FittedBuckets(self.name, panel, {}, predicted)
+        odds = self._predict(learned, panel, snapshot)
+        return mix_own(odds, learned.buckets, snapshot, panel, share), spreads
 
     def load(self, folder: Path, panel: Panel) -> FittedBuckets:
         """See :class:`ml.forecasters.base.Forecaster`; needs no scikit-learn."""

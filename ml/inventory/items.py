@@ -1,8 +1,9 @@
 """What is known of an item before anything is computed: its policy, its demand, its stock."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,26 @@ def rows_by_item(table: pa.Table | None, columns: Iterable[str] = _PARAMETERS) -
         return {}
     known = [name for name in columns if name in table.column_names and name != "item_id"]
     return {row["item_id"]: row for row in table.select(["item_id", *known]).to_pylist()}
+
+
+def divide_rows(
+    table: pa.Table | None, chunks: Sequence[Sequence[str]]
+) -> Iterator[pa.Table | None]:
+    """Rows of a table for one chunk of items after the other, in the table's order.
+
+    A look at the whole table for each chunk would cost an item the more, the more of them there
+    are.
+    """
+    if table is None:
+        yield from (None for _ in chunks)
+        return
+    owners = {item: number for number, chunk in enumerate(chunks) for item in chunk}
+    owner = np.array([owners.get(item, -1) for item in table["item_id"].to_pylist()], np.int64)
+    order = np.argsort(owner, kind="stable")
+    ends = np.searchsorted(owner[order], np.arange(len(chunks) + 1))
+    table = table.combine_chunks()
+    for first, end in pairwise(ends.tolist()):
+        yield table.take(pa.array(order[first:end]))
 
 
 def _resolve(

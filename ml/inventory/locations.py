@@ -22,6 +22,7 @@ from ml.inventory.items import (
     DemandSummary,
     ItemPolicy,
     Row,
+    divide_rows,
     resolve_policies,
     rows_by_item,
 )
@@ -67,15 +68,20 @@ class Locations:
 
     def select(self, items: Collection[str]) -> "Locations":
         """What there is of these items."""
-        sites = {item: self.sites[item] for item in items if item in self.sites}
-        places = sorted({name for one in sites.values() for name in one.names})
-        policies = {
-            place: {item: self.policies[place][item] for item in sites
-                    if item in self.policies[place]}
-            for place in places
-        }  # fmt: skip
-        ids = pa.array(list(sites), pa.string())
-        return Locations(sites, policies, self.stock.filter(pc.is_in(self.stock["item_id"], ids)))
+        return next(self.divide([list(items)]))
+
+    def divide(self, chunks: Sequence[Sequence[str]]) -> Iterator["Locations"]:
+        """What there is of one chunk of items after the other."""
+        own = [[item for item in chunk if item in self.sites] for chunk in chunks]
+        for items, stock in zip(own, divide_rows(self.stock, own), strict=True):
+            sites = {item: self.sites[item] for item in items}
+            places = sorted({name for one in sites.values() for name in one.names})
+            policies = {
+                place: {item: self.policies[place][item] for item in items
+                        if item in self.policies[place]}
+                for place in places
+            }  # fmt: skip
+            yield Locations(sites, policies, self.stock if stock is None else stock)
 
 
 def match_sites(stock: pa.Table, demand: pa.Table) -> SiteMatch:

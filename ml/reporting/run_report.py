@@ -22,6 +22,10 @@ from ml.reporting.simulation_report import draw_simulation, tell_stock
 
 BANNER = "SYNTHETIC SAMPLE DATA: every number below is made up. Put your files into {folder}."
 
+FORECASTS_SHOWN = (
+    "item_id", "ds", "kind", "frequency", "is_fallback", "q05", "q10", "q50", "q90", "q99",
+)  # fmt: skip
+"""Columns of FORECASTS that reports need."""
 SKILLS = {"skill": "skill", "stock_skill": "in the tail of cumulative demand"}
 
 
@@ -51,7 +55,7 @@ class RunReport:
     model_version: str  # of all models together
     panels: tuple[PanelReport, ...]  # what was done
     metrics: pa.Table  # METRICS rows
-    forecasts: pa.Table  # FORECASTS rows
+    forecasts: pa.Table  # FORECASTS rows, the columns of `FORECASTS_SHOWN`
     totals: pa.Table  # TOTALS rows
     simulation: pa.Table  # SIMULATION rows
     curves: pa.Table  # PORTFOLIO_CURVES rows

@@ -20,11 +20,12 @@ from ml.evaluation.origins import (
     Float32s,
     actual_values,
     add_models,
+    item_sizes,
     join_chunks,
     pick_models,
     scales,
     summarise_paths,
-    typical_size,
+    typical_of,
 )
 from ml.forecasters.base import Fitted, Forecast, predict
 from ml.forecasters.registry import POOLED, forecaster
@@ -35,6 +36,7 @@ from ml.run.plan import PanelPlan
 
 MEASURED = ".npy"  # files of what weights are chosen by, beside the points
 BEGUN = "-begun"  # what a part is called that the pooled models are still missing from
+MEASURED_TOGETHER = 2048  # items whose sizes are measured at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,23 @@ def _open_alone(
 ) -> list[BacktestTask]:
     missing = [one for one in chunks if not {one.folder.name, one.begun.name} & made.keys()]
     if missing and priors is None:
-        priors = [measure_typical(plan, plan.train_at(cutoff)) for cutoff in plan.origins]
+        priors = [measure_typical(plan, cutoff) for cutoff in plan.origins]
     return [replace(task, priors=tuple(priors or ())) for task in missing]
 
 
-def measure_typical(plan: PanelPlan, train: Panel) -> float:
-    """Root mean square of a typical item of a plan as it was at an origin."""
-    return typical_size(train.select(plan.learnable))
+def measure_typical(plan: PanelPlan, cutoff: np.datetime64, seen: Panel | None = None) -> float:
+    """Root mean square of a typical item of a plan as it was at an origin, some at a time.
+
+    ``seen`` are items as they were there, which are not looked up again.
+    """
+    known = () if seen is None else seen.items
+    rest = sorted(set(plan.learnable) - set(known))
+    firsts = range(0, len(rest), MEASURED_TOGETHER)
+    parts = (plan.train_at(cutoff, rest[first : first + MEASURED_TOGETHER]) for first in firsts)
+    sizes = [item_sizes(part) for part in parts]
+    if seen is not None:
+        sizes.append(item_sizes(seen.select(plan.learnable)))
+    return typical_of(sizes)
 
 
 def read_ensemble(folder: Path) -> FittedEnsemble:

@@ -178,7 +178,7 @@ def _age(
     looks = [
         TrainTask(
             family=family,
-            steps=(TrainStep(school_of(own, own.train_at(now)), folder / family / str(now)),),
+            steps=(TrainStep(school_of(own, now), folder / family / str(now)),),
             reach=champion.reach,
             seed=plan.seed,
             settings=plan.tuned.get(family, {}),

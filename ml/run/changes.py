@@ -47,6 +47,7 @@ _SHOWN = (
     "item_id", "order_qty", "order_qty_alone", "reorder_point", "order_by_date", "tau_nominal",
     "ltd_mean",
 )  # fmt: skip
+KEPT_TOGETHER = 1024  # rows of a kept table that are read at once
 _ROUNDING = 1e-9  # of a level
 _FACTS = ("version_id", "dataset_id", "made_by", "decided_on")
 
@@ -135,7 +136,7 @@ def keep_recommended(
     for name, table in tables.items():
         if table is not None:
             with staged(part / f"{name}.parquet") as path:
-                pq.write_table(table, path, compression="zstd")
+                pq.write_table(table, path, compression="zstd", row_group_size=KEPT_TOGETHER)
     facts = (version_id, identity.dataset_id, identity.made_by, str(context.decision_day))
     finish_part(part, **dict(zip(_FACTS, facts, strict=True)))
     for other in folder.glob("*"):
@@ -232,10 +233,8 @@ def _compare_forecasts(
     """Mean demand then and now of the periods that both versions forecast, as cells by item."""
     if before.forecasts is None:
         return {}
-    wanted = pc.field("item_id").isin(list(items))
-    then = pq.read_table(
-        before.forecasts, columns=["item_id", "ds", "forecast"], filters=wanted
-    ).to_pydict()
+    names = ["item_id", "ds", "forecast"]
+    then = pq.read_table(before.forecasts, columns=names, filters=_are(items)).to_pydict()
     old: dict[str, dict[Any, float]] = {}
     for item, day, mean in zip(then["item_id"], then["ds"], then["forecast"], strict=True):
         old.setdefault(item, {})[day] = mean
@@ -265,8 +264,7 @@ def _read_kept(
         path = before.folder / f"{name}.parquet"
         if not path.exists():
             return None
-        table = pq.read_table(path)
-        return table.filter(pc.is_in(table["item_id"], value_set=pa.array(items, pa.string())))
+        return pq.read_table(path, filters=_are(items))
 
     kept = read("policies")
     policies = {item: _alone(now.policies[item]) for item in items}
@@ -275,6 +273,12 @@ def _read_kept(
     rows = read("rows")
     old = {} if rows is None else _by_item(rows)
     return Supply(policies, read("stock"), read("open_orders")), old
+
+
+def _are(items: Sequence[str]) -> pc.Expression:
+    """A filter of items; their ends let a reader pass over groups of rows of others."""
+    item = pc.field("item_id")
+    return (item >= min(items)) & (item <= max(items)) & item.isin(list(items))
 
 
 def _is_alike(then: Supply, now: Supply) -> bool:

@@ -112,7 +112,12 @@ def forecast_panel(
     if request.items is None and not request.only_recommendations:
         discard_other_paths(saved, parts)
     save_study(saved, plan.study)
-    tasks = [
+    numbers = [
+        number
+        for number, items in enumerate(plan.forecast_chunks)
+        if not (request.only_recommendations and saved.hold(items))
+    ]
+    tasks = (
         ForecastTask(
             panel=plan.panel.select(items),
             horizon=plan.horizon,
@@ -126,10 +131,11 @@ def forecast_panel(
             paths=parts[number],
             fitted_at=plan.fitted_at,
         )
-        for number, items in enumerate(plan.forecast_chunks)
-        if not (request.only_recommendations and saved.hold(items))
-    ]
-    done = run_tasks(forecast_chunk, tasks, jobs=request.jobs, label="forecasting")
+        for number, items in ((one, plan.forecast_chunks[one]) for one in numbers)
+    )
+    done = run_tasks(
+        forecast_chunk, tasks, jobs=request.jobs, label="forecasting", total=len(numbers)
+    )
     chunks = sorted(done, key=lambda chunk: chunk.folder)
     refused = [one for chunk in chunks for one in chunk.refusals]
     if len(refused) == len(plan.wanted):

@@ -76,8 +76,10 @@ def order_together(
     context = order_context(plan, inputs, request)
     asked = None if budget is not None else frozenset(one.supplier for one in terms)
     chunks = recommend_tasks(plan, saved, achieved, None, inputs, request, work)
-    tasks = [SizesTask(chunk, asked) for chunk in chunks]
-    found = run_tasks(find_sizes, tasks, jobs=request.jobs, label="sizing orders together")
+    found = run_tasks(
+        find_sizes, (SizesTask(chunk, asked) for chunk in chunks), jobs=request.jobs,
+        label="sizing orders together", total=len(plan.forecast_chunks),
+    )  # fmt: skip
     curves = sorted((one for part in found for one in part), key=lambda one: one.item_id)
     places, added = join_orders(curves, terms)
     if budget is not None:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -52,33 +52,40 @@ class Engine:
     processes: int  # that it has, or starts where nobody says how many
     # calls a function on tasks, in so many processes at most; results come as they are made. The
     # label is for what it cannot go on from
-    run: Callable[[Work, Sequence[Any], int, str], Iterator[Any]]
+    run: Callable[[Work, Iterable[Any], int, str], Iterator[Any]]
 
 
-def run_tasks(work: Work, tasks: Sequence[Any], *, jobs: int | None, label: str) -> list[Any]:
+def run_tasks(
+    work: Work, tasks: Iterable[Any], *, jobs: int | None, label: str, total: int | None = None
+) -> list[Any]:
     """Run ``work`` on every task in worker processes and show how far it is.
 
     Results come back in no particular order; tasks write files and return small things. ``work``
     is a function of a module; there is one process a core where ``jobs`` is ``None``. A task that
-    does not end because its worker was lost may be run again.
+    does not end because its worker was lost may be run again. Where ``total`` says how many there
+    are, tasks may come from a generator, which makes each when a worker is about to take it: so
+    few of them are in memory.
 
     Raises:
         MachineError: A worker was killed, or there is no room for temporary files.
     """
-    if not tasks:
+    if total is None:
+        tasks = list(tasks)
+        total = len(tasks)
+    if not total:
         return []
     require_temporary_room()
     chosen = engine.get(LOKY)
-    count = min(jobs or chosen.processes, len(tasks))
+    count = min(jobs or chosen.processes, total)
     start = time.monotonic()
     results, spent = [], defaultdict[str, float](float)
     done = chosen.run(partial(_work_pinned, work), tasks, count, label)
-    for result, cost in _show(done, len(tasks), label):
+    for result, cost in _show(done, total, label):
         worker_peaks[cost.worker] = max(cost.peak, worker_peaks.get(cost.worker, 0.0))
         for what, own in cost.spent.items():
             spent[what] += own
         results.append(result)
-    facts = {"engine": chosen.name, "tasks": len(tasks), "jobs": count}
+    facts = {"engine": chosen.name, "tasks": total, "jobs": count}
     _log_stage(label, **facts, start=start, spent=spent)
     return results
 
@@ -171,7 +178,7 @@ def _give_back() -> None:
         arrow.default_memory_pool().release_unused()
 
 
-def _run_on_loky(work: Work, tasks: Sequence[Any], count: int, label: str) -> Iterator[Any]:
+def _run_on_loky(work: Work, tasks: Iterable[Any], count: int, label: str) -> Iterator[Any]:
     # the system counts the thread that started a worker as its parent
     by_main = threading.current_thread() is threading.main_thread()
     begin = {"initializer": _end_with, "initargs": (os.getpid(), by_main)}

@@ -80,9 +80,16 @@ class PanelPlan:
     champion: FittedState | None = None
     chosen: SetChoice | None = None  # which of both is in use, once that is known
 
-    def train_at(self, cutoff: np.datetime64) -> Panel:
-        """The panel as it was at a cutoff, with the drivers as they were known then."""
-        return replace(self.panel.until(cutoff), drivers=self.study.drivers.get(str(cutoff)))
+    def train_at(self, cutoff: np.datetime64, items: Sequence[str] | None = None) -> Panel:
+        """The panel as it was at a cutoff, with the drivers as they were known then.
+
+        Of some ``items`` alone, for the time and memory of these.
+        """
+        drivers = self.study.drivers.get(str(cutoff))
+        if items is None:
+            return replace(self.panel.until(cutoff), drivers=drivers)
+        chosen = replace(self.panel, drivers=drivers).select(items)
+        return replace(chosen.until(cutoff), drivers=chosen.drivers)
 
     @property
     def fitted_at(self) -> np.datetime64:
@@ -170,7 +177,7 @@ def _plan(
     if state is None:
         order = sorted(learnable, key=lambda item: number(policy.seed, "backtest", item))
         backtest_items = tuple(sorted(order[:most]))
-        origins = choose_cutoffs(panel.select(learnable), horizon) if learnable else ()
+        origins = choose_cutoffs(panel, horizon) if learnable else ()
     else:
         backtest_items, origins, reach = state.backtest_items, state.origins, state.reach
     found = Study((), (), {}, {}, ())

@@ -50,7 +50,7 @@ def divide_portfolio(
     if not targets:
         return plan.policies
     costs = cost_units(plan.policies.values(), targets)
-    tasks = [
+    tasks = (
         CurveTask(
             panel=plan.panel.select(items),
             saved=saved.select(items),
@@ -59,8 +59,11 @@ def divide_portfolio(
             context=context,
         )
         for items in plan.forecast_chunks
-    ]
-    found = run_tasks(find_curves, tasks, jobs=request.jobs, label="dividing a common fill")
+    )
+    found = run_tasks(
+        find_curves, tasks, jobs=request.jobs, label="dividing a common fill",
+        total=len(plan.forecast_chunks),
+    )  # fmt: skip
     curves = [one for part in found for one in part]
     divisions = divide_shares(curves, costs, targets)
     for share, division in divisions.items():

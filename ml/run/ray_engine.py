@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -187,7 +187,7 @@ def _ray_engine(ground: SharedGround) -> Engine:
 
     processes = int(ray.cluster_resources()["CPU"])
 
-    def run(work: Work, tasks: Sequence[Any], count: int, label: str) -> Iterator[Any]:
+    def run(work: Work, tasks: Iterable[Any], count: int, label: str) -> Iterator[Any]:
         # Twice as many as can run, so that no worker waits; on a part of them no more than may.
         ahead = count if count < processes else 2 * processes
         start = ray.remote(num_cpus=1, max_retries=RETRIES)(_work_on_ground)

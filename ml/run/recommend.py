@@ -4,16 +4,14 @@ No model takes part, so new stock alone costs seconds. What a run that died left
 it is whole.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.contracts.base import Contract
 from ml.contracts.beside_orders import POLICY_GRID, SERVICE_CURVES, TRANSFERS
 from ml.contracts.changes import CHANGES
 from ml.contracts.recommendations import RECOMMENDATIONS
@@ -21,7 +19,7 @@ from ml.durable import remove_all, staged
 from ml.evaluation.demand_class import demand_pattern
 from ml.forecasters.base import is_count
 from ml.inventory.item_case import OrderContext
-from ml.inventory.items import DemandSummary, ItemPolicy
+from ml.inventory.items import DemandSummary, ItemPolicy, divide_rows
 from ml.inventory.locations import (
     Locations,
     add_terms_at_locations,
@@ -89,14 +87,18 @@ def recommend_panel(
             "data end; stock counted earlier is brought to that day"
         )
     tasks = recommend_tasks(plan, saved, achieved, before, inputs, request, work)
-    run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending")
+    total = len(plan.forecast_chunks)
+    used = run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending", total=total)
     if request.items is None:
-        used = {_curves_part(task) for task in tasks}
         for part in _curves_folder(saved).glob("*"):
             if part not in used:
                 remove_all(part)
     files = {
-        one.name: [path for task in tasks if (path := _file_of(task, one)).exists()]
+        one.name: [
+            path
+            for number in range(total)
+            if (path := _folder_of(plan, number, work) / f"{one.name}.parquet").exists()
+        ]
         for one in (RECOMMENDATIONS, SERVICE_CURVES, POLICY_GRID, CHANGES, TRANSFERS)
     }
     if before is not None and request.items is None:
@@ -117,32 +119,38 @@ def recommend_tasks(
     inputs: RunInputs,
     request: RunRequest,
     work: Path,
-) -> list[RecommendTask]:
+) -> Iterator[RecommendTask]:
     """What the workers are to do, see :func:`recommend_panel`; one task a chunk of items."""
     context = order_context(plan, inputs, request)
-    locations = locate_items(plan, inputs, request)
-    return [
-        RecommendTask(
+    chunks, locations = plan.forecast_chunks, locate_items(plan, inputs, request)
+    parts = zip(
+        chunks,
+        divide_rows(inputs.inventory, chunks),
+        divide_rows(inputs.open_orders, chunks),
+        (None for _ in chunks) if locations is None else locations.divide(chunks),
+        strict=True,
+    )
+    for number, (items, stock, orders, places) in enumerate(parts):
+        yield RecommendTask(
             panel=plan.panel.select(items),
             # What a task carries does not grow with the file.
             saved=saved.select(items),
             policies={item: plan.policies[item] for item in items},
             achieved=achieved,
-            stock=_rows_of(inputs.inventory, items),
-            open_orders=_rows_of(inputs.open_orders, items),
+            stock=stock,
+            open_orders=orders,
             context=context,
             has_stock=inputs.inventory is not None,
             before=before,
-            folder=work / plan.name / f"{RECOMMENDATIONS.name}-{number:06d}",
-            locations=None if locations is None else locations.select(items),
+            folder=_folder_of(plan, number, work),
+            locations=places,
             transfer_cost=request.settings.transfer_cost,
         )
-        for number, items in enumerate(plan.forecast_chunks)
-    ]
 
 
-def _file_of(task: RecommendTask, contract: Contract) -> Path:
-    return task.folder / f"{contract.name}.parquet"
+def _folder_of(plan: PanelPlan, number: int, work: Path) -> Path:
+    """Where the rows of a chunk go."""
+    return work / plan.name / f"{RECOMMENDATIONS.name}-{number:06d}"
 
 
 def order_context(plan: PanelPlan, inputs: RunInputs, request: RunRequest) -> OrderContext:
@@ -178,16 +186,14 @@ def locate_items(plan: PanelPlan, inputs: RunInputs, request: RunRequest) -> Loc
     return add_terms_at_locations(learned, plan.policies, rates, day)
 
 
-def _rows_of(table: pa.Table | None, items: tuple[str, ...]) -> pa.Table | None:
-    if table is None:
-        return None
-    return table.filter(pc.is_in(table["item_id"], value_set=pa.array(items)))
+def recommend_chunk(task: RecommendTask) -> Path:
+    """Write the rows of one chunk, unless a run that died had done so already.
 
-
-def recommend_chunk(task: RecommendTask) -> None:
-    """Write the rows of one chunk, unless a run that died had done so already."""
+    Returns:
+        Where the curves of its items are kept.
+    """
     if read_part(task.folder) is not None:
-        return
+        return _curves_part(task)
     start_part(task.folder)
     known = read_paths(task.saved, task.panel.items)
     if known.items:
@@ -215,9 +221,10 @@ def recommend_chunk(task: RecommendTask) -> None:
             both = pa.concat_tables([tables[RECOMMENDATIONS], apart])
             tables[RECOMMENDATIONS] = both.sort_by([(k, "ascending") for k in RECOMMENDATIONS.key])
         for contract, table in tables.items():
-            with staged(_file_of(task, contract)) as path:
+            with staged(task.folder / f"{contract.name}.parquet") as path:
                 pq.write_table(table, path, compression="zstd")
     finish_part(task.folder)
+    return _curves_part(task)
 
 
 def _keep_curves(

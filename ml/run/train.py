@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ml.ensemble.mixture import FittedEnsemble
 from ml.evaluation.demand_class import weight_classes
 from ml.forecasters.registry import LASTING, POOLED, ROLLED, forecaster, lasting
 from ml.forecasters.tunable import Settings
-from ml.panel import Panel, learnable_items
+from ml.panel import Panel, draw_teachers, learnable_until
 from ml.run.backtest import BacktestTask, begin_backtest, measure_typical, try_alone
 from ml.run.model_store import ModelStore, finish_part, read_parts, start_part
 from ml.run.parallel import retire_workers, run_tasks, timed
@@ -100,9 +101,8 @@ def train_origins(plans: Sequence[PanelPlan], store: ModelStore, jobs: int | Non
     for plan in (one for one in plans if one.state is None):
         schools, priors = {}, []
         for cutoff in plan.origins:
-            train = plan.train_at(cutoff)
-            priors.append(measure_typical(plan, train))
-            schools[cutoff] = school_of(plan, train)
+            schools[cutoff] = school_of(plan, cutoff)
+            priors.append(measure_typical(plan, cutoff, schools[cutoff].panel))
         begun += begin_backtest(plan, store, priors)
         for family in (one for one in POOLED if one in plan.models):
             tasks += _open_pooled(plan, store, family, plan.origins, schools.__getitem__)
@@ -123,19 +123,21 @@ def train_families(
     items that it names, and a pooled family only if there are any.
     """
     tasks: list[TrainTask] = []
+    series: list[Callable[[], TrainTask]] = []
     for plan in plans:
         wanted = (needed or {}).get(plan.name)
         look = cache(partial(_look_at, plan))
         for family in (one for one in families if one in plan.models):
             items = plan.wanted if wanted is None else wanted[family]
             if family not in POOLED:
-                tasks += _open_series(plan, store, family, items)
+                series += _open_series(plan, store, family, items)
             elif items:
                 rolled = family in ROLLED and plan.state is None
                 cutoffs = (*(plan.origins if rolled else ()), plan.panel.cutoff)
                 tasks += _open_pooled(plan, store, family, cutoffs, look)
-    label = f"training {', '.join(families)}"
-    run_tasks(train_parts, _largest_first(tasks), jobs=jobs, label=label)
+    in_order = chain(_largest_first(tasks), (make() for make in series))
+    label, total = f"training {', '.join(families)}", len(tasks) + len(series)
+    run_tasks(train_parts, in_order, jobs=jobs, label=label, total=total)
     if any(plan.state is None and len(plan.panel.items) > SMALL_PANEL for plan in plans):
         retire_workers()
 
@@ -151,16 +153,16 @@ def _prepare_backtest(task: TrainTask | BacktestTask) -> None:
         try_alone(task)
 
 
-def school_of(plan: PanelPlan, train: Panel) -> School:
+def school_of(plan: PanelPlan, cutoff: np.datetime64) -> School:
     """What a pooled family is fitted on at an origin: the backtest asks for its own items only."""
-    learnable = learnable_items(train)
-    return School(train.select((*learnable, *plan.backtest_items)), learnable)
+    teachers = draw_teachers(learnable_until(plan.panel, cutoff))
+    return School(plan.train_at(cutoff, (*teachers, *plan.backtest_items)), teachers)
 
 
 def _look_at(plan: PanelPlan, cutoff: np.datetime64) -> School:
     if cutoff == plan.panel.cutoff:
-        return School(plan.panel, plan.learnable)
-    return school_of(plan, plan.train_at(cutoff))
+        return School(plan.panel, draw_teachers(plan.learnable))
+    return school_of(plan, cutoff)
 
 
 def _open_pooled(
@@ -181,15 +183,15 @@ def _open_pooled(
     cutoffs = sorted(cutoffs)
     missing = [one for one in cutoffs if not _is_trained(parts.get(str(one)), plan, one)]
     own, start = plan.tuned.get(family, {}), None
-    chains = [[one] for one in missing]
+    links = [[one] for one in missing]
     goes_on = plan.state is not None and family in LASTING
     if rolled and missing and not goes_on:  # what comes after a missing one rests on it
         known = cutoffs.index(missing[0])
-        chains, start = [cutoffs[known:]], folder / str(cutoffs[known - 1]) if known else None
+        links, start = [cutoffs[known:]], folder / str(cutoffs[known - 1]) if known else None
     if goes_on and plan.state is not None:
         start = store.before(plan.name, family, plan.state)
-    for chain in chains:
-        steps = tuple(TrainStep(look(one), folder / str(one)) for one in chain)
+    for linked in links:
+        steps = tuple(TrainStep(look(one), folder / str(one)) for one in linked)
         yield TrainTask(family, steps, plan.reach, plan.seed, own, start, learns=not goes_on)
 
 
@@ -201,8 +203,8 @@ def _is_trained(part: Mapping[str, Any] | None, plan: PanelPlan, cutoff: np.date
 
 def _open_series(
     plan: PanelPlan, store: ModelStore, family: str, items: Sequence[str]
-) -> Iterator[TrainTask]:
-    """Those of the items that a family with one model a series is not trained on yet, in parts."""
+) -> Iterator[Callable[[], TrainTask]]:
+    """What makes the tasks of items that a family of single series is not trained on yet."""
     folder, parts = store.open(plan, family)
     known = {item for facts in parts.values() for item in facts["items"]}
     left = [item for item in items if item not in known]
@@ -211,12 +213,19 @@ def _open_series(
         own = [item for item in left if (item not in kept) == learns]
         size = max(1, min(CHUNK, -(-len(own) // 8)))
         for first in range(0, len(own), size):
-            chunk = plan.panel.select(own[first : first + size])
-            part = folder / str(plan.panel.cutoff) / f"{number(0, *chunk.items):x}"
-            step = TrainStep(School(chunk, chunk.items), part)
-            yield TrainTask(
-                family, (step,), plan.reach, plan.seed, {}, None if learns else start, learns=learns
-            )
+            items, begin = own[first : first + size], None if learns else start
+            yield partial(_open_part, plan, family, items, folder, begin, learns=learns)
+
+
+def _open_part(
+    plan: PanelPlan, family: str, items: Sequence[str], folder: Path, start: Path | None, *,
+    learns: bool,
+) -> TrainTask:  # fmt: skip
+    """Some items of a family of single series, in the order of their ids."""
+    chunk = plan.panel.select(items)
+    part = folder / str(plan.panel.cutoff) / f"{number(0, *chunk.items):x}"
+    step = TrainStep(School(chunk, chunk.items), part)
+    return TrainTask(family, (step,), plan.reach, plan.seed, {}, start, learns=learns)
 
 
 def _find_kept(

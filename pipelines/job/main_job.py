@@ -27,6 +27,7 @@ from ml.logs import logger, logging_to
 from ml.page.report import copy_report
 from ml.processed import SYNTHETIC, has_processed, outside_tables, reading
 from ml.reporting.run_report import (
+    FORECASTS_SHOWN,
     PanelReport,
     RunReport,
     show_inputs,
@@ -294,7 +295,7 @@ def _report_of(
         model_version=output.origin.model_version,
         panels=panels,
         metrics=output.metrics,
-        forecasts=read_dataset(results, FORECASTS.name, version),
+        forecasts=read_dataset(results, FORECASTS.name, version, columns=FORECASTS_SHOWN),
         totals=output.totals,
         simulation=output.simulation,
         curves=output.curves,

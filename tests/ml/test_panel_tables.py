@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 from ml.contracts.demand import DEMAND
 from ml.errors import DataError
 from ml.frequency import Frequency, period_range
-from ml.panel import dataset_id, learnable_items
+from ml.panel import (
+    MOST_TEACHERS,
+    dataset_id,
+    draw_teachers,
+    learnable_items,
+    learnable_until,
+)
 from ml.panel_tables import Refusal, demand_panel
+from ml.stockouts import Shortages, complete_demand
 from tests.conftest import monthly_panel, price_panel
 
 TODAY = date(2025, 4, 10)  # a Thursday
@@ -281,6 +288,34 @@ def test_no_more_dead_items_teach_than_others_and_always_the_same_ones():
     assert len(learned) == 12
     fewer = learnable_items(replace(panel, values=values).select((*panel.items[:6], *learned)))
     assert fewer == learned
+
+
+def test_who_teaches_is_known_at_an_origin_without_completing_demand_there():
+    rng = np.random.default_rng(2)
+    served = rng.poisson(0.15, (60, 24)).astype(float)
+    served[:, :6] = np.where(rng.random((60, 6)) < 0.5, NAN, 0.0)
+    exposure = np.where(rng.random((60, 24)) < 0.3, 0.6, 1.0)
+    shortages = Shortages(served, exposure, np.minimum(served, 1.0))
+    panel = monthly_panel(60, 24)
+    values = complete_demand(shortages, panel.items, panel.periods, panel.frequency.value)
+    panel = replace(panel, values=values, shortages=shortages)
+    assert (values > served).any()
+    counts = []
+    for cutoff in panel.periods[[8, 12, 23]]:
+        then = learnable_until(panel, cutoff)
+        assert then == learnable_items(panel.until(cutoff))
+        counts.append(len(then))
+    assert 0 < counts[0] < counts[1] <= counts[2]
+
+
+def test_at_most_so_many_items_teach_and_mostly_the_same_when_others_come():
+    ids = [f"P-{place}" for place in range(6000)]
+    few, many = draw_teachers(ids[:4000]), draw_teachers(ids)
+    assert len(few) == len(many) == MOST_TEACHERS
+    assert list(few) == sorted(few)
+    assert set(many) & set(ids[:4000]) < set(few)  # those that went gave way, none came instead
+    assert len(set(many) & set(few)) == pytest.approx(2000, abs=100)  # two thirds: by chance alike
+    assert draw_teachers(ids[:7]) == tuple(ids[:7])
 
 
 def test_a_panel_of_zeros_teaches_nothing():

@@ -51,12 +51,12 @@ def panel_size(panel: Panel) -> float:
     return float(np.exp(np.log(np.nansum(panel.values[sold], axis=1) / events[sold]).mean()))
 
 
-def event_states(panel: Panel, rate: float, shares: Floats | None = None) -> Floats:
-    """Regressors of the log-odds of demand after each period, (N, T, 7); ``rate``: the panel's.
+def event_states(panel: Panel, rate: float, at: Ints, shares: Floats | None = None) -> Floats:
+    """Regressors of the log-odds of demand after P periods at these places, (N, P, 7).
 
-    An intercept, the log-odds by the longest memory, what the middle one adds to it and the short
-    one to that, periods since the last demand, whether there was none yet, and youth. ``shares``
-    (N, T) say what each period counts; ``None`` = all alike.
+    ``rate`` is the panel's. An intercept, the log-odds by the longest memory, what the middle one
+    adds to it and the short one to that, periods since the last demand, whether there was none yet,
+    and youth. ``shares`` (N, T) say what each period counts; ``None`` = all alike.
     """
     seen, happened = panel.observed(), (panel.values > 0).astype(np.float64)
     counted = seen.astype(np.float64) if shares is None else seen * shares
@@ -65,20 +65,21 @@ def event_states(panel: Panel, rate: float, shares: Floats | None = None) -> Flo
     for memory in MEMORIES[panel.frequency]:
         known = remember(counted, memory)
         mean = (remember(happened, memory) + PRIOR * mean) / (known + PRIOR)
-        share = np.clip(mean, RARE, 1 - RARE)
+        share = np.clip(mean[:, at], RARE, 1 - RARE)
         odds.append(np.log(share / (1 - share)))
     now, short = np.arange(seen.shape[1]), MEMORIES[panel.frequency][-1]
     age = np.maximum(now - np.argmax(seen, axis=1)[:, None] + 1, 1)
     last = np.maximum.accumulate(np.where(happened > 0, now, -1), axis=1)
-    silent = np.where(last < 0, age, now - last)
+    age, last = age[:, at], last[:, at]
+    silent = np.where(last < 0, age, now[at] - last)
     return np.stack([
-        np.ones(seen.shape), odds[0], odds[1] - odds[0], odds[2] - odds[1],
+        np.ones(age.shape), odds[0], odds[1] - odds[0], odds[2] - odds[1],
         np.log1p(silent / short), last < 0, 1 / (1 + age / short),
     ], axis=2)  # fmt: skip
 
 
-def size_states(panel: Panel, size: float) -> Floats:
-    """Regressors of the log of the next demand's size over ``size``, the panel's, (N, T, 5).
+def size_states(panel: Panel, size: float, at: Ints) -> Floats:
+    """Regressors of the log of the next demand's size over ``size``, the panel's, (N, P, 5).
 
     An intercept, the log of the mean size by the longest memory, what the others add to it as
     in :func:`event_states`, and whether there was no demand yet.
@@ -88,9 +89,9 @@ def size_states(panel: Panel, size: float) -> Floats:
     mean: float | Floats = size
     for memory in MEMORIES[panel.frequency]:
         mean = (remember(demand, memory) + PRIOR * mean) / (remember(happened, memory) + PRIOR)
-        logs.append(np.log(mean / size))
-    never = np.cumsum(happened, axis=1) == 0
-    steps = [np.ones(demand.shape), logs[0], logs[1] - logs[0], logs[2] - logs[1], never]
+        logs.append(np.log(mean[:, at] / size))
+    never = (np.cumsum(happened, axis=1) == 0)[:, at]
+    steps = [np.ones(never.shape), logs[0], logs[1] - logs[0], logs[2] - logs[1], never]
     return np.stack(steps, axis=2)
 
 

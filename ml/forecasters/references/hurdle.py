@@ -17,7 +17,8 @@ last demand.
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -51,6 +52,7 @@ MOST_SIZES = 4.0  # sizes in a window that count
 OWN_SIZES = 4.0  # own demands at which own sizes and others' are drawn equally often
 ALIKE = 300  # sizes of others, of items next in size, that one is drawn from
 SURE = 0.99  # no busy day of an item is likelier to have demand, unless its average day is
+TOGETHER = 1024  # items that are told what to expect at once, to bound memory
 LEARNED = "hurdle.npz"
 
 
@@ -96,14 +98,11 @@ class Hurdle:
         rows, failures = find_rows(folder, panel.items)
         if failures:
             return FittedHurdle(panel, failures)
-        with np.load(folder / LEARNED, allow_pickle=False) as stored:
-            days = DayShares(*(stored[f"days_{name}"] for name in DayShares.__slots__))
-            known = Hurdles(
-                stored["chances"][rows], stored["sizes"][rows], days.rows(rows),
-                float(stored["chance_shared"]), float(stored["size_shared"]),
-                stored["pool_sizes"], stored["pool_ratios"],
-            )  # fmt: skip
-        return FittedHurdle(panel, {}, known)
+        every = _open(folder / LEARNED, (folder / LEARNED).stat().st_mtime_ns)
+        own = replace(
+            every, chances=every.chances[rows], sizes=every.sizes[rows], days=every.days.rows(rows)
+        )
+        return FittedHurdle(panel, {}, own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,39 +145,70 @@ class FittedHurdle:
                 np.savez(path, allow_pickle=False, **known, **days)
 
 
+@lru_cache(maxsize=4)
+def _open(path: Path, changed: int) -> Hurdles:
+    """What was learned of all items, of a file as it was when it last ``changed``."""
+    del changed
+    with np.load(path, allow_pickle=False) as stored:
+        days = DayShares(*(stored[f"days_{name}"] for name in DayShares.__slots__))
+        return Hurdles(
+            stored["chances"], stored["sizes"], days, float(stored["chance_shared"]),
+            float(stored["size_shared"]), stored["pool_sizes"], stored["pool_ratios"],
+        )  # fmt: skip
+
+
 def _learn(panel: Panel, teaches: Bools, horizon: int) -> Hurdles:
     """Regressions on the outcomes of items that teach, and what they expect of all now."""
     teachers = panel.rows(np.flatnonzero(teaches).tolist())
     rate, size = panel_rate(teachers), panel_size(teachers)
-    days = measure_shares(panel, teaches)
-    shares = days.on(panel.periods)
-    events, sizes = event_states(panel, rate, shares), size_states(panel, size)
-    outcomes = past_outcomes(teachers, horizon, shares[teaches])
+    days, taught = measure_shares(panel, teaches), np.flatnonzero(teaches).tolist()
+    shares = days.rows(taught).on(panel.periods)
+    outcomes = past_outcomes(teachers, horizon, shares)
+    events = event_states(teachers, rate, outcomes.origins, shares)
+    sizes = size_states(teachers, size, outcomes.origins)
     weights = np.broadcast_to(_origin_weights(outcomes, panel), outcomes.events.shape)
     known = known_before(outcomes)
-    past = events[teaches][:, outcomes.origins][known]
+    past = events[known]
     happened, periods = outcomes.events[known], outcomes.periods[known]
     effects = levels.fit_logistic(
         past, weights[known] * happened, weights[known] * periods, EVENT_DEFAULT, RIDGE
     )
     chance_shared = levels.shared_chance(happened, periods, levels.logistic(past @ effects))
     sold = known & (outcomes.events > 0)
-    past = sizes[teaches][:, outcomes.origins][sold]
+    past = sizes[sold]
     count, mean = outcomes.events[sold], outcomes.total[sold] / outcomes.events[sold]
     trust = weights[sold] * np.minimum(count, MOST_SIZES)
     moved = levels.fit_sizes(past, mean / size, trust, SIZE_DEFAULT, RIDGE)
-    expected = size * levels.exponential(sizes @ moved)
-    at, ratios, spread = _pool_ratios(teachers, outcomes, expected[teaches])
+    at, ratios, spread = _pool_ratios(teachers, outcomes, size * levels.exponential(sizes @ moved))
     ahead = size * levels.exponential(past @ moved)
+    every = range(len(panel.items))
+    parts = [every[first : first + TOGETHER] for first in range(0, len(every), TOGETHER)]
+    found = [_expect(panel.rows(own), days.rows(own), (rate, size), effects, moved)
+             for own in parts]  # fmt: skip
+    chances, expected = (np.concatenate(part) for part in zip(*found, strict=True))
     return Hurdles(
-        chances=levels.logistic(events[:, -1] @ effects),
-        sizes=expected[:, -1],
+        chances=chances,
+        sizes=expected,
         days=days,
         chance_shared=chance_shared,
         size_shared=levels.shared_size(mean / ahead, count, spread),
         pool_sizes=at,
         pool_ratios=ratios,
     )
+
+
+def _expect(
+    panel: Panel, days: DayShares, usual: tuple[float, float], effects: Floats, moved: Floats
+) -> tuple[Floats, Floats]:
+    """Chance of demand and its size after the end of a panel, (N,) each, by both regressions.
+
+    ``usual`` are the rate and the size of the panel that they were fitted on.
+    """
+    rate, size = usual
+    last = np.array([panel.values.shape[1] - 1])
+    events = event_states(panel, rate, last, days.on(panel.periods))[:, 0]
+    sizes = size_states(panel, size, last)[:, 0]
+    return levels.logistic(events @ effects), size * levels.exponential(sizes @ moved)
 
 
 def _origin_weights(outcomes: Outcomes, panel: Panel) -> Floats:
@@ -215,11 +245,11 @@ def _pool_ratios(
 ) -> tuple[Floats, Floats, float]:
     """Sizes expected at the origins, ascending, what came over them, and its variance in a window.
 
-    Where nothing came there is one ratio of 1.
+    Of sizes (N, O) that were expected there. Where nothing came there is one ratio of 1.
     """
     places, found, squares, free = [np.ones(1)], [np.ones(1)], 0.0, 0.0
     for at, (origin, end) in enumerate(zip(outcomes.origins, outcomes.ends, strict=True)):
-        window, level = panel.values[:, origin + 1 : end], expected[:, origin]
+        window, level = panel.values[:, origin + 1 : end], expected[:, at]
         rows, steps = np.nonzero(window > 0)
         places.append(level[rows])
         found.append(np.minimum(window[rows, steps] / level[rows], levels.WILD))

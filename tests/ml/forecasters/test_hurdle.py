@@ -8,6 +8,7 @@ from scipy import optimize
 
 from ml.features.holiday_calendar import carnival_days, holiday_days
 from ml.forecasters.base import predict
+from ml.forecasters.references import hurdle
 from ml.forecasters.references import level_regression as levels
 from ml.forecasters.references.day_shares import measure_shares
 from ml.forecasters.references.histories import event_states, past_outcomes, remember
@@ -99,6 +100,15 @@ def test_items_that_do_not_teach_change_nothing_for_those_that_do():
     wild[15:] = 1e6
     left, right = (sampled(one, learn_from=teach)[:15] for one in (demand, wild))
     np.testing.assert_array_equal(left, right)
+
+
+def test_items_are_told_what_to_expect_a_few_at_a_time_as_all_at_once(monkeypatch):
+    demand = np.random.default_rng(7).poisson(1.0, (20, MONTHS)).astype(float)
+    whole = Hurdle(HORIZON).fit(panel_of(demand)).learned
+    monkeypatch.setattr(hurdle, "TOGETHER", 7)
+    parts = Hurdle(HORIZON).fit(panel_of(demand)).learned
+    np.testing.assert_allclose(parts.chances, whole.chances, rtol=1e-12)
+    np.testing.assert_allclose(parts.sizes, whole.sizes, rtol=1e-12)
 
 
 def test_a_panel_without_demand_is_refused_with_a_reason(tmp_path):
@@ -203,7 +213,8 @@ def test_sums_of_days_of_rare_parts_are_covered():
 def test_states_of_the_past_do_not_see_what_came_after():
     demand = np.random.default_rng(10).poisson(0.5, (5, MONTHS)).astype(float)
     whole, part = panel_of(demand), panel_of(demand[:, :20])
-    np.testing.assert_allclose(event_states(whole, 0.4)[:, :20], event_states(part, 0.4))
+    states = [event_states(one, 0.4, np.arange(20)) for one in (whole, part)]
+    np.testing.assert_allclose(*states)
     outcomes = past_outcomes(whole, HORIZON)
     at = 3
     window = demand[:, outcomes.origins[at] + 1 : outcomes.ends[at]]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ml.forecasters import trees_adapter
 from ml.forecasters.base import predict
 from ml.forecasters.bucket_distribution import Buckets
 from ml.forecasters.trees_adapter import TreesForecaster, mix_own
@@ -41,6 +42,15 @@ def sparse_panel(items: int, seed: int = 0) -> Panel:
     values = rng.poisson(0.25, (2 * items, MONTHS))
     values[items:] = 0
     return monthly(values)
+
+
+def test_items_that_are_foreseen_a_few_at_a_time_are_foreseen_as_all_at_once(monkeypatch):
+    panel = sparse_panel(10)
+    whole = TreesForecaster(horizon=3).fit(panel).predicted
+    monkeypatch.setattr(trees_adapter, "TOGETHER", 7)
+    parts = TreesForecaster(horizon=3).fit(panel).predicted
+    np.testing.assert_allclose(parts.probabilities, whole.probabilities, rtol=1e-6)
+    np.testing.assert_array_equal(parts.spreads, whole.spreads)
 
 
 @pytest.mark.parametrize("make", [seasonal_panel, sparse_panel])

@@ -6,7 +6,7 @@ import pytest
 from ml.contracts.base import check
 from ml.contracts.demand import INVENTORY
 from ml.frequency import Frequency
-from ml.inventory.items import resolve_policies
+from ml.inventory.items import divide_rows, resolve_policies
 from ml.setting_groups import PolicySettings
 from tests.ml.inventory.builders import make_stock
 
@@ -120,3 +120,12 @@ def test_an_item_with_a_successor_is_ordered_no_more_and_the_successor_says_so()
     assert [policies[one].is_stocked for one in "ABC"] == [False, True, True]
     assert [policies[one].is_successor for one in "ABC"] == [False, True, False]
     assert policies["A"].not_ordered == "Superseded by B"
+
+
+def test_rows_are_divided_over_chunks_of_items_in_the_order_of_the_table():
+    ids = ["C", "A", "X", "B", "A", "D", "C"]
+    table = pa.table({"item_id": pa.chunked_array([ids[:3], ids[3:]]), "row": range(7)})
+    chunks = (("A", "B"), (), ("C",), ("E",))
+    found = [one["row"].to_pylist() for one in divide_rows(table, chunks)]
+    assert found == [[1, 3, 4], [], [0, 6], []]  # nobody asked for X and D
+    assert list(divide_rows(None, chunks)) == [None] * 4

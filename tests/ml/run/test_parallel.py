@@ -17,6 +17,15 @@ def run(count: int) -> list[tuple[int, int, int]]:
     return run_tasks(look_around, range(count), jobs=2, label="looking around")
 
 
+done: list[int] = []
+
+
+def note(number: int) -> int:
+    """How many tasks this process had done when the task was made; and one is done more."""
+    done.append(number)
+    return number
+
+
 @pytest.fixture(autouse=True)
 def _ended():
     yield
@@ -31,6 +40,16 @@ def test_stages_share_their_workers_until_these_are_retired():
     found = run(6)
     assert sorted(number for number, *_ in found) == list(range(6))
     assert not {process for _, process, _ in found} & (first | second)
+
+
+def test_tasks_that_come_one_by_one_are_made_when_they_are_taken():
+    done.clear()
+    alone = (len(done) for _ in range(4))  # in this process: each is done before the next is made
+    assert run_tasks(note, alone, jobs=1, label="taking four", total=4) == [0, 1, 2, 3]
+    several = (number for number in range(7))
+    found = run_tasks(note, several, jobs=2, label="taking seven", total=7)
+    assert sorted(found) == list(range(7))
+    assert run_tasks(note, iter(()), jobs=2, label="taking none", total=0) == []
 
 
 def test_collectors_of_workers_alone_leave_imports_alone():
