@@ -171,6 +171,18 @@ def predict(
     return Forecast(panel.items, paths, failures, own)
 
 
+def join_forecasts(parts: Sequence[Forecast]) -> Forecast:
+    """Forecasts of different items, of as many paths and steps, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Forecast(
+        tuple(item for one in parts for item in one.items),
+        np.concatenate([one.paths for one in parts]),
+        {item: why for one in parts for item, why in one.failures.items()},
+        tuple(own for one in parts for own in one.own_steps),
+    )
+
+
 def _draw_valid(fitted: Fitted, panel: Panel, shape: tuple[int, int], seed: int) -> Paths:
     drawn = fitted.draw(panel, shape, seed)
     if panel.is_demand:

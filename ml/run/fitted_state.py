@@ -6,25 +6,32 @@ runs on with the parameters that it has, a network reads the newest window. Ever
 data it is held against newly trained models (:mod:`ml.run.challenge`). Items whose history was
 rewritten, and new ones, are fitted on what they have now.
 
+Where nothing has come but corrections of some items, at the same last period and with the same
+outside rows, what was said of all others stands: contributions of drivers and what pooled models
+predicted of them are those of the run before, so that their forecasts are.
+
 Each dataset's folder says in ``<panel>/state.json`` what its models were fitted on, so a state
 lives as long as the models of its dataset.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ml.drivers.study import DriverFinding, Study
-from ml.durable import read_sealed, write_sealed
-from ml.panel import Panel
+from ml.drivers.study import DriverFinding, Study, select_recent
+from ml.drivers.trial import class_names
+from ml.durable import read_sealed, sha256_of, staged, write_sealed
+from ml.panel import Drivers, Panel
 from ml.run.model_sets import last_tried, read_choices, sets_aside
 
 COMPANY = "nova_corrente"  # folder of all datasets below `MODELS_DIR`
 STATE = "state.json"
+DRIVERS = "drivers.npz"
+_ARRAYS = ("contribution", "group_of", "ahead", "persistence", "lag")  # of `Drivers`
 MOST_CHANGED = 0.1  # of the items; where more were rewritten or are new, all is fitted anew
 
 
@@ -44,11 +51,21 @@ class FittedState:
     # last period when they were fitted, or compared with newly trained ones and stayed
     tried_at: np.datetime64
     kept: frozenset[str] = frozenset()  # items whose models serve: their history is as it was
+    # of those whose forecasts stand as well, the home of what they rest on, see `home_of`
+    standing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """Twelve hexadecimal digits that stand for all that was fitted."""
         return hashlib.sha256(" ".join(self.lineage).encode()).hexdigest()[:12]
+
+
+def home_of(dataset: str, state: FittedState | None) -> str:
+    """What a run's forecasts rest on: its data, and what it went on from.
+
+    The dataset comes first, whose folder holds the models.
+    """
+    return f"{dataset}/{'-' if state is None else state.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +78,7 @@ class StateSearch:
     made_by: str  # code and settings
     reach: int  # steps that are to be predicted
     days: float  # of data after which everything is fitted anew
+    outside: str  # name of the outside rows that drivers are made of
     again: bool  # whether to look only for what this run's data rest on already
 
     def folder(self, dataset: str) -> Path:
@@ -86,14 +104,34 @@ def find_state(
             for one in _agreeing(search, panel)
             if one.lineage[0] not in aside and (of_any_age or _is_young(one, search, panel))
         ),
-        key=lambda one: (one.cutoff, one.fitted_at),
+        key=_rank,
     )
     before = [one for one in found if own is not None and one.dataset_id == own["source"]]
     for state in reversed(before if search.again else [*found, *before]):
-        kept = _unchanged_items(search.folder(state.dataset_id), panel, state)
-        if len(panel.items) - len(kept) <= MOST_CHANGED * len(panel.items):
-            return replace(state, kept=kept)
+        facts = read_sealed(search.folder(state.dataset_id) / STATE) or {"items": {}}
+        now = digest_items(panel, state.cutoff)
+        kept = frozenset(item for item, own in now.items() if facts["items"].get(item) == own)
+        if len(panel.items) - len(kept) > MOST_CHANGED * len(panel.items):
+            continue
+        stands = state.cutoff == panel.cutoff and facts["outside"] == search.outside
+        return replace(
+            state, kept=kept, standing=_find_homes(search, facts, kept if stands else ())
+        )
     return None
+
+
+def _find_homes(
+    search: StateSearch, facts: Mapping[str, Any], items: Collection[str]
+) -> dict[str, str]:
+    """Of items the home of what their forecasts rest on, where its models are still there."""
+    homes = {item: facts["homes"].get(item, facts["home"]) for item in items}
+    gone = {home for home in homes.values() if not search.folder(home.partition("/")[0]).exists()}
+    return {item: home for item, home in homes.items() if home not in gone}
+
+
+def _rank(state: FittedState) -> tuple[Any, ...]:
+    """The later and the more often gone on from, the rather it serves; then by its name."""
+    return state.cutoff, state.fitted_at, len(state.lineage), state.dataset_id
 
 
 def save_state(
@@ -116,6 +154,10 @@ def save_state(
         "drivers_key": fitted.drivers_key,
         "study": study_facts(fitted.study),
         "items": digest_items(panel, panel.cutoff),
+        "outside": search.outside,
+        "home": home_of(search.dataset_id, source),
+        "homes": {} if source is None else dict(source.standing),
+        "drivers": _save_drivers(search.folder(search.dataset_id), panel),
     }
     write_sealed(search.folder(search.dataset_id) / STATE, facts)
 
@@ -142,6 +184,35 @@ def explain_none(search: StateSearch, panel: Panel) -> str:
         return "the models before reach less far ahead."
     least = f"{1 - MOST_CHANGED:.0%} of the items as they are now"
     return f"no models are in use that know {least}."
+
+
+def _save_drivers(folder: Path, panel: Panel) -> str | None:
+    """Write what drivers contribute to a panel; its checksum, ``None`` of none."""
+    if panel.drivers is None:
+        return None
+    arrays = {one.name: np.asarray(getattr(panel.drivers, one.name)) for one in fields(Drivers)}
+    with staged(folder / DRIVERS) as path:
+        np.savez(path, classes=class_names(select_recent(panel)), **arrays, allow_pickle=False)
+    return sha256_of(folder / DRIVERS)
+
+
+def read_drivers(folder: Path, panel: Panel) -> Drivers | None:
+    """What drivers contributed to a panel of the same end, for its items as they are now.
+
+    ``None`` where that is missing or damaged, or where there was no item of some class.
+    """
+    facts, path = read_sealed(folder / STATE), folder / DRIVERS
+    if facts is None or not path.exists() or sha256_of(path) != facts["drivers"]:
+        return None
+    with np.load(path, allow_pickle=False) as kept:
+        places = dict(zip(kept["classes"].tolist(), kept["class_of"].tolist(), strict=True))
+        classes = class_names(select_recent(panel)).tolist()
+        if not set(classes) <= places.keys():
+            return None
+        found: dict[str, Any] = {name: kept[name] for name in _ARRAYS}
+        found |= {name: tuple(kept[name].tolist()) for name in ("groups", "features")}
+        found |= {"last": int(kept["last"]), "changes": bool(kept["changes"])}
+    return Drivers(**found, class_of=np.array([places[name] for name in classes], np.int64))
 
 
 def forget_state(folder: Path) -> None:
@@ -221,10 +292,3 @@ def _read_state(dataset: str, facts: Mapping[str, Any]) -> FittedState:
         study=study_of(facts["study"]),
         tried_at=np.datetime64(facts["fitted_at"]),
     )
-
-
-def _unchanged_items(folder: Path, panel: Panel, state: FittedState) -> frozenset[str]:
-    """Items whose history until the state's last period is as its models saw it."""
-    then = (read_sealed(folder / STATE) or {"items": {}})["items"]
-    now = digest_items(panel, state.cutoff)
-    return frozenset(item for item, digest in now.items() if then.get(item) == digest)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import csv
 
 from ml.contracts.demand import (
     DEMAND,
@@ -29,6 +30,8 @@ from ml.panel import Panel, dataset_id
 from ml.panel_tables import Prepared, Refusal, demand_panel, price_panels
 from ml.processed import SYNTHETIC, known_by, outside_tables, processed_folder, read_table, reading
 from ml.run.request import RunRequest
+
+_VALUES = ("value", "preliminary", "estimated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +63,20 @@ class RunInputs:
 
     def dataset_id(self) -> str:
         """Name of all that models learn from: the panels, and the outside rows known in time."""
-        outside = "none"
-        if self.drivers:
-            digest = hashlib.sha256(self.region.encode())
-            for name, table in sorted(self.outside.items()):
-                digest.update(name.encode())
-                ordered = table.sort_by([(key, "ascending") for key in AS_PUBLISHED_KEY])
-                for column in (*AS_PUBLISHED_KEY, "value", "preliminary", "estimated"):
-                    digest.update(repr(ordered[column].to_pylist()).encode())
-            outside = digest.hexdigest()[:12]
-        return dataset_id(self.panels, outside)
+        return dataset_id(self.panels, self.outside_id())
+
+    def outside_id(self) -> str:
+        """Name of the outside rows by their content; ``none`` where drivers take no part."""
+        if not self.drivers:
+            return "none"
+        digest = hashlib.sha256(self.region.encode())
+        for name, table in sorted(self.outside.items()):
+            digest.update(name.encode())
+            ordered = table.sort_by([(key, "ascending") for key in AS_PUBLISHED_KEY])
+            rows = pa.BufferOutputStream()  # as text: buffers of equal tables may differ
+            csv.write_csv(ordered.select([*AS_PUBLISHED_KEY, *_VALUES]), rows)
+            digest.update(rows.getvalue())
+        return digest.hexdigest()[:12]
 
 
 def read_processed(

@@ -88,7 +88,7 @@ class ModelStore:
         there, parts = read_parts(target), read_parts(source)
         for name in parts.keys() - there.keys():
             if only is None or name in only:
-                _link_part(source / name, start_part(target / name))
+                link_part(source / name, start_part(target / name))
         return made_by or {}
 
     def open(self, plan: PanelPlan, family: str, *settings: object) -> tuple[Path, Parts]:
@@ -151,7 +151,7 @@ def _is_whole(parts: Parts) -> bool:
     return len(parts) > parts.get(FITTED, {"chunks": len(parts)})["chunks"]
 
 
-def _link_part(source: Path, target: Path) -> None:
+def link_part(source: Path, target: Path) -> None:
     """Enter the files of a finished part in an empty folder, what vouches for them last."""
     names = sorted(path.name for path in source.iterdir())
     for name in (*(name for name in names if name != DONE), DONE):

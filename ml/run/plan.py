@@ -36,7 +36,7 @@ from ml.inventory.stock import choose_decision_day
 from ml.inventory.terms import add_terms
 from ml.panel import Drivers, Panel, learnable_items, moving_items
 from ml.processed import known_by
-from ml.run.fitted_state import FittedState, StateSearch, find_state
+from ml.run.fitted_state import FittedState, StateSearch, find_state, home_of, read_drivers
 from ml.run.inputs import RunInputs
 from ml.run.model_sets import SetChoice
 from ml.run.parallel import run_tasks
@@ -95,6 +95,13 @@ class PanelPlan:
     def fitted_at(self) -> np.datetime64:
         """The last period that weights, networks and the study of drivers have seen."""
         return self.panel.cutoff if self.state is None else self.state.fitted_at
+
+    @property
+    def homes(self) -> dict[str, str]:
+        """What the forecast of each wanted item rests on: this run's models, or earlier ones."""
+        own = home_of(self.search.dataset_id, self.state)
+        standing = {} if self.state is None else self.state.standing
+        return {item: standing.get(item, own) for item in self.wanted}
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -182,7 +189,7 @@ def _plan(
         backtest_items, origins, reach = state.backtest_items, state.origins, state.reach
     found = Study((), (), {}, {}, ())
     if study and state is not None:
-        found = replace(state.study, drivers=drivers_chosen(state, panel, (panel.cutoff,), inputs))
+        state, found = _go_on(state, search, panel, inputs)
     elif study:
         moving = dict(zip(panel.items, moving_items(panel).tolist(), strict=True))
         studied = tuple(item for item in learnable if moving[item])  # nothing moves what never did
@@ -238,7 +245,7 @@ def _search(
     )  # fmt: skip
     return StateSearch(
         settings.models_dir, dataset, name, made_by, reach, settings.refit_days,
-        again=not request.train,
+        inputs.outside_id(), again=not request.train,
     )  # fmt: skip
 
 
@@ -255,6 +262,22 @@ def drivers_chosen(
         task = StudyTask(panel, studied, cutoff, state.reach, tables, inputs.region, ())
         found[str(cutoff)] = fit_chosen(task, state.study.used)
     return found
+
+
+def _go_on(
+    state: FittedState, search: StateSearch, panel: Panel, inputs: RunInputs
+) -> tuple[FittedState, Study]:
+    """What was found of the drivers, and what they contribute by what is known now.
+
+    What they contribute stands where forecasts do; where it is lost, none does.
+    """
+    if not any(state.study.used.values()):
+        return state, state.study
+    known = read_drivers(search.folder(state.dataset_id), panel) if state.standing else None
+    if known is not None:
+        return state, replace(state.study, drivers={str(panel.cutoff): known})
+    found = replace(state.study, drivers=drivers_chosen(state, panel, (panel.cutoff,), inputs))
+    return replace(state, standing={}), found
 
 
 def _study_drivers(

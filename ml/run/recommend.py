@@ -34,7 +34,7 @@ from ml.inventory.transfers import propose_transfers
 from ml.panel import Panel
 from ml.run.changes import Before, Supply, name_gone, trace_changes
 from ml.run.inputs import RunInputs
-from ml.run.model_store import finish_part, read_part, say, start_part
+from ml.run.model_store import finish_part, link_part, read_part, say, start_part
 from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan, decision_day, fingerprint
 from ml.run.request import RunRequest
@@ -60,6 +60,7 @@ class RecommendTask:
     folder: Path  # where the rows go
     locations: Locations | None = None  # of those that can be told apart; `None` = none can
     transfer_cost: float = 0.0  # of moving an item between two of them once [its currency]
+    earlier: Path | None = None  # what the run that this one goes on from kept of the panel
 
 
 def recommend_panel(
@@ -123,6 +124,8 @@ def recommend_tasks(
     """What the workers are to do, see :func:`recommend_panel`; one task a chunk of items."""
     context = order_context(plan, inputs, request)
     chunks, locations = plan.forecast_chunks, locate_items(plan, inputs, request)
+    state = plan.state
+    earlier = None if state is None else plan.search.folder(state.dataset_id)
     parts = zip(
         chunks,
         divide_rows(inputs.inventory, chunks),
@@ -145,6 +148,7 @@ def recommend_tasks(
             folder=_folder_of(plan, number, work),
             locations=places,
             transfer_cost=request.settings.transfer_cost,
+            earlier=earlier,
         )
 
 
@@ -236,6 +240,10 @@ def _keep_curves(
     """
     part = _curves_part(task)
     path = part / f"{SERVICE_CURVES.name}.parquet"
+    if task.earlier is not None and read_part(part) is None:
+        before = task.earlier / SERVICE_CURVES.name / part.name
+        if read_part(before) is not None:
+            link_part(before, start_part(part))
     if read_part(part) is not None:
         return pq.read_table(path, schema=SERVICE_CURVES.schema)
     table = draw_service_curves(known.paths, histories, task.policies, task.context)
@@ -252,9 +260,9 @@ def _curves_folder(saved: SavedPaths) -> Path:
 
 def _curves_part(task: RecommendTask) -> Path:
     """Where the curves of a task's items are kept; the name stands for all that makes them."""
-    items, parts = task.panel.items, task.saved.parts
+    items, names = task.panel.items, task.saved.names
     policies = [asdict(task.policies[item]) for item in items]
-    paths = [parts[item].name if item in parts else None for item in items]
+    paths = [names.get(item) for item in items]
     made_of = (task.saved.folder.name, items, paths, policies, asdict(task.context))
     return _curves_folder(task.saved) / fingerprint(*made_of)
 

@@ -117,6 +117,11 @@ def model_rows(
         tables.append(as_table(columns, FORECAST_MODELS))
     if not tables:
         return FORECAST_MODELS.schema.empty_table()
+    return sort_models(tables)
+
+
+def sort_models(tables: Sequence[pa.Table]) -> pa.Table:
+    """Rows of the FORECAST_MODELS contract in their order."""
     order = [("item_id", "ascending"), ("ds", "ascending"), ("model", "ascending")]
     return pa.concat_tables(tables).sort_by(order)
 

@@ -17,7 +17,6 @@ from ml.contracts.metrics import METRICS
 from ml.contracts.price_outlook import PRICE_OUTLOOK
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
-from ml.ensemble.common_shocks import measure_shocks
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.errors import ConfigError, DataError
 from ml.forecasters.registry import FAMILIES, POOLED, TRAINED
@@ -25,13 +24,13 @@ from ml.inventory.items import WHOLE_COMPANY
 from ml.inventory.recommendations import insufficient
 from ml.locks import hold
 from ml.logs import logging_to
-from ml.reporting.metrics import driver_metrics, metrics_table
-from ml.run.backtest import fit_ensembles, read_ensemble, read_judged
+from ml.run.backtest import fit_ensembles, read_ensemble
 from ml.run.challenge import choose_sets, take_unopposed
 from ml.run.changes import ForecastIdentity, Supply, find_before, keep_recommended
 from ml.run.fitted_state import forget_state
 from ml.run.forecast import ForecastChunk, ForecastModels, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
+from ml.run.measure import measure_run
 from ml.run.model_store import ModelStore, adopt_state, keep_state, say
 from ml.run.order_together import budget_of, order_together
 from ml.run.parallel import stage
@@ -45,8 +44,7 @@ from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
 from ml.run.run_output import RunOutput, name_forecasts
 from ml.run.saved_paths import SavedPaths, find_paths
-from ml.run.simulate import simulate_stock
-from ml.run.totals import read_totals, total_rows
+from ml.run.standing import home_folders
 from ml.run.train import count_idle, find_needed, train_families, train_origins
 from ml.run.version_writer import MEASURED, write_version
 from ml.simulation.achieved import read_achieved
@@ -220,6 +218,7 @@ def _make_forecasts(
             folders[name],
             {model: frozenset(items) for model, items in needed[name].items()},
             ensemble,
+            home_folders(plan, folders[name]),
         )
         chunks[name] = forecast_panel(plan, models, inputs, request, origin, work, before)
         saved[name] = find_paths(plan, store, ensemble)
@@ -248,7 +247,8 @@ def _recommend(
     tables = {} if reuse is None else _read_copied(request.results, reuse, copied)
     if METRICS.name not in tables:  # of a part, or of nothing
         with stage("measuring"):
-            tables = _measure(forecasts, store, origin) | tables
+            found = measure_run(plans, forecasts.ensembles, forecasts.chunks, store, origin)
+            tables = found | tables
     tables = {one.name: one.schema.empty_table() for one in copied} | tables
     recommended: dict[str, list[Path]] = {}
     refused = RECOMMENDATIONS.schema.empty_table()
@@ -320,24 +320,6 @@ def _keep_for_next(
         version_id=record.version_id,
         identity=_identity(demand, request, store),
     )
-
-
-def _measure(forecasts: _Forecasts, store: ModelStore, origin: RowOrigin) -> dict[str, pa.Table]:
-    """How good the models were, what stock by them had come to, and what items add up to."""
-    metrics, found = [METRICS.schema.empty_table()], {}
-    for plan in forecasts.plans:
-        name, kind = plan.name, plan.panel.kind
-        backtests = read_judged(store.folder(name, ENSEMBLE))
-        metrics.append(metrics_table(backtests, forecasts.ensembles[name], kind, name))
-        metrics.append(driver_metrics(plan.study, kind, name))
-        if plan.panel.is_demand:
-            added = read_totals(chunk.folder for chunk in forecasts.chunks.get(name, ()))
-            shocks = measure_shocks(backtests)
-            found[TOTALS.name] = total_rows(added, shocks, plan.panel, origin, plan.seed)
-            stock = simulate_stock(plan, backtests)
-            found |= dict(zip((SIMULATION.name, PORTFOLIO_CURVES.name), stock, strict=True))
-    in_order = pa.concat_tables(metrics).sort_by([(key, "ascending") for key in METRICS.key])
-    return found | {METRICS.name: in_order}
 
 
 def _read_copied(results: Path, version: str, contracts: Sequence[Contract]) -> dict[str, pa.Table]:

@@ -6,7 +6,7 @@ item's part says for how many steps of its protection interval they were made.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class SavedPaths:
     # what a report tells of the panel's drivers, which the paths have in already; without it
     # nothing else counts as there
     study: Study | None
+    # of each of these items, what its forecast rests on, see `ml.run.standing.name_items`
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def hold(self, items: Iterable[str]) -> bool:
         """Whether all these items are there."""
@@ -59,7 +61,8 @@ class SavedPaths:
         """What there is of these items."""
         parts = {item: self.parts[item] for item in items if item in self.parts}
         refusals = tuple(one for one in self.refusals if one.item_id in parts)
-        return replace(self, parts=parts, refusals=refusals)
+        names = {item: self.names[item] for item in parts if item in self.names}
+        return replace(self, parts=parts, refusals=refusals, names=names)
 
     def part_for(self, items: Sequence[str], steps: Sequence[int]) -> Path:
         """Where a chunk of items goes, with the steps of their protection intervals."""
@@ -91,14 +94,16 @@ def find_paths(plan: PanelPlan, store: ModelStore, ensemble: FittedEnsemble) -> 
     wanted = {item: wanted[item] for item in plan.wanted}
     parts: dict[str, Path] = {}
     refusals: dict[str, Refusal] = {}
+    names: dict[str, str] = {}
     study = _read_study(folder)
     for name, facts in sorted(read_parts(folder).items() if study else ()):
         own = {item for item, steps in facts["steps"].items() if wanted.get(item) == steps}
         parts |= dict.fromkeys(own, folder / name)
+        names |= {item: facts["names"][item] for item in own}
         refusals |= {one["item_id"]: Refusal(**one) for one in facts["refusals"]
                      if one["item_id"] in own}  # fmt: skip
     in_order = tuple(refusals[item] for item in sorted(refusals))
-    return SavedPaths(folder, parts, in_order, study)
+    return SavedPaths(folder, parts, in_order, study, names)
 
 
 def discard_other_paths(saved: SavedPaths, kept: Collection[Path]) -> None:

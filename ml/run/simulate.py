@@ -80,8 +80,12 @@ def read_levels(text: str | None) -> tuple[float, ...]:
 
 
 def simulate_stock(plan: PanelPlan, backtests: Sequence[BacktestPoints]) -> Tables:
-    """What the backtest of a demand panel, the ensemble in it, would have come to."""
-    return _simulate(plan, backtests, plan.policies, SupplyWish())
+    """What the backtest of a demand panel, the ensemble in it, would have come to.
+
+    What has come since it was fitted has no part in it.
+    """
+    then = replace(plan, panel=plan.panel.until(plan.fitted_at))
+    return _simulate(then, backtests, plan.policies, SupplyWish())
 
 
 def simulate_trained(

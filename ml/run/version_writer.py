@@ -194,14 +194,16 @@ def _write_tables(
     reuse: str | None,
 ) -> list[Any]:
     """Write the datasets that were asked for, and copy the others as far as ``reuse`` has them."""
-    results, parts = request.results, request.parts
+    results, parts, origin = request.results, request.parts, output.origin
     held = None if reuse is None else versions.read_manifest(results, reuse).datasets
     if held is not None and METRICS.name not in held:  # forecasts alone
         parts = (*parts, *(contract.name for contract in MEASURED))
     if held is not None and HISTORY.name not in held:  # likewise, or a version of older code
         parts = (*parts, HISTORY.name)
-    # What a run that died had written bears the moment and the name of that run.
+    # What a run that died had written bears the moment and the name of that run; forecasts that
+    # stand, those of the data that they were made of.
     constants = {"run_id": request.run_id, "generated_at": request.started}
+    constants |= {"model_version": origin.model_version, "dataset_id": origin.dataset_id}
     files: list[Any] = []
     for contract, chunks in tables.items():
         if contract.name in parts:

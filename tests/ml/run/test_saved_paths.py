@@ -77,8 +77,9 @@ def write_part(saved, items, combined, steps=1, refusals=()):
     folder = start_part(saved.part_for(items, [steps] * len(items)))
     save_paths(folder, items, combined)
     finish_part(
-        folder, steps=dict.fromkeys(items, steps), refusals=[asdict(one) for one in refusals]
-    )
+        folder, steps=dict.fromkeys(items, steps), names=dict.fromkeys(items, "name"),
+        refusals=[asdict(one) for one in refusals],
+    )  # fmt: skip
     return folder
 
 
