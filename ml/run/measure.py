@@ -6,7 +6,9 @@ a name for all that they are made of, and linked where a run goes on from anothe
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,9 +17,8 @@ from ml.contracts.forecasts import TOTALS
 from ml.contracts.metrics import METRICS
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.durable import remove_all, staged
-from ml.ensemble.common_shocks import measure_shocks
+from ml.ensemble.common_shocks import CommonShocks, measure_shocks
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
-from ml.evaluation.origins import BacktestPoints
 from ml.reporting.metrics import driver_metrics, metrics_table
 from ml.run.backtest import read_judged
 from ml.run.fitted_state import digest_items
@@ -39,6 +40,8 @@ MEASURES = "measures"  # folder beside the models
 JUDGED = (METRICS, SIMULATION, PORTFOLIO_CURVES)
 Tables = dict[str, pa.Table]
 """By dataset."""
+Made = tuple[Tables, dict[str, Any]]
+"""What is kept: tables, and facts beside them."""
 
 
 def measure_run(
@@ -60,12 +63,10 @@ def measure_run(
     metrics, found = [METRICS.schema.empty_table()], dict[str, pa.Table]()
     for plan in plans:
         name = plan.name
-        backtests = read_judged(store.folder(name, ENSEMBLE))
-        own = _judge(plan, backtests, ensembles[name], store)
+        own, shocks = _judge(plan, ensembles[name], store)
         metrics += [own[METRICS.name], driver_metrics(plan.study, plan.panel.kind, name)]
-        if plan.panel.is_demand:
+        if shocks is not None:
             added = read_totals(chunk.folder for chunk in chunks.get(name, ()))
-            shocks = measure_shocks(backtests)
             found[TOTALS.name] = total_rows(added, shocks, plan.panel, origin, plan.seed)
             for contract in (SIMULATION, PORTFOLIO_CURVES):
                 found[contract.name] = _as_of(own[contract.name], plan)
@@ -82,54 +83,58 @@ def _as_of(table: pa.Table, plan: PanelPlan) -> pa.Table:
 
 
 def _judge(
-    plan: PanelPlan,
-    backtests: Sequence[BacktestPoints],
-    ensemble: FittedEnsemble,
-    store: ModelStore,
-) -> Tables:
-    """Tables about the backtest of a panel, by dataset."""
-    kind, parts = plan.panel.kind, read_parts(store.folder(plan.name, ENSEMBLE))
-    files = {name: facts["files"] for name, facts in parts.items()}
+    plan: PanelPlan, ensemble: FittedEnsemble, store: ModelStore
+) -> tuple[Tables, CommonShocks | None]:
+    """Tables about the backtest of a panel, by dataset; of demand also what items share."""
+    kind, folder = plan.panel.kind, store.folder(plan.name, ENSEMBLE)
+    files = {name: facts["files"] for name, facts in read_parts(folder).items()}
     made_of = fingerprint(code_version(), plan.name, files)
+    judged = cache(lambda: read_judged(folder))  # not read where all is kept
 
-    def measure() -> Tables:
-        return {METRICS.name: metrics_table(backtests, ensemble, kind, plan.name)}
+    def measure() -> Made:
+        table = metrics_table(judged(), ensemble, kind, plan.name)
+        shared = asdict(measure_shocks(judged())) if plan.panel.is_demand else None
+        return {METRICS.name: table}, {"shocks": shared}
 
-    def supply() -> Tables:
+    def supply() -> Made:
         names = (SIMULATION.name, PORTFOLIO_CURVES.name)
-        return dict(zip(names, simulate_stock(plan, backtests), strict=True))
+        return dict(zip(names, simulate_stock(plan, judged()), strict=True)), {}
 
-    found = _keep(plan, store, f"metrics-{made_of}", measure)
-    if plan.panel.is_demand:
-        # Periods that have come since the backtest have no part in it.
-        then = plan.panel.select(plan.backtest_items)
-        policies = [asdict(plan.policies[item]) for item in then.items]
-        history = digest_items(then, plan.fitted_at)
-        name = fingerprint(made_of, plan.seed, policies, history)
-        found |= _keep(plan, store, f"stock-{name}", supply)
-    return found
+    found, facts = _keep(plan, store, f"metrics-{made_of}", measure)
+    if not plan.panel.is_demand:
+        return found, None
+    # Periods that have come since the backtest have no part in it.
+    then = plan.panel.select(plan.backtest_items)
+    policies = [asdict(plan.policies[item]) for item in then.items]
+    history = digest_items(then, plan.fitted_at)
+    name = fingerprint(made_of, plan.seed, policies, history)
+    stock, _ = _keep(plan, store, f"stock-{name}", supply)
+    return found | stock, CommonShocks(**facts["shocks"])
 
 
-def _keep(plan: PanelPlan, store: ModelStore, name: str, make: Callable[[], Tables]) -> Tables:
-    """Tables of this name; of an earlier run where it has left them, else made and kept."""
+def _keep(plan: PanelPlan, store: ModelStore, name: str, make: Callable[[], Made]) -> Made:
+    """What is of this name; of an earlier run where it has left it, else made and kept."""
     folder = store.folder(plan.name, MEASURES)
     part = folder / name
     if plan.state is not None and read_part(part) is None:
         _take_over(plan.search.folder(plan.state.dataset_id) / MEASURES / name, part)
-    if read_part(part) is None:
+    facts = read_part(part)
+    if facts is None:
         for other in folder.glob(f"{name.partition('-')[0]}-*"):
             remove_all(other)
         start_part(part)
-        for dataset, table in make().items():
+        tables, facts = make()
+        for dataset, table in tables.items():
             with staged(part / f"{dataset}.parquet") as path:
                 pq.write_table(table, path, compression="zstd")
-        finish_part(part)
+        finish_part(part, **facts)
     found = {one: part / f"{one.name}.parquet" for one in JUDGED}
-    return {
+    kept = {
         one.name: pq.read_table(path, schema=one.schema)
         for one, path in found.items()
         if path.exists()
     }
+    return kept, facts
 
 
 def _take_over(source: Path, target: Path) -> None:
