@@ -19,6 +19,7 @@ from ml.simulation.levels import COMMON, FRESH, PERFECT, RULE, USAGE
 SHOWN = 6  # items drawn a panel
 SEASONS = 4  # of history drawn before the forecast, times the horizon
 MOST_PARTS = 12  # families or classes drawn, the largest
+DOTS = 110  # an inch
 LOSSES = {
     "scaled_crps": "scaled CRPS",
     "cum_tail_pinball": "loss in the tail of cumulative demand",
@@ -181,14 +182,17 @@ def _make_figure(rows: int, columns: int, *, width: float, height: float) -> tup
     """A figure of rows x columns plots [inches], drawn without a display."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DOTS, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, list(axes.ravel())
 
 
 def _save(figure: Any, title: str, path: Path) -> Path:
     """Write a figure as PNG under its title, which the file's metadata carry too."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     figure.suptitle(title)
-    with staged(path) as beside:
-        figure.savefig(beside, dpi=110, format="png", metadata={"Title": title})
+    canvas: Any = FigureCanvasAgg(figure)
+    with staged(path) as beside:  # `savefig` would draw it twice
+        canvas.print_png(beside, metadata={"Title": title})
     return path

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml.contracts.price_outlook import PRICE_EXPOSURE
 from ml.ensemble.mixture import FittedEnsemble
@@ -104,13 +105,12 @@ def describe_state(plan: PanelPlan) -> dict[str, Any]:
 
 def _ensemble_mean(metrics: pa.Table, name: str) -> dict[str, float | None]:
     """A metric of the ensemble by kind, mean over origins; null where it is not defined."""
-    found = [
-        row for row in metrics.to_pylist()
-        if row["model"] == "ensemble" and row["metric"] == name and row["value"] is not None
-        and all(row[key] is None for key in ("item_id", "demand_class", "horizon_step"))
-    ]  # fmt: skip
+    chosen = (pc.field("model") == "ensemble") & (pc.field("metric") == name)
+    for key in ("item_id", "demand_class", "horizon_step"):
+        chosen &= pc.field(key).is_null()
+    found = metrics.filter(chosen & pc.field("value").is_valid()).to_pylist()
     means = {}
-    for kind in sorted(set(metrics["kind"].to_pylist())):
+    for kind in sorted(pc.unique(metrics["kind"]).to_pylist()):
         values = [row["value"] for row in found if row["kind"] == kind]
         means[kind] = sum(values) / len(values) if values else None
     return means

@@ -51,7 +51,6 @@ from pipelines.intake.read_tables import (
 )
 from pipelines.intake.request import TABLES, ReadingRequest
 from pipelines.publish.deploy import Deployment, ask_store, publish_newest
-from pipelines.sample_data import ensure_sample
 
 SAMPLE_REGION = "salvador_ba"
 
@@ -236,6 +235,8 @@ def find_inputs(files: ReadingRequest, request: RunRequest, *, sample: bool = Fa
 
 
 def _read_sample(files: ReadingRequest, request: RunRequest) -> RunInputs:
+    from pipelines.sample_data import ensure_sample
+
     sample = ensure_sample(request.settings.data_dir / "sample", seed=request.settings.seed)
     paths = {table: getattr(sample, table) for table in TABLES if hasattr(sample, table)}
     outside = {path.stem: pq.read_table(path) for path in sample.outside.glob("*.parquet")}
