@@ -20,6 +20,7 @@ from ml.seeds import number
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 ROUNDS = 15  # of expectation and maximisation
+TOGETHER = 512  # items that are completed at once, to bound memory
 AROUND = {"D": 45, "B": 33, "W": 13, "MS": 12}  # periods before and after that make the level
 LEAST_EXPOSURE = 4.0  # whole periods with stock, to say anything about those without
 LEAST_SPREAD = 1.01  # variance over mean: a Poisson distribution as a negative binomial
@@ -56,8 +57,9 @@ def complete_demand(
     rows = np.flatnonzero(censored.any(axis=1) & (open_ >= LEAST_EXPOSURE))
     whole = np.all(np.isnan(values) | (values == np.round(values)), axis=1)
     for kind in (True, False):
-        chosen = rows[whole[rows] == kind]
-        if len(chosen):
+        alike = rows[whole[rows] == kind]
+        for first in range(0, len(alike), TOGETHER):
+            chosen = alike[first : first + TOGETHER]
             uniforms = [_spread_evenly(items[row], periods, censored[row]) for row in chosen]
             own = Shortages(values[chosen], shortages.exposure[chosen], shortages.short[chosen])
             values[chosen] = _complete(own, np.stack(uniforms), AROUND[frequency], whole=kind)

@@ -51,6 +51,7 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
     files = open_files(path, choose)
     read = partial(_read, where, files, request)
     found = series.settle(read, "item", "no observed value or one above")
+    del files, read  # the texts, for what follows takes as much again
     usable = found.rows.filter(USABLE)
     key, words = [*KEY, "site_id"], "item, site and day"
     repeats = 0
@@ -62,18 +63,21 @@ def read_demand(path: Path, request: ReadingRequest) -> Intake:
             f"{where}: {counted(repeats, 'row')} repeated the item, site and day of another "
             "and were added to it; --duplicates error refuses them."
         )
+    given = usable.select("y")
+    del usable
     inferred = _frequency(where, found.days.filter(USABLE), request)
+    by_site = count_by_site(found, inferred)
     rows, returns = _sum_to_periods(found, inferred)
     rows = rows.join(_weigh_stockouts(found, inferred), on=KEY, how="left", maintain_order="left")
     frequency = inferred.frequency
-    rows, gaps = _fill_gaps(where, usable, fill_calendar(rows, frequency), request.gaps)
+    rows, gaps = _fill_gaps(where, given, fill_calendar(rows, frequency), request.gaps)
     table = rows.select(
         *KEY, "y", "is_stockout", frequency=pl.lit(str(frequency)), source=pl.lit(request.source),
         stockout_share="stockout_share", stockout_y="stockout_y",
     )  # fmt: skip
     statements += [inferred.statement, *returns, gaps]
     intake = series.to_intake(table, DEMAND, found, frequency, statements)
-    return replace(intake, beside={SITE_DEMAND.name: count_by_site(found, inferred)})
+    return replace(intake, beside={SITE_DEMAND.name: by_site})
 
 
 def _read(
@@ -205,7 +209,7 @@ def _fill_gaps(
 ) -> tuple[pl.DataFrame, str]:
     """Make the ``absent`` periods of ``dense`` not observed or nothing moved; and say so.
 
-    ``given`` are the rows of the usable items as they were read.
+    ``given`` are the values of the usable items as they were read.
     """
     periods, absent = dense.filter(USABLE).select(pl.len(), pl.col("absent").sum()).row(0)
     meaning, reason = _meaning(given, (periods - absent) / periods, asked)

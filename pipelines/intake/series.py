@@ -197,8 +197,9 @@ def settle(read: Callable[[Sequence[str]], SeriesRows], noun: str, fault: str) -
         IntakeError: No series is usable.
     """
     found = read(())
-    if found.unusable:
-        found = read(found.unusable)
+    if unusable := found.unusable:
+        del found  # both at once are the most that a run ever holds
+        found = read(unusable)
     if found.doubt:
         raise DataError(found.doubt)
     if found.unusable == found.ids:

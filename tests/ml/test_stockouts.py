@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
+from ml import stockouts
 from ml.contracts.demand import DEMAND
 from ml.forecasters.base import predict
 from ml.forecasters.registry import forecaster
@@ -86,6 +87,19 @@ def test_an_item_depends_on_itself_alone(poisson):
     _, panel = poisson
     alone = panel.rows([7]).until(panel.periods[40])
     np.testing.assert_array_equal(alone.values[0], panel.until(panel.periods[40]).values[7])
+
+
+def test_items_are_completed_a_few_at_a_time_as_all_at_once(monkeypatch):
+    rng = np.random.default_rng(4)
+    served = rng.poisson(2.0, (9, 30)).astype(float)
+    served[::2] /= 2  # some items come in fractions
+    exposure = np.where(rng.random((9, 30)) < 0.2, 0.5, 1.0)
+    shortages = Shortages(served, exposure, served / 2)
+    asked = shortages, [f"P{row}" for row in range(9)], months(30), "MS"
+    whole = complete_demand(*asked)
+    assert (whole > served).any()
+    monkeypatch.setattr(stockouts, "TOGETHER", 2)
+    np.testing.assert_array_equal(complete_demand(*asked), whole)
 
 
 def test_a_share_without_stock_adds_the_demand_of_that_share_and_no_more():
