@@ -26,11 +26,19 @@ FULL = bool(os.environ.get("DRILLS"))
 MONTHS = (np.datetime64("2026-01") - np.arange(15, 0, -1)).astype("datetime64[D]")
 
 
-def write_files(workspace, seed):
-    """Demand that no night has seen: other numbers, and so other models."""
+def write_files(workspace, number):
+    """Demand that no night has seen, and so other models, but not so much more that a gate closes.
+
+    It is 6 pieces a month or more, of which one of 15 months has up to 4 more.
+    """
     folder = workspace.folder / "data" / "raw" / "user"
     folder.mkdir(parents=True, exist_ok=True)
-    write_demand(folder / "demand.csv", demand_rows(["A/1", "slow"], MONTHS, seed))
+    more, month = divmod(number, len(MONTHS))
+    rows = [
+        (item, day, str(int(count) + 6 + (more + 1) * (day == str(MONTHS[month]))))
+        for item, day, count in demand_rows(["A/1", "slow"], MONTHS)
+    ]
+    write_demand(folder / "demand.csv", rows)
     assert has_user_files(workspace.folder / "data")
 
 
@@ -52,7 +60,7 @@ def last_line(night):
 
 def test_of_two_nights_started_at_once_one_runs_and_one_version_is_made(workspace):
     """20 times by make drills, once elsewhere."""
-    write_files(workspace, seed=0)
+    write_files(workspace, number=0)
     times = 20 if FULL else 1
     for time_ in range(1, times + 1):
         both = [start_night(workspace, mark=str(workspace.folder)) for _ in range(2)]
@@ -75,7 +83,7 @@ def test_of_two_nights_started_at_once_one_runs_and_one_version_is_made(workspac
 
 def test_a_night_killed_at_a_random_moment_leaves_no_process_and_is_finished_by_the_next(workspace):
     """50 kills by make drills, 1 elsewhere."""
-    write_files(workspace, seed=0)
+    write_files(workspace, number=0)
     mark, moments = str(workspace.folder), random.Random(20261122)
     seconds, kills, slowest = 15.0, 50 if FULL else 1, 0.0
     if FULL:
@@ -83,7 +91,7 @@ def test_a_night_killed_at_a_random_moment_leaves_no_process_and_is_finished_by_
         assert last_line(start_night(workspace, mark=mark)).startswith("night done: ")
         seconds = time.monotonic() - start
     for kill in range(1, kills + 1):
-        write_files(workspace, seed=kill)
+        write_files(workspace, number=kill)
         before = len(rows_of(workspace.folder / "data", "runs"))
         made = len(whole_versions(workspace)[1])
         night = start_night(workspace, mark=mark)
@@ -122,7 +130,7 @@ def check_done_once(workspace, before):
 
 
 def test_a_night_that_is_told_to_stop_ends_its_step_first_and_says_so(workspace):
-    write_files(workspace, seed=0)
+    write_files(workspace, number=0)
     mark = str(workspace.folder)
     night = start_night(workspace, mark=mark)
     deadline = time.monotonic() + 60
@@ -141,7 +149,7 @@ def test_a_night_goes_on_where_the_copy_of_one_that_was_killed_stands(workspace,
     """The main job had committed its version when the power went: it is not made again."""
     if not FULL:
         pytest.skip("two more nights are for make drills")
-    write_files(workspace, seed=0)
+    write_files(workspace, number=0)
     mark = str(workspace.folder)
     night = start_night(workspace, mark=mark)
     copy = Workspace(tmp_path / "copy")
