@@ -1,7 +1,7 @@
 """All that the page holds of a version, as named blocks of text: of all items, or of parts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ from ml.processed import SYNTHETIC
 MANY = 10_000  # items above which the page holds what its tables need, and files beside it the rest
 SUMMARY = "metadata/summary.json"  # of the first screen, also for the tier that serves
 PART = 1_000  # items of one such file
-THREADS = 4  # at most, that pack parts
+THREADS = 4  # at most, that read tables and pack parts
 OF_MODELS = {"horizon_step": None, "model": None, "weight": 4, "forecast": 3}
 OF_PAST = dict.fromkeys(("ds", "span", "lag", "known_at", "as_of", "y", "is_stockout", "forecast",
                          "q10", "q50", "q90", "service_target", "stock_level"))  # fmt: skip
@@ -86,29 +86,36 @@ class PackedVersion:
 def pack_version(tables: VersionTables, many: int = MANY) -> PackedVersion:
     """Read a version and pack it; above ``many`` items in parts beside what its tables need."""
     items = read_items(tables)
-    contents = _Contents(
-        items,
-        read_forecasts(tables, items, (*BRIEF_CURVES, *CURVES)),
-        read_history(tables, items),
-        read_service(tables, items),
-        {
-            "models": read_rows(tables, items, "forecast_models", OF_MODELS),
-            "past": read_rows(tables, items, "past_forecasts", OF_PAST),
-        },
-    )
+    with ThreadPoolExecutor(THREADS) as pool:  # neither Parquet nor gzip holds the lock for long
+        contents = _read_contents(tables, items, pool)
+        return _pack_contents(tables, contents, pool, many)
+
+
+def _read_contents(tables: VersionTables, items: ItemList, pool: Executor) -> "_Contents":
+    forecasts = pool.submit(read_forecasts, tables, items, (*BRIEF_CURVES, *CURVES))
+    history = pool.submit(read_history, tables, items)
+    service = pool.submit(read_service, tables, items)
+    rows = {
+        "models": read_rows(tables, items, "forecast_models", OF_MODELS),
+        "past": read_rows(tables, items, "past_forecasts", OF_PAST),
+    }
+    return _Contents(items, forecasts.result(), history.result(), service.result(), rows)
+
+
+def _pack_contents(
+    tables: VersionTables, contents: "_Contents", pool: Executor, many: int
+) -> PackedVersion:
+    items = contents.items
     summary = summarise(tables, items) | {"data_end": contents.data_end()}
     parts = list(parts_of(len(items.ids), PART)) if len(items.ids) > many else []
-    with ThreadPoolExecutor(THREADS) as pool:  # gzip holds no lock
-        beside = pool.map(contents.pack, parts)
-        if parts:
-            inside = contents.pack_brief(slice(0, len(items.ids)))
-        else:
-            inside = contents.pack(slice(0, len(items.ids)), level=LEVEL)
-        small = {
-            name: to_block(table.num_rows, _pack_table(table)) for name, table in _small(tables)
-        }
-        blocks = {"summary": to_document(summary), **inside, **small}
-        return PackedVersion(summary, items, blocks, list(beside))
+    beside = pool.map(contents.pack, parts)
+    if parts:
+        inside = contents.pack_brief(slice(0, len(items.ids)))
+    else:
+        inside = contents.pack(slice(0, len(items.ids)), level=LEVEL)
+    small = {name: to_block(table.num_rows, _pack_table(table)) for name, table in _small(tables)}
+    blocks = {"summary": to_document(summary), **inside, **small}
+    return PackedVersion(summary, items, blocks, list(beside))
 
 
 @dataclass(frozen=True, slots=True)
