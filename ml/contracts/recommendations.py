@@ -148,12 +148,14 @@ FLAGS = {
     "insurance_undecided": "an insurance spare without min_stock and stockout_cost",
     "shelf_life_below_need": "of the reorder point that service asks for too much would expire: "
     "levels are lower",
-    "below_supplier_minimum": "the order of all its supplier's items is below min_order_value",
+    "below_supplier_minimum": "the order of all its supplier's items is below min_order_value, "
+    "or was dropped because the budget left it there",
     "stock_limits_conflict": "min_stock is above max_stock, which is left aside",
     "lead_time_assumed": "no lead time given: the setting is used",
     "lead_time_disagrees": "five or more past orders took over half as long again as stated, or "
     "half as long",
-    "lead_time_std_assumed": "no spread of the lead time given: the setting's share of the mean",
+    "lead_time_std_assumed": "no spread of the lead time given, or one above twice its mean: the "
+    "setting's share of the mean",
     "unit_cost_assumed": "no unit cost given: levels were divided at the median of the known ones",
     "last_day_missing": "a last buy without needed_until: ordered like a phased-out item",
     "repair_time_assumed": "no repair_tat_days: units in repair are taken to come back one lead "

@@ -42,6 +42,11 @@ class Situation:
         return self.stock.position_within(self.policy.protection_days)
 
     @property
+    def is_below_minimum(self) -> bool:
+        """Whether the supplier takes no order as small as that of all its items."""
+        return "below_supplier_minimum" in self.policy.flags
+
+    @property
     def is_undecided(self) -> bool:
         """Whether an insurance spare is kept at nothing only because nobody said what it is for."""
         return (
@@ -93,6 +98,8 @@ def review_budget(case: Situation) -> Decision | None:
     if case.order.binding_constraint != "budget" or case.order.order_qty > 0.0:
         return None
     wanted, chance = amount(case.order.order_qty_alone), case.risk.p_stockout_no_order
+    if case.is_below_minimum:
+        wanted = f"{wanted}, its supplier's order is below the minimum"
     text = f"{case.position_text}; no budget for {wanted}: {chance:.0%} chance to be short."
     return Decision("review", "budget_cut", text)
 
@@ -151,6 +158,8 @@ def order_now(case: Situation) -> Decision | None:
     if order.order_qty <= 0.0:
         return None
     text, alone = f"{case.position_text}; order {amount(order.order_qty)}", order.order_qty_alone
+    if case.is_below_minimum:
+        text = f"{text}, below its supplier's minimum"
     if order.binding_constraint == "budget":
         return Decision("order_now", "budget_cut", f"{text} of {amount(alone)}: the budget's part.")
     if order.binding_constraint == "joint_order":

@@ -16,6 +16,9 @@ from ml.setting_groups import PolicySettings
 WHOLE_COMPANY = ALL_LOCATIONS
 _PARAMETERS = tuple(name for name in INVENTORY.names if name in ITEMS.names)
 Row = Mapping[str, Any]
+LARGEST_VARIATION = 2.0
+"""Standard deviation of the lead time over its mean: beyond it most lead times of a gamma
+distribution are next to nothing, so that more doubt would lead to less stock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +142,9 @@ def resolve_policies(
 ) -> dict[str, ItemPolicy]:
     """Parameters of each item: the stock row's wins over the item row's, over the setting.
 
-    A lead time, review period or largest order of 0 counts as not given. Where no review period
-    is given it is one period of the panel.
+    A lead time, review period or largest order of 0 counts as not given, and so does a spread of
+    the lead time above :data:`LARGEST_VARIATION` of its mean. Where no review period is given it is
+    one period of the panel.
     """
     stock_rows, item_rows = rows_by_item(inventory_table), rows_by_item(items_table)
     policies = {
@@ -183,17 +187,19 @@ def _resolve(
     item: str, stock: Row, item_row: Row, frequency: Frequency, settings: PolicySettings
 ) -> ItemPolicy:
     rows = (stock, item_row)
-    mean, std = _first(rows, "lead_time_days_mean", above=0.0), _first(rows, "lead_time_days_std")
+    given, std = _first(rows, "lead_time_days_mean", above=0.0), _first(rows, "lead_time_days_std")
+    mean = settings.lead_time_days if given is None else given
+    if std is not None and std > LARGEST_VARIATION * mean:
+        std = None
     target = _first(rows, "service_target")
     least, most = _first(rows, "min_stock") or 0.0, _first(rows, "max_stock")
     faults = {
-        "lead_time_assumed": mean is None,
+        "lead_time_assumed": given is None,
         "lead_time_std_assumed": std is None,
         # a target of 1 asks for infinite stock
         "service_target_invalid": target is not None and not 0.0 < target < 1.0,
         "stock_limits_conflict": most is not None and least > most,
     }
-    mean = settings.lead_time_days if mean is None else mean
     own_target = target is not None and not faults["service_target_invalid"]
     successor = _first(rows, "successor_item_id")
     if successor == item:  # some files name the item in use, be it the item itself

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ml.errors import ConfigError, first_few
 from ml.inventory.items import ItemPolicy
-from ml.inventory.joint_orders import rank_steps
+from ml.inventory.joint_orders import OrderStep, rank_steps
 from ml.inventory.order_curves import OrderCurve
 
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]{3})?")
@@ -71,12 +71,21 @@ def count_outside(policies: Iterable[ItemPolicy], budget: Budget) -> int:
     )
 
 
-def spend_budget(curves: Sequence[OrderCurve], places: Sequence[int], budget: Budget) -> list[int]:
-    """Places of the orders that the budget pays for, of those at ``places``.
+def spend_budget(
+    curves: Sequence[OrderCurve],
+    places: Sequence[int],
+    budget: Budget,
+    minimums: Mapping[str, float] | None = None,
+) -> tuple[list[int], list[str]]:
+    """Places of the orders that the budget pays for, of those at ``places``, and who gets none.
 
     Steps are taken in the order of their worth per money; one that costs more than is left ends its
     item's order, and cheaper ones of others go on. With more money no order of the whole is worth
     less: what a dearer step displaces is of less worth per money. ``curves`` are sorted by item.
+
+    ``minimums`` are the smallest values of an order by supplier [currency]. Where the money that is
+    left for one whose order reached it does not, that order cannot be placed: it is dropped, the
+    one furthest below its minimum first, and its money is spent on the others.
     """
     ours = [at for at, curve in enumerate(curves) if curve.currency == budget.currency]
     wanted = [curves[at] for at in ours]
@@ -85,19 +94,47 @@ def spend_budget(curves: Sequence[OrderCurve], places: Sequence[int], budget: Bu
     worths = [curve.weight for curve in wanted]
     if None not in costs:
         worths = [curve.stockout_cost or 0.0 for curve in wanted]
-    left, closed = budget.amount * (1.0 + _NOISE), set[int]()
+    steps = rank_steps(wanted, [0] * len(ours), [places[at] for at in ours], worths)
+    before = _value_by_supplier(wanted, [places[at] for at in ours])
+    least = {name: one * (1.0 - _NOISE) for name, one in (minimums or {}).items()}
+    reached = {name: one for name, one in least.items() if 0.0 < one <= before.get(name, 0.0)}
+    dropped = list[str]()
+    while True:
+        own = _buy(wanted, steps, budget.amount * (1.0 + _NOISE), frozenset(dropped))
+        spent = _value_by_supplier(wanted, own)
+        short = [name for name, one in reached.items() if 0.0 < spent[name] < one]
+        if not short:
+            break
+        dropped.append(min(short, key=lambda name: (spent[name] / reached[name], name)))
     chosen = list(places)
-    for at in ours:
-        chosen[at] = 0
-    for step in rank_steps(wanted, [0] * len(ours), [places[at] for at in ours], worths):
+    for at, place in zip(ours, own, strict=True):
+        chosen[at] = place
+    return chosen, dropped
+
+
+def _buy(
+    curves: Sequence[OrderCurve], steps: Sequence[OrderStep], money: float, without: frozenset[str]
+) -> list[int]:
+    """Places that the money pays for, of items of all suppliers but those."""
+    closed = {at for at, curve in enumerate(curves) if curve.supplier in without}
+    chosen = [0] * len(curves)
+    for step in steps:
         if step.item in closed:
             continue
-        if step.cost > left:
+        if step.cost > money:
             closed.add(step.item)
             continue
-        left -= step.cost
-        chosen[ours[step.item]] = step.place
+        money -= step.cost
+        chosen[step.item] = step.place
     return chosen
+
+
+def _value_by_supplier(curves: Sequence[OrderCurve], places: Sequence[int]) -> dict[str, float]:
+    values = dict[str, float]()
+    for curve, place in zip(curves, places, strict=True):
+        if curve.supplier is not None:
+            values[curve.supplier] = values.get(curve.supplier, 0.0) + curve.value_at(place)
+    return values
 
 
 def give_orders(
@@ -108,7 +145,7 @@ def give_orders(
 ) -> dict[str, ItemPolicy]:
     """The policies, with the orders of those items whose order is not the one by themselves.
 
-    Orders of the suppliers ``below_minimum`` are flagged.
+    Orders of the suppliers ``below_minimum`` are flagged, those that were dropped for it too.
     """
     given, short = dict(policies), set(below_minimum)
     for curve, place in zip(curves, places, strict=True):
@@ -116,7 +153,7 @@ def give_orders(
         if place != curve.alone:
             by = "budget" if place < curve.alone else "joint_order"
             policy = replace(policy, given_order=float(curve.sizes[place]), given_by=by)
-        if place and curve.supplier in short:
+        if (place or curve.alone) and curve.supplier in short:
             policy = replace(policy, flags=(*policy.flags, "below_supplier_minimum"))
         given[curve.item_id] = policy
     return given

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ml.contracts.beside_orders import JOINT_ORDERS
 from ml.durable import staged
+from ml.errors import first_few
 from ml.inventory.item_case import as_datetime
 from ml.inventory.joint_orders import (
     SupplierTerms,
@@ -82,12 +83,20 @@ def order_together(
     )  # fmt: skip
     curves = sorted((one for part in found for one in part), key=lambda one: one.item_id)
     places, added = join_orders(curves, terms)
+    dropped = list[str]()
     if budget is not None:
-        joined, places = places, spend_budget(curves, places, budget)
+        joined, least = places, {one.supplier: one.min_order_value or 0.0 for one in terms}
+        places, dropped = spend_budget(curves, joined, budget, least)
         _tell(curves, joined, places, budget, count_outside(wanted.values(), budget))
+        if dropped:
+            say(
+                f"of {first_few(dropped)} nothing is ordered: what is left for them is below "
+                "their min_order_value",
+                about="budget",
+            )
     rows = joint_order_rows(curves, places, terms, added, as_datetime(context.as_of))
     short = [row["supplier"] for row in rows.to_pylist() if row["is_below_minimum"]]
-    given = give_orders(plan.policies, curves, places, short)
+    given = give_orders(plan.policies, curves, places, [*short, *dropped])
     return replace(plan, policies=given), {JOINT_ORDERS.name: _keep(rows, terms, work / plan.name)}
 
 

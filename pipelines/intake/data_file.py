@@ -1,6 +1,8 @@
 """One data file as a frame of text: the same picture of CSV and Parquet, before parsing."""
 
-from collections.abc import Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.errors import DataError
+from ml.errors import DataError, first_few
 from pipelines.intake.find_files import data_files, refuse_odd_name
 from pipelines.intake.names import Choose, ChosenColumns
 from pipelines.intake.quarantine import CELLS
@@ -47,10 +49,33 @@ class DataFile:
 def open_files(path: Path, choose: Choose) -> list[DataFile]:
     """Open all data files of a path, in the order of their names.
 
+    A file that is another one over again, byte for byte, is left out with a remark: its rows would
+    be added to themselves.
+
     Raises:
         DataError: A file that cannot be read, or lacks a column that is needed.
     """
-    return [open_file(file, choose) for file in data_files(path)]
+    opened = []
+    for file, *copies in _group_copies(data_files(path)):
+        own = open_file(file, choose)
+        if copies:
+            names = first_few([one.name for one in copies])
+            said = f"{file.name}: {names} is the same file again, left out."
+            own = replace(own, remarks=(*own.remarks, said))
+        opened.append(own)
+    return opened
+
+
+def _group_copies(files: Sequence[Path]) -> list[list[Path]]:
+    """Files with those that hold the same bytes, in their order."""
+    sizes = {file: file.stat().st_size for file in files}
+    counts = Counter(sizes.values())
+    groups: dict[object, list[Path]] = {}
+    for file in files:
+        is_alone = counts[sizes[file]] == 1
+        key = file if is_alone else hashlib.sha256(read_bytes(file)).digest()
+        groups.setdefault(key, []).append(file)
+    return list(groups.values())
 
 
 def open_file(path: Path, choose: Choose) -> DataFile:

@@ -38,6 +38,7 @@ from pipelines.intake.request import Intake, ReadingRequest, RowCount
 from pipelines.intake.sentences import count_rows, counted, named, on_rows
 
 PERCENT = 100.0
+NEVER_FREE = frozenset({"unit_cost", "stockout_cost"})  # where a 0 is what a system has for unknown
 _WORDS: Mapping[str, Parser] = {
     "criticality": parse_criticality,
     "status": parse_status,
@@ -213,7 +214,10 @@ def _optional_days(texts: pl.DataFrame, where: str, *, today: date) -> ParsedTex
 def _in_range(
     texts: pl.DataFrame, where: str, *, column: Column, reading: Mapping[str, Any]
 ) -> ParsedTexts:
-    """Values outside the range of the contract are faults; service levels may be percentages."""
+    """Values outside the range of the contract are faults; service levels may be percentages.
+
+    A cost of 0 is not given: what costs nothing would be bought without end.
+    """
     parsed = parse_numbers(texts, where, **reading)
     value, remarks = pl.col("value"), parsed.remarks
     if column.name == "service_target":
@@ -229,6 +233,12 @@ def _in_range(
         outside = (value <= 0) | (value >= 1)  # no safety stock covers everything
     else:
         outside = (value < column.lower) | (value > column.upper)
+    if column.name in NEVER_FREE:
+        free = texts.join(parsed.cells.filter(value == 0), on="text", how="semi")
+        if free.height:
+            cells = counted(int(free["weight"].sum()), "cell")
+            remarks = (*remarks, f"{where}: {cells} with 0, taken as not given.")
+        value = pl.when(value != 0).then(value)
     rules = parsed_texts(parsed.cells, value, (outside, Reason.OUT_OF_RANGE)).cells
     fault = pl.coalesce(rules["fault"], parsed.cells["fault"])
     return ParsedTexts(rules.with_columns(fault=fault), remarks)

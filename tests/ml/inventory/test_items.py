@@ -64,6 +64,16 @@ def test_a_given_spread_of_zero_is_a_constant_lead_time():
     assert resolve(None, stock).lead_time_days_std == 0.0
 
 
+def test_a_spread_of_more_than_twice_the_mean_counts_as_not_given():
+    rows = table(item_id=["A", "B"], lead_time_days_mean=[10.0, 10.0],
+                 lead_time_days_std=[20.0, 20.1])  # fmt: skip
+    found = resolve_policies(["A", "B"], rows, None, Frequency.MONTHLY, SETTINGS)
+    assert found["A"].lead_time_days_std == 20.0
+    assert found["B"].lead_time_days_std == 2.5  # the quarter of the setting
+    assert "lead_time_std_assumed" in found["B"].flags
+    assert "lead_time_std_assumed" not in found["A"].flags
+
+
 @pytest.mark.parametrize("target", [0.0, 1.0])
 def test_a_target_that_no_stock_can_meet_falls_back_to_the_setting(target):
     policy = resolve(table(item_id=["A"], service_target=[target]))

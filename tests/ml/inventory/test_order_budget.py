@@ -21,7 +21,7 @@ SEEDS = range(20)
 
 
 def spend(curves, amount):
-    return spend_budget(curves, [one.alone for one in curves], Budget(amount, "BRL"))
+    return spend_budget(curves, [one.alone for one in curves], Budget(amount, "BRL"))[0]
 
 
 def worth(curves, places):
@@ -138,6 +138,54 @@ def test_an_exact_budget_is_not_missed_by_rounding():
     assert spend(curves, 0.9) == [3, 3, 3]
 
 
+def of_suppliers():
+    """Two suppliers: of one A and B, worth most for their money, of the other C."""
+    return [
+        make_curve("A", [0.9, 0.8], cost=2.0, alone=2, supplier="ONE"),
+        make_curve("B", [0.7, 0.6], cost=2.0, alone=2, supplier="ONE"),
+        make_curve("C", [0.5] * 4, cost=2.0, alone=4, supplier="TWO"),
+    ]
+
+
+def spend_with(amount, **minimums):
+    curves = of_suppliers()
+    return spend_budget(curves, [one.alone for one in curves], Budget(amount, "BRL"), minimums)
+
+
+def test_an_order_that_the_budget_leaves_below_its_suppliers_minimum_is_dropped():
+    # 12 buy all of ONE (8) and two of C's four (4)
+    assert spend_with(12.0) == ([2, 2, 2], [])
+    assert spend_with(12.0, TWO=4.0) == ([2, 2, 2], [])
+    assert spend_with(12.0, TWO=5.0) == ([2, 2, 0], ["TWO"])
+    # what nobody can place frees its money: 6 would buy three units of ONE, and buy three of C
+    assert spend_with(6.0) == ([2, 1, 0], [])
+    assert spend_with(6.0, ONE=8.0) == ([0, 0, 3], ["ONE"])
+    # both below: ONE has 6 of 8, TWO 0; then TWO has 6 of 8, and nothing is left to order
+    assert spend_with(6.0, ONE=8.0, TWO=8.0) == ([0, 0, 0], ["ONE", "TWO"])
+
+
+def test_an_order_that_was_below_the_minimum_without_a_budget_is_left_to_a_person():
+    assert spend_with(12.0, TWO=9.0) == ([2, 2, 2], [])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_order_is_ever_between_nothing_and_its_suppliers_minimum(seed):
+    curves = [replace(one, supplier="XY"[at % 2]) for at, one in
+              enumerate(draw_curves(seed, items=8, steps=4))]  # fmt: skip
+    full = [one.alone for one in curves]
+    least = {name: 0.6 * value_of([one for one in curves if one.supplier == name],
+                                  [one.alone for one in curves if one.supplier == name])
+             for name in "XY"}  # fmt: skip
+    for amount in np.linspace(0.0, value_of(curves, full), 9):
+        places, dropped = spend_budget(curves, full, Budget(amount, "BRL"), least)
+        assert value_of(curves, places) <= amount + 1e-9
+        for name, minimum in least.items():
+            own = sum(one.value_at(at) for one, at in zip(curves, places, strict=True)
+                      if one.supplier == name)  # fmt: skip
+            assert own == 0.0 or own >= minimum - 1e-9
+            assert name not in dropped or own == 0.0
+
+
 def test_only_what_differs_from_the_items_own_order_is_given():
     curves = [make_curve(name, [0.5, 0.4], alone=1, supplier=None) for name in "ABC"]
     policies = {name: make_policy(name) for name in "ABCD"}
@@ -151,3 +199,5 @@ def test_orders_below_what_their_supplier_takes_are_flagged():
     curves = [make_curve(name, [0.5], alone=at) for at, name in enumerate("AB")]
     given = give_orders({name: make_policy(name) for name in "AB"}, curves, [0, 1], ["S"])
     assert [one.flags for one in given.values()] == [(), ("below_supplier_minimum",)]
+    dropped = give_orders({name: make_policy(name) for name in "AB"}, curves, [0, 0], ["S"])
+    assert [one.flags for one in dropped.values()] == [(), ("below_supplier_minimum",)]

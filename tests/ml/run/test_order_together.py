@@ -191,6 +191,21 @@ def test_chunks_and_the_order_of_items_change_no_row(job, alone):
     assert pq.read_table(files["joint_orders"][0]).to_pylist() == table
 
 
+def test_an_order_that_a_budget_makes_impossible_is_dropped_and_told(job, alone, capsys):
+    own = {item: row for item, row in alone.items() if row["supplier"] == "ACME"}
+    asked = supplier_table(min_order_value=[total(own)])
+    capsys.readouterr()
+    _, rows, (told,) = run(job, suppliers=asked, budget=f"{0.5 * total(alone):.2f}")
+    assert (told["lines"], told["order_value"]) == (0, 0.0)
+    assert "budget: of 'ACME' nothing is ordered" in capsys.readouterr().err
+    for item, row in own.items():
+        if row["order_qty"] > 0.0:
+            found = rows[item]
+            assert (found["order_qty"], found["reason_code"]) == (0.0, "budget_cut")
+            assert "its supplier's order is below the minimum" in found["reason_text"]
+            assert "below_supplier_minimum" in found["quality_flags"].split(";")
+
+
 def test_items_outside_the_budget_are_counted_and_keep_their_orders(job, alone, capsys):
     first = next(item for item, row in alone.items() if row["order_qty"] > 0.0)
     policies = job.plan.policies | {first: replace(job.plan.policies[first], currency="USD")}

@@ -84,3 +84,14 @@ def test_a_cost_keeps_the_currency_of_its_own_location(csv, options):
     )  # fmt: skip
     found = read_inventory(path, options()).table.to_pylist()
     assert [(row["unit_cost"], row["currency"]) for row in found] == [(9.0, "USD"), (7.0, "BRL")]
+
+
+def test_a_second_copy_of_a_file_does_not_double_the_stock(csv, options):
+    rows = ("A,2024-06-28,5", "B,2024-06-28,7")
+    header = "item_id,snapshot_at,on_hand"
+    path = csv(*rows, header=header, name="stock/june.csv")
+    csv(*rows, header=header, name="stock/june (1).csv")
+    csv("C,2024-06-28,5", "D,2024-06-28,7", header=header, name="stock/other.csv")
+    read = read_inventory(path.parent, options())
+    assert read.table["on_hand"].to_pylist() == [5.0, 7.0, 5.0, 7.0]
+    assert any("'june.csv' is the same file again, left out" in one for one in read.statements)

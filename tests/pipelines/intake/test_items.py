@@ -68,6 +68,17 @@ def test_a_bad_cell_is_set_aside_and_counts_as_not_given(csv, options, column, t
     ]
 
 
+def test_a_cost_of_zero_is_not_given_and_said(csv, options):
+    path = csv("A,0.00,0,0", "B,2.5,0,0", header="item_id,unit_cost,stockout_cost,moq")
+    read = read_items(path, options())
+    assert read.table["unit_cost"].to_pylist() == [None, 2.5]
+    assert read.table["stockout_cost"].null_count == 2
+    assert given(read)["moq"] == 0.0
+    said = [one for one in read.statements if "taken as not given" in one]
+    assert [("1 cell" in said[0], "2 cells" in said[1])] == [(True, True)]
+    assert read.quarantine.is_empty()
+
+
 def test_the_first_row_of_an_item_counts(csv, options):
     path = csv("B,x", "A,one", "A,one", "A,two", header="sku,name")
     read = read_items(path, options())
