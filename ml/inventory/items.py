@@ -142,9 +142,9 @@ def resolve_policies(
 ) -> dict[str, ItemPolicy]:
     """Parameters of each item: the stock row's wins over the item row's, over the setting.
 
-    A lead time, review period or largest order of 0 counts as not given, and so does a spread of
-    the lead time above :data:`LARGEST_VARIATION` of its mean. Where no review period is given it is
-    one period of the panel.
+    A lead time, review period, largest order or largest stock of 0 counts as not given, and so does
+    a spread of the lead time above :data:`LARGEST_VARIATION` of its mean. Where no review period is
+    given it is one period of the panel.
     """
     stock_rows, item_rows = rows_by_item(inventory_table), rows_by_item(items_table)
     policies = {
@@ -192,7 +192,7 @@ def _resolve(
     if std is not None and std > LARGEST_VARIATION * mean:
         std = None
     target = _first(rows, "service_target")
-    least, most = _first(rows, "min_stock") or 0.0, _first(rows, "max_stock")
+    least, most = _first(rows, "min_stock") or 0.0, _first(rows, "max_stock", above=0.0)
     faults = {
         "lead_time_assumed": given is None,
         "lead_time_std_assumed": std is None,

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from ml.contracts.base import Column, Contract, check
-from ml.contracts.demand import ITEMS, SUPPLIERS
+from ml.contracts.demand import ABSURD, ITEMS, SUPPLIERS
 from ml.errors import DataError
 from pipelines.intake.cells import (
     NOTHING,
@@ -38,6 +38,7 @@ from pipelines.intake.request import Intake, ReadingRequest, RowCount
 from pipelines.intake.sentences import count_rows, counted, named, on_rows
 
 PERCENT = 100.0
+LEAST_PERCENT = 50.0  # a service target of 2 is no 2 %: nobody keeps stock for that
 NEVER_FREE = frozenset({"unit_cost", "stockout_cost"})  # where a 0 is what a system has for unknown
 _WORDS: Mapping[str, Parser] = {
     "criticality": parse_criticality,
@@ -216,12 +217,13 @@ def _in_range(
 ) -> ParsedTexts:
     """Values outside the range of the contract are faults; service levels may be percentages.
 
-    A cost of 0 is not given: what costs nothing would be bought without end.
+    A cost of 0 is not given: what costs nothing would be bought without end. Units beyond what any
+    demand can be are a fault of the file.
     """
     parsed = parse_numbers(texts, where, **reading)
     value, remarks = pl.col("value"), parsed.remarks
     if column.name == "service_target":
-        percent = (value > 1) & (value <= PERCENT)
+        percent = (value >= LEAST_PERCENT) & (value <= PERCENT)
         if parsed.cells.select(percent.any()).item():
             remarks = (*remarks, f"{where}: values above 1 were read as percentages.")
         # by numpy: Polars multiplies with 0.01, which is not the same number
@@ -232,7 +234,8 @@ def _in_range(
         )
         outside = (value <= 0) | (value >= 1)  # no safety stock covers everything
     else:
-        outside = (value < column.lower) | (value > column.upper)
+        most = min(column.upper, ABSURD) if column.unit == "units" else column.upper
+        outside = (value < column.lower) | (value > most)
     if column.name in NEVER_FREE:
         free = texts.join(parsed.cells.filter(value == 0), on="text", how="semi")
         if free.height:

@@ -81,15 +81,15 @@ def test_a_target_that_no_stock_can_meet_falls_back_to_the_setting(target):
     assert "service_target_invalid" in policy.flags
 
 
-def test_zero_lead_time_review_and_largest_order_count_as_not_given():
+def test_zero_lead_time_review_largest_order_and_largest_stock_count_as_not_given():
     zeros = table(
         item_id=["A"], lead_time_days_mean=[0.0], review_period_days=[0.0], max_order_qty=[0.0],
-        shelf_life_days=[0.0],
+        shelf_life_days=[0.0], max_stock=[0.0],
     )  # fmt: skip
     policy = resolve(zeros)
     assert policy.shelf_life_days is None
     assert (policy.lead_time_days_mean, policy.review_period_days) == (20.0, 30.4375)
-    assert policy.max_order_qty == math.inf
+    assert policy.max_order_qty == policy.max_stock == math.inf
     assert "lead_time_assumed" in policy.flags
 
 

@@ -57,7 +57,8 @@ def test_criticality_becomes_one_of_its_words(csv, options, text, meaning):
      ("status", "asleep", "unknown_word"), ("lead_time", "x", "unparsable_number"),
      ("unit_cost", "-1", "out_of_range"), ("unit_cost", "inf", "infinite_number"),
      ("service_level", "100", "out_of_range"), ("service_level", "0", "out_of_range"),
-     ("service_level", "101", "out_of_range")],
+     ("service_level", "101", "out_of_range"), ("service_level", "2", "out_of_range"),
+     ("moq", "1e12", "out_of_range"), ("max_stock", "9999999999", "out_of_range")],
 )  # fmt: skip
 def test_a_bad_cell_is_set_aside_and_counts_as_not_given(csv, options, column, text, reason):
     read = read_items(csv(f"A,Cabo,{text}", header=f"item_id,name,{column}"), options())
