@@ -1,14 +1,15 @@
 """All settings of the project, read once from ``.env.ml`` and the environment (which wins)."""
 
+import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -75,14 +76,16 @@ GROUPS = Settings.__bases__[:-1]
 def settings() -> Settings:
     """The settings of this process.
 
-    A file of them that others can read, and names in it that no setting has, are told on stderr.
+    A file of them that others can read, and what is in it but sets nothing, are told on stderr.
 
     Raises:
         ConfigError: A setting has a value it cannot have; the message names it. Or the file is no
-            text.
+            file, or no text.
     """
+    logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # its warnings are ours, below
     try:
-        read, told = Settings(), (_open_to_others(), _on_unknown(_written()))
+        written = _written()
+        read, told = Settings(), (_open_to_others(), _on_unknown(written), _on_unread(written))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(
@@ -111,7 +114,7 @@ def refuse_open_secrets() -> None:
         return
     fields = {n.upper() for n, one in Settings.model_fields.items() if one.annotation is SecretStr}
     secret = fields | {name.replace("S3_", "MINIO_") for name in fields}
-    held = [name for name, value in _written().items() if value and name.upper() in secret]
+    held = [one.key for one in _written() if one.key and one.value and one.key.upper() in secret]
     if held:
         raise ConfigError(f"{told} It holds {first_few(held)}: nothing was published.")
 
@@ -120,23 +123,49 @@ def _file() -> Path:
     return Path(str(Settings.model_config["env_file"]))
 
 
-def _written() -> Mapping[str, str | None]:
-    """What the file of the settings says, name by name."""
-    return dotenv_values(_file(), interpolate=False)
+def _written() -> list[Binding]:
+    """What the file of the settings says, in its order; nothing where there is none.
+
+    Raises:
+        ConfigError: Something else is in its place.
+    """
+    path = _file()
+    if path.is_dir() or (path.is_symlink() and not path.exists()):
+        raise ConfigError(
+            f"settings: '{path}' is a folder or a link to nowhere, and no setting can be read. Put "
+            "the file there, or remove it."
+        )
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return list(parse_stream(stream))
+    except FileNotFoundError:
+        return []
 
 
-def _on_unknown(written: Mapping[str, str | None]) -> str | None:
+def _on_unknown(written: Sequence[Binding]) -> str | None:
     """What to say of names that no setting has: what they were meant to set stays as it was."""
     known = [name.upper() for name in Settings.model_fields]
     known += [f"MINIO_{name[3:]}" for name in known if name.startswith("S3_")]
-    unknown = [name for name in written if name.upper() not in known]
+    names = [one.key for one in written if one.key]
+    unknown = [name for name in names if name.upper() not in known]
     if not unknown:
         return None
     near = get_close_matches(unknown[0].upper(), known, n=1)
     meant = f" Was {near[0]} meant?" if near else ""
     return (
-        f"settings: '{_file()}' has {len(unknown)} of {len(written)} names that no setting has, "
+        f"settings: '{_file()}' has {len(unknown)} of {len(names)} names that no setting has, "
         f"and nothing is read from them: {first_few(unknown)}.{meant}"
+    )
+
+
+def _on_unread(written: Sequence[Binding]) -> str | None:
+    """What to say of lines that set nothing."""
+    lines = [one.original.line for one in written if one.error or (one.key and one.value is None)]
+    if not lines:
+        return None
+    return (
+        f"settings: '{_file()}' line {lines[0]} is not written as NAME=value, and nothing is read "
+        f"from it ({len(lines)} such in all)."
     )
 
 

@@ -58,11 +58,13 @@ function download(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
-/** Rows as CSV: a decimal point, dates as ISO, quotes where needed, no formula for a spreadsheet. */
+/** Rows as CSV: a decimal point, dates as ISO, quotes where needed, no formula for a spreadsheet.
+ *
+ * A cell begins behind a semicolon too, where the system's lists have one. */
 function toCsv(heads, rows) {
   const cell = (value) => {
     if (isMissing(value)) return "";
-    const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+    const text = typeof value === "string" ? value.replace(/(^|[;,|\t\r\n])(?=[=+\-@\t\r])/g, "$1'") : String(value);
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [heads, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";

@@ -173,6 +173,24 @@ def test_a_name_that_no_setting_has_is_told_with_the_one_that_may_be_meant(open_
     assert told.count("\n") == 1
 
 
+@pytest.mark.parametrize("line", ["SEED 1", "SEED", 'SEED="1'])
+def test_a_line_that_sets_nothing_is_told_once(open_file, capsys, line):
+    open_file(f"REPORT_LANG=en\n{line}\n", 0o600)
+    assert (settings().seed, settings().report_lang) == (0, "en")
+    told = capsys.readouterr().err
+    assert "' line 2 is not written as NAME=value, and nothing is read from it (1 such" in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_stands_in_the_place_of_the_settings_file_is_not_passed_over(open_file, kind):
+    path = open_file("", 0o600)
+    path.unlink()
+    path.mkdir() if kind == "folder" else path.symlink_to("/nowhere")
+    with pytest.raises(ConfigError, match="is a folder or a link to nowhere"):
+        settings()
+
+
 def test_a_settings_file_that_is_no_text_is_named_with_its_line(open_file):
     path = open_file("", 0o600)
     path.write_bytes("SEED=1\nS3_BUCKET=peças\n".encode("latin-1"))

@@ -121,6 +121,8 @@ def test_the_csv_holds_the_rows_that_are_shown(visit, report):
     assert lines[0].startswith("priority_rank,item_id,action")
     assert len(lines) == 1 + 61
     assert any("'=1+1" in line for line in lines)  # no formula for a spreadsheet
+    behind = seen.page.evaluate('toCsv(["id"], [["A;=1+1"], [-1], ["a-b"]])')
+    assert behind == "id\r\nA;'=1+1\r\n-1\r\na-b\r\n"  # where lists have semicolons
     assert any("2026-" in line or "2027-" in line for line in lines)
 
 
