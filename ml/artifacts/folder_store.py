@@ -22,6 +22,7 @@ from ml.durable import (
 )
 from ml.errors import ConfigError
 
+WORK = ".work"  # rows of chunks that wait for a version
 STAGING = ".staging"
 _NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from scipy import stats
+from scipy import special
 
 from ml.drivers import effects
 from ml.drivers.design import Design
@@ -130,9 +130,9 @@ def average_gains(trials: Iterable[Trial]) -> list[DriverFinding]:
             changes = np.array([trial.change for trial in own])
             error = float(changes.std(ddof=1) / np.sqrt(len(own)))
             freedom = len(own) - 1
-            reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
+            reach = float(special.stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error
             mean, count = float(changes.mean()), sum(trial.count for trial in own)
-            chance = float(stats.t.cdf(mean / error, freedom)) if error else float(mean >= 0)
+            chance = float(special.stdtr(freedom, mean / error)) if error else float(mean >= 0)
             ends = (mean, mean - reach, mean + reach)
             name, group, foreseen = key
             late = any(trial.estimated for trial in own)
@@ -173,6 +173,8 @@ def choose_groups(
 
 def _discover(known: Mapping[tuple[str, str], DriverFinding]) -> set[tuple[str, str]]:
     """Classes and groups whose gains are no chance."""
+    from scipy import stats
+
     if not known:
         return set()
     shares = stats.false_discovery_control([gain.chance for gain in known.values()], method="bh")
@@ -220,7 +222,7 @@ def effects_at(task: StudyTask) -> list[DriverFinding]:
     design = task.design(panel, 1)
     if not design.features:
         return []
-    reach = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+    reach = float(special.ndtri(0.5 + CONFIDENCE / 2))
     found = []
     for name, own in class_totals(panel, class_names(panel)).items():
         estimates, errors = effects.estimate_effects(design, own)

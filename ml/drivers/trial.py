@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy import stats
+from scipy import special
 
 from ml.drivers import effects
 from ml.drivers.design import Design, make_design
@@ -204,7 +204,7 @@ def _price_losses(
         seen = drivers.contribution[0][places] if foreseen else drivers.seen_from(
             ONE_CLASS, np.array([drivers.last]), places)  # fmt: skip
         mean = np.cumsum(seen[0].sum(axis=1))
-        cuts = [(level, mean + stats.norm.ppf(level) * width) for level in PRICE_LEVELS]
+        cuts = [(level, mean + special.ndtri(level) * width) for level in PRICE_LEVELS]
         losses = [pinball(moved, np.broadcast_to(cut, moved.shape), level) for level, cut in cuts]
         return np.asarray(np.mean(losses, axis=0) / width)
 
@@ -258,6 +258,8 @@ def quantile_of_counts(level: float, size: Floats, probability: Floats) -> Float
     The chance of each count follows from that of the one below. Counts above ``FEW``, and steps
     that lie too near to the level to be told from it, are left to the search.
     """
+    from scipy import stats
+
     sizes, stops = size.ravel(), probability.ravel()
     found, left = np.full(len(sizes), np.nan), np.arange(len(sizes))
     chance = stops**sizes

@@ -18,7 +18,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 from ml.ensemble.defaults import FALLBACK, candidates, default_mixture, is_steady
 from ml.evaluation.origins import LEVELS, SCORED_SUMS, SHARES, BacktestPoints, pick_items
@@ -116,6 +115,8 @@ def drop_small(weights: Floats) -> Floats:
 
 
 def _minimise(near: Floats, between: Floats, anchor: Floats, pull: float) -> Floats:
+    from scipy.optimize import minimize
+
     size = len(near)
     unit = float(near.min()) or 1.0
 

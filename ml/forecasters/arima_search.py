@@ -10,7 +10,6 @@ steps to its top instead of two dozen.
 from itertools import product
 
 import numpy as np
-from scipy.signal import lfilter
 
 from ml.forecasters.base import Series
 
@@ -59,6 +58,8 @@ def _errors(moved: Series, found: Series, p: int, q: int) -> tuple[Series, Serie
 
     The first p periods count for nothing: what came before them is not known.
     """
+    from scipy.signal import lfilter
+
     constant = len(found) - p - q
     ar, ma = found[constant : constant + p], np.append(1.0, found[constant + p :])
     errors = lfilter(np.append(1.0, -ar), ma, moved)

@@ -6,7 +6,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 from scipy.special import gammaincinv
 
 from ml.frequency import Frequency
@@ -67,6 +66,8 @@ def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
     with that chance (binomial thinning, by inversion of one uniform number a path and period); a
     demand that is no count gives its linear share.
     """
+    from scipy import stats
+
     rows = np.broadcast_to(np.arange(periods.shape[-1]), periods.shape)
     whole = np.minimum(np.floor(periods).astype(np.int64), paths.horizon)
     bucket = np.minimum(whole, paths.horizon - 1)

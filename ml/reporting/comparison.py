@@ -7,7 +7,7 @@ origins: a straw man flatters, and "always zero" is no rival where most periods 
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from ml.ensemble.defaults import NEVER
 from ml.evaluation.origins import BacktestPoints
@@ -126,5 +126,5 @@ def two_way_reach(parts: Floats, known: Bools) -> float:
     for axis, count in ((1, items), (0, origins)):
         if count > 1:
             variance = float(np.square(parts.sum(axis=axis)).sum()) * count / (count - 1)
-            squares += float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) ** 2 * variance
+            squares += float(special.stdtrit(count - 1, (1 + LEVEL) / 2)) ** 2 * variance
     return float(np.sqrt(squares))

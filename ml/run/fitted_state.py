@@ -26,9 +26,8 @@ from ml.drivers.study import DriverFinding, Study, select_recent
 from ml.drivers.trial import class_names
 from ml.durable import read_sealed, sha256_of, staged, write_sealed
 from ml.panel import Drivers, Panel
-from ml.run.model_sets import last_tried, read_choices, sets_aside
+from ml.run.model_sets import COMPANY, last_tried, read_choices, sets_aside
 
-COMPANY = "nova_corrente"  # folder of all datasets below `MODELS_DIR`
 STATE = "state.json"
 DRIVERS = "drivers.npz"
 _ARRAYS = ("contribution", "group_of", "ahead", "persistence", "lag")  # of `Drivers`

@@ -16,7 +16,8 @@ from typing import Any
 from ml.durable import create_once, make_folder, read_sealed, write_sealed
 from ml.errors import ConfigError, first_few
 
-FOLDER = "sets"  # below `MODELS_DIR`
+COMPANY = "nova_corrente"  # folder of all datasets below `MODELS_DIR`
+FOLDER = "sets"  # of all choices, likewise
 BY_RULE, BY_HAND = "rule", "hand"
 CHALLENGER = "-challenger"  # ends the names of folders of what was trained against a set in use
 

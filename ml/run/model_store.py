@@ -25,7 +25,8 @@ from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ModelError, first_few
 from ml.forecasters.registry import FAMILIES, POOLED, ROLLED, TRAINED
 from ml.logs import logger
-from ml.run.fitted_state import COMPANY, FittedState, save_state
+from ml.run.fitted_state import FittedState, save_state
+from ml.run.model_sets import COMPANY
 from ml.run.plan import PanelPlan, code_version, fingerprint
 
 MADE_BY = "made_by.json"

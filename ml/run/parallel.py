@@ -39,6 +39,7 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
 }
 ALL = "all"  # that a task spends
+WORTH_WORKERS = 3.0  # processor seconds of light tasks from which on the others go to workers
 PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _is_worker = False  # whether this process was started to run tasks for another one
 Work = Callable[[Any], Any]
@@ -56,7 +57,13 @@ class Engine:
 
 
 def run_tasks(
-    work: Work, tasks: Iterable[Any], *, jobs: int | None, label: str, total: int | None = None
+    work: Work,
+    tasks: Iterable[Any],
+    *,
+    jobs: int | None,
+    label: str,
+    total: int | None = None,
+    light: bool = False,
 ) -> list[Any]:
     """Run ``work`` on every task in worker processes and show how far it is.
 
@@ -64,7 +71,8 @@ def run_tasks(
     is a function of a module; there is one process a core where ``jobs`` is ``None``. A task that
     does not end because its worker was lost may be run again. Where ``total`` says how many there
     are, tasks may come from a generator, which makes each when a worker is about to take it: so
-    few of them are in memory.
+    few of them are in memory. ``light`` tasks need no library that this process lacks: it begins
+    with them itself, unless workers are there already.
 
     Raises:
         MachineError: A worker was killed, or there is no room for temporary files.
@@ -79,9 +87,11 @@ def run_tasks(
     count = min(jobs or chosen.processes, total)
     start = time.monotonic()
     results, spent = [], defaultdict[str, float](float)
-    done = chosen.run(partial(_work_pinned, work), tasks, count, label)
+    begin = _begin_here if light and chosen is LOKY and not _has_workers else chosen.run
+    done = begin(partial(_work_pinned, work), tasks, count, label)
     for result, cost in _show(done, total, label):
-        worker_peaks[cost.worker] = max(cost.peak, worker_peaks.get(cost.worker, 0.0))
+        if cost.worker != _name_process():
+            worker_peaks[cost.worker] = max(cost.peak, worker_peaks.get(cost.worker, 0.0))
         for what, own in cost.spent.items():
             spent[what] += own
         results.append(result)
@@ -152,7 +162,11 @@ def _work_pinned(work: Work, task: Any) -> tuple[Any, _Cost]:
     _spare_collector()
     _give_back()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return result, _Cost(f"{node()}/{os.getpid()}", peak, dict(_spent))
+    return result, _Cost(_name_process(), peak, dict(_spent))
+
+
+def _name_process() -> str:
+    return f"{node()}/{os.getpid()}"
 
 
 _modules = 0  # that this process had imported when the collector was last spared them
@@ -178,7 +192,29 @@ def _give_back() -> None:
         arrow.default_memory_pool().release_unused()
 
 
+_has_workers = False  # whether workers of this machine wait for tasks of this process
+
+
+def _begin_here(work: Work, tasks: Iterable[Any], count: int, label: str) -> Iterator[Any]:
+    """Run tasks in this process, and on workers those that are left when they would have started.
+
+    Two of them take five processor seconds to start and to import what this process has.
+    """
+    spent, left = 0.0, iter(tasks)
+    while spent <= WORTH_WORKERS:
+        try:
+            task = next(left)
+        except StopIteration:
+            return
+        result, cost = work(task)
+        spent += cost.spent[ALL]
+        yield result, cost
+    yield from _run_on_loky(work, left, count, label)
+
+
 def _run_on_loky(work: Work, tasks: Iterable[Any], count: int, label: str) -> Iterator[Any]:
+    global _has_workers  # noqa: PLW0603 - of this process
+    _has_workers = _has_workers or count > 1  # one alone is this process
     # the system counts the thread that started a worker as its parent
     by_main = threading.current_thread() is threading.main_thread()
     begin = {"initializer": _end_with, "initargs": (os.getpid(), by_main)}
@@ -192,8 +228,10 @@ def retire_workers() -> None:
 
     TensorFlow alone takes 300 MiB, and nothing that comes after training needs it.
     """
+    global _has_workers  # noqa: PLW0603 - of this process
     if engine.get(LOKY) is LOKY:
         get_reusable_executor().shutdown()
+        _has_workers = False
 
 
 LOKY = Engine("loky", cpu_count(), _run_on_loky)

@@ -62,7 +62,7 @@ def divide_portfolio(
     )
     found = run_tasks(
         find_curves, tasks, jobs=request.jobs, label="dividing a common fill",
-        total=len(plan.forecast_chunks),
+        total=len(plan.forecast_chunks), light=True,
     )  # fmt: skip
     curves = [one for part in found for one in part]
     divisions = divide_shares(curves, costs, targets)

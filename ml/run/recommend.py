@@ -89,7 +89,8 @@ def recommend_panel(
         )
     tasks = recommend_tasks(plan, saved, achieved, before, inputs, request, work)
     total = len(plan.forecast_chunks)
-    used = run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending", total=total)
+    used = run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending", total=total,
+                     light=True)  # fmt: skip
     if request.items is None:
         for part in _curves_folder(saved).glob("*"):
             if part not in used:

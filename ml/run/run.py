@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.artifacts import version as versions
+from ml.artifacts.folder_store import WORK
 from ml.artifacts.reading import read_dataset
 from ml.artifacts.version import CommitRecord
 from ml.contracts.base import Contract
@@ -48,8 +49,6 @@ from ml.run.standing import home_folders
 from ml.run.train import count_idle, find_needed, train_families, train_origins
 from ml.run.version_writer import MEASURED, write_version
 from ml.simulation.achieved import read_achieved
-
-WORK = ".work"
 
 
 @dataclass(frozen=True, slots=True)

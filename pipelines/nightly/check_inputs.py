@@ -31,7 +31,7 @@ def check(results: Results = None) -> None:
             inputs = read_processed(request)
         else:
             from pipelines.intake.request import ReadingRequest
-            from pipelines.job.main_job import find_inputs
+            from pipelines.job.find_inputs import find_inputs
 
             inputs = find_inputs(ReadingRequest(today=request.today), request)
         found = describe(inputs, request)

@@ -27,9 +27,6 @@ from ml.processed import (
     write_tables,
 )
 from ml.settings import Settings, settings
-from pipelines.intake.read_tables import read_tables
-from pipelines.intake.request import ReadingRequest
-from pipelines.sample_data import ensure_sample
 
 
 def compute_features(
@@ -76,6 +73,11 @@ def compute_features(
 
 
 def _sample_tables(config: Settings, today: date) -> dict[str, pa.Table]:
+    # A night reads no files here, and is spared the readers.
+    from pipelines.intake.read_tables import read_tables
+    from pipelines.intake.request import ReadingRequest
+    from pipelines.sample_data import ensure_sample
+
     files = ensure_sample(config.data_dir / "sample", seed=config.seed)
     tables = {path.stem: pq.read_table(path) for path in sorted(files.outside.glob("*.parquet"))}
     request = ReadingRequest(files={"prices": files.prices}, today=today, source=SYNTHETIC)

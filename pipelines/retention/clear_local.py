@@ -17,7 +17,7 @@ from rich.filesize import decimal
 
 from ml.artifacts import log
 from ml.artifacts.flat_view import dated_files, expected_files
-from ml.artifacts.folder_store import STAGING, FolderStore, results_store
+from ml.artifacts.folder_store import STAGING, WORK, FolderStore, results_store
 from ml.artifacts.keys import date_of
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.version import read_manifest
@@ -25,8 +25,7 @@ from ml.durable import disk_errors, remove_all, replace
 from ml.errors import ConfigError, PublishError
 from ml.locks import hold
 from ml.logs import logger
-from ml.run.fitted_state import COMPANY
-from ml.run.run import WORK
+from ml.run.model_sets import COMPANY
 from ml.settings import Settings, settings
 from pipelines.nightly.kept_inputs import unneeded_inputs
 from pipelines.nightly.preflight import TEXTS

@@ -15,11 +15,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from io import TextIOWrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
@@ -27,6 +26,9 @@ from pyarrow import csv as arrow_csv
 from pipelines.sources.answers import lines_of, open_zip, plain_name, positions_of, refusal
 from pipelines.sources.base import Adapter, Answer, Call, ParsedAnswer, SeriesRequest
 from pipelines.sources.checks import Row, screen
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SERIES = ("fiveg_accesses", "mobile_accesses")
 TARGET = "/dadosabertos/paineis_de_dados/acessos/acessos_telefonia_movel.zip"
@@ -162,6 +164,8 @@ def sum_accesses(
     Raises:
         ValueError: A column is missing, it is no UTF-8 CSV, or most rows cannot be read.
     """
+    import pandas as pd
+
     with archive.open(member) as raw, TextIOWrapper(raw, "utf-8-sig", "replace") as lines:
         header = next(csv.reader([next(lines_of(lines), "")], delimiter=";"), [])
     names = [plain_name(name) for name in header]
@@ -210,8 +214,10 @@ def _read_batch(
     states: Sequence[str],
     codes: dict[Group, int],
     faults: Counter[str],
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Code of the group, accesses and hash of each row of the states asked for."""
+    import pandas as pd
+
     state = pc.utf8_trim_whitespace(batch[positions["UF"]])
     faults["rows have no state"] += pc.is_in(state, pa.array(NOTHING)).true_count
     batch = batch.filter(pc.is_in(state, pa.array(states, pa.string())))
@@ -237,6 +243,8 @@ def _read_batch(
 
 def _hash_rows(batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
     """A hash of each row over all its columns; equal rows have equal ones in every block."""
+    import pandas as pd
+
     total = np.zeros(batch.num_rows, np.uint64)
     for column in batch.columns:
         coded = column.dictionary_encode()

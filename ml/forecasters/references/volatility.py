@@ -12,7 +12,7 @@ rates of return*, RES 69, for GARCH(1,1) with t shocks.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, signal, special
+from scipy import special
 
 from ml.forecasters.base import Series
 from ml.forecasters.references.sampling import RECENT, PathRequest, draw_empirical, observed
@@ -159,6 +159,8 @@ class VarianceModel:
 
 def fit_exponential(changes: Series) -> VarianceModel:
     """The variance as an exponentially weighted mean of squared changes (T,), not all zero."""
+    from scipy import signal
+
     usual = float(np.mean(changes**2))
     # lfilter starts from the mean square: no change before the first is known.
     after, _ = signal.lfilter([1 - DECAY], [1, -DECAY], changes**2, zi=[DECAY * usual])
@@ -193,6 +195,7 @@ def fit_garch(changes: Series) -> VarianceModel | None:
 
 def degrees_of_freedom(shocks: Series) -> float:
     """Degrees of freedom of a t distribution by maximum likelihood, of shocks of mean square 1."""
+    from scipy import optimize
 
     def loss(inverse: float) -> float:
         nu = 1 / inverse

@@ -12,7 +12,7 @@ from ml.run.plan import make_plans
 from ml.run.request import RunRequest
 from ml.settings import Settings
 from pipelines.intake.request import ReadingRequest
-from pipelines.job.main_job import find_inputs
+from pipelines.job.find_inputs import find_inputs
 from tests.ml.drivers.conftest import climate_table, wander_humidity
 from tests.pipelines.job.conftest import Workspace, write_demand
 

@@ -12,7 +12,7 @@ from ml.run.request import RunRequest
 from ml.run.run import run_batch
 from ml.settings import Settings
 from pipelines.intake.request import ReadingRequest
-from pipelines.job.main_job import find_inputs
+from pipelines.job.find_inputs import find_inputs
 from tests.power_cut import survive_power_cuts
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from ml.run.inputs import RunInputs
 from ml.run.request import RunRequest
 from ml.settings import Settings
 from pipelines.intake.request import ReadingRequest
-from pipelines.job.main_job import find_inputs
+from pipelines.job.find_inputs import find_inputs
 
 pytestmark = pytest.mark.slow
 

@@ -39,7 +39,7 @@ from ml.run.version_writer import write_version
 from ml.settings import settings
 from ml.simulation.achieved import read_achieved
 from pipelines.intake.request import ReadingRequest
-from pipelines.job.main_job import find_inputs
+from pipelines.job.find_inputs import find_inputs
 from pipelines.publish.deploy import Deployment, publish_newest
 from pipelines.sample_data.sample import Sample, generate
 from tests.commands import folders_below
