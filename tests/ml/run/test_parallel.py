@@ -2,15 +2,25 @@
 
 import gc
 import os
+import time
 
 import pytest
 
+from ml.run import parallel
 from ml.run.parallel import retire_workers, run_tasks
 
 
 def look_around(number: int) -> tuple[int, int, int]:
     """The task again, the process that it runs in, and objects that its collector leaves alone."""
     return number, os.getpid(), gc.get_freeze_count()
+
+
+def work_long(number: int) -> tuple[int, int]:
+    """The task again and the process that it runs in, after a twentieth second of computing."""
+    end = time.process_time() + 0.05
+    while time.process_time() < end:
+        pass
+    return number, os.getpid()
 
 
 def run(count: int) -> list[tuple[int, int, int]]:
@@ -58,3 +68,32 @@ def test_collectors_of_workers_alone_leave_imports_alone():
     before = gc.get_freeze_count()
     run_tasks(look_around, [0], jobs=1, label="looking around here")
     assert gc.get_freeze_count() == before
+
+
+def run_light(count: int) -> list[int]:
+    """Processes that light tasks ran in, in the order in which they came back."""
+    done = run_tasks(look_around, range(count), jobs=2, label="looking around", light=True)
+    assert sorted(number for number, *_ in done) == list(range(count))
+    return [process for _, process, _ in done]
+
+
+def test_light_tasks_start_no_worker_and_take_those_that_are_there():
+    assert set(run_light(6)) == {os.getpid()}
+    run(6)
+    assert os.getpid() not in run_light(6)
+    retire_workers()
+    assert set(run_light(6)) == {os.getpid()}
+
+
+def test_light_tasks_that_take_long_go_on_in_workers(monkeypatch):
+    monkeypatch.setattr(parallel, "WORTH_WORKERS", 0.01)
+    found = run_tasks(work_long, range(6), jobs=2, label="working", light=True)
+    assert found[0] == (0, os.getpid())
+    assert sorted(number for number, _ in found) == list(range(6))
+    assert os.getpid() not in {process for _, process in found[1:]}
+
+
+def test_memory_of_this_process_is_told_once_where_it_has_done_the_work_itself():
+    before = len(parallel.peak_memory())
+    run_light(6)
+    assert len(parallel.peak_memory()) == before
