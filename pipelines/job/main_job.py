@@ -38,9 +38,7 @@ from ml.run.request import RunRequest
 from ml.run.run import run_batch
 from ml.run.run_output import RunOutput
 from ml.run.simulate import SupplyWish, simulate_trained
-from pipelines.intake.read_tables import (
-    USER_FILES,
-)
+from pipelines.intake.read_tables import USER_FILES
 from pipelines.intake.request import ReadingRequest
 from pipelines.job.find_inputs import find_inputs
 from pipelines.publish.deploy import Deployment, ask_store, publish_newest
