@@ -4,7 +4,7 @@ A night calls, each where it has the data, and puts the tables together with
 :func:`ml.drift.rows.join_rows`:
 
     find_drift(watch_panel(panel, name), groups=families)         demand and prices
-    find_drift(Watched(name, "feature", ...))                      outside series, NaN = unknown
+    find_drift(one) for one in watch_outside(tables, today) of ml.drift.outside
     history_rows(...) of ml.drift.history                          new, vanished, rewritten
 
 and opens the condition `drift` where :func:`ml.drift.rows.tell_drift` has something to say.
@@ -65,11 +65,11 @@ def watch_panel(panel: Panel, name: str) -> Watched:
     """
     values, wander = panel.with_stock().values, not panel.is_demand
     if wander:
-        values = _end_together(values, LENGTHS[panel.frequency.value] // 2)
+        values = end_together(values, LENGTHS[panel.frequency.value] // 2)
     return Watched(name, "item", panel.items, panel.periods, values, panel.frequency, wander)
 
 
-def _end_together(values: Floats, most: int) -> Floats:
+def end_together(values: Floats, most: int) -> Floats:
     """Rows moved to the right until each has a value in its last period, by so many at most."""
     moved = values.copy()
     for row, known in enumerate(~np.isnan(values)):

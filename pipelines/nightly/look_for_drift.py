@@ -6,6 +6,7 @@ to ``in_life.json`` beside it, and what was known of history to ``history/``.
 """
 
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -22,8 +23,11 @@ app = typer.Typer(add_completion=False, context_settings=HELP)
 def look(results: Results = None) -> None:
     """Compare the last periods, history as such, and forecasts in life with what was before."""
     with exit_on_error():
+        import numpy as np
+
         from ml.drift.detect import find_drift, watch_panel
         from ml.drift.history import hash_history, history_rows, read_state, write_state
+        from ml.drift.outside import watch_outside
         from ml.drift.rows import join_rows, name_drift, tell_drift
         from ml.durable import disk_errors, make_folder, staged, write_sealed
         from ml.processed import write_parquet
@@ -56,6 +60,10 @@ def look(results: Results = None) -> None:
             for subject, table in zip((name, f"{name}, history"), own, strict=True):
                 told[subject], named[subject] = tell_drift(table), name_drift(table)
             tables += own
+        for one in watch_outside(outside_series(config.data_dir), np.datetime64(request.today)):
+            chances = {"rate": config.drift_rate / 2, "false_share": config.drift_false_share}
+            tables.append(find_drift(one, seed=config.seed, **chances))
+            told[one.panel], named[one.panel] = tell_drift(tables[-1]), name_drift(tables[-1])
         panels = {panel_name(p.kind, p.frequency, p.cutoff): p for p in inputs.panels}
         life = look_at_life(request.results, panels, config.drift_rate)
         rows = join_rows([*tables, *life.tables])
@@ -73,6 +81,16 @@ def look(results: Results = None) -> None:
             typer.echo(line)
         typer.echo(f"drift: {rows.num_rows} series looked at in {len(panels)} panels, "
                    f"{len([*filter(None, told.values()), *broken])} things to tell")  # fmt: skip
+
+
+def outside_series(data_dir: Path) -> "dict[str, pa.Table]":
+    """Tables of outside series; prices are a panel of their own."""
+    from ml.contracts.outside import PRICES
+    from ml.processed import outside_tables, reading
+
+    with reading(data_dir):
+        found = outside_tables(data_dir)
+    return {name: table for name, table in found.items() if name != PRICES.name}
 
 
 def _some(found: dict[str, list[Any]]) -> dict[str, list[Any]]:
