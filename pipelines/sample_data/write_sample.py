@@ -12,8 +12,8 @@ from ml.contracts.base import check
 from ml.contracts.outside import OUTSIDE
 from pipelines.sample_data import truth as demand
 from pipelines.sample_data import weather, world
-from pipelines.sample_data.files import SampleFiles
 from pipelines.sample_data.items import FAMILIES, TIERS
+from pipelines.sample_data.places import SampleFiles
 from pipelines.sample_data.sample import Sample
 from pipelines.sample_data.truth import Truth
 
