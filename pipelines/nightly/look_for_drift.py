@@ -61,8 +61,8 @@ def look(results: Results = None) -> None:
                 told[subject], named[subject] = tell_drift(table), name_drift(table)
             tables += own
         for one in watch_outside(outside_series(config.data_dir), np.datetime64(request.today)):
-            chances = {"rate": config.drift_rate / 2, "false_share": config.drift_false_share}
-            tables.append(find_drift(one, seed=config.seed, **chances))
+            rate, share = config.drift_rate / 2, config.drift_false_share
+            tables.append(find_drift(one, rate=rate, false_share=share, seed=config.seed))
             told[one.panel], named[one.panel] = tell_drift(tables[-1]), name_drift(tables[-1])
         panels = {panel_name(p.kind, p.frequency, p.cutoff): p for p in inputs.panels}
         life = look_at_life(request.results, panels, config.drift_rate)
