@@ -62,7 +62,8 @@ SELECT runs.day, runs.id AS run, decisions.about, decisions.choice, decisions.re
        versions.version_id, versions.model_version
 FROM decisions JOIN runs ON runs.id = decisions.run
      LEFT JOIN versions ON versions.run = runs.id
-WHERE decisions.about IN ('models', 'promotion', 'retrain') AND (:all OR decisions.choice != 'kept')
+WHERE decisions.about IN ('models', 'promotion', 'retrain')
+      AND (:all OR decisions.choice NOT IN ('kept', 'gone on with'))
 ORDER BY decisions.id DESC LIMIT :last
 """,
     ),

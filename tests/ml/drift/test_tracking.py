@@ -68,6 +68,19 @@ def test_a_broken_promise_is_named(how, test):
     assert "smooth, lag 1" in {row["name"] for row in rows}
 
 
+@pytest.mark.parametrize(("backtest", "spread", "told"), [
+    (0.65, 1.0, False),  # 80 % in life
+    (0.65, 0.6, True),  # 56 %: stats.norm.ppf(.9) * .6 = .77 deviations either way
+])  # fmt: skip
+def test_intervals_that_cover_in_life_what_they_are_named_for_are_right_whatever_was_promised(
+    backtest, spread, told
+):
+    promises = dict.fromkeys(KEPT, Promise(backtest, None))
+    rows = broken(said(np.random.default_rng(4), spread=spread, shock=0.02), promises)
+    assert bool(rows) == told
+    assert {row["test"] for row in rows} <= {"coverage"}
+
+
 def test_a_model_that_loses_in_life_to_the_reference_it_beat_is_told():
     past = said(np.random.default_rng(3), spread=1.0, rival=1.0, shock=0.02)
     # The same reference, but for a mean that is off in the forecast alone, by less than matters.

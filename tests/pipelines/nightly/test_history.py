@@ -72,6 +72,7 @@ def test_why_the_model_was_changed(known):
 
 def test_which_models_were_put_in_use_and_why(known):
     night = begin_night(known.folder, today="2026-01-21")
+    night.note("models", "gone on with", "what was fitted is young enough")  # no change
     night.note("promotion", "demand_d stays", "demand_d/d-1 stays in use beside d-2: figures.")
     assert lines(known, "--models")[0] == (
         "2026-01-21  run 3: demand_d/d-1 stays in use beside d-2: figures."
