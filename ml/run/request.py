@@ -26,13 +26,16 @@ RECOMMENDED = (
 """Datasets that the stock of today shapes, or what is known of the items or was said before."""
 
 
+MOST_PERIODS = 1_000  # ahead: of days almost three years, and no series here foretells more
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """The options of one command, beside the settings that it starts from.
 
     Raises:
-        ConfigError: Horizon or jobs below 1, a day after today, or options that exclude each
-            other.
+        ConfigError: Horizon or jobs below 1, a horizon beyond all use, a day after today, or
+            options that exclude each other.
     """
 
     command: str  # its name
@@ -63,6 +66,8 @@ class RunRequest:
         for name, value in (("--horizon", self.horizon), ("--jobs", self.jobs)):
             if value is not None and value < 1:
                 raise ConfigError(f"{name} {value}: must be at least 1.")
+        if (self.horizon or 1) > MOST_PERIODS:
+            raise ConfigError(f"--horizon {self.horizon}: {MOST_PERIODS:,} periods at most.")
         for name, day in (("--as-of", self.as_of), ("--decision-day", self.decision_day)):
             if day is not None and day > self.today:
                 raise ConfigError(

@@ -67,6 +67,7 @@ def test_a_path_that_is_not_there_is_a_usage_error(workspace):
     [
         pytest.param(["--only-forecasts", "--only-recommendations"], "exclude", id="both onlys"),
         pytest.param(["--horizon", "0"], "at least 1", id="no horizon"),
+        pytest.param(["--horizon", "99999999999999999999"], "1,000 periods at most", id="eternity"),
         pytest.param(["--items", ","], "names nothing", id="no item named"),
         pytest.param(["--items", "nobody"], "nobody", id="unknown item"),
         pytest.param(["--gaps", "maybe"], "missing", id="unknown gap rule"),
