@@ -143,7 +143,7 @@ def test_models_are_made_again_with_accepted_settings_and_say_so(tmp_path):
     plan = plan_of(tmp_path)
     train_families([plan], store, ("trees",), 1)
     place = store.folder(plan.name, "trees")
-    before = {path: path.read_bytes() for path in place.rglob("*.npz")}
+    before = {path: path.read_bytes() for path in place.rglob("*.np[yz]")}
     save_result(result_of(accepted=False, settings={}), tmp_path)
     assert plan_of(tmp_path).tuned == {}
     save_result(result_of(settings={"boosting.any_trees": 20}), tmp_path)
