@@ -249,10 +249,12 @@ def test_suppliers_and_a_budget_size_orders_from_saved_paths_as_a_whole_run_woul
     value = sum(row["order_value"] for row in quick.table("recommendations").to_pylist())
     assert told["order_value"] == pytest.approx(value)
     assert told["order_value_alone"] < 900.0 <= told["order_value"]
-    spent = quick.generate(*options, "--only-recommendations", "--budget", "200")
-    assert "budget: " in spent.stderr
-    rows = quick.table("recommendations").to_pylist()
-    assert 0.0 < sum(row["order_value"] for row in rows) <= 200.0
+    for minimum, least in ((900, 0.0), (100, 100.0)):  # one that the budget cannot meet, one it can
+        suppliers.write_text(f"fornecedor,pedido_minimo,moeda\nACME,{minimum},\n")
+        spent = quick.generate(*options, "--only-recommendations", "--budget", "200")
+        assert "budget: " in spent.stderr
+        rows = quick.table("recommendations").to_pylist()
+        assert least <= sum(row["order_value"] for row in rows) <= (200.0 if least else 0.0)
     for row in quick.table("changes").to_pylist():
         moved = row["order_qty"] - row["order_qty_before"]
         assert row["order_from_parameters"] == pytest.approx(moved)
