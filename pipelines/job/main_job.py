@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,7 +98,8 @@ def generate(
         seconds, peak_mib = time.monotonic() - start, peak_memory()
         logger().info("run_done", version_id=report.version_id, seconds=seconds,
                       peak_mib=peak_mib, refusals=len(output.refusals))  # fmt: skip
-    with _warning(f"version {record.version_id} is committed and whole, its summary was not shown"):
+    told = f"version {record.version_id} is committed and whole, its summary was not shown"
+    with _warning(told), go_on_unread():
         show_result(report, results, reports, seconds=seconds, peak_mib=peak_mib)
     if place is not None:
         with _naming(record, results):
@@ -171,6 +172,16 @@ def _warning(outcome: str) -> Iterator[None]:
         if told is None:
             raise
         print(f"warning: {outcome}: {told}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextmanager
+def go_on_unread() -> Iterator[None]:
+    """Go on where nobody reads stdout any more (``| head -1``): what follows is not for readers.
+
+    Rich ends a process then, after it has turned stdout to nowhere.
+    """
+    with suppress(SystemExit):
+        yield
 
 
 def _show_found(

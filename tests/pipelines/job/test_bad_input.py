@@ -1,9 +1,13 @@
 """What bad input gets: one clear line and exit code 3, or a quarantine and a run that goes on."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
 
+from tests.commands import ROOT
 from tests.pipelines.job.conftest import MONTHS, demand_rows, write_csv, write_demand
 from tests.pipelines.publish.versions import make_version, version_id
 
@@ -162,3 +166,24 @@ def test_a_newest_version_of_the_future_is_named_before_the_run(workspace):
 def test_a_last_period_after_today_is_refused_before_anything_is_read(workspace):
     line = one_line(workspace.generate("--demand", "no", "--as-of", "2025-11-21", expect=2))
     assert "--as-of 2025-11-21 lies after today, 2025-11-20" in line
+
+
+UNREAD = """
+import sys
+from rich.console import Console
+from pipelines.job.main_job import go_on_unread
+with go_on_unread():
+    Console().print("a summary")
+print("a line of publishing")
+print("published", file=sys.stderr)
+"""
+
+
+def test_a_job_goes_on_to_publish_where_nobody_reads_its_summary():
+    read, write = os.pipe()
+    os.close(read)  # as `| head -1` leaves it
+    command, env = [sys.executable, "-c", UNREAD], {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=env,
+                          timeout=120)  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "published\n")
