@@ -52,12 +52,23 @@ def require_temporary_room() -> None:
     Raises:
         MachineError: It names the folder.
     """
+    with temporary_errors(), tempfile.TemporaryFile() as file:
+        file.write(bytes(BLOCK))
+        file.flush()
+
+
+@contextmanager
+def temporary_errors() -> Iterator[None]:
+    """Turn trouble with temporary files into the one line that a user can act on.
+
+    Raises:
+        MachineError: Any ``OSError`` inside; it names the folder.
+    """
     advice = "Make room there, or set TMPDIR to a folder with room, and run again."
     with disk_errors("temporary files", advice):
         folder = tempfile.gettempdir()
-    with disk_errors(f"temporary files in '{folder}'", advice), tempfile.TemporaryFile() as file:
-        file.write(bytes(BLOCK))
-        file.flush()
+    with disk_errors(f"temporary files in '{folder}'", advice):
+        yield
 
 
 class NewFile(io.RawIOBase):

@@ -75,8 +75,8 @@ def _measure_excess(backtest: BacktestPoints) -> tuple[float, float] | None:
     Of single periods on average, and of their sum; ``None`` where no period of demand is known.
     """
     place = backtest.models.index(ENSEMBLE)
-    points, sums = (part[place].astype(np.float64)
-                    for part in (backtest.points, backtest.cum_points[:, :, 1]))  # fmt: skip
+    points = backtest.points[place].astype(np.float64)
+    sums = backtest.cum_points[place][:, 1].astype(np.float64)
     means = backtest.means[place].astype(np.float64)
     usable = np.isfinite(means).all(axis=1)
     known = ~np.isnan(backtest.actual) & usable[:, None]

@@ -148,7 +148,7 @@ def _mix(
     shares /= shares.sum(axis=0)
     used = shares.any(axis=1)
     points, sums = (
-        mixture_points(np.nan_to_num(one[used]), shares[used])
+        mixture_points(np.nan_to_num(one[used], copy=False), shares[used])
         for one in (backtest.points, backtest.cum_points)
     )
     return points, sums, np.einsum("mn,mnh->nh", shares, np.nan_to_num(backtest.means))

@@ -9,14 +9,15 @@ mixtures, CRPS and pinball losses of any weights can be computed without the pat
 in the upper tail, so points lie ten times as close there: each of 500 paths counts above .98.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from ml.evaluation.model_shelf import join_models, shelve
 from ml.panel import Bools, Floats, Ints, Panel
 
 MOST_CUTOFFS = {"demand": 3, "price": 6}
@@ -34,6 +35,7 @@ SCORED_SUMS = 2  # the first of the sums
 Float32s = npt.NDArray[np.float32]
 ALIKE = ("cutoff", "models", "length")  # fields that all items of an origin share
 BY_MODEL = ("points", "means", "cum_points")
+SHELVED = ("points", "cum_points")  # the largest of them
 ITEM_AXIS = dict.fromkeys(BY_MODEL, 1)  # of the other fields it is the first
 
 
@@ -57,7 +59,10 @@ def choose_cutoffs(panel: Panel, horizon: int) -> tuple[np.datetime64, ...]:
 
 @dataclass(frozen=True, slots=True)
 class BacktestPoints:
-    """What M models said of N items at one cutoff, and what came true."""
+    """What M models said of N items at one cutoff, and what came true.
+
+    A :class:`~ml.evaluation.model_shelf.ModelShelf` may stand in for the points.
+    """
 
     cutoff: np.datetime64  # last period that the models saw
     items: tuple[str, ...]  # N ids
@@ -80,7 +85,7 @@ class BacktestPoints:
 
     def failed(self) -> Bools:
         """Which models have no forecast of which items, (M, N)."""
-        return np.asarray(np.isnan(self.points).any(axis=(2, 3)))
+        return np.stack([np.isnan(one).any(axis=(1, 2)) for one in self.points])
 
     def save(self, path: Path) -> None:
         """Write as NumPy arrays; text is stored as fixed-width unicode, nothing is pickled."""
@@ -131,12 +136,27 @@ def join_chunks(parts: Sequence[BacktestPoints]) -> BacktestPoints:
     )
 
 
+def join_files(paths: Iterable[Path]) -> BacktestPoints:
+    """The same of saved chunks; points are read model by model when they are asked for."""
+    parts: list[BacktestPoints] = []
+
+    def read() -> Iterator[list[Float32s]]:
+        for path in paths:
+            part = BacktestPoints.load(path)
+            yield [getattr(part, name) for name in SHELVED]
+            none = np.empty((*part.points.shape[:2], 0, 0), np.float32)
+            parts.append(replace(part, points=none, cum_points=none))
+
+    shelves = dict(zip(SHELVED, shelve(read()), strict=True))
+    return replace(join_chunks(parts), **cast(dict[str, Any], shelves))
+
+
 def pick_items(backtest: BacktestPoints, rows: slice) -> BacktestPoints:
     """Some items of a backtest, next to each other."""
     places = {axis: (slice(None),) * axis + (rows,) for axis in (0, 1)}
     return _map_items(
         backtest,
-        lambda name: np.asarray(getattr(backtest, name))[places[ITEM_AXIS.get(name, 0)]],
+        lambda name: _of_items(getattr(backtest, name))[places[ITEM_AXIS.get(name, 0)]],
     )
 
 
@@ -150,10 +170,15 @@ def pick_models(backtest: BacktestPoints, models: Sequence[str]) -> BacktestPoin
 def add_models(backtest: BacktestPoints, other: BacktestPoints) -> BacktestPoints:
     """A backtest with the models of another one of the same items at the same origin."""
     points, means, sums = (
-        np.concatenate([getattr(one, name) for one in (backtest, other)]) for name in BY_MODEL
+        join_models(getattr(backtest, name), getattr(other, name)) for name in BY_MODEL
     )
     models = (*backtest.models, *other.models)
     return replace(backtest, models=models, points=points, means=means, cum_points=sums)
+
+
+def _of_items(values: Any) -> Any:
+    """What rows can be taken of: ids and classes are no array."""
+    return np.asarray(values) if isinstance(values, tuple) else values
 
 
 def _map_items(backtest: BacktestPoints, change: Callable[[str], Any]) -> BacktestPoints:

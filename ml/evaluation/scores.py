@@ -94,7 +94,8 @@ def mixture_points(points: Floats, weights: Floats) -> Floats:
         (..., K) quantile points of the mixture at the levels of a backtest.
     """
     used = weights.reshape(len(weights), -1).any(axis=1)  # most models have no share at all
-    points, weights = points[used], weights[used]
+    if not used.all():
+        points, weights = points[used], weights[used]
     every, count = points.shape[1:-1], points.shape[-1]
     missing = (1,) * (points.ndim - 1 - weights.ndim)
     shares = np.broadcast_to(weights.reshape(weights.shape + missing), points.shape[:-1])

@@ -33,9 +33,9 @@ from ml.forecasters.lstm_training import (
     scout,
     teach,
 )
-from ml.forecasters.shared_level import SHARED_LEVEL, learn_shared
+from ml.forecasters.shared_level import SHARED_LEVEL, find_stride, learn_shared
 from ml.forecasters.silence import without_deprecations
-from ml.panel import Floats, Panel
+from ml.panel import Floats, Ints, Panel
 from ml.seeds import number
 
 MIN_WINDOWS = 32
@@ -75,29 +75,29 @@ class LstmForecaster:
         """
         learned = panel if learn_from is None else panel.select(learn_from)
         typical = windows.learn_typical(learned)
-        table = windows.scale_panel(learned, self.horizon, typical)
         rng = np.random.default_rng(number(self.seed, "lstm", panel.kind))
-        rows, origins = windows.learnable_origins(table, len(panel.periods))
-        if len(rows) < MIN_WINDOWS:
-            reason = f"lstm needs {MIN_WINDOWS} windows to learn from, has {len(rows)}"
+        lessons = self._find_lessons(learned, typical, rng)
+        if len(lessons.rows) < MIN_WINDOWS:
+            reason = f"lstm needs {MIN_WINDOWS} windows to learn from, has {len(lessons.rows)}"
             return FittedBuckets(self.name, panel, dict.fromkeys(panel.items, reason))
-        steps = windows.draw_steps(rng, len(rows), self.horizon)
-        lessons = Lessons(table, rows, origins, steps, self.horizon)
         network, known, buckets = self._open(lessons, start, rng)
-        course = self._course(counts=table.levels is not None and table.levels.counts)
+        levels = lessons.table.levels
+        course = self._course(counts=levels is not None and levels.counts)
         if known is None:
             course = scout(network, lessons, buckets, course, rng)
         else:
             course = course.go_on(known.networks)
         dated, dates = pick_dates(lessons, rng)
         learned_by = teach(network, lessons, buckets, course, rng)
+        memory = Memory(learned_by, buckets, len(lessons.rows), lessons.told)
         shared = SHARED_LEVEL[panel.frequency]
         if panel.is_demand and len(dates):  # steps of prices follow each other in another way
-            seen = average_chances(network, learned_by, dated)
-            label, weight = dated.answers(buckets)
-            shared = learn_shared(seen, np.where(weight > 0, label, -1), panel.frequency, dates)
-        memory = Memory(learned_by, buckets, len(lessons.rows), lessons.told)
-        del table, lessons, dated  # the largest there is, and what comes now has windows of its own
+            shared = _measure_shared(network, memory, dated, dates)
+        del (
+            levels,
+            lessons,
+            dated,
+        )  # the largest there is, and what comes now has windows of its own
         predicted = self._foretell(network, memory, panel, learned, typical, shared)
         return FittedBuckets(self.name, panel, {}, predicted, _saver(network.model, memory))
 
@@ -122,6 +122,15 @@ class LstmForecaster:
         shared = read_shared(folder)
         predicted = self._foretell(network, known, panel, learned, typical, shared)
         return FittedBuckets(self.name, panel, {}, predicted, _saver(network.model, known))
+
+    def _find_lessons(
+        self, panel: Panel, typical: Floats | None, rng: np.random.Generator
+    ) -> Lessons:
+        """All windows of a panel that can be learned from."""
+        table = windows.scale_panel(panel, self.horizon, typical)
+        rows, origins = windows.learnable_origins(table, len(panel.periods))
+        steps = windows.draw_steps(rng, len(rows), self.horizon)
+        return Lessons(table, rows, origins, steps, self.horizon)
 
     def _course(self, *, counts: bool) -> Course:
         """How networks learn; of small counts one that has seen all of it."""
@@ -173,6 +182,16 @@ class LstmForecaster:
         origins = np.full(len(rows), len(panel.periods) - 1)
         steps = np.tile(np.arange(1, self.horizon + 1), (len(rows), 1))
         return Lessons(table, rows, origins, steps, self.horizon)
+
+
+def _measure_shared(network: Network, known: Memory, dated: Lessons, dates: Ints) -> float:
+    """What periods have in common, by what networks say of windows that end at these dates."""
+    every = find_stride(len(dates))
+    seen = average_chances(network, known.networks, dated, every)
+    looked_at = dated.pick(slice(None, None, every))
+    label, weight = looked_at.answers(known.buckets)
+    came = np.where(weight > 0, label, -1)
+    return learn_shared(seen, came, dated.table.frequency, dates[::every])
 
 
 def _saver(model: Any, memory: Memory) -> Callable[[Path], None]:

@@ -46,9 +46,11 @@ class Network:
 
     def chances(self, given: Sequence[Any]) -> Floats:
         """Probability of each bucket at each step of windows, (n, K, B)."""
-        logits = np.asarray(self.predict(*given), np.float64)
-        odds = np.exp(logits - logits.max(axis=2, keepdims=True))
-        return np.asarray(odds / odds.sum(axis=2, keepdims=True))
+        odds = np.array(self.predict(*given), np.float64)  # in place: windows have many steps
+        odds -= odds.max(axis=2, keepdims=True)
+        np.exp(odds, out=odds)
+        odds /= odds.sum(axis=2, keepdims=True)
+        return odds
 
 
 @cache

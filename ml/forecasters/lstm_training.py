@@ -45,14 +45,13 @@ class Lessons:
         rows, origins, steps = self.rows[chosen], self.origins[chosen], self.steps[chosen]
         return replace(self, rows=rows, origins=origins, steps=steps)
 
-    def sample(self, most: int, rng: np.random.Generator) -> "Lessons":
-        """At most so many of the windows, drawn at random."""
-        count = len(self.rows)
-        return self if count <= most else self.pick(np.sort(rng.choice(count, most, replace=False)))
-
-    def until(self, last: int) -> "Lessons":
-        """The windows that end before the period ``last``."""
-        return self.pick(np.flatnonzero(self.origins < last))
+    def sample(self, most: int, rng: np.random.Generator, among: Ints | None = None) -> "Lessons":
+        """At most so many of the windows, or of those at these positions, drawn at random."""
+        count = len(self.rows) if among is None else len(among)
+        if count > most:
+            drawn = np.sort(rng.choice(count, most, replace=False))
+            among = drawn if among is None else among[drawn]
+        return self if among is None else self.pick(among)
 
     def features(self) -> list[windows.Float32s]:
         """What the network is given: (n, L, F) of the past and (n, K, G) of the targets."""
@@ -119,13 +118,22 @@ def teach(
     return tuple(learned)
 
 
-def average_chances(network: Network, learned: Sequence[Weights], asked: Lessons) -> Floats:
-    """Mean of the probabilities of several networks, (n, K, B)."""
-    total: Any = 0.0
-    for weights in learned:
-        network.start(0, weights)
-        total = total + chances(network, asked)
-    return np.asarray(total / len(learned))
+def average_chances(
+    network: Network, learned: Sequence[Weights], asked: Lessons, every: int = 1
+) -> Floats:
+    """Mean of the probabilities of several networks, (n, K, B), of each ``every``-th window.
+
+    A batch of windows passes all networks before the next one, so few are in memory.
+    """
+    parts = []
+    for first in range(0, len(asked.rows), PREDICT_BATCH):
+        given = asked.pick(slice(first, first + PREDICT_BATCH)).features()
+        total: Any = 0.0
+        for weights in learned:
+            network.start(0, weights)
+            total = total + network.chances(given)[-first % every :: every]
+        parts.append(total / len(learned))
+    return np.concatenate(parts)
 
 
 def scout(
@@ -137,14 +145,15 @@ def scout(
     two seeds differed by 15 % in the total that they forecast.
     """
     last = lessons.table.values.shape[1] - 1 - lessons.horizon
-    before = lessons.until(last)
-    exam = lessons.pick(np.flatnonzero(lessons.origins == last)).sample(MOST_IN_EXAM, rng)
+    before = np.flatnonzero(lessons.origins < last)
+    exam = lessons.sample(MOST_IN_EXAM, rng, np.flatnonzero(lessons.origins == last))
     levels = lessons.table.levels
-    few = len(before.rows) < WORTH_A_SCOUT or len(exam.rows) < LEAST_IN_EXAM
+    few = len(before) < WORTH_A_SCOUT or len(exam.rows) < LEAST_IN_EXAM
     if few or (levels is not None and levels.counts):
         return course
     network.start(int(rng.integers(2**31)), untold=lessons.table.untold)
-    part = before.sample(min(course.most_windows, MOST_SCOUTED), rng)
+    part = lessons.sample(min(course.most_windows, MOST_SCOUTED), rng, before)
+    del before  # there may be millions
     losses = learn(network, part, buckets, course, rng, exam=exam)
     return replace(course, epochs=int(np.argmin(losses)) + 1)
 
@@ -159,7 +168,7 @@ def pick_dates(lessons: Lessons, rng: np.random.Generator) -> tuple[Lessons, Int
     end = lessons.table.values.shape[1] - 1
     parts = []
     for date in end - lessons.horizon * np.arange(1, DATES + 1):
-        own = lessons.pick(np.flatnonzero(lessons.origins == date)).sample(MOST_AT_DATE, rng)
+        own = lessons.sample(MOST_AT_DATE, rng, np.flatnonzero(lessons.origins == date))
         parts.append(own if len(own.rows) >= LEAST_IN_EXAM else own.pick(slice(0)))
     rows, origins = (np.concatenate([getattr(one, name) for one in parts])
                      for name in ("rows", "origins"))  # fmt: skip

@@ -6,6 +6,7 @@ periods t+1 to t+H, each with features of that period that are known ahead (step
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from ml.frequency import Frequency, periods_after, weekday
 from ml.panel import Bools, Drivers, Floats, Ints, Panel, carried_forward
 
 Float32s = npt.NDArray[np.float32]
-Steps = npt.NDArray[np.int16]
+Steps = npt.NDArray[np.unsignedinteger[Any]]
 
 WINDOW = {"demand": 28, "price": 60}  # periods; the standing of an item knows what was before
 DRAWN = 65_536  # windows whose steps are drawn at once
@@ -198,9 +199,10 @@ def draw_steps(rng: np.random.Generator, count: int, horizon: int) -> Steps:
 
     They are drawn in blocks: of all windows they would be the largest thing in memory.
     """
+    kind = np.min_scalar_type(horizon)
     if horizon <= TARGETS:
-        return np.tile(np.arange(1, horizon + 1, dtype=np.int16), (count, 1))
-    steps = np.empty((count, TARGETS), np.int16)
+        return np.tile(np.arange(1, horizon + 1, dtype=kind), (count, 1))
+    steps = np.empty((count, TARGETS), kind)
     for first in range(0, count, DRAWN):
         block = steps[first : first + DRAWN]
         block[:] = np.sort(rng.integers(1, horizon + 1, block.shape), axis=1)

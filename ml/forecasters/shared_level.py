@@ -40,7 +40,7 @@ def learn_shared(
         frequency: Of the panel.
         dates: (N,) when each forecast was made; ``None`` = all at once.
     """
-    stride = -(-len(came) // MOST_ITEMS) or 1
+    stride = find_stride(len(came))
     below, above = _bounds(probabilities[::stride], came[::stride])
     useful = (came[::stride] >= 0).sum(axis=1) >= 2
     times = 1 if dates is None else len(np.unique(dates[::stride][useful]))
@@ -55,6 +55,11 @@ def learn_shared(
             break
     weight = np.exp(score - score.max())
     return float((LOADINGS @ weight / weight.sum()) ** 2)
+
+
+def find_stride(count: int) -> int:
+    """Every which of so many forecasts is looked at."""
+    return -(-count // MOST_ITEMS) or 1
 
 
 def _bounds(probabilities: Floats, came: Ints) -> tuple[Floats, Floats]:

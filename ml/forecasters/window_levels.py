@@ -10,8 +10,10 @@ estimate of James & Stein; for seasons: Miller & Williams 2003, IJF 19).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ml.frequency import Frequency
 from ml.panel import Floats, Ints, Panel
@@ -24,6 +26,7 @@ WEEKS = 26  # the same for the index of a weekday
 LEAST_INDEX = 0.05  # smaller indices are taken for this one
 FURTHEST = 3.0  # logs of ratios beyond this are taken for it
 SMALL = 1e-9
+TOGETHER = 256  # items that are measured at once, to bound memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,30 @@ class WindowLevels:
 
 
 def measure_levels(panel: Panel, typical: Floats | None) -> WindowLevels:
-    """WindowLevels of demand; ``typical`` is that of :func:`typical_sizes`, ``None`` for counts."""
-    values, frequency = np.nan_to_num(panel.values), panel.frequency
-    seen = panel.observed().astype(np.float64)
+    """WindowLevels of demand; ``typical`` is that of :func:`typical_sizes`, ``None`` for counts.
+
+    Each item stands alone, so they are measured a few at a time: what is in between takes three
+    times as much memory as what is found.
+    """
+    count, frequency = len(panel.items), panel.frequency
+    found: dict[str, Any] = {}
+    for first in range(0, max(count, 1), TOGETHER):
+        some = slice(first, first + TOGETHER)
+        for name, values in _measure_few(panel.values[some], frequency, typical).items():
+            if name not in found:
+                found[name] = np.empty((count, *values.shape[1:]), values.dtype)
+            found[name][some] = values
+    return WindowLevels(
+        **found, season=frequency.season_length, year=YEAR[frequency], around=AROUND[frequency],
+        counts=typical is None,
+    )  # fmt: skip
+
+
+def _measure_few(
+    demand: Floats, frequency: Frequency, typical: Floats | None
+) -> dict[str, npt.NDArray[Any]]:
+    """Fields of WindowLevels of some items, from what is known of their demand (N, T)."""
+    values, seen = np.nan_to_num(demand), (~np.isnan(demand)).astype(np.float64)
     span, season, year = SPAN[frequency], frequency.season_length, YEAR[frequency]
     index, trust = _seasonal_indices(values, seen, frequency)
     busy = _over(_trailing((values > 0).astype(np.float64), 2 * span), _trailing(seen, 2 * span))
@@ -85,12 +109,16 @@ def measure_levels(panel: Panel, typical: Floats | None) -> WindowLevels:
     level = _level(values, seen * own, span)
     unit = np.ones_like(values) if typical is None else _size_level(values, own, span, typical)
     near = AROUND[frequency]
-    nearby = _over(_centred(values, near), _centred(seen, near), np.nan)
-    standing = _standing(values / own, seen, level, trust, (span, year), typical)
-    return WindowLevels(
-        unit, own, standing, index, trust, size_trust, nearby, level, season, year, near,
-        counts=typical is None,
-    )  # fmt: skip
+    return {
+        "unit": unit,
+        "own": own,
+        "standing": _standing(values / own, seen, level, trust, (span, year), typical),
+        "index": index,
+        "trust": trust,
+        "size_trust": size_trust,
+        "nearby": _over(_centred(values, near), _centred(seen, near), np.nan),
+        "level": level,
+    }
 
 
 def typical_sizes(panel: Panel) -> Floats:

@@ -21,7 +21,7 @@ from ml.evaluation.origins import (
     actual_values,
     add_models,
     item_sizes,
-    join_chunks,
+    join_files,
     pick_models,
     scales,
     summarise_paths,
@@ -150,13 +150,13 @@ def _read_measured(folder: Path) -> list[tuple[Floats, Floats]]:
 
 
 def _read_origins(folder: Path) -> Iterator[BacktestPoints]:
-    """The same one after the other: while chunks are joined, an origin takes twice its memory."""
+    """The same one after the other; points are read model by model when they are asked for."""
     chunks: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*/*.npz")):
         if path.parent.name.isdigit():
             chunks.setdefault(path.stem, []).append(path)
     for _, paths in sorted(chunks.items(), reverse=True):
-        yield join_chunks([BacktestPoints.load(path) for path in paths])
+        yield join_files(paths)
 
 
 def read_judged(folder: Path) -> list[BacktestPoints]:

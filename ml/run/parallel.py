@@ -110,7 +110,7 @@ def stage(label: str) -> Iterator[None]:
 
 def _log_stage(name: str, *, start: float, spent: Mapping[str, float], **facts: Any) -> None:
     """Log how long a stage took, and what its processor time was spent on."""
-    _give_back()
+    give_back()
     seconds = round(time.monotonic() - start, 2)
     cpu = {what: round(own, 2) for what, own in sorted(spent.items())}
     logger().info("stage_done", stage=name, **facts, seconds=seconds, cpu_seconds=cpu)
@@ -160,7 +160,7 @@ def _work_pinned(work: Work, task: Any) -> tuple[Any, _Cost]:
     with threadpool_limits(1), timed(ALL):
         result = work(task)
     _spare_collector()
-    _give_back()
+    give_back()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return result, _Cost(_name_process(), peak, dict(_spent))
 
@@ -184,7 +184,7 @@ def _spare_collector() -> None:
         gc.freeze()
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Return to the system what is free: glibc keeps what lies between things still in use."""
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)

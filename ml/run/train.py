@@ -17,7 +17,7 @@ from ml.forecasters.tunable import Settings
 from ml.panel import Panel, draw_teachers, learnable_until
 from ml.run.backtest import BacktestTask, begin_backtest, measure_typical, try_alone
 from ml.run.model_store import ModelStore, finish_part, read_parts, start_part
-from ml.run.parallel import retire_workers, run_tasks, timed
+from ml.run.parallel import give_back, retire_workers, run_tasks, timed
 from ml.run.plan import PanelPlan
 from ml.seeds import number
 
@@ -246,7 +246,7 @@ def train_parts(task: TrainTask) -> None:
     for step in task.steps:
         panel, learnable = step.school.panel, step.school.learnable
         with timed(f"fit {task.family}"):
-            fitted = None
+            fitted = start = None
             if before is not None and not task.learns:
                 fitted = lasting(config).look_again(before, panel, learnable)
             if fitted is None:
@@ -256,3 +256,5 @@ def train_parts(task: TrainTask) -> None:
         fitted.save(start_part(step.folder))
         finish_part(step.folder, items=panel.items, reach=task.reach)
         before = step.folder if task.family in ROLLED else None
+        del fitted, start  # what the next step needs of them is read
+        give_back()
