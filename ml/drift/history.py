@@ -1,8 +1,9 @@
 """History that was over and is another one now: new, vanished and rewritten, found by hashes.
 
 Of each item the observations of every stretch (a calendar month, of months a year) are hashed when
-a night has read them. The next night hashes the same periods again, as far as the night before
-knew them: whatever differs was rewritten.
+a night has read them. The next night hashes the same periods again, up to the last one in which the
+night before had observed the item: whatever differs was rewritten. What came after that is new, if
+it came late.
 
     before = read_state(path)                     None on the first night, and where it is damaged
     table = history_rows(name, panel, before)     rows for the table of drift; before may be None
@@ -10,7 +11,7 @@ knew them: whatever differs was rewritten.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -38,15 +39,18 @@ class HistoryState:
     """What a night knew of history."""
 
     as_of: np.datetime64  # last period that it saw
-    items: frozenset[str]  # all of them, those without an observation among them
+    items: Mapping[str, np.datetime64]  # all of them, and the last period observed; NaT = none
     hashes: Hashes  # by item and first day of the stretch; stretches without observations have none
 
 
-def hash_history(panel: Panel) -> HistoryState:
-    """Hashes of all that was recorded in a panel."""
+def hash_history(panel: Panel, until: Mapping[str, np.datetime64] | None = None) -> HistoryState:
+    """Hashes of all that was recorded in a panel, of items of ``until`` up to that period."""
     starts, bounds = _stretches(panel.periods, panel.frequency)
     values = np.ascontiguousarray(panel.recorded + 0.0, dtype="<f8")  # no negative zero
     known = ~np.isnan(values)
+    if until is not None:
+        ends = np.array([until.get(item, panel.cutoff) for item in panel.items], "datetime64[D]")
+        known &= panel.periods <= ends[:, None]
     days = panel.periods.astype("datetime64[D]").astype("<i8")
     hashes: Hashes = {}
     for row, item in enumerate(panel.items):
@@ -56,7 +60,9 @@ def hash_history(panel: Panel) -> HistoryState:
                 digest = blake2b(days[first:last][seen].tobytes(), digest_size=8)
                 digest.update(values[row, first:last][seen].tobytes())
                 hashes[item, start] = int.from_bytes(digest.digest(), "big", signed=True)
-    return HistoryState(panel.cutoff, frozenset(panel.items), hashes)
+    ends = np.where(known, panel.periods.astype("datetime64[D]"), np.datetime64("NaT"))
+    last = np.fmax.reduce(ends, axis=1)
+    return HistoryState(panel.cutoff, dict(zip(panel.items, last, strict=True)), hashes)
 
 
 def history_rows(name: str, panel: Panel, before: HistoryState | None) -> pa.Table:
@@ -73,15 +79,15 @@ def history_rows(name: str, panel: Panel, before: HistoryState | None) -> pa.Tab
     if before is None:
         return make_rows(name, [])
     then = panel.until(before.as_of) if panel.periods[0] <= before.as_of else None
-    now = hash_history(then).hashes if then is not None else {}
+    now = hash_history(then, before.items).hashes if then is not None else {}
     changed: dict[str, list[np.datetime64]] = {}
     for item, start in sorted(before.hashes.keys() | now.keys()):
         if before.hashes.get((item, start)) != now.get((item, start)):
             changed.setdefault(item, []).append(start)
-    current = frozenset(panel.items)
+    current, past = frozenset(panel.items), before.items.keys()
     as_of = _day(panel.cutoff)
     rows = []
-    for item in sorted(changed.keys() | (current - before.items) | (before.items - current)):
+    for item in sorted(changed.keys() | (current - past) | (past - current)):
         told = "new" if item not in before.items else (
             "rewritten" if item in current else "vanished")  # fmt: skip
         since = min(changed.get(item, [panel.cutoff]))
@@ -96,12 +102,16 @@ def history_rows(name: str, panel: Panel, before: HistoryState | None) -> pa.Tab
 
 def write_state(path: Path, state: HistoryState) -> None:
     """Keep what a night knew, as a small Parquet file, whole or not at all."""
-    keys = [*state.hashes, *((item, None) for item in sorted(state.items))]
+    keys = [*state.hashes, *((item, None) for item in state.items)]
     table = pa.table(
         {
             "item_id": [item for item, _ in keys],
             "stretch": pa.array([None if s is None else _day(s) for _, s in keys], SCHEMA.types[1]),
-            "hash": pa.array([*state.hashes.values(), *[None] * len(state.items)], pa.int64()),
+            # of an item's own row its last period, in days
+            "hash": pa.array(
+                [*state.hashes.values(), *(int(last.astype(int)) for last in state.items.values())],
+                pa.int64(),
+            ),
         },
         schema=SCHEMA.with_metadata({"format": "1", "as_of": str(state.as_of)}),
     )
@@ -123,13 +133,13 @@ def read_state(path: Path) -> HistoryState | None:
         logger().warning("history_state_is_damaged", file=str(path), reason=str(error))
         return None
     hashes: Hashes = {}
-    items = set()
+    items = {}
     for item, start, own in rows:
-        if start is None:
-            items.add(item)
+        if start is None:  # written by older code: without its last period
+            items[item] = as_of if own is None else np.datetime64(own, "D")
         else:
             hashes[item, np.datetime64(start, "D")] = own
-    return HistoryState(as_of, frozenset(items), hashes)
+    return HistoryState(as_of, items, hashes)
 
 
 def _stretches(

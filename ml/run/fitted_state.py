@@ -4,7 +4,9 @@ A day more changes a long history by little. So what was learned of a panel, its
 networks and each item's own model, is kept, and looks at the periods that have come since: a filter
 runs on with the parameters that it has, a network reads the newest window. Every ``REFIT_DAYS`` of
 data it is held against newly trained models (:mod:`ml.run.challenge`). Items whose history was
-rewritten, and new ones, are fitted on what they have now.
+rewritten, and new ones, are fitted on what they have now. Values that come late are new data like
+any others: up to the last period in which an item was observed its history has to be as it was,
+and where it had ended less than ``REFIT_DAYS`` before the panel's end its models go on.
 
 Where nothing has come but corrections of some items, at the same last period and with the same
 outside rows, what was said of all others stands: contributions of drivers and what pooled models
@@ -25,7 +27,7 @@ import numpy as np
 from ml.drivers.study import DriverFinding, Study, select_recent
 from ml.drivers.trial import class_names
 from ml.durable import read_sealed, sha256_of, staged, write_sealed
-from ml.panel import Drivers, Panel
+from ml.panel import Drivers, Ints, Panel
 from ml.run.model_sets import COMPANY, last_tried, read_choices, sets_aside
 
 STATE = "state.json"
@@ -108,15 +110,44 @@ def find_state(
     before = [one for one in found if own is not None and one.dataset_id == own["source"]]
     for state in reversed(before if search.again else [*found, *before]):
         facts = read_sealed(search.folder(state.dataset_id) / STATE) or {"items": {}}
-        now = digest_items(panel, state.cutoff)
-        kept = frozenset(item for item, own in now.items() if facts["items"].get(item) == own)
+        same = _find_same(panel, facts["items"], dict.fromkeys(panel.items, state.cutoff))
+        late = {item: np.datetime64(end) for item, end in facts.get("late", {}).items()}
+        kept = same | _find_same(panel, facts["items"], late)
         if len(panel.items) - len(kept) > MOST_CHANGED * len(panel.items):
             continue
         stands = state.cutoff == panel.cutoff and facts["outside"] == search.outside
         return replace(
-            state, kept=kept, standing=_find_homes(search, facts, kept if stands else ())
+            state, kept=kept, standing=_find_homes(search, facts, same if stands else ())
         )
     return None
+
+
+def _find_same(
+    panel: Panel, before: Mapping[str, str], ends: Mapping[str, np.datetime64]
+) -> frozenset[str]:
+    """Items whose history until some period is named as it was before."""
+    found: set[str] = set()
+    for end in sorted(set(ends.values())):
+        own = panel.select([item for item in ends if ends[item] == end])
+        now = digest_items(own, end)
+        found |= {item for item in now if before.get(item) == now[item]}
+    return frozenset(found)
+
+
+def _find_late(panel: Panel, days: float) -> dict[str, str]:
+    """Last observed period of items that ended before the panel, by less than so many days."""
+    lengths = _count_known(panel, len(panel.periods)).tolist()
+    lasts = {item: panel.periods[n - 1] for item, n in zip(panel.items, lengths, strict=True) if n}
+    ages = {item: (panel.cutoff - last) / np.timedelta64(1, "D") for item, last in lasts.items()}
+    return {item: str(lasts[item]) for item, age in ages.items() if 0 < age < days}
+
+
+def _count_known(panel: Panel, most: int) -> Ints:
+    """Periods (N,) until the last of the first ``most`` ones of which an item has anything."""
+    known = ~np.isnan(panel.recorded[:, :most])
+    if panel.shortages is not None:
+        known |= panel.shortages.exposure[:, :most] < 1
+    return np.asarray((known * np.arange(1, most + 1)).max(axis=1, initial=0))
 
 
 def _find_homes(
@@ -153,6 +184,7 @@ def save_state(
         "drivers_key": fitted.drivers_key,
         "study": study_facts(fitted.study),
         "items": digest_items(panel, panel.cutoff),
+        "late": _find_late(panel, search.days),
         "outside": search.outside,
         "home": home_of(search.dataset_id, source),
         "homes": {} if source is None else dict(source.standing),
@@ -220,13 +252,14 @@ def forget_state(folder: Path) -> None:
 
 
 def digest_items(panel: Panel, until: np.datetime64) -> dict[str, str]:
-    """Name of each item's history until a period, by its content."""
-    end = int(np.searchsorted(panel.periods, until, side="right"))
-    values = np.nan_to_num(panel.recorded[:, :end], nan=-1e300) + 0.0  # no negative zero
+    """Name of each item's history until a period, by its content up to its last observation."""
+    most = int(np.searchsorted(panel.periods, until, side="right"))
+    values = np.nan_to_num(panel.recorded[:, :most], nan=-1e300) + 0.0  # no negative zero
+    lengths = _count_known(panel, most).tolist()
     found = {}
-    for row, item in enumerate(panel.items):
+    for row, (item, end) in enumerate(zip(panel.items, lengths, strict=True)):
         digest = hashlib.sha256(str(panel.units[row]).encode())
-        digest.update(values[row].astype("<f8").tobytes())
+        digest.update(values[row, :end].astype("<f8").tobytes())
         if panel.shortages is not None and (panel.shortages.exposure[row, :end] < 1).any():
             for part in (panel.shortages.exposure, panel.shortages.short):
                 digest.update(part[row, :end].astype("<f8").tobytes())

@@ -37,6 +37,20 @@ def test_a_value_that_was_over_and_is_another_is_told_with_its_stretch(monthly):
     }
 
 
+def test_values_that_come_late_are_new_and_no_rewritten_history(tmp_path, monthly):
+    values = monthly.values.copy()
+    values[3, -2:] = np.nan
+    values[4] = np.nan  # was never observed
+    write_state(tmp_path / "state", hash_history(changed(monthly, values=values)))
+    before = read_state(tmp_path / "state")
+    assert rows(monthly, before) == {}
+    later = monthly.values.copy()
+    later[3, -3] += 1  # the last value that was known: 2025-10
+    assert rows(changed(monthly, values=later), before) == {
+        "PART-003": ("rewritten", "2025-01-01", 1.0)
+    }
+
+
 def test_items_that_came_and_went_are_told_apart(monthly):
     before = hash_history(monthly.select(monthly.items[:-1]))
     now = monthly.select(monthly.items[1:])

@@ -141,6 +141,35 @@ def test_fits_serve_while_they_are_young_and_their_history_stands(
     assert plan.fitted_at == (START + DAYS - 1 if goes_on else plan.panel.cutoff)
 
 
+@pytest.mark.parametrize(
+    ("missing", "days", "corrected", "goes_on", "stands"),
+    [
+        (2, DAYS + 1, 0, True, 0),  # came a day later, with the values of that day
+        (2, DAYS, 0, True, PARTS - 3),  # at the same end: what was said of the three is old
+        (2, DAYS, 1, True, PARTS - 4),  # one of twelve is rewritten
+        (2, DAYS, 2, False, 0),  # two are more than a tenth
+        (6, DAYS, 0, True, PARTS - 3),
+        (7, DAYS, 0, False, 0),  # three items that models have not seen for a week
+    ],
+)
+def test_values_that_come_late_are_new_data_and_no_other_history(
+    tmp_path, missing, days, corrected, goes_on, stands
+):
+    demand = DEMAND.copy()
+    demand[-3:, DAYS - missing : DAYS] = np.nan
+    (then,), (now,) = (
+        inputs_until(DAYS, demand).panels,
+        inputs_until(days, rewritten(corrected)).panels,
+    )
+    search = StateSearch(tmp_path, "d-1", NAME, "code", 9, 7.0, "o", again=False)
+    save_state(search, then, STATE_OF, None)
+    state = find_state(replace(search, dataset_id="d-2"), now, of_any_age=True)
+    assert (state is not None) == goes_on
+    if state is not None:
+        assert state.kept == {*now.items[corrected:]}
+        assert len(state.standing) == stands
+
+
 def test_a_panel_that_is_not_there_cannot_be_fitted_anew(first):
     with pytest.raises(ConfigError, match=r"no panel 'price_b'. There are: demand_d\."):
         first.plan(DAYS + 1, refit_panels=("price_b",))
