@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ def hold(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[Path
         HeldError: Another run holds it, the message names its process.
         MachineError: The file system has no locks, or the disk refused.
     """
+    who = f"process {os.getpid()} of {socket.gethostname()}"
     with disk_errors(f"locking '{folder}'", "Correct that and run again."):
         make_folder(folder)
         descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -46,7 +48,7 @@ def hold(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[Path
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         with suppress(OSError):  # a full disk: the lock holds all the same, it has no name on it
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} since {now}\n".encode(), 0)
+            os.pwrite(descriptor, f"{who} since {now}\n".encode(), 0)
         yield folder / name
     finally:
         os.close(descriptor)
