@@ -35,7 +35,7 @@ class NightFigures:
     ended: datetime  # with a time zone
     exit_code: int
     steps: Mapping[str, float]  # seconds by name
-    conditions: int  # open ones
+    conditions: int | None  # open ones
     data_until: Mapping[str, date] = field(default_factory=dict)  # last period by panel
     rows: Mapping[str, int] = field(default_factory=dict)  # by table
     coverage: Mapping[str, float] = field(default_factory=dict)  # realised, by panel
@@ -66,8 +66,9 @@ def _samples(figures: NightFigures) -> Samples:
     samples: Samples = {
         ("previsor_last_run_timestamp_seconds", "", ""): stamp,
         ("previsor_last_run_exit_code", "", ""): str(figures.exit_code),
-        ("previsor_open_conditions", "", ""): str(figures.conditions),
     }
+    if figures.conditions is not None:
+        samples["previsor_open_conditions", "", ""] = str(figures.conditions)
     if figures.exit_code == 0:
         samples["previsor_last_success_timestamp_seconds", "", ""] = stamp
     for name, day in figures.data_until.items():

@@ -21,6 +21,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from ml.errors import DataError
 from ml.settings import Settings, settings
 from pipelines.outside.ledger import transaction
 
@@ -140,11 +141,21 @@ def begin_run(data_dir: Path, facts: RunFacts) -> BegunRun:
 
 
 def end_run(data_dir: Path, run: int, outcome: str, code: int, line: str) -> None:
-    """Note how a night ended."""
+    """Note how a night ended.
+
+    Raises:
+        DataError: The file is another one than that in which the night began.
+    """
     with night_ledger(data_dir) as db:
-        db.execute(
-            "UPDATE runs SET ended_at = ?, outcome = ?, exit_code = ?, last_line = ? WHERE id = ?",
-            (now(), outcome, code, line, run),
+        noted = db.execute(
+            "UPDATE runs SET ended_at = ?, outcome = ?, exit_code = ?, last_line = ? "
+            "WHERE id = ? AND outcome = ?",
+            (now(), outcome, code, line, run, RUNNING),
+        )
+    if not noted.rowcount:
+        raise DataError(
+            f"{data_dir / FILE}: was removed or replaced while the night was at work. "
+            "What is published stays as it is; put the file back from a copy (previsor restore)."
         )
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from ml.durable import read_sealed
 from ml.errors import ConfigError, PipelineError
-from ml.locks import HeldError, hold
 from ml.logs import logger, logging_to
 from ml.run.model_sets import SetChoice
 from ml.settings import Settings, refuse_open_secrets, settings
@@ -23,7 +22,7 @@ from pipelines.nightly.found_drift import RETRAIN, ask_retraining
 from pipelines.nightly.kept_inputs import keep_inputs
 from pipelines.nightly.made_version import describe_version
 from pipelines.nightly.notify import tell_how_it_went
-from pipelines.nightly.preflight import LOCK, NightLog, remark
+from pipelines.nightly.preflight import NightLog, remark
 from pipelines.nightly.steps import (
     CHECKED,
     NightRequest,
@@ -110,10 +109,8 @@ def night(asked: NightRequest, *, quiet: bool = False) -> tuple[int, str]:
         return 0, _tell_plan(config, planned)
     with ExitStack() as stack:
         stack.enter_context(stopping_on_signals())
-        try:
-            stack.enter_context(hold(config.data_dir / LOCK))
-        except HeldError as held:
-            return 0, f"nothing done, a night is running: {held}"
+        if other := preflight.hold_the_night(config, stack):
+            return 0, f"nothing done, a night is running: {other}"
         run_id = f"{ledger.moment(config):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         stack.enter_context(logging_to(config.log_dir, COMMAND, run_id))
         lock = preflight.await_dying_steps(config)
@@ -148,16 +145,20 @@ def _note_end(this: Night, planned: Sequence[Step], outcome: str, code: int, lin
     data_dir, run = this.config.data_dir, this.run.number
     try:
         ledger.end_run(data_dir, run, outcome, code, line)
-        if outcome != ledger.STOPPED:
-            lacking = tell_how_it_went(
-                this.config, run, this.run.run_id, code=code, line=line,
-                last_night=ledger.last_night(data_dir, run),
-                planned=[step.part for step in planned],
-            )  # fmt: skip
-            for one in lacking:
-                remark(one)
     except PipelineError as error:  # a full disk: how the night went is said all the same
         remark(f"the ledger lacks the end of this night: {error}")
+    if outcome == ledger.STOPPED:
+        return
+    try:
+        lacking = tell_how_it_went(
+            this.config, run, this.run.run_id, code=code, line=line,
+            last_night=ledger.last_night(data_dir, run),
+            planned=[step.part for step in planned],
+        )  # fmt: skip
+    except PipelineError as error:
+        lacking = [f"nobody was told how this night went: {error}"]
+    for one in lacking:
+        remark(one)
 
 
 def _options_of(config: Settings, asked: NightRequest) -> dict[str, Any]:

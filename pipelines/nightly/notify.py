@@ -65,10 +65,10 @@ def tell_how_it_went(
             _, unsaid = tell_people(
                 db, findings, looked_at=looked_at, run_id=run_id, now=now, config=config
             )
-            holding = len(open_conditions(db))
+            holding: int | None = len(open_conditions(db))
             made = db.execute("SELECT rows FROM versions WHERE run = ?", [run]).fetchone()
-    except PipelineError as error:
-        return [str(error)]
+    except PipelineError as error:  # a full disk: monitors hear of the night all the same
+        unsaid, holding, made = [f"nobody was told how this night went: {error}"], None, None
     figures = NightFigures(
         ended=now,
         exit_code=code,

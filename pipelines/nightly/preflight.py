@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from pipelines.publish.deploy import Deployment, ask_store
 LOCK = ".nightly"  # below DATA_DIR: the night's own
 TEXTS = "nights"  # below LOG_DIR: what the steps of each night said
 OF_A_STEP = ".step.lock"  # in it: held while something of a step lives
+KEEPING = ".keeping.lock"  # likewise: by a backup or a restore, which hold the night's own as well
+RESTORING = ".restoring"  # likewise: names the backup that a restore has not brought back whole
 DYING = 60.0  # seconds that the steps of a night that was killed have to end
 MIB = 1 << 20
 Decide = Callable[..., None]
@@ -31,6 +33,31 @@ def remark(line: str) -> None:
     """Say something on stderr, and in the log."""
     sys.stderr.write(f"warning: {line}\n")
     logger().warning("remark", line=line)
+
+
+def hold_the_night(config: Settings, stack: ExitStack) -> str:
+    """Hold the lock of nights; empty, or what another night says of itself that holds it.
+
+    Raises:
+        HeldError: A backup or a restore took longer than a night waits.
+        MachineError: A restore has not come to its end.
+    """
+    folder = config.data_dir / LOCK
+    try:
+        stack.enter_context(hold(folder))
+    except HeldError as held:
+        if not _await_others(folder, KEEPING, config.night_wait_minutes):
+            return str(held)
+        try:
+            stack.enter_context(hold(folder))
+        except HeldError as other:
+            return str(other)
+    if (folder / RESTORING).exists():
+        raise MachineError(
+            f"'{config.data_dir}': a restore has not come to its end: run previsor restore again, "
+            "it goes on. Nothing was done."
+        )
+    return ""
 
 
 def await_dying_steps(config: Settings) -> Path:
@@ -49,23 +76,32 @@ def await_run_by_hand(results: Path, minutes: float, note: Decide) -> None:
     Raises:
         HeldError: It took longer than these minutes; nothing was done.
     """
-    if not results.is_dir():
-        return
+    waited = _await_others(results, ".lock", minutes) if results.is_dir() else 0.0
+    if waited:
+        told = f"{waited / 60:.1f} minutes"
+        note("run by hand", "waited", f"another run held the results folder for {told}")
+
+
+def _await_others(folder: Path, name: str, minutes: float) -> float:
+    """Wait for whoever holds a lock; seconds, 0 where nobody does.
+
+    Raises:
+        HeldError: It took longer than these minutes; nothing was done.
+    """
     start = time.monotonic()
     try:
-        _await_lock(results, ".lock", 0.0)
+        _await_lock(folder, name, 0.0)
     except HeldError as held:
         remark(f"{held} The night waits, for {minutes:g} minutes at most.")
     else:
-        return
+        return 0.0
     try:
-        _await_lock(results, ".lock", minutes * 60)
+        _await_lock(folder, name, minutes * 60)
     except HeldError as held:
         raise HeldError(
             f"{held} The night has waited {minutes:g} minutes (NIGHT_WAIT_MINUTES) and did nothing."
         ) from None
-    waited = f"{(time.monotonic() - start) / 60:.1f} minutes"
-    note("run by hand", "waited", f"another run held the results folder for {waited}")
+    return time.monotonic() - start
 
 
 def _await_lock(folder: Path, name: str, seconds: float) -> None:

@@ -24,15 +24,19 @@ from ml.durable import (
     make_folder,
     move_folder,
     read_sealed,
+    remove,
     remove_all,
     sha256_of,
+    sync_folder,
     sync_tree,
+    write_file,
     write_sealed,
 )
 from ml.errors import ConfigError, DataError, first_few
 from ml.locks import hold
 from ml.processed import reading
 from ml.settings import Settings
+from pipelines.nightly.preflight import KEEPING, LOCK, RESTORING
 
 LIST = "backup.json"
 SETTINGS = "settings.env"
@@ -85,7 +89,7 @@ def back_up(config: Settings, to: Path, *, now: datetime | None = None) -> Backe
     part = to / f".{name}"
     with ExitStack() as stack:
         stack.enter_context(disk_errors(f"writing '{to / name}'", _AGAIN))
-        stack.enter_context(hold(config.data_dir / ".nightly"))
+        _hold_nights(config, stack)
         if config.ml_results_path.is_dir():
             stack.enter_context(hold(config.ml_results_path))
         stack.enter_context(reading(config.data_dir))
@@ -102,6 +106,12 @@ def back_up(config: Settings, to: Path, *, now: datetime | None = None) -> Backe
         move_folder(part, to / name)
     versions = sum(key.endswith("/manifest.json") for key in files)
     return BackedUp(to / name, len(files), sum(one["bytes"] for one in files.values()), versions)
+
+
+def _hold_nights(config: Settings, stack: ExitStack) -> None:
+    """Let no night begin meanwhile: one that is due waits for this, as for a run by hand."""
+    stack.enter_context(hold(config.data_dir / LOCK, name=KEEPING))
+    stack.enter_context(hold(config.data_dir / LOCK))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -156,42 +166,56 @@ def find_backup(folder: Path) -> Path:
 def restore(config: Settings, source: Path) -> BackedUp:
     """Bring a backup back into the folders of the settings, which have to be empty.
 
-    Every file is compared with its hash before the first is written, and every version after.
+    Every file is compared with its hash before the first is written, and every version after. No
+    night begins before all is there: one that was killed goes on where it is run again.
 
     Raises:
         ConfigError: A folder is not empty.
         DataError: The backup is damaged, or lacks files.
-        PublishError: The disk refuses.
+        PublishError: A run or a night is at work, or the disk refuses.
     """
     folder = find_backup(source)
     listed = read_sealed(folder / LIST)
     if listed is None or listed.get("format") != 1:
         raise DataError(f"'{folder / LIST}' is damaged, or of newer code: take another backup.")
-    places = _places(config)
+    with ExitStack() as stack:
+        stack.enter_context(disk_errors("restoring", "Run again, it goes on."))
+        _hold_nights(config, stack)
+        stack.enter_context(hold(config.ml_results_path))
+        return _bring_back(config, folder, listed["files"])
+
+
+def _bring_back(config: Settings, folder: Path, files: Mapping[str, Any]) -> BackedUp:
+    """Copy what a backup holds to its places, and verify it; goes on with what a kill cut off."""
+    places, marker = _places(config), config.data_dir / LOCK / RESTORING
+    goes_on = marker.is_file() and marker.read_text(encoding="utf-8") == folder.name
     full = [str(place) for place in places.values() if any(_files(place))]
-    if full:
+    if full and not goes_on:
         raise ConfigError(
             f"restore: {len(full)} folders are not empty: {first_few(full)}. Move them away, or "
             "set DATA_DIR, MODELS_DIR and ML_RESULTS_PATH to new ones."
         )
-    files: Mapping[str, Any] = listed["files"]
     bad = [key for key, one in files.items() if not _is_whole(folder / key, one["sha256"])]
     if bad:
         raise DataError(
             f"'{folder}': {len(bad)} of {len(files)} files are missing or damaged: "
             f"{first_few(bad)}. Take another backup; nothing was written."
         )
-    with disk_errors("restoring", "Remove what was written and run again."):
-        for key in files:
-            name = next(name for name in places if key.startswith(f"{name}/"))
-            target = places[name] / key.removeprefix(f"{name}/")
+    write_file(marker, folder.name)
+    for key, one in files.items():
+        name = next(name for name in places if key.startswith(f"{name}/"))
+        target = places[name] / key.removeprefix(f"{name}/")
+        if not _is_whole(target, one["sha256"]):
             make_folder(target.parent)
+            remove(target)  # what was being written
             copy_new(folder / key, target)
-        for place in places.values():
-            if place.is_dir():
-                sync_tree(place)
-    return BackedUp(folder, len(files), sum(one["bytes"] for one in files.values()),
-                    _verify(config.ml_results_path))  # fmt: skip
+    for place in places.values():
+        if place.is_dir():
+            sync_tree(place)
+    versions = _verify(config.ml_results_path)
+    remove(marker)
+    sync_folder(marker.parent)
+    return BackedUp(folder, len(files), sum(one["bytes"] for one in files.values()), versions)
 
 
 def _is_whole(path: Path, sha256: str) -> bool:

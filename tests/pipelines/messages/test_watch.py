@@ -5,6 +5,7 @@ import sqlite3
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from ml.frequency import Frequency
 from ml.setting_groups import WatchSettings
@@ -37,7 +38,16 @@ def samples(path):
         first = lines.index(f"# TYPE {name} gauge")
         assert lines[first - 1] == f"# HELP {name} {HELP[name]}"
         assert [n for n in names if n == name] == names[names.index(name) :][: names.count(name)]
-    return dict(line.rsplit(" ", 1) for line in told)
+    found = dict(line.rsplit(" ", 1) for line in told)
+    families = [
+        *text_string_to_metric_families(path.read_text())
+    ]  # as Prometheus' own code reads it
+    assert {(one.name, one.documentation, one.type) for one in families} == {
+        (name, HELP[name], "gauge") for name in names
+    }
+    values = sorted(sample.value for one in families for sample in one.samples)
+    assert values == sorted(map(float, found.values()))
+    return found
 
 
 def test_the_figures_are_what_the_night_knows(tmp_path):

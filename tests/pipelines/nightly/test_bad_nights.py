@@ -2,14 +2,16 @@
 
 import itertools
 import os
+import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 
 import pytest
 
-from ml.locks import HeldError
+from ml.errors import DataError, MachineError, PublishError
+from ml.locks import HeldError, hold
 from ml.settings import settings
 from pipelines.messages.watch import find_missed_nights
 from pipelines.nightly import ledger, preflight
@@ -81,6 +83,73 @@ def test_a_night_goes_on_when_the_run_by_hand_has_ended(tmp_path, capsys):
         preflight.await_run_by_hand(results, 1.0, note)
         holder.stdin = None
     assert [words[:2] for words in noted] in ([], [("run by hand", "waited")])
+
+
+def test_a_night_that_is_due_while_a_backup_is_made_waits_for_it_and_then_ends_with_5(tmp_path):
+    config = settings_in(tmp_path, night_wait_minutes=0.001)
+    folder = config.data_dir / preflight.LOCK
+    with ExitStack() as stack:
+        with ExitStack() as backup:
+            backup.enter_context(hold(folder, name=preflight.KEEPING))
+            backup.enter_context(hold(folder))
+            with pytest.raises(HeldError, match=r"has waited 0\.001 minutes") as raised:
+                preflight.hold_the_night(config, stack)
+        assert raised.value.exit_code == 5
+        assert preflight.hold_the_night(config, stack) == ""
+        assert "is held by another run" in preflight.hold_the_night(config, stack)
+
+
+def test_no_night_works_on_half_a_restore(tmp_path):
+    config = settings_in(tmp_path)
+    (config.data_dir / preflight.LOCK).mkdir(parents=True)
+    (config.data_dir / preflight.LOCK / preflight.RESTORING).write_text("backup-1")
+    with pytest.raises(MachineError, match="run previsor restore again"), ExitStack() as stack:
+        preflight.hold_the_night(config, stack)
+
+
+def spoil(path, how):
+    """What may befall the ledger; what has to be kept alive for it."""
+    if how == "damaged":
+        path.write_bytes(b"no database" * 400)
+    elif how == "a folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        db = sqlite3.connect(path, isolation_level=None)
+        db.execute("PRAGMA user_version = 99" if how == "newer" else "BEGIN IMMEDIATE")
+        return db
+    return None
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "words"),
+    [
+        ("damaged", DataError, r"is damaged .*previsor restore"),
+        ("newer", DataError, "was written by newer code"),
+        ("a folder", PublishError, "unable to open database file"),
+        ("locked", PublishError, "database is locked"),
+    ],
+)
+def test_a_ledger_that_cannot_be_used_is_one_line_and_no_night_begins(
+    tmp_path, monkeypatch, how, error, words
+):
+    config = begin_night(tmp_path).config
+    monkeypatch.setattr("pipelines.outside.ledger.SECONDS_TO_WAIT", 0.05)
+    kept = spoil(config.data_dir / ledger.FILE, how)
+    facts = ledger.RunFacts("run-2", config.current_day, {}, "code", 0, "here", 1)
+    with pytest.raises(error, match=words) as raised:
+        ledger.begin_run(config.data_dir, facts)
+    assert "\n" not in str(raised.value)
+    if kept is not None:
+        kept.close()
+
+
+def test_a_ledger_that_is_removed_while_a_night_is_at_work_is_told_at_its_end(tmp_path):
+    night_ = begin_night(tmp_path)
+    data_dir = night_.config.data_dir
+    (data_dir / ledger.FILE).unlink()
+    with pytest.raises(DataError, match="was removed or replaced while the night was at work"):
+        ledger.end_run(data_dir, night_.run.number, ledger.DONE, 0, "well")
 
 
 def test_a_night_waits_for_what_one_that_was_killed_has_left_to_die(tmp_path, monkeypatch):

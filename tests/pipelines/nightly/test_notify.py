@@ -92,6 +92,26 @@ def test_data_that_stay_away_and_missed_nights_are_conditions(nights):
     assert conditions == [("missed_night", "", True), ("data_late", "demand_ms", True)]
 
 
+def test_monitors_hear_of_a_night_whose_ledger_takes_nothing_more(tmp_path):
+    figures = tmp_path / "previsor.prom"
+    night = begin_night(tmp_path, metrics_textfile=figures)
+    with ledger.night_ledger(night.config.data_dir) as db:
+        db.execute("CREATE VIEW conditions AS SELECT 1 AS id")  # what takes no row
+    (told,) = tell_how_it_went(
+        night.config,
+        night.run.number,
+        "run",
+        code=5,
+        line="no room",
+        last_night=None,
+        planned=PARTS,
+    )
+    assert told.startswith("nobody was told how this night went: ")
+    lines = figures.read_text().splitlines()
+    assert "previsor_last_run_exit_code 5" in lines
+    assert not any(line.startswith("previsor_open_conditions") for line in lines)
+
+
 def test_data_of_the_sample_are_never_late(nights):
     check = step_of(GOOD, "check_inputs")
     assert nights(check, today="2026-06-20", checked=FRESH | {"synthetic": True})[0] == []

@@ -6,9 +6,13 @@ import sqlite3
 import pytest
 
 from ml.artifacts.version import commits
+from ml.errors import ConfigError
+from ml.locks import HeldError, hold
 from pipelines.nightly import ledger
+from pipelines.nightly.preflight import LOCK, RESTORING
+from pipelines.retention.backup import back_up, restore
 from tests.pipelines.job.conftest import Workspace, demand_rows, write_demand, write_stock
-from tests.pipelines.nightly.conftest import begin_night, rows_of
+from tests.pipelines.nightly.conftest import begin_night, rows_of, settings_in
 from tests.pipelines.nightly.test_night_kills import MONTHS
 
 pytestmark = pytest.mark.slow
@@ -84,6 +88,35 @@ def test_a_folder_that_holds_something_is_never_restored_into(made, tmp_path):
     made.run(BACKUP, str(tmp_path))
     done = made.run("scripts/previsor.py", "restore", str(tmp_path), expect=2)
     assert "folders are not empty" in done.stderr
+
+
+def test_a_restore_that_was_killed_goes_on_where_it_is_run_again(made, tmp_path):
+    there, here = settings_in(made.folder), settings_in(tmp_path / "again")
+    done = back_up(there, tmp_path)
+    restore(here, tmp_path)
+    marker = here.data_dir / LOCK / RESTORING
+    assert not marker.exists()
+    marker.write_text(done.folder.name)  # as a kill leaves it
+    cut_off = here.data_dir / "processed" / "demand.parquet"
+    whole = cut_off.read_bytes()
+    cut_off.write_bytes(whole[:100])
+    shutil.rmtree(here.models_dir)
+    assert restore(here, tmp_path).files == done.files
+    assert cut_off.read_bytes() == whole
+    assert [*here.models_dir.rglob("*.json")]
+    assert not marker.exists()
+    with pytest.raises(ConfigError, match="folders are not empty"):
+        restore(here, tmp_path)
+
+
+def test_nothing_is_backed_up_or_restored_while_a_night_is_at_work(made, tmp_path):
+    config = settings_in(made.folder)
+    done = back_up(config, tmp_path)
+    with hold(config.data_dir / LOCK):
+        with pytest.raises(HeldError, match="held by another run"):
+            back_up(config, tmp_path / "more")
+        with pytest.raises(HeldError, match="held by another run"):
+            restore(config, done.folder)
 
 
 def test_a_backup_into_what_it_backs_up_is_refused(made):
