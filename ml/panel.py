@@ -163,10 +163,13 @@ class Panel:
 
     def _only(self, kept: slice) -> "Panel":
         """Some periods: what they tell of stock-outs is told by them alone."""
-        periods, values, shortages = self.periods[kept], self.values[:, kept].copy(), None
-        if self.shortages is not None:
-            shortages = self.shortages.cut(slice(None), kept)
-            values = complete_demand(shortages, self.items, periods, self.frequency.value)
+        periods, values, shortages = self.periods[kept], self.recorded[:, kept], None
+        if self.shortages is None:
+            values = values.copy()
+        else:
+            start, stop, _ = kept.indices(len(self.periods))
+            shortages = self.shortages.between(start, stop)
+            values = complete_demand(values, shortages, self.items, periods, self.frequency.value)
         return replace(self, periods=periods, values=values, drivers=None, shortages=shortages)
 
     def select(self, items: Sequence[str]) -> "Panel":
@@ -182,20 +185,27 @@ class Panel:
             values=self.values[list(rows)],
             units=tuple(self.units[i] for i in rows),
             drivers=None if self.drivers is None else self.drivers.rows(rows),
-            shortages=self.shortages and self.shortages.cut(list(rows), slice(None)),
+            shortages=self.shortages and self.shortages.pick(rows),
         )
 
     def with_stock(self) -> "Panel":
         """The panel as if nothing had been observed where stock ran out on some day or site."""
         if self.shortages is None:
             return self
-        values = np.where(self.shortages.exposure < 1, np.nan, self.values)
+        values = np.where(self.exposure < 1, np.nan, self.values)
         return replace(self, values=values, shortages=None)
 
     @property
     def recorded(self) -> Floats:
         """What was recorded, (N, T): where stock ran out, what was served."""
-        return self.values if self.shortages is None else self.shortages.served
+        return self.values if self.shortages is None else self.shortages.put_served(self.values)
+
+    @property
+    def exposure(self) -> Floats:
+        """Share of each period's days and sites that had stock, (N, T)."""
+        if self.shortages is None:
+            return np.ones(self.values.shape)
+        return self.shortages.exposures(self.values.shape)
 
     def observed(self) -> Bools:
         """Where there is an observation, shape (N, T)."""
@@ -259,9 +269,13 @@ def dataset_id(panels: Sequence[Panel], outside: str = "") -> str:
         for rows in (panel.values[first : first + HASHED] for first in firsts):
             values = np.where(np.isnan(rows), -1e300, rows) + 0.0  # no negative zero
             digest.update(values.astype("<f8").tobytes())
-        for part in (panel.shortages.exposure, panel.shortages.short) if panel.shortages else ():
-            for first in firsts:
-                digest.update(part[first : first + HASHED].astype("<f8").tobytes())
+        if panel.shortages is None:
+            continue
+        every, length = range(len(panel.items)), len(panel.periods)
+        for grid in (Shortages.exposures, Shortages.shorts):
+            for some in (every[first : first + HASHED] for first in firsts):
+                known = grid(panel.shortages.pick(some), (len(some), length))
+                digest.update(known.astype("<f8").tobytes())
     return f"d-{digest.hexdigest()[:12]}"
 
 

@@ -252,15 +252,15 @@ def _panel(long: LongTable, kind: str, frequency: Frequency, units: Units) -> Pa
     inside = columns < len(periods)
     inside[inside] = periods[columns[inside]] == long.ds[inside]
 
-    def spread(rows: Floats, otherwise: float) -> Floats:
-        grid = np.full((len(long.items), len(periods)), otherwise)
-        grid[long.item[inside], columns[inside]] = rows[inside]
-        return grid
-
-    values, shortages = spread(long.y, np.nan), None
+    values, shortages = np.full((len(long.items), len(periods)), np.nan), None
+    values[long.item[inside], columns[inside]] = long.y[inside]
     if long.exposure is not None and long.short is not None and (long.exposure < 1).any():
-        shortages = Shortages(values, spread(long.exposure, 1.0), spread(long.short, 0.0))
-        values = complete_demand(shortages, long.items, periods, frequency.value)
+        cells = np.flatnonzero(inside & ((long.exposure < 1) | (long.short != 0)))
+        cells = cells[np.lexsort((columns[cells], long.item[cells]))]
+        row, period = (one[cells].astype(np.int32) for one in (long.item, columns))
+        served, exposure, short = values[row, period], long.exposure[cells], long.short[cells]
+        shortages = Shortages(row, period, served, exposure, short)
+        values = complete_demand(values, shortages, long.items, periods, frequency.value)
     return Panel(kind, frequency, long.items, periods, values,
                  tuple(units.get(item) for item in long.items), shortages=shortages)  # fmt: skip
 

@@ -9,7 +9,8 @@ demand, and whole units stay whole.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from ml.seeds import number
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int32]
 ROUNDS = 15  # of expectation and maximisation
 TOGETHER = 512  # items that are completed at once, to bound memory
 AROUND = {"D": 45, "B": 33, "W": 13, "MS": 12}  # periods before and after that make the level
@@ -30,40 +32,97 @@ MOST_MISSED = 2.0  # times the largest demand of a period with stock, that one w
 
 @dataclass(frozen=True, slots=True)
 class Shortages:
-    """Where stock ran out, of N series over T periods."""
+    """Where stock ran out, of N series over T periods: C cells, by series and then by period.
 
-    served: Floats  # (N, T) demand as recorded, NaN = not observed
-    exposure: Floats  # (N, T) share of the period's days and sites that had stock, 1 = all
-    short: Floats  # (N, T) units of `served` from the other days and sites
+    They are few, and whole grids of them would be the largest part of a panel.
+    """
 
-    def cut(self, rows: Sequence[int] | slice, periods: slice) -> "Shortages":
-        """Only these items and periods."""
-        parts = (self.served, self.exposure, self.short)
-        return Shortages(*(one[rows][:, periods].copy() for one in parts))
+    row: Places  # (C,) position of the series
+    period: Places  # (C,) position of the period
+    served: Floats  # (C,) demand as recorded, NaN = not observed
+    exposure: Floats  # (C,) share of the period's days and sites that had stock, 1 = all
+    short: Floats  # (C,) units of `served` from the other days and sites
+
+    def pick(self, rows: Sequence[int]) -> "Shortages":
+        """Only the series at these positions, ascending."""
+        first, last = (np.searchsorted(self.row, rows, side) for side in ("left", "right"))
+        counts = last - first
+        kept = np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
+        return replace(
+            self._only(kept), row=np.repeat(np.arange(len(rows), dtype=np.int32), counts)
+        )
+
+    def between(self, start: int, stop: int) -> "Shortages":
+        """Only these periods."""
+        kept = self._only((self.period >= start) & (self.period < stop))
+        return replace(kept, period=kept.period - np.int32(start))
+
+    def _only(self, kept: Any) -> "Shortages":
+        return Shortages(*(getattr(self, one.name)[kept] for one in fields(self)))
+
+    def exposures(self, shape: tuple[int, int]) -> Floats:
+        """Share of days and sites with stock as a grid (N, T)."""
+        grid = np.ones(shape)
+        grid[self.row, self.period] = self.exposure
+        return grid
+
+    def shorts(self, shape: tuple[int, int]) -> Floats:
+        """Units served on the days and at the sites without stock as a grid (N, T)."""
+        grid = np.zeros(shape)
+        grid[self.row, self.period] = self.short
+        return grid
+
+    def put_served(self, values: Floats) -> Floats:
+        """Demand (N, T) with what was recorded where stock ran out."""
+        recorded = values.copy()
+        recorded[self.row, self.period] = self.served
+        return recorded
+
+
+def find_shortages(served: Floats, exposure: Floats, short: Floats) -> Shortages:
+    """Shortages out of grids (N, T) of what :class:`Shortages` says of its cells."""
+    cells = np.nonzero((exposure < 1) | (short != 0))
+    row, period = (one.astype(np.int32) for one in cells)
+    return Shortages(row, period, served[cells], exposure[cells], short[cells])
 
 
 def complete_demand(
-    shortages: Shortages, items: Sequence[str], periods: Days, frequency: str
+    served: Floats, shortages: Shortages, items: Sequence[str], periods: Days, frequency: str
 ) -> Floats:
-    """Demand (N, T) as far as these periods tell; as recorded where there was stock.
+    """Demand (N, T) as far as these periods tell; as ``served`` (N, T) where there was stock.
 
     An item depends on its own periods only. What it gets where stock ran out is drawn with
     numbers that belong to its id and the period, spread evenly over its own. An item that hardly
     ever had stock keeps what it was served.
     """
-    values = shortages.served.copy()
-    censored = ~np.isnan(values) & (shortages.exposure < 1)
-    open_ = np.where(np.isnan(values), 0.0, shortages.exposure).sum(axis=1)
-    rows = np.flatnonzero(censored.any(axis=1) & (open_ >= LEAST_EXPOSURE))
-    whole = np.all(np.isnan(values) | (values == np.round(values)), axis=1)
-    for kind in (True, False):
-        alike = rows[whole[rows] == kind]
-        for first in range(0, len(alike), TOGETHER):
-            chosen = alike[first : first + TOGETHER]
-            uniforms = [_spread_evenly(items[row], periods, censored[row]) for row in chosen]
-            own = Shortages(values[chosen], shortages.exposure[chosen], shortages.short[chosen])
-            values[chosen] = _complete(own, np.stack(uniforms), AROUND[frequency], whole=kind)
+    values = served.copy()
+    for first in range(0, len(values), TOGETHER):
+        some = values[first : first + TOGETHER]
+        own = shortages.pick(range(first, first + len(some)))
+        exposure, short = own.exposures(some.shape), own.shorts(some.shape)
+        censored = ~np.isnan(some) & (exposure < 1)
+        open_ = np.where(np.isnan(some), 0.0, exposure).sum(axis=1)
+        rows = np.flatnonzero(censored.any(axis=1) & (open_ >= LEAST_EXPOSURE))
+        whole = np.all(np.isnan(some) | (some == np.round(some)), axis=1)
+        for kind in (True, False):
+            chosen = rows[whole[rows] == kind]
+            if not len(chosen):
+                continue
+            uniforms = [
+                _spread_evenly(items[first + row], periods, censored[row]) for row in chosen
+            ]
+            cells = _Grids(some[chosen], exposure[chosen], short[chosen])
+            some[chosen] = _complete(cells, np.stack(uniforms), AROUND[frequency], whole=kind)
     return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Grids:
+    """What :class:`Shortages` says of R items, as grids (R, T)."""
+
+    served: Floats
+    exposure: Floats
+    short: Floats
 
 
 def _spread_evenly(item: str, periods: Days, chosen: Bools) -> Floats:
@@ -75,7 +134,7 @@ def _spread_evenly(item: str, periods: Days, chosen: Bools) -> Floats:
     return found
 
 
-def _complete(own: Shortages, uniforms: Floats, around: int, *, whole: bool) -> Floats:
+def _complete(own: _Grids, uniforms: Floats, around: int, *, whole: bool) -> Floats:
     """Demand of items (R, T), drawn at ``uniforms`` where stock ran out (else NaN).
 
     Level and spread come from expectation and maximisation (Dempster, Laird & Rubin 1977): what

@@ -175,8 +175,7 @@ def scored_items(panel: Panel, seen: Sequence[int], rules: Dataset) -> tuple[str
 
 def certain(panel: Panel) -> Bools:
     """Where demand is known: it was observed, and stock did not run out, (N, T)."""
-    known = panel.observed()
-    return known if panel.shortages is None else known & (panel.shortages.exposure >= 1)
+    return panel.observed() & (panel.exposure >= 1)
 
 
 def write_lines(file: Path, items: Sequence[str] | None, folder: Path) -> Path:

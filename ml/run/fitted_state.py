@@ -145,8 +145,7 @@ def _find_late(panel: Panel, days: float) -> dict[str, str]:
 def _count_known(panel: Panel, most: int) -> Ints:
     """Periods (N,) until the last of the first ``most`` ones of which an item has anything."""
     known = ~np.isnan(panel.recorded[:, :most])
-    if panel.shortages is not None:
-        known |= panel.shortages.exposure[:, :most] < 1
+    known |= panel.exposure[:, :most] < 1
     return np.asarray((known * np.arange(1, most + 1)).max(axis=1, initial=0))
 
 
@@ -260,9 +259,10 @@ def digest_items(panel: Panel, until: np.datetime64) -> dict[str, str]:
     for row, (item, end) in enumerate(zip(panel.items, lengths, strict=True)):
         digest = hashlib.sha256(str(panel.units[row]).encode())
         digest.update(values[row, :end].astype("<f8").tobytes())
-        if panel.shortages is not None and (panel.shortages.exposure[row, :end] < 1).any():
-            for part in (panel.shortages.exposure, panel.shortages.short):
-                digest.update(part[row, :end].astype("<f8").tobytes())
+        own = panel.shortages and panel.shortages.pick([row]).between(0, end)
+        if own is not None and (own.exposure < 1).any():
+            for grid in (own.exposures((1, end)), own.shorts((1, end))):
+                digest.update(grid.astype("<f8").tobytes())
         found[item] = digest.hexdigest()[:16]
     return found
 

@@ -35,9 +35,7 @@ def _rows(panel: Panel, source: Mapping[str, str]) -> pa.Table:
     """Rows of a panel's last periods."""
     kept = slice(-LONGEST[panel.frequency.value], None)
     y, used = panel.recorded[:, kept], panel.values[:, kept]
-    share = np.zeros(y.shape)
-    if panel.shortages is not None:
-        share = np.round(1.0 - panel.shortages.exposure[:, kept], 6)
+    share = np.round(1.0 - panel.exposure[:, kept], 6)
     begun = np.maximum.accumulate(~np.isnan(panel.values), axis=1)[:, kept]
     rows, places = np.nonzero(begun)
     columns = {

@@ -140,7 +140,7 @@ def _what_came(table: pa.Table, panels: Sequence[Panel]) -> CameTrue:
         # Rounded, for a sum of sums depends on where the history begins.
         y[here] = np.round(_sum_over(panel.recorded, *at), 6)
         if panel.shortages is not None:
-            short[here] = _sum_over((panel.shortages.exposure < 1).astype(np.float64), *at) > 0
+            short[here] = _sum_over((panel.exposure < 1).astype(np.float64), *at) > 0
         over |= here
     return CameTrue(y, short, over)
 

@@ -112,9 +112,7 @@ def set_scene(
     window = slice(start, end)
     whole = np.array([is_count(values) for values in own.values])
     step, lots = _size_lots(chosen, whole)
-    counted = own.observed()
-    if own.shortages is not None:
-        counted = counted & (own.shortages.exposure >= 1)
+    counted = own.observed() & (own.exposure >= 1)
     items = SimulatedItems(
         demand=own.values[:, window],
         counted=counted[:, window],

@@ -21,7 +21,7 @@ from ml.panel import (
     learnable_until,
 )
 from ml.panel_tables import Refusal, demand_panel
-from ml.stockouts import Shortages, complete_demand
+from ml.stockouts import complete_demand, find_shortages
 from tests.conftest import monthly_panel, price_panel
 
 TODAY = date(2025, 4, 10)  # a Thursday
@@ -295,9 +295,10 @@ def test_who_teaches_is_known_at_an_origin_without_completing_demand_there():
     served = rng.poisson(0.15, (60, 24)).astype(float)
     served[:, :6] = np.where(rng.random((60, 6)) < 0.5, NAN, 0.0)
     exposure = np.where(rng.random((60, 24)) < 0.3, 0.6, 1.0)
-    shortages = Shortages(served, exposure, np.minimum(served, 1.0))
+    shortages = find_shortages(served, exposure, np.minimum(served, 1.0))
     panel = monthly_panel(60, 24)
-    values = complete_demand(shortages, panel.items, panel.periods, panel.frequency.value)
+    known = panel.items, panel.periods, panel.frequency.value
+    values = complete_demand(served, shortages, *known)
     panel = replace(panel, values=values, shortages=shortages)
     assert (values > served).any()
     counts = []

@@ -14,7 +14,7 @@ from ml.forecasters.registry import forecaster
 from ml.frequency import Frequency, period_range
 from ml.panel import dataset_id
 from ml.panel_tables import demand_panel
-from ml.stockouts import Shortages, _above, complete_demand
+from ml.stockouts import _above, complete_demand, find_shortages
 
 NAN = float("nan")
 
@@ -94,8 +94,8 @@ def test_items_are_completed_a_few_at_a_time_as_all_at_once(monkeypatch):
     served = rng.poisson(2.0, (9, 30)).astype(float)
     served[::2] /= 2  # some items come in fractions
     exposure = np.where(rng.random((9, 30)) < 0.2, 0.5, 1.0)
-    shortages = Shortages(served, exposure, served / 2)
-    asked = shortages, [f"P{row}" for row in range(9)], months(30), "MS"
+    shortages = find_shortages(served, exposure, served / 2)
+    asked = served, shortages, [f"P{row}" for row in range(9)], months(30), "MS"
     whole = complete_demand(*asked)
     assert (whole > served).any()
     monkeypatch.setattr(stockouts, "TOGETHER", 2)
@@ -156,7 +156,23 @@ def test_moments_above_a_bound_are_those_of_the_distribution(whole, bound, mean,
 
 
 def test_a_bound_beyond_all_expectation_stands():
-    shortages = Shortages(np.array([[1.0, 0, 2, 1, 0, 1, 1, 5000]]),
-                          np.array([[1.0] * 7 + [0]]), np.array([[0.0] * 7 + [5000]]))  # fmt: skip
-    found = complete_demand(shortages, ["A"], months(8), "MS")
+    served = np.array([[1.0, 0, 2, 1, 0, 1, 1, 5000]])
+    without = np.array([[1.0] * 7 + [0]]), np.array([[0.0] * 7 + [5000]])
+    shortages = find_shortages(served, *without)
+    found = complete_demand(served, shortages, ["A"], months(8), "MS")
     assert 5000 <= found[0, -1] < 5200
+
+
+def test_cells_of_chosen_items_and_periods_are_those_of_the_grids():
+    rng = np.random.default_rng(5)
+    served = rng.poisson(2.0, (6, 20)).astype(float)
+    exposure = np.where(rng.random((6, 20)) < 0.2, 0.4, 1.0)
+    exposure[2] = 1.0  # never ran out
+    short = np.where(exposure < 1, served / 2, 0.0)
+    rows, start, stop = [1, 2, 5], 4, 17
+    found = find_shortages(served, exposure, short).pick(rows).between(start, stop)
+    shape = 3, stop - start
+    np.testing.assert_array_equal(found.exposures(shape), exposure[rows, start:stop])
+    np.testing.assert_array_equal(found.shorts(shape), short[rows, start:stop])
+    taken = np.where(exposure < 1, -1.0, served)[rows, start:stop]
+    np.testing.assert_array_equal(found.put_served(taken), served[rows, start:stop])

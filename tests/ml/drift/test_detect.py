@@ -10,7 +10,7 @@ from ml.drift.detect import Watched, find_drift, watch_panel
 from ml.drift.rows import join_rows, tell_drift
 from ml.frequency import Frequency, period_range
 from ml.panel import Panel
-from ml.stockouts import Shortages
+from ml.stockouts import find_shortages
 
 PERIODS = period_range(np.datetime64("2021-01-01"), np.datetime64("2025-12-01"), Frequency.MONTHLY)
 DAYS = np.arange("2024-01-01", "2026-01-01", dtype="datetime64[D]")
@@ -88,7 +88,7 @@ def test_a_stock_out_is_no_fall_of_demand():
     exposure[2, -5:] = 0.0  # nothing could be served, and nothing was
     values[2, -5:] = 0.0
     names = months(values).items
-    shortages = Shortages(values, exposure, np.zeros(values.shape))
+    shortages = find_shortages(values, exposure, np.zeros(values.shape))
     panel = Panel("demand", Frequency.MONTHLY, names, PERIODS, values, (None,) * 8,
                   shortages=shortages)  # fmt: skip
     assert found(find_drift(watch_panel(panel, "demand_ms"))) == []

@@ -11,7 +11,7 @@ from ml.frequency import Frequency, period_range
 from ml.panel import Panel
 from ml.run import history
 from ml.run.history import history_rows
-from ml.stockouts import Shortages, complete_demand
+from ml.stockouts import complete_demand, find_shortages
 
 SOURCE = {"demand": "user_files", "price": "yahoo"}
 
@@ -56,9 +56,9 @@ def test_where_stock_ran_out_what_was_served_and_what_demand_is_taken_for_are_to
     served = np.array([[4.0, 5.0, 1.0, 6.0, 4.0, 5.0, 0.0, 5.0]])
     exposure = np.array([[1.0, 1.0, 0.3, 1.0, 1.0, 1.0, 0.0, 1.0]])
     short = np.array([[0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
-    shortages = Shortages(served, exposure, short)
+    shortages = find_shortages(served, exposure, short)
     days = panel_of(served).periods
-    taken = complete_demand(shortages, ("I0",), days, "MS")
+    taken = complete_demand(served, shortages, ("I0",), days, "MS")
     rows = rows_of(plan(panel_of(taken, shortages=shortages)))
     assert [row["y"] for row in rows] == served[0].tolist()
     assert [row["is_stockout"] for row in rows] == (exposure[0] < 1).tolist()

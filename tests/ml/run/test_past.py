@@ -13,7 +13,7 @@ from ml.frequency import Frequency, period_range
 from ml.panel import Panel
 from ml.run import past
 from ml.run.past import renew_past, renew_scores
-from ml.stockouts import Shortages
+from ml.stockouts import find_shortages
 from tests.ml.reporting.test_past_scores import row
 
 SOURCE = {"demand": "user_files"}
@@ -29,7 +29,7 @@ def panel_of(values, items=("A",), first="2025-01-01", exposure=None):
     shortages = None
     if exposure is not None:
         exposure = np.atleast_2d(np.array(exposure, dtype=float))
-        shortages = Shortages(values.copy(), exposure, values * (exposure < 1))
+        shortages = find_shortages(values, exposure, values * (exposure < 1))
     return Panel("demand", Frequency.MONTHLY, items, periods, values, ("units",) * len(items),
                  shortages=shortages)  # fmt: skip
 

@@ -17,7 +17,7 @@ from ml.simulation.levels import (
     usage_levels,
 )
 from ml.simulation.scene import SETTLING, lead_time_strata, set_scene
-from ml.stockouts import Shortages
+from ml.stockouts import find_shortages
 from tests.ml.simulation.worlds import (
     HORIZON,
     MONTH,
@@ -114,7 +114,7 @@ def test_what_is_not_ordered_again_and_again_is_not_simulated(panel, status):
 def test_periods_without_stock_are_not_counted(panel):
     exposure = np.ones(panel.values.shape)
     exposure[1, -2] = 0.5
-    served = Shortages(panel.values.copy(), exposure, np.zeros(exposure.shape))
+    served = find_shortages(panel.values, exposure, np.zeros(exposure.shape))
     scene = scene_of(replace(panel, shortages=served), policies_of(panel))
     assert np.argwhere(~scene.items.counted).tolist() == [[1, len(scene.items.part) - 2]]
     assert scene.left_out.tolist() == [0, 1, 0]
