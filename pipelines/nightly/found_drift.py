@@ -11,10 +11,12 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ml.durable import read_sealed
+from ml.durable import disk_errors, read_sealed, replace
 from pipelines.messages.conditions import NightFinding, judge_news, prepare_tables
 from pipelines.nightly.steps import CHECKED, DRIFT, IN_LIFE
 
+SEEN = Path("nights", "history")  # below DATA_DIR: history as people know it, by panel
+NEXT = SEEN / "next"  # likewise, as the night at work has found it
 RETRAIN = "retrain"  # what such decisions are about, in the ledger
 WHY = {"drift": "drift was found", "wrong_in_life": "the models are wrong in life"}
 
@@ -33,6 +35,19 @@ def read_findings(data_dir: Path) -> Iterator[NightFinding]:
         for subject, lines in found.get("told", {}).items():
             named = frozenset((sort, name) for sort, name in found["named"].get(subject, ()))
             yield NightFinding(kind, subject, " ".join(lines), named)
+
+
+def keep_seen(data_dir: Path) -> None:
+    """Let the next nights compare history with what this one found: people have been told of it.
+
+    Before that they would not hear of what a night had found that was killed.
+
+    Raises:
+        PublishError: The disk refuses.
+    """
+    with disk_errors("keeping what is known of history", "The next night tells of it once more."):
+        for path in sorted((data_dir / NEXT).glob("*.parquet")):
+            replace(path, data_dir / SEEN / path.name)
 
 
 def ask_retraining(data_dir: Path, db: sqlite3.Connection) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 Usage: python -m pipelines.nightly.look_for_drift [--results PATH]. The rows go to
 ``DATA_DIR/nights/drift.parquet``, what people are told to ``drift.json`` and, of forecasts in life,
-to ``in_life.json`` beside it, and what was known of history to ``history/``.
+to ``in_life.json`` beside it, and what is known of history now to ``history/next/``: the night puts
+it in the place of what was known when it has told people of the difference.
 """
 
 from collections import defaultdict
@@ -34,6 +35,7 @@ def look(results: Results = None) -> None:
         from ml.run.inputs import read_processed
         from ml.run.plan import panel_name
         from ml.run.request import RunRequest
+        from pipelines.nightly.found_drift import NEXT, SEEN
         from pipelines.nightly.in_life import look_at_life
         from pipelines.nightly.steps import DRIFT, IN_LIFE
 
@@ -44,7 +46,7 @@ def look(results: Results = None) -> None:
         tables, states, told, named = [], {}, {}, {}
         for panel in inputs.panels:
             name = panel_name(panel.kind, panel.frequency, panel.cutoff)
-            known = place / "history" / f"{name}.parquet"
+            file = f"{name}.parquet"
             own = [
                 find_drift(
                     watch_panel(panel, name),
@@ -53,9 +55,9 @@ def look(results: Results = None) -> None:
                     false_share=config.drift_false_share,
                     seed=config.seed,
                 ),
-                history_rows(name, panel, read_state(known)),
+                history_rows(name, panel, read_state(config.data_dir / SEEN / file)),
             ]
-            states[known] = hash_history(panel)
+            states[config.data_dir / NEXT / file] = hash_history(panel)
             # A rewritten history is news although the series drift, and the other way round.
             for subject, table in zip((name, f"{name}, history"), own, strict=True):
                 told[subject], named[subject] = tell_drift(table), name_drift(table)
@@ -68,15 +70,15 @@ def look(results: Results = None) -> None:
         life = look_at_life(request.results, panels, config.drift_rate)
         rows = join_rows([*tables, *life.tables])
         with disk_errors("looking for drift", "Correct that and run again."):
-            make_folder(place / "history")
+            make_folder(config.data_dir / NEXT)
             with staged(place / "drift.parquet") as path:
                 write_parquet(rows, path)
             write_sealed(config.data_dir / DRIFT, {"told": _some(told), "named": _some(named)})
             broken = _some(life.told)
             found = {"told": broken, "named": _some(life.named), "coverage": life.coverage}
             write_sealed(config.data_dir / IN_LIFE, found)
-            for known, state in states.items():
-                write_state(known, state)
+            for path, state in states.items():
+                write_state(path, state)
         for line in (line for own in (*told.values(), *broken.values()) for line in own):
             typer.echo(line)
         typer.echo(f"drift: {rows.num_rows} series looked at in {len(panels)} panels, "

@@ -21,7 +21,7 @@ from pipelines.messages.watch import (
     tell_people,
     write_figures,
 )
-from pipelines.nightly.found_drift import read_findings, read_life
+from pipelines.nightly.found_drift import keep_seen, read_findings, read_life
 from pipelines.nightly.ledger import moment, night_ledger
 from pipelines.nightly.steps import CHECKED
 
@@ -67,6 +67,8 @@ def tell_how_it_went(
             )
             holding: int | None = len(open_conditions(db))
             made = db.execute("SELECT rows FROM versions WHERE run = ?", [run]).fetchone()
+        if looked:
+            keep_seen(config.data_dir)
     except PipelineError as error:  # a full disk: monitors hear of the night all the same
         unsaid, holding, made = [f"nobody was told how this night went: {error}"], None, None
     figures = NightFigures(

@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ml.durable import write_sealed
+from ml.settings import settings
 from pipelines.messages.conditions import update_conditions
-from pipelines.nightly import ledger
-from pipelines.nightly.found_drift import RETRAIN, ask_retraining, read_findings
+from pipelines.nightly import ledger, look_for_drift
+from pipelines.nightly.found_drift import RETRAIN, ask_retraining, keep_seen, read_findings
 from pipelines.nightly.night import run_night
 from pipelines.nightly.steps import CHECKED, DRIFT, IN_LIFE
-from tests.pipelines.nightly.conftest import begin_night, step_of
+from tests.pipelines.job.conftest import demand_rows, write_demand
+from tests.pipelines.nightly.conftest import DAY, begin_night, step_of
+from tests.pipelines.nightly.test_night_kills import MONTHS
 
 START = datetime(2026, 1, 20, 2, 15, tzinfo=UTC)
 PANELS = {"panels": {"demand_ms": {}, "price_b": {}}}
@@ -23,6 +26,38 @@ REWRITTEN = {
     "told": {"demand_ms, history": ["1 of 9 items' histories changed"]},
     "named": {"demand_ms, history": [["items' histories rewritten", "A 2025-03"]]},
 }
+
+
+@pytest.fixture
+def look(workspace, monkeypatch):
+    """Read files and look for what is no longer what it was; what there is to tell."""
+    for name, value in (workspace.environment | {"TODAY": DAY}).items():
+        monkeypatch.setenv(name, value)
+    folder = workspace.folder / "data" / "raw" / "user"
+    folder.mkdir(parents=True)
+
+    def run(more):
+        rows = demand_rows(["A/1", "slow"], MONTHS)
+        rows[3] = (*rows[3][:2], str(int(rows[3][2]) + more))
+        write_demand(folder / "demand.csv", rows)
+        workspace.run("pipelines/demand_etl.py", alone=True, TODAY=DAY)
+        settings.cache_clear()
+        look_for_drift.look(results=workspace.results)
+        return [one.subject for one in read_findings(workspace.folder / "data")]
+
+    yield run
+    settings.cache_clear()
+
+
+def test_a_history_that_was_rewritten_is_told_although_the_night_that_saw_it_was_killed(
+    look, workspace
+):
+    assert look(0) == []
+    keep_seen(workspace.folder / "data")
+    assert look(5) == ["demand_ms, history"]
+    assert look(5) == ["demand_ms, history"]  # nobody was told before
+    keep_seen(workspace.folder / "data")
+    assert look(5) == []
 
 
 @pytest.fixture
