@@ -112,6 +112,9 @@ def update_conditions(
             _make_due(db, changes[-1], stamp, addresses, opened=opened)
             db.executemany("INSERT OR IGNORE INTO named VALUES (?, ?, ?)",
                            [(number, *thing) for thing in sorted(one.named)])  # fmt: skip
+        elif untold := [name for name in addresses if not _messages_to(db, number, name)]:
+            change = ConditionChange("opened", kind, subject, one.text)
+            _make_due(db, change, stamp, untold, opened=opened)
     for row in open_conditions(db):
         key = (row["kind"], row["subject"])
         if key in found or row["kind"] not in looked_at or row["quiet_run"] == run_id:
@@ -192,7 +195,7 @@ def _make_due(
     addresses: Sequence[str],
     opened: str = "",
 ) -> None:
-    """One message an address; what nobody was told of need not be taken back."""
+    """One message an address; who was not told of a thing need not hear of its end."""
     (number,) = db.execute(
         "SELECT id FROM conditions WHERE kind = ? AND subject = ? AND ended_at IS NULL",
         [change.kind, change.subject],
@@ -206,17 +209,21 @@ def _make_due(
     for address in addresses or (UNTOLD,):
         state = "due" if address else "no address"
         if change.event == "ended":
-            own = [number, address]
-            dropped = db.execute(
+            db.execute(
                 "UPDATE messages SET state = 'dropped' WHERE condition = ? AND address = ? AND "
                 "state = 'due' AND attempts = 0",
-                own,
+                [number, address],
             )
-            query = "SELECT 1 FROM messages WHERE condition = ? AND address = ? AND attempts > 0"
-            heard = db.execute(query, own).fetchone() is not None
-            state = "dropped" if dropped.rowcount and not heard else state
+            heard = any(_messages_to(db, number, address))
+            state = "dropped" if address and not heard else state
         db.execute(
             "INSERT INTO messages (condition, event, address, title, body, due_at, state, "
             "attempts) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
             [number, change.event, address, title, body, stamp, state],
         )
+
+
+def _messages_to(db: sqlite3.Connection, number: int, address: str) -> list[int]:
+    """Of each message of a condition to an address, how often it was tried."""
+    query = "SELECT attempts FROM messages WHERE condition = ? AND address = ?"
+    return [attempts for (attempts,) in db.execute(query, [number, address])]

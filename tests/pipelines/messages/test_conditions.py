@@ -141,6 +141,25 @@ def test_the_end_of_what_nobody_was_told_of_is_not_told_either(db):
     assert messages(db, "event", "state") == [("opened", "dropped"), ("ended", "dropped")]
 
 
+def test_who_is_told_from_now_on_hears_once_of_what_holds(db):
+    night(db, 0, FAILED, addresses=())
+    night(db, 1, FAILED)
+    night(db, 2, FAILED)
+    night(db, 3, FAILED, addresses=("json 1", "mailto 2"))
+    assert messages(db, "event", "address", "state") == [
+        ("opened", "", "no address"), ("opened", "json 1", "due"), ("opened", "mailto 2", "due"),
+    ]  # fmt: skip
+    assert all("Since 2026-11-20T" in body for (body,) in messages(db, "body"))
+
+
+def test_who_was_told_nothing_of_a_condition_hears_nothing_of_its_end(db):
+    night(db, 0, FAILED, addresses=())
+    night(db, 1)
+    assert messages(db, "event", "address", "state") == [
+        ("opened", "", "no address"), ("ended", "json 1", "dropped"),
+    ]  # fmt: skip
+
+
 def test_the_end_of_what_may_have_been_told_is_told(db):
     night(db, 0, FAILED)
     db.execute("UPDATE messages SET attempts = 1")  # its answer was lost
