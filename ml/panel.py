@@ -20,6 +20,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 LEAST_TO_LEARN = {"demand": 8, "price": 30}
 HASHED = 4096  # items at a time that a name by content is made of
+OUTSIZED, NEARLY_ALL = 1e4, 0.95
 MOST_TEACHERS = 3000  # items that a pooled model learns from
 
 
@@ -218,13 +219,15 @@ def learnable_items(panel: Panel) -> tuple[str, ...]:
     Items that nobody has ever asked for teach as well, or a panel would hold survivors only and
     what is not sold yet be forecast as if it had to be. There are at most as many of them as of
     the others, those with the smallest hash of their id, so a catalogue of dead items drowns
-    nothing; where all is zero there is nothing to learn. Prices of zero are no prices.
+    nothing; where all is zero there is nothing to learn. Prices of zero are no prices. What is out
+    of all proportion teaches nothing, see :func:`outsized_items`.
 
     Whatever else is in a file, pooled models and weights are made from these items alone.
     """
     enough = panel.observed().sum(axis=1) >= LEAST_TO_LEARN[panel.kind]
-    alive = enough & moving_items(panel)
-    silent = [panel.items[row] for row in np.flatnonzero(enough & ~alive)]
+    moving = moving_items(panel)
+    silent = [panel.items[row] for row in np.flatnonzero(enough & ~moving)]
+    alive = enough & moving & ~outsized_items(panel)
     most = int(alive.sum()) if panel.is_demand else 0
     chosen = set(sorted(silent, key=lambda item: number(0, "silent", item))[:most])
     return tuple(item for item, ok in zip(panel.items, alive, strict=True) if ok or item in chosen)
@@ -246,6 +249,22 @@ def moving_items(panel: Panel) -> Bools:
     """Which items have ever been anything but zero, (N,)."""
     most, least = (find.reduce(panel.values, axis=1, initial=0.0) for find in (np.fmax, np.fmin))
     return np.asarray((most > 0) | (least < 0))
+
+
+def outsized_items(panel: Panel) -> Bools:
+    """Items of which one demand is ``OUTSIZED`` times what it is of nearly all others, (N,).
+
+    A value just below what a number may be is most often a slip, and what pooled models make of one
+    such item spoils the forecasts of the others. Prices may be of any size.
+    """
+    values = panel.recorded
+    sold = values > 0
+    events = sold.sum(axis=1)
+    sizes = values.sum(axis=1, where=sold) / np.maximum(events, 1)
+    if not panel.is_demand or not events.any():
+        return np.zeros(len(panel.items), bool)
+    usual = np.quantile(sizes[events > 0], NEARLY_ALL, method="lower")
+    return np.asarray(sizes > OUTSIZED * usual)
 
 
 def draw_teachers(learnable: Sequence[str]) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.contracts.demand import ABSURD
-from ml.errors import DataError
+from ml.errors import DataError, first_few
 from ml.frequency import Days, Frequency, period_end, period_range, weekday
-from ml.panel import Bools, Floats, Ints, Panel
+from ml.panel import OUTSIZED, Bools, Floats, Ints, Panel, outsized_items
 from ml.stockouts import Shortages, complete_demand
 
 Units = Mapping[str, str | None]
@@ -128,7 +128,17 @@ def demand_panel(table: pa.Table, *, as_of: date | None, today: date) -> Prepare
         return Prepared(None, refusals, statements)
     kept = long.where(seen).only(usable)
     panel = _panel(kept, "demand", Frequency(found[0]), dict.fromkeys(kept.items, "units"))
-    return Prepared(panel, refusals, statements)
+    return Prepared(panel, refusals, (*statements, *_on_outsized(panel)))
+
+
+def _on_outsized(panel: Panel) -> tuple[str, ...]:
+    found = [panel.items[row] for row in np.flatnonzero(outsized_items(panel))]
+    line = (
+        f"demand: {len(found):,} of {len(panel.items):,} items have demands more than "
+        f"{OUTSIZED:,.0f} times those of nearly all others: {first_few(found)}. They are forecast, "
+        "and models learn nothing from them for others; correct them where their numbers are slips."
+    )
+    return (line,) if found else ()
 
 
 def _exposure(table: pa.Table, y: Floats) -> tuple[Floats, Floats]:

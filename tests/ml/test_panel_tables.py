@@ -319,6 +319,28 @@ def test_at_most_so_many_items_teach_and_mostly_the_same_when_others_come():
     assert draw_teachers(ids[:7]) == tuple(ids[:7])
 
 
+def test_an_item_out_of_all_proportion_is_named_and_teaches_the_others_nothing():
+    def panel_with(name, size):
+        ordinary = [(f"A-{place}", [place] * 9) for place in range(8)]
+        rows = [*ordinary, (name, [0.0] * 8 + [size])]
+        return panel_of([row for item, y in rows for row in months(item, *y, year=2024)])
+
+    # A-0 is never asked for; 7 is the second largest of eight, what nearly all have at most
+    prepared = panel_with("SPIKE", 70_001.0)
+    told = (
+        "demand: 1 of 9 items have demands more than 10,000 times those of nearly all others: "
+        "'SPIKE'. They are forecast, and models learn nothing from them for others; correct them "
+        "where their numbers are slips."
+    )
+    assert prepared.statements == (told,)
+    assert learnable_items(prepared.panel) == prepared.panel.items[:-1]
+    fine = panel_with("LARGE", 69_999.0)
+    assert not fine.statements
+    assert learnable_items(fine.panel) == fine.panel.items
+    alike = panel_of([row for item in "AB" for row in months(item, *[9.9e8] * 9, year=2024)])
+    assert not alike.statements  # where all are as large, none is out of proportion
+
+
 def test_a_panel_of_zeros_teaches_nothing():
     panel = monthly_panel(3, 12)
     assert learnable_items(replace(panel, values=np.zeros((3, 12)))) == ()
