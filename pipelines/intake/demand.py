@@ -25,8 +25,13 @@ from pipelines.intake.site_demand import count_by_site
 
 NEEDED = ("item_id", "ds", "y")
 ZEROS_SHARE = 0.01  # of the rows; fewer recorded zeros are slips in a log of movements
+SLIP = 1e-6  # of a sum, by rounding
 PRESENT_SHARE = 0.5  # of the periods inside the items' spans
 _ITEM = pl.col("item_id")
+SUMS = (
+    "total", "totals", "grand total", "total geral", "total general", "subtotal", "sub-total",
+    "soma", "sum", "somatório", "somatorio",
+)  # fmt: skip
 
 
 def read_demand(path: Path, request: ReadingRequest) -> Intake:
@@ -99,7 +104,7 @@ def _read(
             f"observed value or one above {ABSURD:g} and are not usable: {named(found.unusable)}; "
             "their rows are kept as they are and change nothing for the others."
         )
-    said += _on_lookalikes(where, found.ids)
+    said += [*_on_lookalikes(where, found.ids), *_on_sum_lines(where, found.days)]
     aside = quarantine["item_id"].drop_nulls().unique(maintain_order=True)
     if lost := aside.filter(~aside.is_in([*found.ids, ""])).to_list():
         said.append(f"{where}: no row is left of {counted(len(lost), 'item')}: {named(lost)}.")
@@ -134,6 +139,24 @@ def _on_lookalikes(where: str, ids: Sequence[str]) -> list[str]:
     found = f"{alike.height:,} of {counted(len(ids), 'item')}"
     words = "have ids that differ in case or blanks alone and are items of their own"
     return [f"{where}: {found} {words}: {named(alike['id'].to_list())}."]
+
+
+def _on_sum_lines(where: str, days: pl.DataFrame) -> list[str]:
+    """The sentence on items named as spreadsheets name the line below a table, if there are any."""
+    name = _ITEM.cast(pl.String).str.to_lowercase().str.strip_chars(" .:=*")
+    sums = days.filter(name.is_in(SUMS))
+    if not sums.height:
+        return []
+    others = days.filter(~name.is_in(SUMS)).group_by("ds").agg(others=Y.sum())
+    both = sums.join(others, on="ds", how="left").filter(Y.is_not_null())
+    alike = both.filter((Y - pl.col("others")).abs() <= SLIP * Y.abs()).height
+    names = sums["item_id"].cast(pl.String).unique().sort().to_list()
+    line = (
+        f"{where}: {named(names)}, {counted(len(names), 'item')} by the name of a line of sums: on "
+        f"{alike:,} of {counted(both.height, 'day')} what all other items add up to. Take such "
+        "lines out of the file."
+    )
+    return [line]
 
 
 def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str]) -> FileRows:

@@ -40,6 +40,9 @@ IDS = [
     Nasty("ids that differ in case and in blanks of other widths", text("A B,2024-01-01,1",
           "A\u00a0B,2024-01-01,2", "a b,2024-01-01,3", "AB-,2024-01-01,4"), 0, 4,
           words="3 of 4 items have ids that differ in case or blanks alone"),
+    Nasty("sums below a table", text("A,2024-01-01,1", "B,2024-01-01,2", "Total:,2024-01-01,3",
+          "A,2024-01-02,4", "TOTAL GERAL,2024-01-02,4", "Totalizer,2024-01-02,9"), 0, 6,
+          words="'TOTAL GERAL', 'Total:', 2 items by the name of a line of sums: on 1 of 2 days"),
     Nasty("a path as an id", text("../../etc/passwd,2024-01-01,1"), 0, 1),
     Nasty("no id at all", text(",2024-01-01,1", " ,2024-01-02,1"), 3, words="2 empty_id"),
 ]  # fmt: skip
