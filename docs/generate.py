@@ -46,7 +46,7 @@ MEANINGS = {  # of the columns that only the user's files have
     "currency": ("1", "ISO 4217 code"),
 }
 PLACEHOLDERS = {  # typer's names of types, as people write them
-    r"<path>|<list\[Path\]>": "PATH",
+    r"<[Pp]ath>|<list\[Path\]>": "PATH",
     r"<(int|float)[^>]*>": "N",
     r"<%Y-%m-%d>": "DATE",
     r"<(str|list\[str\])>": "TEXT",

@@ -6,11 +6,12 @@ imported where a command runs.
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TextIO
 from unicodedata import normalize
 
 import typer
@@ -31,6 +32,18 @@ def read_day(text: str) -> date:
         return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
     except ValueError:
         raise typer.BadParameter(f"'{text}' is no day; write it as 2026-11-20.") from None
+
+
+def read_path(text: str) -> Path:
+    """A file or folder of the command line.
+
+    Raises:
+        typer.BadParameter: It is empty, as of a variable that is not set: no folder is meant by
+            that, and least of all the one that this runs in.
+    """
+    if not text:
+        raise typer.BadParameter("an empty name is no file and no folder.")
+    return Path(text)
 
 
 AsOf = Annotated[
@@ -98,7 +111,11 @@ RayAddress = Annotated[
 Results = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of the results.", show_default="ML_RESULTS_PATH", rich_help_panel=OUTPUT
+        parser=read_path,
+        metavar="PATH",
+        help="Folder of the results.",
+        show_default="ML_RESULTS_PATH",
+        rich_help_panel=OUTPUT,
     ),
 ]
 
@@ -107,10 +124,13 @@ Results = Annotated[
 def exit_on_error() -> Iterator[None]:
     """Print what a user can fix to stderr and exit with its code; let bugs through.
 
-    That is a :class:`PipelineError`, or what the machine refused wherever it did.
+    That is a :class:`PipelineError`, or what the machine refused wherever it did. What libraries
+    warn of is for whoever looks after the program: it goes to the log.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _log_warning
+            yield
         if sys.stdout is not None:  # closed by whoever started this
             sys.stdout.flush()  # where that fails, it fails here
     except (PipelineError, OSError, MemoryError) as error:
@@ -125,6 +145,20 @@ def exit_on_error() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("interrupted: what was published is whole; run it again to go on", err=True)
         raise typer.Exit(130) from None
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    from ml.logs import logger
+
+    logger().warning("library_warning", text=f"{category.__name__}: {message}",
+                     place=f"{filename}:{lineno}")  # fmt: skip
 
 
 def _give_up_full_streams() -> None:
@@ -167,10 +201,16 @@ def worker_wishes(engine: str | None, ray_address: str | None) -> dict[str, Any]
     """The settings that ``--engine`` and ``--ray-address`` replace; an address asks for Ray.
 
     Raises:
-        ConfigError: There is an address for another engine.
+        ConfigError: There is an address for another engine, or it is none.
     """
+    from ml.setting_groups import read_head
+
     if ray_address and engine == "loky":
         raise ConfigError("--ray-address is of --engine ray; leave one of them out.")
+    try:
+        read_head(ray_address or "")
+    except ValueError as error:
+        raise ConfigError(f"--ray-address {ray_address}: {error}.") from None
     wishes = {"engine": "ray" if ray_address else engine, "ray_address": ray_address}
     return {name: value for name, value in wishes.items() if value is not None}
 

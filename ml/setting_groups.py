@@ -35,8 +35,12 @@ def _below_project(path: object) -> object:
     return PROJECT / path if isinstance(path, str | Path) else path
 
 
-def _region(name: str) -> str:
-    """A state, or a city in the small letters of the outside tables."""
+def read_region(name: str) -> str:
+    """A state, or a city in the small letters of the outside tables.
+
+    Raises:
+        ValueError: It names neither.
+    """
     state = name[-2:].lower()
     if state not in STATES or name not in (name[:-3] + "_" + name[-2:], name[-2:]):
         raise ValueError("write a city as salvador_ba, with its state, or a state as BA")
@@ -51,8 +55,20 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def read_head(address: str) -> str:
+    """The head of a Ray cluster, as it was written; empty = none.
+
+    Raises:
+        ValueError: It is no host and port.
+    """
+    host, _, port = address.rpartition(":")
+    if address and not (host and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise ValueError("write the head of the Ray cluster as HOST:PORT, its port usually 6379")
+    return address
+
+
 ProjectPath = Annotated[Path, BeforeValidator(_below_project)]
-Region = Annotated[str, AfterValidator(_region)]
+Region = Annotated[str, AfterValidator(read_region)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 
 
@@ -206,7 +222,7 @@ class WorkerSettings(SettingsGroup):
 
     engine: Literal["loky", "ray"] = "loky"
     """what runs the tasks of run, train and forecast: processes of this machine, or ray"""
-    ray_address: str = ""
+    ray_address: Annotated[str, AfterValidator(read_head)] = ""
     """head of a Ray cluster, host:port, where ENGINE is ray; empty = Ray is started here"""
 
 

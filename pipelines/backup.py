@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error
+from ml.cli import HELP, exit_on_error, read_path
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
 restore_app = typer.Typer(add_completion=False, context_settings=HELP)
@@ -13,7 +13,9 @@ restore_app = typer.Typer(add_completion=False, context_settings=HELP)
 
 @app.command()
 def backup(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of backups.")],
+    folder: Annotated[
+        Path, typer.Argument(parser=read_path, metavar="DIR", help="Folder of backups.")
+    ],
 ) -> None:
     """Copy raw data, tables, ledgers, models, versions and settings without secrets."""
     with exit_on_error():
@@ -27,7 +29,10 @@ def backup(
 @restore_app.command()
 def restore_backup(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A backup, or a folder of them: the newest.")
+        Path,
+        typer.Argument(
+            parser=read_path, metavar="DIR", help="A backup, or a folder of them: the newest."
+        ),
     ],
 ) -> None:
     """Bring a backup back into the folders of the settings, which have to be empty."""

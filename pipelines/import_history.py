@@ -5,14 +5,17 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error
+from ml.cli import HELP, exit_on_error, read_path
 
 app = typer.Typer(context_settings=HELP, add_completion=False)
 
 
 @app.command()
 def import_history(
-    files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files, or folders of them.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(parser=read_path, help="CSV or Parquet files, or folders of them."),
+    ],
     column: Annotated[
         list[str] | None,
         typer.Option(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error
+from ml.cli import HELP, exit_on_error, read_path
 from pipelines.publish import options
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
@@ -27,12 +27,23 @@ def report(
     ] = False,
     to: Annotated[
         Path | None,
-        typer.Option("--from", help="A version of the store in this folder.", metavar="FOLDER"),
+        typer.Option(
+            "--from",
+            help="A version of the store in this folder.",
+            metavar="FOLDER",
+            parser=read_path,
+        ),
     ] = None,
     results: options.Results = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", help="File to write.", show_default="REPORTS_DIR/results"),
+        typer.Option(
+            "--output",
+            help="File to write.",
+            show_default="REPORTS_DIR/results",
+            metavar="PATH",
+            parser=read_path,
+        ),
     ] = None,
 ) -> None:
     """Write a version as one page that opens in any browser, from disk, without a network.

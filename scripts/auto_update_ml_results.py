@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error, name_list
+from ml.cli import HELP, exit_on_error, name_list, read_path
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
 
@@ -13,10 +13,17 @@ app = typer.Typer(add_completion=False, context_settings=HELP)
 @app.command()
 def run(
     to: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Publish to a folder, not to S3.")
+        Path | None,
+        typer.Option(parser=read_path, metavar="FOLDER", help="Publish to a folder, not to S3."),
     ] = None,
     results: Annotated[
-        Path | None, typer.Option(help="Folder of the results.", show_default="ML_RESULTS_PATH")
+        Path | None,
+        typer.Option(
+            parser=read_path,
+            metavar="PATH",
+            help="Folder of the results.",
+            show_default="ML_RESULTS_PATH",
+        ),
     ] = None,
     steps: Annotated[
         str | None,

@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections import defaultdict
+import warnings
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -86,7 +87,7 @@ def run_tasks(
     chosen = engine.get(LOKY)
     count = min(jobs or chosen.processes, total)
     start = time.monotonic()
-    results, spent = [], defaultdict[str, float](float)
+    results, spent, warned = [], defaultdict[str, float](float), Counter[str]()
     begin = _begin_here if light and chosen is LOKY and not _has_workers else chosen.run
     done = begin(partial(_work_pinned, work), tasks, count, label)
     for result, cost in _show(done, total, label):
@@ -94,7 +95,10 @@ def run_tasks(
             worker_peaks[cost.worker] = max(cost.peak, worker_peaks.get(cost.worker, 0.0))
         for what, own in cost.spent.items():
             spent[what] += own
+        warned.update(cost.warned)
         results.append(result)
+    if warned:
+        logger().warning("library_warnings", stage=label, tasks_by_text=dict(warned.most_common(9)))
     facts = {"engine": chosen.name, "tasks": total, "jobs": count}
     _log_stage(label, **facts, start=start, spent=spent)
     return results
@@ -123,6 +127,7 @@ class _Cost:
     worker: str  # machine and id of the process
     peak: float  # the most memory that it has ever held [MiB]
     spent: Mapping[str, float]  # processor seconds by what they were spent on, under "all" in all
+    warned: frozenset[str]  # of what libraries warned: for the log, not for who runs this
 
 
 _spent = defaultdict[str, float](float)  # by the task that runs in this process
@@ -157,12 +162,13 @@ def _work_pinned(work: Work, task: Any) -> tuple[Any, _Cost]:
     """The result, and what it cost."""
     os.environ.update(ONE_THREAD)
     _spent.clear()
-    with threadpool_limits(1), timed(ALL):
+    with threadpool_limits(1), timed(ALL), warnings.catch_warnings(record=True) as said:
         result = work(task)
     _spare_collector()
     give_back()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return result, _Cost(_name_process(), peak, dict(_spent))
+    warned = frozenset(f"{one.category.__name__}: {one.message}" for one in said)
+    return result, _Cost(_name_process(), peak, dict(_spent), warned)
 
 
 def _name_process() -> str:

@@ -25,6 +25,7 @@ from ml.run.model_store import say
 from ml.run.parallel import Engine, Work, engine, killed_worker
 from ml.run.plan import code_version
 from ml.run.request import RunRequest
+from ml.setting_groups import WorkerSettings
 
 RETRIES = 3  # of a task whose worker was lost
 MARKER = ".ray-"
@@ -57,6 +58,7 @@ def engine_of(request: RunRequest, *folders: Path) -> Iterator[None]:
     if request.settings.engine == "loky":
         yield
         return
+    ask_head(request.settings)
     with _connect_ray(request.settings.ray_address, request.jobs), share_ground(folders) as ground:
         check_nodes(ground)
         token = engine.set(_ray_engine(ground))
@@ -79,24 +81,35 @@ def _connect_ray(address: str, jobs: int | None) -> Iterator[None]:
         ray._private.worker.print_to_stdstream = _tell_trouble  # noqa: SLF001 - else on stdout
         where = {"address": address} if address else own
         try:
-            if address:
-                _knock(address)
             ray.init(**where, logging_level="ERROR", log_to_driver=False)
         except (OSError, RuntimeError, ValueError) as error:
-            raise ConfigError(
-                f"ray: {address or 'on this machine'}: {_first_line(error)}. Look whether it runs "
-                "there (ray status), and name its head as HOST:PORT."
-            ) from error
+            raise _no_answer(address, error) from error
         try:
             yield
         finally:
             ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Raise an ``OSError`` where nobody answers; Ray itself would go on asking for minutes."""
-    host, _, port = address.rpartition(":")
-    socket.create_connection((host, int(port)), timeout=10).close()
+def ask_head(config: WorkerSettings) -> None:
+    """Look whether the head of a cluster answers, where one is named; Ray itself asks for minutes.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    host, _, port = config.ray_address.rpartition(":")
+    if config.engine != "ray" or not host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise _no_answer(config.ray_address, error) from None
+
+
+def _no_answer(address: str, error: BaseException) -> ConfigError:
+    return ConfigError(
+        f"ray: {address or 'on this machine'}: {_first_line(error)}. Look whether it runs "
+        "there (ray status), and name its head as HOST:PORT."
+    )
 
 
 def _import_ray() -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ml.cli import read_path
 from ml.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
     from pipelines.intake.request import ReadingRequest
 
 FILES, SHAPE = "Input files", "How to read them"
-_file = partial(typer.Option, rich_help_panel=FILES)
+_file = partial(typer.Option, parser=read_path, metavar="PATH", rich_help_panel=FILES)
 _shape = partial(typer.Option, rich_help_panel=SHAPE)
 
 Demand = Annotated[Path | None, _file(help="Demand: a file or folder of CSV or Parquet.")]
 Prices = Annotated[Path | None, _file(help="Price series: a file or folder.")]
 ItemsFile = Annotated[Path | None, _file(help="Items: lead times, costs, lots.")]
 Inventory = Annotated[Path | None, _file(help="Stock; without it there are no order quantities.")]
-Sample = Annotated[bool, _file("--sample", help="Run on the made-up sample.")]
+Sample = Annotated[
+    bool, typer.Option("--sample", help="Run on the made-up sample.", rich_help_panel=FILES)
+]
 OpenOrders = Annotated[
     Path | None, _file(help="Open orders with their due dates, one line an order.")
 ]

@@ -34,6 +34,7 @@ from ml.reporting.run_report import (
 from ml.reporting.simulation_report import show_simulation, write_simulation
 from ml.run.inputs import RunInputs
 from ml.run.parallel import peak_memory, stage
+from ml.run.ray_engine import ask_head
 from ml.run.request import RunRequest
 from ml.run.run import run_batch
 from ml.run.run_output import RunOutput
@@ -76,7 +77,8 @@ def generate(
     if allow_synthetic:
         config = config.model_copy(update={"allow_synthetic": True})
         request = replace(request, settings=config)
-    # Asked first: a wrong key should not show after an hour of work.
+    # Asked first: a wrong key or address should not show after an hour of work.
+    ask_head(config)
     place = Deployment(None, results) if publish else None
     if place is not None:
         ask_store(place)

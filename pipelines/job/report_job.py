@@ -35,13 +35,15 @@ def write_report(
         output: File to write; without it one below ``REPORTS_DIR``.
 
     Raises:
-        ConfigError: Options that exclude each other, or another language.
+        ConfigError: Options that exclude each other, another language, or no name of a page.
         OSError: The disk refused.
         StoreError: The version is not there, or damaged.
     """
     chosen = language or settings().report_lang
     if chosen not in LANGUAGES:
         raise ConfigError(f"--lang {chosen}: choose from {', '.join(LANGUAGES)}.")
+    if output is not None and output.suffix.lower() not in {".html", ".htm"}:
+        raise ConfigError(f"--output '{output}': name a file that ends in .html.")
     read = open_ml_results(_open(results, folder, store=store), version)
     packed = pack_version(tables_of_store(read.store, read.manifest))
     report = build_report(packed, chosen)

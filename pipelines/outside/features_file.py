@@ -26,6 +26,7 @@ from ml.processed import (
     write_parquet,
     write_tables,
 )
+from ml.setting_groups import read_region
 from ml.settings import Settings, settings
 
 
@@ -37,7 +38,7 @@ def compute_features(
     The arguments are the options of the command; no cutoff is today, no region ``HOME_REGION``.
 
     Raises:
-        ConfigError: The cutoff lies after today.
+        ConfigError: The cutoff lies after today, or the region is none.
         DataError: A table cannot be read, or breaks its contract.
         PublishError: The disk refuses.
     """
@@ -45,6 +46,7 @@ def compute_features(
     today = config.current_day
     if cutoff is not None and cutoff > today:
         raise ConfigError(f"--cutoff {cutoff} lies after today, {today}. Name a day that is over.")
+    region = config.home_region if region is None else _region_of(region)
     if sample:
         tables = _sample_tables(config, today)
     else:
@@ -56,7 +58,6 @@ def compute_features(
         day = min(day, max(_days(tables, "available_at")))
     start = np.datetime64(config.history_start)
     first = min(max(start, min(_days(tables, "ref_date"), default=start)), day)
-    region = region.lower() if region else config.home_region
     frame = features_at(tables, day, first, day + np.timedelta64(ahead, "D"), region=region)
     outliers = outlier_days(frame, seed=config.seed)
     rows = features_table(frame, day, outliers)
@@ -70,6 +71,13 @@ def compute_features(
         f"end of {day}, region {region}."
     )
     return lines
+
+
+def _region_of(name: str) -> str:
+    try:
+        return read_region(name).lower()
+    except ValueError as error:
+        raise ConfigError(f"--region {name}: {error}.") from None
 
 
 def _sample_tables(config: Settings, today: date) -> dict[str, pa.Table]:

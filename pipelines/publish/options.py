@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ml.cli import read_path
+
 ACTIONS, LIMITS, WHERE = "Instead of publishing", "Details", "From where, to where"
 
 
@@ -22,11 +24,19 @@ Version = Annotated[
     str | None, typer.Argument(help="The version to verify or repair; the newest without it.")
 ]
 To = Annotated[
-    Path | None, value("--to", "A folder instead of the S3 store.", WHERE, metavar="FOLDER")
+    Path | None,
+    value("--to", "A folder instead of the S3 store.", WHERE, metavar="FOLDER", parser=read_path),
 ]
 Results = Annotated[
     Path | None,
-    value("--results", "Folder of the results.", WHERE, show_default="ML_RESULTS_PATH"),
+    value(
+        "--results",
+        "Folder of the results.",
+        WHERE,
+        show_default="ML_RESULTS_PATH",
+        metavar="PATH",
+        parser=read_path,
+    ),
 ]
 All = Annotated[bool, flag("--all", "All versions that are not marked for removal.", LIMITS)]
 Share = Annotated[

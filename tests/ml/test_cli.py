@@ -1,6 +1,8 @@
+import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,11 @@ from typer.testing import CliRunner
 from ml import errors, generate_forecasts
 from ml.cli import exit_on_error, name_list
 from ml.errors import ConfigError, first_few
+from ml.logs import logging_to
 from ml.settings import settings
+from pipelines import backup, import_history, report
+from scripts import deploy_ml_results as deploy
+from scripts import generate_ml_results as main_job
 
 ROOT = Path(__file__).resolve().parents[2]
 CODES = {
@@ -90,6 +96,44 @@ def test_explaining_has_a_command_of_its_own_and_an_option_that_does_the_same(tm
     assert (alone.exit_code, alone.stderr) == (option.exit_code, option.stderr)
     assert alone.exit_code == 3
     assert "no committed version" in alone.stderr
+
+
+@pytest.mark.parametrize(
+    ("app", "words"),
+    [
+        pytest.param(main_job.app, ["--results", ""], id="results"),
+        pytest.param(main_job.app, ["--demand", ""], id="file"),
+        pytest.param(report.app, ["--output="], id="output"),
+        pytest.param(deploy.app, ["--to", ""], id="store"),
+        pytest.param(backup.app, [""], id="argument"),
+        pytest.param(import_history.app, ["a.csv", ""], id="one of several"),
+    ],
+)
+def test_an_empty_name_is_not_the_folder_that_a_command_runs_in(app, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert "an empty name is no file and no folder" in " ".join(done.stderr.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_address_that_is_none_is_refused_before_anything_is_read():
+    done = CliRunner().invoke(main_job.app, ["--ray-address", "nowhere"])
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "error: --ray-address nowhere: write the head of the Ray cluster as HOST:PORT, its port "
+        "usually 6379.\n"
+    )
+
+
+def test_what_libraries_warn_of_goes_to_the_log_and_not_to_the_screen(tmp_path, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        with exit_on_error(), logging_to(tmp_path, "run", "1") as path:
+            warnings.warn("overflow in 'power'", RuntimeWarning, stacklevel=1)
+    assert capfd.readouterr() == ("", "")
+    (told,) = [one for one in map(json.loads, path.read_text().splitlines()) if "text" in one]
+    assert told["text"] == "RuntimeWarning: overflow in 'power'"
 
 
 def test_a_day_that_is_none_is_refused_with_the_way_to_write_it():

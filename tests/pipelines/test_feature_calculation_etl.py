@@ -50,6 +50,14 @@ def test_features_of_the_processed_tables_are_written_and_summed_up(tmp_path):
     assert sorted(path.stem for path in processed.iterdir()) == names  # nothing is left over
 
 
+def test_a_region_that_is_none_is_refused_and_nothing_is_written(tmp_path):
+    done = command(tmp_path, "--region", "x")
+    assert (done.returncode, done.stderr) == (
+        2, "error: --region x: write a city as salvador_ba, with its state, or a state as BA.\n",
+    )  # fmt: skip
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.slow
 def test_pictures_are_drawn_where_wanted(tmp_path):
     write(tmp_path, **world())

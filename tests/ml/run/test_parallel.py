@@ -1,11 +1,14 @@
 """Worker processes from stage to stage: kept, told to leave imports alone, and ended."""
 
 import gc
+import json
 import os
 import time
 
+import numpy as np
 import pytest
 
+from ml.logs import logging_to
 from ml.run import parallel
 from ml.run.parallel import retire_workers, run_tasks
 
@@ -25,6 +28,11 @@ def work_long(number: int) -> tuple[int, int]:
 
 def run(count: int) -> list[tuple[int, int, int]]:
     return run_tasks(look_around, range(count), jobs=2, label="looking around")
+
+
+def overflow(number: int) -> int:
+    np.exp(np.array([1e4]))
+    return number
 
 
 done: list[int] = []
@@ -50,6 +58,16 @@ def test_stages_share_their_workers_until_these_are_retired():
     found = run(6)
     assert sorted(number for number, *_ in found) == list(range(6))
     assert not {process for _, process, _ in found} & (first | second)
+
+
+def test_what_libraries_warn_of_in_a_worker_is_in_the_log_and_not_on_the_screen(tmp_path, capfd):
+    with logging_to(tmp_path, "run", "1") as path:
+        assert sorted(run_tasks(overflow, range(3), jobs=2, label="warned")) == [0, 1, 2]
+    retire_workers()
+    assert "Warning" not in capfd.readouterr().err
+    (told,) = [one for one in map(json.loads, path.read_text().splitlines()) if "stage" in one
+               and one["event"] == "library_warnings"]  # fmt: skip
+    assert told["tasks_by_text"] == {"RuntimeWarning: overflow encountered in exp": 3}
 
 
 def test_tasks_that_come_one_by_one_are_made_when_they_are_taken():

@@ -53,6 +53,10 @@ def test_a_command_writes_it_below_the_reports(results, tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "reports" / "results" / "report.html").exists()
     assert run_here(tmp_path, env, "pipelines/report.py", "--lang", "de").returncode == 2
+    for output in (tmp_path, tmp_path / "page"):
+        done = run_here(tmp_path, env, "pipelines/report.py", "--output", str(output))
+        assert (done.returncode, done.stderr.count("name a file that ends in .html")) == (2, 1)
+    assert not (tmp_path / "page").exists()
     assert (
         run_here(tmp_path, env, "pipelines/report.py", "20200101T000000Z-00000000").returncode == 5
     )
