@@ -58,7 +58,8 @@ def _calibrate(case: ItemCase) -> ItemPolicy:
     policy, more = case.policy, case.history.level_raise
     if more <= 0.0 or policy.service_metric != "csl" or policy.target_source == "newsvendor":
         return policy
-    return replace(policy, service_target=min(policy.service_target + more, HIGHEST_LEVEL))
+    target = policy.service_target  # one beyond that is given by hand, and stays
+    return replace(policy, service_target=max(target, min(target + more, HIGHEST_LEVEL)))
 
 
 def _used_in_time(

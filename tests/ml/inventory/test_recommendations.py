@@ -601,3 +601,6 @@ def test_a_level_is_raised_by_what_older_origins_fell_short_and_the_target_stays
     assert (raised["reorder_point"], raised["tau_nominal"]) == (98.0, pytest.approx(0.98))
     assert raised["service_target"] == 0.95
     assert by_fill["tau_nominal"] < 0.95  # what is calibrated is the cycle service alone
+    near = make_row(demand, stock=make_stock(), history=make_history(level_raise=0.01),
+                    service_target=0.9995)  # fmt: skip
+    assert near["tau_nominal"] == 0.9995  # above what a raise goes to, and never lowered
