@@ -73,11 +73,16 @@ def decide(case: Situation) -> Decision:
 
 
 def leave_unstocked(case: Situation) -> Decision | None:
-    """What is not stocked is never ordered; what is left of it may be too much."""
+    """What is not stocked is never ordered; what is left of it may be too much.
+
+    Where more is owed or promised than there is and comes, a person has to find it.
+    """
     if case.policy.is_stocked:
         return None
     why = case.policy.not_ordered or f"Status {case.policy.status}"
     text = f"{why}: no orders; position {amount(case.stock.position)}"
+    if case.stock.position + case.stock.expected < 0.0:
+        return Decision("review", "not_stocked", f"{text}: what is owed is on no order.")
     if case.excess > 0.0:
         action = "review" if case.policy.is_critical else "review_excess"
         return Decision(action, "not_stocked", f"{text}, {amount(case.excess)} above need.")

@@ -21,11 +21,12 @@ def situation(**changes):
     policy = make_policy(
         status=changes.pop("status", "active"), criticality=changes.pop("criticality", None)
     )
-    on_order = changes.pop("on_order", 0.0)
+    known = {"on_order": changes.pop("on_order", 0.0)}
+    known |= {name: changes.pop(name, 0.0) for name in ("backorders", "expected")}
     base = {
         "policy": policy,
         "history": make_history(demand_class=changes.pop("demand_class", "smooth")),
-        "stock": Stock(on_hand=10.0, on_order=on_order, is_usable=True),
+        "stock": Stock(on_hand=10.0, is_usable=True, **known),
         "levels": Levels("RS", 8.0, 8.0, 2.0, 1.0),
         "order": NO_ORDER,
         "risk": CALM,
@@ -100,6 +101,18 @@ def situation(**changes):
         ),
         pytest.param(
             {"status": "obsolete", "risk": URGENT}, "none", "not_stocked", id="obsolete, short"
+        ),
+        pytest.param(
+            {"status": "do_not_stock", "backorders": 11.0}, "review", "not_stocked",
+            id="not stocked, owed and on no order",
+        ),
+        pytest.param(
+            {"status": "do_not_stock", "backorders": 11.0, "on_order": 1.0}, "none", "not_stocked",
+            id="not stocked, owed and on its way",
+        ),
+        pytest.param(
+            {"status": "obsolete", "expected": 11.0}, "none", "not_stocked",
+            id="obsolete, only the forecast asks for some",
         ),
         pytest.param(
             {"status": "do_not_stock", "excess": 2.0}, "review_excess", "not_stocked",
