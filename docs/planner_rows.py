@@ -35,11 +35,11 @@ ITEMS: Mapping[str, dict[str, Any]] = {
 SENTENCES: Mapping[str, tuple[str, str]] = {  # by action or reason: English, Portuguese
     "order_now": (
         """Position {position} is at or below the reorder point {point}, so an order fills it
-        up to {up_to}: {need} are needed, {order} are ordered ({limit}). Without it,
+        up, to at most {up_to}: that would take {need}, {order} are ordered ({limit}). Without it,
         {no_order} of the paths run short within review period and lead time; with it,
         {with_order}.""",
         """A posição {position} está no ponto de pedido {point} ou abaixo, e o pedido a
-        completa até {up_to}: a necessidade é {need}, pedem-se {order} ({limit}). Sem ele,
+        completa até no máximo {up_to}: seriam {need}, pedem-se {order} ({limit}). Sem ele,
         {no_order} dos cenários ficam sem estoque no intervalo de proteção; com ele,
         {with_order}.""",
     ),
@@ -99,7 +99,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {  # by action or reason: English, Po
 LIMITS = {
     "none": ("the need itself", "a própria necessidade"),
     "moq": ("the smallest order", "o pedido mínimo"),
-    "multiple": ("rounded up to whole packs", "arredondado para embalagens inteiras"),
+    "multiple": ("in whole packs", "em embalagens inteiras"),
 }
 SHOWN = (
     "item_id", "action", "on_hand", "on_order", "inventory_position", "reorder_point",

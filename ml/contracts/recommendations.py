@@ -55,7 +55,7 @@ REASONS = {
 CONSTRAINTS = {
     "none": "the need itself",
     "moq": "the smallest order",
-    "multiple": "rounded up to a multiple",
+    "multiple": "rounded to a multiple: down where that ends above the reorder point, else up",
     "max_order": "the largest order",
     "economic_lot": "whole economic lots",
     "max_stock": "the largest stock",
@@ -152,6 +152,8 @@ FLAGS = {
     "or was dropped because the budget left it there",
     "stock_limits_conflict": "min_stock is above max_stock, which is left aside",
     "lead_time_assumed": "no lead time given: the setting is used",
+    "cost_currency_conflict": "order_cost or stockout_cost is in another currency than unit_cost, "
+    "and left aside",
     "lead_time_disagrees": "five or more past orders took over half as long again as stated, or "
     "half as long",
     "lead_time_std_assumed": "no spread of the lead time given, or one above twice its mean: the "

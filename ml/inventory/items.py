@@ -15,6 +15,7 @@ from ml.setting_groups import PolicySettings
 
 WHOLE_COMPANY = ALL_LOCATIONS
 _PARAMETERS = tuple(name for name in INVENTORY.names if name in ITEMS.names)
+_COSTS = ("stockout_cost", "order_cost")  # that are weighed against unit_cost
 Row = Mapping[str, Any]
 LARGEST_VARIATION = 2.0
 """Standard deviation of the lead time over its mean: beyond it most lead times of a gamma
@@ -192,6 +193,9 @@ def _resolve(
     if std is not None and std > LARGEST_VARIATION * mean:
         std = None
     target = _first(rows, "service_target")
+    costed = next((row for row in rows if row.get("unit_cost") is not None), {})
+    alike = tuple(row for row in rows if not _is_foreign(row, costed))
+    costs = {name: _first(alike, name) for name in _COSTS}
     least, most = _first(rows, "min_stock") or 0.0, _first(rows, "max_stock", above=0.0)
     faults = {
         "lead_time_assumed": given is None,
@@ -199,12 +203,14 @@ def _resolve(
         # a target of 1 asks for infinite stock
         "service_target_invalid": target is not None and not 0.0 < target < 1.0,
         "stock_limits_conflict": most is not None and least > most,
+        "cost_currency_conflict": any(
+            _first(rows, name) not in {None, costs[name]} for name in _COSTS
+        ),
     }
     own_target = target is not None and not faults["service_target_invalid"]
     successor = _first(rows, "successor_item_id")
     if successor == item:  # some files name the item in use, be it the item itself
         successor = None
-    costed = next((row for row in rows if row.get("unit_cost") is not None), {})
     return ItemPolicy(
         item_id=item,
         lead_time_days_mean=mean,
@@ -222,10 +228,10 @@ def _resolve(
         status=_first(rows, "status") or "active",
         min_stock=least,
         max_stock=float("inf") if most is None or faults["stock_limits_conflict"] else most,
-        stockout_cost=_first(rows, "stockout_cost"),
+        stockout_cost=costs["stockout_cost"],
         holding_rate=settings.holding_rate,
         service_metric=_first(rows, "service_metric") or settings.service_metric,
-        order_cost=_first(rows, "order_cost"),
+        order_cost=costs["order_cost"],
         needed_until=_first(rows, "needed_until"),
         successor=successor,
         not_ordered=say_superseded(successor),
@@ -233,6 +239,12 @@ def _resolve(
         supplier=_first(rows, "supplier"),
         shelf_life_days=_first(rows, "shelf_life_days", above=0.0),
     )
+
+
+def _is_foreign(row: Row, costed: Row) -> bool:
+    """Whether amounts of a row are known to be in another currency than those of the other."""
+    currencies = (row.get("currency"), costed.get("currency"))
+    return None not in currencies and currencies[0] != currencies[1]
 
 
 def say_superseded(successor: str | None) -> str:

@@ -28,6 +28,7 @@ _ASSUMPTIONS = frozenset(
         "extended_beyond_forecast",
         "insurance_undecided",
         "stock_limits_conflict",
+        "cost_currency_conflict",
         "lead_time_assumed",
         "lead_time_std_assumed",
         "service_target_invalid",

@@ -148,11 +148,13 @@ def limits_conflict(levels: Levels, policy: ItemPolicy) -> bool:
 def size_order(levels: Levels, policy: ItemPolicy, position: float, *, whole_units: bool) -> Order:
     """Order for an inventory position: the need, at least ``moq``, in multiples, at most the max.
 
-    Rounding goes up, so an order may end above ``order_up_to`` by less than one multiple, but not
-    above ``max_stock``; the largest order is rounded down. No quantity satisfies limits that
-    conflict: that order is 0. With ``whole_units`` it is one of whole units where no multiple says
-    so. Orders of fixed lots (``sQ``) are as many as bring the position above the reorder point. An
-    order that was sized together with others stands beside the one of the item alone.
+    An order in multiples ends at or below ``order_up_to`` where that is above the reorder point:
+    the lot on top is what packs bring anyway, and is not to be bought twice. Where no such order
+    is allowed it is rounded up, by less than one multiple, but not above ``max_stock``; the largest
+    order is rounded down. No quantity satisfies limits that conflict: that order is 0. With
+    ``whole_units`` it is one of whole units where no multiple says so. Orders of fixed lots
+    (``sQ``) are as many as bring the position above the reorder point. An order that was sized
+    together with others stands beside the one of the item alone.
     """
     alone = _size_alone(levels, policy, position, whole_units=whole_units)
     alone = replace(alone, order_qty_alone=alone.order_qty)
@@ -167,6 +169,9 @@ def _size_alone(levels: Levels, policy: ItemPolicy, position: float, *, whole_un
         return Order(0.0, 0.0)
     step = order_step(policy, whole_units=whole_units)
     quantity = _round_up(max(net, policy.moq), step)
+    within = math.floor(net / step + _ROUNDING) * step if step > 0.0 else net
+    if within >= max(policy.moq, step) and position + within > levels.reorder_point + _ROUNDING:
+        quantity = within
     if levels.policy == "sQ":
         lot = cycle_lot(policy, whole_units=whole_units)
         quantity = (math.floor((levels.reorder_point - position) / lot + _ROUNDING) + 1.0) * lot
@@ -177,7 +182,7 @@ def _size_alone(levels: Levels, policy: ItemPolicy, position: float, *, whole_un
         return Order(net, quantity, "economic_lot", most)
     if policy.moq > net:
         return Order(net, quantity, "moq", most)
-    by_multiple = policy.order_multiple > 0.0 and quantity > _round_up(net, float(whole_units))
+    by_multiple = policy.order_multiple > 0.0 and quantity != _round_up(net, float(whole_units))
     otherwise = "none" if levels.uncut is None else "shelf_life"
     return Order(net, quantity, "multiple" if by_multiple else otherwise, most)
 

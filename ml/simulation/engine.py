@@ -127,12 +127,18 @@ def simulate(items: SimulatedItems, reorder: Floats, order_up_to: Floats) -> Ser
 def _size_orders(
     items: SimulatedItems, position: Floats, reorder: Floats, order_up_to: Floats, reviewed: Bools
 ) -> Floats:
-    """Orders (N, K) at inventory positions: in multiples, rounded up, within the limits."""
+    """Orders (N, K) at inventory positions: in multiples, within the limits.
+
+    They are rounded down where that ends above the reorder level, else up.
+    """
     need = order_up_to - position
     wanted = reviewed[:, None] & (position <= reorder) & (need > TINY)
     step = np.where(items.step > 0, items.step, 1.0)[:, None]
-    size = np.maximum(need, items.least[:, None])
-    size = np.where(items.step[:, None] > 0, np.ceil(size / step - TINY) * step, size)
+    least = items.least[:, None]
+    within, size = np.floor(need / step + TINY) * step, np.maximum(need, least)
+    is_enough = (within >= np.maximum(least, step)) & (position + within > reorder + TINY)
+    in_steps = np.where(is_enough, within, np.ceil(size / step - TINY) * step)
+    size = np.where(items.step[:, None] > 0, in_steps, size)
     return np.where(wanted, np.minimum(size, items.most[:, None]), 0.0)
 
 

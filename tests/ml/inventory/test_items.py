@@ -101,6 +101,17 @@ def test_a_cost_keeps_the_currency_of_its_own_row():
     assert resolve(items, table(item_id=["A"], currency=["BRL"])).currency == "USD"
 
 
+def test_costs_of_another_currency_are_left_aside_with_a_flag():
+    stock = table(item_id=["A"], unit_cost=[10.0], currency=["USD"])
+    for currency, known in (("BRL", False), ("USD", True), (None, True)):
+        items = table(item_id=["A"], stockout_cost=[300.0], order_cost=[60.0], currency=[currency])
+        policy = resolve(items, stock)
+        assert (policy.unit_cost, policy.currency) == (10.0, "USD")
+        assert ("cost_currency_conflict" in policy.flags) == (not known)
+        found = (policy.stockout_cost, policy.order_cost)
+        assert found == ((300.0, 60.0) if known else (None, None))
+
+
 def test_an_item_in_no_table_gets_the_settings():
     policies = resolve_policies(
         ["A", "NA"], table(item_id=["A"], moq=[3.0]), None, Frequency.DAILY, SETTINGS

@@ -94,7 +94,14 @@ def test_safety_stock_may_be_below_zero():
         pytest.param({"moq": 20.0}, 95.0, 20.0, 20.0, "none", id="at s, the lot is the need"),
         pytest.param({"moq": 20.0}, 96.0, 0.0, 0.0, "none", id="above s, below S"),
         pytest.param(
-            {"order_multiple": 12.0}, 90.0, 17.0, 24.0, "multiple", id="two packs, not 1.4"
+            {"order_multiple": 12.0}, 90.0, 17.0, 12.0, "multiple", id="a pack is enough"
+        ),
+        pytest.param(
+            {"order_multiple": 100.0}, 87.0, 108.0, 100.0, "multiple", id="8 short, packs of 100"
+        ),
+        pytest.param(
+            {"order_multiple": 12.0, "status": "phase_out"}, 80.0, 15.0, 24.0, "multiple",
+            id="two packs, not 1.25, to reach the need",
         ),
         pytest.param({"order_multiple": 12.0}, 83.0, 24.0, 24.0, "none", id="exactly two packs"),
         pytest.param(
@@ -152,9 +159,9 @@ def test_every_order_keeps_its_limits_and_meets_the_need(limits, position):
         assert order.order_qty >= limits["moq"]
         assert order.order_qty <= limits["max_order_qty"]
         assert limits["order_multiple"] == 0.0 or order.order_qty % limits["order_multiple"] == 0.0
-        assert (
-            order.order_qty >= order.net_requirement_qty or order.binding_constraint == "max_order"
-        )
+        assert order.order_qty <= order.net_requirement_qty
+        if order.binding_constraint != "max_order":
+            assert position + order.order_qty >= levels.reorder_point
     elif order.net_requirement_qty > 0.0:
         assert limits_conflict(levels, policy)
 

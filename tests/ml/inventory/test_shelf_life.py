@@ -64,12 +64,12 @@ def test_a_shelf_life_that_is_long_enough_changes_no_number():
 
 
 def test_lots_are_rounded_down_below_what_would_expire():
-    free = row_of(None, order_multiple=12.0)
+    free = row_of(None, order_multiple=15.0)
     # The bound lies between the reorder point and the level that the lot fills up to.
-    bound = row_of(28.0, order_multiple=12.0)
+    bound = row_of(28.0, order_multiple=15.0)
     assert free["reorder_point"] < bound["shelf_life_qty"] < free["order_up_to"]
     assert bound["reorder_point"] == free["reorder_point"]
-    assert bound["order_qty"] == 12.0 * (bound["shelf_life_qty"] // 12.0) < free["order_qty"]
+    assert bound["order_qty"] == 15.0 * (bound["shelf_life_qty"] // 15.0) < free["order_qty"]
     assert bound["binding_constraint"] == "shelf_life"
     assert "shelf_life_below_need" not in bound["quality_flags"]
 

@@ -11,12 +11,19 @@ from ml.simulation.engine import ServiceRecord, SimulatedItems, simulate
 PERIODS, WARM_UP, PARTS = 40, 8, 3
 
 
-def order_size(items, row, need):
-    """Whole packs, one after the other, until they are enough; within the limits."""
+def order_size(items, row, short, need):
+    """Whole packs, one after the other, as many as fit into the need; within the limits.
+
+    If these are fewer than the smallest order, or do not end above what is ``short``, it takes as
+    many as are enough.
+    """
     size, pack = max(need, items.least[row]), items.step[row]
     packed = 0.0
-    while pack and packed < size:
+    while pack and packed + pack <= need:
         packed += pack
+    if packed < items.least[row] or packed <= short:
+        while pack and packed < size:
+            packed += pack
     return min(packed or size, items.most[row])
 
 
@@ -28,7 +35,9 @@ def walk_shelf(items, row, reorder, order_up_to):
         position = shelf + sum(size for _, size in orders) - sum(waiting)
         if (t - first) % every == 0 and position <= reorder[t] and order_up_to[t] > position:
             day = t + items.lead[row, t]
-            orders.append((day, order_size(items, row, order_up_to[t] - position)))
+            orders.append(
+                (day, order_size(items, row, reorder[t] - position, order_up_to[t] - position))
+            )
         shelf += sum(size for day, size in orders if day == t)
         orders = [(day, size) for day, size in orders if day > t]
         while waiting and shelf > 0:  # who came first is served first
