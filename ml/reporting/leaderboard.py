@@ -45,14 +45,13 @@ def leaderboard(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         scores = own.get("scaled_crps", [])
         lines.append({**line, "n_obs": sum(count for _, count in scores), "origins": len(scores)})
     return sorted(lines, key=lambda line: (line["panel"], line["demand_class"] != "all",
-                                           line["demand_class"], ranked_by(line)[1]))  # fmt: skip
+                                           line["demand_class"], _loss(line)))  # fmt: skip
 
 
-def ranked_by(line: Mapping[str, Any]) -> tuple[str, float]:
-    """The loss that a line is ranked by, and its value; what has none comes last."""
-    name = "scaled_crps" if line["cum_tail_pinball"] is None else "cum_tail_pinball"
-    value = line[name]
-    return name, float("inf") if value is None else value
+def _loss(line: Mapping[str, Any]) -> float:
+    """The loss that a line is ranked by; what has none comes last."""
+    losses = (line["cum_tail_pinball"], line["scaled_crps"])
+    return next((value for value in losses if value is not None), float("inf"))
 
 
 def weighted_mean(pairs: Pairs) -> float | None:

@@ -17,15 +17,12 @@ from ml.ensemble.mixture import ENSEMBLE
 from ml.panel import Panel
 from ml.reporting.comparison import ENDS
 from ml.reporting.leaderboard import COLUMNS, as_json, leaderboard, to_csv
-from ml.reporting.pictures import draw_drivers, draw_forecasts, draw_leaderboard, draw_totals
-from ml.reporting.simulation_report import draw_simulation, tell_stock
+from ml.reporting.pictures import draw_drivers
+from ml.reporting.simulation_report import tell_stock
 
 BANNER = "SYNTHETIC SAMPLE DATA: every number below is made up. Put your files into {folder}."
 
-FORECASTS_SHOWN = (
-    "item_id", "ds", "kind", "frequency", "is_fallback", "q05", "q10", "q50", "q90", "q99",
-)  # fmt: skip
-"""Columns of FORECASTS that reports need."""
+COUNTED = ("item_id", "kind", "frequency", "is_fallback")  # columns of forecasts
 SKILLS = {"skill": "skill", "stock_skill": "in the tail of cumulative demand"}
 
 
@@ -55,47 +52,24 @@ class RunReport:
     model_version: str  # of all models together
     panels: tuple[PanelReport, ...]  # what was done
     metrics: pa.Table  # METRICS rows
-    forecasts: pa.Table  # FORECASTS rows, the columns of `FORECASTS_SHOWN`
-    totals: pa.Table  # TOTALS rows
-    simulation: pa.Table  # SIMULATION rows
+    forecasts: pa.Table  # FORECASTS rows, the columns `COUNTED`
     curves: pa.Table  # PORTFOLIO_CURVES rows
     gate: tuple[str, ...] = ()  # whether it may go out, and why not; empty for a part
 
 
 def write_reports(report: RunReport, folder: Path) -> list[Path]:
-    """Leaderboard, drivers, the gate's verdict, and pictures of them and of some forecasts."""
+    """Leaderboard, drivers with a picture of them, and the gate's verdict."""
     lines = leaderboard(report.metrics.to_pylist())
     about = {"version_id": report.version_id, "model_version": report.model_version}
     titles = {one.name: one.title for one in report.panels}
     studies = {one.name: one.study for one in report.panels}
-    panels = {one.name: one.panel for one in report.panels}
     discard_leftovers(folder)
     return [
         write_file(folder / "leaderboard.csv", to_csv(COLUMNS, lines)),
         write_file(folder / "leaderboard.json", as_json(lines, **about)),
         *write_gate(report, folder),
-        *draw_leaderboard(lines, titles, folder),
         *write_drivers(studies, titles, folder),
-        *draw_forecasts(panels, titles, report.forecasts, folder, report.version_id),
-        *write_totals(report, folder),
-        *write_service(report, folder),
     ]
-
-
-def write_service(report: RunReport, folder: Path) -> list[Path]:
-    """The picture of stock against service."""
-    title = next((one.title for one in report.panels if one.panel.is_demand), "")
-    return draw_simulation(report.simulation, f"{title}, version {report.version_id}", folder)
-
-
-def write_totals(report: RunReport, folder: Path) -> list[Path]:
-    """The picture of what items add up to; none without demand, where a stale one is removed."""
-    path = folder / "totals.png"
-    demand = [one for one in report.panels if one.panel.is_demand]
-    if not demand:
-        path.unlink(missing_ok=True)
-        return []
-    return draw_totals(demand[0].panel, demand[0].title, report.totals, path, report.version_id)
 
 
 def write_gate(report: RunReport, folder: Path) -> list[Path]:

@@ -37,17 +37,8 @@ def write_simulation(
     return [
         *(write_file(folder / name, to_csv(table.column_names, table.to_pylist()))
           for name, table in tables.items()),
-        *draw_simulation(simulation, title, folder),
+        draw_service(simulation, title, folder / PICTURE),
     ]  # fmt: skip
-
-
-def draw_simulation(simulation: pa.Table, title: str, folder: Path) -> list[Path]:
-    """The picture alone; a stale one is removed where nothing was simulated."""
-    path = folder / PICTURE
-    if not simulation.num_rows:
-        path.unlink(missing_ok=True)
-        return []
-    return [draw_service(simulation, title, path)]
 
 
 def show_simulation(simulation: pa.Table, curves: pa.Table, title: str, folder: Path) -> None:

@@ -24,7 +24,7 @@ from ml.logs import logger, logging_to
 from ml.page.report import copy_report
 from ml.processed import SYNTHETIC
 from ml.reporting.run_report import (
-    FORECASTS_SHOWN,
+    COUNTED,
     PanelReport,
     RunReport,
     show_inputs,
@@ -214,9 +214,7 @@ def _report_of(
         model_version=output.origin.model_version,
         panels=panels,
         metrics=output.metrics,
-        forecasts=read_dataset(results, FORECASTS.name, version, columns=FORECASTS_SHOWN),
-        totals=output.totals,
-        simulation=output.simulation,
+        forecasts=read_dataset(results, FORECASTS.name, version, columns=COUNTED),
         curves=output.curves,
         gate=() if verdict is None else tuple(verdict.summary),
     )

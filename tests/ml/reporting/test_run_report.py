@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.contracts.forecasts import FORECASTS, TOTALS
+from ml.contracts.forecasts import FORECASTS
 from ml.contracts.metrics import METRICS
-from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
+from ml.contracts.simulation import PORTFOLIO_CURVES
 from ml.drivers.study import DriverFinding, Study
 from ml.reporting.leaderboard import leaderboard
 from ml.reporting.metrics import driver_metrics
@@ -37,46 +37,19 @@ def metric(model, name, value, cutoff, count=1):
 
 
 def forecast_rows(fallbacks):
-    rows = [{"kind": "demand", "frequency": "MS", "item_id": item, "ds": day, "q05": 0.0,
-             "q10": 0.0, "q50": 1.0, "q90": 2.0, "q99": 3.0, "is_fallback": item in fallbacks}
-            for item in PANEL.items for day in DAYS.tolist()]  # fmt: skip
+    rows = [{"kind": "demand", "frequency": "MS", "item_id": item,
+             "is_fallback": item in fallbacks} for item in PANEL.items]  # fmt: skip
     names = list(rows[0])
     schema = pa.schema([FORECASTS.schema.field(name) for name in names])
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def total_rows():
-    """Of all items, and of two families, one with a name that is no formula."""
-    groups = [("all", "*", 3.0), ("family", "a$b$", 1.0), ("family", "cabos", 2.0)]
-    levels = {"q05": 0.5, "q10": 0.7, "q50": 1.0, "q90": 1.5, "q99": 2.0, "cum_mean": 1.1,
-              "cum_q10": 0.8, "cum_q50": 1.0, "cum_q90": 1.4}  # fmt: skip
-    rows = [
-        {"measure": "quantity", "grouping": grouping, "member": member, "ds": day,
-         "horizon_step": step, **{name: size * level for name, level in levels.items()}}
-        for grouping, member, size in groups
-        for step, day in enumerate(DAYS.tolist(), start=1)
-    ]  # fmt: skip
-    names = list(rows[0])
-    return pa.Table.from_pylist(
-        rows, schema=pa.schema([TOTALS.schema.field(name) for name in names])
-    )
-
-
-def service_rows():
-    """An ensemble that takes three quarters of the rule's stock, as two tables."""
-    levels = [(0.5, 0.4, 8.0), (0.9, 0.8, 40.0), (0.95, 0.9, 60.0)]
-    simulation = [
-        {"method": method, "demand_class": "*", "level": level, "cycle_service": fill,
-         "unit_fill": fill, "stock_value": factor * stock, "value_unit": "R$"}
-        for method, factor in (("ensemble", 0.75), ("mean_sigma", 1.0), ("tsb", 0.9))
-        for level, fill, stock in levels
-    ]  # fmt: skip
-    curves = [{"method": "ensemble", "measure": "unit_fill", "anchor": "rule_95", "service": 0.9,
-               "ratio": 0.75, "ratio_low": 0.6, "ratio_high": 0.95}]  # fmt: skip
-    return [
-        pa.Table.from_pylist(rows, schema=pa.schema([one.schema.field(n) for n in rows[0]]))
-        for one, rows in ((SIMULATION, simulation), (PORTFOLIO_CURVES, curves))
-    ]
+def curve_rows():
+    """An ensemble that takes three quarters of the rule's stock."""
+    rows = [{"method": "ensemble", "measure": "unit_fill", "anchor": "rule_95", "service": 0.9,
+             "ratio": 0.75, "ratio_low": 0.6, "ratio_high": 0.95}]  # fmt: skip
+    schema = pa.schema([PORTFOLIO_CURVES.schema.field(name) for name in rows[0]])
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 @pytest.fixture
@@ -97,7 +70,7 @@ def report():
     panel = PanelReport("demand_ms", PANEL, 2, 2, 1, STUDY, synthetic=False)
     table = pa.Table.from_pylist(metrics, schema=METRICS.schema)
     forecasts = forecast_rows(PANEL.items[:1])
-    return RunReport("v1", "m-1", (panel,), table, forecasts, total_rows(), *service_rows())
+    return RunReport("v1", "m-1", (panel,), table, forecasts, curve_rows())
 
 
 def test_models_are_listed_best_first_by_means_over_all_actuals(report):
@@ -117,12 +90,10 @@ def test_where_stock_is_decided_models_are_listed_by_the_tail_of_cumulative_dema
     assert [line["model"] for line in lines] == ["tsb", "ensemble"]
 
 
-def test_reports_hold_tables_and_pictures(report, tmp_path):
+def test_reports_hold_tables_and_a_picture_of_drivers(report, tmp_path):
     written = write_reports(report, tmp_path)
     assert {path.name for path in written} == {path.name for path in tmp_path.iterdir()} == {
-        "leaderboard.csv", "leaderboard.json", "leaderboard_demand_ms.png", "drivers.csv",
-        "drivers_demand_ms.png", "forecasts_demand_ms.png", "totals.png",
-        "stock_against_service.png",
+        "leaderboard.csv", "leaderboard.json", "drivers.csv", "drivers_demand_ms.png",
     }  # fmt: skip
     document = json.loads((tmp_path / "leaderboard.json").read_text())
     assert (document["version_id"], document["leaderboard"]) == (
@@ -141,12 +112,7 @@ def test_reports_hold_tables_and_pictures(report, tmp_path):
 def test_a_run_without_a_backtest_or_drivers_writes_an_empty_leaderboard(report, tmp_path):
     (tmp_path / "drivers.csv").write_text("stale")
     panel = replace(report.panels[0], study=Study((), (), {}, {}, ()))
-    (tmp_path / "totals.png").write_text("stale")
-    (tmp_path / "stock_against_service.png").write_text("stale")
-    tables = {name: getattr(report, name)[:0] for name in ("metrics", "totals", "simulation")}
-    write_reports(replace(report, panels=(panel,), **tables), tmp_path)
-    assert not (tmp_path / "stock_against_service.png").exists()
-    assert not (tmp_path / "totals.png").exists()
+    write_reports(replace(report, panels=(panel,), metrics=report.metrics[:0]), tmp_path)
     assert (tmp_path / "leaderboard.csv").read_text().count("\n") == 1
     assert not (tmp_path / "drivers.csv").exists()
 
@@ -154,11 +120,9 @@ def test_a_run_without_a_backtest_or_drivers_writes_an_empty_leaderboard(report,
 @pytest.mark.parametrize("synthetic", [True, False])
 def test_pictures_of_made_up_data_say_so(report, tmp_path, synthetic):
     panel = replace(report.panels[0], synthetic=synthetic)
-    pictures = [path for path in write_reports(replace(report, panels=(panel,)), tmp_path)
-                if path.suffix == ".png"]  # fmt: skip
-    assert len(pictures) == 5
-    for path in pictures:
-        assert (b"SYNTHETIC SAMPLE, demand_ms" in path.read_bytes()) == synthetic
+    (picture,) = (path for path in write_reports(replace(report, panels=(panel,)), tmp_path)
+                  if path.suffix == ".png")  # fmt: skip
+    assert (b"SYNTHETIC SAMPLE, demand_ms" in picture.read_bytes()) == synthetic
 
 
 def test_the_table_at_the_end_counts_fallbacks_and_refusals(report, tmp_path, capsys):
