@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
 
 import typer
 
-from ml.cli import HELP, exit_on_error
+from ml.cli import HELP
 from pipelines.publish import options
+from scripts.deploy_ml_results import run as deploy
 
 # Each line names the module whose ``app`` is the command: a door, not a second implementation.
 DOORS = {
@@ -77,16 +78,11 @@ _add_doors()
 
 
 def _store_command(work: Callable[..., None]) -> Callable[..., None]:
-    """A command on the published versions, with the errors of the command line."""
-    guarded, alone = exit_on_error()(work), typer.Typer(context_settings=HELP, add_completion=False)
-    alone.command()(guarded)
+    """A command on the published versions: `deploy_ml_results` with one of its actions."""
+    alone = typer.Typer(context_settings=HELP, add_completion=False)
+    alone.command()(work)
     OF_THE_STORE[work.__name__] = alone
-    return app.command(work.__name__, context_settings=HELP, rich_help_panel=STORE)(guarded)
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        typer.echo(line)
+    return app.command(work.__name__, context_settings=HELP, rich_help_panel=STORE)(work)
 
 
 @_store_command
@@ -101,27 +97,13 @@ def publish(
     single_writer: options.SingleWriter = False,
 ) -> None:
     """Publish the newest whole version to the S3 store of the settings, or to a folder."""
-    from pipelines.publish import deploy
-
-    place = deploy.Deployment(to, results, single_writer)
-    _print(
-        deploy.publish_newest(
-            place,
-            force=force,
-            expect_parent=expect_parent,
-            dry_run=dry_run,
-            accept=accept or (),
-            allow_synthetic=allow_synthetic,
-        )
-    )
+    deploy(**locals())
 
 
 @_store_command
 def versions(to: options.To = None, results: options.Results = None) -> None:
     """Show the log of what is published, newest first."""
-    from pipelines.publish import deploy
-
-    _print(deploy.list_log(deploy.Deployment(to, results)))
+    deploy(**locals(), list_=True)
 
 
 @_store_command
@@ -133,10 +115,7 @@ def verify(
     results: options.Results = None,
 ) -> None:
     """Read published versions back and compare every byte with what was committed."""
-    from pipelines.publish import deploy, upkeep
-
-    place = deploy.Deployment(to, results)
-    _print(upkeep.verify_versions(place, version, every=all_, subset=subset))
+    deploy(**locals(), verify=True)
 
 
 @_store_command
@@ -149,10 +128,7 @@ def repair(
     results: options.Results = None,
 ) -> None:
     """Put damaged files of published versions back from the results folder, and into it."""
-    from pipelines.publish import deploy, upkeep
-
-    place = deploy.Deployment(to, results)
-    _print(upkeep.repair_versions(place, version, every=all_, subset=subset, dry_run=dry_run))
+    deploy(**locals(), repair=True)
 
 
 @_store_command
@@ -160,9 +136,7 @@ def rollback(
     to_seq: options.ToSeq = None, to: options.To = None, results: options.Results = None
 ) -> None:
     """Make an earlier version the newest again; no data is moved."""
-    from pipelines.publish import deploy
-
-    _print(deploy.roll_back_version(deploy.Deployment(to, results), to_seq))
+    deploy(**locals(), rollback=True)
 
 
 @_store_command
@@ -178,39 +152,19 @@ def gc(
     results: options.Results = None,
 ) -> None:
     """Mark versions that nobody needs, and remove those that were marked a grace ago."""
-    from pipelines.publish import deploy
-
-    collect: Callable[..., Iterable[str]] = deploy.collect
-    if local:
-        from pipelines.retention.clear_local import clear as collect
-    place = deploy.Deployment(to, results)
-    _print(
-        collect(
-            place,
-            keep=keep,
-            days=days,
-            grace=grace,
-            pins=pin or (),
-            unpins=unpin or (),
-            dry_run=dry_run,
-        )
-    )
+    deploy(**locals(), gc=True)
 
 
 @_store_command
 def doctor(to: options.To = None, results: options.Results = None) -> None:
     """Look the whole store over: conditions, log, pointer, versions, rights of the key."""
-    from pipelines.publish import deploy
-
-    _print(deploy.examine_store(deploy.Deployment(to, results)))
+    deploy(**locals(), doctor=True)
 
 
 @_store_command
 def policies() -> None:
     """Print the policies of the three keys of an S3 bucket."""
-    from pipelines.publish import deploy
-
-    _print(deploy.print_policies())
+    deploy(print_policies=True)
 
 
 def _open_door(words: list[str]) -> None:
