@@ -5,11 +5,9 @@ recent ones nor on the older ones alone, harm no class of items, and keep the co
 intervals. A season that flatters the newest data does not promote, nor does an old hold-out that
 nothing new can beat reject for ever.
 
-It is never preferred because the other one has a handicap. Both are compared on the same items at
-the same origins; an origin that one of them has seen in training counts for neither, and so does
-one where the challenger was trained on later data than the champion: then what is better may be the
-data. What the champion could not forecast wins the challenger nothing; what the challenger cannot
-forecast and the champion can, loses.
+Both are compared on the same items at the same origins, which neither has seen: their scores are
+those of backtests. What the champion could not forecast wins the challenger nothing; what the
+challenger cannot forecast and the champion can, loses.
 """
 
 from collections.abc import Sequence
@@ -35,7 +33,6 @@ class ScoredModels:
     items: tuple[str, ...]  # N
     classes: tuple[str, ...]  # N demand classes
     cutoffs: tuple[np.datetime64, ...]  # G last periods that the forecasts start after
-    trained_until: tuple[np.datetime64, ...]  # G last periods that training saw, for each origin
     losses: Floats  # (N, G), NaN = no forecast, or nothing came true
     covered: Floats  # (N, G) share of actuals in the 80 % interval, randomised for counts
 
@@ -70,18 +67,12 @@ class PromotionVerdict:
         return f"The models in use stay: {'; '.join(self.reasons)} ({figures})."
 
 
-def score_models(
-    points: Sequence[BacktestPoints],
-    model: str,
-    trained_until: Sequence[np.datetime64] | None = None,
-) -> ScoredModels:
+def score_models(points: Sequence[BacktestPoints], model: str) -> ScoredModels:
     """Scores of one model, most often the ensemble, from what it said at each origin.
 
     Args:
         points: One an origin, all of the same items in the same order.
         model: Its name in them.
-        trained_until: Last period that training saw; ``None`` = at each origin all before it, as in
-            the backtest.
     """
     losses = [measure_losses(one, model) for one in points]
     score, count = score_cells(points, losses)
@@ -92,10 +83,9 @@ def score_models(
                   out=np.full(len(there), np.nan))
         for hit, there in zip(inside, known, strict=True)
     ], axis=1)  # fmt: skip
-    cutoffs = tuple(one.cutoff for one in points)
     return ScoredModels(
-        items=points[0].items, classes=points[0].classes, cutoffs=cutoffs,
-        trained_until=tuple(trained_until or cutoffs),
+        items=points[0].items, classes=points[0].classes,
+        cutoffs=tuple(one.cutoff for one in points),
         losses=np.where(count > 0, score, np.nan), covered=covered,
     )  # fmt: skip
 
@@ -147,25 +137,10 @@ def _align(
 ) -> tuple[ScoredModels, ScoredModels, Bools, list[str]]:
     """Both on the same items at the origins that count, which of these are recent, or why none."""
     items = sorted(set(challenger.items) & set(champion.items))
-    fair, seen, ahead = [], 0, 0
-    ends = dict(zip(champion.cutoffs, champion.trained_until, strict=True))
-    for cutoff, until in zip(challenger.cutoffs, challenger.trained_until, strict=True):
-        if cutoff not in ends:
-            continue
-        if until > cutoff or ends[cutoff] > cutoff:
-            seen += 1
-        elif until > ends[cutoff]:
-            ahead += 1
-        else:
-            fair.append(cutoff)
-    fair.sort()
+    fair = sorted(set(challenger.cutoffs) & set(champion.cutoffs))
     recent = np.array([cutoff >= recent_since for cutoff in fair], bool)
     ours, theirs = (_pick(one, items, fair) for one in (challenger, champion))
     reasons = []
-    if ahead and len(fair) < LEAST_ORIGINS:
-        reasons.append(f"at {ahead} origins the new ones were trained on later data")
-    if seen and len(fair) < LEAST_ORIGINS:
-        reasons.append(f"{seen} origins were seen in training")
     if len(fair) < LEAST_ORIGINS or recent.all() or not recent.any():
         reasons.append(
             f"{int(recent.sum())} recent and {int((~recent).sum())} older origins can be compared, "
@@ -185,7 +160,6 @@ def _pick(
         items=tuple(items),
         classes=tuple(one.classes[row] for row in rows),
         cutoffs=tuple(cutoffs),
-        trained_until=tuple(one.trained_until[column] for column in columns),
         losses=one.losses[np.ix_(rows, columns)],
         covered=one.covered[np.ix_(rows, columns)],
     )

@@ -15,13 +15,12 @@ SINCE = CUTOFFS[5]
 CLASSES = ("smooth", "erratic", "intermittent", "lumpy")
 
 
-def scored(losses, cutoffs=CUTOFFS, covered=NOMINAL, trained=None):
+def scored(losses, cutoffs=CUTOFFS, covered=NOMINAL):
     count = len(losses)
     return ScoredModels(
         items=tuple(f"P{row:04d}" for row in range(count)),
         classes=tuple(CLASSES[row % 4] for row in range(count)),
         cutoffs=tuple(cutoffs),
-        trained_until=tuple(trained or cutoffs),
         losses=losses,
         covered=np.full(losses.shape, covered),
     )
@@ -122,39 +121,23 @@ def test_what_the_challenger_cannot_forecast_loses():
     assert verdict.reasons == ("1 forecasts are missing that the models in use make",)
 
 
-def test_origins_that_one_of_them_has_seen_count_for_neither():
-    challenger, champion = even(np.array([0.5] * 3 + [1.0] * 5))
-    late = tuple(max(cutoff, CUTOFFS[3]) for cutoff in CUTOFFS)  # trained on all of the first four
-    verdict = decide_promotion(
-        replace(challenger, trained_until=late), replace(champion, trained_until=late), SINCE
-    )
-    assert verdict.origins == 5
-    assert not verdict.promoted
-
-
-def test_later_data_are_no_merit_of_the_models():
-    challenger, champion = even(0.5)
-    stale = (CUTOFFS[0],) * 8
-    verdict = decide_promotion(challenger, replace(champion, trained_until=stale), SINCE)
-    assert not verdict.promoted
-    assert verdict.sentence == (
-        "The models in use stay: at 7 origins the new ones were trained on later data; 0 recent "
-        "and 1 older origins can be compared, and it takes 3 in all and one of each."
-    )
-
-
 def test_without_an_item_or_enough_origins_in_common_nothing_changes():
     challenger, champion = even(0.5)
     other = replace(champion, items=tuple(f"Q{row}" for row in range(40)))
     assert not decide_promotion(challenger, other, SINCE).promoted
-    assert not decide_promotion(challenger, champion, CUTOFFS[0]).promoted
+    verdict = decide_promotion(challenger, champion, CUTOFFS[0])
+    assert not verdict.promoted
+    assert verdict.sentence == (
+        "The models in use stay: 8 recent and 0 older origins can be compared, and it takes 3 in "
+        "all and one of each."
+    )
 
 
 def test_the_order_of_items_and_origins_changes_nothing():
     challenger, champion = even(0.9)
     turned = replace(
         challenger, items=challenger.items[::-1], classes=challenger.classes[::-1],
-        cutoffs=CUTOFFS[::-1], trained_until=CUTOFFS[::-1],
+        cutoffs=CUTOFFS[::-1],
         losses=challenger.losses[::-1, ::-1], covered=challenger.covered[::-1, ::-1],
     )  # fmt: skip
     first, second = (decide_promotion(one, champion, SINCE) for one in (challenger, turned))
@@ -178,6 +161,3 @@ def test_scores_are_taken_from_what_the_models_said_at_each_origin():
     assert np.nanmean(new.covered) == pytest.approx(0.8, abs=0.03)
     assert decide_promotion(new, old, CUTOFFS[4]).promoted
     assert not decide_promotion(old, new, CUTOFFS[4]).promoted
-    # Trained on all of these origins, neither may be judged by them.
-    seen = score_models(points, "new", trained_until=(CUTOFFS[7],) * 6)
-    assert not decide_promotion(seen, old, CUTOFFS[4]).promoted
