@@ -109,9 +109,7 @@ def _named(path: str, handler: Handler) -> Handler:
 def _pages() -> dict[str, Handler]:
     files = read_static()
     pages = {f"/{name}": static_handler(file) for name, file in files.items()}
-    if PAGE in files:
-        pages["/"] = static_handler(files[PAGE])
-    return pages
+    return pages | {"/": static_handler(files[PAGE])}
 
 
 def _describe(library: Library) -> Handler:

@@ -15,8 +15,6 @@ MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
     ".json": "application/json",
 }
 Handler = Callable[[Request], Awaitable[App]]
@@ -31,14 +29,14 @@ class StaticFile:
     tag: str  # by its content
 
 
-def read_static(folder: Path = FOLDER) -> Mapping[str, StaticFile]:
+def read_static() -> Mapping[str, StaticFile]:
     """The files of the page by their paths, those of folders below included."""
     found = {}
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+    for path in sorted(FOLDER.rglob("*")):
         if path.is_file() and path.suffix in MEDIA_TYPES:
             content = path.read_bytes()
             tag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
-            name = path.relative_to(folder).as_posix()
+            name = path.relative_to(FOLDER).as_posix()
             found[name] = StaticFile(content, MEDIA_TYPES[path.suffix], tag)
     return found
 

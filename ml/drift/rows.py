@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from ml.contracts.base import check
 from ml.contracts.drift import DRIFT
 
+SHOWN = 3  # findings told of a panel
 SAYINGS = {
     "zero_share": "demand in {recent:.0%} of the periods, {before:.0%} before",
     "rate": "{recent:.3g} a period, {before:.3g} before",
@@ -53,7 +54,7 @@ def join_rows(tables: Iterable[pa.Table]) -> pa.Table:
     return check(whole.sort_by([(name, "ascending") for name in DRIFT.key]), DRIFT, where="drift")
 
 
-def tell_drift(table: pa.Table, shown: int = 3) -> list[str]:
+def tell_drift(table: pa.Table) -> list[str]:
     """One line for each panel and subject in which something was found; none = no message.
 
     New items are no reason for one: they come every week.
@@ -66,7 +67,7 @@ def tell_drift(table: pa.Table, shown: int = 3) -> list[str]:
             rows = found.filter(own).sort_by([("p_value", "ascending"), ("name", "ascending")])
             if rows.num_rows:
                 of = table.filter(own).num_rows
-                told = "; ".join(rows["sentence"].to_pylist()[:shown])
+                told = "; ".join(rows["sentence"].to_pylist()[:SHOWN])
                 lines.append(f"{panel}: {rows.num_rows} of {of} {word} changed: {told}")
     return lines
 

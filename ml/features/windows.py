@@ -13,6 +13,7 @@ from ml.frequency import Days
 from ml.panel import Floats
 
 LEAST_SHARE = 0.8  # of a window's days
+LEAST_WEIGHT = 0.7  # of the known days in a fading sum
 LEAST_FOR_QUANTILE = 180  # known days: below half a year a quantile is one of a season
 
 
@@ -46,11 +47,11 @@ def _windows(values: Floats, window: int) -> tuple[Floats, npt.NDArray[np.int64]
     return views, count, np.nansum(views, axis=1) / np.maximum(count, 1)
 
 
-def fading_sum(events: Floats, factor: float, least_share: float = 0.7) -> Floats:
+def fading_sum(events: Floats, factor: float) -> Floats:
     """Sum of past events, each weighing ``factor`` ** (days since it), shape (T,).
 
-    Unknown days count as without event, as long as the known ones hold ``least_share`` of all
-    weight; NaN otherwise, hence on every unknown day itself while ``factor`` < ``least_share``.
+    Unknown days count as without event, as long as the known ones hold ``LEAST_WEIGHT`` of
+    all weight; NaN otherwise, hence on every unknown day itself while ``factor`` is below it.
     """
     load = np.empty(len(events))
     level = weight = 0.0
@@ -58,7 +59,7 @@ def fading_sum(events: Floats, factor: float, least_share: float = 0.7) -> Float
         known = not np.isnan(event)
         level = factor * level + (event if known else 0.0)
         weight = factor * weight + (1 - factor) * known
-        load[day] = level if weight >= least_share else np.nan
+        load[day] = level if weight >= LEAST_WEIGHT else np.nan
     return load
 
 

@@ -1,8 +1,7 @@
-"""The leaderboard: models by class over all origins, best first, as CSV and JSON for people."""
+"""The leaderboard: models by class over all origins, best first, as CSV for people."""
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,8 +66,3 @@ def to_csv(columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(lines)
     return stream.getvalue()
-
-
-def as_json(lines: Sequence[dict[str, Any]], **about: str) -> str:
-    """The leaderboard as JSON text, with plain facts about the run."""
-    return json.dumps({**about, "leaderboard": list(lines)}, indent=2, ensure_ascii=False) + "\n"

@@ -16,7 +16,7 @@ from ml.durable import discard_leftovers, write_file
 from ml.ensemble.mixture import ENSEMBLE
 from ml.panel import Panel
 from ml.reporting.comparison import ENDS
-from ml.reporting.leaderboard import COLUMNS, as_json, leaderboard, to_csv
+from ml.reporting.leaderboard import COLUMNS, leaderboard, to_csv
 from ml.reporting.pictures import draw_drivers
 from ml.reporting.simulation_report import tell_stock
 
@@ -49,7 +49,6 @@ class RunReport:
     """What a run made."""
 
     version_id: str  # of the version
-    model_version: str  # of all models together
     panels: tuple[PanelReport, ...]  # what was done
     metrics: pa.Table  # METRICS rows
     forecasts: pa.Table  # FORECASTS rows, the columns `COUNTED`
@@ -60,13 +59,11 @@ class RunReport:
 def write_reports(report: RunReport, folder: Path) -> list[Path]:
     """Leaderboard, drivers with a picture of them, and the gate's verdict."""
     lines = leaderboard(report.metrics.to_pylist())
-    about = {"version_id": report.version_id, "model_version": report.model_version}
     titles = {one.name: one.title for one in report.panels}
     studies = {one.name: one.study for one in report.panels}
     discard_leftovers(folder)
     return [
         write_file(folder / "leaderboard.csv", to_csv(COLUMNS, lines)),
-        write_file(folder / "leaderboard.json", as_json(lines, **about)),
         *write_gate(report, folder),
         *write_drivers(studies, titles, folder),
     ]

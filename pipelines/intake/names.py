@@ -132,7 +132,7 @@ RECEIPT_NAMES: Aliases = {
     "quantity": (
         "quantity", "qty", "received_qty", "quantidade", "quantidade_recebida", "qtd", "qtde",
     ),
-    "supplier": OPEN_ORDER_NAMES["supplier"],
+    "supplier": _SUPPLIER,
     "order_id": OPEN_ORDER_NAMES["order_id"],
 }  # fmt: skip
 
@@ -169,7 +169,7 @@ EXPOSURE_NAMES: Aliases = {
         "cotacao_fornecedor",
     ),
     "risk_aversion": ("risk_aversion", "aversao_risco", "aversao_ao_risco"),
-    "supplier": ("supplier", "supplier_id", "vendor", "fornecedor"),
+    "supplier": _SUPPLIER,
 }  # fmt: skip
 
 WANTED = frozenset(

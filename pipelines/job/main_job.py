@@ -211,7 +211,6 @@ def _report_of(
     verdict = read_verdict(results_store(results), read_manifest(results, version))
     return RunReport(
         version_id=version,
-        model_version=output.origin.model_version,
         panels=panels,
         metrics=output.metrics,
         forecasts=read_dataset(results, FORECASTS.name, version, columns=COUNTED),

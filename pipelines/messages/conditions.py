@@ -136,11 +136,9 @@ def open_conditions(db: sqlite3.Connection) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: _order((row["kind"], row["subject"])))
 
 
-def select_rows(
-    db: sqlite3.Connection, query: str, values: Sequence[Any] = ()
-) -> list[dict[str, Any]]:
+def select_rows(db: sqlite3.Connection, query: str) -> list[dict[str, Any]]:
     """Rows by the names of their columns, whatever the connection makes of rows."""
-    cursor = db.execute(query, values)
+    cursor = db.execute(query)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

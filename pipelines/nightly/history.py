@@ -169,9 +169,9 @@ def show_made(data_dir: Path, version: str) -> Iterator[str]:
             yield f"  {row['sha256']}  {row['bytes']:>12}  {row['name']}"
 
 
-def show_models(data_dir: Path, last: int, *, every: bool = False) -> Iterator[str]:
+def show_models(data_dir: Path, last: int) -> Iterator[str]:
     """When models changed, and why, newest first."""
-    for row in answer(data_dir, "models", last=last, all=every):
+    for row in answer(data_dir, "models", last=last, all=False):
         made = f" -> {row['version_id']}, model {row['model_version']}" if row["version_id"] else ""
         if row["about"] != "models":
             yield f"{row['day']}  run {row['run']}: {row['reason']}"

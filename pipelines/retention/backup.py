@@ -69,13 +69,12 @@ def _places(config: Settings) -> dict[str, Path]:
     return kept | {"models": config.models_dir, "results": config.ml_results_path}
 
 
-def back_up(config: Settings, to: Path, *, now: datetime | None = None) -> BackedUp:
+def back_up(config: Settings, to: Path) -> BackedUp:
     """Write a backup into a folder, while nobody else writes here.
 
     Args:
         config: Names the folders.
         to: Folder of backups; outside of those that are kept.
-        now: The moment, for its name; the clock without it.
 
     Raises:
         ConfigError: The folder lies in one that is kept.
@@ -85,7 +84,7 @@ def back_up(config: Settings, to: Path, *, now: datetime | None = None) -> Backe
     inside = [place for place in places.values() if to.resolve().is_relative_to(place.resolve())]
     if inside:
         raise ConfigError(f"'{to}' lies in '{inside[0]}', which is backed up: name another folder.")
-    name = f"backup-{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    name = f"backup-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     part = to / f".{name}"
     with ExitStack() as stack:
         stack.enter_context(disk_errors(f"writing '{to / name}'", _AGAIN))

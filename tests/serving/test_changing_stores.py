@@ -18,21 +18,18 @@ from pipelines.publish.rollback import roll_back
 from pipelines.publish.s3_store import S3Store
 from tests.pipelines.publish.conftest import target_of
 from tests.pipelines.publish.places import AT_ONCE
-from tests.pipelines.publish.servers import add_user, required, start_server
+from tests.pipelines.publish.servers import BUCKET, add_user, serving_bucket
 from tests.pipelines.publish.versions import STARTED
 from tests.serving.conftest import API, item_path, serving
 from tests.serving.versions import PLAIN, make_served
 
 FULL = os.environ.get("DRILLS") == "full"
-BUCKET = "results"
 MOST = 1 << 30
 
 
 @pytest.fixture(scope="module")
 def minio(tmp_path_factory):
-    required("minio")
-    with start_server("minio", tmp_path_factory.mktemp("minio")) as server:
-        server.make_bucket(BUCKET)
+    with serving_bucket("minio", tmp_path_factory.mktemp("minio")) as server:
         yield server
 
 
@@ -131,9 +128,7 @@ def test_no_answer_mixes_versions_while_many_are_published_drill(bucket, version
 
 @pytest.mark.slow
 def test_a_store_that_dies_is_told_and_the_last_version_served(version, tmp_path):
-    required("minio")
-    with start_server("minio", tmp_path / "minio") as minio:
-        minio.make_bucket(BUCKET)
+    with serving_bucket("minio", tmp_path / "minio") as minio:
         store = S3Store(target_of(minio, BUCKET), retries=AT_ONCE)
         publish(store, version(0), publisher="host/test")
         env = {

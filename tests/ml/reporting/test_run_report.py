@@ -1,7 +1,6 @@
 """What people see of a run, on a small one made by hand."""
 
 import csv
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -70,7 +69,7 @@ def report():
     panel = PanelReport("demand_ms", PANEL, 2, 2, 1, STUDY, synthetic=False)
     table = pa.Table.from_pylist(metrics, schema=METRICS.schema)
     forecasts = forecast_rows(PANEL.items[:1])
-    return RunReport("v1", "m-1", (panel,), table, forecasts, curve_rows())
+    return RunReport("v1", (panel,), table, forecasts, curve_rows())
 
 
 def test_models_are_listed_best_first_by_means_over_all_actuals(report):
@@ -93,13 +92,11 @@ def test_where_stock_is_decided_models_are_listed_by_the_tail_of_cumulative_dema
 def test_reports_hold_tables_and_a_picture_of_drivers(report, tmp_path):
     written = write_reports(report, tmp_path)
     assert {path.name for path in written} == {path.name for path in tmp_path.iterdir()} == {
-        "leaderboard.csv", "leaderboard.json", "drivers.csv", "drivers_demand_ms.png",
+        "leaderboard.csv", "drivers.csv", "drivers_demand_ms.png",
     }  # fmt: skip
-    document = json.loads((tmp_path / "leaderboard.json").read_text())
-    assert (document["version_id"], document["leaderboard"]) == (
-        "v1",
-        leaderboard(report.metrics.to_pylist()),
-    )
+    with (tmp_path / "leaderboard.csv").open() as stream:
+        told = [(row["model"], row["scaled_crps"]) for row in csv.DictReader(stream)]
+    assert told == [("ensemble", "0.4"), ("tsb", "0.5")]
     with (tmp_path / "drivers.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["what"], row["value"], row["used"]) for row in rows] == [

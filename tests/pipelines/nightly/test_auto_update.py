@@ -7,14 +7,9 @@ import time
 
 import pytest
 
-from tests.pipelines.job.conftest import Workspace, write_demand
+from tests.pipelines.job.conftest import write_demand
 
 NIGHT = "scripts/auto_update_ml_results.py"
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    return Workspace(tmp_path)
 
 
 def user_demand(workspace):

@@ -7,10 +7,8 @@ import pytest
 from pipelines.publish.s3_target import S3Target
 from tests.pipelines.publish.fake_s3 import FakeS3
 from tests.pipelines.publish.places import FolderPlace, S3Place
-from tests.pipelines.publish.servers import required, start_server
+from tests.pipelines.publish.servers import BUCKET, serving_bucket
 from tests.pipelines.publish.versions import make_version, version_id
-
-BUCKET = "results"
 
 
 @pytest.fixture(autouse=True)
@@ -60,17 +58,13 @@ def careless(careless_server):
 
 @pytest.fixture(scope="session")
 def minio_server(tmp_path_factory):
-    required("minio")
-    with start_server("minio", tmp_path_factory.mktemp("minio")) as server:
-        server.make_bucket(BUCKET)
+    with serving_bucket("minio", tmp_path_factory.mktemp("minio")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def rgw_server(tmp_path_factory):
-    required("rgw")
-    with start_server("rgw", tmp_path_factory.mktemp("rgw")) as server:
-        server.make_bucket(BUCKET)
+    with serving_bucket("rgw", tmp_path_factory.mktemp("rgw")) as server:
         yield server
 
 

@@ -23,7 +23,7 @@ from tests.pipelines.publish import drills
 from tests.pipelines.publish.conftest import place_of, target_of
 from tests.pipelines.publish.faults import Faults
 from tests.pipelines.publish.places import S3Place, keys
-from tests.pipelines.publish.servers import required, start_server
+from tests.pipelines.publish.servers import serving_bucket
 from tests.pipelines.publish.versions import make_version, version_id
 
 PROCESS = Path(__file__).with_name("publisher_process.py")
@@ -96,10 +96,8 @@ def test_a_server_killed_during_an_upload_shows_the_old_version_and_the_next_run
     name, tmp_path, made
 ):
     """The server dies while it works on a request drawn with a fixed seed."""
-    required(name)
     chance = random.Random(20261122)
-    with start_server(name, tmp_path / "server") as server:
-        server.make_bucket("results")
+    with serving_bucket(name, tmp_path / "server") as server:
         place = S3Place(target_of(server), name, retries=QUICK).fresh()
         undisturbed = Faults()
         old = publish(place.open(undisturbed), made(0), publisher="host/test").record

@@ -10,7 +10,7 @@ from pipelines.publish.reader import read_ml_results
 from pipelines.publish.s3_connection import RetryPolicy
 from pipelines.publish.s3_store import S3Store
 from tests.pipelines.publish.conftest import target_of
-from tests.pipelines.publish.servers import required, start_server
+from tests.pipelines.publish.servers import serving_bucket
 
 
 def no_pause(_):
@@ -18,9 +18,7 @@ def no_pause(_):
 
 
 def test_a_certificate_is_trusted_by_its_file_and_refused_without_it(tmp_path, made):
-    required("minio")
-    with start_server("minio", tmp_path, tls=True) as server:
-        server.make_bucket("results")
+    with serving_bucket("minio", tmp_path, tls=True) as server:
         target = replace(target_of(server), secure=True, ca_file=server.ca_file)
         store = S3Store(target)
         publish(store, made(1), publisher="host/test")

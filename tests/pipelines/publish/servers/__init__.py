@@ -1,11 +1,13 @@
 """Real S3 servers on loopback for the tests of publishing: MinIO and Ceph RGW.
 
 ``required(name)`` ends a test that needs a server which is not there: with one line that says
-how to get it, and as a failure where ``CI`` is set. ``start_server(name, folder)`` starts one.
+how to get it, and as a failure where ``CI`` is set. ``start_server(name, folder)`` starts one, and
+``serving_bucket(name, folder)`` does both and makes the bucket of the tests.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from tests.pipelines.publish.servers.minio_server import (
 from tests.pipelines.publish.servers.server import REGION, Server
 
 __all__ = [
+    "BUCKET",
     "NAMES",
     "REGION",
     "Server",
@@ -33,6 +36,7 @@ __all__ = [
     "missing",
     "required",
     "rgw_installed",
+    "serving_bucket",
     "start_minio",
     "start_rgw",
     "start_server",
@@ -41,6 +45,7 @@ __all__ = [
 STARTERS = {"minio": start_minio, "rgw": start_rgw}
 ADD_USER = {"minio": minio_server.add_minio_user, "rgw": ceph_server.add_rgw_user}
 NAMES = tuple(STARTERS)
+BUCKET = "results"
 
 
 def missing(name: str) -> str | None:
@@ -84,6 +89,15 @@ def start_server(name: str, folder: Path, *, tls: bool = False) -> Server:
         ServerError: It did not start.
     """
     return STARTERS[name](folder, tls=tls)
+
+
+@contextmanager
+def serving_bucket(name: str, folder: Path, *, tls: bool = False) -> Iterator[Server]:
+    """A server with the bucket of the tests, while the block runs; skips where it is missing."""
+    required(name)
+    with start_server(name, folder, tls=tls) as server:
+        server.make_bucket(BUCKET)
+        yield server
 
 
 def add_user(
