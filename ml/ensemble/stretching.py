@@ -66,14 +66,14 @@ def stretch_paths(paths: Paths, spread: Floats, sum_spread: float, steps: int, n
     by_step = np.ascontiguousarray(paths.T)  # sorted a step at a time, which lies together
     order = shuffled[_rank_stably(by_step[:, shuffled])]
     ordered = np.take_along_axis(by_step, order, axis=1)
-    moved = np.flatnonzero(spread != 1.0)
+    moved, made = np.flatnonzero(spread != 1.0), by_step
     if len(moved):
         places = np.minimum((LEVELS * len(paths)).astype(int), len(paths) - 1)
         shifts = _find_shift(ordered[np.ix_(moved, places)].astype(np.float64), spread[moved])
         for step, shift in zip(moved.tolist(), shifts.tolist(), strict=True):
             ordered[step] = _stretch_ordered(ordered[step], float(spread[step]), shift)
-    made = np.empty_like(by_step)
-    np.put_along_axis(made, order, ordered, axis=1)
+        made = np.empty_like(by_step)
+        np.put_along_axis(made, order, ordered, axis=1)
     if steps > 1:
         wanted = sum_spread**2 * float(np.var(paths[:, :steps].sum(axis=1)))
         made = _share_ranks(made, ordered, order, wanted, steps, rng)
@@ -128,22 +128,55 @@ def _share_ranks(
     limit = _variance_of_sum(ordered, steps) if wider else ordered[:steps].var(axis=1).sum()
     if (limit - now) * (wanted - now) <= 0:
         return paths
-    normal = _normal_scores(paths.shape[1])
     own = np.empty(paths.shape)
-    np.put_along_axis(own, order, np.broadcast_to(normal, paths.shape), axis=1)
-    mixed = rng.permuted(np.tile(normal[:, None], 1 if wider else len(paths)), axis=0).T
+    np.put_along_axis(own, order, _normal_scores(paths.shape[1])[None], axis=1)
+    mixed = _mixed_scores(paths.shape, rng, common=wider)
     share = (wanted - now) / (limit - now)
-    made = paths
+    near, far = slice(steps), slice(steps, None)
     for _ in range(2):
-        share = float(np.clip(share, 0.0, MOST_SHARED))
-        ranks = np.argsort(np.sqrt(1 - share) * own + np.sqrt(share) * mixed, axis=1)
-        made = np.empty_like(paths)
-        np.put_along_axis(made, ranks, ordered, axis=1)
+        tried = float(np.clip(share, 0.0, MOST_SHARED))
+        made = _match(own[near], mixed[near], ordered[near], tried)
         reached = _variance_of_sum(made, steps) - now
         if abs(reached - (wanted - now)) < 0.1 * abs(wanted - now) or reached == 0:
             break
-        share *= (wanted - now) / reached
+        share = tried * (wanted - now) / reached
+    return np.concatenate([made, _match(own[far], mixed[far], ordered[far], tried)])
+
+
+def _mixed_scores(shape: tuple[int, int], rng: np.random.Generator, *, common: bool) -> Floats:
+    """Normal scores of paths (H, S) in an order that all steps have in common, or each its own."""
+    normal = _normal_scores(shape[1])
+    drawn = rng.permuted(np.tile(normal[:, None], 1 if common else shape[0]), axis=0).T
+    return np.broadcast_to(drawn, shape)
+
+
+def _match(own: Floats, mixed: Floats, ordered: Paths, share: float) -> Paths:
+    """Ascending values (H, S) given to paths by a mixture of their own ranks and others."""
+    made = np.empty_like(ordered)
+    if made.size:
+        places = _rank_finely(np.sqrt(1 - share) * own + np.sqrt(share) * mixed)
+        made.ravel()[places] = ordered
     return made
+
+
+def _rank_finely(values: Floats) -> Ints:
+    """Places in all of the array by ascending value along each row (H, S); few may be equal.
+
+    Sorted by their first sixteen digits, in an eighth of the time, and then what these leave out
+    of order is put right.
+    """
+    low, count = values.min(), values.shape[1]
+    digits = ((values - low) * (65_535 / (values.max() - low))).astype(np.uint16)
+    places = np.argsort(digits, axis=1, kind="stable")
+    places += np.arange(0, values.size, count)[:, None]
+    found = values.take(places)
+    flat, known = places.ravel(), found.ravel()  # the same memory
+    while len(wrong := np.flatnonzero(found[:, :-1] > found[:, 1:])):
+        wrong = wrong[np.diff(wrong, prepend=-2) > 1]  # of several in a row the first
+        first = wrong + wrong // (count - 1)
+        for one in (flat, known):
+            one[first], one[first + 1] = one[first + 1], one[first]
+    return places
 
 
 def _variance_of_sum(paths: Paths, steps: int) -> float:

@@ -47,17 +47,16 @@ class Buckets:
 
     def draw(self, probabilities: Floats, uniforms: Floats) -> Floats:
         """Values at positions (S, H) in (0, 1) of distributions (H, B); they ascend with them."""
-        drawn = np.empty_like(uniforms)
-        for step, weights in enumerate(probabilities):
-            upper = np.cumsum(weights)
-            upper /= upper[-1]
-            bucket = np.searchsorted(upper, uniforms[:, step], side="right")
-            bucket = np.minimum(bucket, self.count - 1)
-            below = upper[bucket] - weights[bucket]
-            inside = (uniforms[:, step] - below) / np.maximum(weights[bucket], 1e-12)
-            place = np.clip((inside * POINTS).astype(np.int64), 0, POINTS - 1)
-            drawn[:, step] = self.points[bucket, place]
-        return drawn
+        upper = np.cumsum(probabilities, axis=1)
+        upper /= upper[:, -1:]
+        bucket = np.zeros(uniforms.shape, np.uint8)  # there are never more than `CUTS` and two
+        for edge in upper.T[:-1]:  # a search at each step by itself takes ten times as long
+            bucket += uniforms >= edge
+        at = bucket + np.arange(0, probabilities.size, self.count)
+        share, below = probabilities.take(at), (upper - probabilities).take(at)
+        inside = (uniforms - below) / np.maximum(share, 1e-12)
+        place = np.clip((inside * POINTS).astype(np.int64), 0, POINTS - 1)
+        return np.asarray(self.points[bucket, place])
 
 
 def are_small_counts(panel: Panel, small: float = 20.0) -> bool:
@@ -196,5 +195,7 @@ def load_fitted(name: str, folder: Path, panel: Panel) -> FittedBuckets:
 
 def stratify(scores: Floats, rng: np.random.Generator) -> Floats:
     """Each column replaced by its ranks as uniforms, one in each of S equal strata."""
-    ranks = np.argsort(np.argsort(scores, axis=0), axis=0)
-    return (ranks + rng.random(scores.shape)) / len(scores)
+    order = np.argsort(np.ascontiguousarray(scores.T), axis=1)  # each column lies together
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(len(scores))[None], axis=1)
+    return (ranks.T + rng.random(scores.shape)) / len(scores)

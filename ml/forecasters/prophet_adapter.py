@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -138,14 +139,13 @@ def sample_paths(
         n_paths: S.
         errors: Whether the noise of single periods is drawn, too.
     """
-    dates = pd.Series(days.astype("datetime64[us]"))
     terms = {"multiplicative": np.zeros(len(days)), "additive": np.zeros(len(days))}
     weights = np.asarray(model["params"]["beta"][0], np.float64)
-    for mode, columns in _regressors_of(model, dates, regressors):
+    for mode, columns in _regressors_of(model, days, regressors):
         own, weights = weights[: columns.shape[1]], weights[columns.shape[1] :]
         terms[mode] += columns @ own
     scale = model["y_scale"]
-    trends = _trend_of(model).sample_predictive_trend_vectorized(_time_of(model, dates), n_paths, 0)
+    trends = _trend_of(model).sample_predictive_trend_vectorized(_time_of(model, days), n_paths, 0)
     paths = trends * (1 + terms["multiplicative"]) + terms["additive"] * scale
     if errors:
         (noise,) = model["params"]["sigma_obs"][0]
@@ -154,16 +154,27 @@ def sample_paths(
 
 
 def _regressors_of(
-    model: Mapping[str, Any], dates: "pd.Series[Any]", regressors: Mapping[str, Series]
+    model: Mapping[str, Any], days: Days, regressors: Mapping[str, Series]
 ) -> Iterator[tuple[str, Floats]]:
     """Mode and columns (H, n) of the seasons and drivers of a saved model, in its order."""
     names, seasons = model["seasonalities"]
     for part in (seasons[name] for name in names):
-        order = part["fourier_order"]
-        yield part["mode"], Prophet.fourier_series(dates, part["period"], order)
+        yield part["mode"], _season(_stamps(days), part["period"], part["fourier_order"])
     names, drivers = model["extra_regressors"]
     for name in names:
         yield drivers[name]["mode"], regressors[name][:, None]
+
+
+def _stamps(days: Days) -> bytes:
+    """Periods as microseconds, to find again what was made of them."""
+    return days.astype("datetime64[us]").tobytes()
+
+
+@lru_cache(maxsize=256)  # by far most items have the seasons, and many the horizon, of others
+def _season(stamps: bytes, period: float, order: int) -> Floats:
+    """Columns (H, 2 order) of a season."""
+    dates = pd.Series(np.frombuffer(stamps, "datetime64[us]"))
+    return np.asarray(Prophet.fourier_series(dates, period, order))
 
 
 def _trend_of(model: Mapping[str, Any]) -> Prophet:
@@ -176,11 +187,17 @@ def _trend_of(model: Mapping[str, Any]) -> Prophet:
     return prophet
 
 
-def _time_of(model: Mapping[str, Any], dates: "pd.Series[Any]") -> pd.DataFrame:
-    """Dates in the time of a saved model, which is 0 to 1 along its history."""
-    start = pd.Timestamp.fromtimestamp(model["start"], tz="UTC").tz_localize(None)
-    time = (dates - start) / pd.Timedelta(seconds=model["t_scale"])
-    return pd.DataFrame({"t": time, "floor": 0.0})
+def _time_of(model: Mapping[str, Any], days: Days) -> pd.DataFrame:
+    """Periods in the time of a saved model, which is 0 to 1 along its history."""
+    return pd.DataFrame({"t": _time(_stamps(days), model["start"], model["t_scale"]), "floor": 0.0})
+
+
+@lru_cache(maxsize=256)
+def _time(stamps: bytes, start: float, scale: float) -> Floats:
+    """Time (H,) of a model whose history began at ``start`` and lasted ``scale``, in seconds."""
+    begin = pd.Timestamp.fromtimestamp(start, tz="UTC").tz_localize(None)
+    dates = pd.Series(np.frombuffer(stamps, "datetime64[us]"))
+    return np.asarray((dates - begin) / pd.Timedelta(seconds=scale))
 
 
 def _fitted_means(model: KeptInputs) -> Series:
