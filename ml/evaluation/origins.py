@@ -119,11 +119,20 @@ def path_quantiles(paths: Floats | Float32s, levels: Sequence[float] | Floats) -
 
     As ``numpy.quantile`` with ``inverted_cdf``, by sorting once: a tenth of the time.
     """
-    ordered = np.sort(np.ascontiguousarray(np.moveaxis(paths, 1, -1)), axis=-1)
+    ordered = _sort_steps(np.ascontiguousarray(np.moveaxis(paths, 1, -1)))
     count = paths.shape[1]
     # 1e-9: 0.07 * 100 is a little more than 7
     places = np.ceil(np.asarray(levels) * count - 1e-9).astype(np.int64) - 1
     return np.asarray(ordered[..., np.clip(places, 0, count - 1)])
+
+
+def _sort_steps(values: Floats | Float32s) -> Floats | Float32s:
+    """Values in ascending order along the last axis; small counts by their digits, in a third."""
+    if values.size and values.min() >= 0 and values.max() < 2**16:
+        small = values.astype(np.uint16)
+        if (small == values).all():
+            return np.sort(small, kind="stable").astype(values.dtype)
+    return np.sort(values)
 
 
 def join_chunks(parts: Sequence[BacktestPoints]) -> BacktestPoints:

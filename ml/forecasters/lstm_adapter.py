@@ -1,7 +1,8 @@
 """One global Keras LSTM a panel, which predicts a probability for every bucket and step.
 
-The network predicts all items of its panel as soon as it is trained, so TensorFlow lives in the
-process that trains. Whoever draws paths later needs the file of probabilities only.
+The network predicts all items of its panel as soon as it is trained, and what it knows looks at
+newer windows without TensorFlow, which lives in the process that trains. Whoever draws paths later
+needs the file of probabilities only.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ml.durable import staged
+from ml.durable import link_new, staged
 from ml.forecasters import lstm_windows as windows
 from ml.forecasters.base import Fitted
 from ml.forecasters.bucket_distribution import (
@@ -24,11 +25,11 @@ from ml.forecasters.bucket_distribution import (
 )
 from ml.forecasters.lstm_memory import Memory, recall
 from ml.forecasters.lstm_network import Network, open_network
+from ml.forecasters.lstm_plain import average_answers, shapes_of
 from ml.forecasters.lstm_training import (
     PREDICT_BATCH,
     Course,
     Lessons,
-    average_chances,
     pick_dates,
     scout,
     teach,
@@ -92,13 +93,9 @@ class LstmForecaster:
         memory = Memory(learned_by, buckets, len(lessons.rows), lessons.told)
         shared = SHARED_LEVEL[panel.frequency]
         if panel.is_demand and len(dates):  # steps of prices follow each other in another way
-            shared = _measure_shared(network, memory, dated, dates)
-        del (
-            levels,
-            lessons,
-            dated,
-        )  # the largest there is, and what comes now has windows of its own
-        predicted = self._foretell(network, memory, panel, learned, typical, shared)
+            shared = _measure_shared(memory, dated, dates)
+        del levels, lessons, dated  # the largest there is; what comes now has windows of its own
+        predicted = self._foretell(memory, panel, learned, typical, shared)
         return FittedBuckets(self.name, panel, {}, predicted, _saver(network.model, memory))
 
     def load(self, folder: Path, panel: Panel) -> FittedBuckets:
@@ -115,13 +112,11 @@ class LstmForecaster:
         learned = panel.select(learn_from)
         typical = windows.learn_typical(learned)
         first = self._last_windows(panel.rows([0]), typical)
-        widths = [one.shape[2] for one in first.features()]
-        network = open_network(self.units, *widths, known.buckets.count)
-        if not known.fits(first.told, network.model.get_weights()):
+        past, ahead = (one.shape[2] for one in first.features())
+        if not known.fits(first.told, shapes_of(self.units, past, ahead, known.buckets.count)):
             return None
-        shared = read_shared(folder)
-        predicted = self._foretell(network, known, panel, learned, typical, shared)
-        return FittedBuckets(self.name, panel, {}, predicted, _saver(network.model, known))
+        predicted = self._foretell(known, panel, learned, typical, read_shared(folder))
+        return FittedBuckets(self.name, panel, {}, predicted, _copier(known, folder))
 
     def _find_lessons(
         self, panel: Panel, typical: Floats | None, rng: np.random.Generator
@@ -153,8 +148,7 @@ class LstmForecaster:
         return open_network(self.units, *widths, buckets.count), None, buckets
 
     def _foretell(
-        self, network: Network, known: Memory, panel: Panel, learned: Panel,
-        typical: Floats | None, shared: float,
+        self, known: Memory, panel: Panel, learned: Panel, typical: Floats | None, shared: float
     ) -> Distributions:  # fmt: skip
         """What networks say of all items of a panel after its end, a batch of them at a time.
 
@@ -171,7 +165,7 @@ class LstmForecaster:
             for first in range(0, len(group), PREDICT_BATCH):
                 own = group[first : first + PREDICT_BATCH]
                 asked = self._last_windows(panel.rows(own), typical)
-                odds[own] = average_chances(network, known.networks, asked)
+                odds[own] = average_answers(known.networks, asked)
                 spreads[own] = windows.units(asked.table, asked.rows, asked.origins, asked.ahead())
         return Distributions(known.buckets, odds, spreads, np.full(len(place), shared))
 
@@ -184,10 +178,10 @@ class LstmForecaster:
         return Lessons(table, rows, origins, steps, self.horizon)
 
 
-def _measure_shared(network: Network, known: Memory, dated: Lessons, dates: Ints) -> float:
+def _measure_shared(known: Memory, dated: Lessons, dates: Ints) -> float:
     """What periods have in common, by what networks say of windows that end at these dates."""
     every = find_stride(len(dates))
-    seen = average_chances(network, known.networks, dated, every)
+    seen = average_answers(known.networks, dated, every)
     looked_at = dated.pick(slice(None, None, every))
     label, weight = looked_at.answers(known.buckets)
     came = np.where(weight > 0, label, -1)
@@ -202,5 +196,16 @@ def _saver(model: Any, memory: Memory) -> Callable[[Path], None]:
         model.set_weights(memory.networks[-1])  # later fits of this process train it anew
         with staged(folder / NETWORK) as path, without_deprecations():
             model.save(path)
+
+    return save
+
+
+def _copier(memory: Memory, before: Path) -> Callable[[Path], None]:
+    """Writes what networks know, with the Keras model that lies in the folder it was read from."""
+
+    def save(folder: Path) -> None:
+        memory.save(folder)
+        if (before / NETWORK).exists():
+            link_new(before / NETWORK, folder / NETWORK)
 
     return save

@@ -35,15 +35,16 @@ class Memory:
     windows: int  # that they learned from
     told: tuple[str, ...]  # what features told them of
 
-    def fits(self, told: Sequence[str], weights: Weights) -> bool:
-        """Whether networks of this build, told of these, are those that learned."""
+    def fits(self, told: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> bool:
+        """Whether networks with weights of these shapes, told of these, are those that learned."""
         mine = [one.shape for one in self.networks[0]]
-        return mine == [one.shape for one in weights] and self.told == tuple(told)
+        return mine == list(shapes) and self.told == tuple(told)
 
     def serves(self, windows: int, told: Sequence[str], weights: Weights) -> bool:
         """Whether networks of this build may go on from here, on so many windows."""
         known = tuple(one for one in told if one in self.told or one != SEASON)
-        return self.fits(known, weights) and self.windows >= MOSTLY_SEEN * windows
+        shapes = [one.shape for one in weights]
+        return self.fits(known, shapes) and self.windows >= MOSTLY_SEEN * windows
 
     def save(self, folder: Path) -> None:
         """Write arrays without objects, for :func:`recall`."""

@@ -118,24 +118,6 @@ def teach(
     return tuple(learned)
 
 
-def average_chances(
-    network: Network, learned: Sequence[Weights], asked: Lessons, every: int = 1
-) -> Floats:
-    """Mean of the probabilities of several networks, (n, K, B), of each ``every``-th window.
-
-    A batch of windows passes all networks before the next one, so few are in memory.
-    """
-    parts = []
-    for first in range(0, len(asked.rows), PREDICT_BATCH):
-        given = asked.pick(slice(first, first + PREDICT_BATCH)).features()
-        total: Any = 0.0
-        for weights in learned:
-            network.start(0, weights)
-            total = total + network.chances(given)[-first % every :: every]
-        parts.append(total / len(learned))
-    return np.concatenate(parts)
-
-
 def scout(
     network: Network, lessons: Lessons, buckets: Buckets, course: Course, rng: np.random.Generator
 ) -> Course:

@@ -49,7 +49,7 @@ POOLED = ("lstm", "trees", *POOLED_REFERENCES["demand"])
 # Those whose model at a cutoff may go on from that of an earlier one: trained in this order.
 ROLLED = ("lstm",)
 # Those whose models serve a few periods more than they were fitted on.
-LASTING = ("prophet", "arima", "lstm")
+LASTING = ("prophet", "arima", "lstm", "trees")
 # Each has a command; the first two are fitted in chunks.
 FAMILIES = ("prophet", "arima", "lstm", "trees")
 TRAINED = (

@@ -2,8 +2,9 @@
 
 Trees learn from snapshots of all items at earlier origins. How far an item's own past is mixed
 in, and how much its periods have in common, is measured on the last periods, which a first fit
-has not seen. What is predicted of all items is kept, not the trees: whoever draws paths needs no
-scikit-learn.
+has not seen; that serves for some nights, as a horizon says little of it, and in each of them the
+trees learn anew. What is predicted of all items is kept, not the trees: whoever draws paths needs
+no scikit-learn.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from ml.durable import staged
 from ml.forecasters.base import Fitted
+from ml.forecasters.boosted_trees import Float32s
 from ml.forecasters.bucket_distribution import (
     Buckets,
     Distributions,
@@ -24,7 +27,7 @@ from ml.forecasters.bucket_distribution import (
 )
 from ml.forecasters.shared_level import MOST_EVIDENCE, SHARED_LEVEL, learn_shared
 from ml.forecasters.trees_features import SPANS, Snapshot, feature_rows, take_snapshot
-from ml.forecasters.trees_stages import Boosting, Float32s, Stages, fit_stages
+from ml.forecasters.trees_stages import Boosting, Stages, fit_stages
 from ml.frequency import Frequency
 from ml.panel import Floats, Ints, Panel
 from ml.seeds import number
@@ -44,6 +47,7 @@ OWN_SHARES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])  # of an item's own p
 OWN_SHARE = 0.15  # where there is too little to choose one
 OWN_SPREAD = 0.15  # standard deviation of the prior around it
 LEAST_PROBABILITY = 1e-4  # of a bucket, in the score that the share is chosen by
+MIX = "mix.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,27 @@ class Learned:
     buckets: Buckets  # of values in units
     stages: Stages  # which predicts them
     last: Snapshot  # the items after all of their history
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredMix:
+    """What a first fit was held against, which serves for later fits as well."""
+
+    share: float  # of an item's own past
+    shared: float  # correlation between periods
+
+    def save(self, folder: Path) -> None:
+        """Write both for :func:`read_mix`."""
+        with staged(folder / MIX) as file:
+            np.savez(file, share=self.share, shared=self.shared)
+
+
+def read_mix(folder: Path) -> MeasuredMix | None:
+    """What :meth:`MeasuredMix.save` wrote; ``None`` where nothing had been learned."""
+    if not (folder / MIX).exists():
+        return None
+    with np.load(folder / MIX, allow_pickle=False) as kept:
+        return MeasuredMix(float(kept["share"]), float(kept["shared"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +106,31 @@ class TreesForecaster:
             return FittedBuckets(
                 self.name, panel, dict.fromkeys(panel.items, "trees are for demand")
             )
-        teachers = panel if learn_from is None else panel.select(learn_from)
+        return self._fit(panel, panel if learn_from is None else panel.select(learn_from), None)
+
+    def look_again(
+        self, folder: Path, panel: Panel, learn_from: Sequence[str]
+    ) -> FittedBuckets | None:
+        """See :class:`ml.forecasters.base.LastingForecaster`: what was measured serves again."""
+        mix = read_mix(folder)
+        return None if mix is None else self._fit(panel, panel.select(learn_from), mix)
+
+    def _fit(self, panel: Panel, teachers: Panel, mix: MeasuredMix | None) -> FittedBuckets:
+        """Learn from some items what all of a panel are foreseen by; measure what is not known."""
         learned = self._learn(teachers)
         if learned is None:
             reason = f"trees need {LEAST_ROWS} rows to learn from"
             return FittedBuckets(self.name, panel, dict.fromkeys(panel.items, reason))
-        share, shared = self._measure(teachers)
+        mix = mix or self._measure(teachers)
         count = len(panel.items)
         odds = np.empty((count, self.horizon, learned.buckets.count), np.float32)
         spreads = np.empty(odds.shape[:2])
         for first in range(0, count, TOGETHER):  # each item by itself: so few are in memory
             own = range(first, min(first + TOGETHER, count))
-            found = self._foresee(learned, panel.rows(own), share)
+            found = self._foresee(learned, panel.rows(own), mix.share)
             odds[own.start : own.stop], spreads[own.start : own.stop] = found
-        predicted = Distributions(learned.buckets, odds, spreads, np.full(count, shared))
-        return FittedBuckets(self.name, panel, {}, predicted)
+        predicted = Distributions(learned.buckets, odds, spreads, np.full(count, mix.shared))
+        return FittedBuckets(self.name, panel, {}, predicted, mix.save)
 
     def _foresee(self, learned: Learned, panel: Panel, share: float) -> tuple[Floats, Floats]:
         """Probabilities (N, H, B) of items and units (N, H), with their own past mixed in."""
@@ -163,7 +198,7 @@ class TreesForecaster:
             found.append(odds.reshape(len(steps), count, -1))
         return np.moveaxis(np.concatenate(found), 0, 1)
 
-    def _measure(self, panel: Panel) -> tuple[float, float]:
+    def _measure(self, panel: Panel) -> MeasuredMix:
         """Share of an item's own past, and correlation between periods, as best in the last ones.
 
         A first fit sees all periods but a horizon, or a quarter of them where that is less.
@@ -172,7 +207,7 @@ class TreesForecaster:
         earlier = panel.until(panel.periods[-held - 1])
         learned = self._learn(earlier) if held else None
         if learned is None:
-            return OWN_SHARE, SHARED_LEVEL[panel.frequency]
+            return MeasuredMix(OWN_SHARE, SHARED_LEVEL[panel.frequency])
         rows, buckets, last = np.arange(len(panel.items)), learned.buckets, learned.last
         actual = panel.values[:, -held:]
         units = np.stack([last.units(rows, np.full(len(rows), k + 1)) for k in range(held)], axis=1)
@@ -180,7 +215,7 @@ class TreesForecaster:
         odds = self._predict(learned, earlier, last)[:, :held]
         share = _choose_share(odds, came, _count_past(buckets, last, earlier))
         mixed = mix_own(odds, buckets, last, earlier, share)
-        return share, learn_shared(mixed, came, panel.frequency)
+        return MeasuredMix(share, learn_shared(mixed, came, panel.frequency))
 
 
 def mix_own(

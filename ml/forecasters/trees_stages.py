@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ml.forecasters.boosted_trees import BoostedTrees, Float32s, read_trees
 from ml.panel import Floats, Ints
-
-Float32s = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +38,19 @@ class Stages:
 
     count: int  # buckets B; 0 is that of no demand
     chance: float  # share of rows with demand
-    demand: Any  # classifier of whether there is any
+    demand: BoostedTrees | None  # whether there is any
     sizes: Ints  # buckets with demand that were seen
-    size: Any  # classifier of these
+    size: BoostedTrees | None  # which of these
 
     def predict(self, features: Float32s) -> Floats:
         """Probability of each bucket, (n, B)."""
         found = np.zeros((len(features), self.count))
         chance = np.full(len(features), self.chance)
         if self.demand is not None:
-            chance = self.demand.predict_proba(features)[:, 1]
+            chance = self.demand.chances(features)[:, 1]
         found[:, 0] = 1 - chance
         if self.size is not None:
-            found[:, self.sizes] = chance[:, None] * self.size.predict_proba(features)
+            found[:, self.sizes] = chance[:, None] * self.size.chances(features)
         elif len(self.sizes):
             found[:, self.sizes[0]] = chance
         return found
@@ -69,20 +68,22 @@ def fit_stages(
     chance = float(some.mean())
     demand = size = None
     if 0 < chance < 1:
-        demand = _classifier(boosting, boosting.any_trees, len(some), seed).fit(features, some)
+        demand = _learn(boosting, boosting.any_trees, seed, features, some)
     if len(sizes) > 1:
         trees = boosting.count_trees if plain else boosting.size_trees
-        size = _classifier(boosting, trees, int(some.sum()), seed)
-        size.fit(features[some], buckets[some])
+        size = _learn(boosting, trees, seed, features[some], buckets[some])
     return Stages(count, chance, demand, sizes, size)
 
 
-def _classifier(boosting: Boosting, trees: int, rows: int, seed: int) -> Any:
+def _learn(
+    boosting: Boosting, trees: int, seed: int, features: Float32s, classes: npt.NDArray[Any]
+) -> BoostedTrees:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    least = max(boosting.fewest, min(boosting.least_rows, rows // 100))
-    return HistGradientBoostingClassifier(
+    least = max(boosting.fewest, min(boosting.least_rows, len(classes) // 100))
+    classifier = HistGradientBoostingClassifier(
         max_iter=trees, learning_rate=boosting.learning_rate, max_leaf_nodes=boosting.leaves,
         min_samples_leaf=least, l2_regularization=boosting.ridge, max_bins=boosting.bins,
         max_features=boosting.share, early_stopping=False, random_state=seed,
     )  # fmt: skip
+    return read_trees(classifier.fit(features, classes))

@@ -23,7 +23,7 @@ from ml.durable import (
 )
 from ml.ensemble.mixture import ENSEMBLE
 from ml.errors import ModelError, first_few
-from ml.forecasters.registry import FAMILIES, POOLED, ROLLED, TRAINED
+from ml.forecasters.registry import FAMILIES, LASTING, POOLED, TRAINED
 from ml.logs import logger
 from ml.run.fitted_state import FittedState, save_state
 from ml.run.model_sets import COMPANY
@@ -60,14 +60,14 @@ class ModelStore:
     def adopt(self, plan: PanelPlan, state: FittedState) -> bool:
         """Make the weights that a plan goes on with this dataset's own; whether they were whole.
 
-        The networks of the backtest's origins come with them, for newly trained ones to be
-        compared with.
+        What networks and trees know of the backtest's origins comes with them, for newly trained
+        ones to be compared with.
         """
         before = replace(self, dataset_id=state.dataset_id)
         made_by = self.link_family(before, plan.name, ENSEMBLE)
         origins = {str(day) for day in state.origins}
-        for family in ROLLED:
-            if family in plan.models:
+        for family in POOLED:
+            if family in LASTING and family in plan.models:
                 self.link_family(before, plan.name, family, origins)
         return (
             _is_whole(read_parts(self.folder(plan.name, ENSEMBLE)))

@@ -128,12 +128,16 @@ class FittedHurdle:
         chance = _spread_chances(level, known.chances[row], days.on(ahead)[0])
         happens = latin_uniforms(rng, *shape) < chance
         memory = MEMORIES[panel.frequency][1]
-        drawn = _draw_sizes(known, row, seen, memory, rng.random((3, *shape)))
-        drawn = drawn * days.sizes[0, weekday(ahead)] * _gamma_quantile(second, known.size_shared)
+        path, step = np.nonzero(happens)  # sizes are worked out of these alone
+        sizes = _draw_sizes(known, row, seen, memory, rng.random((3, *shape))[:, path, step])
+        sizes = sizes * days.sizes[0, weekday(ahead)][step]
+        sizes = sizes * _gamma_quantile(second, known.size_shared)[path, 0]
         if is_count(values):  # rounded up as often as keeps the mean
-            whole = np.floor(drawn)
-            drawn = np.maximum(whole + (rng.random(shape) < drawn - whole), 1.0)
-        return np.where(happens, drawn, 0.0)
+            whole = np.floor(sizes)
+            sizes = np.maximum(whole + (rng.random(shape)[path, step] < sizes - whole), 1.0)
+        drawn = np.zeros(shape)
+        drawn[path, step] = sizes
+        return drawn
 
     def save(self, folder: Path) -> None:
         """See :class:`ml.forecasters.base.Fitted`."""
@@ -221,9 +225,9 @@ def _origin_weights(outcomes: Outcomes, panel: Panel) -> Floats:
 
 
 def _draw_sizes(known: Hurdles, row: int, seen: Series, memory: float, uniforms: Floats) -> Floats:
-    """Sizes of the item's own and of items alike, (S, H), each with the mean that is expected.
+    """Sizes (n,) of the item's own and of items alike, each with the mean that is expected.
 
-    ``seen`` is what was observed, ``uniforms`` (3, S, H).
+    ``seen`` is what was observed, ``uniforms`` (3, n).
     """
     expected = known.sizes[row]
     middle = int(np.searchsorted(known.pool_sizes, expected))

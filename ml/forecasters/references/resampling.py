@@ -93,7 +93,9 @@ def empirical(values: Series, request: PathRequest) -> Series:
         shares = draw_shares(request.rng, request.n_paths, np.ones(len(pool)))
         # Most of a spare part's values are equal: what lies before the last of each says as much.
         last = np.flatnonzero(np.append(np.diff(pool) > 0, True))
-        drawn = pool[last][place_in_rows(np.cumsum(shares, axis=1)[:, last], uniforms)]
+        first = np.append(0, last[:-1] + 1)
+        until = np.cumsum(np.add.reduceat(shares, first, axis=1), axis=1)
+        drawn = pool[last][place_in_rows(until, uniforms)]
         return vary_levels(drawn, pool.mean(), pool.var(), request)
     seen = observed(values)
     if len(seen) == 1:

@@ -29,6 +29,7 @@ ALPHA = {
 # paths would else have no demand at all.
 MOST_UNSURE = 0.3
 WILD = 1_000.0  # beyond it one accident rules the variance, and a table of counts has no end
+FEW = 24  # values that are sooner counted than searched for
 LARGE = 200.0  # above this mean a rounded gamma is the same as a negative binomial
 
 
@@ -139,9 +140,15 @@ def draw_shares(rng: np.random.Generator, n_paths: int, weights: Series) -> Seri
 def place_in_rows(cumulative: Series, uniforms: Series) -> Ints:
     """Which of n values each uniform of a path (S, H) stands for, given its shares added up (S, n).
 
-    Rows are laid end to end at distances of 2, so that one search serves them all.
+    Few values are counted; of many, rows are laid end to end at distances of 2, so that one search
+    serves them all.
     """
     paths, count = cumulative.shape
+    if count <= FEW:
+        places = np.zeros(uniforms.shape, np.uint8)
+        for upper in cumulative.T[:-1]:
+            places += uniforms > upper[:, None]
+        return places
     apart = 2.0 * np.arange(paths)[:, None]
     found = np.searchsorted((cumulative + apart).ravel(), (uniforms + apart).ravel())
     places = found.reshape(uniforms.shape) - np.arange(paths)[:, None] * count

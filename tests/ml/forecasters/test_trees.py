@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ml.forecasters import trees_adapter
 from ml.forecasters.base import predict
+from ml.forecasters.boosted_trees import read_trees
 from ml.forecasters.bucket_distribution import Buckets
 from ml.forecasters.trees_adapter import TreesForecaster, mix_own
 from ml.forecasters.trees_features import feature_rows, take_snapshot
@@ -159,3 +161,32 @@ def test_a_panel_that_knows_one_bucket_only_is_sure_of_it(bucket, expected):
     rows = np.zeros((200, 1), np.float32)
     stages = fit_stages(rows, np.full(200, bucket), 3, Boosting(), 0, plain=False)
     np.testing.assert_array_equal(stages.predict(rows[:1])[0], expected)
+
+
+@pytest.mark.parametrize(("classes", "leaves"), [(2, 8), (5, 8), (3, 20)])
+def test_trees_say_what_scikit_learn_does(classes, leaves):
+    rng = np.random.default_rng(3)
+    rows = np.round(rng.normal(size=(600, 6)), 1).astype(np.float32)  # many on a limit
+    truth = np.digitize(rows[:, 0] * rows[:, 1] + rng.normal(0, 0.3, 600), [-0.5, 0, 0.5, 1])
+    learned = HistGradientBoostingClassifier(max_iter=12, max_leaf_nodes=leaves, random_state=0)
+    learned.fit(rows, truth % classes)
+    np.testing.assert_array_equal(read_trees(learned).chances(rows), learned.predict_proba(rows))
+
+
+@pytest.mark.parametrize("make", [seasonal_panel, sparse_panel])
+def test_what_was_measured_serves_for_trees_that_learn_a_few_months_later(make, tmp_path):
+    panel, trees = make(15), TreesForecaster(horizon=6)
+    then, teachers = panel.until(panel.periods[-4]), panel.items[:12]
+    fitted = trees.fit(then, learn_from=teachers)
+    assert trees.look_again(tmp_path, then, teachers) is None  # nothing was kept yet
+    fitted.save(tmp_path)
+    again = trees.look_again(tmp_path, then, teachers).predicted
+    later = trees.look_again(tmp_path, panel, teachers).predicted
+    anew = trees.fit(panel, learn_from=teachers).predicted
+    np.testing.assert_array_equal(again.probabilities, fitted.predicted.probabilities)
+    np.testing.assert_array_equal(later.shared, again.shared)
+    assert not np.array_equal(later.shared, anew.shared)
+    # The trees are those of today: all that differs is how much of the own past is mixed in.
+    np.testing.assert_array_equal(later.buckets.points, anew.buckets.points)
+    np.testing.assert_array_equal(later.spreads, anew.spreads)
+    np.testing.assert_allclose(later.probabilities, anew.probabilities, atol=0.25)
