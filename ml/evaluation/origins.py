@@ -126,7 +126,7 @@ def path_quantiles(paths: Floats | Float32s, levels: Sequence[float] | Floats) -
     return np.asarray(ordered[..., np.clip(places, 0, count - 1)])
 
 
-def _sort_steps(values: Floats | Float32s) -> Floats | Float32s:
+def _sort_steps(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Values in ascending order along the last axis; small counts by their digits, in a third."""
     if values.size and values.min() >= 0 and values.max() < 2**16:
         small = values.astype(np.uint16)

@@ -3,10 +3,10 @@
 The newly trained ones have their backtest. Those in use had one as well, as many periods earlier as
 have passed since they were fitted. Carried on by as many, what it had learned at its origins is at
 the new ones as old as what is in use is now, and has seen nothing of what came after: networks read
-the newest window, filters run on, trees are fitted at the new origin, drivers and weights are those
-that were chosen then. Of the other side it takes nothing but the references, which are fitted to
-nothing. That says what it would cost to stay, and neither side has seen
-an origin.
+the newest window, filters run on, trees are fitted at the new origin and mixed as they were then,
+drivers and weights are those that were chosen then. Of the other side it takes nothing but the
+references, which are fitted to nothing. That says what it would cost to stay, and neither side has
+seen an origin.
 
 Whoever loses is kept: newly trained models beside those in use, in the folder of the dataset whose
 name ends with ``-challenger``, those replaced where they are.

@@ -2,11 +2,12 @@
 
 A day more changes a long history by little. So what was learned of a panel, its drivers, weights,
 networks and each item's own model, is kept, and looks at the periods that have come since: a filter
-runs on with the parameters that it has, a network reads the newest window. Every ``REFIT_DAYS`` of
-data it is held against newly trained models (:mod:`ml.run.challenge`). Items whose history was
-rewritten, and new ones, are fitted on what they have now. Values that come late are new data like
-any others: up to the last period in which an item was observed its history has to be as it was,
-and where it had ended less than ``REFIT_DAYS`` before the panel's end its models go on.
+runs on with the parameters that it has, a network reads the newest window, trees learn anew and are
+mixed as was measured. Every ``REFIT_DAYS`` of data it is held against newly trained models
+(:mod:`ml.run.challenge`). Items whose history was rewritten, and new ones, are fitted on what they
+have now. Values that come late are new data like any others: up to the last period in which an item
+was observed its history has to be as it was, and where it had ended less than ``REFIT_DAYS`` before
+the panel's end its models go on.
 
 Where nothing has come but corrections of some items, at the same last period and with the same
 outside rows, what was said of all others stands: contributions of drivers and what pooled models

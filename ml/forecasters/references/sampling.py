@@ -145,10 +145,10 @@ def place_in_rows(cumulative: Series, uniforms: Series) -> Ints:
     """
     paths, count = cumulative.shape
     if count <= FEW:
-        places = np.zeros(uniforms.shape, np.uint8)
+        few = np.zeros(uniforms.shape, np.uint8)
         for upper in cumulative.T[:-1]:
-            places += uniforms > upper[:, None]
-        return places
+            few += uniforms > upper[:, None]
+        return few.astype(np.int64)
     apart = 2.0 * np.arange(paths)[:, None]
     found = np.searchsorted((cumulative + apart).ravel(), (uniforms + apart).ravel())
     places = found.reshape(uniforms.shape) - np.arange(paths)[:, None] * count
