@@ -46,7 +46,8 @@ def hold_the_night(config: Settings, stack: ExitStack) -> str:
     try:
         stack.enter_context(hold(folder))
     except HeldError as held:
-        if not _await_others(folder, KEEPING, config.night_wait_minutes):
+        kept = (folder / KEEPING).exists()  # else there never was a backup: touch nothing
+        if not kept or not _await_others(folder, KEEPING, config.night_wait_minutes):
             return str(held)
         try:
             stack.enter_context(hold(folder))
