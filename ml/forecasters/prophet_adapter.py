@@ -145,7 +145,11 @@ def sample_paths(
         own, weights = weights[: columns.shape[1]], weights[columns.shape[1] :]
         terms[mode] += columns @ own
     scale = model["y_scale"]
-    trends = _trend_of(model).sample_predictive_trend_vectorized(_time_of(model, days), n_paths, 0)
+    if model["growth"] == "flat":  # nothing is drawn
+        trends = np.full((n_paths, len(days)), np.ravel(model["params"]["m"])[0] * scale)
+    else:
+        time = _time_of(model, days)
+        trends = _trend_of(model).sample_predictive_trend_vectorized(time, n_paths, 0)
     paths = trends * (1 + terms["multiplicative"]) + terms["additive"] * scale
     if errors:
         (noise,) = model["params"]["sigma_obs"][0]

@@ -44,7 +44,7 @@ from ml.run.request import RunRequest
 from ml.run.tuned import Tuned, read_tuned
 from ml.seeds import number
 
-CHUNK_BYTES = 48e6  # sample paths of one chunk in one worker
+CHUNK_BYTES = 96e6  # sample paths of one chunk in one worker
 LARGEST_CHUNK = 256
 
 
