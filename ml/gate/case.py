@@ -41,7 +41,7 @@ class Measurement:
     limit: float | None = None  # instead of the rule's own
 
 
-Measure = Callable[[JudgedCase, float], Measurement | None]
+Measure = Callable[[JudgedCase, float], Iterator[Measurement]]
 
 
 def items_of(facts: Facts | None) -> dict[str, set[str]]:
@@ -60,6 +60,6 @@ def factor(now: float, before: float, *, slack: float = 0.0) -> float:
     return 1.0 if large <= 0 else min(large / small, 1e6) if small > 0 else 1e6
 
 
-def worst(findings: Iterator[Measurement] | list[Measurement]) -> Measurement | None:
-    """The finding farthest beyond its limit, or the largest."""
+def worst(findings: Iterator[Measurement]) -> Measurement | None:
+    """The finding farthest beyond its limit, or the largest; ``None`` of none."""
     return max(findings, key=lambda one: (one.value - (one.limit or 0.0), one.value), default=None)

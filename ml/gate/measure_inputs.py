@@ -1,7 +1,7 @@
 """What is measured of source, shape and input: one function a rule.
 
-Each is given a case and its rule's limit; its number is better the smaller it is, and ``None``
-says that nothing can be said.
+Each is given a case and its rule's limit, and yields a finding for whatever it looks at, nothing
+where nothing can be said. The worst one counts; its number is better the smaller it is.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import numpy as np
 
 from ml.errors import first_few
 from ml.frequency import Frequency, period_end, periods_after
-from ml.gate.case import WORSE, JudgedCase, Measurement, factor, items_of, worst
+from ml.gate.case import WORSE, JudgedCase, Measurement, factor, items_of
 from ml.gate.facts import Facts
 
 AGES = {"D": 35, "B": 35, "W": 42, "MS": 75}
@@ -20,51 +20,47 @@ GROWTH = 0.25  # share by which ids that match nowhere may grow
 SLACK_UNITS = 10.0  # that come and go where there is hardly any stock
 
 
-def made_up(case: JudgedCase, _: float) -> Measurement | None:
+def made_up(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Kinds of panels whose data are synthetic, unless that is allowed."""
     if case.now.sources is None:
-        return None
+        return
     kinds = () if case.allow_synthetic else case.now.made_up
-    return Measurement(len(kinds), f"made-up data: {', '.join(kinds)}")
+    yield Measurement(len(kinds), f"made-up data: {', '.join(kinds)}")
 
 
-def made_up_after_real(case: JudgedCase, _: float) -> Measurement | None:
+def made_up_after_real(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Made-up data after a version that is not, or not known to be."""
     if case.now.sources is None or not case.follows:
-        return None
+        return
     real = case.before is None or not case.before.made_up
     bad = bool(case.now.made_up) and real
     version = case.before.version_id if case.before else "the version before"
-    return Measurement(bad, f"made-up data would follow {version}, which is real")
+    yield Measurement(bad, f"made-up data would follow {version}, which is real")
 
 
-def lost_panels(case: JudgedCase, _: float) -> Measurement | None:
+def lost_panels(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Kinds that are forecast no more."""
     if case.base is None or not case.base.panels:
-        return None
+        return
     had, have = ({one.kind for one in facts.panels.values()} for facts in (case.base, case.now))
     lost = sorted(had - have)
-    return Measurement(
+    yield Measurement(
         len(lost), f"no forecast of {' and '.join(lost)}, which the version before has"
     )
 
 
-def lost_frequencies(case: JudgedCase, _: float) -> Measurement | None:
+def lost_frequencies(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Panels whose kind is still forecast, but at other frequencies."""
     if case.base is None or not case.base.panels:
-        return None
+        return
     kinds = {one.kind for one in case.now.panels.values()}
     gone = case.base.panels.keys() - case.now.panels.keys()
     lost = sorted(name for name in gone if case.base.panels[name].kind in kinds)
-    return Measurement(len(lost), f"{', '.join(lost)} became {', '.join(sorted(case.now.panels))}")
+    yield Measurement(len(lost), f"{', '.join(lost)} became {', '.join(sorted(case.now.panels))}")
 
 
-def lost_items(case: JudgedCase, _: float) -> Measurement | None:
+def lost_items(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Largest share of a kind's items that are forecast no more, beyond a single one."""
-    return worst(_lost(case))
-
-
-def _lost(case: JudgedCase) -> Iterator[Measurement]:
     for kind, before in items_of(case.base).items():
         now = items_of(case.now).get(kind)
         if now is None:
@@ -74,71 +70,51 @@ def _lost(case: JudgedCase) -> Iterator[Measurement]:
         yield Measurement((len(lost) > 1) * len(lost) / len(before), text + first_few(lost))
 
 
-def changed_rows(case: JudgedCase, _: float) -> Measurement | None:
+def changed_rows(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Factor by which the number of forecast rows changed, more or fewer."""
-    return worst(
-        Measurement(
-            factor(now.rows, before.rows),
-            f"{now.rows} rows of {now.kind} where the version before has {before.rows}",
-        )
-        for now, before in case.panels()
-    )
+    for now, before in case.panels():
+        text = f"{now.rows} rows of {now.kind} where the version before has {before.rows}"
+        yield Measurement(factor(now.rows, before.rows), text)
 
 
-def lost_steps(case: JudgedCase, _: float) -> Measurement | None:
+def lost_steps(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Steps by which the horizon is shorter."""
-    return worst(
-        Measurement(
-            before.horizon - now.horizon,
-            f"{now.kind} is forecast for {now.horizon} periods, not for {before.horizon}",
-        )
-        for now, before in case.panels()
-    )
+    for now, before in case.panels():
+        text = f"{now.kind} is forecast for {now.horizon} periods, not for {before.horizon}"
+        yield Measurement(before.horizon - now.horizon, text)
 
 
-def days_back(case: JudgedCase, _: float) -> Measurement | None:
+def days_back(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Days by which a panel is as of an earlier day."""
-    return worst(
-        Measurement(
-            float((np.datetime64(before.as_of) - np.datetime64(now.as_of)).astype(int)),
-            f"{now.kind} is as of {now.as_of}, the version before of {before.as_of}",
-        )
-        for now, before in case.panels()
-    )
+    for now, before in case.panels():
+        days = (np.datetime64(before.as_of) - np.datetime64(now.as_of)).astype(int)
+        text = f"{now.kind} is as of {now.as_of}, the version before of {before.as_of}"
+        yield Measurement(float(days), text)
 
 
-def wrong_days(case: JudgedCase, _: float) -> Measurement | None:
+def wrong_days(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Days that are forecast and not due, or due and not forecast."""
-    found = []
     for name, one in case.now.panels.items():
         due = periods_after(np.datetime64(one.as_of), one.horizon, Frequency(one.frequency))
         wrong = sorted(one.totals.keys() ^ {str(day) for day in due})
-        found.append(
-            Measurement(len(wrong), f"{name}: {first_few(wrong)} do not follow {one.as_of}")
-        )
-    return worst(found)
+        yield Measurement(len(wrong), f"{name}: {first_few(wrong)} do not follow {one.as_of}")
 
 
-def lost_tables(case: JudgedCase, _: float) -> Measurement | None:
+def lost_tables(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Tables beside demand and prices that were read before and are not there now."""
     if case.base is None or case.base.tables is None or case.now.tables is None:
-        return None
+        return
     lost = [one for one in ("items", "inventory")
             if one in case.base.tables and one not in case.now.tables]  # fmt: skip
-    return Measurement(len(lost), f"no table of {' and '.join(lost)}, which the version before had")
+    yield Measurement(len(lost), f"no table of {' and '.join(lost)}, which the version before had")
 
 
-def set_aside(case: JudgedCase, limit: float) -> Measurement | None:
+def set_aside(case: JudgedCase, limit: float) -> Iterator[Measurement]:
     """Largest share of a table's rows that were quarantined."""
     before = dict(_set_aside(case.base))
-    return worst(
-        Measurement(
-            share,
-            f"{share:.0%} of the rows of {name} were set aside",
-            max(limit, WORSE * before.get(name, 0.0)),
-        )
-        for name, share in _set_aside(case.now)
-    )
+    for name, share in _set_aside(case.now):
+        most = max(limit, WORSE * before.get(name, 0.0))
+        yield Measurement(share, f"{share:.0%} of the rows of {name} were set aside", most)
 
 
 def _set_aside(facts: Facts | None) -> Iterator[tuple[str, float]]:
@@ -147,23 +123,23 @@ def _set_aside(facts: Facts | None) -> Iterator[tuple[str, float]]:
             yield name, one.set_aside / one.lines
 
 
-def lacking_items(case: JudgedCase, limit: float) -> Measurement | None:
+def lacking_items(case: JudgedCase, limit: float) -> Iterator[Measurement]:
     """Share of the demand's ids that the item file lacks."""
     return _lacking(case, "items", limit)
 
 
-def lacking_stock(case: JudgedCase, limit: float) -> Measurement | None:
+def lacking_stock(case: JudgedCase, limit: float) -> Iterator[Measurement]:
     """Share of the demand's ids that the stock file lacks."""
     return _lacking(case, "inventory", limit)
 
 
-def _lacking(case: JudgedCase, table: str, limit: float) -> Measurement | None:
+def _lacking(case: JudgedCase, table: str, limit: float) -> Iterator[Measurement]:
     now, before = (_share_lacking(facts, table) for facts in (case.now, case.base))
     if now is None:
-        return None
+        return
     if before is not None:
         limit = max(min(limit, before[0] + GROWTH), before[0])
-    return Measurement(*now, limit)
+    yield Measurement(*now, limit)
 
 
 def _share_lacking(facts: Facts | None, table: str) -> tuple[float, str] | None:
@@ -174,45 +150,42 @@ def _share_lacking(facts: Facts | None, table: str) -> tuple[float, str] | None:
     return one.lacking / one.demanded, text
 
 
-def demand_age(case: JudgedCase, _: float) -> Measurement | None:
+def demand_age(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Days since the last period of demand, over what its frequency allows."""
     return _age(case, "demand")
 
 
-def price_age(case: JudgedCase, _: float) -> Measurement | None:
+def price_age(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """The same of prices."""
     return _age(case, "price")
 
 
-def _age(case: JudgedCase, kind: str) -> Measurement | None:
-    return worst(
-        Measurement(
-            days, f"{one.kind} ends on {end}, {days} days before {case.today}", AGES[one.frequency]
-        )
-        for one in case.now.panels.values()
-        if one.kind == kind and kind not in case.now.made_up
-        for end in [period_end(np.datetime64(one.as_of), Frequency(one.frequency))]
-        for days in [_days_since(str(end), case.today)]
-    )
+def _age(case: JudgedCase, kind: str) -> Iterator[Measurement]:
+    for one in case.now.panels.values():
+        if one.kind == kind and kind not in case.now.made_up:
+            end = period_end(np.datetime64(one.as_of), Frequency(one.frequency))
+            days = _days_since(str(end), case.today)
+            text = f"{one.kind} ends on {end}, {days} days before {case.today}"
+            yield Measurement(days, text, AGES[one.frequency])
 
 
-def stock_age(case: JudgedCase, _: float) -> Measurement | None:
+def stock_age(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Days since stock was counted last."""
     stock = (case.now.tables or {}).get("inventory")
     if stock is None or stock.last is None or "demand" in case.now.made_up:
-        return None
+        return
     days = _days_since(stock.last, case.today)
-    return Measurement(days, f"stock was counted on {stock.last}, {days} days before {case.today}")
+    yield Measurement(days, f"stock was counted on {stock.last}, {days} days before {case.today}")
 
 
 def _days_since(day: str, today: date) -> int:
     return (today - date.fromisoformat(day)).days
 
 
-def changed_stock(case: JudgedCase, _: float) -> Measurement | None:
+def changed_stock(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Factor by which all stock on hand changed."""
     now, before = (((one and one.tables) or {}).get("inventory") for one in (case.now, case.base))
     if now is None or before is None or now.total is None or before.total is None:
-        return None
+        return
     text = f"{now.total:g} units in stock where the version before has {before.total:g}"
-    return Measurement(factor(now.total, before.total, slack=SLACK_UNITS), text)
+    yield Measurement(factor(now.total, before.total, slack=SLACK_UNITS), text)

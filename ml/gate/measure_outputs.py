@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from ml.errors import first_few
-from ml.gate.case import WORSE, JudgedCase, Measurement, factor, items_of, worst
+from ml.gate.case import WORSE, JudgedCase, Measurement, factor, items_of
 from ml.gate.facts import Facts, Offenders, PanelFacts
 
 WIDE = 0.8  # share of actuals that the interval from q10 to q90 promises
@@ -13,27 +13,26 @@ LARGE_CHANGE = 3.0  # an item counts as changed beyond this factor
 SLACK_ITEMS, SLACK_SHARE = 10.0, 0.1  # orders that come and go on any day
 
 
-def incomplete(case: JudgedCase, _: float) -> Measurement | None:
+def incomplete(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Items that lack a step."""
     return _count(case, lambda one: one.incomplete, "lack a step of the horizon")
 
 
-def crossing(case: JudgedCase, _: float) -> Measurement | None:
+def crossing(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Items whose quantiles cross."""
     return _count(case, lambda one: one.crossing, "have quantiles that cross")
 
 
-def negative(case: JudgedCase, _: float) -> Measurement | None:
+def negative(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Items of demand that are forecast below zero."""
     return _count(case, lambda one: one.negative, "have a demand below zero")
 
 
 def _count(
     case: JudgedCase, of: Callable[[PanelFacts], Offenders], words: str
-) -> Measurement | None:
-    return worst(
-        Measurement(of(one).count, _named(of(one), one, words)) for one in case.now.panels.values()
-    )
+) -> Iterator[Measurement]:
+    for one in case.now.panels.values():
+        yield Measurement(of(one).count, _named(of(one), one, words))
 
 
 def _named(offenders: Offenders, panel: PanelFacts, words: str) -> str:
@@ -42,24 +41,17 @@ def _named(offenders: Offenders, panel: PanelFacts, words: str) -> str:
     return f"{offenders.count} of {len(panel.items)} items of {panel.kind} {words}: {names}"
 
 
-def exploding(case: JudgedCase, _: float) -> Measurement | None:
+def exploding(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Share of items beyond all that was ever observed, but for a single one."""
-    return worst(
-        Measurement(
-            (one.exploding.count > 1) * one.exploding.count / len(one.items),
-            _named(one.exploding, one, "are forecast beyond three times their history"),
-        )
-        for one in case.now.panels.values()
-        if one.exploding is not None
-    )
+    for one in case.now.panels.values():
+        if one.exploding is not None:
+            share = (one.exploding.count > 1) * one.exploding.count / len(one.items)
+            words = "are forecast beyond three times their history"
+            yield Measurement(share, _named(one.exploding, one, words))
 
 
-def changed_total(case: JudgedCase, _: float) -> Measurement | None:
+def changed_total(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Factor by which the forecast of all shared items changed, on the same days."""
-    return worst(_totals(case))
-
-
-def _totals(case: JudgedCase) -> Iterator[Measurement]:
     for now, before in case.panels():
         days = sorted(now.totals.keys() & before.totals.keys())
         if days:
@@ -77,12 +69,8 @@ def _sum_shared(one: PanelFacts, other: PanelFacts, days: list[str]) -> float:
     return sum(one.totals[day] for day in days) - alone * len(days)
 
 
-def changed_items(case: JudgedCase, _: float) -> Measurement | None:
+def changed_items(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Largest share of a panel, by volume, in items whose forecast changed by a large factor."""
-    return worst(_changes(case))
-
-
-def _changes(case: JudgedCase) -> Iterator[Measurement]:
     for now, before in case.panels():
         weights = {item: max(abs(now.items[item]), abs(before.items[item]))
                    for item in now.items.keys() & before.items.keys()}  # fmt: skip
@@ -97,20 +85,16 @@ def _changes(case: JudgedCase) -> Iterator[Measurement]:
             yield Measurement((len(changed) > 1) * sum(changed.values()) / volume, text)
 
 
-def fallbacks(case: JudgedCase, limit: float) -> Measurement | None:
+def fallbacks(case: JudgedCase, limit: float) -> Iterator[Measurement]:
     """Largest share of a panel's items that not every model could forecast."""
-    return worst(_fallbacks(case, limit))
-
-
-def _fallbacks(case: JudgedCase, limit: float) -> Iterator[Measurement]:
     for name, one in case.now.panels.items():
         before = case.base.panels.get(name) if case.base else None
-        worst = before.fallbacks.count / len(before.items) * WORSE if before else 0.0
+        usual = before.fallbacks.count / len(before.items) * WORSE if before else 0.0
         text = _named(one.fallbacks, one, "are not of all models")
-        yield Measurement(one.fallbacks.count / len(one.items), text, max(limit, worst))
+        yield Measurement(one.fallbacks.count / len(one.items), text, max(limit, usual))
 
 
-def refused(case: JudgedCase, limit: float) -> Measurement | None:
+def refused(case: JudgedCase, limit: float) -> Iterator[Measurement]:
     """Largest share of a kind's items that could not be forecast."""
 
     def shares(facts: Facts | None) -> dict[str, tuple[int, int]]:
@@ -119,23 +103,19 @@ def refused(case: JudgedCase, limit: float) -> Measurement | None:
                 for kind, items in items_of(facts).items()}  # fmt: skip
 
     before = shares(case.base)
-    return worst(
-        Measurement(
-            count / of,
-            f"{count} of {of} items of {kind} have no forecast",
-            max(limit, WORSE * np.divide(*before.get(kind, (0, 1)))),
-        )
-        for kind, (count, of) in shares(case.now).items()
-    )
+    for kind, (count, of) in shares(case.now).items():
+        usual = WORSE * np.divide(*before.get(kind, (0, 1)))
+        text = f"{count} of {of} items of {kind} have no forecast"
+        yield Measurement(count / of, text, max(limit, usual))
 
 
-def bias(case: JudgedCase, limit: float) -> Measurement | None:
+def bias(case: JudgedCase, limit: float) -> Iterator[Measurement]:
     """Factor between what the backtest forecast and what came true, too much or too little."""
     words = "the backtest's bias is {:+.0%}"
     return _backtest(case, limit, lambda facts: facts.bias, lambda one: factor(1 + one, 1), words)
 
 
-def narrow(case: JudgedCase, limit: float) -> Measurement | None:
+def narrow(case: JudgedCase, limit: float) -> Iterator[Measurement]:
     """What the backtest's coverage lacks of the promised 80 %."""
     words = "{:.0%} of the backtest's actuals lie in the 80 % interval"
     return _backtest(case, limit, lambda facts: facts.coverage, lambda one: WIDE - one, words)
@@ -147,38 +127,32 @@ def _backtest(
     of: Callable[[Facts], Mapping[str, float | None]],
     size: Callable[[float], float],
     words: str,
-) -> Measurement | None:
-    found = []
+) -> Iterator[Measurement]:
     for kind, value in of(case.now).items():
         before = of(case.base).get(kind) if case.base else None
         if value is not None:
             most = limit if before is None else max(limit, WORSE * size(before))
-            found.append(Measurement(size(value), f"{kind}: {words.format(value)}", most))
-    return worst(found)
+            yield Measurement(size(value), f"{kind}: {words.format(value)}", most)
 
 
-def changed_orders(case: JudgedCase, _: float) -> Measurement | None:
+def changed_orders(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Factor by which the number of orders changed, some of them aside."""
     now, before = case.now.orders, case.base and case.base.orders
     if not now or not before:
-        return None
+        return
     slack = max(SLACK_ITEMS, SLACK_SHARE * now.items)
     text = f"{now.count} orders where the version before has {before.count}"
-    return Measurement(factor(now.count, before.count, slack=slack), text)
+    yield Measurement(factor(now.count, before.count, slack=slack), text)
 
 
-def changed_value(case: JudgedCase, _: float) -> Measurement | None:
+def changed_value(case: JudgedCase, _: float) -> Iterator[Measurement]:
     """Factor by which the value of all orders changed, that of some of them aside."""
     now, before = case.now.orders, case.base and case.base.orders
     if not now or not before or not before.count:
-        return None
+        return
     slack = max(SLACK_ITEMS, SLACK_SHARE * now.items) / before.count
-    return worst(
-        Measurement(
-            factor(now.value.get(name, 0.0), value, slack=slack * value),
-            f"orders worth {now.value.get(name, 0.0):.6g} {name}, in the version before "
-            f"{value:.6g}",
-        )
-        for name, value in before.value.items()
-        if value > 0
-    )
+    for name, value in before.value.items():
+        if value > 0:
+            worth = now.value.get(name, 0.0)
+            text = f"orders worth {worth:.6g} {name}, in the version before {value:.6g}"
+            yield Measurement(factor(worth, value, slack=slack * value), text)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ml.artifacts.documents import FORMAT, parse
 from ml.errors import ModelError
-from ml.gate.case import JudgedCase
+from ml.gate.case import JudgedCase, worst
 from ml.gate.facts import Facts
 from ml.gate.rules import RULES, Rule
 
@@ -77,7 +77,7 @@ def judge(case: JudgedCase, accepted: Iterable[str] = ()) -> Verdict:
 
 
 def _apply(rule: Rule, case: JudgedCase, *, accepted: bool) -> Outcome:
-    found = rule.measure(case, rule.limit)
+    found = worst(rule.measure(case, rule.limit))
     if found is None:
         return Outcome(rule.name, None, rule.limit, NOT_JUDGED)
     limit = rule.limit if found.limit is None else found.limit
