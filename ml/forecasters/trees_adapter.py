@@ -25,11 +25,11 @@ from ml.forecasters.bucket_distribution import (
     learn_buckets,
     load_fitted,
 )
-from ml.forecasters.shared_level import MOST_EVIDENCE, SHARED_LEVEL, learn_shared
+from ml.forecasters.shared_level import MOST_EVIDENCE, SHARED_LEVEL, find_stride, learn_shared
 from ml.forecasters.trees_features import SPANS, Snapshot, feature_rows, take_snapshot
 from ml.forecasters.trees_stages import Boosting, Stages, fit_stages
 from ml.frequency import Frequency
-from ml.panel import Floats, Ints, Panel
+from ml.panel import Bools, Floats, Ints, Panel
 from ml.seeds import number
 
 LEAST_ROWS = 100  # to learn from
@@ -42,7 +42,7 @@ REACH_BACK = {  # to the first of them [periods]
     Frequency.MONTHLY: 36,
 }
 PREDICTED_ROWS = 16_384  # pairs of item and step at once, to bound memory
-TOGETHER = 1024  # items predicted at once, likewise
+TOGETHER = 256  # items predicted at once, likewise
 OWN_SHARES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])  # of an item's own past that are tried
 OWN_SHARE = 0.15  # where there is too little to choose one
 OWN_SPREAD = 0.15  # standard deviation of the prior around it
@@ -139,8 +139,8 @@ class TreesForecaster:
         rows = np.arange(len(panel.items))
         steps = range(1, self.horizon + 1)
         spreads = np.stack([snapshot.units(rows, np.full(len(rows), one)) for one in steps], axis=1)
-        odds = self._predict(learned, panel, snapshot)
-        return mix_own(odds, learned.buckets, snapshot, panel, share), spreads
+        past = _count_past(learned.buckets, snapshot, panel.frequency)
+        return mix_own(self._predict(learned, panel, snapshot, rows), past, share), spreads
 
     def load(self, folder: Path, panel: Panel) -> FittedBuckets:
         """See :class:`ml.forecasters.base.Forecaster`; needs no scikit-learn."""
@@ -168,35 +168,37 @@ class TreesForecaster:
         last = len(panel.periods) - 1
         first = max(LEAST_KNOWN - 1, last - REACH_BACK[panel.frequency])
         origins = np.unique(np.linspace(first, last - 1, ORIGINS).round().astype(int))
-        places: list[tuple[int, Ints, Ints]] = []
-        known = np.cumsum(panel.observed(), axis=1)
-        for origin in origins[(origins >= first) & (origins < last)]:
+        known = np.cumsum(panel.observed(), axis=1, dtype=np.int32)
+
+        def find_usable(origin: int) -> Bools:  # (N, H): all places of all origins are too many
             ahead = panel.values[:, origin + 1 : origin + 1 + self.horizon]
-            usable = ~np.isnan(ahead) & (known[:, origin] >= LEAST_KNOWN)[:, None]
-            rows, columns = np.nonzero(usable)
-            places.append((int(origin), rows, columns + 1))
-        share = self.most_rows / max(sum(len(rows) for _, rows, _ in places), 1)
+            return np.asarray(~np.isnan(ahead) & (known[:, origin] >= LEAST_KNOWN)[:, None])
+
+        inside = origins[(origins >= first) & (origins < last)].tolist()
+        count = sum(int(find_usable(origin).sum()) for origin in inside)
+        share = self.most_rows / max(count, 1)
         features, truth = [np.empty((0, 0), np.float32)], [np.empty(0)]
-        for origin, all_rows, all_steps in places:
-            drawn = rng.random(len(all_rows)) < share
-            rows, steps = all_rows[drawn], all_steps[drawn]
+        for origin in inside:
+            every, columns = np.nonzero(find_usable(origin))
+            drawn = rng.random(len(every)) < share
+            rows, steps = every[drawn], columns[drawn] + 1
+            del every, columns
             if len(rows):
                 snapshot = take_snapshot(panel, origin, counts=counts)
                 features.append(feature_rows(panel, snapshot, rows, steps))
                 truth.append(panel.values[rows, origin + steps] / snapshot.units(rows, steps))
         return np.concatenate(features[1:] or features), np.concatenate(truth)
 
-    def _predict(self, learned: Learned, panel: Panel, snapshot: Snapshot) -> Floats:
-        """Probabilities of all items and steps after a snapshot, (N, H, B)."""
-        count = len(panel.items)
-        rows, every = np.arange(count), np.arange(1, self.horizon + 1)
+    def _predict(self, learned: Learned, panel: Panel, snapshot: Snapshot, rows: Ints) -> Floats:
+        """Probabilities of items at these positions at all steps after a snapshot, (n, H, B)."""
+        count, every = len(rows), np.arange(1, self.horizon + 1)
+        odds = np.empty((count, self.horizon, learned.buckets.count))
         together = max(1, PREDICTED_ROWS // max(count, 1))  # a call costs as much as 1,000 rows
-        found = []
         for steps in np.split(every, range(together, self.horizon, together)):
             places = np.tile(rows, len(steps)), np.repeat(steps, count)
-            odds = learned.stages.predict(feature_rows(panel, snapshot, *places))
-            found.append(odds.reshape(len(steps), count, -1))
-        return np.moveaxis(np.concatenate(found), 0, 1)
+            found = learned.stages.predict(feature_rows(panel, snapshot, *places))
+            odds[:, steps - 1] = np.moveaxis(found.reshape(len(steps), count, -1), 0, 1)
+        return odds
 
     def _measure(self, panel: Panel) -> MeasuredMix:
         """Share of an item's own past, and correlation between periods, as best in the last ones.
@@ -212,23 +214,31 @@ class TreesForecaster:
         actual = panel.values[:, -held:]
         units = np.stack([last.units(rows, np.full(len(rows), k + 1)) for k in range(held)], axis=1)
         came = np.where(np.isnan(actual), -1, buckets.of(np.nan_to_num(actual) / units))
-        odds = self._predict(learned, earlier, last)[:, :held]
-        share = _choose_share(odds, came, _count_past(buckets, last, earlier))
-        mixed = mix_own(odds, buckets, last, earlier, share)
-        return MeasuredMix(share, learn_shared(mixed, came, panel.frequency))
+        past, every = _count_past(buckets, last, panel.frequency), find_stride(len(rows))
+        given, kept = np.empty(came.shape), []
+        for first in range(0, len(rows), TOGETHER):
+            own = slice(first, first + TOGETHER)
+            odds = self._predict(learned, earlier, last, rows[own])[:, :held]
+            place = np.maximum(came[own], 0)[..., None]
+            given[own] = np.take_along_axis(odds, place, axis=2)[..., 0]
+            kept.append(odds[-first % every :: every].copy())
+        share = _choose_share(given, came, past)
+        mixed = mix_own(np.concatenate(kept), past[::every], share)
+        return MeasuredMix(share, learn_shared(mixed, came[::every], panel.frequency))
 
 
-def mix_own(
-    odds: Floats, buckets: Buckets, snapshot: Snapshot, panel: Panel, share: float
-) -> Floats:
-    """Probabilities (N, H, B) with a share of what was seen in the last periods of each item."""
-    own, weight = _own_part(_count_past(buckets, snapshot, panel), share)
+def mix_own(odds: Floats, past: Ints, share: float) -> Floats:
+    """Probabilities (N, H, B) with a share of what was seen in the last periods of each item.
+
+    ``past`` (N, B) counts how often each bucket was seen there.
+    """
+    own, weight = _own_part(past, share)
     return odds * weight[:, :, None] + own[:, None, :]
 
 
-def _count_past(buckets: Buckets, snapshot: Snapshot, panel: Panel) -> Ints:
+def _count_past(buckets: Buckets, snapshot: Snapshot, frequency: Frequency) -> Ints:
     """How often each bucket was seen in the last periods of each item, (N, B)."""
-    span = 2 * SPANS[panel.frequency][-1]
+    span = 2 * SPANS[frequency][-1]
     belongs = buckets.of(snapshot.scaled[:, -span:])
     seen = snapshot.seen[:, -span:]
     return np.stack([((belongs == one) & seen).sum(axis=1) for one in range(buckets.count)], axis=1)
@@ -241,13 +251,13 @@ def _own_part(past: Ints, share: float) -> tuple[Floats, Floats]:
     return own, np.where(count > 0, 1 - share, 1.0)
 
 
-def _choose_share(odds: Floats, came: Ints, past: Ints) -> float:
+def _choose_share(given: Floats, came: Ints, past: Ints) -> float:
     """Mean of the shares that are tried, each by how likely it makes what came true.
 
     The prior is around ``OWN_SHARE``, and items of one date count as at most ``MOST_EVIDENCE``.
 
     Args:
-        odds: (N, H, B) probabilities without the own past.
+        given: (N, H) probabilities of what came true, without the own past.
         came: (N, H) buckets that came true, -1 = not known.
         past: (N, B) counts of :func:`_count_past`.
     """
@@ -255,7 +265,6 @@ def _choose_share(odds: Floats, came: Ints, past: Ints) -> float:
     if not known.any():
         return OWN_SHARE
     place = np.maximum(came, 0)
-    given = np.take_along_axis(odds, place[..., None], axis=2)[..., 0]
     chances = np.empty((len(OWN_SHARES), int(known.sum())))
     for row, share in enumerate(OWN_SHARES.tolist()):
         own, weight = _own_part(past, share)

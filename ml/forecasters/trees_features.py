@@ -28,6 +28,7 @@ SPANS = {  # of plain means [periods]; the last is what an item's own past is ta
 }
 OWN_SIZES = 2.0  # demands that the typical size is worth where an item's own is measured
 MOST_COUNTED = 50.0  # demands; more say no more about how much is known of an item
+TOGETHER = 256  # items that are looked at at once, to bound memory
 UNKNOWN = -1.0  # a feature before the first period; all others are at least 0
 
 
@@ -68,25 +69,45 @@ def take_snapshot(
         others: Items that these are compared to; ``None`` = each other.
     """
     history = panel.values[:, : origin + 1]
-    frequency = panel.frequency
-    seen = ~np.isnan(history)
-    values = np.where(seen, history, 0.0)
-    ago = np.arange(origin + 1)[::-1]
     common = None if others is None else others.seasons.common
-    seasons = measure_seasons(history, frequency.season_length, common)
-    typical, unit = None, np.ones(len(history))
+    seasons = measure_seasons(history, panel.frequency.season_length, common)
+    typical = None
     if not counts:
         typical = typical_size(history) if others is None else others.typical
-        values = values / seasons.until(origin + 1)
-        unit = _own_size(values, ago, 2 * HALF_LIVES[frequency][1], typical or 1.0)
-    scaled = values / unit[:, None]
+    scaled, seen = np.empty(history.shape), np.empty(history.shape, bool)
+    found = []
+    for first in range(0, max(len(history), 1), TOGETHER):
+        some = slice(first, first + TOGETHER)
+        facts, unit, scaled[some], seen[some] = _look_back(
+            history[some], seasons.rows(some), typical, panel.frequency
+        )
+        found.append((facts, unit))
+    facts, unit = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Snapshot(origin, facts, unit, seasons, typical, scaled, seen)
+
+
+def _look_back(
+    history: Floats, seasons: Seasons, typical: float | None, frequency: Frequency
+) -> tuple[Floats, Floats, Floats, Bools]:
+    """Facts (n, F), units (n,), values in them (n, T) and what was observed (n, T) of some items.
+
+    Each stands alone, and what is in between takes several times as much memory.
+    """
+    seen = ~np.isnan(history)
+    scaled = np.where(seen, history, 0.0)
+    ago = np.arange(history.shape[1])[::-1]
+    unit = np.ones(len(history))
+    if typical is not None:
+        scaled /= seasons.until(history.shape[1])
+        unit = _own_size(scaled, ago, 2 * HALF_LIVES[frequency][1], typical)
+        scaled /= unit[:, None]
     facts = [
         np.log(unit),
         *_level_facts(scaled, seen, ago, frequency),
         *_demand_facts(scaled, seen, SPANS[frequency][-1]),
         seasons.kept,
     ]
-    return Snapshot(origin, np.stack(facts, axis=1), unit, seasons, typical, scaled, seen)
+    return np.stack(facts, axis=1), unit, scaled, seen
 
 
 def _own_size(values: Floats, ago: Ints, half_life: float, typical: float) -> Floats:

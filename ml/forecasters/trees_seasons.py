@@ -25,6 +25,10 @@ class Seasons:
     kept: Floats  # (N,) share of the item's own indices that was kept, 0 to 1
     common: Floats  # (L,) index that all items have in common, which their own are drawn to
 
+    def rows(self, rows: slice) -> "Seasons":
+        """Only these items."""
+        return Seasons(self.index[rows], self.kept[rows], self.common)
+
     def ahead(self, rows: Ints, steps: Ints) -> Floats:
         """Index of each row at so many steps ahead."""
         return self.index[rows, (steps - 1) % self.index.shape[1]]

@@ -10,7 +10,7 @@ from ml.forecasters import trees_adapter
 from ml.forecasters.base import predict
 from ml.forecasters.boosted_trees import read_trees
 from ml.forecasters.bucket_distribution import Buckets
-from ml.forecasters.trees_adapter import TreesForecaster, mix_own
+from ml.forecasters.trees_adapter import TreesForecaster, _count_past, mix_own
 from ml.forecasters.trees_features import feature_rows, take_snapshot
 from ml.forecasters.trees_seasons import measure_seasons
 from ml.forecasters.trees_stages import Boosting, fit_stages
@@ -134,10 +134,10 @@ def test_an_own_past_is_mixed_in_by_its_share():
     # Three of the four months that are known without demand and one of 2: with a share of .4 the
     # trees' chances of .5, .3 and .2 become .6 * .5 + .4 * .75 = .6, .18 and .12 + .1 = .22.
     panel = monthly(np.array([[0.0, 2.0, np.nan, 0.0, 0.0], [np.nan] * 5]))
-    snapshot = take_snapshot(panel, 4, counts=True)
     buckets = Buckets(np.array([0.0, 1.0]), np.zeros((3, 64)))
+    past = _count_past(buckets, take_snapshot(panel, 4, counts=True), panel.frequency)
     odds = np.broadcast_to([0.5, 0.3, 0.2], (2, 1, 3))
-    mixed = mix_own(odds, buckets, snapshot, panel, 0.4)
+    mixed = mix_own(odds, past, 0.4)
     np.testing.assert_allclose(mixed[0, 0], [0.6, 0.18, 0.22])
     np.testing.assert_allclose(mixed[1, 0], odds[1, 0])  # nothing seen: the trees alone
 
