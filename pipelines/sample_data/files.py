@@ -13,7 +13,7 @@ from ml.errors import DataError
 from ml.processed import SYNTHETIC
 from pipelines.sample_data.places import SampleFiles, sample_paths
 
-GENERATOR_VERSION = 3  # raise it with every change of what is generated: samples are rewritten
+GENERATOR_VERSION = 4  # raise it with every change of what is generated: samples are rewritten
 ITEMS, DAYS, FIRST = 72, 1096, "2023-11-01"
 MARK = "sample.json"
 README = """SYNTHETIC DATA. Nothing in this folder was ever measured, bought, sold or observed.
@@ -26,6 +26,7 @@ Put your own files next to this folder, never into it: it is rewritten as a whol
 demand.csv, items.csv, inventory.csv, prices.csv   as a user brings them, with faults
 open_orders.csv                                    what is on order, as suppliers promised it
 receipts.csv                                       what the orders of two years took
+suppliers.csv                                      what those who deliver ask of an order
 exposure.csv                                       fuel that will be paid at the price of oil
 outside/*.parquet                                  outside series as published, with lags
 truth/                                             what was planted, to check results against

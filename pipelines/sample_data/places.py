@@ -14,6 +14,7 @@ class SampleFiles:
     prices: Path
     open_orders: Path
     receipts: Path
+    suppliers: Path
     exposure: Path
     outside: Path
     truth: Path
@@ -21,6 +22,6 @@ class SampleFiles:
 
 def sample_paths(folder: Path) -> SampleFiles:
     """Where the files of a sample in ``folder`` lie, written or not."""
-    names = ("demand", "items", "inventory", "prices", "open_orders", "receipts", "exposure")
-    tables = {name: folder / f"{name}.csv" for name in names}
+    names = ("demand", "items", "inventory", "prices", "open_orders", "receipts", "suppliers")
+    tables = {name: folder / f"{name}.csv" for name in (*names, "exposure")}
     return SampleFiles(**tables, outside=folder / "outside", truth=folder / "truth")

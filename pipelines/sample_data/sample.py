@@ -12,9 +12,11 @@ from pipelines.sample_data.ledger import plant_anomalies, record
 from pipelines.sample_data.outside import exposure_table, price_table
 from pipelines.sample_data.stock_files import (
     inventory_table,
+    name_supplier,
     open_order_table,
     plant_stock,
     receipt_table,
+    supplier_table,
 )
 from pipelines.sample_data.truth import Truth, draw_truth
 from pipelines.sample_data.weather import HUMIDITY_DAYS
@@ -35,6 +37,7 @@ class Sample:
     items: pd.DataFrame  # the item file as written
     inventory: pd.DataFrame  # the stock file
     receipts: pd.DataFrame  # what orders of the last two years took
+    suppliers: pd.DataFrame  # what those who deliver ask of an order
     open_orders: pd.DataFrame  # what is on order, with the days that suppliers promised
     prices: pd.DataFrame  # the price file
     exposure: pd.DataFrame  # volumes that will be paid at these prices
@@ -71,6 +74,7 @@ def generate(n_items: int, first: np.datetime64, days: int, seed: int) -> Sample
         inventory=stock.inventory,
         open_orders=stock.open_orders,
         receipts=receipt_table(truth),
+        suppliers=supplier_table(),
         prices=prices,
         exposure=exposure_table(prices),
         outside=world.tables(),
@@ -94,4 +98,5 @@ def planning_table(truth: Truth) -> pd.DataFrame:
     status = pd.Series("active", index=list(truth.items.ids))
     status[events.index[declining]] = "phase_out"
     status[events.index[gone]] = "obsolete"
-    return table.assign(status=status.to_numpy())
+    suppliers = [name_supplier(item) for item in table["item_id"]]
+    return table.assign(status=status.to_numpy(), supplier=suppliers)

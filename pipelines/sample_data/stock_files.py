@@ -1,15 +1,19 @@
-"""The files on stock that a user would have: what is counted, on order, and what orders took."""
+"""The files on stock that a user would have: counts, orders, what these took, who delivers."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from pipelines.sample_data.items import FAMILIES
 from pipelines.sample_data.streams import Floats, stream
 from pipelines.sample_data.truth import Truth
+from pipelines.sample_data.world import SITES
 
-MAIN_STORE, SECOND_STORE = "CD-SALVADOR", "CD-FEIRA"
-SPLIT_SHARE, SECOND_SHARE = 0.2, 0.3  # items kept in two stores, and what lies in the second
+MAIN_STORE, *DEPOTS = SITES
+SPLIT_SHARE, DEPOT_SHARE = 0.2, 0.6  # items kept in depots too, and what lies there of them
+DEPOT_SPREAD = 0.5  # Dirichlet: below 1 some depots have much of an item, and others little
+MIN_ORDER_VALUE, ORDER_COST = 3000.0, 60.0  # of every second supplier, of each [BRL]
 RESERVED_SHARE, RESERVED_PART = 0.1, 0.25
 OWED_DAYS = 7  # what could not be served this week is still waited for
 RECEIPT_DAYS = 730
@@ -34,8 +38,11 @@ def inventory_table(truth: Truth, seed: int) -> pd.DataFrame:
     rng = stream(seed, "stock file")
     n = len(truth.items.ids)
     on_hand = truth.stock.on_hand
-    split = np.where(rng.random(n) < SPLIT_SHARE, np.floor(SECOND_SHARE * on_hand), 0.0)
-    reserved = np.floor(RESERVED_PART * (on_hand - split)) * (rng.random(n) < RESERVED_SHARE)
+    away = DEPOT_SHARE * on_hand * (rng.random(n) < SPLIT_SHARE)
+    shares = stream(seed, "depots").dirichlet([DEPOT_SPREAD] * len(DEPOTS), n)
+    parts = np.floor(away[:, None] * shares)
+    left = on_hand - parts.sum(axis=1)
+    reserved = np.floor(RESERVED_PART * left) * (rng.random(n) < RESERVED_SHARE)
     owed = truth.lost[:, -OWED_DAYS:].sum(axis=1) * truth.stock.empty[:, -1]
     review, none = rng.choice(REVIEW_DAYS, n, p=REVIEW_SHARES), np.zeros(n)
 
@@ -45,10 +52,25 @@ def inventory_table(truth: Truth, seed: int) -> pd.DataFrame:
         return pd.DataFrame(about | named | {"review_period_days": review})
 
     counted = str(truth.days[-1])
-    main = store(MAIN_STORE, on_hand - split, truth.stock.on_order, owed, reserved)
-    second = store(SECOND_STORE, split, none, none, none)[split > 0]
-    both = pd.concat([main, second])
+    stores = [store(MAIN_STORE, left, truth.stock.on_order, owed, reserved)]
+    for place, part in zip(DEPOTS, parts.T, strict=True):
+        stores.append(store(place, part, none, none, none)[away > 0])  # counted, though empty
+    both = pd.concat(stores)
     return both.sort_values(["item_id", "location_id"], ignore_index=True)
+
+
+def name_supplier(item_id: str) -> str:
+    """Who delivers an item: one supplier a family."""
+    return f"Supplier {item_id.split('-', maxsplit=1)[0]}"
+
+
+def supplier_table() -> pd.DataFrame:
+    """The file of suppliers: each asks for an order's cost, every second one for a least value."""
+    names = [name_supplier(prefix) for prefix in FAMILIES["prefix"]]
+    least = [MIN_ORDER_VALUE if at % 2 else None for at in range(len(names))]
+    return pd.DataFrame(
+        {"supplier": names, "min_order_value": least, "order_cost": ORDER_COST, "currency": "BRL"}
+    )
 
 
 def open_order_table(truth: Truth) -> pd.DataFrame:
@@ -61,10 +83,8 @@ def open_order_table(truth: Truth) -> pd.DataFrame:
     late = [one for one in truth.stock.orders if one[2] >= len(truth.days)]
     for number, (item, day, _, units) in enumerate(late, 1):
         due = truth.days[day] + promised[item]
-        family = truth.items.ids[item].split("-", maxsplit=1)[0]
-        lines.append(
-            (truth.items.ids[item], int(units), str(due), f"Supplier {family}", f"PO-{number:05d}")
-        )
+        name = truth.items.ids[item]
+        lines.append((name, int(units), str(due), name_supplier(name), f"PO-{number:05d}"))
     return pd.DataFrame(lines, columns=["item_id", "quantity", "due_date", "supplier", "order_id"])
 
 
@@ -99,7 +119,7 @@ def plant_stock(
     inventory.loc[inventory["item_id"].isin(uncounted), "snapshot_at"] = None
     due = str(truth.days[-1] + np.timedelta64(SURPLUS_DUE, "D"))
     lines = [
-        (item, units[item], due, f"Supplier {item.split('-', maxsplit=1)[0]}", f"PO-S{number:04d}")
+        (item, units[item], due, name_supplier(item), f"PO-S{number:04d}")
         for number, item in enumerate(sorted(ordered), 1)
     ]
     more = pd.DataFrame(lines, columns=open_orders.columns)

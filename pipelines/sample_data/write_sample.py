@@ -30,6 +30,7 @@ def write_sample(sample: Sample, files: SampleFiles) -> None:
     _write_csv(sample.prices, files.prices)
     _write_csv(sample.open_orders, files.open_orders)
     _write_csv(sample.receipts, files.receipts)
+    _write_csv(sample.suppliers, files.suppliers)
     _write_csv(sample.exposure, files.exposure)
     for contract in OUTSIDE:
         if contract.name in sample.outside:

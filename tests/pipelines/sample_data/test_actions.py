@@ -14,9 +14,14 @@ from ml.forecasters.registry import forecaster
 from ml.frequency import Frequency, period_end
 from ml.inventory.item_case import OrderContext
 from ml.inventory.items import DemandSummary, resolve_policies
+from ml.inventory.joint_orders import join_orders, usable_terms
 from ml.inventory.lead_times import learn_lead_times
-from ml.inventory.recommendations import recommend
+from ml.inventory.locations import location_cases, match_sites, resolve_locations
+from ml.inventory.order_curves import order_curves
+from ml.inventory.recommendations import recommend, recommend_cases
+from ml.inventory.stock import read_stock
 from ml.inventory.terms import add_terms
+from ml.inventory.transfers import propose_transfers
 from ml.panel_tables import demand_panel
 from ml.setting_groups import PolicySettings
 from pipelines.intake.read_tables import read_tables
@@ -27,7 +32,8 @@ ON_ORDER = {"reduce_or_cancel_po", "review"}  # of critical items a person decid
 
 
 @pytest.fixture(scope="module")
-def rows(sample_files):
+def planned(sample_files):
+    """Tables, and what a plan is made from: paths, histories, policies, context."""
     files = {name: path for name, path in asdict(sample_files).items() if name in TABLES}
     tables = read_tables(ReadingRequest(files=files, today=TODAY)).tables
     panel = demand_panel(tables["demand"], as_of=None, today=TODAY).panel
@@ -42,12 +48,14 @@ def rows(sample_files):
         DemandSummary(item, n_nonzero=int(count), last_demand=panel.cutoff, whole_units=True)
         for item, count in zip(panel.items, seen, strict=True)
     ]
-    paths = np.nan_to_num(drawn.paths)
-    found = recommend(
-        paths, histories, policies, tables["inventory"],
-        OrderContext(frequency=panel.frequency, as_of=panel.cutoff, seed=0),
-        open_orders=tables["open_orders"],
-    )  # fmt: skip
+    context = OrderContext(frequency=panel.frequency, as_of=panel.cutoff, seed=0)
+    return tables, np.nan_to_num(drawn.paths), histories, policies, context
+
+
+@pytest.fixture(scope="module")
+def rows(planned):
+    tables, *about, context = planned
+    found = recommend(*about, tables["inventory"], context, open_orders=tables["open_orders"])
     return {row["item_id"]: row for row in found.to_pylist()}
 
 
@@ -86,3 +94,32 @@ def test_each_action_is_explained_by_the_numbers_of_its_row(rows):
             assert position >= row["reorder_point"]
         elif row["action"] == "set_parameters":
             assert row["order_qty"] is None
+
+
+def test_depots_that_have_too_much_are_asked_to_send_some_to_others(planned):
+    tables, paths, histories, _, context = planned
+    match = match_sites(tables["stock_by_location"], tables["site_demand"])
+    assert match.sites  # of the others some demand names no site
+    locations = resolve_locations(
+        match, tables["stock_by_location"], tables["inventory"], tables["items"],
+        context.frequency, PolicySettings(),
+    )  # fmt: skip
+    made_from = (paths, histories, locations, context)
+    moves = propose_transfers(recommend_cases(location_cases(*made_from)), *made_from, 0.0)
+    assert moves.num_rows > 0
+
+
+def test_some_supplier_is_sent_more_than_its_items_need_by_themselves(planned):
+    tables, *about, context = planned
+    _, histories, policies = about
+    terms, remarks = usable_terms(tables["suppliers"], policies)
+    assert len(terms) == tables["suppliers"].num_rows
+    assert not remarks
+    stocks = read_stock(
+        tables["inventory"], tables["open_orders"],
+        [policies[one.item_id] for one in histories], context.decision_day,
+    )  # fmt: skip
+    curves = order_curves(*about, stocks, context)
+    places, added = join_orders(curves, terms)
+    assert any(added.values())
+    assert any(at > one.alone for one, at in zip(curves, places, strict=True))
