@@ -13,7 +13,7 @@ from pipelines.sample_data.world import SITES
 MAIN_STORE, *DEPOTS = SITES
 SPLIT_SHARE, DEPOT_SHARE = 0.2, 0.6  # items kept in depots too, and what lies there of them
 DEPOT_SPREAD = 0.5  # Dirichlet: below 1 some depots have much of an item, and others little
-MIN_ORDER_VALUE, ORDER_COST = 3000.0, 60.0  # of every second supplier, of each [BRL]
+MIN_ORDER_VALUE, ORDER_COST = 3000.0, 60.0  # of every second supplier [BRL]
 RESERVED_SHARE, RESERVED_PART = 0.1, 0.25
 OWED_DAYS = 7  # what could not be served this week is still waited for
 RECEIPT_DAYS = 730
@@ -22,6 +22,7 @@ REVIEW_DAYS, REVIEW_SHARES = (1, 7), (0.3, 0.7)  # how often an item's stock is 
 PLANTED_SHARE = 0.03  # of the items, of each kind of what is planted in the stock
 SURPLUS_DAYS = 730  # of demand in what was bought for a project that never came
 SURPLUS_DUE = 3  # days until a surplus order is due
+UNDATED_PART = 8  # of these days, a quarter of a year: what an order without a date is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,12 @@ def name_supplier(item_id: str) -> str:
 
 
 def supplier_table() -> pd.DataFrame:
-    """The file of suppliers: each asks for an order's cost, every second one for a least value."""
-    names = [name_supplier(prefix) for prefix in FAMILIES["prefix"]]
-    least = [MIN_ORDER_VALUE if at % 2 else None for at in range(len(names))]
-    return pd.DataFrame(
-        {"supplier": names, "min_order_value": least, "order_cost": ORDER_COST, "currency": "BRL"}
-    )
+    """The file of suppliers: every second one asks for a least value of an order, and its cost."""
+    names = pd.Series([name_supplier(prefix) for prefix in FAMILIES["prefix"]])
+    table = pd.DataFrame({"supplier": names, "min_order_value": MIN_ORDER_VALUE})
+    table = table.assign(order_cost=ORDER_COST, currency="BRL")
+    table.loc[::2, ["min_order_value", "order_cost"]] = None
+    return table
 
 
 def open_order_table(truth: Truth) -> pd.DataFrame:
@@ -104,33 +105,40 @@ def plant_stock(
 ) -> StockFiles:
     """Plant too much stock, too much on order, and counts without a day, at a few active items.
 
-    Without them a simulated planner makes no mistakes, and nobody ever sees what is said of any.
+    Of the busiest others nothing is left, and what is on order has no date. Without all that a
+    simulated planner makes no mistakes, and nobody ever sees what is said of any.
     """
     rng = stream(seed, "planted stock")
     each = max(1, round(PLANTED_SHARE * len(truth.items.ids)))
     chosen = rng.permutation(np.array(active, dtype=object))[: 3 * each].reshape(3, each)
     needs = np.nansum(truth.demand[:, -SURPLUS_DAYS:], axis=1).astype(np.int64) + 1
     units = dict(zip(truth.items.ids, needs.tolist(), strict=True))
-    stocked, ordered, uncounted = (set(row) for row in chosen.tolist())
+    stocked, ordered, uncounted = (
+        {item: units[item] for item in sorted(row)} for row in chosen.tolist()
+    )
+    left = set(active) - {*stocked, *ordered, *uncounted}
+    busiest = sorted(left, key=lambda item: (-units[item], item))[:each]
+    undated = {item: units[item] // UNDATED_PART + 1 for item in sorted(busiest)}
     inventory, is_main = inventory.copy(), inventory["location_id"] == MAIN_STORE
-    for name, where in (("on_hand", stocked), ("on_order", ordered)):
-        rows = inventory["item_id"].isin(where) & is_main
-        inventory.loc[rows, name] += inventory.loc[rows, "item_id"].map(units)
+    inventory.loc[inventory["item_id"].isin(undated), ["on_hand", "reserved"]] = 0.0
+    for name, more in (("on_hand", stocked), ("on_order", ordered), ("on_order", undated)):
+        rows = inventory["item_id"].isin(more) & is_main
+        inventory.loc[rows, name] += inventory.loc[rows, "item_id"].map(more)
     inventory.loc[inventory["item_id"].isin(uncounted), "snapshot_at"] = None
     due = str(truth.days[-1] + np.timedelta64(SURPLUS_DUE, "D"))
     lines = [
-        (item, units[item], due, name_supplier(item), f"PO-S{number:04d}")
-        for number, item in enumerate(sorted(ordered), 1)
+        (item, count, day, name_supplier(item), f"PO-{letter}{number:04d}")
+        for letter, day, orders in (("S", due, ordered), ("U", None, undated))
+        for number, (item, count) in enumerate(orders.items(), 1)
     ]
-    more = pd.DataFrame(lines, columns=open_orders.columns)
-    kinds = (("surplus", stocked), ("surplus_order", ordered), ("uncounted", uncounted))
-    planted = [
-        (item, kind, 0 if kind == "uncounted" else units[item])
-        for kind, where in kinds
-        for item in sorted(where)
-    ]
+    more_orders = pd.DataFrame(lines, columns=open_orders.columns)
+    kinds = {
+        "surplus": stocked, "surplus_order": ordered, "undated": undated,
+        "uncounted": dict.fromkeys(uncounted, 0),
+    }  # fmt: skip
+    planted = [(item, kind, count) for kind, of in kinds.items() for item, count in of.items()]
     return StockFiles(
         inventory,
-        pd.concat([open_orders, more], ignore_index=True),
+        pd.concat([open_orders, more_orders], ignore_index=True),
         pd.DataFrame(planted, columns=["item_id", "kind", "units"]),
     )
