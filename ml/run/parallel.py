@@ -84,6 +84,7 @@ def run_tasks(
     if not total:
         return []
     require_temporary_room()
+    give_back()  # what making the tasks took: this process may wait for long
     chosen = engine.get(LOKY)
     count = min(jobs or chosen.processes, total)
     start = time.monotonic()
