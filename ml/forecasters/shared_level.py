@@ -27,6 +27,7 @@ MOST_ITEMS = 1500  # looked at; evenly spaced where there are more
 MOST_EVIDENCE = 60
 HOPELESS = 20.0  # logs below the best, which weighs nothing
 NODES = 31  # of the integral over the factor
+TOGETHER = 256  # items whose bounds are found at once
 
 
 def learn_shared(
@@ -63,13 +64,21 @@ def find_stride(count: int) -> int:
 
 
 def _bounds(probabilities: Floats, came: Ints) -> tuple[Floats, Floats]:
-    """Normal scores between which what came true lies, both (N, H); all of them if not known."""
-    total = np.cumsum(probabilities, axis=2, dtype=np.float64)
-    total = np.concatenate([np.zeros((*came.shape, 1)), total / total[..., -1:]], axis=2)
-    place = np.maximum(came, 0)[..., None]
-    below, above = (np.take_along_axis(total, place + end, axis=2)[..., 0] for end in (0, 1))
-    known = came >= 0
-    return ndtri(np.where(known, below, 0.0)), ndtri(np.where(known, above, 1.0))
+    """Normal scores between which what came true lies, both (N, H); all of them if not known.
+
+    Some items at a time: what is in between is as large as all probabilities.
+    """
+    below, above = np.empty(came.shape), np.empty(came.shape)
+    for first in range(0, len(came), TOGETHER):
+        own = slice(first, first + TOGETHER)
+        total = np.cumsum(probabilities[own], axis=2, dtype=np.float64)
+        nothing = np.zeros((*came[own].shape, 1))
+        total = np.concatenate([nothing, total / total[..., -1:]], axis=2)
+        place, known = np.maximum(came[own], 0)[..., None], came[own] >= 0
+        for bound, end, otherwise in ((below, 0, 0.0), (above, 1, 1.0)):
+            reached = np.take_along_axis(total, place + end, axis=2)[..., 0]
+            bound[own] = ndtri(np.where(known, reached, otherwise))
+    return below, above
 
 
 def _log_likelihood(below: Floats, above: Floats, loading: float) -> float:

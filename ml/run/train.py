@@ -1,5 +1,6 @@
 """Training stage: every family of every panel, saved where the forecast stage finds it."""
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -257,4 +258,5 @@ def train_parts(task: TrainTask) -> None:
         finish_part(step.folder, items=panel.items, reach=task.reach)
         before = step.folder if task.family in ROLLED else None
         del fitted, start  # what the next step needs of them is read
+        gc.collect()  # Keras' objects hold each other
         give_back()
