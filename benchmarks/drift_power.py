@@ -49,7 +49,7 @@ WORLDS = (
     World("days, shared seasons", Frequency.DAILY, "2022-12-04", *_DAYS[2:], shock=0.1, memory=0.9,
           season=0.3),
 )  # fmt: skip
-# Two years have met each season once before: the rate is not held there, see docs/watching.md.
+# Two years have met each season once before: what that does to the rate is in docs/watching.md.
 SHORT = World("days, shared seasons, two years", *_DAYS, shock=0.1, memory=0.9, season=0.3)
 
 
