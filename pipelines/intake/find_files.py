@@ -1,5 +1,6 @@
 """Where the user's files are: the data files of a path, and the tables below ``data/raw/user``."""
 
+import sys
 from pathlib import Path
 
 from ml.errors import DataError, first_few
@@ -58,12 +59,20 @@ def refuse_odd_name(path: Path) -> None:
     """Refuse a name that cannot be written to a list or a line.
 
     Raises:
-        DataError: It is no UTF-8, as archives of other systems leave them.
+        DataError: It is no UTF-8, as archives of other systems leave them; or Python was told to
+            read names as something else.
     """
     try:
         path.name.encode()
     except UnicodeEncodeError:
-        raise DataError(f"{path.name!a}: the name is no UTF-8 text; rename the file.") from None
+        encoding = sys.getfilesystemencoding()
+        fault = "the name is no UTF-8 text; rename the file."
+        if encoding != "utf-8":
+            fault = (
+                f"Python reads names of files as {encoding} here, which this one is not; set "
+                "PYTHONUTF8=1 and run again."
+            )
+        raise DataError(f"{path.name!a}: {fault}") from None
 
 
 def collect_user_files(folder: Path) -> dict[str, Path]:

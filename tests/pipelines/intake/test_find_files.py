@@ -8,6 +8,7 @@ import pytest
 from ml.errors import ConfigError, DataError
 from pipelines.intake.find_files import collect_user_files, data_files
 from pipelines.intake.options import existing_files
+from tests.commands import folders_below, run_alone
 
 
 def put(folder, *names):
@@ -116,3 +117,15 @@ def test_files_of_the_command_line_are_those_named_relative_to_the_working_direc
     assert existing_files(demand=None, inventory=stock) == {"inventory": stock}
     with pytest.raises(ConfigError, match=r"--items-file: there is no file or folder 'gone\.csv'"):
         existing_files(items=Path("gone.csv"), inventory=stock)
+
+
+def test_a_name_with_an_accent_where_python_was_told_to_read_ascii_blames_no_file(tmp_path):
+    (tmp_path / "consumo é.csv").write_text("item_id,ds,y\nA,2024-01-01,1\n")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    env = folders_below(tmp_path) | plain
+    done = run_alone(tmp_path, env, "pipelines/demand_etl.py", "--demand", "consumo é.csv")
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].endswith(
+        "Python reads names of files as ascii here, which this one is not; set PYTHONUTF8=1 and "
+        "run again."
+    )
