@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -65,3 +66,14 @@ def test_without_ray_one_line_says_how_to_install_it(workspace, monkeypatch):
 def test_an_address_for_another_engine_is_refused(workspace):
     done = workspace.generate("--engine", "loky", "--ray-address", "127.0.0.1:1", expect=2)
     assert done.stderr == "error: --ray-address is of --engine ray; leave one of them out.\n"
+
+
+def test_an_address_where_nobody_answers_is_told_before_anything_is_read(workspace):
+    demand = str(write_demand(workspace.folder / "demand.csv"))
+    with socket.create_server(
+        ("127.0.0.1", 0)
+    ) as server:  # its port is nobody's, once it is closed
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    done = workspace.generate("--demand", demand, "--ray-address", address, expect=2)
+    assert done.stderr.startswith(f"error: ray: {address}: [Errno ")
+    assert done.stderr.count("\n") == 1
