@@ -218,11 +218,33 @@ def _chance(mean: Floats, spread: Floats, bound: Floats, more: int, *, whole: bo
 
 def _draw(mean: Floats, spread: Floats, bound: Floats, uniforms: Floats, *, whole: bool) -> Floats:
     """Demand of at least ``bound``, (C,), at these places of its distribution."""
-    from scipy import stats
+    from scipy.special import gammainccinv
 
     above = _chance(mean, spread, bound, 0, whole=whole) * (1 - uniforms)
     if whole:
-        drawn = stats.nbinom.isf(above, mean / (spread - 1), 1 / spread)
+        drawn = _exceeded_with(above, mean / (spread - 1), (spread - 1) / spread)
     else:
-        drawn = stats.gamma.isf(above, mean / spread, scale=spread)
+        drawn = gammainccinv(mean / spread, above) * spread
     return np.where(np.isfinite(drawn), np.maximum(drawn, bound), bound)
+
+
+def _exceeded_with(chance: Floats, shape: Floats, share: Floats) -> Floats:
+    """Smallest whole number above which a negative binomial count is with at most this chance.
+
+    (C,) of each; of shape r and share q a count is above k with the chance I(q; k + 1, r), the
+    regularised incomplete beta function. Halved between whole numbers, as ``scipy.stats``, which
+    does the same, takes most of a second to import. Infinite where the chance is 0.
+    """
+    from scipy.special import betainc
+
+    low, high = np.full(len(chance), -1.0), np.ones(len(chance))
+    beyond = np.flatnonzero(chance > 0.0)
+    while len(beyond := beyond[betainc(high[beyond] + 1.0, shape[beyond], share[beyond])
+                               > chance[beyond]]):  # fmt: skip
+        low[beyond], high[beyond] = high[beyond], 2.0 * high[beyond]
+    while len(wide := np.flatnonzero(high - low > 1.0)):
+        middle = np.floor((low[wide] + high[wide]) / 2.0)
+        is_above = betainc(middle + 1.0, shape[wide], share[wide]) > chance[wide]
+        low[wide] = np.where(is_above, middle, low[wide])
+        high[wide] = np.where(is_above, high[wide], middle)
+    return np.where(chance > 0.0, high, np.inf)

@@ -20,8 +20,8 @@ MOST_ALIKE = 0.95
 
 
 def extend_paths(
-    demand: npt.NDArray[np.generic], periods: int, rng: np.random.Generator, *, season: int
-) -> Floats:
+    paths: npt.NDArray[np.generic], periods: int, rng: np.random.Generator, *, season: int
+) -> npt.NDArray[np.generic]:
     """Paths of (S, H) continued to ``periods``, shape (S, max(H, periods)).
 
     A block is the last whole seasons of the forecast, or all of it where it is shorter than one:
@@ -30,13 +30,12 @@ def extend_paths(
     alike (Gaussian copula with one common factor) as its halves are, by Spearman and Brown's
     formula for a test of twice the length.
     """
-    paths = np.asarray(demand, dtype=np.float64)
     n_paths, horizon = paths.shape
     length = horizon - horizon % season if horizon >= season else horizon
     block = paths[:, horizon - length :]
     parts = [paths]
-    alike = _likeness(block)
-    totals = block.sum(axis=1)
+    exact = block.astype(np.float64)
+    alike, totals = _likeness(exact), exact.sum(axis=1)
     ranked = np.lexsort((rng.random(n_paths), totals))
     score = np.empty(n_paths)
     score[ranked] = ndtri((np.arange(n_paths) + 0.5) / n_paths)
@@ -70,6 +69,8 @@ def start_later(
     """
     if periods == 0.0:
         return paths
+    if periods.is_integer():
+        return prepare_paths(paths.demand[:, int(periods) :], rng, divided=divided)
     left = math.floor(paths.horizon - periods)
     until = [
         demand_over(paths, np.full(len(paths.demand), periods + step)) for step in range(left + 1)

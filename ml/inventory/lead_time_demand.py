@@ -14,6 +14,7 @@ from ml.panel import Floats
 
 LEAD_TIME_LEVEL = 0.99  # of the lead time that the forecast has to reach
 _ROUNDING = 1e-9  # periods: (7.0 + 1.4) / 1.4 is 6.000000000000001 and not seven periods
+_FEW = 64.0  # units of a period that are thinned by adding up chances
 _THINNABLE = 1e6  # units a period: above it the binomial noise is below 0.1 % and is left out
 
 
@@ -53,7 +54,7 @@ def prepare_paths(
     paths = np.asarray(demand, dtype=np.float64)
     cumulative = np.zeros((paths.shape[0], paths.shape[1] + 1))
     np.cumsum(paths, axis=1, out=cumulative[:, 1:])
-    whole = bool((paths == np.floor(paths)).all())
+    whole = bool((demand == np.floor(demand)).all())
     # Drawn period by period, so that a longer horizon leaves the earlier numbers as they are.
     steps = paths.shape[1] if divided is None else min(divided, paths.shape[1])
     return ItemPaths(paths, cumulative, rng.random((steps, len(paths))), whole)
@@ -66,8 +67,6 @@ def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
     with that chance (binomial thinning, by inversion of one uniform number a path and period); a
     demand that is no count gives its linear share.
     """
-    from scipy import stats
-
     rows = np.broadcast_to(np.arange(periods.shape[-1]), periods.shape)
     whole = np.minimum(np.floor(periods).astype(np.int64), paths.horizon)
     bucket = np.minimum(whole, paths.horizon - 1)
@@ -77,9 +76,36 @@ def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
     if paths.are_counts:
         thin = (part > 0.0) & (units <= _THINNABLE)
         uniforms = paths.uniforms[bucket[thin], rows[thin]]
-        part[thin] = stats.binom.ppf(uniforms, units[thin], share[thin])
+        part[thin] = thin_units(units[thin], share[thin], uniforms)
         part = np.round(part)
     return paths.cumulative[rows, whole] + part
+
+
+def thin_units(units: Floats, share: Floats, uniforms: Floats) -> Floats:
+    """How many of (C,) whole units fall into a share in (0, 1) of their time: binomial quantiles.
+
+    Of few units the chances are added up from the end that is nearer, term by term, which spares
+    to import what inverts those of many.
+    """
+    from_end = share > 0.5
+    chance, level = np.where(from_end, (1.0 - share, 1.0 - uniforms), (share, uniforms))
+    fallen = np.zeros(len(units))
+    many = units > _FEW
+    left = np.flatnonzero(~many)
+    term = (1.0 - chance[left]) ** units[left]
+    odds, count, total = chance[left] / (1.0 - chance[left]), 0, term
+    while len(left):
+        on = (total < level[left]) & (count < units[left])
+        left, term, odds, total = left[on], term[on], odds[on], total[on]
+        term = term * odds * (units[left] - count) / (count + 1)
+        count, total = count + 1, total + term
+        fallen[left] = count
+    fallen = np.where(from_end, units - fallen, fallen)
+    if many.any():
+        from scipy import stats
+
+        fallen[many] = stats.binom.ppf(uniforms[many], units[many], share[many])
+    return fallen
 
 
 def time_to_exceed(paths: ItemPaths, level: Floats | float) -> Floats:
@@ -102,8 +128,9 @@ def mean_demand(paths: ItemPaths, periods: float) -> float | None:
     """Mean demand of the next so many periods [units]; ``None`` beyond the horizon."""
     if periods > paths.horizon:
         return None
-    means = paths.cumulative.mean(axis=0)
-    return float(np.interp(periods, np.arange(len(means)), means))
+    last = min(math.floor(periods), paths.horizon - 1)
+    means = paths.cumulative[:, last : last + 2].mean(axis=0)
+    return float(np.interp(periods, (last, last + 1), means))
 
 
 def sample_quantile(ordered: Floats, level: float) -> float:

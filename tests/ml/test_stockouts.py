@@ -14,9 +14,18 @@ from ml.forecasters.registry import forecaster
 from ml.frequency import Frequency, period_range
 from ml.panel import dataset_id
 from ml.panel_tables import demand_panel
-from ml.stockouts import _above, complete_demand, find_shortages
+from ml.stockouts import _above, _exceeded_with, complete_demand, find_shortages
 
 NAN = float("nan")
+
+
+def test_upper_quantiles_of_negative_binomial_counts_are_those_of_another_implementation():
+    rng = np.random.default_rng(0)
+    shape, share, chance = np.exp(rng.normal(0, 2, 3000)), rng.random(3000), rng.random(3000)
+    chance[:500] *= 1e-12
+    chance[500] = 0.0
+    want = stats.nbinom.isf(chance, shape, 1.0 - share)
+    assert _exceeded_with(chance, shape, share).tolist() == want.tolist()
 
 
 def months(count):

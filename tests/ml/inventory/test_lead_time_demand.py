@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from ml.frequency import Frequency
 from ml.inventory.lead_time_demand import (
@@ -11,6 +12,7 @@ from ml.inventory.lead_time_demand import (
     prepare_paths,
     protection_periods,
     sample_quantile,
+    thin_units,
     time_to_exceed,
 )
 from tests.ml.inventory.builders import make_policy
@@ -23,6 +25,16 @@ def paths_of(demand, seed=0):
 def test_whole_periods_are_added_up_and_no_time_has_no_demand():
     paths = paths_of([[1, 2, 4], [10, 20, 40], [5, 5, 5]])
     assert demand_over(paths, np.array([2.0, 3.0, 0.0])).tolist() == [3.0, 70.0, 0.0]
+
+
+def test_few_and_many_units_are_thinned_to_the_quantiles_of_another_implementation():
+    rng = np.random.default_rng(0)
+    units = np.concatenate([rng.integers(1, 6, 3000), rng.integers(1, 200, 3000)]).astype(float)
+    share, uniforms = rng.random(6000), rng.random(6000)
+    share[::5] = 0.5
+    uniforms[::6], uniforms[1::6] = 1e-13 * uniforms[::6], 1.0 - 1e-13 * uniforms[1::6]
+    want = stats.binom.ppf(uniforms, units, share)
+    assert thin_units(units, share, uniforms).tolist() == want.tolist()
 
 
 def test_a_part_of_a_period_thins_its_count_binomially():
