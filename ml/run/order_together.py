@@ -79,7 +79,7 @@ def order_together(
     chunks = recommend_tasks(plan, saved, achieved, None, inputs, request, work)
     found = run_tasks(
         find_sizes, (SizesTask(chunk, asked) for chunk in chunks), jobs=request.jobs,
-        label="sizing orders together", total=len(plan.forecast_chunks), light=True,
+        label="sizing orders together", total=len(plan.order_chunks), light=True,
     )  # fmt: skip
     curves = sorted((one for part in found for one in part), key=lambda one: one.item_id)
     places, added = join_orders(curves, terms)

@@ -40,7 +40,8 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
 }
 ALL = "all"  # that a task spends
-WORTH_WORKERS = 3.0  # processor seconds of light tasks from which on the others go to workers
+WORTH_WORKERS = 6.0  # processor seconds that light tasks have to be going to take for workers
+TELLING = 0.5  # processor seconds after which tasks that are done tell what the others will take
 PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _is_worker = False  # whether this process was started to run tasks for another one
 Work = Callable[[Any], Any]
@@ -89,7 +90,8 @@ def run_tasks(
     count = min(jobs or chosen.processes, total)
     start = time.monotonic()
     results, spent, warned = [], defaultdict[str, float](float), Counter[str]()
-    begin = _begin_here if light and chosen is LOKY and not _has_workers else chosen.run
+    here = light and chosen is LOKY and not _has_workers
+    begin = partial(_begin_here, total) if here else chosen.run
     done = begin(partial(_work_pinned, work), tasks, count, label)
     for result, cost in _show(done, total, label):
         if cost.worker != _name_process():
@@ -202,21 +204,22 @@ def give_back() -> None:
 _has_workers = False  # whether workers of this machine wait for tasks of this process
 
 
-def _begin_here(work: Work, tasks: Iterable[Any], count: int, label: str) -> Iterator[Any]:
-    """Run tasks in this process, and on workers those that are left when they would have started.
+def _begin_here(
+    total: int, work: Work, tasks: Iterable[Any], count: int, label: str
+) -> Iterator[Any]:
+    """Run tasks in this process, unless what is left of them is worth workers.
 
-    Two of them take five processor seconds to start and to import what this process has.
+    Two of them take five processor seconds to start and to import what this process has. What is
+    left is told from the tasks that are done.
     """
     spent, left = 0.0, iter(tasks)
-    while spent <= WORTH_WORKERS:
-        try:
-            task = next(left)
-        except StopIteration:
-            return
+    for done, task in enumerate(left, start=1):
         result, cost = work(task)
         spent += cost.spent[ALL]
         yield result, cost
-    yield from _run_on_loky(work, left, count, label)
+        if spent >= TELLING and spent / done * (total - done) > WORTH_WORKERS:
+            break
+    yield from _run_on_loky(work, left, count, label) if done < total else ()
 
 
 def _run_on_loky(work: Work, tasks: Iterable[Any], count: int, label: str) -> Iterator[Any]:

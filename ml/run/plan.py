@@ -65,6 +65,8 @@ class PanelPlan:
     protection: tuple[int, ...]
     # the wanted items in portions for one worker at a time
     forecast_chunks: tuple[tuple[str, ...], ...]
+    # likewise those that are recommended for, by paths that are combined already
+    order_chunks: tuple[tuple[str, ...], ...]
     backtest_items: tuple[str, ...]  # items that the backtest runs on
     backtest_chunks: tuple[tuple[str, ...], ...]  # they in portions
     origins: tuple[np.datetime64, ...]  # its cutoffs, latest first
@@ -194,6 +196,7 @@ def _plan(
         moving = dict(zip(panel.items, moving_items(panel).tolist(), strict=True))
         studied = tuple(item for item in learnable if moving[item])  # nothing moves what never did
         found = _study_drivers(name, panel, studied, origins, reach, inputs, request.jobs)
+    drawn = len(models_of(panel.kind)) * N_PATHS + ENSEMBLE_PATHS
     return PanelPlan(
         name=name,
         panel=replace(panel, drivers=found.drivers.get(str(panel.cutoff))),
@@ -203,9 +206,10 @@ def _plan(
         reach=reach,
         policies=policies,
         protection=protection,
-        forecast_chunks=_in_chunks(wanted, reach, panel.kind),
+        forecast_chunks=_in_chunks(wanted, reach, drawn),
+        order_chunks=_in_chunks(wanted, reach, ENSEMBLE_PATHS),
         backtest_items=backtest_items,
-        backtest_chunks=_in_chunks(backtest_items, horizon, panel.kind),
+        backtest_chunks=_in_chunks(backtest_items, horizon, drawn),
         origins=origins,
         seed=policy.seed,
         study=found,
@@ -326,9 +330,9 @@ def _study(asked: tuple[str, StudyTask]) -> tuple[str, Any]:
     return name, fit_at(task) if name else effects_at(task)
 
 
-def _in_chunks(items: tuple[str, ...], steps: int, kind: str) -> tuple[tuple[str, ...], ...]:
+def _in_chunks(items: tuple[str, ...], steps: int, n_paths: int) -> tuple[tuple[str, ...], ...]:
     """``items`` in portions whose paths fit a worker's memory; results do not depend on it."""
-    per_item = (len(models_of(kind)) * N_PATHS + ENSEMBLE_PATHS) * steps * 4.0
+    per_item = n_paths * steps * 4.0
     size = int(np.clip(CHUNK_BYTES / per_item, 2, LARGEST_CHUNK))
     size = max(1, min(size, -(-len(items) // 8)))
     return tuple(items[start : start + size] for start in range(0, len(items), size))

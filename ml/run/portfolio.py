@@ -58,11 +58,11 @@ def divide_portfolio(
             costs={item: costs[item] for item in items if item in costs},
             context=context,
         )
-        for items in plan.forecast_chunks
+        for items in plan.order_chunks
     )
     found = run_tasks(
         find_curves, tasks, jobs=request.jobs, label="dividing a common fill",
-        total=len(plan.forecast_chunks), light=True,
+        total=len(plan.order_chunks), light=True,
     )  # fmt: skip
     curves = [one for part in found for one in part]
     divisions = divide_shares(curves, costs, targets)

@@ -5,7 +5,7 @@ it is whole.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +88,7 @@ def recommend_panel(
             "data end; stock counted earlier is brought to that day"
         )
     tasks = recommend_tasks(plan, saved, achieved, before, inputs, request, work)
-    total = len(plan.forecast_chunks)
+    total = len(plan.order_chunks)
     used = run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending", total=total,
                      light=True)  # fmt: skip
     if request.items is None:
@@ -124,7 +124,7 @@ def recommend_tasks(
 ) -> Iterator[RecommendTask]:
     """What the workers are to do, see :func:`recommend_panel`; one task a chunk of items."""
     context = order_context(plan, inputs, request)
-    chunks, locations = plan.forecast_chunks, locate_items(plan, inputs, request)
+    chunks, locations = plan.order_chunks, locate_items(plan, inputs, request)
     state = plan.state
     earlier = None if state is None else plan.search.folder(state.dataset_id)
     parts = zip(
@@ -197,8 +197,9 @@ def recommend_chunk(task: RecommendTask) -> Path:
     Returns:
         Where the curves of its items are kept.
     """
+    curves = _curves_part(task)
     if read_part(task.folder) is not None:
-        return _curves_part(task)
+        return curves
     start_part(task.folder)
     known = read_paths(task.saved, task.panel.items)
     if known.items:
@@ -208,7 +209,7 @@ def recommend_chunk(task: RecommendTask) -> Path:
             RECOMMENDATIONS: recommend(
                 *about, task.stock, task.context, open_orders=task.open_orders
             ),
-            SERVICE_CURVES: _keep_curves(task, known, histories),
+            SERVICE_CURVES: _keep_curves(task, curves, known, histories),
         }
         if not task.has_stock:
             tables[POLICY_GRID] = draw_policy_grid(*about, task.context)
@@ -229,17 +230,16 @@ def recommend_chunk(task: RecommendTask) -> Path:
             with staged(task.folder / f"{contract.name}.parquet") as path:
                 pq.write_table(table, path, compression="zstd")
     finish_part(task.folder)
-    return _curves_part(task)
+    return curves
 
 
 def _keep_curves(
-    task: RecommendTask, known: ItemPathSet, histories: Sequence[DemandSummary]
+    task: RecommendTask, part: Path, known: ItemPathSet, histories: Sequence[DemandSummary]
 ) -> pa.Table:
     """Rows of SERVICE_CURVES, out of an earlier run where nothing that they are made of changed.
 
     Stock has no part in them, and they are more than half of the work.
     """
-    part = _curves_part(task)
     path = part / f"{SERVICE_CURVES.name}.parquet"
     if task.earlier is not None and read_part(part) is None:
         before = task.earlier / SERVICE_CURVES.name / part.name
@@ -260,11 +260,18 @@ def _curves_folder(saved: SavedPaths) -> Path:
 
 
 def _curves_part(task: RecommendTask) -> Path:
-    """Where the curves of a task's items are kept; the name stands for all that makes them."""
+    """Where the curves of a task's items are kept; the name stands for all that makes them.
+
+    Points and orders that items were given together have no part in them, and flags neither.
+    """
     items, names = task.panel.items, task.saved.names
-    policies = [asdict(task.policies[item]) for item in items]
+    policies = [
+        repr(replace(task.policies[item], given_point=None, given_order=None, given_by="none",
+                     flags=()))
+        for item in items
+    ]  # fmt: skip
     paths = [names.get(item) for item in items]
-    made_of = (task.saved.folder.name, items, paths, policies, asdict(task.context))
+    made_of = (task.saved.folder.name, items, paths, policies, repr(task.context))
     return _curves_folder(task.saved) / fingerprint(*made_of)
 
 

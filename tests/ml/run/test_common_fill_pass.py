@@ -40,7 +40,7 @@ def test_without_a_fill_every_item_keeps_its_own_target(job):
 
 
 def test_chunks_are_divided_as_all_items_at_once(job, capsys):
-    assert len(job.plan.forecast_chunks) > 4
+    assert len(job.plan.order_chunks) > 4
     given = divide(job, ".8")
     known = read_paths(job.find(), ITEMS)
     costs = cost_units(job.plan.policies.values(), {"*": 0.8})

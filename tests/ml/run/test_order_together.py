@@ -180,7 +180,7 @@ def test_chunks_and_the_order_of_items_change_no_row(job, alone):
     _, rows, table = run(job, suppliers=asked, budget=budget)
     chunks = (tuple(reversed(ITEMS[:5])), tuple(reversed(ITEMS[5:])))
     job.work.joinpath("other").mkdir(exist_ok=True)
-    other = replace(job.plan, forecast_chunks=chunks, name="demand_other")
+    other = replace(job.plan, order_chunks=chunks, name="demand_other")
     request = replace(job.request, settings=Settings(budget=budget))
     inputs = replace(job.inputs, suppliers=asked)
     plan, files = order_together(other, job.find(), ACHIEVED, inputs, request, job.work / "other")

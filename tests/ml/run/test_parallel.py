@@ -105,6 +105,7 @@ def test_light_tasks_start_no_worker_and_take_those_that_are_there():
 
 def test_light_tasks_that_take_long_go_on_in_workers(monkeypatch):
     monkeypatch.setattr(parallel, "WORTH_WORKERS", 0.01)
+    monkeypatch.setattr(parallel, "TELLING", 0.01)
     found = run_tasks(work_long, range(6), jobs=2, label="working", light=True)
     assert found[0] == (0, os.getpid())
     assert sorted(number for number, _ in found) == list(range(6))
