@@ -106,6 +106,21 @@ def test_reports_hold_tables_and_a_picture_of_drivers(report, tmp_path):
     ]
 
 
+def test_pictures_of_the_same_drivers_stay_and_others_are_drawn_again(report, tmp_path):
+    write_reports(report, tmp_path)
+    picture = tmp_path / "drivers_demand_ms.png"
+    first = picture.stat().st_ino
+    assert picture in write_reports(replace(report, version_id="v2"), tmp_path)
+    assert picture.stat().st_ino == first
+    panel = replace(report.panels[0], synthetic=True)
+    write_reports(replace(report, panels=(panel,)), tmp_path)
+    assert b"SYNTHETIC SAMPLE" in picture.read_bytes()
+    second = picture.read_bytes()
+    other = replace(STUDY, gains=(replace(STUDY.gains[1], value=-0.15),))
+    write_reports(replace(report, panels=(replace(panel, study=other),)), tmp_path)
+    assert picture.read_bytes() != second
+
+
 def test_a_run_without_a_backtest_or_drivers_writes_an_empty_leaderboard(report, tmp_path):
     (tmp_path / "drivers.csv").write_text("stale")
     panel = replace(report.panels[0], study=Study((), (), {}, {}, ()))
