@@ -22,6 +22,7 @@ from ml.forecasters.bucket_distribution import (
     Distributions,
     FittedBuckets,
     are_small_counts,
+    keep_total,
     learn_buckets,
     load_fitted,
 )
@@ -42,12 +43,28 @@ REACH_BACK = {  # to the first of them [periods]
     Frequency.MONTHLY: 36,
 }
 PREDICTED_ROWS = 16_384  # pairs of item and step at once, to bound memory
+ADDED_UP = 20_000  # lines whose total is compared with what is said of them
 TOGETHER = 256  # items predicted at once, likewise
 OWN_SHARES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])  # of an item's own past that are tried
 OWN_SHARE = 0.15  # where there is too little to choose one
 OWN_SPREAD = 0.15  # standard deviation of the prior around it
 LEAST_PROBABILITY = 1e-4  # of a bucket, in the score that the share is chosen by
 MIX = "mix.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Drawn triples of item, origin and step to learn from."""
+
+    features: Float32s  # (n, F)
+    truth: Floats  # (n,) what came, in units
+    units: Floats  # (n,)
+    owners: Ints  # (n,) positions of the items
+
+    def thinned(self) -> "Lines":
+        """Some of them, evenly spaced: enough to tell what all come to."""
+        every = slice(None, None, -(-len(self.truth) // ADDED_UP) or 1)
+        return Lines(self.features[every], self.truth[every], self.units[every], self.owners[every])
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,21 +167,21 @@ class TreesForecaster:
         """Buckets and trees from all origins of a panel; `None` where there are too few rows."""
         rng = np.random.default_rng(number(self.seed, self.name, str(len(panel.periods))))
         counts = are_small_counts(panel)
-        features, truth = self._gather(panel, rng, counts=counts)
-        if len(truth) < LEAST_ROWS:
+        lines = self._gather(panel, rng, counts=counts)
+        if len(lines.truth) < LEAST_ROWS:
             return None
-        buckets = learn_buckets(truth, zero=True)
-        seed = number(self.seed, self.name, bits=32)
-        stages = fit_stages(
-            features, buckets.of(truth), buckets.count, self.boosting, seed, plain=counts
-        )
+        buckets = learn_buckets(lines.truth, zero=True)
+        seed, came = number(self.seed, self.name, bits=32), buckets.of(lines.truth)
+        stages = fit_stages(lines.features, came, buckets.count, self.boosting, seed, plain=counts)
+        if not counts and came.any():
+            some = lines.thinned()
+            said = stages.predict(some.features)
+            buckets = keep_total(buckets, said, some.truth, some.units, some.owners)
         last = take_snapshot(panel, len(panel.periods) - 1, counts=counts)
         return Learned(buckets, stages, last)
 
-    def _gather(
-        self, panel: Panel, rng: np.random.Generator, *, counts: bool
-    ) -> tuple[Float32s, Floats]:
-        """Features (n, F) and values in units (n,) of drawn items, origins and steps."""
+    def _gather(self, panel: Panel, rng: np.random.Generator, *, counts: bool) -> Lines:
+        """Drawn items, origins and steps."""
         last = len(panel.periods) - 1
         first = max(LEAST_KNOWN - 1, last - REACH_BACK[panel.frequency])
         origins = np.unique(np.linspace(first, last - 1, ORIGINS).round().astype(int))
@@ -177,7 +194,7 @@ class TreesForecaster:
         inside = origins[(origins >= first) & (origins < last)].tolist()
         count = sum(int(find_usable(origin).sum()) for origin in inside)
         share = self.most_rows / max(count, 1)
-        features, truth = [np.empty((0, 0), np.float32)], [np.empty(0)]
+        features, parts = [np.empty((0, 0), np.float32)], [np.empty((3, 0))]
         for origin in inside:
             every, columns = np.nonzero(find_usable(origin))
             drawn = rng.random(len(every)) < share
@@ -186,8 +203,12 @@ class TreesForecaster:
             if len(rows):
                 snapshot = take_snapshot(panel, origin, counts=counts)
                 features.append(feature_rows(panel, snapshot, rows, steps))
-                truth.append(panel.values[rows, origin + steps] / snapshot.units(rows, steps))
-        return np.concatenate(features[1:] or features), np.concatenate(truth)
+                units = snapshot.units(rows, steps)
+                parts.append(np.stack([panel.values[rows, origin + steps] / units, units, rows]))
+        truth, units, owners = np.concatenate(parts, axis=1)
+        return Lines(
+            np.concatenate(features[1:] or features), truth, units, owners.astype(np.int64)
+        )
 
     def _predict(self, learned: Learned, panel: Panel, snapshot: Snapshot, rows: Ints) -> Floats:
         """Probabilities of items at these positions at all steps after a snapshot, (n, H, B)."""

@@ -46,6 +46,15 @@ def sparse_panel(items: int, seed: int = 0) -> Panel:
     return monthly(values)
 
 
+def uneven_panel(items: int) -> Panel:
+    """Items with few demands, of sizes that are uneven between and within items."""
+    rng = np.random.default_rng(7)
+    chance, middle = rng.beta(1.2, 9, (items, 1)), rng.normal(1.3, 1.1, (items, 1))
+    logs = middle + rng.uniform(0.2, 1.3, (items, 1)) * rng.standard_normal((items, MONTHS))
+    asked = rng.random((items, MONTHS)) < chance
+    return monthly(np.where(asked, np.maximum(np.round(np.exp(logs)), 1), 0))
+
+
 def test_items_that_are_foreseen_a_few_at_a_time_are_foreseen_as_all_at_once(monkeypatch):
     panel = sparse_panel(10)
     whole = TreesForecaster(horizon=3).fit(panel).predicted
@@ -111,6 +120,15 @@ def test_what_was_never_sold_is_forecast_far_below_what_was():
     mean = forecast.paths.mean(axis=(1, 2))
     assert mean[:60].mean() == pytest.approx(0.25, abs=0.06)
     assert mean[60:].mean() < 0.03
+
+
+def test_few_demands_of_uneven_size_are_not_forecast_larger_than_they_are():
+    # What follows is large in an item's own unit where that was estimated too small, and small
+    # where it is too large. Trees that do not know how much of it expect a quarter too much.
+    panel = uneven_panel(400)
+    found = TreesForecaster(horizon=3).fit(panel).predicted
+    mean = (found.probabilities @ found.buckets.points.mean(axis=1)) * found.spreads
+    assert mean.mean() == pytest.approx(panel.values.mean(), rel=0.1)
 
 
 def test_a_series_that_teaches_nothing_changes_no_other_forecast():
