@@ -124,7 +124,7 @@ def test_what_was_never_sold_is_forecast_far_below_what_was():
 
 def test_few_demands_of_uneven_size_are_not_forecast_larger_than_they_are():
     # What follows is large in an item's own unit where that was estimated too small, and small
-    # where it is too large. Trees that do not know how much of it expect a quarter too much.
+    # where it is too large. Trees that do not know how much of it expected a sixth too much.
     panel = uneven_panel(400)
     found = TreesForecaster(horizon=3).fit(panel).predicted
     mean = (found.probabilities @ found.buckets.points.mean(axis=1)) * found.spreads
