@@ -53,7 +53,7 @@ MIX = "mix.npz"
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class TreeRows:
     """Drawn triples of item, origin and step to learn from."""
 
     features: Float32s  # (n, F)
@@ -61,10 +61,12 @@ class Lines:
     units: Floats  # (n,)
     owners: Ints  # (n,) positions of the items
 
-    def thinned(self) -> "Lines":
+    def thinned(self) -> "TreeRows":
         """Some of them, evenly spaced: enough to tell what all come to."""
         every = slice(None, None, -(-len(self.truth) // ADDED_UP) or 1)
-        return Lines(self.features[every], self.truth[every], self.units[every], self.owners[every])
+        return TreeRows(
+            self.features[every], self.truth[every], self.units[every], self.owners[every]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ class TreesForecaster:
         last = take_snapshot(panel, len(panel.periods) - 1, counts=counts)
         return Learned(buckets, stages, last)
 
-    def _gather(self, panel: Panel, rng: np.random.Generator, *, counts: bool) -> Lines:
+    def _gather(self, panel: Panel, rng: np.random.Generator, *, counts: bool) -> TreeRows:
         """Drawn items, origins and steps."""
         last = len(panel.periods) - 1
         first = max(LEAST_KNOWN - 1, last - REACH_BACK[panel.frequency])
@@ -206,7 +208,7 @@ class TreesForecaster:
                 units = snapshot.units(rows, steps)
                 parts.append(np.stack([panel.values[rows, origin + steps] / units, units, rows]))
         truth, units, owners = np.concatenate(parts, axis=1)
-        return Lines(
+        return TreeRows(
             np.concatenate(features[1:] or features), truth, units, owners.astype(np.int64)
         )
 
