@@ -40,7 +40,7 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
 }
 ALL = "all"  # that a task spends
-WORTH_WORKERS = 6.0  # processor seconds that light tasks have to be going to take for workers
+WORTH_WORKERS = 10.0  # processor seconds that light tasks have to be going to take for workers
 TELLING = 0.5  # processor seconds after which tasks that are done tell what the others will take
 PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _is_worker = False  # whether this process was started to run tasks for another one
