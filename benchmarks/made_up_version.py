@@ -29,7 +29,13 @@ Columns = dict[str, Any]
 
 
 def make_version(
-    folder: Path, items: int, steps: int, *, seed: int = 0, named: Sequence[str] = ()
+    folder: Path,
+    items: int,
+    steps: int,
+    *,
+    seed: int = 0,
+    named: Sequence[str] = (),
+    partners: Sequence[str] = (),
 ) -> VersionTables:
     """Write a version of weekly demand, labelled as synthetic, and open it.
 
@@ -42,6 +48,8 @@ def make_version(
         steps: Weeks that are forecast.
         seed: Of all draws.
         named: Ids of the first items; the others are numbered.
+        partners: Locations that move units to the next of them, and suppliers that order items
+            together; none of either without them.
     """
     staged = StagedVersion(folder, VERSION)
     rng = np.random.default_rng(seed)
@@ -59,6 +67,11 @@ def make_version(
         _write(staged, "scores", _scores()),
         _write(staged, "simulation", _simulation()),
     ]
+    if partners:
+        files += [
+            _write(staged, "transfers", _transfers(ids, partners)),
+            _write(staged, "joint_orders", _joint_orders(ids, partners)),
+        ]
     for name, document in _documents(items, steps).items():
         write_document(staged, name, document)
     run = {"source": {"demand": "synthetic_sample"}, "horizon": {"demand_w": steps}}
@@ -177,6 +190,7 @@ def _recommendations(ids: Any, rates: Any, rng: np.random.Generator) -> Columns:
         "criticality": rng.choice(["A", "B", "C"], items),
         "inventory_snapshot_at": np.repeat(AS_OF.astype("datetime64[us]"), items),
         "n_obs": np.full(items, 104), "supplier": rng.choice(["Alfa", "Beta", "Gama"], items),
+        "decision_day": np.repeat(AS_OF.astype("datetime64[us]") + 4 * DAY, items),
     }  # fmt: skip
 
 
@@ -275,6 +289,30 @@ def _simulation() -> Columns:
         "cycle_service_high": [min(1.0, one + 0.01) for one in service],
         "unit_fill": [1 - (1 - one) * 0.6 for one in service],
         "stock_value": stock, "value_unit": ["BRL"] * len(rows),
+    }  # fmt: skip
+
+
+def _transfers(ids: Any, partners: Sequence[str]) -> Columns:
+    """The first item to the next location, 1, 2, 3, ... units; every second move is for review."""
+    count = np.arange(1, len(partners) + 1)
+    return {
+        "item_id": [ids[0]] * len(count), "from_location": partners,
+        "to_location": [*partners[1:], partners[0]], "quantity": count, "spare_qty": count + 4.5,
+        "need_qty": count, "purchase_avoided": count * 12.5, "currency": ["BRL"] * len(count),
+        "p_stockout_before": np.full(len(count), 0.625),
+        "p_stockout_after": np.full(len(count), 0.125), "needs_review": count % 2 == 0,
+    }  # fmt: skip
+
+
+def _joint_orders(ids: Any, partners: Sequence[str]) -> Columns:
+    """Orders of each supplier, filled up from 300 to a minimum of 500 with four of its items."""
+    count = len(partners)
+    same = {"currency": "BRL", "min_order_value": 500.0, "lines": 6, "order_value_alone": 300.0,
+            "is_below_minimum": False, "items_added": 4, "first_added": ";".join(ids[:3]),
+            "expected_use": 0.875}  # fmt: skip
+    return {
+        "supplier": partners, **{name: [value] * count for name, value in same.items()},
+        "order_value": 500.0 + np.arange(count),
     }  # fmt: skip
 
 

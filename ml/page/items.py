@@ -20,6 +20,7 @@ BRIEF: Mapping[str, int | None] = {
     "priority_rank": 0, "alert_level": None, "stockout_date_p50": None, "p_stockout_no_order": 4,
     "excess_qty": 3, "excess_value": 3, "inventory_position": 3, "on_hand": 3, "reorder_point": 3,
     "ltd_mean": 3, "demand_class": None, "criticality": None, "confidence": None,
+    "decision_day": None,
 }  # fmt: skip
 FULL: Mapping[str, int | None] = {
     **BRIEF,
@@ -29,7 +30,7 @@ FULL: Mapping[str, int | None] = {
     "lead_time_source": None, "protection_days": 1, "service_metric": None, "service_target": 4,
     "order_up_to": 3, "safety_stock": 3, "supplier": None, "on_order": 3, "backorders": 3,
     "reserved": 3, "in_repair_qty": 3, "rolled_demand": 3, "inventory_snapshot_at": None,
-    "decision_day": None, "data_cutoff": None, "next_receipt_date": None, "overdue_qty": 3,
+    "data_cutoff": None, "next_receipt_date": None, "overdue_qty": 3,
     "ltd_std": 3, "ltd_p50": 3, "ltd_p80": 3, "ltd_p90": 3, "ltd_p95": 3, "ltd_p99": 3,
     "demand_next_30d_mean": 3, "demand_next_90d_mean": 3, "p_stockout_before_receipt": 4,
     "p_stockout_with_order": 4, "expected_backorder_units": 3, "days_of_cover_p50": 1,

@@ -69,8 +69,19 @@ SMALL = {
     "scores": ("kind", "frequency", "demand_class", "span", "lag", "ds", "known_at", "n_obs",
                "coverage_80", "coverage_90", "coverage_95", "coverage_80_interval", "bias",
                "service_achieved", "service_target", "value_added"),
+    "transfers": ("item_id", "from_location", "to_location", "quantity", "spare_qty", "need_qty",
+                  "currency", "purchase_avoided", "p_stockout_before", "p_stockout_after",
+                  "needs_review"),
+    "joint_orders": ("supplier", "currency", "min_order_value", "order_cost", "lines",
+                     "order_value_alone", "order_value", "is_below_minimum", "items_added",
+                     "first_added", "expected_use"),
 }  # fmt: skip
 """The small tables, whole but for columns that the page does not show."""
+PLACES = {
+    "quantity": 3, "spare_qty": 3, "need_qty": 3, "purchase_avoided": 3, "p_stockout_before": 4,
+    "p_stockout_after": 4, "order_value_alone": 3, "order_value": 3, "expected_use": 4,
+}  # fmt: skip
+"""Decimal places of columns of theirs that may have many rows; others keep all digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +212,7 @@ def _pack_table(table: pa.Table) -> dict[str, PackedColumn]:
             column = pa.array([], column.type)
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
-        packed[name] = pack_column(column)
+        packed[name] = pack_column(column, PLACES.get(name))
     return packed
 
 

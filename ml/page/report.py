@@ -19,7 +19,10 @@ from ml.page.packing import PackedVersion
 LANGUAGES = ("pt", "en")
 REPORT = "report/report.html"  # its path in a version
 DATA = "report_data"  # folder beside the report
-FIRST = ("texts", "block-summary", "block-items")  # before the script, which waits for the others
+FIRST = (
+    "texts", "block-summary", "block-items", "block-transfers", "block-joint_orders",
+)  # fmt: skip
+"""Before the script, which waits for the others; ``source_embedded.js`` knows them too."""
 _STYLE = re.compile(r'<link rel="icon" href="data:,">\n<link rel="stylesheet" href="([\w.]+)">')
 _SCRIPT = re.compile(r'<script src="([\w.]+)" defer></script>\n')
 _OF_FETCHING = {"source_fetch.js": "source_embedded.js", "start_fetch.js": "start_embedded.js"}

@@ -18,11 +18,14 @@ const CHIPS = {
 };
 
 async function screenToday(page) {
-  const list = await page.source.items();
+  const { source } = page;
+  const [list, moves, joint] = await Promise.all([source.items(), source.rows("transfers"), source.rows("joint_orders")]);
   return [
     trust(page, list),
     el("h2", { id: "todo" }, say("today.todo")),
     ...exceptions(page, list),
+    ...movesBetween(page, list, moves),
+    ...jointOrders(list, joint),
   ];
 }
 

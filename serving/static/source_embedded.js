@@ -2,6 +2,7 @@
 /* The page's data out of the page itself: blocks in <script type="text/plain"> elements. */
 
 const PART = 1000; // items of a file beside the page, as in ml/page/packing.py
+const EARLY = ["items", "transfers", "joint_orders"]; // blocks of the first screen, before this script
 const parts = new Map();
 
 /** Called by the files in report_data/ when they are loaded. */
@@ -12,10 +13,10 @@ function previsorPart(number, blocks) {
 /** All that the page asks for, from what it holds. */
 function embeddedSource() {
   const opened = new Map();
-  // The list of items stands before this script, all other blocks behind it.
+  // What the first screen shows stands before this script, all other blocks behind it.
   const read = new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve));
   const open = async (name) => {
-    if (name !== "items") await read;
+    if (!EARLY.includes(name)) await read;
     const element = document.getElementById(`block-${name}`);
     return element ? unpackBlock(element.textContent) : null;
   };

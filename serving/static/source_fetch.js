@@ -38,7 +38,7 @@ function fetchingSource() {
     summary: () => keep("summary", async () => {
       const summary = await get(`${API}/documents/summary`);
       base = `${API}/versions/${encodeURIComponent(summary.version_id)}`;
-      held = new Set(summary.files.map((file) => file.dataset));
+      held = new Set(summary.files.filter((file) => file.rows).map((file) => file.dataset));
       return summary;
     }),
     items: () => keep("items", async () => {

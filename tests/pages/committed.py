@@ -13,7 +13,7 @@ from ml.page.report import REPORT, build_report
 
 def commit_made_up(results: Path, items: int, named: tuple[str, ...] = ()) -> CommitRecord:
     """Write a version as a run does, and commit it."""
-    packed = pack_version(tables := make_version(results, items, 13, named=named))
+    packed = pack_version(tables := make_version(results, items, 13, named=named, partners=named))
     staged = StagedVersion(results, VERSION)
     write_document(staged, SUMMARY, packed.summary)
     build_report(packed, "pt").save(staged.folder / REPORT)

@@ -102,6 +102,88 @@ def test_without_a_script_the_first_screen_can_be_read(browser, report):
     assert text.count("PECA-") > 40
 
 
+@pytest.fixture(scope="module")
+def shared_out(tmp_path_factory) -> Path:
+    """The same with moves between locations and orders of suppliers, all of them of such names."""
+    folder = tmp_path_factory.mktemp("shared_out")
+    tables = make_version(folder / "version", 12, 6, named=HOSTILE, partners=HOSTILE)
+    build_report(pack_version(tables, many=10), "pt").save(folder / "report.html")
+    return folder / "report.html"
+
+
+MOVES, SUPPLIERS = ("Mover entre locais", "Pedidos a fornecedores")
+
+
+def rows_of(seen, caption):
+    rows = seen.page.get_by_role("region", name=caption).locator("tbody tr:not(.gap)")
+    return rows.evaluate_all("rows => rows.map((row) => [...row.cells].map((c) => c.innerText))")
+
+
+def test_moves_and_orders_of_suppliers_stand_below_the_list(visit, shared_out):
+    seen = visit(shared_out)
+    moves, orders = rows_of(seen, MOVES), rows_of(seen, SUPPLIERS)
+    # The dearest first: six units of 12.50 from the last location to the first.
+    first = min(*HOSTILE, *(f"PECA-{number:06d}" for number in range(6)))
+    assert moves[0] == [
+        first, HOSTILE[-1], HOSTILE[0], "6", "10,5", "6", "R$ 75", "62,5%", "12,5%", "Decidir",
+    ]  # fmt: skip
+    assert moves[-1][9] == "\N{EN DASH}"
+    assert [row[0] for row in orders] == list(reversed(HOSTILE))
+    # 505 of at least 500, ordered on the day of the decision; four items more, three of them named.
+    assert orders[0][1:5] == ["6", "R$ 505", "R$ 500", "R$ 300"]
+    assert orders[0][5] == "20/11/2026"
+    assert orders[0][7].endswith("e mais 1")
+    assert orders[0][6].startswith("Completado até o mínimo; 87,5% do acréscimo")
+    assert seen.page.locator("main img, main script").count() == 0
+    assert (seen.requests, seen.complaints) == ([f"file://{shared_out}"], [])
+    assert axe_problems(seen.page) == []
+
+
+def test_moves_are_searched_sorted_and_saved_as_they_are_shown(visit, shared_out):
+    seen = visit(shared_out, hash_="#lang=en")
+    seen.page.fill("#search-moves", HOSTILE[4].upper())
+    assert [row[3] for row in rows_of(seen, "Move between locations")] == ["5", "4"]
+    assert len(rows_of(seen, "Orders to suppliers")) == len(HOSTILE)
+    box = seen.page.get_by_role("region", name="Move between locations")
+    for _ in range(2):  # first the most, then the least
+        box.locator("thead button", has_text="Quantity").click()
+    assert [row[3] for row in rows_of(seen, "Move between locations")] == ["4", "5"]
+    with seen.page.expect_download() as waiting:
+        seen.page.locator("#search-moves + button").click()
+    lines = Path(waiting.value.path()).read_text().splitlines()
+    assert lines[0].startswith("item_id,from_location,to_location,quantity,spare_qty,need_qty")
+    assert [line.split(",")[-7] for line in lines[1:]] == ["4", "5"]
+
+
+TOLD = {
+    "No item is due.": {"lines": 0, "order_value_alone": 0, "order_value": 0},
+    "The budget leaves nothing for this order.": {"lines": 0, "order_value": 0},
+    "Nothing was added: it is what the items need.": {"items_added": 0, "order_value": 300},
+    "The budget pays for less than the items need. Still below the minimum: decide.":
+        {"items_added": 0, "order_value": 200, "is_below_minimum": 1},
+    "Filled up to the minimum; 40% of the extra should be used in time.": {"order_cost": 0},
+    "Filled up to share the fixed cost of R$ 80; 40% of the extra should be used in time.":
+        {"min_order_value": None, "order_cost": 80},
+    "Filled up for the minimum or the fixed cost of R$ 80; 40% of the extra should be used in "
+    "time.": {"order_cost": 80},
+}  # fmt: skip
+
+
+def test_an_order_of_a_supplier_says_what_filled_it_up(visit, shared_out):
+    order = {"currency": "BRL", "lines": 6, "min_order_value": 500, "order_cost": None,
+             "order_value_alone": 300, "order_value": 500, "is_below_minimum": 0, "items_added": 4,
+             "expected_use": 0.4}  # fmt: skip
+    seen = visit(shared_out, hash_="#lang=en")
+    for sentence, change in TOLD.items():
+        assert seen.page.evaluate("row => jointSentence(row)", {**order, **change}) == sentence
+
+
+def test_without_such_rows_there_is_no_section_of_them(visit, report):
+    seen = visit(report)
+    assert seen.page.locator("main h2").count() == 2
+    assert seen.page.locator("main input[type=search]").count() == 1
+
+
 def test_the_address_holds_the_state(visit, report):
     seen = visit(report)
     seen.page.fill("#search", "0001")
