@@ -19,11 +19,12 @@ from ml.forecasters.bucket_distribution import (
     Buckets,
     Distributions,
     FittedBuckets,
+    keep_total,
     learn_buckets,
     load_fitted,
     read_shared,
 )
-from ml.forecasters.lstm_memory import Memory, recall
+from ml.forecasters.lstm_memory import Memory, Weights, recall
 from ml.forecasters.lstm_network import Network, open_network
 from ml.forecasters.lstm_plain import average_answers, shapes_of
 from ml.forecasters.lstm_training import (
@@ -41,6 +42,7 @@ from ml.seeds import number
 
 MIN_WINDOWS = 32
 BUCKETED = 50_000  # windows whose targets make the buckets
+ADDED_UP = 4000  # windows whose total is compared with what is said of them
 NETWORK = "network.keras"
 
 
@@ -90,7 +92,8 @@ class LstmForecaster:
             course = course.go_on(known.networks)
         dated, dates = pick_dates(lessons, rng)
         learned_by = teach(network, lessons, buckets, course, rng)
-        memory = Memory(learned_by, buckets, len(lessons.rows), lessons.told)
+        drawn = _keep_total(learned_by, buckets, lessons, number(self.seed, "lstm", "total"))
+        memory = Memory(learned_by, buckets, drawn, len(lessons.rows), lessons.told)
         shared = SHARED_LEVEL[panel.frequency]
         if panel.is_demand and len(dates):  # steps of prices follow each other in another way
             shared = _measure_shared(memory, dated, dates)
@@ -167,7 +170,7 @@ class LstmForecaster:
                 asked = self._last_windows(panel.rows(own), typical)
                 odds[own] = average_answers(known.networks, asked)
                 spreads[own] = windows.units(asked.table, asked.rows, asked.origins, asked.ahead())
-        return Distributions(known.buckets, odds, spreads, np.full(len(place), shared))
+        return Distributions(known.drawn, odds, spreads, np.full(len(place), shared))
 
     def _last_windows(self, panel: Panel, typical: Floats | None) -> Lessons:
         """The windows that end with the panel, one an item, with all steps."""
@@ -176,6 +179,24 @@ class LstmForecaster:
         origins = np.full(len(rows), len(panel.periods) - 1)
         steps = np.tile(np.arange(1, self.horizon + 1), (len(rows), 1))
         return Lessons(table, rows, origins, steps, self.horizon)
+
+
+def _keep_total(
+    networks: Sequence[Weights], buckets: Buckets, lessons: Lessons, seed: int
+) -> Buckets:
+    """Buckets of demand in units, scaled by what networks say of windows they learned from."""
+    levels = lessons.table.levels
+    if levels is None or levels.counts:  # prices have no total, and counts no unit
+        return buckets
+    some = lessons.sample(ADDED_UP, np.random.default_rng(seed))
+    truth = some.truth()
+    known = ~np.isnan(truth)
+    if not truth[known].any():
+        return buckets
+    owners = np.broadcast_to(some.rows[:, None], truth.shape)
+    units = windows.units(some.table, some.rows, some.origins, some.ahead())
+    odds = average_answers(networks, some)
+    return keep_total(buckets, odds[known], truth[known], units[known], owners[known])
 
 
 def _measure_shared(known: Memory, dated: Lessons, dates: Ints) -> float:

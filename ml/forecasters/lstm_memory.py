@@ -32,6 +32,7 @@ class Memory:
 
     networks: tuple[Weights, ...]  # weights of each
     buckets: Buckets  # that they predict
+    drawn: Buckets  # the same, with the values that are drawn of them
     windows: int  # that they learned from
     told: tuple[str, ...]  # what features told them of
 
@@ -55,7 +56,8 @@ class Memory:
         }
         with staged(folder / MEMORY) as file:
             np.savez(
-                file, edges=self.buckets.edges, points=self.buckets.points, windows=self.windows,
+                file, edges=self.buckets.edges, points=self.buckets.points,
+                drawn=self.drawn.points, windows=self.windows,
                 told=np.array(self.told, dtype=np.str_), **layers,
             )  # fmt: skip
 
@@ -73,6 +75,7 @@ def recall(start: Fitted | None) -> Memory | None:
         return Memory(
             networks=tuple(layers.values()),
             buckets=Buckets(kept["edges"], kept["points"]),
+            drawn=Buckets(kept["edges"], kept["drawn"]),
             windows=int(kept["windows"]),
             told=tuple(kept["told"].tolist()),
         )

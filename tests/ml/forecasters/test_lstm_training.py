@@ -7,6 +7,7 @@ from ml.forecasters import lstm_windows as windows
 from ml.forecasters.base import predict
 from ml.forecasters.bucket_distribution import learn_buckets
 from ml.forecasters.lstm_adapter import LstmForecaster
+from ml.forecasters.lstm_memory import recall
 from ml.forecasters.lstm_network import open_network
 from ml.forecasters.lstm_training import Course, Lessons, learn
 from ml.frequency import Frequency, periods_after
@@ -59,6 +60,25 @@ def test_steps_drawn_in_blocks_are_those_drawn_at_once():
     np.testing.assert_array_equal(steps, at_once)
     assert rng.integers(2**31) == other.integers(2**31)
     assert steps.itemsize == 1  # a year of days of 10,000 items has millions of windows
+
+
+def test_sizes_of_few_demands_are_drawn_so_that_the_total_is_that_of_what_was_learned(tmp_path):
+    # Three demands in ten months, uneven within an item. By a course as short as this one, without
+    # the total that it learned, it expects about three times what came.
+    rng = np.random.default_rng(7)
+    sizes = np.exp(4 + rng.normal(0, 0.5, (300, 1)) + rng.normal(0, 1, (300, 24)))
+    panel = make_panel(np.where(rng.random(sizes.shape) < 0.3, np.round(sizes), 0))
+    lstm = LstmForecaster(horizon=3, units=8, epochs=4, networks=1)
+    first = lstm.fit(panel)
+    first.save(tmp_path)
+    told = lstm.look_again(tmp_path, panel, panel.items)
+    for one in (first, told, lstm.fit(panel, start=lstm.load(tmp_path, panel))):
+        found = one.predicted
+        mean = (found.probabilities @ found.buckets.points.mean(axis=1)) * found.spreads
+        assert mean.mean() == pytest.approx(panel.values.mean(), rel=0.2)
+    kept = recall(lstm.load(tmp_path, panel))  # what later ones learn in terms of is not scaled
+    assert kept.drawn.points.max() < 0.5 * kept.buckets.points.max()
+    np.testing.assert_array_equal(kept.drawn.points, first.predicted.buckets.points)
 
 
 @pytest.mark.slow
