@@ -1,5 +1,6 @@
 """Nights of a small company: the same parts every day, with a day more to look back on."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ml.run.run_output import RunOutput
 from ml.settings import Settings
 
 START = np.datetime64("2025-01-01")
+TODAY = date(2025, 8, 1)  # whatever the clock says: what becomes known is dated by it
 PARTS, DAYS, HORIZON = 12, 130, 7
 DEMAND = np.random.default_rng(5).poisson(
     np.linspace(0.3, 4.0, PARTS)[:, None] * (1 + 0.5 * (np.arange(200) % 7 < 2)), (PARTS, 200)
@@ -58,7 +60,7 @@ class Company:
         """What the run of a night is asked for."""
         settings = Settings(
             models_dir=self.folder / "models", ml_results_path=self.folder / "results",
-            refit_days=refit_days, lead_time_days=5.0,
+            refit_days=refit_days, lead_time_days=5.0, today=TODAY,
         )  # fmt: skip
         return RunRequest(command="night", horizon=HORIZON, jobs=1, refit=refit,
                           refit_panels=refit_panels, settings=settings)  # fmt: skip
