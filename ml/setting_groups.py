@@ -260,6 +260,8 @@ class NightSettings(SettingsGroup):
     """keep what each night's version was made of, as long as the version, for previsor reproduce"""
     night_free_mib: NonNegativeFloat = 1024.0
     """room that a night asks for on the disk of each of its folders [MiB]"""
+    night_day: date | None = None
+    """day on which a night began, which it tells its steps; not to be set by hand"""
 
 
 class StoreSettings(SettingsGroup):

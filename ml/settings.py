@@ -45,11 +45,12 @@ class Settings(
     @property
     def current_day(self) -> date:
         """The day on which every command believes to run."""
-        return self.today or self.day_of(datetime.now(UTC))
+        return self.day_of(datetime.now(UTC))
 
     def day_of(self, instant: datetime) -> date:
-        """The day that an instant is in, in the time zone of the settings."""
-        return instant.astimezone(ZoneInfo(self.timezone)).date()
+        """The day on which a command that was given at an instant believes to run."""
+        told = self.today or self.night_day
+        return told or instant.astimezone(ZoneInfo(self.timezone)).date()
 
     @property
     def plain(self) -> dict[str, str]:

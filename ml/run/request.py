@@ -90,7 +90,7 @@ class RunRequest:
     @property
     def today(self) -> date:
         """The day on which the command believes to run."""
-        return self.settings.today or self.settings.day_of(self.clock)
+        return self.settings.day_of(self.clock)
 
     @property
     def started(self) -> datetime:

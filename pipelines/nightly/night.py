@@ -103,6 +103,7 @@ def night(asked: NightRequest, *, quiet: bool = False) -> tuple[int, str]:
         PublishError: The machine refuses before there is a place to note it.
     """
     config = settings()
+    config = config.model_copy(update={"night_day": config.current_day})  # midnight may pass
     planned = plan_steps(config, asked)
     _refuse_nothing(config, asked, planned)
     if asked.dry_run:
@@ -251,7 +252,7 @@ def _do(this: Night, step: Step) -> None:
         ended = run_step(
             step.command, limits, this.lock, say=this.log.say,
             keep=UNSERVED if step.part == "outside" else GATE,
-            variables={"PYTHONUNBUFFERED": "1"},
+            variables={"PYTHONUNBUFFERED": "1", "NIGHT_DAY": str(config.current_day)},
         )  # fmt: skip
     except StoppedError as stopped:
         ledger.end_step(data_dir, number, ledger.STOPPED, last_line=f"stopped by {stopped}")

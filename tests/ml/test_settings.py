@@ -114,6 +114,12 @@ def test_the_day_of_the_settings_wins_over_clock_and_time_zone(env_file):
     assert request.started == datetime(2025, 3, 1, 1, 30, tzinfo=UTC)
 
 
+def test_the_day_of_a_night_wins_over_the_clock_and_leaves_instants_to_it(env_file):
+    clock = datetime(2026, 11, 21, 4, 30, tzinfo=UTC)  # 01:30 in Salvador, of the day after
+    request = RunRequest(command="test", settings=env_file("NIGHT_DAY=2026-11-20\n"), clock=clock)
+    assert (request.today, request.started) == (date(2026, 11, 20), clock)
+
+
 def test_the_default_time_zone_is_that_of_the_company(env_file):
     before = datetime.now(ZoneInfo("America/Bahia")).date()
     assert env_file("").current_day in (before, before + timedelta(days=1))  # midnight may pass

@@ -1,13 +1,16 @@
 """Which steps a night consists of, how it goes from one to the next, and what it goes on with."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import ml.settings
 from ml.errors import ConfigError
 from pipelines.nightly import ledger
-from pipelines.nightly.night import Failure, run_night
+from pipelines.nightly.night import Failure, night, run_night
 from pipelines.nightly.steps import NightRequest, plan_steps
+from tests.commands import folders_below
 from tests.pipelines.nightly.conftest import begin_night, rows_of, settings_in, step_of
 
 
@@ -163,3 +166,28 @@ def test_decisions_are_noted_with_their_reasons_and_facts(tmp_path):
     (row,) = rows_of(night.config.data_dir, "decisions")
     assert (row["about"], row["choice"], row["reason"]) == ("store", "away", "nobody answers")
     assert json.loads(row["facts"]) == {"seconds": 60}
+
+
+def test_all_steps_of_a_night_are_of_the_day_on_which_it_began(files, monkeypatch):
+    class Clock(datetime):
+        """Each look at it is a day later; the first one is in the evening of 4 May 2024."""
+
+        looks = -1
+
+        @classmethod
+        def now(cls, tz=UTC):
+            cls.looks += 1
+            return datetime(2024, 5, 5, 1, tzinfo=tz) + timedelta(days=cls.looks)
+
+    for name, value in folders_below(files).items() | {("NIGHT_FREE_MIB", "0")}:
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ml.settings, "datetime", Clock)
+    user = files / "data" / "raw" / "user" / "demand.csv"
+    user.write_text("item_id,ds,y\nA,2024-05-03,1\nA,2024-05-04,2\nA,2024-05-05,4\n")
+    ml.settings.settings.cache_clear()
+    code, said = night(NightRequest(steps=("demand",)), quiet=True)
+    ml.settings.settings.cache_clear()
+    assert (code, said) == (0, "night done: demand_etl")
+    (run,), (step,) = rows_of(files / "data", "runs"), rows_of(files / "data", "steps")
+    assert run["day"] == "2024-05-04"
+    assert step["last_line"].endswith("2 rows, 1 item, 2024-05-03 to 2024-05-04, D.")
