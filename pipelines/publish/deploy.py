@@ -80,6 +80,19 @@ class Deployment:
             raise ConfigError(f"--to: '{self.to}' is the results folder itself; name another one.")
         return open_store(self.to, single_writer=self.single_writer)
 
+    def open_there(self) -> Store:
+        """The store, likewise; a wrong name does not pass for a store without versions.
+
+        Raises:
+            ConfigError: Its folder is not there; and as above.
+        """
+        if self.to is not None and not self.to.is_dir():
+            raise ConfigError(
+                f"--to: there is no folder '{self.to}'. Name the one that was published to, or "
+                f"publish to it first."
+            )
+        return self.open()
+
 
 def ask_store(place: Deployment) -> None:
     """Ask the store for what publishing will need, so that a wrong key shows before the work.
@@ -188,7 +201,7 @@ def _rehearse(store: Store, version: LocalVersion, judge: Judge, *, force: bool)
 
 def list_log(place: Deployment) -> Iterator[str]:
     """The log, newest first."""
-    store = place.open()
+    store = place.open_there()
     records = list(log.records(store))
     pointed = log.read_pointer(store)
     yield "   seq  kind      as of       published (UTC)       version                    by"
@@ -198,6 +211,8 @@ def list_log(place: Deployment) -> Iterator[str]:
             f"{mark}{record.seq:>5}  {record.kind:<8}  {record.as_of}  {record.published_at}  "
             f"{record.version_id}  {record.publisher}{_tell_accepted(record)}"
         )
+    if not records:
+        yield f"nothing is published in {store.name} yet"
 
 
 def _tell_accepted(record: log.CommitRecord) -> str:
@@ -253,7 +268,7 @@ def collect(
     if unpins and dry_run:
         raise ConfigError("--unpin: changes what is kept; leave it out of a --dry-run.")
     retention = chosen_retention(keep, days, grace, pins)
-    store = place.open()
+    store = place.open_there()
     with command_log():
         pin(store, pins, dry_run=dry_run)
         unpin(store, unpins)
@@ -268,7 +283,7 @@ def examine_store(place: Deployment) -> Iterator[str]:
     Raises:
         VerificationError: One of them is a problem.
     """
-    store = place.open()
+    store = place.open_there()
     problems = findings = 0
     anonymous = getattr(store, "anonymous_status", None)
     for finding in examine(store, anonymous, today=settings().current_day):

@@ -108,6 +108,20 @@ def test_the_log_is_listed_newest_first_with_a_star_at_what_readers_see(deploy, 
     assert (code, lines[0].split()[3:6]) == (0, [FIRST, "to", SECOND])
 
 
+@pytest.mark.parametrize("action", ["--list", "--gc", "--doctor"])
+def test_a_folder_that_is_not_there_is_named_and_not_made(deploy, tmp_path, action):
+    code, lines, error = deploy(action)
+    assert (code, lines) == (2, [])
+    assert error.startswith(f"--to: there is no folder '{tmp_path / 'out'}'. Name the one")
+    assert not (tmp_path / "out").exists()
+
+
+def test_where_nothing_is_published_yet_the_log_says_so(deploy, tmp_path):
+    (tmp_path / "out").mkdir()
+    code, lines, _ = deploy("--list")
+    assert (code, lines[1:]) == (0, [f"nothing is published in '{tmp_path / 'out'}' yet"])
+
+
 def test_each_verb_has_a_command_of_its_own_that_does_the_same(deploy, results, tmp_path):
     def run(*options):
         done = CliRunner().invoke(previsor.app, [*options, "--to", str(tmp_path / "out")])
