@@ -96,12 +96,15 @@ def answer(data_dir: Path, question: str, **parameters: object) -> list[dict[str
     """Rows that answer one of the questions.
 
     Raises:
+        ConfigError: DATA_DIR is no folder.
         DataError: There was no night yet, or the ledger is damaged.
     """
     return _select(data_dir, QUESTIONS[question].sql, parameters)
 
 
 def _select(data_dir: Path, query: str, parameters: Any) -> list[dict[str, Any]]:
+    if data_dir.exists() and not data_dir.is_dir():
+        raise ConfigError(f"DATA_DIR: '{data_dir}' is a file. Set it to the folder of the data.")
     if not (data_dir / FILE).exists():
         raise DataError(f"{data_dir / FILE}: there was no night yet. previsor night runs one.")
     with night_ledger(data_dir) as db:

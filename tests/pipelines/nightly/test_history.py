@@ -42,6 +42,14 @@ def test_without_a_night_there_is_nothing_to_show(workspace):
     assert "there was no night yet. previsor night runs one." in line
 
 
+def test_a_file_where_the_data_should_be_is_named(workspace):
+    path = workspace.folder / "data"
+    path.write_text("item_id,ds,y\n")
+    assert lines(workspace, expect=2) == [
+        f"error: DATA_DIR: '{path}' is a file. Set it to the folder of the data."
+    ]
+
+
 def test_runs_are_shown_newest_first(known):
     head, *rows = lines(known)
     assert head.split()[:4] == ["run", "day", "begun", "(UTC)"]
