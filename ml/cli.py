@@ -4,14 +4,15 @@ Imports only the standard library and typer, so that ``--help`` answers at once;
 imported where a command runs.
 """
 
+import atexit
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO
+from typing import Annotated, Any, Literal, NoReturn, TextIO
 from unicodedata import normalize
 
 import typer
@@ -159,6 +160,33 @@ def _log_warning(
 
     logger().warning("library_warning", text=f"{category.__name__}: {message}",
                      place=f"{filename}:{lineno}")  # fmt: skip
+
+
+def start(command: Callable[[], object]) -> NoReturn:
+    """Run what this process was started for, and end the process with its exit code.
+
+    Once in some thousand processes a thread of Arrow that still lives asks for the interpreter
+    while that is being taken down, and aborts them, whatever the command came to
+    (github.com/apache/arrow/issues/34314). So the process ends before: after its threads and all
+    else that is left to do, for that is done in the opposite order, and this is registered first.
+    """
+    codes = [PipelineError.exit_code]
+    atexit.register(_end_process, codes)
+    try:
+        with exit_on_error():  # help may go to a full disk as well
+            try:
+                command()
+            except SystemExit as asked:
+                codes[:] = [asked.code if isinstance(asked.code, int) else int(bool(asked.code))]
+    except typer.Exit as told:
+        codes[:] = [told.exit_code]
+    sys.exit(codes[0])
+
+
+def _end_process(codes: list[int]) -> None:
+    """Called when threads have ended, and after what modules have registered for the end."""
+    _give_up_full_streams()
+    os._exit(codes[0])
 
 
 def _give_up_full_streams() -> None:

@@ -16,6 +16,7 @@ from ml.cli import (
     exit_on_error,
     name_list,
     require_ml_processing,
+    start,
     worker_wishes,
 )
 from ml.errors import ConfigError
@@ -83,4 +84,4 @@ def explain_forecast(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, AsOf, Horizon, Jobs, exit_on_error, require_ml_processing
+from ml.cli import HELP, AsOf, Horizon, Jobs, exit_on_error, require_ml_processing, start
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
 
@@ -44,4 +44,4 @@ def tune(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error, read_path
+from ml.cli import HELP, exit_on_error, read_path, start
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
 restore_app = typer.Typer(add_completion=False, context_settings=HELP)
@@ -46,4 +46,4 @@ def restore_backup(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error
+from ml.cli import HELP, exit_on_error, start
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
 demote_app = typer.Typer(add_completion=False, context_settings=HELP)
@@ -48,4 +48,4 @@ def _choose(name: str, *, promote: bool) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

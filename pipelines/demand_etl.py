@@ -2,7 +2,7 @@
 
 import typer
 
-from ml.cli import HELP, exit_on_error
+from ml.cli import HELP, exit_on_error, start
 from pipelines.intake import options
 
 app = typer.Typer(context_settings=HELP, add_completion=False)
@@ -35,4 +35,4 @@ def demand_etl(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error
+from ml.cli import HELP, exit_on_error, start
 
 app = typer.Typer(context_settings=HELP, add_completion=False)
 
@@ -51,4 +51,4 @@ def feature_calculation_etl(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, Results, exit_on_error, read_day
+from ml.cli import HELP, Results, exit_on_error, read_day, start
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
 
@@ -63,4 +63,4 @@ def history(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error, read_path
+from ml.cli import HELP, exit_on_error, read_path, start
 
 app = typer.Typer(context_settings=HELP, add_completion=False)
 
@@ -44,4 +44,4 @@ def import_history(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

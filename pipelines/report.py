@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error, read_path
+from ml.cli import HELP, exit_on_error, read_path, start
 from pipelines.publish import options
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
@@ -59,4 +59,4 @@ def report(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

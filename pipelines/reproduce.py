@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error
+from ml.cli import HELP, exit_on_error, start
 from pipelines.publish.options import To
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
@@ -25,4 +25,4 @@ def reproduce_version(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

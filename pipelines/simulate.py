@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, AsOf, Horizon, Jobs, exit_on_error, require_ml_processing
+from ml.cli import HELP, AsOf, Horizon, Jobs, exit_on_error, require_ml_processing, start
 from pipelines.intake import options
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
@@ -62,4 +62,4 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command are its param
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

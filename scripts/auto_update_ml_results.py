@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error, name_list, read_path
+from ml.cli import HELP, Results, exit_on_error, name_list, read_path, start
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
 
@@ -16,15 +16,7 @@ def run(
         Path | None,
         typer.Option(parser=read_path, metavar="FOLDER", help="Publish to a folder, not to S3."),
     ] = None,
-    results: Annotated[
-        Path | None,
-        typer.Option(
-            parser=read_path,
-            metavar="PATH",
-            help="Folder of the results.",
-            show_default="ML_RESULTS_PATH",
-        ),
-    ] = None,
+    results: Results = None,
     steps: Annotated[
         str | None,
         typer.Option(
@@ -105,7 +97,7 @@ def _try_messages() -> None:
 
 def main() -> None:
     """Console command."""
-    app()
+    start(app)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli import HELP, exit_on_error
+from ml.cli import HELP, exit_on_error, start
 from pipelines.publish import options
 from pipelines.publish.options import flag
 
@@ -118,7 +118,7 @@ def run(
 
 def main() -> None:
     """Console command."""
-    app()
+    start(app)
 
 
 if __name__ == "__main__":

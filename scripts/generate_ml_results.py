@@ -22,6 +22,7 @@ from ml.cli import (
     exit_on_error,
     name_list,
     require_ml_processing,
+    start,
     worker_wishes,
 )
 from pipelines.intake import options
@@ -135,7 +136,7 @@ def run(
 
 def main() -> None:
     """Console command."""
-    app()
+    start(app)
 
 
 if __name__ == "__main__":

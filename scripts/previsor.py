@@ -7,7 +7,7 @@ from importlib import import_module
 
 import typer
 
-from ml.cli import HELP
+from ml.cli import HELP, start
 from pipelines.publish import options
 from scripts.deploy_ml_results import run as deploy
 
@@ -182,11 +182,15 @@ def _open_door(words: list[str]) -> None:
             command(args=words[length:], prog_name=f"previsor {path}")
 
 
-def main() -> None:
-    """Console command."""
+def _answer() -> None:
     if "_PREVISOR_COMPLETE" not in os.environ:  # a shell that completes asks all of the commands
         _open_door(sys.argv[1:])
     app(prog_name="previsor")
+
+
+def main() -> None:
+    """Console command."""
+    start(_answer)
 
 
 if __name__ == "__main__":

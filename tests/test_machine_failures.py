@@ -205,6 +205,14 @@ def test_what_cannot_be_printed_is_told_and_hides_no_version(run, tmp_path):
     assert (again.returncode, again.stdout[:20]) == (0, "nothing new: version")
 
 
+@pytest.mark.parametrize("words", [["--help"], ["versions", "--help"]])
+def test_help_that_cannot_be_printed_is_one_line(run, words):
+    with Path("/dev/full").open("w") as full:
+        done = run(ROOT / "scripts" / "previsor.py", *words, stdout=full)
+    assert (done.returncode, done.stderr.count("\n")) == (5, 1)
+    assert done.stderr.startswith("error: No space left on device. Make room")
+
+
 def test_a_file_system_without_locks_is_told_and_never_used_without_them(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from ml.cli import HELP, Results, exit_on_error
+from ml.cli import HELP, Results, exit_on_error, start
 
 app = typer.Typer(add_completion=False, context_settings=HELP)
 
@@ -80,4 +80,4 @@ def describe(inputs: Any, request: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ml.cli import HELP, Results, exit_on_error
+from ml.cli import HELP, Results, exit_on_error, start
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,4 +110,4 @@ def families(items: "pa.Table | None") -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -30,6 +30,40 @@ CODES = {
 }
 FAMILIES = ("prophet", "arima", "lstm", "trees", "ensemble")
 TRAINING = (*(f"train_{family}" for family in FAMILIES), "tune", "generate_forecasts")
+TAKEN_DOWN = """
+import atexit, os, sys, tempfile, threading, time
+import typer
+import scripts.previsor  # all doors: what they import has registered nothing
+from ml.cli import exit_on_error, start
+from ml.errors import DataError
+
+class Native:
+    def __del__(self):  # as what is aborted by the end of the interpreter
+        os.abort()
+
+_kept = Native()
+
+def late():
+    while threading.main_thread().is_alive():
+        time.sleep(0.001)
+    print("the thread has ended")
+
+def main(code: int):
+    with exit_on_error():
+        sys.folder = tempfile.TemporaryDirectory()
+        print(sys.folder.name)
+        threading.Thread(target=late).start()
+        atexit.register(print, "what was registered is done")
+        if code == 3:
+            raise DataError("no demand.")
+        if code == 1:
+            raise ZeroDivisionError
+        raise typer.Exit(code)
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(main)
+start(app)
+"""
 NEEDS_ML = [*(f"ml/{name}.py" for name in TRAINING), "scripts/generate_ml_results.py"]
 
 
@@ -66,6 +100,21 @@ def test_an_interrupted_command_says_that_what_is_published_is_whole(capsys):
         raise KeyboardInterrupt
     assert stopped.value.exit_code == 130
     assert capsys.readouterr().err.startswith("interrupted: what was published is whole")
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [(0, ""), (1, "ZeroDivisionError\n"), (3, "error: no demand.\n")],
+)
+def test_a_process_does_what_is_left_to_do_and_ends_before_the_interpreter_does(code, told):
+    done = subprocess.run(
+        [sys.executable, "-c", TAKEN_DOWN, str(code)], env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    folder, *lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr[-len(told) :]) == (code, told)
+    assert lines == ["the thread has ended", "what was registered is done"]
+    assert not Path(folder).exists()
 
 
 @pytest.mark.parametrize(
