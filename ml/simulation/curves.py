@@ -105,16 +105,28 @@ def stock_at(service: Floats, stock: Floats, wanted: Floats | float) -> Floats:
     return np.where(inside, found, np.nan)
 
 
-def interval(draws: Floats) -> tuple[float | None, float | None]:
-    """Ends of the interval of a number, from its value and draws (1 + B,).
+def intervals(draws: Floats) -> list[tuple[float | None, float | None]]:
+    """Ends of the intervals of L numbers, from their values and draws (1 + B, L).
 
     ``None`` where a tenth of the draws or more say nothing.
     """
-    known = draws[1:][np.isfinite(draws[1:])]
-    if not np.isfinite(draws[0]) or len(known) < 0.9 * (len(draws) - 1):
-        return None, None
-    low, high = np.quantile(known, ENDS)
-    return float(low), float(high)
+    known = np.isfinite(draws)
+    whole = np.flatnonzero(known.all(axis=0))
+    ends: dict[int, tuple[float | None, float | None]] = {}
+    if len(whole):
+        found = np.quantile(draws[1:, whole], ENDS, axis=0)
+        ends = dict(zip(whole.tolist(), zip(*found.tolist(), strict=True), strict=True))
+    for place in np.flatnonzero(known[0] & ~known.all(axis=0)).tolist():
+        told = draws[1:, place][known[1:, place]]
+        if len(told) >= 0.9 * (len(draws) - 1):
+            low, high = np.quantile(told, ENDS).tolist()
+            ends[place] = low, high
+    return [ends.get(place, (None, None)) for place in range(draws.shape[1])]
+
+
+def interval(draws: Floats) -> tuple[float | None, float | None]:
+    """The same of one number, from its value and draws (1 + B,)."""
+    return intervals(draws[:, None])[0]
 
 
 def _divide(above: Floats, below: Floats, *, empty: float = np.nan) -> Floats:

@@ -46,7 +46,7 @@ def interval_points(
     if first < SCORED_SUMS:
         raise ValueError("a backtest that does not hold the sums of all steps")
 
-    lengths = np.broadcast_to(scene.intervals, (len(scene.names), len(scene.intervals)))
+    lengths, chances = scene.own_intervals()
     if until_receipt:
         lengths = np.maximum(lengths - scene.items.review[:, None], 0)
 
@@ -56,11 +56,11 @@ def interval_points(
         picked = np.take_along_axis(sums, places[:, :, None], axis=1).astype(np.float64)
         return np.sort(np.where(lengths[:, :, None] > 0, picked, 0.0), axis=-1)
 
-    points = np.swapaxes(of(model), 0, 1)  # (J, N, K)
+    points = np.swapaxes(of(model), 0, 1)  # (U, N, K)
     failed = np.isnan(points).any(axis=(0, 2))
     if failed.any():
         points[:, failed] = np.swapaxes(of(FALLBACK["demand"]), 0, 1)[:, failed]
-    return points[0] if len(points) == 1 else mixture_points(points, scene.chances)
+    return points[0] if len(points) == 1 else mixture_points(points, chances)
 
 
 def forecast_levels(scene: Scene, points: Sequence[Floats], targets: Floats) -> Floats:

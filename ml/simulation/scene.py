@@ -50,6 +50,16 @@ class Scene:
         """Mean length of the protection interval of each item, (N,) [periods]."""
         return np.asarray(self.intervals @ self.chances)
 
+    def own_intervals(self) -> tuple[Ints, Floats]:
+        """Lengths (N, U) that the interval of each item can have, and how likely they are (U, N).
+
+        No item has all J; one that has fewer than the most has others besides, which never come.
+        """
+        likely = self.chances > 0
+        most = int(likely.sum(axis=0).max(initial=1))
+        order = np.argsort(~likely, axis=0, kind="stable")[:most]
+        return self.intervals[order].T, np.take_along_axis(self.chances, order, axis=0)
+
     @property
     def parts(self) -> int:
         """G, origins."""

@@ -76,9 +76,11 @@ def study_stock(
     if scene is None:
         return None
     wanted = np.asarray(targets)
-    runs = {model: run_model(scene, backtests, model, wanted) for model in backtests[0].models}
+    said = {model: _points_of(scene, backtests, model) for model in backtests[0].models}
+    runs = {model: run_model(scene, points, wanted) for model, points in said.items()}
     if scene.unit != UNITS:
-        runs[COMMON] = run_common(scene, backtests, policies, wanted)
+        levels = common_levels(scene, backtests, ENSEMBLE, policies, wanted)
+        runs[COMMON] = _run_promised(scene, said[ENSEMBLE], levels, wanted)
     known = np.array([one.length for one in backtests[::-1]])
     every = scene.start + np.arange(len(scene.items.part))
     further, safety = np.union1d(wanted, BEYOND), np.array(SAFETY)
@@ -88,28 +90,24 @@ def study_stock(
         USAGE: _run(scene, safety, scene.hold(usage_levels(scene, panel, known, safety))),
         PERFECT: _run(scene, np.ones(1), perfect_levels(scene)),
     }
-    return StockStudy(scene, runs, calibrate(scene, backtests, wanted, runs[ENSEMBLE]))
+    return StockStudy(scene, runs, calibrate(scene, said[ENSEMBLE], wanted, runs[ENSEMBLE]))
 
 
-def run_model(
-    scene: Scene, backtests: Sequence[BacktestPoints], model: str, targets: Floats
+def _points_of(scene: Scene, backtests: Sequence[BacktestPoints], model: str) -> list[Floats]:
+    """Points (N, K) over the protection interval by one model, as said at each origin."""
+    return [interval_points(scene, one, model) for one in backtests[::-1]]
+
+
+def run_model(scene: Scene, points: Sequence[Floats], targets: Floats) -> MethodRun:
+    """What was said at each origin, at service targets (L,), or at those of each item (N, L)."""
+    return _run_promised(scene, points, forecast_levels(scene, points, targets), targets)
+
+
+def _run_promised(
+    scene: Scene, points: Sequence[Floats], levels: Floats, targets: Floats
 ) -> MethodRun:
-    """One model of a backtest at service targets (L,), or at those of each item (N, L)."""
-    points = [interval_points(scene, one, model) for one in backtests[::-1]]
-    levels = forecast_levels(scene, points, targets)
+    """Levels (G, N, L), with what was promised of them by the points of each origin."""
     return _run(scene, targets, scene.hold(levels), promised_service(points, levels))
-
-
-def run_common(
-    scene: Scene,
-    backtests: Sequence[BacktestPoints],
-    policies: Mapping[str, ItemPolicy],
-    fills: Floats,
-) -> MethodRun:
-    """The ensemble with levels that reach each of some fills (L,) of all items together."""
-    points = [interval_points(scene, one, ENSEMBLE) for one in backtests[::-1]]
-    levels = common_levels(scene, backtests, ENSEMBLE, policies, fills)
-    return _run(scene, fills, scene.hold(levels), promised_service(points, levels))
 
 
 def cycle_service(scene: Scene, record: ServiceRecord) -> tuple[dict[str, Floats], dict[str, int]]:
@@ -122,7 +120,7 @@ def cycle_service(scene: Scene, record: ServiceRecord) -> tuple[dict[str, Floats
 
 
 def calibrate(
-    scene: Scene, backtests: Sequence[BacktestPoints], targets: Floats, run: MethodRun
+    scene: Scene, points: Sequence[Floats], targets: Floats, run: MethodRun
 ) -> CalibratedService | None:
     """Find by class which nominal targets achieve the wanted ones, by what was known at the newest.
 
@@ -130,12 +128,13 @@ def calibrate(
     target is only ever raised, see :func:`raise_targets`: levels that were lowered to what older
     origins allowed missed .95 and .99 by 1.1 to 1.6 points at the newest one of both panels looked
     at (car parts and cars, 300 items), where those that were left were met.
+
+    ``points`` are what the ensemble said at each origin.
     """
-    newest = len(backtests) - 1
+    newest = len(points) - 1
     cut = int(np.searchsorted(scene.items.part, newest))
     if not newest or not (scene.items.part[:cut] >= 0).any():
         return None
-    points = [interval_points(scene, one, ENSEMBLE) for one in backtests[::-1]]
     held = scene.hold(forecast_levels(scene, points, targets))[:, :cut]
     before = simulate(_until(scene.items, cut), held, held + scene.lot[:, None, None])
     _, cycles = cycle_service(scene, before)
@@ -147,7 +146,7 @@ def calibrate(
         if name == PANEL or cycles[name] >= LEAST_CYCLES
     }
     by_item = np.stack([nominal.get(str(name), nominal[PANEL]) for name in scene.classes])
-    put_right = run_model(scene, backtests, ENSEMBLE, by_item)
+    put_right = run_model(scene, points, by_item)
     return CalibratedService(nominal, run.record, put_right.record)
 
 

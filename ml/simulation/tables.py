@@ -19,7 +19,7 @@ from ml.simulation.curves import (
     RATIOS,
     Resampling,
     draw_samples,
-    interval,
+    intervals,
     mean_over_time,
     service_curve,
     stock_at,
@@ -89,11 +89,12 @@ def _level_cells(
         "n_lines": int(record.lines.sum()),
         "units_asked": float(record.asked.sum()),
     }
+    ends = [_with_ends(name, draws) for name, draws in curves.items()]
     for level, wanted in enumerate(run.levels):
         cells: Row = {"level": float(wanted), **counts}
         cells |= {name: _number(values[level]) for name, values in plain.items()}
-        for name, draws in curves.items():
-            cells |= _with_ends(name, draws[:, level])
+        for own in ends:
+            cells |= own[level]
         yield cells
 
 
@@ -126,30 +127,35 @@ def _curve_rows(study: StockStudy, samples: Resampling) -> Iterator[Row]:
             place = np.flatnonzero(np.isclose(rule.levels, level))
             if len(place):
                 anchors[f"rule_{level * 100:.0f}"] = of_rule[:, place[0]]
+        theirs = [stock_at(of_rule, stocks[RULE], wanted) for wanted in anchors.values()]
         for method, run in study.runs.items():
             service = service_curve(run.record, measure, samples)
-            for anchor, wanted in anchors.items():
-                own, theirs = (
-                    stock_at(curve, stock, wanted)
-                    for curve, stock in ((service, stocks[method]), (of_rule, stocks[RULE]))
-                )
-                ratio = np.where(theirs > 0, own / np.where(theirs > 0, theirs, 1.0), np.nan)
+            own = [stock_at(service, stocks[method], wanted) for wanted in anchors.values()]
+            ratios = [
+                np.where(other > 0, mine / np.where(other > 0, other, 1.0), np.nan)
+                for mine, other in zip(own, theirs, strict=True)
+            ]
+            values = _with_ends("stock_value", np.stack(own, axis=1))
+            shares = _with_ends("ratio", np.stack(ratios, axis=1))
+            for place, (anchor, wanted) in enumerate(anchors.items()):
                 yield {
                     "method": method,
                     "measure": measure,
                     "anchor": anchor,
                     "n_items": len(study.scene.names),
-                    "service": _number(np.broadcast_to(wanted, len(own))[0]),
-                    **_with_ends("stock_value", own),
-                    "rule_stock_value": _number(theirs[0]),
-                    **_with_ends("ratio", ratio),
+                    "service": _number(np.ravel(wanted)[0]),
+                    **values[place],
+                    "rule_stock_value": _number(theirs[place][0]),
+                    **shares[place],
                 }
 
 
-def _with_ends(name: str, draws: Floats) -> Row:
-    """A number with its interval, from its value and draws (1 + B,)."""
-    low, high = interval(draws)
-    return {name: _number(draws[0]), f"{name}_low": low, f"{name}_high": high}
+def _with_ends(name: str, draws: Floats) -> list[Row]:
+    """Numbers with their intervals, from values and draws (1 + B, L)."""
+    return [
+        {name: _number(value), f"{name}_low": low, f"{name}_high": high}
+        for value, (low, high) in zip(draws[0].tolist(), intervals(draws), strict=True)
+    ]
 
 
 def _number(value: float) -> float | None:
