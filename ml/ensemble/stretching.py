@@ -16,14 +16,16 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from ml.evaluation.origins import LEVELS, SHARES
-from ml.forecasters.base import Paths, is_count
+from ml.forecasters.base import Paths
 from ml.panel import Floats, Ints
 from ml.seeds import generator
 
 HALVINGS = 12  # of the interval that d lies in: to a four-thousandth
 MOST_SHARED = 0.95  # of a step's ranks
 NORMAL_POINTS = ndtri(LEVELS)
-ENDS = np.cumsum(SHARES)
+TICKS = 4000  # every share is so many of as many equal parts
+# (TICKS + 1,) the point whose part of the distribution each of them lies in
+PLACES = np.searchsorted(np.rint(np.cumsum(SHARES) * TICKS), np.arange(TICKS + 1))
 
 
 def stretch_points(points: Floats, spread: Floats) -> Floats:
@@ -48,9 +50,11 @@ def _find_shift(points: Floats, spread: Floats) -> Floats:
 
 
 def _pick(points: Floats, spread: Floats, shift: Floats) -> Floats:
-    levels = ndtr(spread[:, None] * NORMAL_POINTS + shift[:, None])
-    places = np.minimum(np.searchsorted(ENDS, levels), len(ENDS) - 1)
-    return np.take_along_axis(points, places, axis=-1)
+    ticks = ndtr(spread[:, None] * NORMAL_POINTS + shift[:, None])
+    ticks *= TICKS
+    places = PLACES.take(np.ceil(ticks, out=ticks).astype(np.int64))
+    places += np.arange(0, points.size, points.shape[1])[:, None]
+    return points.take(places)
 
 
 def stretch_paths(paths: Paths, spread: Floats, sum_spread: float, steps: int, name: str) -> Paths:
@@ -70,8 +74,7 @@ def stretch_paths(paths: Paths, spread: Floats, sum_spread: float, steps: int, n
     if len(moved):
         places = np.minimum((LEVELS * len(paths)).astype(int), len(paths) - 1)
         shifts = _find_shift(ordered[np.ix_(moved, places)].astype(np.float64), spread[moved])
-        for step, shift in zip(moved.tolist(), shifts.tolist(), strict=True):
-            ordered[step] = _stretch_ordered(ordered[step], float(spread[step]), shift)
+        ordered[moved] = _stretch_ordered(ordered[moved], spread[moved], shifts)
         made = np.empty_like(by_step)
         np.put_along_axis(made, order, ordered, axis=1)
     if steps > 1:
@@ -91,22 +94,52 @@ def _rank_stably(values: Paths) -> Ints:
     return np.argsort(values, axis=1, kind="stable")
 
 
-def _stretch_ordered(values: Paths, spread: float, shift: float) -> Paths:
-    """Ascending values (S,) of one step, stretched and shifted, with the mean that they had."""
-    count = len(values)
-    levels = ndtr(spread * _normal_scores(count) + shift)
-    made = values[np.minimum((levels * count).astype(int), count - 1)]
-    before, after = (float(part.sum(dtype=np.float64)) for part in (values, made))
-    if not is_count(values.astype(np.float64)):
-        return np.asarray(made * (before / after) if after > 0 else values, np.float32)
+def _stretch_ordered(values: Paths, spread: Floats, shift: Floats) -> Paths:
+    """Ascending values (H, S) of steps, stretched and shifted, with the means that they had."""
+    made = _move_ordered(values, spread, shift)
+    whole = (values == np.round(values)).all(axis=1)
+    for step in np.flatnonzero(~whole).tolist():
+        before, after = (float(part[step].sum(dtype=np.float64)) for part in (values, made))
+        made[step] = made[step] * (before / after) if after > 0 else values[step]
     # Counts: as many paths as it takes ask for one more or one less.
-    beyond = round(after - before)
-    able = np.flatnonzero(made > 0)
-    if abs(beyond) > len(able):
-        return values
-    chosen = able[((np.arange(abs(beyond)) + 0.5) / max(abs(beyond), 1) * len(able)).astype(int)]
-    made[chosen] -= np.sign(beyond)
-    return np.sort(made)
+    before, after = (part.sum(axis=1, dtype=np.float64) for part in (values, made))
+    beyond = np.where(whole, np.rint(after - before), 0.0)
+    nothing = (made <= 0).sum(axis=1)
+    able = values.shape[1] - nothing
+    kept = np.abs(beyond) > able
+    asked = np.where(kept, 0, np.abs(beyond)).astype(np.int64)
+    steps = np.repeat(np.arange(len(values)), asked)
+    place = np.arange(len(steps)) - np.repeat(np.cumsum(asked) - asked, asked)
+    chosen = nothing[steps] + ((place + 0.5) / asked[steps] * able[steps]).astype(np.int64)
+    made[steps, chosen] -= np.sign(beyond)[steps]
+    made[kept] = values[kept]
+    return np.sort(made, axis=1)
+
+
+def _move_ordered(values: Paths, spread: Floats, shift: Floats) -> Paths:
+    """Ascending values (H, S) of which path i is given that at S Phi(s z_i + d), z_i its score.
+
+    Found value by value, for few of those of a step differ: how many paths have at most this one.
+    """
+    count = values.shape[1]
+    scores, starts = _normal_scores(count), np.arange(0, values.size, count)
+    step, last = np.nonzero(values[:, 1:] != values[:, :-1])
+    ends, spread, shift = last + 1, spread[step], shift[step]
+    about = ndtr((ndtri(ends / count) - shift) / spread) * count - 0.5
+    found = np.clip(np.ceil(about), 0, count).astype(np.int64)
+    while True:  # what was solved for is right but for rounding
+        below, at = (
+            ndtr(spread * scores[np.clip(places, 0, count - 1)] + shift) * count < ends
+            for places in (found - 1, found)
+        )
+        more, less = at & (found < count), ~below & (found > 0)
+        if not (more | less).any():
+            break
+        found += more
+        found -= less
+    first = np.sort(np.concatenate([starts, starts[step] + ends]))
+    until = np.sort(np.concatenate([starts + count, starts[step] + found]))
+    return values.take(np.repeat(first, np.diff(until, prepend=0))).reshape(values.shape)
 
 
 @cache
@@ -146,7 +179,7 @@ def _share_ranks(
 def _mixed_scores(shape: tuple[int, int], rng: np.random.Generator, *, common: bool) -> Floats:
     """Normal scores of paths (H, S) in an order that all steps have in common, or each its own."""
     normal = _normal_scores(shape[1])
-    drawn = rng.permuted(np.tile(normal[:, None], 1 if common else shape[0]), axis=0).T
+    drawn = rng.permuted(np.tile(normal, (1 if common else shape[0], 1)), axis=1)
     return np.broadcast_to(drawn, shape)
 
 

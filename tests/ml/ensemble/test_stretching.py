@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ml.ensemble import stretching
 from ml.ensemble.stretching import stretch_paths, stretch_points
 from ml.evaluation.origins import LEVELS, SHARES
 from ml.evaluation.scores import quantile_of
@@ -97,3 +98,14 @@ def test_points_are_stretched_like_paths_and_keep_their_mean(rng, spread):
     assert points @ SHARES == pytest.approx(kept @ SHARES, rel=0.02)
     for level in (0.5, 0.8, 0.9, 0.95, 0.99):
         assert quantile_of(points, level) == pytest.approx(quantile_of(made, level), rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ["Poisson of .4", "rare and large", "gamma", "never"])
+def test_each_path_is_given_the_value_at_its_stretched_probability(rng, kind):
+    values = np.sort(draws(rng, kind).T, axis=1)
+    scores = stats.norm.ppf((np.arange(2000) + 0.5) / 2000)
+    spread, shift = np.linspace(0.6, 1.6, 6), np.linspace(-0.3, 0.3, 6)
+    moved = stretching._move_ordered(values, spread, shift)
+    for step in range(6):  # the definition, path by path
+        places = (2000 * stats.norm.cdf(spread[step] * scores + shift[step])).astype(int)
+        np.testing.assert_array_equal(moved[step], values[step, places.clip(max=1999)])
