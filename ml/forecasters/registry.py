@@ -81,7 +81,7 @@ def forecaster(
         case "prophet":
             silence_loggers()
             from ml.forecasters.per_series import PerSeries
-            from ml.forecasters.prophet_adapter import ProphetModel
+            from ml.forecasters.prophet_paths import ProphetModel
 
             return PerSeries(ProphetModel())
         case "arima":

@@ -1,13 +1,15 @@
 """What is read of Prophet without asking it is what it would have said."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from prophet.serialize import model_from_dict
 
-from ml.forecasters.prophet_adapter import SPARSE_LAW, numpy_seed, sample_paths
+from ml.forecasters.prophet_paths import SPARSE_LAW, numpy_seed, sample_paths
 from ml.forecasters.registry import forecaster
 from ml.forecasters.silence import without_deprecations
 from ml.frequency import Frequency, periods_after
@@ -62,3 +64,11 @@ def test_paths_are_those_that_prophet_samples(horizon):
         with numpy_seed(4):
             drawn = sample_paths(model, ahead, {"climate": storm}, 50, errors=True)
     np.testing.assert_allclose(drawn, said, rtol=1e-9)
+
+
+def test_what_is_saved_is_drawn_without_the_library():
+    asked = (
+        "import sys; from ml.forecasters.registry import forecaster; forecaster('prophet'); "
+        "sys.exit('prophet' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", asked], check=True)
