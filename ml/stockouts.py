@@ -9,7 +9,7 @@ demand, and whole units stay whole.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,18 +47,19 @@ class Shortages:
         """Only the series at these positions, ascending."""
         first, last = (np.searchsorted(self.row, rows, side) for side in ("left", "right"))
         counts = last - first
-        kept = np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
-        return replace(
-            self._only(kept), row=np.repeat(np.arange(len(rows), dtype=np.int32), counts)
-        )
+        kept: Any = slice(int(first[0]), int(last[0])) if len(rows) == 1 else (
+            np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
+        )  # fmt: skip
+        return self._only(kept, np.repeat(np.arange(len(rows), dtype=np.int32), counts))
 
     def between(self, start: int, stop: int) -> "Shortages":
         """Only these periods."""
-        kept = self._only((self.period >= start) & (self.period < stop))
-        return replace(kept, period=kept.period - np.int32(start))
+        kept = (self.period >= start) & (self.period < stop)
+        return self._only(kept, self.row[kept], start)
 
-    def _only(self, kept: Any) -> "Shortages":
-        return Shortages(*(getattr(self, one.name)[kept] for one in fields(self)))
+    def _only(self, kept: Any, row: Places, start: int = 0) -> "Shortages":
+        parts = (self.served[kept], self.exposure[kept], self.short[kept])
+        return Shortages(row, self.period[kept] - np.int32(start), *parts)
 
     def exposures(self, shape: tuple[int, int]) -> Floats:
         """Share of days and sites with stock as a grid (N, T)."""

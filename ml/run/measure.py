@@ -105,7 +105,7 @@ def _judge(
         return found, None
     # Periods that have come since the backtest have no part in it.
     then = plan.panel.select(plan.backtest_items)
-    policies = [asdict(plan.policies[item]) for item in then.items]
+    policies = [repr(plan.policies[item]) for item in then.items]
     history = digest_items(then, plan.fitted_at)
     name = fingerprint(made_of, plan.seed, policies, history)
     stock, _ = _keep(plan, store, f"stock-{name}", supply)

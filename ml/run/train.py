@@ -1,6 +1,7 @@
 """Training stage: every family of every panel, saved where the forecast stage finds it."""
 
 import gc
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -258,5 +259,6 @@ def train_parts(task: TrainTask) -> None:
         finish_part(step.folder, items=panel.items, reach=task.reach)
         before = step.folder if task.family in ROLLED else None
         del fitted, start  # what the next step needs of them is read
-        gc.collect()  # Keras' objects hold each other
+        if "keras" in sys.modules:
+            gc.collect()  # its objects hold each other
         give_back()
