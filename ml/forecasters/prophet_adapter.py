@@ -11,10 +11,9 @@ from prophet.serialize import model_to_dict
 
 from ml.forecasters.base import Series
 from ml.forecasters.prophet_mode import PosteriorMode
-from ml.forecasters.prophet_paths import SPARSE_LAW
 from ml.forecasters.regressors import group_terms
 from ml.forecasters.silence import without_deprecations
-from ml.forecasters.sparse_draws import measure_sparse
+from ml.forecasters.sparse_draws import SPARSE_LAW, measure_sparse
 from ml.frequency import Frequency
 from ml.panel import Panel
 

@@ -15,11 +15,10 @@ import numpy as np
 
 from ml.forecasters.base import Series, is_count
 from ml.forecasters.regressors import group_terms
-from ml.forecasters.sparse_draws import SparseDemand, draw_sparse
+from ml.forecasters.sparse_draws import SPARSE_LAW, SparseDemand, draw_sparse
 from ml.frequency import Days, periods_after
 from ml.panel import Floats, Panel
 
-SPARSE_LAW = "sparse_demand"  # in a saved model, beside what Prophet writes
 DAY = 24 * 60 * 60  # seconds
 LEAST_CHANGE = 1e-8  # added to the mean change of the trend, as Prophet does
 

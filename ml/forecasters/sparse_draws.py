@@ -14,6 +14,7 @@ import numpy as np
 
 from ml.forecasters.base import Series
 
+SPARSE_LAW = "sparse_demand"  # of a saved model, beside what its library writes
 SPARSE = 0.1  # share of observed periods without demand from which on a hurdle is drawn
 LEAST_MEAN = 0.05  # share of the mean demand below which no mean falls
 MOST_SIZES = 200  # ratios that are kept

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from prophet.serialize import model_from_dict
 
-from ml.forecasters.prophet_paths import SPARSE_LAW, numpy_seed, sample_paths
+from ml.forecasters.prophet_paths import numpy_seed, sample_paths
 from ml.forecasters.registry import forecaster
 from ml.forecasters.silence import without_deprecations
+from ml.forecasters.sparse_draws import SPARSE_LAW
 from ml.frequency import Frequency, periods_after
 from ml.panel import Drivers, Panel
 from tests.conftest import monthly_panel
