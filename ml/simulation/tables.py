@@ -137,16 +137,16 @@ def _curve_rows(study: StockStudy, samples: Resampling) -> Iterator[Row]:
             ]
             values = _with_ends("stock_value", np.stack(own, axis=1))
             shares = _with_ends("ratio", np.stack(ratios, axis=1))
-            for place, (anchor, wanted) in enumerate(anchors.items()):
+            for at, (anchor, wanted) in enumerate(anchors.items()):
                 yield {
                     "method": method,
                     "measure": measure,
                     "anchor": anchor,
                     "n_items": len(study.scene.names),
                     "service": _number(np.ravel(wanted)[0]),
-                    **values[place],
-                    "rule_stock_value": _number(theirs[place][0]),
-                    **shares[place],
+                    **values[at],
+                    "rule_stock_value": _number(theirs[at][0]),
+                    **shares[at],
                 }
 
 
