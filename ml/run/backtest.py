@@ -29,14 +29,13 @@ from ml.evaluation.origins import (
 )
 from ml.forecasters.base import Fitted, Forecast, predict
 from ml.forecasters.registry import POOLED, forecaster
-from ml.panel import Drivers, Floats, Ints, Panel
+from ml.panel import Drivers, Floats, Ints, Panel, draw_teachers
 from ml.run.model_store import FITTED, ModelStore, Parts, finish_part, read_part, start_part
 from ml.run.parallel import run_tasks, stage, timed
 from ml.run.plan import PanelPlan
 
 MEASURED = ".npy"  # files of what weights are chosen by, beside the points
 BEGUN = "-begun"  # what a part is called that the pooled models are still missing from
-MEASURED_TOGETHER = 2048  # items whose sizes are measured at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +114,16 @@ def _open_alone(
 
 
 def measure_typical(plan: PanelPlan, cutoff: np.datetime64, seen: Panel | None = None) -> float:
-    """Root mean square of a typical item of a plan as it was at an origin, some at a time.
+    """Root mean square of a typical item of a plan as it was at an origin.
 
-    ``seen`` are items as they were there, which are not looked up again.
+    Of at most as many items as pooled models learn from; ``seen`` are some as they were there,
+    which are not looked up again.
     """
-    known = () if seen is None else seen.items
-    rest = sorted(set(plan.learnable) - set(known))
-    firsts = range(0, len(rest), MEASURED_TOGETHER)
-    parts = (plan.train_at(cutoff, rest[first : first + MEASURED_TOGETHER]) for first in firsts)
-    sizes = [item_sizes(part) for part in parts]
+    typical = draw_teachers(plan.learnable)
+    known = set(() if seen is None else seen.items)
+    sizes = [item_sizes(plan.train_at(cutoff, [item for item in typical if item not in known]))]
     if seen is not None:
-        sizes.append(item_sizes(seen.select(plan.learnable)))
+        sizes.append(item_sizes(seen.select(typical)))
     return typical_of(sizes)
 
 

@@ -34,7 +34,7 @@ from ml.inventory.lead_time_demand import protection_periods
 from ml.inventory.lead_times import learn_lead_times
 from ml.inventory.stock import choose_decision_day
 from ml.inventory.terms import add_terms
-from ml.panel import Drivers, Panel, learnable_items, moving_items
+from ml.panel import Drivers, Panel, draw_teachers, learnable_items, moving_items
 from ml.processed import known_by
 from ml.run.fitted_state import FittedState, StateSearch, find_state, home_of, read_drivers
 from ml.run.inputs import RunInputs
@@ -304,7 +304,8 @@ def _study_drivers(
         obstacle = "no drivers are used: there is no item to learn from"
     if obstacle:
         return Study((), (), {}, {}, (f"{name}: {obstacle}",))
-    tasks = trial_tasks(panel.select(learnable), tables, inputs.region)
+    # Tried on some of the many, and fitted to all of them below.
+    tasks = trial_tasks(panel.select(draw_teachers(learnable)), tables, inputs.region)
     found = run_tasks(try_origin, tasks, jobs=jobs, label=f"trying drivers, {name}")
     in_order = attrgetter("origin", "demand_class", "group", "foreseen")
     trials = tuple(sorted((trial for part in found for trial in part), key=in_order))

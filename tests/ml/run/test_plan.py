@@ -7,7 +7,13 @@ import pytest
 
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel, learnable_items
-from ml.run.backtest import BEGUN, fit_ensembles, read_backtests, read_ensemble
+from ml.run.backtest import (
+    BEGUN,
+    fit_ensembles,
+    measure_typical,
+    read_backtests,
+    read_ensemble,
+)
 from ml.run.inputs import RunInputs
 from ml.run.model_store import ModelStore
 from ml.run.plan import PanelPlan, make_plans
@@ -21,7 +27,8 @@ MONTHS, HORIZON = 16, 3
 def plan_of(values, backtest_items=500) -> PanelPlan:
     """A plan of parts by the month, named 00, 01, ..."""
     periods = periods_after(np.datetime64("2024-06"), values.shape[1], Frequency.MONTHLY)
-    items = tuple(f"{number:02d}" for number in range(len(values)))
+    digits = max(2, len(str(len(values))))
+    items = tuple(f"{number:0{digits}d}" for number in range(len(values)))
     panel = Panel("demand", Frequency.MONTHLY, items, periods, values, ("u",) * len(items))
     inputs = RunInputs(panels=(panel,), source={})
     settings = Settings(backtest_items=backtest_items)
@@ -54,6 +61,18 @@ def test_who_teaches_at_an_origin_does_not_depend_on_what_came_later(values):
     assert learnable_items(plan_of(later).train_at(origin)) == teachers
     # Until then two were sold and three not: only two of the three may teach.
     assert len(teachers) == 4
+
+
+def test_the_size_of_a_typical_part_is_that_of_some_of_the_many():
+    sizes = np.random.default_rng(2).lognormal(1.0, 1.0, 9000)
+    plan = plan_of(np.repeat(np.round(sizes, 1)[:, None] + 0.1, MONTHS, axis=1))
+    origin = plan.origins[0]
+    typical = measure_typical(plan, origin)
+    # A demand that is always the same is its own root mean square. The median of 3,000 of them
+    # strays by 1.25 x 1.0 / sqrt(3000) = 2.3 % (standard error).
+    assert typical == pytest.approx(np.median(sizes) + 0.1, rel=0.09)
+    for seen in (plan.panel.items, plan.panel.items[:100]):
+        assert measure_typical(plan, origin, plan.train_at(origin, seen)) == typical
 
 
 def test_parts_without_demand_are_weighted_in_a_class_of_their_own(values, tmp_path):
