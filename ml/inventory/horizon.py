@@ -33,18 +33,21 @@ def extend_paths(
     n_paths, horizon = paths.shape
     length = horizon - horizon % season if horizon >= season else horizon
     block = paths[:, horizon - length :]
-    parts = [paths]
+    longer = np.empty((n_paths, max(periods, horizon)), paths.dtype)
+    longer[:, :horizon] = paths
     exact = block.astype(np.float64)
     alike, totals = _likeness(exact), exact.sum(axis=1)
     ranked = np.lexsort((rng.random(n_paths), totals))
     score = np.empty(n_paths)
     score[ranked] = ndtri((np.arange(n_paths) + 0.5) / n_paths)
     level = math.sqrt(alike) * score + math.sqrt(1.0 - alike) * rng.standard_normal(n_paths)
-    for _ in range(math.ceil((periods - horizon) / length)):
+    for start in range(horizon, periods, length):
         own = rng.standard_normal(n_paths)
-        drawn = np.argsort(np.argsort(math.sqrt(alike) * level + math.sqrt(1.0 - alike) * own))
-        parts.append(block[ranked[drawn]])
-    return np.concatenate(parts, axis=1)[:, : max(periods, horizon)]
+        drawn = np.empty(n_paths, dtype=np.int64)
+        drawn[np.argsort(math.sqrt(alike) * level + math.sqrt(1.0 - alike) * own)] = ranked
+        end = min(start + length, periods)
+        longer[:, start:end] = block[:, : end - start][drawn]
+    return longer
 
 
 def _likeness(block: Floats) -> float:

@@ -153,7 +153,7 @@ def _prepare(
         demand = extend_paths(demand, last, own, season=context.frequency.season_length)
     paths = prepare_paths(demand, rng, divided=None if context.offset else needed)
     since = _demand_since_count(case, paths)
-    case = replace(case, stock=_roll(case, since, whole=is_whole(case, paths)))
+    case = replace(case, stock=roll_stock(case, since, whole=is_whole(case, paths)))
     return lead_days, start_later(paths, context.offset, rng, divided=needed), since, case
 
 
@@ -178,7 +178,8 @@ def _demand_since_count(case: ItemCase, paths: ItemPaths) -> Floats:
     return demand_over(paths, until) - demand_over(paths, until - rolled)
 
 
-def _roll(case: ItemCase, since: Floats, *, whole: bool) -> Stock:
+def roll_stock(case: ItemCase, since: Floats, *, whole: bool) -> Stock:
+    """The stock on the day of the decision; ``since`` are (S,) demands after the data end."""
     context, counted = case.context, case.stock.snapshot_at
     if counted is None:
         return case.stock

@@ -1,11 +1,21 @@
 """The levels of one item, and its order where there is usable stock: what all else starts from."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ml.inventory.item_case import LONGEST_DAYS, ItemCase, is_whole, prepare_case
+from ml.inventory.item_case import (
+    LONGEST_DAYS,
+    ItemCase,
+    is_whole,
+    is_within_reach,
+    own_steps,
+    prepare_case,
+    roll_stock,
+)
 from ml.inventory.items import ItemPolicy
 from ml.inventory.lead_time_demand import ItemPaths, LeadTimeDemand, protection_periods
 from ml.inventory.ordering import (
@@ -18,6 +28,8 @@ from ml.inventory.ordering import (
 )
 
 HIGHEST_LEVEL = 0.999  # that a target is raised to: beyond it sample paths say nothing
+SIZES = ("reorder_point", "order_qty", "order_qty_alone")
+_SHOWN = tuple(one.name for one in fields(Levels) if one.name != "uncut")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,31 @@ def size_item(case: ItemCase, demand: npt.NDArray[np.generic]) -> ItemOrder:
         return found
     order = size_order(levels, policy, found.position, whole_units=whole)
     return replace(found, order=order)
+
+
+def size_again(
+    case: ItemCase, demand: npt.NDArray[np.generic], row: Mapping[str, Any] | None
+) -> dict[str, float | None]:
+    """The cells :data:`SIZES` of an item's row, from the (S, H) paths of its demand.
+
+    ``row`` is one of RECOMMENDATIONS that differs in its stock alone, ``None`` = there is none. Its
+    levels stand, and nothing is asked of the paths if they have no part in the stock either.
+    """
+    policy, context = case.policy, case.context
+    if not is_within_reach(policy, context):
+        return dict.fromkeys(SIZES)
+    whole = case.history.whole_units
+    if row is None or context.offset or whole is None:
+        sized = size_item(case, demand[:, : own_steps(policy, context, demand.shape[1])])
+        levels, order = sized.levels, sized.order
+    else:
+        levels, order = Levels(**{name: row[name] for name in _SHOWN}), None
+        stock = roll_stock(case, np.zeros(1), whole=whole)
+        if stock.is_usable:
+            position = stock.position_within(policy.protection_days)
+            order = size_order(levels, policy, position, whole_units=whole)
+    sizes = (None, None) if order is None else (order.order_qty, order.order_qty_alone)
+    return dict(zip(SIZES, (levels.reorder_point, *sizes), strict=True))
 
 
 def _calibrate(case: ItemCase) -> ItemPolicy:

@@ -22,7 +22,7 @@ _THINNABLE = 1e6  # units a period: above it the binomial noise is below 0.1 % a
 class ItemPaths:
     """Sample paths of one item's demand after ``as_of``."""
 
-    demand: Floats  # (S, H) demand of path s in period h
+    demand: npt.NDArray[np.generic]  # (S, H) demand of path s in period h
     cumulative: Floats  # (S, H + 1) demand of the first h periods; column 0 is zero
     # (H, S) numbers that thin a period in part, of all periods that are ever divided; the same
     # ones at every call, so that demand never falls as the time grows
@@ -51,13 +51,14 @@ def prepare_paths(
     demand: npt.NDArray[np.generic], rng: np.random.Generator, *, divided: int | None = None
 ) -> ItemPaths:
     """Prepare the (S, H) paths of one item; only the first ``divided`` periods are ever divided."""
-    paths = np.asarray(demand, dtype=np.float64)
-    cumulative = np.zeros((paths.shape[0], paths.shape[1] + 1))
-    np.cumsum(paths, axis=1, out=cumulative[:, 1:])
+    n_paths, horizon = demand.shape
+    cumulative = np.empty((n_paths, horizon + 1))
+    cumulative[:, 0], cumulative[:, 1:] = 0.0, demand
+    np.cumsum(cumulative, axis=1, out=cumulative)  # in place: fresh memory costs more than sums
     whole = bool((demand == np.floor(demand)).all())
     # Drawn period by period, so that a longer horizon leaves the earlier numbers as they are.
-    steps = paths.shape[1] if divided is None else min(divided, paths.shape[1])
-    return ItemPaths(paths, cumulative, rng.random((steps, len(paths))), whole)
+    steps = horizon if divided is None else min(divided, horizon)
+    return ItemPaths(demand, cumulative, rng.random((steps, n_paths)), whole)
 
 
 def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
@@ -71,7 +72,7 @@ def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
     whole = np.minimum(np.floor(periods).astype(np.int64), paths.horizon)
     bucket = np.minimum(whole, paths.horizon - 1)
     share = np.where(whole < paths.horizon, periods - whole, 0.0)
-    units = paths.demand[rows, bucket]
+    units = paths.demand[rows, bucket].astype(np.float64)
     part = units * share
     if paths.are_counts:
         thin = (part > 0.0) & (units <= _THINNABLE)
@@ -119,7 +120,7 @@ def time_to_exceed(paths: ItemPaths, level: Floats | float) -> Floats:
     above = paths.cumulative[:, 1:] > levels[:, None]
     first = above.argmax(axis=1)
     reached = above[rows, first]
-    amount = np.where(reached & (levels >= 0.0), paths.demand[rows, first], 1.0)
+    amount = np.where(reached & (levels >= 0.0), paths.demand[rows, first].astype(np.float64), 1.0)
     share = np.clip((levels - paths.cumulative[rows, first]) / amount, 0.0, 1.0)
     return np.where(reached, first + share, np.inf)
 
@@ -140,6 +141,13 @@ def sample_quantile(ordered: Floats, level: float) -> float:
     """
     # The subtraction keeps 0.55 * 100 = 55.00000000000001 from asking for the 56th value.
     return float(ordered[max(math.ceil(level * len(ordered) - 1e-9), 1) - 1])
+
+
+def sample_quantiles(ordered: Floats, levels: Floats) -> Floats:
+    """The same at levels (K,)."""
+    places = np.ceil(levels * len(ordered) - 1e-9).astype(np.int64)
+    quantiles: Floats = ordered[np.maximum(places, 1) - 1]
+    return quantiles
 
 
 def mean_above(ordered: Floats, points: Floats) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ml.inventory.items import ItemPolicy
 from ml.inventory.lead_time_demand import LeadTimeDemand, mean_above
-from ml.inventory.service import choose_point
+from ml.inventory.service import choose_point, choose_points
 from ml.panel import Floats
 
 SLOW_CLASSES = frozenset({"intermittent", "lumpy", "no_demand", "too_few", "new"})
@@ -85,20 +85,32 @@ def policy_levels(
     if not policy.is_stocked:
         return Levels("do_not_stock", 0.0, 0.0, None, lot)
     wanted = choose_point(needs, policy)
-    point = max(wanted.units, policy.min_stock)
-    if whole_units:
-        point = float(math.ceil(point - _ROUNDING))
+    points, ends = _fill_levels(np.array([wanted.units]), policy, whole_units=whole_units)
     cycle = cycle_lot(policy, whole_units=whole_units)
-    name = _name_policy(policy, lot, cycle, demand_class)
-    point = min(point, policy.max_stock)
     return Levels(
-        policy=name,
-        reorder_point=point,
-        order_up_to=min(point + cycle, policy.max_stock),
+        policy=_name_policy(policy, lot, cycle, demand_class),
+        reorder_point=(point := float(points[0])),
+        order_up_to=float(ends[0]),
         safety_stock=point - float(needs.ordered.mean()),
         order_lot=lot,
         tau_nominal=wanted.level,
     )
+
+
+def levels_at(
+    needs: LeadTimeDemand, policy: ItemPolicy, targets: Floats, *, whole_units: bool
+) -> tuple[Floats, Floats]:
+    """Reorder points and levels to fill up to of a stocked item for service targets (K,)."""
+    return _fill_levels(choose_points(needs, policy, targets)[0], policy, whole_units=whole_units)
+
+
+def _fill_levels(units: Floats, policy: ItemPolicy, *, whole_units: bool) -> tuple[Floats, Floats]:
+    """The same by what service asks for, (K,) [units]."""
+    points = np.maximum(units, policy.min_stock)
+    if whole_units:
+        points = np.ceil(points - _ROUNDING) + 0.0  # no zero below zero
+    points = np.minimum(points, policy.max_stock)
+    return points, np.minimum(points + cycle_lot(policy, whole_units=whole_units), policy.max_stock)
 
 
 def largest_before_expiry(ordered: Floats, *, whole_units: bool) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.inventory.items import ItemPolicy
-from ml.inventory.lead_time_demand import LeadTimeDemand, mean_above, sample_quantile
+from ml.inventory.lead_time_demand import LeadTimeDemand, mean_above, sample_quantiles
 from ml.panel import Floats
 
 DAYS_A_YEAR = 365.25
@@ -28,20 +28,30 @@ def choose_point(needs: LeadTimeDemand, policy: ItemPolicy) -> CoveredPoint:
 
     One that was given stands, see :mod:`ml.inventory.portfolio`.
     """
+    units, levels = choose_points(needs, policy, np.array([policy.service_target]))
+    return CoveredPoint(float(units[0]), float(levels[0]))
+
+
+def choose_points(
+    needs: LeadTimeDemand, policy: ItemPolicy, targets: Floats
+) -> tuple[Floats, Floats]:
+    """Units and levels of the same for service targets (K,) in the place of the item's own."""
+    ordered, metric, ratio = needs.ordered, policy.service_metric, critical_ratio(policy)
+    at_costs = np.full(len(targets), np.nan if ratio is None else ratio)
     if policy.given_point is not None:
-        return _counted(needs, policy.given_point)
-    metric, target = policy.service_metric, policy.service_target
-    ratio = critical_ratio(policy)
+        return _count(needs, np.full(len(targets), policy.given_point))
     if metric == "cost" and ratio is not None:
-        return _at(needs, ratio)
+        return sample_quantiles(ordered, at_costs), at_costs
     if metric == "csl_pos":
-        chosen = _counted(needs, positive_quantile(needs.ordered, target))
+        chosen = _count(needs, positive_quantiles(ordered, targets))
     elif metric == "fill_rate":
-        chosen = _counted(needs, fill_rate_point(needs, target))
+        chosen = _count(needs, fill_rate_points(needs, targets))
     else:
-        chosen = _at(needs, target)
+        chosen = sample_quantiles(ordered, targets), targets
     if policy.criticality == "insurance" and ratio is not None:
-        return max(chosen, _at(needs, ratio), key=lambda one: one.units)
+        least = sample_quantiles(ordered, at_costs)
+        more = least > chosen[0]
+        return np.where(more, least, chosen[0]), np.where(more, at_costs, chosen[1])
     return chosen
 
 
@@ -58,17 +68,17 @@ def critical_ratio(policy: ItemPolicy) -> float | None:
     return policy.stockout_cost / total if total > 0.0 else None
 
 
-def positive_quantile(ordered: Floats, target: float) -> float:
-    """Quantile of the demands above zero, of a sample in ascending order; 0 where there are none.
+def positive_quantiles(ordered: Floats, targets: Floats) -> Floats:
+    """Quantiles of the demands above zero, of a sample in ascending order; 0 where there are none.
 
     Boylan and Syntetos (2021, chapter 3): intervals without demand serve themselves.
     """
     positive = ordered[np.searchsorted(ordered, 0.0, side="right") :]
-    return sample_quantile(positive, target) if len(positive) else 0.0
+    return sample_quantiles(positive, targets) if len(positive) else np.zeros(len(targets))
 
 
-def fill_rate_point(needs: LeadTimeDemand, target: float) -> float:
-    """The smallest point S at which this share of units is served at once in the long run.
+def fill_rate_points(needs: LeadTimeDemand, targets: Floats) -> Floats:
+    """The smallest points S at which these shares of units are served at once in the long run.
 
     Of the units asked for between two receipts, E[D_P] - E[D_L], those are late that
     (D_P - S)+ - (D_L - S)+ counts: owed at the end and not at the beginning. That falls as S grows.
@@ -77,19 +87,16 @@ def fill_rate_point(needs: LeadTimeDemand, target: float) -> float:
     begins = np.sort(needs.until_receipt)
     points = np.unique(np.concatenate([[0.0], needs.ordered, begins]))
     late = mean_above(needs.ordered, points) - mean_above(begins, points)
-    allowed = (1.0 - target) * demand
-    first = int(np.argmax(late <= allowed + _ROUNDING * demand))
-    if first == 0:
-        return 0.0
+    allowed = (1.0 - targets) * demand
+    end = np.argmax(late <= (allowed + _ROUNDING * demand)[:, None], axis=1)
+    last = np.maximum(end - 1, 0)
     # Between two points of the samples what is late falls in a line.
-    share = (late[first - 1] - allowed) / (late[first - 1] - late[first])
-    return float(points[first - 1] + min(share, 1.0) * (points[first] - points[first - 1]))
+    falls = np.where(end > 0, late[last] - late[end], 1.0)
+    share = np.minimum((late[last] - allowed) / falls, 1.0)
+    return np.where(end > 0, points[last] + share * (points[end] - points[last]), 0.0)
 
 
-def _at(needs: LeadTimeDemand, level: float) -> CoveredPoint:
-    return CoveredPoint(sample_quantile(needs.ordered, level), level)
-
-
-def _counted(needs: LeadTimeDemand, units: float) -> CoveredPoint:
+def _count(needs: LeadTimeDemand, units: Floats) -> tuple[Floats, Floats]:
+    """Units, and the shares of the intervals that they cover."""
     covered = np.searchsorted(needs.ordered, units + 1e-9, side="right") / len(needs.ordered)
-    return CoveredPoint(units, float(covered))
+    return units, covered

@@ -6,6 +6,7 @@ path, and of one sample of demand each target is a point: curves never turn back
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,16 +68,16 @@ def draw_service_curves(
     ``paths`` are N of (S, H), in the order of ``histories``. Items that are not stocked, or whose
     protection interval is beyond all reach, have no rows.
     """
-    rows = []
+    blocks = []
+    targets = np.array(TARGETS)
     for case, demand in _stocked_cases(paths, histories, policies, context):
         scaled = [_with_lead_time(case.policy, factor=one) for one in LEAD_TIME_FACTORS]
         known, needs = vary_lead_time(case, demand, scaled)
         whole = is_whole(case, known)
         for factor, policy, need in zip(LEAD_TIME_FACTORS, scaled, needs, strict=True):
-            aimed = [replace(policy, service_target=target) for target in TARGETS]
-            found = _rows_of(case, aimed, need, whole_units=whole)
-            rows += [row | {"lead_time_factor": factor} for row in found]
-    return _table(rows, SERVICE_CURVES)
+            found = _columns_of(case, policy, need, targets, whole_units=whole)
+            blocks.append(found | {"lead_time_factor": factor})
+    return _table(blocks, SERVICE_CURVES)
 
 
 def draw_policy_grid(
@@ -86,16 +87,16 @@ def draw_policy_grid(
     context: OrderContext,
 ) -> pa.Table:
     """Rows of POLICY_GRID of stocked items: levels at their target for five lead times each."""
-    rows = []
+    blocks = []
     for case, demand in _stocked_cases(paths, histories, policies, context):
-        mean = case.policy.lead_time_days_mean
+        mean, target = case.policy.lead_time_days_mean, np.array([case.policy.service_target])
         supposed = [_with_lead_time(case.policy, factor=days / mean) for days in LEAD_TIMES]
         known, needs = vary_lead_time(case, demand, supposed)
         whole = is_whole(case, known)
         for days, policy, need in zip(LEAD_TIMES, supposed, needs, strict=True):
-            (row,) = _rows_of(case, [policy], need, whole_units=whole)
-            rows.append(row | {"lead_time_days_mean": days})
-    return _table(rows, POLICY_GRID)
+            found = _columns_of(case, policy, need, target, whole_units=whole)
+            blocks.append(found | {"lead_time_days_mean": days})
+    return _table(blocks, POLICY_GRID)
 
 
 def _stocked_cases(
@@ -123,44 +124,38 @@ def _with_lead_time(policy: ItemPolicy, *, factor: float) -> ItemPolicy:
     )
 
 
-def _rows_of(
-    case: ItemCase, policies: Sequence[ItemPolicy], needs: LeadTimeDemand, *, whole_units: bool
-) -> list[dict[str, object]]:
-    """A row for each of several policies of one item and lead time."""
-    levels = [
-        ordering.policy_levels(
-            needs, one, demand_class=case.history.demand_class, whole_units=whole_units
-        )
-        for one in policies
-    ]
-    expected = expect_outcomes(needs, np.array([one.reorder_point for one in levels]))
-    outcomes = {
-        name: [None if np.isnan(value) else value for value in values.tolist()]
-        for name, values in expected.items()
-    }
-    cost = case.policy.unit_cost
-    constant = {
+def _columns_of(
+    case: ItemCase, policy: ItemPolicy, needs: LeadTimeDemand, targets: Floats, *, whole_units: bool
+) -> dict[str, Any]:
+    """Columns of one item and lead time: a value for each of (K,) targets, or one for all."""
+    points, ends = ordering.levels_at(needs, policy, targets, whole_units=whole_units)
+    expected = expect_outcomes(needs, points)
+    cost = policy.unit_cost
+    return {
         "run_id": case.context.run_id,
-        "item_id": case.policy.item_id,
+        "item_id": policy.item_id,
         "location_id": WHOLE_COMPANY,
         "as_of": as_datetime(case.context.as_of),
-        "currency": None if cost is None else case.policy.currency,
+        "currency": None if cost is None else policy.currency,
+        "lead_time_days_mean": policy.lead_time_days_mean,
+        "service_target": targets,
+        "service_metric": policy.service_metric,
+        "reorder_point": points,
+        "order_up_to": ends,
+        "stock_value": None if cost is None else expected["stock_units"] * cost,
+        **expected,
     }
-    return [
-        constant
-        | {
-            "lead_time_days_mean": policy.lead_time_days_mean,
-            "service_target": policy.service_target,
-            "service_metric": policy.service_metric,
-            "reorder_point": level.reorder_point,
-            "order_up_to": level.order_up_to,
-            "stock_value": None if cost is None else float(expected["stock_units"][place]) * cost,
-            **{name: values[place] for name, values in outcomes.items()},
-        }
-        for place, (policy, level) in enumerate(zip(policies, levels, strict=True))
-    ]
 
 
-def _table(rows: list[dict[str, object]], contract: Contract) -> pa.Table:
-    table = pa.Table.from_pylist(rows, contract.schema)
+def _table(blocks: Sequence[Mapping[str, Any]], contract: Contract) -> pa.Table:
+    """Rows of blocks of columns, sorted; what is not a number is not known."""
+    counts = [len(one["service_target"]) for one in blocks]
+    arrays = []
+    for field in contract.schema:
+        values = list[Any]()
+        for block, count in zip(blocks, counts, strict=True):
+            own = block[field.name]
+            values += own.tolist() if isinstance(own, np.ndarray) else [own] * count
+        arrays.append(pa.array(values, field.type, from_pandas=True))
+    table = pa.Table.from_arrays(arrays, schema=contract.schema)
     return check(table.sort_by([(key, "ascending") for key in contract.key]), contract)

@@ -29,9 +29,10 @@ from ml.contracts.forecasts import FORECASTS
 from ml.durable import remove_all, sha256_of, staged
 from ml.errors import PublishError
 from ml.frequency import periods_after
-from ml.inventory.item_case import OrderContext, as_datetime
+from ml.inventory.item_case import ItemCase, OrderContext, as_datetime
+from ml.inventory.item_order import size_again
 from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy
-from ml.inventory.recommendations import recommend
+from ml.inventory.stock import Stock, read_stock
 from ml.inventory.terms import renew_terms
 from ml.run.model_store import finish_part, read_parts, start_part
 from ml.run.rows import DIGITS, significant
@@ -166,34 +167,41 @@ def trace_changes(
     items = [one.item_id for one in histories]
     then, old = _read_kept(before, items, now)
     after = _by_item(rows)
-    raised, is_raised = list(histories), False
+    raised = list(histories)
     if before.forecast_changed == "no":  # what raises levels else is how all items are supplied
         raised = [_raise_as_then(one, then.policies[one.item_id], old) for one in histories]
-        is_raised = any(a is not b for a, b in zip(raised, histories, strict=True))
+    own = {item: _alone(now.policies[item]) for item in items}
 
-    def made(supply: Supply, at: OrderContext) -> dict[str, dict[str, Any]]:
-        table = recommend(
-            paths, raised, supply.policies, supply.stock, at, open_orders=supply.open_orders
-        )
-        return _by_item(table)
+    def stocks_of(supply: Supply, at: OrderContext) -> dict[str, Stock]:
+        wanted = [supply.policies[item] for item in items]
+        return read_stock(supply.stock, supply.open_orders, wanted, at.decision_day)
+
+    today = stocks_of(replace(now, policies=own), context)
+
+    def made(supply: Supply, at: OrderContext) -> dict[str, Mapping[str, Any]]:
+        stocks, found = stocks_of(supply, at), dict[str, Mapping[str, Any]]()
+        for item, demand, one, history in zip(items, paths, raised, histories, strict=True):
+            case = ItemCase(at, supply.policies[item], one, stocks[item])
+            is_same = one is history and case.policy == own[item]
+            is_same = is_same and at.decision_day == context.decision_day
+            if is_same and case.stock == today[item]:
+                found[item] = after[item]
+            else:
+                found[item] = size_again(case, demand, after[item] if is_same else None)
+        return found
 
     def renewed(policies: Mapping[str, ItemPolicy], at: OrderContext) -> dict[str, ItemPolicy]:
         return {item: renew_terms(policies[item], rates[item], at.decision_day) for item in items}
 
-    own = {item: _alone(now.policies[item]) for item in items}
-    worlds = [old, old]
+    worlds: list[Mapping[str, Mapping[str, Any]]] = [old, old]
     if before.forecast_changed != "no":
         earlier = replace(context, decided_on=before.decided_on)
-        past = replace(then, policies=renewed(then.policies, earlier))
-        is_same = earlier.decision_day == context.decision_day
-        is_same = is_same and _is_alike(past, replace(now, policies=own))
-        worlds[1] = after if is_same else made(past, earlier)
-    timely = renewed(then.policies, context)
+        worlds[1] = made(replace(then, policies=renewed(then.policies, earlier)), earlier)
     supplied = {item: _with_supply(then.policies[item], now.policies[item]) for item in items}
-    supplied = renewed(supplied, context)
-    for policies in (timely, supplied):
-        is_last = policies == own and not is_raised
-        worlds.append(after if is_last else made(replace(now, policies=policies), context))
+    worlds += [
+        made(replace(now, policies=renewed(one, context)), context)
+        for one in (then.policies, supplied)
+    ]
     worlds.append(after)
     shared = _compare_forecasts(paths, items, context, before)
     cells = [
@@ -279,14 +287,6 @@ def _are(items: Sequence[str]) -> pc.Expression:
     """A filter of items; their ends let a reader pass over groups of rows of others."""
     item = pc.field("item_id")
     return (item >= min(items)) & (item <= max(items)) & item.isin(list(items))
-
-
-def _is_alike(then: Supply, now: Supply) -> bool:
-    """Whether items are supplied from the same, by the same parameters."""
-    tables = ((then.stock, now.stock), (then.open_orders, now.open_orders))
-    return then.policies == now.policies and all(
-        one is other if one is None or other is None else one.equals(other) for one, other in tables
-    )
 
 
 def _raise_as_then(

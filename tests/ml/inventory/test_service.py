@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ml.inventory.service import choose_point, critical_ratio, fill_rate_point, positive_quantile
+from ml.inventory.service import choose_point, critical_ratio, fill_rate_points, positive_quantiles
 from tests.ml.inventory.builders import make_needs, make_policy
 
 
@@ -13,10 +13,9 @@ def test_cycle_service_is_the_quantile():
 
 def test_service_of_intervals_with_demand_leaves_the_others_out():
     sample = np.repeat([0.0, 1.0, 2.0, 3.0], [90, 5, 4, 1])
-    assert positive_quantile(sample, 0.5) == 1.0
-    assert positive_quantile(sample, 0.9) == 2.0
-    assert positive_quantile(sample, 0.95) == 3.0
-    assert positive_quantile(np.zeros(9), 0.95) == 0.0
+    targets = np.array([0.5, 0.9, 0.95])
+    assert positive_quantiles(sample, targets).tolist() == [1.0, 2.0, 3.0]
+    assert positive_quantiles(np.zeros(9), targets).tolist() == [0.0, 0.0, 0.0]
     point = choose_point(
         make_needs(sample), make_policy(service_metric="csl_pos", service_target=0.9)
     )
@@ -43,13 +42,14 @@ def walk(up_to, days=60_000):
 def test_a_fill_rate_is_reached_by_the_point_and_by_no_unit_less(target):
     rng = np.random.default_rng(1)
     lead, review = rng.poisson(1.5 * 6, 20_000), rng.poisson(1.5 * 4, 20_000)
-    up_to = int(np.ceil(fill_rate_point(make_needs(lead + review, lead), target) - 1e-9))
+    (point,) = fill_rate_points(make_needs(lead + review, lead), np.array([target]))
+    up_to = int(np.ceil(point - 1e-9))
     assert walk(up_to) >= target - 0.005
     assert walk(up_to - 1) < target + 0.005
 
 
 def test_a_fill_rate_of_no_demand_needs_nothing():
-    assert fill_rate_point(make_needs(np.zeros(5)), 0.99) == 0.0
+    assert fill_rate_points(make_needs(np.zeros(5)), np.array([0.99])).tolist() == [0.0]
 
 
 def test_costs_lead_to_the_newsvendors_quantile():

@@ -10,7 +10,10 @@ from ml.artifacts.parquet_file import DatasetWriter, footer
 from ml.artifacts.version import commit_version, stage_version, write_manifest
 from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECASTS
+from ml.inventory.item_case import ItemCase
+from ml.inventory.item_order import SIZES, size_again
 from ml.inventory.recommendations import recommend
+from ml.inventory.stock import read_stock
 from ml.inventory.terms import add_economic_lot, plan_last_buy
 from ml.run.changes import (
     ForecastIdentity,
@@ -283,3 +286,22 @@ def test_an_item_that_is_recommended_no_more_has_a_row(tmp_path):
     assert (row["item_id"], row["driver"], row["order_changed"]) == ("B", "gone", "vanished")
     assert (row["order_qty_before"], row["order_qty"]) == (own["order_qty"], None)
     assert row["order_from_stock"] is None
+
+
+@pytest.mark.parametrize("policy", [{}, {"service_target": 0.5}, {"status": "obsolete"}, LOTS])
+@pytest.mark.parametrize("on_hand", [0.0, 7.0, 400.0, None])
+def test_levels_of_a_row_lead_to_the_order_that_the_paths_lead_to(policy, on_hand):
+    own, context = make_policy(moq=5.0, **policy), make_context()
+    history = make_history(whole_units=True)
+    paths = np.random.default_rng(3).poisson(2.0, (400, 12))
+
+    def row_of(stock):
+        return recommend([paths], [history], {"A": own}, stock, context).to_pylist()[0]
+
+    stock = make_stock(on_hand=on_hand, on_order=3.0)
+    case = ItemCase(
+        context, own, history, read_stock(stock, None, [own], context.decision_day)["A"]
+    )
+    wanted = {name: row_of(stock)[name] for name in SIZES}
+    assert size_again(case, paths, row_of(make_stock(on_hand=2.0))) == wanted
+    assert size_again(case, paths, None) == wanted
