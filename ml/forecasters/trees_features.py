@@ -40,6 +40,7 @@ class Snapshot:
     facts: Floats  # (N, F) features of the items
     unit: Floats  # (N,) size that values are measured in, before the season; 1 for counts
     seasons: Seasons  # indices of the periods after the origin
+    of_sizes: Seasons  # the same as far as sizes of demand are meant
     typical: float | None  # size of one demand in the panel, `None` where counts stay as they are
     scaled: Floats  # (N, T) values until the origin in units, without their season; 0 = unknown
     seen: Bools  # (N, T) whether there was an observation
@@ -48,7 +49,7 @@ class Snapshot:
         """Unit of items so many steps ahead, (n,)."""
         if self.typical is None:
             return self.unit[rows]
-        return self.unit[rows] * self.seasons.ahead(rows, steps)
+        return self.unit[rows] * self.of_sizes.ahead(rows, steps)
 
 
 def typical_size(values: Floats) -> float:
@@ -71,6 +72,7 @@ def take_snapshot(
     history = panel.values[:, : origin + 1]
     common = None if others is None else others.seasons.common
     seasons = measure_seasons(history, panel.frequency.season_length, common)
+    of_sizes = seasons.of_sizes(history[:, -2 * SPANS[panel.frequency][-1] :])
     typical = None
     if not counts:
         typical = typical_size(history) if others is None else others.typical
@@ -79,11 +81,11 @@ def take_snapshot(
     for first in range(0, max(len(history), 1), TOGETHER):
         some = slice(first, first + TOGETHER)
         facts, unit, scaled[some], seen[some] = _look_back(
-            history[some], seasons.rows(some), typical, panel.frequency
+            history[some], of_sizes.rows(some), typical, panel.frequency
         )
         found.append((facts, unit))
     facts, unit = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Snapshot(origin, facts, unit, seasons, typical, scaled, seen)
+    return Snapshot(origin, facts, unit, seasons, of_sizes, typical, scaled, seen)
 
 
 def _look_back(

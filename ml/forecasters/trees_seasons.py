@@ -29,6 +29,15 @@ class Seasons:
         """Only these items."""
         return Seasons(self.index[rows], self.kept[rows], self.common)
 
+    def of_sizes(self, recent: Floats) -> "Seasons":
+        """Indices of the size of a demand, by the last values (N, T) of the items.
+
+        Where most periods are without demand the season says when it comes, not how large it is.
+        """
+        seen = np.maximum(np.sum(~np.isnan(recent), axis=1), 1)
+        trust = np.clip(2 * np.sum(recent > 0, axis=1) / seen - 1, 0.0, 1.0)
+        return Seasons(1 + trust[:, None] * (self.index - 1), self.kept, self.common)
+
     def ahead(self, rows: Ints, steps: Ints) -> Floats:
         """Index of each row at so many steps ahead."""
         return self.index[rows, (steps - 1) % self.index.shape[1]]

@@ -131,6 +131,23 @@ def test_few_demands_of_uneven_size_are_not_forecast_larger_than_they_are():
     assert mean.mean() == pytest.approx(panel.values.mean(), rel=0.1)
 
 
+def test_a_season_of_when_demand_comes_is_none_of_how_large_it_is():
+    # A demand in ten days, a tenth as often on Saturdays and Sundays, is always one of 50.
+    rng, days = np.random.default_rng(4), 420
+    weekend = np.isin(np.arange(days) % 7, (5, 6))
+    values = np.where(rng.random((40, days)) < np.where(weekend, 0.01, 0.1), 50.0, 0.0)
+    periods = periods_after(np.datetime64("2019-12-31"), days, Frequency.DAILY)
+    items = tuple(f"i{row:03d}" for row in range(40))
+    panel = Panel("demand", Frequency.DAILY, items, periods, values, ("u",) * 40)
+    found = TreesForecaster(horizon=7).fit(panel).predicted
+    np.testing.assert_allclose(found.spreads, 50)
+    assert found.buckets.points.max() * 50 == pytest.approx(50, rel=0.1)
+    some = 1 - found.probabilities[:, :, 0] / found.probabilities.sum(axis=2)
+    # When it comes is known all the same.
+    weekdays = np.isin((days + np.arange(7)) % 7, (5, 6))
+    assert some[:, weekdays].mean() < 0.6 * some[:, ~weekdays].mean()
+
+
 def test_a_series_that_teaches_nothing_changes_no_other_forecast():
     panel = sparse_panel(30)
     wild = monthly(np.concatenate([panel.values, np.full((1, MONTHS), 9e5)]))
