@@ -2,6 +2,10 @@
 
 A snapshot is made of the history *until* its origin, so a training row cannot see what came
 later: neither in its features nor in the unit that its target is measured in.
+
+The unit is the item's own size of a demand. Few demands tell little of it, so it is drawn to what
+the items of the panel have in common, in logarithms and by as much as their sizes are alike: the
+empirical Bayes estimate of normal means (Efron & Morris 1973, JASA 68).
 """
 
 from collections.abc import Sequence
@@ -26,10 +30,19 @@ SPANS = {  # of plain means [periods]; the last is what an item's own past is ta
     Frequency.WEEKLY: (4, 13, 52),
     Frequency.MONTHLY: (3, 6, 12),
 }
-OWN_SIZES = 2.0  # demands that the typical size is worth where an item's own is measured
+OWN_SIZES = 2.0  # recent demands that an item's mean size of all times is worth beside them
+MOST_PULL = 20.0  # demands that the typical size is worth at most, where all items are alike
 MOST_COUNTED = 50.0  # demands; more say no more about how much is known of an item
 TOGETHER = 256  # items that are looked at at once, to bound memory
 UNKNOWN = -1.0  # a feature before the first period; all others are at least 0
+
+
+@dataclass(frozen=True, slots=True)
+class TypicalSize:
+    """What the items of a panel have in common in the size of a demand."""
+
+    log: float  # mean of the logs of the items' mean sizes
+    pull: float  # demands that it is worth where an item's own size is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +54,7 @@ class Snapshot:
     unit: Floats  # (N,) size that values are measured in, before the season; 1 for counts
     seasons: Seasons  # indices of the periods after the origin
     of_sizes: Seasons  # the same as far as sizes of demand are meant
-    typical: float | None  # size of one demand in the panel, `None` where counts stay as they are
+    typical: TypicalSize | None  # of the panel, `None` where counts stay as they are
     scaled: Floats  # (N, T) values until the origin in units, without their season; 0 = unknown
     seen: Bools  # (N, T) whether there was an observation
 
@@ -52,10 +65,35 @@ class Snapshot:
         return self.unit[rows] * self.of_sizes.ahead(rows, steps)
 
 
-def typical_size(values: Floats) -> float:
-    """Median of all demands, 1 where there are none."""
-    sizes = values[values > 0]
-    return float(np.median(sizes)) if len(sizes) else 1.0
+def typical_size(values: Floats) -> TypicalSize:
+    """TypicalSize of items (N, T); a size of 1 where there are no demands.
+
+    Its pull is the variance of log sizes within items over that between items, both by the method
+    of moments: items counted in metres beside items counted in pieces have little in common, and
+    parts that are asked for by ones and twos much. Within items one demand of variance 1 counts
+    beforehand.
+    """
+    parts = [
+        _sum_sizes(values[first : first + TOGETHER]) for first in range(0, len(values), TOGETHER)
+    ]
+    count, total, middle, strays = np.concatenate([np.empty((4, 0)), *parts], axis=1)
+    if not len(count):
+        return TypicalSize(0.0, 1.0)
+    within = (1 + strays.sum()) / (1 + (count - 1).sum())
+    between = middle.var() - within * (1 / count).mean()
+    pull = within / max(between, within / MOST_PULL)
+    return TypicalSize(float(np.log(total / count).mean()), float(pull))
+
+
+def _sum_sizes(values: Floats) -> Floats:
+    """Of items (N, T) with demands: number, sum, mean log, squares around that, (4, n)."""
+    asked = values > 0
+    sizes, count = values[asked], asked.sum(axis=1)
+    count = count[count > 0]
+    rows, logs = np.repeat(np.arange(len(count)), count), np.log(sizes)
+    middle = np.bincount(rows, logs) / count
+    strays = np.bincount(rows, (logs - middle[rows]) ** 2)
+    return np.stack([count, np.bincount(rows, sizes), middle, strays])
 
 
 def take_snapshot(
@@ -89,7 +127,7 @@ def take_snapshot(
 
 
 def _look_back(
-    history: Floats, seasons: Seasons, typical: float | None, frequency: Frequency
+    history: Floats, seasons: Seasons, typical: TypicalSize | None, frequency: Frequency
 ) -> tuple[Floats, Floats, Floats, Bools]:
     """Facts (n, F), units (n,), values in them (n, T) and what was observed (n, T) of some items.
 
@@ -112,13 +150,15 @@ def _look_back(
     return np.stack(facts, axis=1), unit, scaled, seen
 
 
-def _own_size(values: Floats, ago: Ints, half_life: float, typical: float) -> Floats:
+def _own_size(values: Floats, ago: Ints, half_life: float, typical: TypicalSize) -> Floats:
     """Mean size of an item's demands until now, recent ones foremost, (N,).
 
-    Few demands are drawn to those of all times, and these to the typical one.
+    Few demands are drawn to those of all times, and the log of their mean to the typical one.
     """
     positive = values > 0
-    every = (values.sum(axis=1) + OWN_SIZES * typical) / (positive.sum(axis=1) + OWN_SIZES)
+    count = positive.sum(axis=1)
+    own = np.log(np.where(count > 0, values.sum(axis=1) / np.maximum(count, 1), 1.0))
+    every = np.exp((count * own + typical.pull * typical.log) / (count + typical.pull))
     weight = 0.5 ** (ago / half_life)
     return (values @ weight + OWN_SIZES * every) / (positive @ weight + OWN_SIZES)
 

@@ -11,7 +11,7 @@ from ml.forecasters.base import predict
 from ml.forecasters.boosted_trees import read_trees
 from ml.forecasters.bucket_distribution import Buckets
 from ml.forecasters.trees_adapter import TreesForecaster, _count_past, mix_own
-from ml.forecasters.trees_features import feature_rows, take_snapshot
+from ml.forecasters.trees_features import feature_rows, take_snapshot, typical_size
 from ml.forecasters.trees_seasons import measure_seasons
 from ml.forecasters.trees_stages import Boosting, fit_stages
 from ml.frequency import Frequency, periods_after
@@ -129,6 +129,51 @@ def test_few_demands_of_uneven_size_are_not_forecast_larger_than_they_are():
     found = TreesForecaster(horizon=3).fit(panel).predicted
     mean = (found.probabilities @ found.buckets.points.mean(axis=1)) * found.spreads
     assert mean.mean() == pytest.approx(panel.values.mean(), rel=0.1)
+
+
+@pytest.mark.parametrize(("between", "pull"), [(2.0, 0.09), (0.6, 1.0), (0.2, 9.0)])
+def test_the_typical_size_pulls_by_how_much_the_sizes_of_items_are_alike(between, pull):
+    # Log sizes with a variance of .36 within items: in units of the variance between them.
+    rng = np.random.default_rng(2)
+    middle = rng.normal(3, between, (2000, 1))
+    values = np.exp(middle + 0.6 * rng.standard_normal((2000, 40)))
+    values[rng.random(values.shape) > rng.choice([0.05, 0.3], (2000, 1))] = 0
+    found = typical_size(values)
+    assert found.pull == pytest.approx(pull, rel=0.3)
+    # The log of a mean is above the mean of logs, by half their variance where there are many.
+    assert 3 - 0.1 < found.log < 3 + 0.36 / 2 + 0.1
+
+
+def test_items_that_are_all_alike_or_asked_for_once_have_a_typical_size_too():
+    assert typical_size(np.full((5, 30), 7.0)).pull == 20  # the most
+    assert typical_size(np.full((5, 30), 7.0)).log == pytest.approx(np.log(7))
+    once = typical_size(np.diag([1.0, 10, 100]))  # mean log: that of 10
+    assert once.log == pytest.approx(np.log(10))
+    assert 0 < once.pull < 1  # sizes differ by more than a demand of variance 1 explains
+    assert typical_size(np.full((2, 3), np.nan)).log == 0
+
+
+def test_what_others_are_counted_in_changes_the_unit_of_none():
+    # Every other item of 400 counted in thousandths: of the rest those of one to four demands
+    # keep their unit but for what they had in common with the others.
+    panel = uneven_panel(400)
+    mixed = panel.values.copy()
+    mixed[::2] *= 1000
+    few = np.isin((panel.values > 0).sum(axis=1), range(1, 5)) & (np.arange(400) % 2 == 1)
+    units = [take_snapshot(one, 59, counts=False).unit[few] for one in (panel, monthly(mixed))]
+    assert np.abs(np.log(units[1] / units[0])).mean() < 0.3
+    assert np.abs(np.log(units[1] / units[0])).max() < 1.2
+
+
+def test_three_small_demands_among_items_of_other_units_have_no_huge_tail():
+    # Half of the items come in thousands; one that comes in pieces was asked for 5 three times.
+    values = uneven_panel(120).values[:, :40].copy()
+    values[::2] *= 1000
+    values[1] = 0
+    values[1, [8, 19, 33]] = 5
+    found = predict(TreesForecaster(3).fit(monthly(values)), ["i001"], 3, seed=0, n_paths=4000)
+    # Ten times as much as it was ever asked for, in each of the three months.
+    assert np.quantile(found.paths[0].sum(axis=1), 0.999) < 3 * 10 * 5
 
 
 def test_a_season_of_when_demand_comes_is_none_of_how_large_it_is():
