@@ -111,7 +111,13 @@ def sample_folder(work: Path) -> Path:
 
 
 def make_cases(
-    dataset: str, file: Path, *, origins: int | None, items: int | None, work: Path
+    dataset: str,
+    file: Path,
+    *,
+    origins: int | None,
+    items: int | None,
+    work: Path,
+    rules: Dataset | None = None,
 ) -> list[Case]:
     """The cutoffs of one dataset, latest first.
 
@@ -121,11 +127,12 @@ def make_cases(
         origins: How many cutoffs; ``None`` = as many as the dataset says.
         items: Only so many items, those whose ids have the smallest hash; ``None`` = all.
         work: Folder for the file that our job is run on.
+        rules: How it is forecast and scored; ``None`` = as ``DATASETS`` says.
 
     Raises:
         DataError: The history is too short for so many cutoffs, or no item can be scored.
     """
-    rules = DATASETS[dataset]
+    rules = rules or DATASETS[dataset]
     today = datetime.now(UTC).date()
     table = read_tables(ReadingRequest(files={"demand": file}, today=today)).tables["demand"]
     panel = demand_panel(table, as_of=None, today=today).panel
