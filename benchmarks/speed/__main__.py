@@ -5,6 +5,7 @@ Usage: make bench [OPTIONS="--items 1000 --days 730 --rounds 3"]
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,9 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
         typer.Option(help="Beside the cold run only this case, or this peer. Repeatable."),
     ] = None,
     skip_peers: Annotated[bool, typer.Option("--skip-peers", help="Ours alone.")] = False,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Race one worker of Ray and two instead (make setup-ray).")
+    ] = False,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Worker processes.", show_default="one a core")
     ] = None,
@@ -43,13 +47,15 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
 ) -> None:
     """Write reports/benchmarks/speed.json and speed.md, after every round, and print the tables.
 
+    With --ray it is workers.json and workers.md.
+
     Cases are "cold", "next night", "revised" and "stock only"; peers are "Prophet", "pmdarima",
     "Keras LSTM", "Prophet in a pool" and "statsforecast AutoARIMA".
     """
     with exit_on_error():
         from benchmarks.speed.bench import Bench, measure
-        from benchmarks.speed.figures import Round
         from benchmarks.speed.report import write_report
+        from benchmarks.speed.workers import race_workers, write_race
 
         # Whoever ends this one ends what it watches too, as Ctrl-C does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -58,11 +64,12 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
             only=tuple(only or ()), skip_peers=skip_peers, jobs=jobs or os.cpu_count() or 1,
             seed=seed, work=work.resolve(),
         )  # fmt: skip
-        done: list[Round] = []
+        write: Callable[..., list[Path]] = write_race if ray else write_report
+        done: list[object] = []
         written: list[Path] = []
-        for one in measure(bench):
+        for one in race_workers(bench) if ray else measure(bench):
             done.append(one)
-            written = write_report(done, bench, reports)
+            written = write(done, bench, reports)
         typer.echo(written[-1].read_text(encoding="utf-8"))
         for path in written:
             typer.echo(path)

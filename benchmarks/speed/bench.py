@@ -80,15 +80,7 @@ def measure(bench: Bench) -> Iterator[Round]:
     """
     require_proc()
     peers = bench.peers()
-    folder = bench.work / "files"
-    shutil.rmtree(folder, ignore_errors=True)
-    # Asked for now: the report must name the code that ran, whatever is edited meanwhile.
-    say(f"{code_version()}: drawing {bench.items} synthetic items over {bench.days} days")
-    drawn = draw_inputs(folder, items=bench.items, days=bench.days, seed=bench.seed)
-    job = Job(work=bench.work, horizon=bench.horizon, jobs=bench.jobs, seed=bench.seed,
-              outside=drawn.outside)  # fmt: skip
-    # Else the first round alone would read the libraries from the disk.
-    subprocess.run([sys.executable, "-c", HEAVY], check=True, capture_output=True)
+    job, drawn = open_job(bench)
     for number in range(1, bench.rounds + 1):
         load = os.getloadavg()[0]
         runs = {}
@@ -102,6 +94,20 @@ def measure(bench: Bench) -> Iterator[Round]:
         }
         yield Round(runs, found, load)
     job.discard()
+
+
+def open_job(bench: Bench) -> tuple[Job, Drawn]:
+    """Our job, and the files of all cases, drawn anew."""
+    folder = bench.work / "files"
+    shutil.rmtree(folder, ignore_errors=True)
+    # Asked for now: the report must name the code that ran, whatever is edited meanwhile.
+    say(f"{code_version()}: drawing {bench.items} synthetic items over {bench.days} days")
+    drawn = draw_inputs(folder, items=bench.items, days=bench.days, seed=bench.seed)
+    job = Job(work=bench.work, horizon=bench.horizon, jobs=bench.jobs, seed=bench.seed,
+              outside=drawn.outside)  # fmt: skip
+    # Else the first round alone would read the libraries from the disk.
+    subprocess.run([sys.executable, "-c", HEAVY], check=True, capture_output=True)
+    return job, drawn
 
 
 def _run_case(job: Job, case: str, drawn: Drawn, where: str) -> CaseRun:

@@ -48,6 +48,7 @@ class Job:
     jobs: int  # worker processes
     seed: int
     outside: Mapping[str, pa.Table]  # what was collected beforehand
+    engine: str = "loky"  # what runs the tasks
 
     @property
     def home(self) -> Path:
@@ -62,7 +63,7 @@ class Job:
         """
         self._prepare(case == "cold")
         command = [sys.executable, "-m", f"scripts.{COMMAND}", "--horizon", str(self.horizon),
-                   "--jobs", str(self.jobs)]  # fmt: skip
+                   "--jobs", str(self.jobs), "--engine", self.engine]  # fmt: skip
         for option, path in inputs.files.items():
             own = self.home / INPUTS / f"{option.strip('-')}.csv"
             shutil.copyfile(path, own)

@@ -34,7 +34,7 @@ LEAST_SECONDS = 0.05  # less is shown as nothing
 def write_report(rounds: Sequence[Round], bench: Bench, folder: Path) -> list[Path]:
     """``speed.json`` and ``speed.md``, each whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    about, size = describe_run(rounds, bench), bench.size
+    about, size = describe_run([one.load for one in rounds], bench), bench.size
     whole = {
         **about,
         "ratios": [asdict(one) for one in ratios(rounds, size)],
@@ -47,14 +47,14 @@ def write_report(rounds: Sequence[Round], bench: Bench, folder: Path) -> list[Pa
     ]
 
 
-def describe_run(rounds: Sequence[Round], bench: Bench) -> dict[str, object]:
-    """Plain facts about the run."""
+def describe_run(loads: Sequence[float], bench: Bench) -> dict[str, object]:
+    """Plain facts about the run, of the machine's load before each of its rounds."""
     backtested = bench.size.backtested
     return {
         "data": f"synthetic: {bench.items} items over {bench.days} days until {LAST}, seed "
         f"{bench.seed}, {bench.horizon} days ahead",
-        "rounds": f"{len(rounds)}; load of the machine before each: "
-        + ", ".join(f"{one.load:.1f}" for one in rounds),
+        "rounds": f"{len(loads)}; load of the machine before each: "
+        + ", ".join(f"{load:.1f}" for load in loads),
         "processes": f"{bench.jobs} of our job and of peers in a pool, on {os.cpu_count()} cores, "
         "one thread each",
         "code": code_version(),
@@ -82,13 +82,13 @@ def _runs(rounds: Sequence[Round], size: Size) -> list[str]:
         costs = [one.runs[case].cost for one in rounds]
         spent = spread(cost.cpu_seconds for cost in costs)
         rows.append((
-            case, _span(spread(cost.seconds for cost in costs)), _span(spent),
+            case, format_span(spread(cost.seconds for cost in costs)), format_span(spent),
             f"{1000 * spent.median / size.items:.0f}",
-            _span(spread(cost.pss_mib for cost in costs), 0),
-            _span(spread(cost.rss_mib for cost in costs), 0),
-            _span(shares_of_cold(rounds, case), 3),
+            format_span(spread(cost.pss_mib for cost in costs), 0),
+            format_span(spread(cost.rss_mib for cost in costs), 0),
+            format_span(shares_of_cold(rounds, case), 3),
         ))  # fmt: skip
-    return ["Our job, median (least to most):", "", *_table(head, rows)]
+    return ["Our job, median (least to most):", "", *format_table(head, rows)]
 
 
 def _stages(rounds: Sequence[Round]) -> list[str]:
@@ -100,7 +100,11 @@ def _stages(rounds: Sequence[Round]) -> list[str]:
                  for one in (found[case].get(name) for case in cases)))
         for name in dict.fromkeys(name for case in cases for name in found[case])
     ]  # fmt: skip
-    return ["Stages, wall / processor seconds, medians:", "", *_table(("stage", *cases), rows)]
+    return [
+        "Stages, wall / processor seconds, medians:",
+        "",
+        *format_table(("stage", *cases), rows),
+    ]
 
 
 def _parts(rounds: Sequence[Round]) -> list[str]:
@@ -112,7 +116,7 @@ def _parts(rounds: Sequence[Round]) -> list[str]:
         if max(found[case].get(part, 0.0) for case in cases) >= LEAST_SECONDS
     ]
     title = "What stages spent processor seconds on, in all of them together, medians:"
-    return [title, "", *_table(("part", *cases), rows)]
+    return [title, "", *format_table(("part", *cases), rows)]
 
 
 def _peers(rounds: Sequence[Round], size: Size) -> list[str]:
@@ -125,18 +129,19 @@ def _peers(rounds: Sequence[Round], size: Size) -> list[str]:
         mean = (first.backtest.cpu + first.final.cpu) / first.items
         rows.append((
             name, str(first.items), f"{mean:.2f}" + (f" ({each.low:.2f} to {each.high:.2f} "
-            "by item)" if each else ""), _span(wall, 0), _span(cpu, 0),
+            "by item)" if each else ""), format_span(wall, 0), format_span(cpu, 0),
             str(sum(len(one.peers[name].failures) for one in rounds)),
         ))  # fmt: skip
-    return ["Peers:", "", *_table(head, rows)]
+    return ["Peers:", "", *format_table(head, rows)]
 
 
 def _ratios(rounds: Sequence[Round], size: Size) -> list[str]:
-    rows = [(one.what, one.of, _span(one.times, 2)) for one in ratios(rounds, size)]
-    return ["Times as long as ours, cold:", "", *_table(("what", "seconds", "times"), rows)]
+    rows = [(one.what, one.of, format_span(one.times, 2)) for one in ratios(rounds, size)]
+    return ["Times as long as ours, cold:", "", *format_table(("what", "seconds", "times"), rows)]
 
 
-def _span(figure: Spread, digits: int = 1) -> str:
+def format_span(figure: Spread, digits: int = 1) -> str:
+    """Median, and least and most where they differ."""
     if figure.low == figure.high:
         return f"{figure.median:.{digits}f}"
     return f"{figure.median:.{digits}f} ({figure.low:.{digits}f} to {figure.high:.{digits}f})"
@@ -146,6 +151,7 @@ def _pair(seconds: float, spent: float | None) -> str:
     return f"{seconds:.1f}" if spent is None else f"{seconds:.1f} / {spent:.1f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table in Markdown."""
     ruled = [f"|{'---|' * len(head)}"]
     return [f"| {' | '.join(head)} |", *ruled, *(f"| {' | '.join(row)} |" for row in rows), ""]

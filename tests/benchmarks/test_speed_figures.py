@@ -19,6 +19,16 @@ from benchmarks.speed.peers import (
 from benchmarks.speed.recipes import split_work
 from benchmarks.speed.stages import OUTSIDE, StageCost, add_up, part_seconds, read_stages
 from benchmarks.speed.watch import ProcessCost
+from benchmarks.speed.workers import (
+    ALL_RACED,
+    MADE_AGAIN,
+    RACED,
+    WorkersRound,
+    forget_results,
+    race_rows,
+    time_parts,
+)
+from ml.errors import ModelError
 from ml.logs import logger, logging_to
 from ml.run.parallel import stage
 
@@ -110,3 +120,31 @@ def test_a_fit_sees_no_day_after_its_origin(tmp_path):
     assert [(one.item, len(one.seen)) for one in backtest] == [(0, 6), (0, 8), (1, 2), (1, 4)]
     assert [(one.item, len(one.seen)) for one in final] == [(0, 10), (1, 6)]
     assert str(backtest[0].days[-1]) == "2026-01-06"
+
+
+def test_of_two_workers_and_one_only_what_is_spread_over_workers_is_compared():
+    stages = [StageCost(name, 10.0 * place, {}) for place, name in enumerate(RACED.values(), 1)]
+    run = replace(
+        measured(200.0, {}).runs["cold"], stages=(*stages, StageCost("reading", 50.0, {}))
+    )
+    one, half = time_parts(run), {part: 5.0 * n for n, part in enumerate([*RACED, ALL_RACED], 1)}
+    assert one[ALL_RACED] == 10 + 20 + 30 + 40
+    seconds = {1: one, 2: half | {ALL_RACED: 80.0}}
+    (first, *_, whole) = race_rows([WorkersRound(seconds, 0.0), WorkersRound(seconds, 0.0)])
+    assert first == (next(iter(RACED)), "10.0", "5.0", "2.00")
+    assert whole == (ALL_RACED, "100.0", "80.0", "1.25")
+
+
+def test_a_race_in_which_a_part_was_not_done_again_ends():
+    with pytest.raises(ModelError, match="was not done again"):
+        time_parts(measured(200.0, {}).runs["cold"])
+
+
+def test_what_is_raced_starts_from_what_was_trained_and_from_no_results(tmp_path):
+    panel = tmp_path / "models" / "nova_corrente" / "d-1" / "demand_d"
+    for name in (*MADE_AGAIN, "lstm", "trees"):
+        (panel / name / "part").mkdir(parents=True)
+    (tmp_path / "results" / "versions").mkdir(parents=True)
+    forget_results(tmp_path)
+    assert sorted(path.name for path in panel.iterdir()) == ["lstm", "trees"]
+    assert not (tmp_path / "results").exists()
