@@ -176,13 +176,9 @@ def _plan(
     reach = max((horizon, *protection))
     learnable, tuned = learnable_items(panel), read_tuned(request.settings.models_dir, name)
     search = _search(name, inputs, request, dataset, reach)
-    if state is None and request.goes_on(name):
-        state = find_state(search, panel)
     champion = None
-    if state is None and request.train and request.settings.refit_days > 0:
-        champion = find_state(search, panel, of_any_age=True)
-    if champion is not None and request.items is not None and not request.refit:
-        state, champion = champion, None  # a run of some items puts nothing in use for all
+    if state is None:
+        state, champion = _find_models(search, panel, request)
     if state is None:
         order = sorted(learnable, key=lambda item: number(policy.seed, "backtest", item))
         backtest_items = tuple(sorted(order[:most]))
@@ -219,6 +215,19 @@ def _plan(
         state=state,
         champion=champion,
     )
+
+
+def _find_models(
+    search: StateSearch, panel: Panel, request: RunRequest
+) -> tuple[FittedState | None, FittedState | None]:
+    """The models that a run goes on with, or those that newly trained ones have to beat."""
+    state = find_state(search, panel) if request.goes_on(search.name) else None
+    if state is not None or not request.train or request.settings.refit_days == 0:
+        return state, None
+    champion = find_state(search, panel, of_any_age=True)
+    if request.items is not None and not request.refit:
+        return champion, None  # a run of some items puts nothing in use for all
+    return None, champion
 
 
 def _protect(

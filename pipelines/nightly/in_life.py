@@ -3,7 +3,7 @@
 Read of the newest version, which the night before made: it knows what came true until then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,16 +21,21 @@ from ml.run.keep_past import read_held
 
 
 @dataclass(frozen=True, slots=True)
-class LifeFindings:
-    """What became of what was promised, by panel."""
+class DriftFindings:
+    """What is no longer what it was, or was promised, by panel or another subject."""
 
-    tables: tuple[pa.Table, ...] = ()  # of the contract DRIFT
+    tables: list[pa.Table] = field(default_factory=list)  # of the contract DRIFT
     told: dict[str, list[str]] = field(default_factory=dict)  # lines; none of a panel = all is well
     named: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # what they speak of
     coverage: dict[str, float] = field(default_factory=dict)  # of 80 % intervals, one period ahead
 
+    def add(self, subject: str, table: pa.Table) -> None:
+        """Add what was found of a subject."""
+        self.tables.append(table)
+        self.told[subject], self.named[subject] = tell_drift(table), name_drift(table)
 
-def look_at_life(results: Path, panels: dict[str, Panel], rate: float) -> LifeFindings:
+
+def look_at_life(results: Path, panels: Mapping[str, Panel], rate: float) -> DriftFindings:
     """Hold what came true against the promises of the backtest.
 
     Args:
@@ -45,16 +50,15 @@ def look_at_life(results: Path, panels: dict[str, Panel], rate: float) -> LifeFi
     try:
         metrics = read_dataset(results, METRICS.name)
     except DataError:  # nothing was ever made here
-        return LifeFindings()
-    tables, told, named, coverage = [], {}, {}, {}
+        return DriftFindings()
+    found = DriftFindings()
     for name, panel in panels.items():
         own = _rows_of(past, panel).filter(pc.is_in(pc.field("item_id"), pa.array(panel.items)))
-        tables.append(track_models(name, own, read_promises(metrics, name), rate=rate))
-        told[name], named[name] = tell_drift(tables[-1]), name_drift(tables[-1])
+        found.add(name, track_models(name, own, read_promises(metrics, name), rate=rate))
         share = _read_coverage(_rows_of(scores, panel))
         if share is not None:
-            coverage[name] = share
-    return LifeFindings(tuple(tables), told, named, coverage)
+            found.coverage[name] = share
+    return found
 
 
 def _rows_of(table: pa.Table, panel: Panel) -> pa.Table:

@@ -100,7 +100,7 @@ def test_promises_of_the_newest_version_are_held_against_what_came_true(
 
 def test_where_nothing_was_ever_made_there_is_nothing_to_tell(tmp_path, panel):
     found = look_at_life(tmp_path, {"demand_ms": panel}, 0.02)
-    assert (found.tables, found.told, found.coverage) == ((), {}, {})
+    assert (found.tables, found.told, found.coverage) == ([], {}, {})
 
 
 def test_a_version_of_an_older_program_promises_and_tells_nothing(tmp_path, panel):
