@@ -98,7 +98,6 @@ def hold_domain(space: Workspace, *, repair: bool = False) -> Iterator[RawStore]
     with hold(space.held):
         _refuse_later_run(space, repair=repair)
         with disk_errors(f"clearing '{space.raw}'", "Correct that and run again."):
-            discard_leftovers(space.raw, ".fetching-*")  # of older code
             for source in space.sources():
                 discard_leftovers(space.raw / source / "bodies")
         yield RawStore(space.raw)

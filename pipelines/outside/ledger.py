@@ -16,13 +16,11 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ml.durable import disk_errors, make_folder
 from ml.errors import DataError, PublishError
-from ml.logs import logger
 from pipelines.outside.known_series import Key
 
 FILE = "ledger.sqlite"
@@ -51,13 +49,13 @@ Window = tuple[date, date]
 
 @contextmanager
 def ledger(raw: Path) -> Iterator[sqlite3.Connection]:
-    """A transaction on the ledger; a new one begins with what older code has logged.
+    """A transaction on the ledger.
 
     Raises:
         DataError: The file is damaged, or of newer code.
         PublishError: The disk refuses.
     """
-    with transaction(raw / FILE, VERSION, partial(_prepare, raw=raw), _DAMAGED) as db:
+    with transaction(raw / FILE, VERSION, _prepare, _DAMAGED) as db:
         yield db
 
 
@@ -99,10 +97,9 @@ def transaction(
             db.close()  # what was not committed is taken back
 
 
-def _prepare(db: sqlite3.Connection, raw: Path) -> None:
+def _prepare(db: sqlite3.Connection) -> None:
     for statement in _SCHEMA:
         db.execute(statement)
-    _import_older(db, raw)
 
 
 @contextmanager
@@ -182,52 +179,3 @@ def set_aside_after(db: sqlite3.Connection, domain: str, sources: Iterable[str],
         (day.isoformat(), json.dumps([*sources])),
     )
     return found.rowcount
-
-
-def _import_older(db: sqlite3.Connection, raw: Path) -> None:
-    """Begin with the lists that older code kept; they stay where they are, read by nobody.
-
-    In ``<source>/log.jsonl`` is every answer, one JSON object a line; in ``_runs/<domain>.jsonl``
-    every run: its day, how many answers of each source the tables held after it, and what was
-    asked for without a failure. What a crash cut off is left out.
-
-    Raises:
-        DataError: A line of a list of runs that no crash cut off cannot be read.
-    """
-    numbers = {
-        path.parent.name: [insert_answer(db, answer) for answer in _older_answers(path)]
-        for path in sorted(raw.glob("*/log.jsonl"))
-    }
-    for path in sorted((raw / "_runs").glob("*.jsonl")):
-        content = path.read_bytes()
-        lines = content[: content.rfind(b"\n") + 1].splitlines()
-        for number, line in enumerate(lines, start=1):
-            try:
-                run = json.loads(line)
-                day = date.fromisoformat(run["day"])
-                windows = [
-                    ((series, region), date.fromisoformat(window["first"]))
-                    for window in run["looked"]
-                    for series, region in window["keys"]
-                ]
-                read = [
-                    n for name, count in run["read"].items() for n in numbers.get(name, [])[:count]
-                ]
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(
-                    f"{path}: line {number} of {len(lines)} cannot be read ({error!r}). Restore "
-                    "the file, or remove that line: what it asked for is then asked for again."
-                ) from None
-            insert_run(db, path.stem, day, answers=read, windows=windows)
-
-
-def _older_answers(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            record = json.loads(line)
-        except ValueError:  # not UTF-8 either
-            record = None
-        if isinstance(record, dict):
-            yield record
-        elif line.strip():
-            logger().warning("raw_log_line_is_torn", file=str(path), line=number)

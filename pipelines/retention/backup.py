@@ -43,7 +43,7 @@ SETTINGS = "settings.env"
 _NAME = re.compile(r"backup-\d{8}T\d{6}Z")
 _KEPT = ("raw", "processed", "nights")  # of DATA_DIR
 # Locks, what dead runs left, what is asked anew each day, and what a command is just writing.
-_PASSED_OVER = re.compile(r"\.(lock|view\.lock|processed\.lock|staging|work|probed|fetching-.*)$")
+_PASSED_OVER = re.compile(r"\.(lock|view\.lock|processed\.lock|staging|work|probed|importing-.*)$")
 _WRITING = re.compile(r"\.\d+-.*|.*-(journal|wal|shm)")
 _AGAIN = "Correct that and run again."
 

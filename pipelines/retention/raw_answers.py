@@ -24,7 +24,7 @@ class PrunedAnswers:
     """What was removed from the raw store, or would be."""
 
     notes: int  # lines of the ledger
-    paths: tuple[Path, ...]  # files of bytes, and folders in which a dead run was fetching
+    paths: tuple[Path, ...]  # files of bytes, and folders in which a dead run read
     bytes: int  # of them
 
 
@@ -49,7 +49,7 @@ def prune_answers(raw: Path, before: datetime, *, dry_run: bool) -> PrunedAnswer
         # After the notes: bytes without a note are found by the next call, the other way round
         # is a damaged store.
         files = (path for path in raw.glob("*/bodies/[!.]*") if path not in named)
-        paths = [path for path in (*files, *raw.glob(".fetching-*")) if _is_older(path, before)]
+        paths = [path for path in (*files, *raw.glob(".importing-*")) if _is_older(path, before)]
         size = sum(map(size_of, paths))
         if not dry_run:
             for path in paths:

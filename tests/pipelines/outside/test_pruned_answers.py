@@ -33,7 +33,7 @@ def raw(desk, world):
             insert_answer(db, {**blank, "day": day, "outcome": outcome, "file": bytes_of})
     for name in ("refused", "forgotten"):
         (folder / "bcb_ptax" / "bodies" / f"{name}.json.gz").write_bytes(b"x")
-    (folder / ".fetching-dead").mkdir()
+    (folder / ".importing-dead").mkdir()
     return folder
 
 
@@ -56,7 +56,7 @@ def test_only_what_brought_nothing_goes_and_the_tables_are_built_again_the_same(
     assert done == dry
     assert done.notes == sum(count for name, count in before.items() if name != "data") - 1
     assert sorted(path.name for path in done.paths) == [
-        ".fetching-dead", "forgotten.json.gz", "refused.json.gz"
+        ".importing-dead", "forgotten.json.gz", "refused.json.gz"
     ]  # fmt: skip
     after = {row["outcome"]: row[1] for row in answers(raw)}
     assert after == {"data": before["data"], "no_data": 1}
