@@ -80,13 +80,6 @@ class Shortages:
         return recorded
 
 
-def find_shortages(served: Floats, exposure: Floats, short: Floats) -> Shortages:
-    """Shortages out of grids (N, T) of what :class:`Shortages` says of its cells."""
-    cells = np.nonzero((exposure < 1) | (short != 0))
-    row, period = (one.astype(np.int32) for one in cells)
-    return Shortages(row, period, served[cells], exposure[cells], short[cells])
-
-
 def complete_demand(
     served: Floats, shortages: Shortages, items: Sequence[str], periods: Days, frequency: str
 ) -> Floats:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ml.frequency import Frequency, period_range
-from ml.panel import Panel
+from ml.panel import Floats, Panel
+from ml.stockouts import Shortages
 from tests import socket_guard
 
 # Read by TensorFlow when a test first imports it: tests compute as workers do.
@@ -56,6 +57,13 @@ def daily_panel(n_items: int = 4, days: int = 240, seed: int = 2) -> Panel:
     values = rng.poisson(np.geomspace(0.1, 3.0, n_items)[:, None] * busy).astype(float)
     items = tuple(f"D-{i}" for i in range(n_items))
     return Panel("demand", Frequency.DAILY, items, periods, values, ("units",) * n_items)
+
+
+def find_shortages(served: Floats, exposure: Floats, short: Floats) -> Shortages:
+    """Shortages out of grids (N, T) of what :class:`Shortages` says of its cells."""
+    cells = np.nonzero((exposure < 1) | (short != 0))
+    row, period = (one.astype(np.int32) for one in cells)
+    return Shortages(row, period, served[cells], exposure[cells], short[cells])
 
 
 def price_panel(days: int = 300, seed: int = 3) -> Panel:

@@ -21,8 +21,8 @@ from ml.panel import (
     learnable_until,
 )
 from ml.panel_tables import Refusal, demand_panel
-from ml.stockouts import complete_demand, find_shortages
-from tests.conftest import monthly_panel, price_panel
+from ml.stockouts import complete_demand
+from tests.conftest import find_shortages, monthly_panel, price_panel
 
 TODAY = date(2025, 4, 10)  # a Thursday
 NAN = float("nan")

@@ -14,7 +14,8 @@ from ml.forecasters.registry import forecaster
 from ml.frequency import Frequency, period_range
 from ml.panel import dataset_id
 from ml.panel_tables import demand_panel
-from ml.stockouts import _above, _exceeded_with, complete_demand, find_shortages
+from ml.stockouts import _above, _exceeded_with, complete_demand
+from tests.conftest import find_shortages
 
 NAN = float("nan")
 

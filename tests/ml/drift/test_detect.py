@@ -10,7 +10,7 @@ from ml.drift.detect import Watched, find_drift, watch_panel
 from ml.drift.rows import join_rows, tell_drift
 from ml.frequency import Frequency, period_range
 from ml.panel import Panel
-from ml.stockouts import find_shortages
+from tests.conftest import find_shortages
 
 PERIODS = period_range(np.datetime64("2021-01-01"), np.datetime64("2025-12-01"), Frequency.MONTHLY)
 DAYS = np.arange("2024-01-01", "2026-01-01", dtype="datetime64[D]")

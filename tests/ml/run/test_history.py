@@ -11,7 +11,8 @@ from ml.frequency import Frequency, period_range
 from ml.panel import Panel
 from ml.run import history
 from ml.run.history import history_rows
-from ml.stockouts import complete_demand, find_shortages
+from ml.stockouts import complete_demand
+from tests.conftest import find_shortages
 
 SOURCE = {"demand": "user_files", "price": "yahoo"}
 

@@ -13,7 +13,7 @@ from ml.frequency import Frequency, period_range
 from ml.panel import Panel
 from ml.run import past
 from ml.run.past import renew_past, renew_scores
-from ml.stockouts import find_shortages
+from tests.conftest import find_shortages
 from tests.ml.reporting.test_past_scores import row
 
 SOURCE = {"demand": "user_files"}

@@ -17,7 +17,7 @@ from ml.simulation.levels import (
     usage_levels,
 )
 from ml.simulation.scene import SETTLING, lead_time_strata, set_scene
-from ml.stockouts import find_shortages
+from tests.conftest import find_shortages
 from tests.ml.simulation.worlds import (
     HORIZON,
     MONTH,
