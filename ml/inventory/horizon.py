@@ -33,21 +33,23 @@ def extend_paths(
     n_paths, horizon = paths.shape
     length = horizon - horizon % season if horizon >= season else horizon
     block = paths[:, horizon - length :]
-    longer = np.empty((n_paths, max(periods, horizon)), paths.dtype)
-    longer[:, :horizon] = paths
+    longer = np.empty((max(periods, horizon), n_paths), paths.dtype)
+    longer[:horizon] = paths.T
     exact = block.astype(np.float64)
     alike, totals = _likeness(exact), exact.sum(axis=1)
     ranked = np.lexsort((rng.random(n_paths), totals))
     score = np.empty(n_paths)
     score[ranked] = ndtri((np.arange(n_paths) + 0.5) / n_paths)
     level = math.sqrt(alike) * score + math.sqrt(1.0 - alike) * rng.standard_normal(n_paths)
+    by_period = np.ascontiguousarray(block.T)
     for start in range(horizon, periods, length):
         own = rng.standard_normal(n_paths)
         drawn = np.empty(n_paths, dtype=np.int64)
         drawn[np.argsort(math.sqrt(alike) * level + math.sqrt(1.0 - alike) * own)] = ranked
         end = min(start + length, periods)
-        longer[:, start:end] = block[:, : end - start][drawn]
-    return longer
+        here = longer[start:end]
+        np.take(by_period[: end - start], drawn, axis=1, out=here, mode="clip")  # no buffer so
+    return longer.T
 
 
 def _likeness(block: Floats) -> float:

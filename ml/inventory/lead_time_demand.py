@@ -3,10 +3,11 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaincinv
+from scipy.special import bdtr, bdtrik, gammaincinv
 
 from ml.frequency import Frequency
 from ml.inventory.items import ItemPolicy
@@ -52,13 +53,14 @@ def prepare_paths(
 ) -> ItemPaths:
     """Prepare the (S, H) paths of one item; only the first ``divided`` periods are ever divided."""
     n_paths, horizon = demand.shape
-    cumulative = np.empty((n_paths, horizon + 1))
-    cumulative[:, 0], cumulative[:, 1:] = 0.0, demand
-    np.cumsum(cumulative, axis=1, out=cumulative)  # in place: fresh memory costs more than sums
+    cumulative = np.empty((horizon + 1, n_paths))
+    cumulative[0], cumulative[1:] = 0.0, demand.T
+    for before, after in pairwise(cumulative):  # all paths at once, and in place
+        np.add(before, after, out=after)
     whole = bool((demand == np.floor(demand)).all())
     # Drawn period by period, so that a longer horizon leaves the earlier numbers as they are.
     steps = horizon if divided is None else min(divided, horizon)
-    return ItemPaths(demand, cumulative, rng.random((steps, n_paths)), whole)
+    return ItemPaths(demand, cumulative.T, rng.random((steps, n_paths)), whole)
 
 
 def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
@@ -85,8 +87,8 @@ def demand_over(paths: ItemPaths, periods: Floats) -> Floats:
 def thin_units(units: Floats, share: Floats, uniforms: Floats) -> Floats:
     """How many of (C,) whole units fall into a share in (0, 1) of their time: binomial quantiles.
 
-    Of few units the chances are added up from the end that is nearer, term by term, which spares
-    to import what inverts those of many.
+    Of few units the chances are added up from the end that is nearer, term by term. Those of many
+    are inverted without scipy.stats, which takes most of a second to import.
     """
     from_end = share > 0.5
     chance, level = np.where(from_end, (1.0 - share, 1.0 - uniforms), (share, uniforms))
@@ -103,9 +105,11 @@ def thin_units(units: Floats, share: Floats, uniforms: Floats) -> Floats:
         fallen[left] = count
     fallen = np.where(from_end, units - fallen, fallen)
     if many.any():
-        from scipy import stats
-
-        fallen[many] = stats.binom.ppf(uniforms[many], units[many], share[many])
+        level, units, chance = uniforms[many], units[many], share[many]
+        up = np.ceil(bdtrik(level, units, chance))  # rounded up, where it may be a whole number
+        down = np.maximum(up - 1.0, 0.0)
+        enough = bdtr(down, units.astype(np.int64), chance) >= level
+        fallen[many] = np.where(enough, down, up)
     return fallen
 
 
@@ -117,9 +121,8 @@ def time_to_exceed(paths: ItemPaths, level: Floats | float) -> Floats:
     """
     rows = np.arange(paths.demand.shape[0])
     levels = np.broadcast_to(np.asarray(level, dtype=np.float64), rows.shape)
-    above = paths.cumulative[:, 1:] > levels[:, None]
-    first = above.argmax(axis=1)
-    reached = above[rows, first]
+    passed = (paths.cumulative[:, 1:] <= levels[:, None]).sum(axis=1, dtype=np.int32)
+    reached, first = passed < paths.horizon, np.minimum(passed, paths.horizon - 1)
     amount = np.where(reached & (levels >= 0.0), paths.demand[rows, first].astype(np.float64), 1.0)
     share = np.clip((levels - paths.cumulative[rows, first]) / amount, 0.0, 1.0)
     return np.where(reached, first + share, np.inf)
