@@ -71,6 +71,31 @@ def temporary_errors() -> Iterator[None]:
         yield
 
 
+class NamelessFile(io.FileIO):
+    """A temporary file that no folder lists: whatever happens, it is gone with its last reader."""
+
+    def __init__(self) -> None:
+        with temporary_errors(), tempfile.TemporaryFile() as file:
+            super().__init__(os.dup(file.fileno()), "r+b")
+
+    def __del__(self) -> None:
+        """Nobody reads it any more."""
+        self.close()
+
+    def append(self, data: Any) -> int:
+        """Write all of a buffer behind the rest; the place where it begins.
+
+        Raises:
+            MachineError: The disk is full, or refuses.
+        """
+        with temporary_errors():
+            start = self.seek(0, os.SEEK_END)
+            left = memoryview(data).cast("B")
+            while left:
+                left = left[self.write(left) :]
+        return start
+
+
 class NewFile(io.RawIOBase):
     """A file that did not exist, hashed while it is written."""
 

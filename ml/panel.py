@@ -5,7 +5,7 @@ What outside drivers contribute to the series travels with it.
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 LEAST_TO_LEARN = {"demand": 8, "price": 30}
-HASHED = 4096  # items at a time that a name by content is made of
+HASHED = 1024  # items of a panel that are looked at together
 OUTSIZED, NEARLY_ALL = 1e4, 0.95
 MOST_TEACHERS = 3000  # items that a pooled model learns from
 
@@ -224,13 +224,7 @@ def learnable_items(panel: Panel) -> tuple[str, ...]:
 
     Whatever else is in a file, pooled models and weights are made from these items alone.
     """
-    enough = panel.observed().sum(axis=1) >= LEAST_TO_LEARN[panel.kind]
-    moving = moving_items(panel)
-    silent = [panel.items[row] for row in np.flatnonzero(enough & ~moving)]
-    alive = enough & moving & ~outsized_items(panel)
-    most = int(alive.sum()) if panel.is_demand else 0
-    chosen = set(sorted(silent, key=lambda item: number(0, "silent", item))[:most])
-    return tuple(item for item, ok in zip(panel.items, alive, strict=True) if ok or item in chosen)
+    return _learnable(panel, len(panel.periods))
 
 
 def learnable_until(panel: Panel, cutoff: np.datetime64) -> tuple[str, ...]:
@@ -238,16 +232,48 @@ def learnable_until(panel: Panel, cutoff: np.datetime64) -> tuple[str, ...]:
 
     Demand where stock ran out need not be completed for it: that moves no item that stood still.
     """
-    keep = int(np.searchsorted(panel.periods, cutoff, side="right"))
-    periods, values = panel.periods[:keep], panel.recorded[:, :keep]
-    return learnable_items(
-        replace(panel, periods=periods, values=values, drivers=None, shortages=None)
-    )
+    return _learnable(panel, int(np.searchsorted(panel.periods, cutoff, side="right")))
+
+
+def _learnable(panel: Panel, keep: int) -> tuple[str, ...]:
+    found = [_looks(some, keep) for some in _in_portions(panel)]
+    observed, moving, events, sizes = (np.concatenate(one) for one in zip(*found, strict=True))
+    enough = observed >= LEAST_TO_LEARN[panel.kind]
+    silent = [panel.items[row] for row in np.flatnonzero(enough & ~moving)]
+    alive = enough & moving & ~_outsized(panel, events, sizes)
+    most = int(alive.sum()) if panel.is_demand else 0
+    chosen = set(sorted(silent, key=lambda item: number(0, "silent", item))[:most])
+    return tuple(item for item, ok in zip(panel.items, alive, strict=True) if ok or item in chosen)
+
+
+def _in_portions(panel: Panel) -> Iterator[Panel]:
+    """Some items at a time: what is computed of each cell takes as much as the panel."""
+    for first in range(0, max(len(panel.items), 1), HASHED):
+        rows = slice(first, first + HASHED)
+        shortages = panel.shortages and panel.shortages.pick(range(len(panel.items))[rows])
+        yield replace(
+            panel, items=panel.items[rows], values=panel.values[rows], units=panel.units[rows],
+            drivers=None, shortages=shortages,
+        )  # fmt: skip
+
+
+def _looks(panel: Panel, keep: int) -> tuple[Ints, Bools, Ints, Floats]:
+    """Observations of each item, whether it ever moved, its demands and their mean size."""
+    values = panel.recorded[:, :keep]
+    moving = moving_items(panel) if keep == len(panel.periods) else _moving(values)
+    observed, sold = (~np.isnan(values)).sum(axis=1), values > 0
+    events = sold.sum(axis=1)
+    sizes = values.sum(axis=1, where=sold) / np.maximum(events, 1)
+    return observed, moving, events, sizes
 
 
 def moving_items(panel: Panel) -> Bools:
     """Which items have ever been anything but zero, (N,)."""
-    most, least = (find.reduce(panel.values, axis=1, initial=0.0) for find in (np.fmax, np.fmin))
+    return _moving(panel.values)
+
+
+def _moving(values: Floats) -> Bools:
+    most, least = (find.reduce(values, axis=1, initial=0.0) for find in (np.fmax, np.fmin))
     return np.asarray((most > 0) | (least < 0))
 
 
@@ -257,10 +283,11 @@ def outsized_items(panel: Panel) -> Bools:
     A value just below what a number may be is most often a slip, and what pooled models make of one
     such item spoils the forecasts of the others. Prices may be of any size.
     """
-    values = panel.recorded
-    sold = values > 0
-    events = sold.sum(axis=1)
-    sizes = values.sum(axis=1, where=sold) / np.maximum(events, 1)
+    found = [_looks(some, len(panel.periods))[2:] for some in _in_portions(panel)]
+    return _outsized(panel, *(np.concatenate(one) for one in zip(*found, strict=True)))
+
+
+def _outsized(panel: Panel, events: Ints, sizes: Floats) -> Bools:
     if not panel.is_demand or not events.any():
         return np.zeros(len(panel.items), bool)
     usual = np.quantile(sizes[events > 0], NEARLY_ALL, method="lower")

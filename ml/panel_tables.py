@@ -4,22 +4,25 @@ Rows after ``as_of``, or of a period that is still running, are gone before anyt
 from the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.contracts.demand import ABSURD
+from ml.contracts.demand_parts import DemandParts, in_parts
 from ml.errors import DataError, first_few
 from ml.frequency import Days, Frequency, period_end, period_range, weekday
 from ml.panel import OUTSIZED, Bools, Floats, Ints, Panel, outsized_items
-from ml.stockouts import Shortages, complete_demand
+from ml.stockouts import Shortages, put_demand
 
 Units = Mapping[str, str | None]
 ANY_WEEKDAY = -1
+_FREQUENCIES = [frequency.value for frequency in Frequency]
 LEAST_EXPOSURE = 0.5  # share of a period with stock, below which a zero says nothing
 
 
@@ -78,6 +81,44 @@ class LongTable:
 
 
 @dataclass(frozen=True, slots=True)
+class _RowTally:
+    """What the rows of each of N series come to."""
+
+    items: tuple[str, ...]
+    counts: Ints  # (N,) observations that are seen
+    absurd: Ints  # (N,) those of them beyond ABSURD
+    heard: Ints  # (N,) rows that are seen
+    # (N,) first observation and last row that are seen; of none, days long after and before all
+    first: Days
+    last: Days
+    days: set[Any]  # all days, seen or not
+    unseen: list[tuple[Ints, Days]]  # series and day of rows that are not seen
+
+    @classmethod
+    def of(cls, items: tuple[str, ...]) -> "_RowTally":
+        """Of no rows."""
+        counts, limit = np.zeros((3, len(items)), np.int64), np.iinfo(np.int64).max
+        first, last = (np.full(len(items), end).view("M8[D]") for end in (limit, -limit))
+        return cls(items, counts[0], counts[1], counts[2], first, last, set(), [])
+
+    def add(self, long: "LongTable", seen: Bools) -> None:
+        """Count further rows."""
+        self.days.update(np.unique(long.ds).tolist())
+        hidden = ~seen
+        if hidden.any():
+            self.unseen.append((long.item[hidden], long.ds[hidden]))
+        rows = long.where(seen)
+        self.heard[:] += rows.per_item(np.ones(len(rows.y)))
+        self.counts[:] += rows.per_item(rows.seen)
+        self.absurd[:] += rows.per_item(np.abs(np.nan_to_num(rows.y)) > ABSURD)
+        # as numbers, which NumPy compares ten times as fast
+        first, last = (one.view(np.int64) for one in (self.first, self.last))
+        days = rows.ds.astype(np.int64)
+        np.minimum.at(first, rows.item[rows.seen], days[rows.seen])
+        np.maximum.at(last, rows.item, days)
+
+
+@dataclass(frozen=True, slots=True)
 class _Clock:
     """The last moment that a run may know of."""
 
@@ -97,8 +138,8 @@ class _Clock:
         return period_end(np.datetime64(self.as_of, "D"), frequency)
 
 
-def demand_panel(table: pa.Table, *, as_of: date | None, today: date) -> Prepared:
-    """The demand panel of a DEMAND table.
+def demand_panel(table: pa.Table | DemandParts, *, as_of: date | None, today: date) -> Prepared:
+    """The demand panel of a DEMAND table, which is read twice, some rows at a time.
 
     Where stock ran out, demand was at least what was served; where there was none to serve, it
     is not known. ``as_of`` names the last period by
@@ -107,27 +148,22 @@ def demand_panel(table: pa.Table, *, as_of: date | None, today: date) -> Prepare
     Raises:
         DataError: Two frequencies among the usable series, or no period is over.
     """
-    y = _floats(table["y"])
-    exposure, short = _exposure(table, y)
-    silent = ((exposure < LEAST_EXPOSURE) & (y == 0)) | ((exposure < 1) & (y > ABSURD))
-    y = np.where(silent, np.nan, y)
-    long = LongTable(*_encode(table["item_id"]), _days(table["ds"]), y, exposure, short)
-    names, codes = _encode(table["frequency"])
-    clock = _Clock(as_of, today)
-    seen = np.zeros(len(y), bool)
-    for code, name in enumerate(names):
-        own = codes == code
-        seen[own] = clock.seen(long.ds[own], Frequency(name))
-    usable, refusals, statements = _judge("demand", long, seen, clock)
-    found = sorted({names[code] for code in np.unique(codes[seen & usable[long.item]])})
+    table = in_parts(table)
+    items = tuple(sorted(table.ids.to_pylist()))
+    clock, tally = _Clock(as_of, today), _RowTally.of(items)
+    kinds = np.zeros((len(items), len(_FREQUENCIES)), bool)
+    for long, seen, kind in _long_parts(table, items, clock):
+        tally.add(long, seen)
+        kinds[long.item[seen], kind[seen]] = True
+    usable, refusals, statements = _judge("demand", tally, clock)
+    found = sorted(_FREQUENCIES[one] for one in np.flatnonzero(kinds[usable].any(axis=0)))
     if len(found) > 1:
         raise DataError(
             f"demand: {len(found)} frequencies in one table: {found}. Keep one frequency a table."
         )
     if not found:
         return Prepared(None, refusals, statements)
-    kept = long.where(seen).only(usable)
-    panel = _panel(kept, "demand", Frequency(found[0]), dict.fromkeys(kept.items, "units"))
+    panel = _dense_panel(_long_parts(table, items, clock), tally, usable, Frequency(found[0]))
     return Prepared(panel, refusals, (*statements, *_on_outsized(panel)))
 
 
@@ -139,6 +175,66 @@ def _on_outsized(panel: Panel) -> tuple[str, ...]:
         "and models learn nothing from them for others; correct them where their numbers are slips."
     )
     return (line,) if found else ()
+
+
+def _long_parts(
+    table: DemandParts, items: tuple[str, ...], clock: _Clock
+) -> Iterator[tuple[LongTable, Bools, Ints]]:
+    """The rows of a DEMAND table, which of them a run sees, and the place of their frequency."""
+    place_of = {item: place for place, item in enumerate(items)}
+    for part in table.parts():
+        y = _floats(part["y"])
+        exposure, short = _exposure(part, y)
+        silent = ((exposure < LEAST_EXPOSURE) & (y == 0)) | ((exposure < 1) & (y > ABSURD))
+        y = np.where(silent, np.nan, y)
+        own, item = _encode(part["item_id"])
+        item = np.array([place_of[name] for name in own], np.int64)[item]
+        long = LongTable(items, item, _days(part["ds"]), y, exposure, short)
+        names, codes = _encode(part["frequency"])
+        seen = np.zeros(len(y), bool)
+        for code, name in enumerate(names):
+            of_it = codes == code
+            seen[of_it] = clock.seen(long.ds[of_it], Frequency(name))
+        yield long, seen, np.array([_FREQUENCIES.index(name) for name in names])[codes]
+
+
+def _dense_panel(
+    parts: Iterator[tuple[LongTable, Bools, Ints]],
+    tally: _RowTally,
+    usable: Bools,
+    frequency: Frequency,
+) -> Panel:
+    """The panel of the usable items, put together part by part."""
+    items = tuple(item for item, ok in zip(tally.items, usable, strict=True) if ok)
+    periods = period_range(tally.first[usable].min(), tally.last[usable].max(), frequency)
+    values = np.full((len(items), len(periods)), np.nan)
+    cells, is_short = [], False
+    for long, seen, _ in parts:
+        rows = long.where(seen).only(usable)
+        inside, columns = _columns(rows.ds, periods)
+        values[rows.item[inside], columns[inside]] = rows.y[inside]
+        if rows.exposure is None or rows.short is None:
+            continue
+        is_short |= bool((rows.exposure < 1).any())
+        own = np.flatnonzero(inside & ((rows.exposure < 1) | (rows.short != 0)))
+        row, period = (one[own].astype(np.int32) for one in (rows.item, columns))
+        cells.append((row, period, rows.y[own], rows.exposure[own], rows.short[own]))
+    shortages = None
+    if is_short:
+        row, period, *rest = (np.concatenate(one) for one in zip(*cells, strict=True))
+        order = np.lexsort((period, row))
+        shortages = Shortages(row[order], period[order], *(one[order] for one in rest))
+        put_demand(values, shortages, items, periods, frequency.value)
+    units = ("units",) * len(items)
+    return Panel("demand", frequency, items, periods, values, units, shortages=shortages)
+
+
+def _columns(days: Days, periods: Days) -> tuple[Bools, Ints]:
+    """Which days are first days of periods, and the positions of these."""
+    columns = np.searchsorted(periods, days)
+    inside = columns < len(periods)
+    inside[inside] = periods[columns[inside]] == days[inside]
+    return inside, columns
 
 
 def _exposure(table: pa.Table, y: Floats) -> tuple[Floats, Floats]:
@@ -167,7 +263,9 @@ def price_panels(table: pa.Table, *, as_of: date | None, today: date) -> tuple[P
     grouped = table.filter(pa.array(seen)).group_by("series")
     named = grouped.aggregate([("unit", "max"), ("currency", "max")]).to_pylist()
     units = {row["series"]: row["unit_max"] or row["currency_max"] for row in named}
-    usable, refusals, statements = _judge("price", long, seen, clock)
+    tally = _RowTally.of(long.items)
+    tally.add(long, seen)
+    usable, refusals, statements = _judge("price", tally, clock)
     prepared = []
     for rhythm in sorted(set(rhythms)):
         own = usable & np.array([other == rhythm for other in rhythms], bool)
@@ -221,34 +319,32 @@ def _known_prices(
 
 
 def _judge(
-    kind: str, long: LongTable, seen: Bools, clock: _Clock
+    kind: str, tally: _RowTally, clock: _Clock
 ) -> tuple[Bools, tuple[Refusal, ...], tuple[str, ...]]:
     """Which series are usable, a refusal for every other one that anybody had heard of, statements.
 
     Raises:
         DataError: No period is over.
     """
-    if clock.as_of is None and len(seen) and not seen.any():
+    if clock.as_of is None and tally.days and not tally.heard.any():
         raise DataError(
-            f"{kind}: none of {len(np.unique(long.ds))} periods is over on {clock.today}, the "
-            f"first starts on {long.ds.min()}. Wait, or set --as-of."
+            f"{kind}: none of {len(tally.days)} periods is over on {clock.today}, the "
+            f"first starts on {min(tally.days)}. Wait, or set --as-of."
         )
-    rows = long.where(seen)
-    counts = rows.per_item(rows.seen)
-    absurd = rows.per_item(np.abs(np.nan_to_num(rows.y)) > ABSURD)
-    usable = (counts > 0) & (absurd == 0)
-    known = (rows.per_item(np.ones(len(rows.y))) > 0) | (clock.as_of is None)
+    usable = (tally.counts > 0) & (tally.absurd == 0)
+    known = (tally.heard > 0) | (clock.as_of is None)
     refusals = []
     for place in np.flatnonzero(known & ~usable):
-        total = int(counts[place])
+        total, absurd = int(tally.counts[place]), tally.absurd[place]
         reason = "no observed value"
-        if absurd[place]:
-            reason = f"{absurd[place]} of {total} values beyond {ABSURD:g}: a fault of the file"
-        refusals.append(Refusal(long.items[place], kind, reason, total))
-    own = usable[long.item]
-    if clock.as_of is not None or not (own & seen).any():
+        if absurd:
+            reason = f"{absurd} of {total} values beyond {ABSURD:g}: a fault of the file"
+        refusals.append(Refusal(tally.items[place], kind, reason, total))
+    if clock.as_of is not None or not usable.any():
         return usable, tuple(refusals), ()
-    running = np.unique(long.ds[own & ~seen & (long.ds > long.ds[own & seen].max())])
+    last = tally.last[usable].max()
+    hidden = [days[usable[items] & (days > last)] for items, days in tally.unseen]
+    running = np.unique(np.concatenate([*hidden, np.zeros(0, "M8[D]")]))
     named = ", ".join(str(day) for day in running)
     left_out = f"{kind}: the period of {named} is still running on {clock.today}: left out"
     return usable, tuple(refusals), (left_out,) if len(running) else ()
@@ -256,23 +352,12 @@ def _judge(
 
 def _panel(long: LongTable, kind: str, frequency: Frequency, units: Units) -> Panel:
     """From the first observation to the last row: a row without a value is a period, too."""
-    first = long.ds[long.seen].min()
-    periods = period_range(first, long.ds.max(), frequency)
-    columns = np.searchsorted(periods, long.ds)
-    inside = columns < len(periods)
-    inside[inside] = periods[columns[inside]] == long.ds[inside]
-
-    values, shortages = np.full((len(long.items), len(periods)), np.nan), None
+    periods = period_range(long.ds[long.seen].min(), long.ds.max(), frequency)
+    inside, columns = _columns(long.ds, periods)
+    values = np.full((len(long.items), len(periods)), np.nan)
     values[long.item[inside], columns[inside]] = long.y[inside]
-    if long.exposure is not None and long.short is not None and (long.exposure < 1).any():
-        cells = np.flatnonzero(inside & ((long.exposure < 1) | (long.short != 0)))
-        cells = cells[np.lexsort((columns[cells], long.item[cells]))]
-        row, period = (one[cells].astype(np.int32) for one in (long.item, columns))
-        served, exposure, short = values[row, period], long.exposure[cells], long.short[cells]
-        shortages = Shortages(row, period, served, exposure, short)
-        values = complete_demand(values, shortages, long.items, periods, frequency.value)
     return Panel(kind, frequency, long.items, periods, values,
-                 tuple(units.get(item) for item in long.items), shortages=shortages)  # fmt: skip
+                 tuple(units.get(item) for item in long.items))  # fmt: skip
 
 
 def _encode(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:

@@ -90,6 +90,14 @@ def complete_demand(
     ever had stock keeps what it was served.
     """
     values = served.copy()
+    put_demand(values, shortages, items, periods, frequency)
+    return values
+
+
+def put_demand(
+    values: Floats, shortages: Shortages, items: Sequence[str], periods: Days, frequency: str
+) -> None:
+    """The same in the place of what was served, (N, T): a panel may be half of all memory."""
     for first in range(0, len(values), TOGETHER):
         some = values[first : first + TOGETHER]
         own = shortages.pick(range(first, first + len(some)))
@@ -107,7 +115,6 @@ def complete_demand(
             ]
             cells = _Grids(some[chosen], exposure[chosen], short[chosen])
             some[chosen] = _complete(cells, np.stack(uniforms), AROUND[frequency], whole=kind)
-    return values
 
 
 @dataclass(frozen=True, slots=True)

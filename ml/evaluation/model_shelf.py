@@ -5,7 +5,6 @@ All that all models said of all items at an origin is the largest thing of a run
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,20 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ml.durable import temporary_errors
+from ml.durable import NamelessFile
 
 Float32s = npt.NDArray[np.float32]
-
-
-class _NamelessFile:
-    """An open file, closed with the last who reads it."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def __del__(self) -> None:
-        """Nobody reads it any more."""
-        os.close(self.descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +59,12 @@ def shelve(chunks: Iterable[Sequence[Float32s]]) -> list[ModelShelf]:
         MachineError: The disk is full, or refuses.
     """
     shelves: list[list[tuple[int, tuple[int, ...]]]] = []
-    with temporary_errors(), tempfile.TemporaryFile() as file:
-        for chunk in chunks:
-            for place, values in enumerate(chunk):
-                if place == len(shelves):
-                    shelves.append([])
-                shelves[place].append((file.tell(), values.shape))
-                file.write(np.ascontiguousarray(values).data)
-        file.flush()
-        kept = _NamelessFile(os.dup(file.fileno()))
+    kept = NamelessFile()
+    for chunk in chunks:
+        for place, values in enumerate(chunk):
+            if place == len(shelves):
+                shelves.append([])
+            shelves[place].append((kept.append(np.ascontiguousarray(values)), values.shape))
     found = []
     for parts in shelves:
         (models, _, *last) = parts[0][1]
@@ -102,12 +87,12 @@ def _books_of(values: Any) -> tuple[Callable[[], Float32s], ...]:
 
 
 def _read_model(
-    file: _NamelessFile, parts: Sequence[tuple[int, tuple[int, ...]]], model: int
+    file: NamelessFile, parts: Sequence[tuple[int, tuple[int, ...]]], model: int
 ) -> Float32s:
     """What one model said of all items, (N, S, K), from the chunks that start at these places."""
     found = []
     for start, (_, *shape) in parts:
         size = 4 * int(np.prod(shape))
-        raw = os.pread(file.descriptor, size, start + model * size)
+        raw = os.pread(file.fileno(), size, start + model * size)
         found.append(np.frombuffer(raw, np.float32).reshape(shape))
     return np.concatenate(found)

@@ -5,6 +5,7 @@ They are written into the version, so that a later one can be compared with it w
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from ml.contracts.demand import (
     RECEIPTS,
     SUPPLIERS,
 )
+from ml.contracts.demand_parts import in_parts
 from ml.contracts.forecasts import QUANTILES, quantile_name
 from ml.contracts.outside import PRICES
 from ml.contracts.price_outlook import EXPOSURE
@@ -231,23 +233,23 @@ def describe_orders(rows: pa.Table) -> Orders:
 
 
 def describe_tables(
-    tables: Mapping[str, pa.Table | None], lines: Mapping[str, tuple[int, int]]
+    tables: Mapping[str, Any], lines: Mapping[str, tuple[int, int]]
 ) -> dict[str, TableFacts]:
     """The facts of the tables read, in their contracts.
 
     Args:
-        tables: By name; those that are not there may be `None`.
+        tables: By name, demand perhaps in parts; those that are not there may be `None`.
         lines: Rows of the files and how many of them were set aside, by table, where known.
     """
     demand = tables.get(DEMAND.name)
-    wanted = None if demand is None else pc.unique(demand["item_id"])
+    wanted: Any = None if demand is None else in_parts(demand).ids
     found = {}
     ours = (DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE, SUPPLIERS)
     for contract in ours:
         table = tables.get(contract.name)
         if table is None:
             continue
-        ids = pc.unique(table[contract.key[0]])
+        ids = wanted if contract is DEMAND else pc.unique(table[contract.key[0]])
         facts = TableFacts(ids=len(ids))
         if wanted is not None and contract in (ITEMS, INVENTORY):
             lacking = len(wanted) - pc.sum(pc.is_in(wanted, value_set=ids)).as_py()

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from ml.contracts.demand import (
     STOCK_BY_LOCATION,
     SUPPLIERS,
 )
+from ml.contracts.demand_parts import DemandParts, in_parts
 from ml.contracts.outside import AS_PUBLISHED_KEY, PRICES
 from ml.contracts.price_outlook import EXPOSURE
 from ml.errors import ConfigError, DataError, first_few
@@ -28,7 +30,15 @@ from ml.gate.facts import TableFacts, describe_tables, remark_ids
 from ml.inventory.locations import SiteMatch, match_sites
 from ml.panel import Panel, dataset_id
 from ml.panel_tables import Prepared, Refusal, demand_panel, price_panels
-from ml.processed import SYNTHETIC, known_by, outside_tables, processed_folder, read_table, reading
+from ml.processed import (
+    SYNTHETIC,
+    known_by,
+    outside_tables,
+    processed_folder,
+    read_demand_parts,
+    read_table,
+    reading,
+)
 from ml.run.request import RunRequest
 
 _VALUES = ("value", "preliminary", "estimated")
@@ -90,11 +100,12 @@ def read_processed(
     """
     data_dir = request.settings.data_dir
     contracts = (
-        *(DEMAND, PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE),
+        *(PRICES, ITEMS, INVENTORY, OPEN_ORDERS, RECEIPTS, EXPOSURE),
         *(SITE_DEMAND, STOCK_BY_LOCATION, SUPPLIERS),
     )
     with reading(data_dir):
-        tables = {one.name: read_table(data_dir, one) for one in contracts}
+        tables: dict[str, Any] = {one.name: read_table(data_dir, one) for one in contracts}
+        tables[DEMAND.name] = read_demand_parts(data_dir)
         outside = outside_tables(data_dir)
     if tables[DEMAND.name] is None and tables[PRICES.name] is None:
         raise DataError(
@@ -106,7 +117,7 @@ def read_processed(
 
 
 def inputs_of(
-    tables: Mapping[str, pa.Table | None],
+    tables: Mapping[str, Any],
     request: RunRequest,
     outside: Mapping[str, pa.Table],
     region: str,
@@ -115,7 +126,7 @@ def inputs_of(
     quality_flags: tuple[str, ...] = (),
     rows: Mapping[str, tuple[int, int]] | None = None,
 ) -> RunInputs:
-    """Panels out of contract tables (those of the user that there are).
+    """Panels out of contract tables (those of the user that there are, demand perhaps in parts).
 
     ``rows`` says of each table how many rows its files had, and how many were set aside. Outside
     rows that came out too late for the request are left out here.
@@ -124,16 +135,20 @@ def inputs_of(
         DataError: Nothing is usable, or an id stands for two series.
         ConfigError: An item is asked for that no series has.
     """
-    series = {"demand": tables.get(DEMAND.name), "price": tables.get(PRICES.name)}
-    known = {kind: table for kind, table in series.items() if table is not None and table.num_rows}
-    prepared = _prepare(known, request)
+    demand, prices = tables.get(DEMAND.name), tables.get(PRICES.name)
+    demand = None if demand is None else in_parts(demand)
+    tables = {**tables, DEMAND.name: demand}
+    prepared = _prepare(demand, prices, request)
     panels = tuple(one.panel for one in prepared if one.panel is not None and one.panel.items)
     refusals = tuple(refusal for one in prepared for refusal in one.refusals)
     _check_ids(panels, refusals, request.items)
-    source = {kind: "+".join(sorted(table["source"].unique().to_pylist()))
-              for kind, table in known.items()}  # fmt: skip
+    source = {}
+    if demand is not None and demand.num_rows:
+        source["demand"] = "+".join(demand.sources)
+    if prices is not None and prices.num_rows:
+        source["price"] = "+".join(sorted(prices["source"].unique().to_pylist()))
     synthetic = SYNTHETIC in source.values()
-    lacking = "demand" in known and tables.get(INVENTORY.name) is None
+    lacking = "demand" in source and tables.get(INVENTORY.name) is None
     facts = describe_tables(tables, rows or {})
     last_day = max(period_end(panel.cutoff, panel.frequency) for panel in panels)
     sites, on_sites = _match_sites(tables, None if request.as_of is None else last_day)
@@ -167,20 +182,22 @@ def inputs_of(
     )
 
 
-def _prepare(known: Mapping[str, pa.Table], request: RunRequest) -> list[Prepared]:
-    """Panels of the tables of demand and prices, by kind."""
+def _prepare(
+    demand: DemandParts | None, prices: pa.Table | None, request: RunRequest
+) -> list[Prepared]:
+    """Panels of the tables of demand and prices."""
     prepared: list[Prepared] = []
-    if "demand" in known:
-        prepared.append(demand_panel(known["demand"], as_of=request.as_of, today=request.today))
-    if "price" in known:
-        prepared += price_panels(known["price"], as_of=request.as_of, today=request.today)
+    if demand is not None and demand.num_rows:
+        prepared.append(demand_panel(demand, as_of=request.as_of, today=request.today))
+    if prices is not None and prices.num_rows:
+        prepared += price_panels(prices, as_of=request.as_of, today=request.today)
     return prepared
 
 
-def _remark_unknown(tables: Mapping[str, pa.Table | None]) -> Iterator[str]:
+def _remark_unknown(tables: Mapping[str, Any]) -> Iterator[str]:
     """A remark on each table of stock and orders with ids that no demand has."""
     demand = tables.get(DEMAND.name)
-    known = pa.nulls(0, pa.string()) if demand is None else pc.unique(demand["item_id"])
+    known = pa.nulls(0, pa.string()) if demand is None else in_parts(demand).ids
     for contract in (INVENTORY, OPEN_ORDERS, RECEIPTS):
         table = tables.get(contract.name)
         if table is None or demand is None:
@@ -202,7 +219,7 @@ def _currencies(prices: pa.Table | None) -> dict[str, str | None]:
     return {row["series"]: row["currency_max"] for row in named}
 
 
-def _remark_priceless(tables: Mapping[str, pa.Table | None]) -> Iterator[str]:
+def _remark_priceless(tables: Mapping[str, Any]) -> Iterator[str]:
     """A remark on exposures to series that no price is of."""
     exposure, prices = tables.get(EXPOSURE.name), tables.get(PRICES.name)
     if exposure is None:
@@ -217,7 +234,7 @@ def _remark_priceless(tables: Mapping[str, pa.Table | None]) -> Iterator[str]:
 
 
 def _match_sites(
-    tables: Mapping[str, pa.Table | None], last_day: np.datetime64 | None
+    tables: Mapping[str, Any], last_day: np.datetime64 | None
 ) -> tuple[SiteMatch | None, list[str]]:
     """Stock and demand by location matched, and what to say of it.
 
@@ -248,7 +265,7 @@ def _match_sites(
     return match, [f"{said}."]
 
 
-def _remark_suppliers(tables: Mapping[str, pa.Table | None]) -> Iterator[str]:
+def _remark_suppliers(tables: Mapping[str, Any]) -> Iterator[str]:
     """A remark on suppliers that only the file of suppliers names, and on those that it lacks."""
     if (suppliers := tables.get(SUPPLIERS.name)) is None:
         return

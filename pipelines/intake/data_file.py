@@ -1,8 +1,9 @@
 """One data file as a frame of text: the same picture of CSV and Parquet, before parsing."""
 
 import hashlib
+import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from ml.errors import DataError, first_few
 from pipelines.intake.find_files import data_files, refuse_odd_name
 from pipelines.intake.names import Choose, ChosenColumns
 from pipelines.intake.quarantine import CELLS
-from pipelines.intake.read_text import INVISIBLE, MOST_PACKED, read_bytes, read_text
-from pipelines.intake.records import BLANKS, find_header, find_lines, read_records
+from pipelines.intake.read_text import INVISIBLE, MOST_PACKED, open_bytes, read_text
+from pipelines.intake.records import BLANKS, find_header, read_records
 
 _HARMLESS_ROWS = 10_000_000  # in memory whatever they were packed to
+BATCH = 1 << 17  # rows of a Parquet file that are looked at together
 _EXACT = 2.0**53  # whole numbers above it are not exact in a float64
 # who separates fields by semicolons mostly does so because the comma is the decimal sign
 _USUAL_DECIMAL = {",": ".", ";": ","}
@@ -38,44 +40,55 @@ class DataFile:
     decimal: str  # the sign that a number is expected to have, by the delimiter; "" = either
     chosen: ChosenColumns  # which columns were chosen and which ignored
     broken: pl.DataFrame  # quarantine of the rows with a wrong number of fields
+    height: int  # rows, those with a wrong number of fields among them
     remarks: tuple[str, ...] = ()  # what was decided or left out in reading
 
-    @property
-    def height(self) -> int:
-        """Rows, those with a wrong number of fields among them."""
-        return self.rows.height + self.broken.height
+
+Keep = Callable[[pl.DataFrame], object]
+"""What takes the next rows of a file."""
 
 
 def open_files(path: Path, choose: Choose) -> list[DataFile]:
     """Open all data files of a path, in the order of their names.
 
-    A file that is another one over again, byte for byte, is left out with a remark: its rows would
-    be added to themselves.
-
     Raises:
         DataError: A file that cannot be read, or lacks a column that is needed.
     """
     opened = []
-    for file, *copies in _group_copies(data_files(path)):
+    for file, copies in group_copies(path):
         own = open_file(file, choose)
-        if copies:
-            names = first_few([one.name for one in copies])
-            said = f"{file.name}: {names} is the same file again, left out."
-            own = replace(own, remarks=(*own.remarks, said))
-        opened.append(own)
+        opened.append(replace(own, remarks=(*own.remarks, *copies)))
     return opened
 
 
-def _group_copies(files: Sequence[Path]) -> list[list[Path]]:
-    """Files with those that hold the same bytes, in their order."""
+def group_copies(path: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """The data files of a path in the order of their names, each with what to say of its copies.
+
+    A file that is another one over again, byte for byte, is left out with a remark: its rows would
+    be added to themselves.
+
+    Raises:
+        DataError: A file that cannot be read.
+    """
+    files = data_files(path)
     sizes = {file: file.stat().st_size for file in files}
     counts = Counter(sizes.values())
     groups: dict[object, list[Path]] = {}
     for file in files:
-        is_alone = counts[sizes[file]] == 1
-        key = file if is_alone else hashlib.sha256(read_bytes(file)).digest()
-        groups.setdefault(key, []).append(file)
-    return list(groups.values())
+        groups.setdefault(file if counts[sizes[file]] == 1 else _digest(file), []).append(file)
+    for file, *copies in groups.values():
+        names = first_few([one.name for one in copies])
+        said = f"{file.name}: {names} is the same file again, left out."
+        yield file, (said,) if copies else ()
+
+
+def _digest(path: Path) -> bytes:
+    """Of the bytes of a file, unpacked."""
+    with open_bytes(path) as file:
+        try:
+            return hashlib.file_digest(file, "sha256").digest()
+        except OSError as error:
+            raise DataError(f"{path.name}: cannot be read: {error}") from None
 
 
 def open_file(path: Path, choose: Choose) -> DataFile:
@@ -84,11 +97,29 @@ def open_file(path: Path, choose: Choose) -> DataFile:
     Raises:
         DataError: Not readable, empty, without rows, or in no format that is read here.
     """
+    parts: list[pl.DataFrame] = []
+    file = read_file(path, choose, parts.append)
+    rows = pl.concat([file.rows, *parts])
+    spoilt, whole, said = whole_ids(file.name, rows.get_column("item_id", default=None))
+    if said:
+        rows = rows.with_columns(pl.col("item_id").replace(spoilt, whole))
+    return replace(file, rows=rows, remarks=(*file.remarks, *said))
+
+
+def read_file(path: Path, choose: Choose, keep: Keep) -> DataFile:
+    """The same of a file of any size: its rows go to ``keep``, some at a time, and nowhere else.
+
+    Ids stay as they are written, see :func:`whole_ids`.
+
+    Raises:
+        DataError: Not readable, empty, without rows, or in no format that is read here.
+    """
     refuse_odd_name(path)
-    raw = read_bytes(path)
-    is_parquet = raw.startswith(b"PAR1") or path.suffix.lower() == ".parquet"
-    file = (_open_parquet if is_parquet else _open_csv)(path, raw, choose)
-    return _with_whole_ids(file)
+    with open_bytes(path) as file:
+        magic = file.read(4)
+        file.seek(0)
+        is_parquet = magic == b"PAR1" or path.suffix.lower() == ".parquet"
+        return (_read_parquet if is_parquet else _read_csv)(file, path.name, choose, keep)
 
 
 def stem(path: Path) -> str:
@@ -103,65 +134,83 @@ def stem(path: Path) -> str:
     return name or path.name
 
 
-def _open_csv(path: Path, raw: bytes, choose: Choose) -> DataFile:
-    text, remarks = read_text(raw, path.name)
-    lines = find_lines(text)
-    header = find_header(lines, path.name)
-    chosen = choose(header.names, path.name)
-    rows, broken, said = read_records(lines, header, chosen.positions, path.name)
-    if not rows.height + broken.height:
-        raise DataError(f"{path.name}: has a header but no rows.")
-    rows = rows.with_columns(pl.exclude("line").str.strip_chars(BLANKS))
-    names = {name: header.names[at] for name, at in chosen.positions.items()}
+def _read_csv(raw: io.FileIO, name: str, choose: Choose, keep: Keep) -> DataFile:
+    text, remarks = read_text(raw, name)
+    with text.file:
+        header = find_header(text)
+        chosen = choose(header.names, name)
+        broken, height, blank, continued = [CELLS], 0, 0, 0
+        none = pl.DataFrame(schema={"line": pl.Int64, **dict.fromkeys(chosen.positions, pl.String)})
+        for part in read_records(text, header, chosen.positions):
+            keep(part.rows)
+            broken.append(part.broken)
+            height += part.rows.height + part.broken.height
+            blank, continued = blank + part.blank, continued + part.continued
+    if blank or continued:
+        said = f"{blank:,} are blank, {continued:,} continue a quoted cell."
+        remarks.append(f"{name}: of {text.lines:,} lines {said}")
+    if not height:
+        raise DataError(f"{name}: has a header but no rows.")
+    names = {one: header.names[at] for one, at in chosen.positions.items()}
     decimal = _USUAL_DECIMAL.get(header.delimiter, "")
-    return DataFile(path.name, rows, names, frozenset(), decimal, chosen, broken, (*remarks, *said))
+    return DataFile(
+        name, none, names, frozenset(), decimal, chosen, pl.concat(broken), height, tuple(remarks)
+    )
 
 
-def _with_whole_ids(file: DataFile) -> DataFile:
+def whole_ids(name: str, ids: pl.Series | None) -> tuple[pl.Series, pl.Series, tuple[str, ...]]:
     """Ids ``123.0`` as ``123``: whole numbers become so where a table once had a gap among them.
 
     That is, where all ids are such, or one is there in both spellings.
+
+    Returns:
+        The ids that are such, what they are read as, and the remark on them, if they are.
     """
-    ids = file.rows.get_column("item_id", default=pl.Series(dtype=pl.String))
+    ids = pl.Series(dtype=pl.String) if ids is None else ids
     given = ids.filter(ids != "").unique().sort()
     spoilt = given.filter(given.str.contains(r"^[0-9]+\.0$"))
     whole = spoilt.str.strip_suffix(".0")
     if not len(spoilt) or (len(spoilt) < len(given) and not whole.is_in(given.implode()).any()):
-        return file
-    mended = pl.col("item_id").replace(spoilt, whole)
-    remark = f"{file.name}: {len(spoilt):,} ids such as {spoilt[0]!r} were read as {whole[0]!r}."
-    return replace(file, rows=file.rows.with_columns(mended), remarks=(*file.remarks, remark))
+        return spoilt, whole, ()
+    remark = f"{name}: {len(spoilt):,} ids such as {spoilt[0]!r} were read as {whole[0]!r}."
+    return spoilt, whole, (remark,)
 
 
-def _open_parquet(path: Path, raw: bytes, choose: Choose) -> DataFile:
+def _read_parquet(raw: io.FileIO, name: str, choose: Choose, keep: Keep) -> DataFile:
+    size = raw.seek(0, io.SEEK_END)
+    raw.seek(0)
     try:
-        file = pq.ParquetFile(pa.BufferReader(raw))
-        if file.metadata.num_rows > max(_HARMLESS_ROWS, MOST_PACKED * len(raw)):
+        file = pq.ParquetFile(raw)
+        if file.metadata.num_rows > max(_HARMLESS_ROWS, MOST_PACKED * size):
             raise DataError(
-                f"{path.name}: has {file.metadata.num_rows:,} rows in {len(raw):,} bytes: that is "
+                f"{name}: has {file.metadata.num_rows:,} rows in {size:,} bytes: that is "
                 "no table. Nothing of it was kept; if it is one, save it as several files."
             )
         header = file.schema_arrow.names
-        chosen = choose(header, path.name)
+        chosen = choose(header, name)
         names = {wanted: header[position] for wanted, position in chosen.positions.items()}
-        table = file.read(columns=[*dict.fromkeys(names.values())])
+        kinds = {wanted: file.schema_arrow.field(column).type for wanted, column in names.items()}
+        none = pl.DataFrame(schema={"line": pl.Int64, **dict.fromkeys(names, pl.String)})
+        before = 0
+        for batch in file.iter_batches(BATCH, columns=[*dict.fromkeys(names.values())]):
+            texts = {one: _as_text(batch[own], own, name) for one, own in names.items()}
+            rows = pl.DataFrame(texts).select(pl.all().fill_null("").str.strip_chars(BLANKS))
+            rows = rows.with_row_index("line", offset=before + 1).cast({"line": pl.Int64})
+            keep(rows)
+            before += rows.height
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path.name}: is no readable Parquet file: {str(error).splitlines()[0]}"
+            f"{name}: is no readable Parquet file: {str(error).splitlines()[0]}"
         ) from None
-    if not table.num_rows:
-        raise DataError(f"{path.name}: has columns but no rows.")
-    texts = {wanted: _as_text(table[name], name, path.name) for wanted, name in names.items()}
-    rows = pl.DataFrame(texts).select(pl.all().fill_null("").str.strip_chars(BLANKS))
-    rows = rows.with_row_index("line", offset=1).cast({"line": pl.Int64})
-    kinds = {wanted: table[name].type for wanted, name in names.items()}
+    if not before:
+        raise DataError(f"{name}: has columns but no rows.")
     bare = {one: getattr(kinds[one], "value_type", kinds[one]) for one in kinds}  # of dictionaries
     tests = (pa.types.is_floating, pa.types.is_decimal, pa.types.is_integer)
     typed = frozenset(one for one, kind in bare.items() if any(test(kind) for test in tests))
-    return DataFile(path.name, rows, names, typed, "", chosen, CELLS)
+    return DataFile(name, none, names, typed, "", chosen, CELLS, before)
 
 
-def _as_text(values: pa.ChunkedArray, name: str, file: str) -> pl.Series:
+def _as_text(values: pa.Array, name: str, file: str) -> pl.Series:
     """A Parquet column of any plain type as the text that a CSV would hold."""
     kind = values.type
     try:

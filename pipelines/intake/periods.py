@@ -20,6 +20,8 @@ NAMES_OF_DAYS = (
     "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays",
 )  # fmt: skip
 _WEEKDAY = _DS.dt.weekday() - 1  # Monday = 0
+_ON = [f"on_{day}" for day in range(WEEK)]
+_FIRST_ON = [f"first_{name}" for name in _ON]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +33,42 @@ class Inferred:
     statement: str  # what was found, in a sentence
 
 
-def infer(days: pl.DataFrame, *, kind: str, where: str) -> Inferred:
+def infer(rhythm: pl.DataFrame, distinct: pl.Series, *, kind: str, where: str) -> Inferred:
     """Infer the frequency that all series share.
 
-    ``days`` are ``item_id`` and ``ds``, sorted, no pair twice; ``kind`` is demand or price.
+    Args:
+        rhythm: Of all series, see :func:`rhythm_of`.
+        distinct: The days of all series, each once, sorted.
+        kind: demand or price.
+        where: File or folder, for messages.
 
     Raises:
         DataError: Series of different frequencies are mixed.
     """
-    distinct = days["ds"].unique().sort()
-    weekdays = (distinct.dt.weekday() - 1).unique().to_list()
-    usual = int(days.select(_WEEKDAY.mode().min()).item())
+    on_weekday = rhythm.select(_ON).sum().row(0)
+    usual = on_weekday.index(max(on_weekday))
+    rhythm = rhythm.with_columns(off_weekday=pl.col("count") - pl.col(_ON[usual]))
     span = pl.date_range(distinct[0], distinct[-1], eager=True)
-    rhythm = _rhythm(days, usual)
     frequency, anchor, words = Frequency.DAILY, MONDAY, "daily data."
     if len(distinct) == 1:
         words = "has one day only, taken as daily data."
     elif _keeps(rhythm, "off_months", VOTING_DAYS):
         frequency, words = Frequency.MONTHLY, "monthly data, all days are firsts of months."
         if rhythm["off_months"].sum():
-            words = _on_strays(days, _DS.dt.day() > 1, _DS.dt.month_end() != _DS, "month")
+            words = _on_strays(rhythm, pl.col("in_months"), pl.col("in_month"), "month")
         elif (distinct != distinct.dt.month_start()).any():
             words = "monthly data on last days of months, moved to the first of their month."
     elif _keeps(rhythm, "off_weekday", SURE_WEEKS):
         frequency, anchor = Frequency.WEEKLY, usual
         words = f"weekly data, all days are {NAMES_OF_DAYS[anchor]}."
         if rhythm["off_weekday"].sum():
-            words = _on_strays(days, _WEEKDAY.ne(anchor), pl.lit(value=True), "week")
+            others = [first for day, first in enumerate(_FIRST_ON) if day != anchor]
+            first = pl.min_horizontal(others)
+            words = _on_strays(rhythm, pl.col("off_weekday"), first, "week")
     else:
         _refuse_mixture(rhythm, kind, where)
-        if max(weekdays) <= FRIDAY and (span.dt.weekday() - 1 > FRIDAY).sum() > 1:
+        used = [day for day, count in enumerate(on_weekday) if count]
+        if max(used) <= FRIDAY and (span.dt.weekday() - 1 > FRIDAY).sum() > 1:
             words = "daily data, with no row on a weekend; weekends are periods all the same."
             if kind == "price":
                 frequency = Frequency.BUSINESS
@@ -68,27 +76,38 @@ def infer(days: pl.DataFrame, *, kind: str, where: str) -> Inferred:
     return Inferred(frequency, anchor, f"{where}: {words}")
 
 
-def _rhythm(days: pl.DataFrame, usual: int) -> pl.DataFrame:
-    """What each series looks like by itself, one row a series; ``usual`` is a weekday.
+def rhythm_of(days: pl.DataFrame) -> pl.DataFrame:
+    """What each series looks like by itself, one row a series.
+
+    ``days`` are ``item_id`` and ``ds``, sorted, no pair twice.
 
     ``off_months``: days that are no first days of months, or no last ones if those are fewer;
-    ``off_weekday``: days of other weekdays than the usual; ``monthly``, ``weekly``: without any;
-    the votes: so many days that it is not by chance.
+    ``in_months``, ``in_month``: days that are neither, the first of them; ``on_0`` and so on: days
+    that are Mondays, ``first_on_0`` the first of them; ``monthly``, ``weekly``: without any off;
+    the votes: so many days that it is not by chance; ``first``, ``last``: of its days.
     """
     count, enough = pl.col("count"), pl.col("count") >= VOTING_DAYS
     steady = (2 * count >= pl.col("weeks")) | (count >= SURE_WEEKS)
     firsts, lasts = ((edge == _DS).sum() for edge in (_DS.dt.month_start(), _DS.dt.month_end()))
+    inside = (_DS.dt.day() > 1) & (_DS.dt.month_end() != _DS)
     return (
         days.group_by("item_id", maintain_order=True)
         .agg(
             count=pl.len(),
             off_months=pl.len() - pl.max_horizontal(firsts, lasts),
-            off_weekday=_WEEKDAY.ne(usual).sum(),
-            weekly=(_WEEKDAY.first() == _WEEKDAY).all(),
+            in_months=inside.sum(),
+            in_month=_DS.filter(inside).first(),
             weekday=_WEEKDAY.first(),
-            weeks=(_DS.last() - _DS.first()).dt.total_days() // WEEK + 1,
+            first=_DS.first(),
+            last=_DS.last(),
+            **{name: _WEEKDAY.eq(day).sum() for day, name in enumerate(_ON)},
+            **{name: _DS.filter(_WEEKDAY.eq(day)).first() for day, name in enumerate(_FIRST_ON)},
         )
-        .with_columns(monthly=pl.col("off_months") == 0)
+        .with_columns(
+            monthly=pl.col("off_months") == 0,
+            weekly=pl.max_horizontal(_ON) == count,
+            weeks=(pl.col("last") - pl.col("first")).dt.total_days() // WEEK + 1,
+        )
         .with_columns(
             votes_monthly=pl.col("monthly") & enough,
             votes_weekly=pl.col("weekly") & ~pl.col("monthly") & steady & enough,
@@ -106,12 +125,13 @@ def _keeps(rhythm: pl.DataFrame, off: str, sure: int) -> bool:
     return not slips or (few and slips <= max(1, days // SLIPS_OF_ALL) and days - slips >= sure)
 
 
-def _on_strays(days: pl.DataFrame, off: pl.Expr, rather: pl.Expr, period: str) -> str:
-    """The words on days ``off`` a rhythm; the first that is shown is ``rather`` one of some."""
-    strays = days.filter(off, rather)
-    item, day = strays.select("item_id", "ds").row(0)
+def _on_strays(rhythm: pl.DataFrame, strays: pl.Expr, first: pl.Expr, period: str) -> str:
+    """The words on days off a rhythm: how many each series has, and the first of each."""
+    found = rhythm.select("item_id", "count", strays=strays, first=first)
+    item, day = found.filter(pl.col("strays") > 0).select("item_id", "first").row(0)
+    number, total = (int(found[name].sum()) for name in ("strays", "count"))
     return (
-        f"{period}ly data; {counted(strays.height, 'day')} of {days.height:,} off its rhythm "
+        f"{period}ly data; {counted(number, 'day')} of {total:,} off its rhythm "
         f"counted in the {period} that it falls in, the first {named([str(item)])} on {day}."
     )
 

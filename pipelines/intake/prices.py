@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ml.contracts.base import check
 from ml.contracts.demand import ABSURD
 from ml.contracts.outside import PRICES
 from ml.errors import DataError
@@ -22,11 +23,11 @@ from pipelines.intake.names import (
     position_of,
 )
 from pipelines.intake.parse_numbers import find_decimal, parse_numbers
-from pipelines.intake.periods import fill_calendar, infer, on_periods
-from pipelines.intake.quarantine import Reason, combined
+from pipelines.intake.periods import fill_calendar, infer, on_periods, rhythm_of
+from pipelines.intake.quarantine import Reason, combined, to_arrow
 from pipelines.intake.request import Intake, ReadingRequest
 from pipelines.intake.sentences import count_rows, counted, named, on_rows
-from pipelines.intake.series import KEY, SOUND, USABLE, FileRows, SeriesRows, Y
+from pipelines.intake.series import KEY, SOUND, USABLE, FileRows, ReadSeries, SeriesRows, Y
 
 CLOSES = ("close", "price", "ultimo", "fechamento")  # the first that is there is the price
 MARKET = (
@@ -58,7 +59,8 @@ def read_prices(path: Path, request: ReadingRequest) -> Intake:
     files = open_files(path, _choose_columns(request.columns))
     read = partial(_read, path.name, files, request)
     found = series.settle(read, "series", "no value or one beyond")
-    inferred = infer(found.rows.filter(USABLE).select(KEY), kind="price", where=found.where)
+    where, days = found.about.where, found.rows.filter(USABLE).select(KEY)
+    inferred = infer(rhythm_of(days), days["ds"].unique().sort(), kind="price", where=where)
     rows = on_periods(found.rows, inferred.frequency, inferred.anchor)
     _refuse_two_of_a_period(found, rows, str(inferred.frequency))
     rows = fill_calendar(rows.drop(_NOTES), inferred.frequency)
@@ -77,11 +79,13 @@ def read_prices(path: Path, request: ReadingRequest) -> Intake:
     )
     absent = counted(rows.filter("absent").height, "period")
     statements = (
-        *found.statements,
+        *found.about.statements,
         inferred.statement,
-        f"{found.where}: {absent} without a row between first and last rows stay missing.",
+        f"{where}: {absent} without a row between first and last rows stay missing.",
     )
-    return series.to_intake(table, PRICES, found, inferred.frequency, statements)
+    checked = check(to_arrow(table.cast({"series": pl.String})), PRICES, where=where)
+    about = found.about
+    return Intake(checked, inferred.frequency, about.count, statements, about.quarantine)
 
 
 def _choose_columns(mapped: Mapping[str, str]) -> Choose:
@@ -126,7 +130,9 @@ def _read(
 ) -> SeriesRows:
     parts = [_read_file(file, request, excluded) for file in files]
     rows = pl.concat([part.rows for part in parts])
-    repeats = series.repeated_rows(rows, KEY, request, where=where, words="series and day")
+    again = series.find_repeats(rows, KEY)
+    words, repeats = "series and day", again.height
+    series.refuse_repeats(again, repeats, rows.height, request, where=where, words=words)
     disagree = Y.is_not_null() & (Y.min().over(KEY) != Y.max().over(KEY))
     contradicting = rows.filter(disagree).select(
         "file", "line", "item_id", "column", value="text", reason=pl.lit(str(Reason.REPEATED_KEY))
@@ -149,15 +155,21 @@ def _read(
     rows = _with_notes(series.as_series(rows.drop("file", "line", "column", "text")))
     rows = rows.sort(*KEY, "y", nulls_last=True, maintain_order=True)  # a value goes before null
     rows = rows.unique(KEY, keep="first", maintain_order=True)
-    found = series.judge(where, rows, rows, said, quarantine, count, parts)
-    said.append(f"{where}: {counted(len(found.ids), 'series')}: {named(found.ids)}.")
-    if found.unusable:
+    usable = series.find_usable(rows)
+    rows = rows.join(usable, on="item_id", maintain_order="left")
+    ids, unusable = (
+        one["item_id"].cast(pl.String).to_list() for one in (usable, usable.filter(~USABLE))
+    )
+    said.append(f"{where}: {counted(len(ids), 'series')}: {named(ids)}.")
+    if unusable:
         said.append(
-            f"{where}: {counted(len(found.unusable), 'series')} with no value or one "
-            f"beyond {ABSURD:g}: {named(found.unusable)}; kept as they are, without influence on "
+            f"{where}: {counted(len(unusable), 'series')} with no value or one "
+            f"beyond {ABSURD:g}: {named(unusable)}; kept as they are, without influence on "
             "the others."
         )
-    return found
+    doubt = next((part.doubt for part in parts if part.doubt), "")
+    about = ReadSeries(where, ids, unusable, said, quarantine, count, doubt)
+    return SeriesRows(about, rows)
 
 
 def _read_file(file: DataFile, request: ReadingRequest, excluded: Sequence[str]) -> FileRows:
@@ -205,8 +217,9 @@ def _refuse_two_of_a_period(found: SeriesRows, rows: pl.DataFrame, frequency: st
     if second.height:
         item, day = second.select("item_id", "day").row(0)
         raise DataError(
-            f"{found.where}: {counted(second.height, 'row')} of {rows.height:,} fall into a period "
-            f"({frequency}) that has a row already: first {item!r} on {day}. Remove or correct."
+            f"{found.about.where}: {counted(second.height, 'row')} of {rows.height:,} fall into a "
+            f"period ({frequency}) that has a row already: first {item!r} on {day}. Remove or "
+            "correct."
         )
 
 

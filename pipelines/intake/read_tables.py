@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.contracts.base import check
+from ml.contracts.demand import DEMAND
+from ml.contracts.demand_parts import DemandParts, in_parts
 from ml.contracts.outside import PRICES
 from ml.errors import DataError
 from ml.logs import logger
@@ -35,7 +38,6 @@ _READERS: Mapping[str, Callable[[Path, ReadingRequest], Intake]] = {
     "exposure": read_exposure,
     "suppliers": read_suppliers,
 }
-_KEYS = {"demand": ("item_id", "ds"), "prices": ("series", "ref_date")}
 USER_FILES = Path("raw", "user")
 FROM_FOLDER = b"previsor.from_user_folder"  # in the Parquet file of a table read from there
 
@@ -47,7 +49,7 @@ class Tables:
     # each table with its frequency, statements and quarantine, by name
     intakes: Mapping[str, Intake]
     # the tables in their contracts, by name; `None` = the files no longer make it
-    tables: Mapping[str, pa.Table | None]
+    tables: Mapping[str, pa.Table | DemandParts | None]
     statements: tuple[str, ...]  # plain sentences on what was found and done
     quality_flags: tuple[str, ...]  # how many cells of each table were set aside, where any were
 
@@ -76,12 +78,12 @@ def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tabl
             raise
         if quarantine is not None:
             write_quarantine(found.quarantine, quarantine, table)
-        logger().info("file_read", table=table, path=str(path), rows=found.table.num_rows,
+        logger().info("file_read", table=table, path=str(path), rows=found.rows.num_rows,
                       quarantined=found.quarantine.height)  # fmt: skip
     cells = {table: found.quarantine.height for table, found in intakes.items()}
     return Tables(
         intakes,
-        tables={table: found.table for table, found in intakes.items()}
+        tables={table: found.rows for table, found in intakes.items()}
         | {name: table for found in intakes.values() for name, table in found.beside.items()},
         statements=tuple(said for found in intakes.values() for said in found.statements),
         quality_flags=tuple(f"quarantined_{one}_cells={cells[one]}" for one in cells if cells[one]),
@@ -111,7 +113,7 @@ def process_files(request: ReadingRequest, data_dir: Path) -> Tables:
         refuse_lost_files(data_dir, files)
     quarantine, folder = data_dir / "quarantine", processed_folder(data_dir)
     read = read_tables(replace(request, files=files), quarantine)
-    _refuse_shared_ids({name: found.table for name, found in read.intakes.items()})
+    _refuse_shared_ids({name: found.rows for name, found in read.intakes.items()})
     lines: list[str] = []
     for table, intake in read.intakes.items():
         lines += intake.statements
@@ -120,18 +122,14 @@ def process_files(request: ReadingRequest, data_dir: Path) -> Tables:
         lines.append(_on_table(table, intake, folder))
         beside = ((name, one) for name, one in intake.beside.items() if one is not None)
         lines += [_on_beside(name, one, folder) for name, one in beside]
-    tables = dict(read.tables)
+    tables, marks = dict(read.tables), None
     with changing(data_dir):
         if "prices" in read.tables:
-            own = read.intakes["prices"].table
+            own = read.intakes["prices"].rows
             tables["prices"] = _beside_others(own, data_dir, request.source)
         if not request.files:
-            mark = {FROM_FOLDER: b"yes"}
-            tables = {
-                name: None if table is None else table.replace_schema_metadata(mark)
-                for name, table in tables.items()
-            }
-        write_tables(data_dir, tables)
+            marks = {FROM_FOLDER: b"yes"}
+        write_tables(data_dir, tables, marks)
     return replace(read, statements=tuple(lines))
 
 
@@ -168,10 +166,10 @@ def _is_from_folder(path: Path) -> bool:
         return False
 
 
-def _refuse_shared_ids(tables: Mapping[str, pa.Table]) -> None:
-    if not _KEYS.keys() <= tables.keys():
+def _refuse_shared_ids(tables: Mapping[str, Any]) -> None:
+    if not {DEMAND.name, PRICES.name} <= tables.keys():
         return
-    items, series = (tables[table][key].unique() for table, (key, _) in _KEYS.items())
+    items, series = in_parts(tables[DEMAND.name]).ids, tables[PRICES.name]["series"].unique()
     shared = items.filter(pc.is_in(items, value_set=series)).to_pylist()
     if shared:
         raise DataError(
@@ -199,16 +197,20 @@ def _beside_others(prices: pa.Table, data_dir: Path, source: str) -> pa.Table:
 
 def _on_table(table: str, intake: Intake, folder: Path) -> str:
     """The line of one table: rows, items, days and frequency."""
-    rows = intake.table
-    key, day = _KEYS.get(table, (rows.column_names[0], None))
-    count = counted(
-        pc.count_distinct(rows[key]).as_py(), "supplier" if key == "supplier" else "item"
-    )
+    rows = intake.rows
+    if isinstance(rows, DemandParts):
+        items, days = len(rows.ids), rows.days
+    else:
+        key = rows.column_names[0]
+        items, days = pc.count_distinct(rows[key]).as_py(), None
+        if table == PRICES.name:
+            ends = pc.min_max(rows["ref_date"]).as_py()
+            days = ends["min"], ends["max"]
+    count = counted(items, "supplier" if table == "suppliers" else "item")
     line = f"{folder / table}.parquet: {counted(rows.num_rows, 'row')}, {count}"
-    if day is None:
+    if days is None:
         return f"{line}."
-    ends = pc.min_max(rows[day]).as_py()
-    return f"{line}, {ends['min']:%Y-%m-%d} to {ends['max']:%Y-%m-%d}, {intake.frequency}."
+    return f"{line}, {days[0]:%Y-%m-%d} to {days[1]:%Y-%m-%d}, {intake.frequency}."
 
 
 def _on_beside(name: str, table: pa.Table, folder: Path) -> str:

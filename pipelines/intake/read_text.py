@@ -1,17 +1,22 @@
-"""The bytes of a user's file as text: unpacked up to a limit, its encoding found or refused.
+"""The text of a user's file, piece by piece: unpacked up to a limit, its encoding found or refused.
 
 What is not certain to be read as it was meant is refused with the line it stands on: a wrong guess
-here would change names and numbers without a word.
+here would change names and numbers without a word. A file in UTF-8 is read where it lies; any other
+as a temporary file that holds its text.
 """
 
 import codecs
 import gzip
 import io
+import os
 import re
 import unicodedata
 import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from ml.durable import NamelessFile
 from ml.errors import DataError
 
 # A table packs to a tenth or a thirtieth of its size; a bomb to a thousandth. Below the first
@@ -19,7 +24,7 @@ from ml.errors import DataError
 HARMLESS = 64 << 20
 MOST_PACKED = 100  # times its packed size that a file may unpack to
 HEAD = 1 << 18  # bytes that a file is judged by
-_PIECE = 1 << 24
+PIECE = 1 << 21  # bytes of a text that are looked at together
 _CONTROL = bytes(set(range(32)) - {9, 10, 11, 12, 13})
 _BINARY_SHARE = 0.05  # of control bytes; damaged text has fewer
 _MARKS = (
@@ -41,32 +46,128 @@ _ACCENT_APART = re.compile(b"\xcc[\x80-\xbf]|\xcd[\x80-\xaf]")  # U+0300 to U+03
 _BREAK = re.compile(rb"\r\n|\r|\n")
 
 
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A text in UTF-8, in a file that is read piece by piece."""
+
+    name: str  # of the user's file
+    file: io.FileIO
+    start: int  # bytes before the text
+    size: int  # bytes of it
+    lines: int = 0  # physical lines, which end in any of the three line breaks
+    is_plain: bool = True  # whether it has no double quotes
+
+    def read(self, begin: int, length: int) -> bytes:
+        """So many bytes from a place on, fewer at the end.
+
+        Raises:
+            DataError: They cannot be read any more.
+        """
+        length = min(length, self.size - begin)
+        try:
+            found = os.pread(self.file.fileno(), length, self.start + begin)
+        except OSError as error:
+            raise DataError(f"{self.name}: cannot be read: {error}") from None
+        if len(found) < length:
+            raise DataError(f"{self.name}: became shorter while it was read. Run again.")
+        return found
+
+    def pieces(self, begin: int = 0) -> Iterator[bytes]:
+        """All from a place on in pieces of whole lines.
+
+        Raises:
+            DataError: They cannot be read any more, or are no UTF-8 any more.
+        """
+        while begin < self.size:
+            length, cut = PIECE, 0
+            while not cut:  # a line may be longer than a piece
+                piece = self.read(begin, length)
+                ends = begin + len(piece) == self.size
+                cut = len(piece) if ends else _last_break(piece)
+                length *= 2
+            whole = piece[:cut]
+            try:
+                whole.isascii() or whole.decode()
+            except UnicodeDecodeError:
+                raise DataError(f"{self.name}: changed while it was read. Run again.") from None
+            yield whole
+            begin += cut
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """What all bytes of a text were looked through for."""
+
+    lines: int
+    is_plain: bool  # no double quotes
+    is_ascii: bool
+    is_blank: bool
+    has_nul: bool
+
+
+def _last_break(piece: bytes) -> int:
+    """Bytes down to the last line that certainly ends within a piece; 0 = none."""
+    return (piece.rfind(b"\n") + 1) or (piece.rfind(b"\r", 0, -1) + 1)
+
+
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file, unpacked where it is a gzip file.
 
     Raises:
         DataError: It cannot be read or unpacked, or unpacks to more than a table would.
     """
+    with open_bytes(path) as file:
+        return file.read()
+
+
+def open_bytes(path: Path) -> io.FileIO:
+    """A file opened to be read; where it is a gzip file, a temporary one of what it unpacks to.
+
+    Raises:
+        DataError: It cannot be read or unpacked, or unpacks to more than a table would.
+        MachineError: There is no room for what it unpacks to.
+    """
     try:
-        packed = path.read_bytes()
-        return _unpack(packed, path.name) if packed.startswith(b"\x1f\x8b") else packed
-    except (OSError, EOFError, zlib.error) as error:
+        file = path.open("rb", buffering=0)
+        magic = os.pread(file.fileno(), 2, 0)
+    except OSError as error:
         raise DataError(f"{path.name}: cannot be read: {error}") from None
+    if magic != b"\x1f\x8b":
+        return file
+    with file:
+        return _keep(_unpack(file, path.name))
 
 
-def _unpack(packed: bytes, name: str) -> bytes:
-    limit = max(HARMLESS, MOST_PACKED * len(packed))
-    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
-        content = stream.read(limit + 1)
-    if len(content) > limit:
-        raise DataError(
-            f"{name}: unpacks to more than {limit >> 20:,} MiB, over {MOST_PACKED} times its size: "
-            "that is no table. Nothing of it was kept; if it is one, unpack it yourself."
-        )
-    return content
+def _unpack(packed: io.FileIO, name: str) -> Iterator[bytes]:
+    limit, size = max(HARMLESS, MOST_PACKED * os.fstat(packed.fileno()).st_size), 0
+    with gzip.GzipFile(fileobj=packed) as stream:
+        while True:
+            try:
+                piece = stream.read(PIECE)
+            except (OSError, EOFError, zlib.error) as error:
+                raise DataError(f"{name}: cannot be read: {error}") from None
+            size += len(piece)
+            if size > limit:
+                raise DataError(
+                    f"{name}: unpacks to more than {limit >> 20:,} MiB, over {MOST_PACKED} times "
+                    "its size: that is no table. Nothing of it was kept; if it is one, unpack it "
+                    "yourself."
+                )
+            if not piece:
+                return
+            yield piece
 
 
-def read_text(raw: bytes, name: str) -> tuple[bytes, list[str]]:
+def _keep(pieces: Iterable[bytes]) -> NamelessFile:
+    """A temporary file without a name, of these bytes."""
+    kept = NamelessFile()
+    for piece in pieces:
+        kept.append(piece)
+    kept.seek(0)
+    return kept
+
+
+def read_text(file: io.FileIO, name: str) -> tuple[TextFile, list[str]]:
     """Text in UTF-8, UTF-16, UTF-32 (by its mark), or else Windows-1252, as UTF-8.
 
     Returns:
@@ -76,61 +177,106 @@ def read_text(raw: bytes, name: str) -> tuple[bytes, list[str]]:
     Raises:
         DataError: The file is empty, no text, or its encoding is not the same all through.
     """
-    if raw.startswith(b"PK\x03\x04"):
+    text = _whole(file, name)
+    if (head := text.read(0, HEAD)).startswith(b"PK\x03\x04"):
         raise DataError(f"{name}: is a spreadsheet or an archive; save it as CSV (UTF-8).")
-    text, remarks = _decode(raw, name)
-    if b"\0" in text:
-        raise DataError(_on_nul(text, name))
-    if text[:HEAD].lstrip().startswith(b"<") and _PAGE.search(text[:HEAD]):
+    text, looks, remarks = _decode(text, head)
+    if looks.has_nul:
+        raise DataError(_on_nul(text.read(0, text.size), name))
+    head = text.read(0, HEAD)
+    if head.lstrip().startswith(b"<") and _PAGE.search(head):
         raise DataError(
             f"{name}: is a web page (HTML or XML), no table: a page of login or of an error may "
             "have been saved in place of the file. Fetch it again, as CSV."
         )
-    if not text.isascii():
-        text, said = _tidy_signs(text, name)
-        remarks += said
-    if is_blank(text, 0):
+    if not looks.is_ascii:
+        tidied, said = _tidy_signs(text)
+        if said:
+            text, looks = tidied, _look(tidied)
+            remarks += said
+    if looks.is_blank:
         raise DataError(f"{name}: the file is empty.")
+    text = TextFile(name, text.file, text.start, text.size, looks.lines, looks.is_plain)
     return text, remarks
 
 
-def _tidy_signs(text: bytes, name: str) -> tuple[bytes, list[str]]:
-    """Text without invisible signs, its accents on their letters; and what was done."""
-    remarks, signs = [], 0
-    for sign in INVISIBLE:
-        if found := text.count(sign.encode()):
-            signs, text = signs + found, text.replace(sign.encode(), b"")
-    if signs:
-        remarks.append(f"{name}: {signs:,} invisible signs (such as zero-width spaces) left out.")
-    if apart := len(_ACCENT_APART.findall(text)):
-        text = unicodedata.normalize("NFC", text.decode()).encode()
-        if joined := apart - len(_ACCENT_APART.findall(text)):
-            remarks.append(f"{name}: {joined:,} accents apart from their letters were put on them.")
-    return text, remarks
+def _whole(file: io.FileIO, name: str) -> TextFile:
+    return TextFile(name, file, 0, os.fstat(file.fileno()).st_size)
 
 
-def is_blank(text: bytes, start: int) -> bool:
-    """Whether there are only blanks from a place on."""
-    head = text[start : start + HEAD]  # stripping all of a large file would copy it
-    return not head.strip() and not text[start:].strip()
+def _look(text: TextFile) -> _Looks:
+    """Look through a text.
 
-
-def _decode(raw: bytes, name: str) -> tuple[bytes, list[str]]:
-    for mark, encoding in _MARKS:
-        if raw.startswith(mark):
-            return _from_wide(raw, encoding, name), []
-    if encoding := _wide_without_mark(raw[:HEAD]):
-        called = f"{name}: read as {encoding.upper()}, though it has no byte order mark."
-        return _from_wide(raw, encoding, name), [called]
-    raw = raw.removeprefix(codecs.BOM_UTF8)
+    Raises:
+        UnicodeDecodeError: It is no UTF-8.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    try:  # piece by piece: a decoded copy of a large file is up to four times its size
-        for start in range(0, len(raw), _PIECE):
-            decoder.decode(raw[start : start + _PIECE])
-        decoder.decode(b"", final=True)
+    breaks, last = 0, b""
+    is_plain, is_ascii, is_blank, has_nul = True, True, True, False
+    for begin in range(0, text.size, PIECE):  # a decoded copy of all is up to four times its size
+        piece = text.read(begin, PIECE)
+        own = piece.isascii()
+        if not (own and is_ascii):
+            decoder.decode(piece)
+        breaks += piece.count(b"\n")
+        if b"\r" in piece or last == b"\r":
+            breaks += piece.count(b"\r") - (last + piece).count(b"\r\n")
+        last = piece[-1:]
+        is_ascii, is_plain = is_ascii and own, is_plain and b'"' not in piece
+        is_blank = is_blank and not piece.strip()
+        has_nul = has_nul or b"\0" in piece
+    decoder.decode(b"", final=True)
+    return _Looks(breaks + (last not in b"\r\n"), is_plain, is_ascii, is_blank, has_nul)
+
+
+def _tidy_signs(text: TextFile) -> tuple[TextFile, list[str]]:
+    """Text without invisible signs, its accents on their letters; and what was done."""
+    signs = apart = 0
+    for piece in text.pieces():
+        signs += sum(piece.count(sign.encode()) for sign in INVISIBLE)
+        apart += len(_ACCENT_APART.findall(piece))
+    if not (signs or apart):
+        return text, []
+    tidied = _keep(_tidy(piece, normal=bool(apart)) for piece in text.pieces())
+    found, remarks = _whole(tidied, text.name), []
+    if signs:
+        remarks.append(
+            f"{text.name}: {signs:,} invisible signs (such as zero-width spaces) left out."
+        )
+    left = sum(len(_ACCENT_APART.findall(piece)) for piece in found.pieces()) if apart else 0
+    if joined := apart - left:
+        remarks.append(
+            f"{text.name}: {joined:,} accents apart from their letters were put on them."
+        )
+    return found, remarks
+
+
+def _tidy(piece: bytes, *, normal: bool) -> bytes:
+    """Lines without invisible signs, and in the normal form of letters with accents."""
+    for sign in INVISIBLE:
+        piece = piece.replace(sign.encode(), b"")
+    return unicodedata.normalize("NFC", piece.decode()).encode() if normal else piece
+
+
+def _decode(text: TextFile, head: bytes) -> tuple[TextFile, _Looks, list[str]]:
+    """The text as UTF-8, what is in it, and what was decided."""
+    name = text.name
+    wide = next((encoding for mark, encoding in _MARKS if head.startswith(mark)), "")
+    remarks = []
+    if not wide and (wide := _wide_without_mark(head)):
+        remarks = [f"{name}: read as {wide.upper()}, though it has no byte order mark."]
+    if wide:
+        kept = _keep([_from_wide(text.read(0, text.size), wide, name)])
+        text = _whole(kept, name)
+        return text, _look(text), remarks
+    mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+    text = TextFile(name, text.file, mark, text.size - mark)
+    try:
+        return text, _look(text), []
     except UnicodeDecodeError:
-        return _from_windows(raw, name), [f"{name}: is no UTF-8, read as Windows-1252."]
-    return raw, []
+        kept = _keep([_from_windows(text.read(0, text.size), name)])
+    text = _whole(kept, name)
+    return text, _look(text), [f"{name}: is no UTF-8, read as Windows-1252."]
 
 
 def _wide_without_mark(head: bytes) -> str:

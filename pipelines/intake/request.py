@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
+from ml.contracts.demand_parts import DemandParts
 from ml.errors import ConfigError
 from ml.frequency import Frequency
 from pipelines.intake.names import WANTED
@@ -76,7 +77,7 @@ class RowCount:
 class Intake:
     """A table read from the user's files."""
 
-    table: pa.Table  # rows in their contract, sorted by its key
+    rows: pa.Table | DemandParts  # in their contract, sorted by its key
     frequency: Frequency | None  # of the series; `None` for tables that are no series
     count: RowCount  # of the rows of its files
     statements: tuple[str, ...]  # plain sentences on what was found and what was done
@@ -84,6 +85,11 @@ class Intake:
     quarantine: pl.DataFrame
     # other tables of the same files, by name; `None` = there is no such table any more
     beside: Mapping[str, pa.Table | None] = field(default_factory=dict)
+
+    @property
+    def table(self) -> pa.Table:
+        """All rows in memory."""
+        return self.rows.whole() if isinstance(self.rows, DemandParts) else self.rows
 
 
 def column_mapping(pairs: Sequence[str]) -> dict[str, str]:

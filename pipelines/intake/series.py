@@ -3,28 +3,25 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
-from itertools import pairwise
+from typing import Protocol, TypeVar
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
-from ml.contracts.base import Contract, check
 from ml.contracts.demand import ABSURD
 from ml.errors import DataError
 from ml.frequency import Frequency, period_end, period_start
-from pipelines.intake.cells import faulty_cells, id_fault, parse_column
+from pipelines.intake.cells import faulty_cells, id_fault
 from pipelines.intake.data_file import DataFile
 from pipelines.intake.parse_days import parse_days
-from pipelines.intake.quarantine import IntakeError, Reason, to_arrow
-from pipelines.intake.request import Intake, ReadingRequest, RowCount
+from pipelines.intake.quarantine import IntakeError, Reason
+from pipelines.intake.request import ReadingRequest, RowCount
 from pipelines.intake.sentences import UNCLEAR_NUMBERS, counted, named
 
 LONG_GAP = 5 * 365  # days without any row in a whole file; what is before is of another time
 MOSTLY = 0.9  # of rows; the others are slips
-CHUNK = 1 << 20  # rows that are checked at a time: their texts stay far below Arrow's 2 GiB
 KEY = ["item_id", "ds"]
+SIGNED = "[.,][0-9]"  # in numbers that have a decimal sign, or one between thousands
 SOUND, USABLE, Y = pl.col("sound"), pl.col("usable"), pl.col("y")
 
 
@@ -42,20 +39,76 @@ class FileRows:
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesRows:
-    """Sound rows of all files."""
+class ReadSeries:
+    """What was read of all files, but for the rows."""
 
     where: str  # name of the file or folder
-    # at least `item_id` (an Enum, sorted as text), `ds`, `y`; and `usable`: of a series that
-    # has an observed value and no absurd one
-    rows: pl.DataFrame
-    days: pl.DataFrame  # one row a series and day, sorted, with `usable`
     ids: list[str]  # all series, sorted
     unusable: list[str]  # series that cannot be used as a whole, sorted
     statements: list[str]  # what was read and set aside
     quarantine: pl.DataFrame  # cells set aside
     count: RowCount
     doubt: str  # why no number can be trusted; "" = they can
+
+
+class HasAbout(Protocol):
+    """Rows of series with what is to be said about them."""
+
+    @property
+    def about(self) -> ReadSeries:
+        """All but the rows."""
+
+
+Found = TypeVar("Found", bound=HasAbout)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRows:
+    """Sound rows of all files."""
+
+    about: ReadSeries
+    # at least `item_id` (an Enum, sorted as text), `ds`, `y`; and `usable`: of a series that
+    # has an observed value and no absurd one
+    rows: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedDays:
+    """What was decided of the days of one file."""
+
+    # of each distinct `text` its `value` and `fault`; `early`: the day lies long before all
+    # others, in rows that count; `later`: it is of a period that the run must not see
+    cells: pl.DataFrame
+    later: int  # rows of such periods
+    remarks: list[str]
+
+
+def judge_days(file: DataFile, texts: pl.DataFrame, request: ReadingRequest) -> JudgedDays:
+    """Parse the days of a file, and find those that are too early or too late.
+
+    ``texts`` are distinct, each with its number of ``rows``, and as ``weight`` of those that count.
+    """
+    parsed = parse_days(texts, f"{file.name}, {file.names['ds']}", today=request.today)
+    cells = parsed.cells.join(texts, on="text", maintain_order="left")
+    cells = cells.with_columns(early=pl.lit(value=False), later=pl.lit(value=False))
+    said, later, day = [*parsed.remarks], 0, pl.col("value")
+    if request.as_of is not None:
+        last = _last_day(cells, request.as_of, request.forced)
+        cells = cells.with_columns(later=(day > last).fill_null(value=False))
+        if later := int(cells.filter("later")["rows"].sum()):
+            rows_later = f"{later:,} of {texts['rows'].sum():,} rows are after {request.as_of}"
+            said.append(f"{file.name}: {rows_later} and were left out.")
+    seen = cells.filter(~pl.col("later"), day.is_not_null(), pl.col("weight") > 0)
+    days = seen.group_by(day).agg(rows=pl.col("weight").sum().cast(pl.Int64)).sort("value")
+    # a year typed wrong (1925) would make periods of a century
+    behind = days.with_columns(
+        gap=day.diff().dt.total_days() > LONG_GAP,
+        few=2 * (pl.col("rows").cum_sum() - pl.col("rows")) < pl.col("rows").sum(),
+    ).filter("gap", "few")
+    if behind.height:
+        early = (day < behind["value"][-1]).fill_null(value=False)
+        cells = cells.with_columns(early=early)
+    return JudgedDays(cells, later, said)
 
 
 def date_rows(
@@ -70,39 +123,20 @@ def date_rows(
         fine = pl.col(f"{item}.fault").is_null()
         rows = rows.with_columns(id_fault(item))
         rows = rows.with_columns(sound=fine, counts=fine & ~pl.col(item).is_in(excluded))
-    rows, remarks = parse_column(file, rows, "ds", partial(parse_days, today=request.today))
-    said, later = [*remarks], 0
-    if request.as_of is not None:
-        last = _last_day(rows["ds.value"], request.as_of, request.forced)
-        seen = rows.filter((pl.col("ds.value") <= last).fill_null(value=True))
-        if later := rows.height - seen.height:
-            rows_later = f"{later:,} of {rows.height:,} rows are after {request.as_of}"
-            said.append(f"{file.name}: {rows_later} and were left out.")
-        rows = seen
-    rows = _set_isolated_aside(rows)
+    texts = rows.group_by(text="ds").agg(rows=pl.len(), weight=pl.col("counts").sum())
+    days = judge_days(file, texts, request)
+    isolated = pl.when("early", "counts").then(pl.lit(str(Reason.ISOLATED_DATE)))
+    rows = rows.join(
+        days.cells.select("text", "value", "fault", "early", "later"),
+        left_on="ds", right_on="text", how="left", maintain_order="left",
+    ).filter(~pl.col("later")).with_columns(
+        pl.col("value").alias("ds.value"), isolated.otherwise("fault").alias("ds.fault")
+    ).drop("value", "fault", "early", "later")  # fmt: skip
     columns, id_of = (("ds",), None) if item is None else ((item, "ds"), pl.col(item))
     aside = [faulty_cells(file, rows, column, id_of) for column in columns]
     dated = pl.col("ds.fault").is_null()
     rows = rows.with_columns(sound=SOUND & dated, counts=pl.col("counts") & dated)
-    return FileRows(rows, aside, said, later)
-
-
-def _set_isolated_aside(rows: pl.DataFrame) -> pl.DataFrame:
-    """Make days a fault that lie long before all others of a file, and are fewer than those.
-
-    A year typed wrong (1925) would make periods of a century.
-    """
-    day = pl.col("ds.value")
-    days = rows.filter("counts", day.is_not_null()).group_by(day).agg(rows=pl.len()).sort(day)
-    behind = days.with_columns(
-        gap=day.diff().dt.total_days() > LONG_GAP,
-        late=2 * (pl.col("rows").cum_sum() - pl.col("rows")) < pl.col("rows").sum(),
-    ).filter("gap", "late")
-    if not behind.height:
-        return rows
-    early = pl.col("counts") & (day < behind["ds.value"][-1])
-    fault = pl.when(early).then(pl.lit(str(Reason.ISOLATED_DATE))).otherwise("ds.fault")
-    return rows.with_columns(fault.alias("ds.fault"))
+    return FileRows(rows, aside, days.remarks, days.later)
 
 
 def doubt(file: DataFile, rows: pl.DataFrame, column: str) -> str:
@@ -110,27 +144,34 @@ def doubt(file: DataFile, rows: pl.DataFrame, column: str) -> str:
 
     To set such values aside would leave the small ones only.
     """
-    signed = rows.filter(SOUND, pl.col(column).str.contains("[.,][0-9]"))
+    signed = rows.filter(SOUND, pl.col(column).str.contains(SIGNED))
     unclear = signed.filter(pl.col(f"{column}.fault") == str(Reason.AMBIGUOUS_NUMBER))
     if not unclear.height or signed[f"{column}.value"].count():
         return ""
     line, shown = unclear.select("line", column).row(0)
+    return say_doubt(file, column, line, shown, unclear.height)
+
+
+def say_doubt(file: DataFile, column: str, line: int, shown: str, number: int) -> str:
+    """The sentence on so many such values, by the first of them."""
     return (
         f"{file.name} line {line:,}, column {file.names[column]!r}: nothing tells if {shown!r} and "
-        f"all {counted(unclear.height, 'number')} like it have a decimal sign or one between "
+        f"all {counted(number, 'number')} like it have a decimal sign or one between "
         f"thousands. {UNCLEAR_NUMBERS}"
     )
 
 
-def _last_day(days: pl.Series, as_of: date, forced: Frequency | None) -> date:
+def _last_day(cells: pl.DataFrame, as_of: date, forced: Frequency | None) -> date:
     """The last day that a run sees: the period that starts on or before ``as_of`` is complete.
 
     Rows are dated by any day of their period where demand is summed to a coarser frequency, and
     by the last day of their month where nearly all rows are.
     """
-    before = days.filter(days <= as_of)
-    ends = before == before.dt.month_end()
-    if forced is None and len(before) and ends.sum() >= MOSTLY * len(before):
+    day, rows = pl.col("value"), pl.col("rows")
+    before = cells.filter(day <= as_of)
+    ends = before.filter(day == day.dt.month_end()).select(rows.sum()).item()
+    total = before.select(rows.sum()).item()
+    if forced is None and total and ends >= MOSTLY * total:
         forced = Frequency.MONTHLY
     if forced is None:
         return as_of
@@ -162,31 +203,13 @@ def add_up(rows: pl.DataFrame) -> pl.DataFrame:
     return totals.with_columns(y=y).drop("observed", "count")
 
 
-def judge(
-    where: str,
-    rows: pl.DataFrame,
-    days: pl.DataFrame,
-    said: list[str],
-    quarantine: pl.DataFrame,
-    count: RowCount,
-    parts: Sequence[FileRows],
-) -> SeriesRows:
-    """Find the series that have an observed value, and none beyond ABSURD.
-
-    The rows are of any number a day; ``days`` has one row a series and day.
-    """
+def find_usable(days: pl.DataFrame) -> pl.DataFrame:
+    """Whether each series, sorted, has an observed value, and none beyond ABSURD."""
     usable = Y.is_not_null().any() & ~(Y.abs() > ABSURD).any()
-    series = days.group_by("item_id").agg(usable=usable).sort("item_id")
-    rows = rows.join(series, on="item_id", maintain_order="left")
-    days = days.join(series, on="item_id", maintain_order="left")
-    ids, unusable = (
-        found["item_id"].cast(pl.String).to_list() for found in (series, series.filter(~USABLE))
-    )
-    doubt_ = next((part.doubt for part in parts if part.doubt), "")
-    return SeriesRows(where, rows, days, ids, unusable, said, quarantine, count, doubt_)
+    return days.group_by("item_id").agg(usable=usable).sort("item_id")
 
 
-def settle(read: Callable[[Sequence[str]], SeriesRows], noun: str, fault: str) -> SeriesRows:
+def settle(read: Callable[[Sequence[str]], Found], noun: str, fault: str) -> Found:
     """Read series so that the unusable ones have no say in how the others are read.
 
     ``read`` reads all files, without regard to some series; ``noun`` is what a series is called,
@@ -197,61 +220,39 @@ def settle(read: Callable[[Sequence[str]], SeriesRows], noun: str, fault: str) -
         IntakeError: No series is usable.
     """
     found = read(())
-    if unusable := found.unusable:
+    if unusable := found.about.unusable:
         del found  # both at once are the most that a run ever holds
         found = read(unusable)
-    if found.doubt:
-        raise DataError(found.doubt)
-    if found.unusable == found.ids:
+    about = found.about
+    if about.doubt:
+        raise DataError(about.doubt)
+    if about.unusable == about.ids:
         raise IntakeError(
-            f"{found.where}: none of {counted(len(found.ids), noun)} is usable: each has "
-            f"{fault} {ABSURD:g}. First: {named(found.ids)}.",
-            found.quarantine,
+            f"{about.where}: none of {counted(len(about.ids), noun)} is usable: each has "
+            f"{fault} {ABSURD:g}. First: {named(about.ids)}.",
+            about.quarantine,
         )
     return found
 
 
-def repeated_rows(
-    rows: pl.DataFrame, key: list[str], request: ReadingRequest, *, where: str, words: str
-) -> int:
-    """How many rows have a key that occurred on a row before.
-
-    Raises:
-        DataError: They are to be refused: with the count and the first offenders.
-    """
+def find_repeats(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """The keys of rows that have one that occurred on a row before, sorted by item and day."""
     repeated = rows.filter(~pl.struct(key).is_first_distinct())
-    if repeated.height and request.duplicates == "error":
-        first = repeated.sort(KEY, maintain_order=True).select(KEY).head(3).rows()
-        offenders = ", ".join(f"{item[:60]!r} on {day.isoformat()}" for item, day in first)
-        raise DataError(
-            f"{where}: {counted(repeated.height, 'row')} of {rows.height:,} repeat the {words} of "
-            f"another. First: {offenders}. Remove them, or add them up with --duplicates sum."
-        )
-    return repeated.height
+    return repeated.sort(KEY, maintain_order=True).select(KEY)
 
 
-def to_intake(
-    rows: pl.DataFrame,
-    contract: Contract,
-    found: SeriesRows,
-    frequency: Frequency,
-    statements: Sequence[str],
-) -> Intake:
-    """The table of a contract, checked some whole series at a time.
-
-    No key spans two series, so the parts are as good as the whole; the check of keys takes ten
-    times as long on 35 million rows at once.
+def refuse_repeats(
+    first: pl.DataFrame, count: int, total: int, request: ReadingRequest, *, where: str, words: str
+) -> None:
+    """Refuse repeated keys where that is asked for.
 
     Raises:
-        ContractError: The rows break their contract.
+        DataError: There are so many among so many rows, ``first`` the first of them.
     """
-    key = contract.key[0]
-    places = rows[key].to_physical().to_numpy().astype(np.int64)
-    starts = np.flatnonzero(np.diff(places, prepend=-1))
-    cuts = np.unique(starts[np.searchsorted(starts, np.arange(0, rows.height, CHUNK), "right") - 1])
-    parts = [
-        check(to_arrow(rows[start:stop].cast({key: pl.String})), contract, where=found.where)
-        for start, stop in pairwise([*cuts.tolist(), rows.height])
-    ]
-    table = pa.concat_tables(parts)
-    return Intake(table, frequency, found.count, tuple(statements), found.quarantine)
+    if not count or request.duplicates != "error":
+        return
+    offenders = ", ".join(f"{item[:60]!r} on {day.isoformat()}" for item, day in first.rows()[:3])
+    raise DataError(
+        f"{where}: {counted(count, 'row')} of {total:,} repeat the {words} of "
+        f"another. First: {offenders}. Remove them, or add them up with --duplicates sum."
+    )

@@ -1,5 +1,7 @@
 """What each site asked for lately: how the demand of an item divides over its sites."""
 
+from datetime import date
+
 import polars as pl
 import pyarrow as pa
 
@@ -7,22 +9,18 @@ from ml.contracts.base import check
 from ml.contracts.demand import SITE_DEMAND
 from pipelines.intake.periods import Inferred, on_periods
 from pipelines.intake.quarantine import to_arrow
-from pipelines.intake.series import USABLE, SeriesRows, Y
+from pipelines.intake.series import Y
 
 WINDOW = 365  # days until the last one of the file
 _SITE = ["item_id", "location_id"]
 _UNITS = pl.col("units")
 
 
-def count_by_site(found: SeriesRows, inferred: Inferred) -> pa.Table | None:
-    """Rows of SITE_DEMAND of the usable items; ``None`` where no row names a site.
+def count_by_site(rows: pl.DataFrame, until: date, inferred: Inferred, where: str) -> pa.Table:
+    """Rows of SITE_DEMAND of some usable items, until the last day of all items.
 
     Returns are netted within item, site and period. Rows without a site count as one without name.
     """
-    rows = found.rows.filter(USABLE)
-    if not (rows["site_id"] != "").any():
-        return None
-    until = rows["ds"].max()
     rows = rows.filter(pl.col("ds") > pl.lit(until) - pl.duration(days=WINDOW), Y.is_not_null())
     rows = on_periods(rows.rename({"site_id": "location_id"}), inferred.frequency, inferred.anchor)
     cells = (
@@ -39,7 +37,7 @@ def count_by_site(found: SeriesRows, inferred: Inferred) -> pa.Table | None:
         since=pl.lit(until) - pl.duration(days=WINDOW - 1),
         until=pl.lit(until),
     )
-    return check(to_arrow(table.select(SITE_DEMAND.names)), SITE_DEMAND, where=found.where)
+    return check(to_arrow(table.select(SITE_DEMAND.names)), SITE_DEMAND, where=where)
 
 
 def _units_together(cells: pl.DataFrame) -> pl.DataFrame:

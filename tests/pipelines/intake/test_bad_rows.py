@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.errors import DataError
-from pipelines.intake import records
+from pipelines.intake import read_text, records
 from pipelines.intake.demand import read_demand
 from pipelines.intake.quarantine import CELLS, IntakeError, Reason, write_quarantine
 
@@ -56,7 +56,7 @@ def test_a_bad_row_has_no_say_in_how_numbers_and_dates_are_written(csv, options)
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_a_file_may_end_with_a_chunk(csv, options, monkeypatch, count, quote):
     monkeypatch.setattr(records, "CHUNK", 7)
-    monkeypatch.setattr(records, "PLAIN_CHUNK", 7)
+    monkeypatch.setattr(read_text, "PIECE", 7 * len("A,2024-01-01,1\n"))
     rows = [f"{quote}A{quote},2024-01-{day:02d},{day}" for day in range(1, count + 1)]
     read = read_demand(csv(*rows), options())
     assert read.table["y"].to_pylist() == [*range(1, count + 1)]

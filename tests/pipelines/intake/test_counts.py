@@ -1,5 +1,6 @@
 """Every row of a file is used, set aside or left out; and the numbers are there as data."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -8,6 +9,7 @@ from ml.errors import DataError
 from pipelines.intake import records
 from pipelines.intake.quarantine import CELLS
 from pipelines.intake.read_tables import read_tables
+from pipelines.intake.read_text import open_bytes, read_text
 from pipelines.intake.request import RowCount
 from pipelines.intake.sentences import count_rows
 
@@ -49,15 +51,15 @@ def test_a_bad_cell_of_an_item_or_of_stock_costs_no_row(counts):
     assert counts("inventory", *rows, header="sku,moq") == RowCount(4, used=3, aside=1, later=0)
 
 
-def test_a_line_that_no_row_took_stops_the_reading():
-    text = b'item_id,ds,y\n"A",2024-01-01,1\n'
-    lines = records.find_lines(text)
-    header = records.find_header(lines, "f")
-    rows, broken, remarks = records.read_records(lines, header, {"y": 2}, "f")
-    assert (rows.rows(), broken.height, remarks) == ([(2, "1")], 0, [])
-    more = records.TextLines(text, lines.ends[[0, 1, 1]])  # as if there were one more
-    with pytest.raises(DataError, match="f: has 3 lines, but the header takes 1, rows 1, quoted"):
-        records.read_records(more, header, {"y": 2}, "f")
+def test_a_line_that_no_row_took_stops_the_reading(file):
+    with open_bytes(file('item_id,ds,y\n"A",2024-01-01,1\n')) as opened:
+        text, _ = read_text(opened, "f")
+        header = records.find_header(text)
+        (part,) = records.read_records(text, header, {"y": 2})
+        assert (part.rows.rows(), part.broken.height, part.blank) == ([(2, "1")], 0, 0)
+        more = replace(text, lines=3)  # as if there were one more
+        with pytest.raises(DataError, match="f: has 3 lines, but the header takes 1, rows 1, quot"):
+            list(records.read_records(more, header, {"y": 2}))
 
 
 def test_a_sum_that_does_not_hold_stops_the_reading(file, options):

@@ -2,6 +2,7 @@
 
 import csv as csv_module
 import gzip
+import io
 import random
 import subprocess
 import sys
@@ -13,8 +14,7 @@ import pytest
 from ml.errors import DataError
 from pipelines.intake.demand import read_demand
 from pipelines.intake.quarantine import CELLS, as_shown, write_quarantine
-from pipelines.intake.read_text import HARMLESS, MOST_PACKED, read_bytes, read_text
-from pipelines.intake.records import find_lines
+from pipelines.intake.read_text import HARMLESS, MOST_PACKED, open_bytes, read_bytes, read_text
 
 MIB = 1 << 20
 PEAK = """
@@ -93,18 +93,27 @@ def test_the_quarantine_is_written_without_formulas(csv, options, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_lines_are_those_that_python_finds(monkeypatch, seed):
+def test_lines_are_those_that_python_finds(monkeypatch, tmp_path, seed):
     draw = random.Random(seed)
-    monkeypatch.setattr("pipelines.intake.records._PIECE", 7)  # breaks lie across pieces, too
-    for _ in range(200):
+    monkeypatch.setattr("pipelines.intake.read_text.PIECE", 7)  # breaks lie across pieces, too
+    path = tmp_path / "f.csv"
+    for _ in range(100):
         text = "".join(draw.choices(["a", "é", "\n", "\r", "\r\n", "\x0b"], k=draw.randint(1, 30)))
-        lines = find_lines(text.encode())
-        parts = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        assert len(lines.ends) == len(parts) - (parts[-1] == "")
-        assert "".join(lines.between(0, len(lines.ends))) == text
+        path.write_bytes(f"a{text}".encode())
+        with open_bytes(path) as file:
+            found, _ = read_text(file, path.name)
+            pieces = [piece.decode() for piece in found.pieces()]
+        parts = f"a{text}".replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        assert found.lines == len(parts) - (parts[-1] == "")
+        assert "".join(pieces) == f"a{text}"
+        assert sum(len(list(io.StringIO(one, newline=""))) for one in pieces) == found.lines
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-be"])
-def test_text_is_the_same_in_every_encoding(encoding):
+def test_text_is_the_same_in_every_encoding(encoding, tmp_path):
     text = "código;ação\nÀ;É \u2013 €\n" * 50
-    assert read_text(text.encode(encoding), "f")[0].decode() == text
+    path = tmp_path / "f.csv"
+    path.write_bytes(text.encode(encoding))
+    with open_bytes(path) as file:
+        found, _ = read_text(file, "f")
+        assert b"".join(found.pieces()).decode() == text
