@@ -5,11 +5,13 @@ it is whole.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.contracts.beside_orders import POLICY_GRID, SERVICE_CURVES, TRANSFERS
@@ -34,7 +36,7 @@ from ml.inventory.transfers import propose_transfers
 from ml.panel import Panel
 from ml.run.changes import Before, Supply, name_gone, trace_changes
 from ml.run.inputs import RunInputs
-from ml.run.model_store import finish_part, link_part, read_part, say, start_part
+from ml.run.model_store import finish_part, read_part, read_parts, say, start_part
 from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan, decision_day, fingerprint
 from ml.run.request import RunRequest
@@ -60,7 +62,8 @@ class RecommendTask:
     folder: Path  # where the rows go
     locations: Locations | None = None  # of those that can be told apart; `None` = none can
     transfer_cost: float = 0.0  # of moving an item between two of them once [its currency]
-    earlier: Path | None = None  # what the run that this one goes on from kept of the panel
+    # of items whose curves an earlier run drew of the same, the part that holds them
+    curves: Mapping[str, Path] = field(default_factory=dict)
 
 
 def recommend_panel(
@@ -125,8 +128,7 @@ def recommend_tasks(
     """What the workers are to do, see :func:`recommend_panel`; one task a chunk of items."""
     context = order_context(plan, inputs, request)
     chunks, locations = plan.order_chunks, locate_items(plan, inputs, request)
-    state = plan.state
-    earlier = None if state is None else plan.search.folder(state.dataset_id)
+    drawn = _find_curves(plan, saved)
     parts = zip(
         chunks,
         divide_rows(inputs.inventory, chunks),
@@ -135,6 +137,7 @@ def recommend_tasks(
         strict=True,
     )
     for number, (items, stock, orders, places) in enumerate(parts):
+        names = _name_curves(saved, plan.policies, context, items)
         yield RecommendTask(
             panel=plan.panel.select(items),
             # What a task carries does not grow with the file.
@@ -149,7 +152,7 @@ def recommend_tasks(
             folder=_folder_of(plan, number, work),
             locations=places,
             transfer_cost=request.settings.transfer_cost,
-            earlier=earlier,
+            curves={item: drawn[name] for item, name in names.items() if name in drawn},
         )
 
 
@@ -236,23 +239,39 @@ def recommend_chunk(task: RecommendTask) -> Path:
 def _keep_curves(
     task: RecommendTask, part: Path, known: ItemPathSet, histories: Sequence[DemandSummary]
 ) -> pa.Table:
-    """Rows of SERVICE_CURVES, out of an earlier run where nothing that they are made of changed.
+    """Rows of SERVICE_CURVES; those that were made of the very same before are taken from there.
 
     Stock has no part in them, and they are more than half of the work.
     """
     path = part / f"{SERVICE_CURVES.name}.parquet"
-    if task.earlier is not None and read_part(part) is None:
-        before = task.earlier / SERVICE_CURVES.name / part.name
-        if read_part(before) is not None:
-            link_part(before, start_part(part))
     if read_part(part) is not None:
         return pq.read_table(path, schema=SERVICE_CURVES.schema)
-    table = draw_service_curves(known.paths, histories, task.policies, task.context)
+    left = [row for row, item in enumerate(known.items) if item not in task.curves]
+    paths, own = [known.paths[row] for row in left], [histories[row] for row in left]
+    tables = [draw_service_curves(paths, own, task.policies, task.context)]
+    for other in dict.fromkeys(task.curves.values()):
+        chosen = pc.field("item_id").isin([i for i in known.items if task.curves.get(i) == other])
+        file = other / path.name
+        tables.append(pq.read_table(file, schema=SERVICE_CURVES.schema, filters=chosen))
+    table = pa.concat_tables(tables).sort_by([(key, "ascending") for key in SERVICE_CURVES.key])
     start_part(part)
     with staged(path) as beside:
         pq.write_table(table, beside, compression="zstd")
-    finish_part(part)
+    finish_part(part, names=_name_curves(task.saved, task.policies, task.context, known.items))
     return table
+
+
+def _find_curves(plan: PanelPlan, saved: SavedPaths) -> dict[str, Path]:
+    """Parts with curves, by what these are made of: here, and where the run goes on from."""
+    folders = [_curves_folder(saved)]
+    if plan.state is not None:
+        folders.append(plan.search.folder(plan.state.dataset_id) / SERVICE_CURVES.name)
+    return {
+        made_of: folder / name
+        for folder in reversed(folders)
+        for name, facts in read_parts(folder).items()
+        for made_of in facts.get("names", {}).values()
+    }
 
 
 def _curves_folder(saved: SavedPaths) -> Path:
@@ -260,19 +279,29 @@ def _curves_folder(saved: SavedPaths) -> Path:
 
 
 def _curves_part(task: RecommendTask) -> Path:
-    """Where the curves of a task's items are kept; the name stands for all that makes them.
+    """Where the curves of a task's items are kept."""
+    names = _name_curves(task.saved, task.policies, task.context, task.panel.items)
+    return _curves_folder(task.saved) / fingerprint(names)
+
+
+def _name_curves(
+    saved: SavedPaths,
+    policies: Mapping[str, ItemPolicy],
+    context: OrderContext,
+    items: Sequence[str],
+) -> dict[str, str]:
+    """Names of all that the curves of items are made of.
 
     Points and orders that items were given together have no part in them, and flags neither.
     """
-    items, names = task.panel.items, task.saved.names
-    policies = [
-        repr(replace(task.policies[item], given_point=None, given_order=None, given_by="none",
-                     flags=()))
+    common = (saved.folder.name, repr(context))
+    none: dict[str, Any] = {"given_point": None, "given_order": None, "given_by": "none"}
+    return {
+        item: fingerprint(
+            common, item, saved.names.get(item), repr(replace(policies[item], **none, flags=()))
+        )
         for item in items
-    ]  # fmt: skip
-    paths = [names.get(item) for item in items]
-    made_of = (task.saved.folder.name, items, paths, policies, repr(task.context))
-    return _curves_folder(task.saved) / fingerprint(*made_of)
+    }
 
 
 def summarise_demand(task: RecommendTask, known: ItemPathSet) -> list[DemandSummary]:

@@ -14,7 +14,7 @@ from ml.ensemble.mixture import CombinedItem, FittedEnsemble
 from ml.panel_tables import Refusal
 from ml.run.forecast import ForecastModels, forecast_panel
 from ml.run.inputs import RunInputs
-from ml.run.model_store import DONE, ModelStore, finish_part, start_part
+from ml.run.model_store import DONE, ModelStore, finish_part, read_part, start_part
 from ml.run.plan import make_plans
 from ml.run.recommend import recommend_panel
 from ml.run.request import RunRequest
@@ -220,6 +220,32 @@ def test_curves_are_kept_while_only_the_stock_changes_and_are_the_same(tmp_path)
     longer.plan = replace(longer.plan, policies=own)
     assert longer.recommend("service_curves") != curves
     assert not kept.keys() & longer.kept_curves().keys()
+
+
+def test_only_those_curves_are_drawn_again_of_which_something_changed(tmp_path):
+    first = Job(tmp_path / "a")
+    first.plan = replace(first.plan, order_chunks=(ITEMS,))
+    first.forecast()
+    first.recommend("service_curves")
+    (file,) = first.kept_curves()
+    facts, table = read_part(file.parent), pq.read_table(file)
+    planted, moved = sorted(set(table["item_id"].to_pylist()))[:2]
+    rows = [row | {"reorder_point": -9.0} if row["item_id"] == planted else row
+            for row in table.to_pylist()]  # fmt: skip
+    start_part(file.parent)
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), file)
+    finish_part(file.parent, names=facts["names"])
+    found = []
+    for place in ("a", "b"):  # where all is known but one item's review, and where nothing is
+        job = Job(tmp_path / place)
+        job.forecast()
+        own = dict(job.plan.policies)
+        own[moved] = replace(own[moved], review_period_days=61.0)
+        job.plan = replace(job.plan, policies=own, order_chunks=(ITEMS,))
+        found.append(job.recommend("service_curves"))
+    taken, drawn = ([row for row in rows if row["item_id"] != planted] for rows in found)
+    assert taken == drawn
+    assert {row["reorder_point"] for row in found[0] if row["item_id"] == planted} == {-9.0}
 
 
 def test_damaged_curves_are_made_again_as_they_were(tmp_path):
