@@ -139,10 +139,12 @@ def _spare_forecasts(inputs: RunInputs, request: RunRequest, dataset_id: str) ->
     asked = request.only_forecasts or request.all_models or request.refit or request.refit_panels
     if asked or not request.train or request.items is not None or record is None:
         return None
+    run = versions.read_manifest(request.results, record.version_id).run
+    if run.get("dataset_id") != dataset_id:
+        return None
     plans = make_plans(inputs, request, study=False)
     origin = _origin_of(plans, inputs, request, dataset_id)
-    made = versions.read_manifest(request.results, record.version_id).run.get("forecasts")
-    if made != name_forecasts(plans, inputs, request, origin):
+    if run.get("forecasts") != name_forecasts(plans, inputs, request, origin):
         return None
     return replace(request, only_recommendations=True)
 
