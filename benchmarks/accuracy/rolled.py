@@ -214,6 +214,8 @@ def format_trial(trial: RolledTrial, nights: Mapping[str, list[RolledNight]]) ->
               if all(model in one.said for found in nights.values() for one in found)]  # fmt: skip
     for way, model in [(way, model) for way in nights if way != ANEW for model in shared]:
         found_of = compare_nights(measured(way, model), measured(ANEW, model))
+        if not any(one.value for one, _ in found_of.values()):
+            continue  # it is fitted in every run
         cells = " | ".join(
             f"{100 * one.value:+.2f} (± {100 * one.over_both:.2f}; ± {100 * wide.over_both:.2f})"
             for one, wide in found_of.values()
