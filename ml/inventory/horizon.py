@@ -41,7 +41,7 @@ def extend_paths(
     score = np.empty(n_paths)
     score[ranked] = ndtri((np.arange(n_paths) + 0.5) / n_paths)
     level = math.sqrt(alike) * score + math.sqrt(1.0 - alike) * rng.standard_normal(n_paths)
-    by_period = np.ascontiguousarray(block.T)
+    by_period = longer[horizon - length : horizon]  # the block again
     for start in range(horizon, periods, length):
         own = rng.standard_normal(n_paths)
         drawn = np.empty(n_paths, dtype=np.int64)

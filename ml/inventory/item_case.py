@@ -171,7 +171,7 @@ def is_whole(case: ItemCase, paths: ItemPaths) -> bool:
 def _demand_since_count(case: ItemCase, paths: ItemPaths) -> Floats:
     """Demand of each path between the count of the stock and the decision, (S,) [units]."""
     context = case.context
-    if case.stock.snapshot_at is None:
+    if case.stock.snapshot_at is None or not context.offset:
         return np.zeros(len(paths.demand))
     rolled = days_to_roll(case.stock, context.cutoff, context.decision_day) / case.days
     until = np.full(len(paths.demand), context.offset)
