@@ -227,8 +227,8 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
     file: Annotated[
         Path | None, typer.Option(help="Demand of real items; synthetic daily ones without it.")
     ] = None,
-    items: Annotated[int, typer.Option(min=10, help="Items; of a file those of least hash.")] = 24,
-    days: Annotated[int, typer.Option(min=150, help="Days that are drawn.")] = 300,
+    items: Annotated[int, typer.Option(min=10, help="Items; of a file those of least hash.")] = 40,
+    days: Annotated[int, typer.Option(min=150, help="Days that are drawn.")] = 330,
     nights: Annotated[int, typer.Option(min=2, help="That go on after the first.")] = 30,
     every: Annotated[int, typer.Option(min=1, help="Score, and fit anew, so often only.")] = 1,
     horizon: Annotated[
