@@ -176,6 +176,7 @@ def start(command: Callable[[], object]) -> NoReturn:
         with exit_on_error():  # help may go to a full disk as well
             try:
                 command()
+                codes[:] = [0]
             except SystemExit as asked:
                 codes[:] = [asked.code if isinstance(asked.code, int) else int(bool(asked.code))]
     except typer.Exit as told:

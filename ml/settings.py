@@ -54,11 +54,15 @@ class Settings(
 
     @property
     def plain(self) -> dict[str, str]:
-        """Every setting that is no secret, nor where one lies, as a file of settings says it."""
+        """Every setting that is no secret, nor where one lies, as a file of settings says it.
+
+        The day of a night is none that anyone has set.
+        """
         found = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
-            if not isinstance(value, SecretStr) and not name.endswith("_key_file"):
+            kept = name != "night_day" and not name.endswith("_key_file")
+            if kept and not isinstance(value, SecretStr):
                 text = "" if value is None else str(value)
                 found[name] = text.lower() if isinstance(value, bool) else text
         return found

@@ -4,6 +4,7 @@ What is held in memory does not grow with the rows, but with the distinct texts 
 time.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,6 +51,8 @@ class RowFile:
         with temporary_errors():
             for start, count in spans:
                 at += os.preadv(self.file.fileno(), [into[at : at + count * size]], start)
+            if at < len(into):
+                raise OSError(errno.EIO, "a temporary file has become shorter")
         return found
 
 

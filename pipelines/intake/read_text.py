@@ -25,6 +25,7 @@ HARMLESS = 64 << 20
 MOST_PACKED = 100  # times its packed size that a file may unpack to
 HEAD = 1 << 18  # bytes that a file is judged by
 PIECE = 1 << 21  # bytes of a text that are looked at together
+MOST_AT_ONCE = 1 << 30  # bytes that the system is asked for; it gives no more than 2 GiB
 _CONTROL = bytes(set(range(32)) - {9, 10, 11, 12, 13})
 _BINARY_SHARE = 0.05  # of control bytes; damaged text has fewer
 _MARKS = (
@@ -63,14 +64,17 @@ class TextFile:
         Raises:
             DataError: They cannot be read any more.
         """
-        length = min(length, self.size - begin)
-        try:
-            found = os.pread(self.file.fileno(), length, self.start + begin)
-        except OSError as error:
-            raise DataError(f"{self.name}: cannot be read: {error}") from None
-        if len(found) < length:
-            raise DataError(f"{self.name}: became shorter while it was read. Run again.")
-        return found
+        left, at, parts = min(length, self.size - begin), self.start + begin, []
+        while left:
+            try:
+                part = os.pread(self.file.fileno(), min(left, MOST_AT_ONCE), at)
+            except OSError as error:
+                raise DataError(f"{self.name}: cannot be read: {error}") from None
+            if not part:
+                raise DataError(f"{self.name}: became shorter while it was read. Run again.")
+            parts.append(part)
+            left, at = left - len(part), at + len(part)
+        return b"".join(parts)
 
     def pieces(self, begin: int = 0) -> Iterator[bytes]:
         """All from a place on in pieces of whole lines.

@@ -117,6 +117,15 @@ def test_a_process_does_what_is_left_to_do_and_ends_before_the_interpreter_does(
     assert not Path(folder).exists()
 
 
+def test_a_command_that_merely_returns_has_done_its_work():
+    script = "from ml.cli import start; start(lambda: print('done'))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
 @pytest.mark.parametrize(
     ("text", "items"),
     [

@@ -118,6 +118,7 @@ def test_the_day_of_a_night_wins_over_the_clock_and_leaves_instants_to_it(env_fi
     clock = datetime(2026, 11, 21, 4, 30, tzinfo=UTC)  # 01:30 in Salvador, of the day after
     request = RunRequest(command="test", settings=env_file("NIGHT_DAY=2026-11-20\n"), clock=clock)
     assert (request.today, request.started) == (date(2026, 11, 20), clock)
+    assert "night_day" not in request.settings.plain  # what a backup keeps is for other nights
 
 
 def test_the_default_time_zone_is_that_of_the_company(env_file):

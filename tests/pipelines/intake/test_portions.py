@@ -27,6 +27,7 @@ from tests.pipelines.intake.test_any_file import quickly, tables
 TODAY = date(2024, 6, 30)
 SIZES = {
     (read_text, "PIECE"): 40,  # bytes: two or three lines
+    (read_text, "MOST_AT_ONCE"): 9,
     (records, "CHUNK"): 3,
     (data_file, "BATCH"): 4,
     (demand_rows, "PORTION"): 2,

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FULL = bool(os.environ.get("DRILLS"))
 KILLS = {"folder": 50, "minio": 50} if FULL else {"folder": 12, "minio": 8}
 UPLOADS = 12 if FULL else 3
-QUICK = RetryPolicy(seconds=0.0, pause=lambda _: None)
+SOON = RetryPolicy(seconds=5.0)  # a dead server is given up soon, and a busy one is waited for
 
 
 def described(place):
@@ -98,7 +98,7 @@ def test_a_server_killed_during_an_upload_shows_the_old_version_and_the_next_run
     """The server dies while it works on a request drawn with a fixed seed."""
     chance = random.Random(20261122)
     with serving_bucket(name, tmp_path / "server") as server:
-        place = S3Place(target_of(server), name, retries=QUICK).fresh()
+        place = S3Place(target_of(server), name, retries=SOON).fresh()
         undisturbed = Faults()
         old = publish(place.open(undisturbed), made(0), publisher="host/test").record
         for number in range(1, UPLOADS + 1):
