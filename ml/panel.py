@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.frequency import Days, Frequency
+from ml.mapped import let_go
 from ml.seeds import number
 from ml.stockouts import Shortages, complete_demand
 
@@ -19,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 LEAST_TO_LEARN = {"demand": 8, "price": 30}
-HASHED = 1024  # items of a panel that are looked at together
+TOGETHER = 1024  # items of a panel that are looked at together
 OUTSIZED, NEARLY_ALL = 1e4, 0.95
 MOST_TEACHERS = 3000  # items that a pooled model learns from
 
@@ -180,7 +181,9 @@ class Panel:
 
     def rows(self, rows: Sequence[int]) -> "Panel":
         """Only the items at these positions, ascending."""
-        return replace(
+        if len(rows) == len(self.items):
+            return self
+        chosen = replace(
             self,
             items=tuple(self.items[i] for i in rows),
             values=self.values[list(rows)],
@@ -188,6 +191,8 @@ class Panel:
             drivers=None if self.drivers is None else self.drivers.rows(rows),
             shortages=self.shortages and self.shortages.pick(rows),
         )
+        let_go(self.values)
+        return chosen
 
     def with_stock(self) -> "Panel":
         """The panel as if nothing had been observed where stock ran out on some day or site."""
@@ -236,7 +241,7 @@ def learnable_until(panel: Panel, cutoff: np.datetime64) -> tuple[str, ...]:
 
 
 def _learnable(panel: Panel, keep: int) -> tuple[str, ...]:
-    found = [_looks(some, keep) for some in _in_portions(panel)]
+    found = [_looks(some, keep) for some in in_portions(panel)]
     observed, moving, events, sizes = (np.concatenate(one) for one in zip(*found, strict=True))
     enough = observed >= LEAST_TO_LEARN[panel.kind]
     silent = [panel.items[row] for row in np.flatnonzero(enough & ~moving)]
@@ -246,15 +251,16 @@ def _learnable(panel: Panel, keep: int) -> tuple[str, ...]:
     return tuple(item for item, ok in zip(panel.items, alive, strict=True) if ok or item in chosen)
 
 
-def _in_portions(panel: Panel) -> Iterator[Panel]:
-    """Some items at a time: what is computed of each cell takes as much as the panel."""
-    for first in range(0, max(len(panel.items), 1), HASHED):
-        rows = slice(first, first + HASHED)
+def in_portions(panel: Panel, size: int = TOGETHER) -> Iterator[Panel]:
+    """Some items at a time, without drivers: what is computed of each cell takes as much again."""
+    for first in range(0, max(len(panel.items), 1), size):
+        rows = slice(first, first + size)
         shortages = panel.shortages and panel.shortages.pick(range(len(panel.items))[rows])
         yield replace(
             panel, items=panel.items[rows], values=panel.values[rows], units=panel.units[rows],
             drivers=None, shortages=shortages,
         )  # fmt: skip
+        let_go(panel.values)
 
 
 def _looks(panel: Panel, keep: int) -> tuple[Ints, Bools, Ints, Floats]:
@@ -283,7 +289,7 @@ def outsized_items(panel: Panel) -> Bools:
     A value just below what a number may be is most often a slip, and what pooled models make of one
     such item spoils the forecasts of the others. Prices may be of any size.
     """
-    found = [_looks(some, len(panel.periods))[2:] for some in _in_portions(panel)]
+    found = [_looks(some, len(panel.periods))[2:] for some in in_portions(panel)]
     return _outsized(panel, *(np.concatenate(one) for one in zip(*found, strict=True)))
 
 
@@ -311,15 +317,16 @@ def dataset_id(panels: Sequence[Panel], outside: str = "") -> str:
     for panel in panels:
         digest.update(f"{panel.kind}|{panel.frequency}|{panel.units}|{panel.items!r}".encode())
         digest.update(panel.periods.astype("datetime64[D]").astype("<i8").tobytes())
-        firsts = range(0, len(panel.items), HASHED)
-        for rows in (panel.values[first : first + HASHED] for first in firsts):
+        firsts = range(0, len(panel.items), TOGETHER)
+        for rows in (panel.values[first : first + TOGETHER] for first in firsts):
+            let_go(panel.values)
             values = np.where(np.isnan(rows), -1e300, rows) + 0.0  # no negative zero
             digest.update(values.astype("<f8").tobytes())
         if panel.shortages is None:
             continue
         every, length = range(len(panel.items)), len(panel.periods)
         for grid in (Shortages.exposures, Shortages.shorts):
-            for some in (every[first : first + HASHED] for first in firsts):
+            for some in (every[first : first + TOGETHER] for first in firsts):
                 known = grid(panel.shortages.pick(some), (len(some), length))
                 digest.update(known.astype("<f8").tobytes())
     return f"d-{digest.hexdigest()[:12]}"

@@ -17,7 +17,8 @@ from ml.contracts.demand import ABSURD
 from ml.contracts.demand_parts import DemandParts, in_parts
 from ml.errors import DataError, first_few
 from ml.frequency import Days, Frequency, period_end, period_range, weekday
-from ml.panel import OUTSIZED, Bools, Floats, Ints, Panel, outsized_items
+from ml.mapped import keep, let_go, map_array
+from ml.panel import OUTSIZED, TOGETHER, Bools, Floats, Ints, Panel, outsized_items
 from ml.stockouts import Shortages, put_demand
 
 Units = Mapping[str, str | None]
@@ -207,12 +208,16 @@ def _dense_panel(
     """The panel of the usable items, put together part by part."""
     items = tuple(item for item, ok in zip(tally.items, usable, strict=True) if ok)
     periods = period_range(tally.first[usable].min(), tally.last[usable].max(), frequency)
-    values = np.full((len(items), len(periods)), np.nan)
+    values = map_array((len(items), len(periods)), np.float64)
+    for first in range(0, len(items), TOGETHER):
+        values[first : first + TOGETHER] = np.nan
+        let_go(values)
     cells, is_short = [], False
     for long, seen, _ in parts:
         rows = long.where(seen).only(usable)
         inside, columns = _columns(rows.ds, periods)
         values[rows.item[inside], columns[inside]] = rows.y[inside]
+        let_go(values)
         if rows.exposure is None or rows.short is None:
             continue
         is_short |= bool((rows.exposure < 1).any())
@@ -223,7 +228,7 @@ def _dense_panel(
     if is_short:
         row, period, *rest = (np.concatenate(one) for one in zip(*cells, strict=True))
         order = np.lexsort((period, row))
-        shortages = Shortages(row[order], period[order], *(one[order] for one in rest))
+        shortages = Shortages(*(keep(one[order]) for one in (row, period, *rest)))
         put_demand(values, shortages, items, periods, frequency.value)
     units = ("units",) * len(items)
     return Panel("demand", frequency, items, periods, values, units, shortages=shortages)

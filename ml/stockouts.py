@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.frequency import Days
+from ml.mapped import let_go
 from ml.seeds import number
 
 Floats = npt.NDArray[np.float64]
@@ -45,7 +46,8 @@ class Shortages:
 
     def pick(self, rows: Sequence[int]) -> "Shortages":
         """Only the series at these positions, ascending."""
-        first, last = (np.searchsorted(self.row, rows, side) for side in ("left", "right"))
+        wanted = np.asarray(rows, self.row.dtype)  # of another type all rows would be converted
+        first, last = (np.searchsorted(self.row, wanted, side) for side in ("left", "right"))
         counts = last - first
         kept: Any = slice(int(first[0]), int(last[0])) if len(rows) == 1 else (
             np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
@@ -59,7 +61,9 @@ class Shortages:
 
     def _only(self, kept: Any, row: Places, start: int = 0) -> "Shortages":
         parts = (self.served[kept], self.exposure[kept], self.short[kept])
-        return Shortages(row, self.period[kept] - np.int32(start), *parts)
+        found = Shortages(row, self.period[kept] - np.int32(start), *parts)
+        let_go(self.row, self.period, self.served, self.exposure, self.short)
+        return found
 
     def exposures(self, shape: tuple[int, int]) -> Floats:
         """Share of days and sites with stock as a grid (N, T)."""
@@ -115,6 +119,7 @@ def put_demand(
             ]
             cells = _Grids(some[chosen], exposure[chosen], short[chosen])
             some[chosen] = _complete(cells, np.stack(uniforms), AROUND[frequency], whole=kind)
+        let_go(values)
 
 
 @dataclass(frozen=True, slots=True)

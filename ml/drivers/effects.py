@@ -34,6 +34,10 @@ class ClassTotals:
     demand: Floats  # (T,) in typical sizes
     exposure: Floats  # (T,) what constant rates would give, 0 where nothing was observed
 
+    def plus(self, other: "ClassTotals") -> "ClassTotals":
+        """Of both together."""
+        return ClassTotals(self.demand + other.demand, self.exposure + other.exposure)
+
 
 def count_typical_sizes(values: Floats) -> Floats:
     """Demand over each item's mean demand size, capped, (N, T); NaN stays."""

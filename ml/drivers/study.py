@@ -4,7 +4,7 @@ What is chosen for a cutoff rests on origins whose outcomes were known by then, 
 sees no driver that the day itself could not have known to help.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from ml.drivers.trial import (
     make_drivers,
 )
 from ml.frequency import Frequency, periods_after
-from ml.panel import Drivers, Panel
+from ml.panel import Drivers, Panel, in_portions
 
 CONFIDENCE = 0.9
 FALSE_SHARE = 0.1  # of what is chosen that may help by chance only; of pure noise, of panels
@@ -38,6 +38,7 @@ TRIED_STEPS = {
 MOST_DAYS = 2200.0  # of history that drivers are tried on and fitted to; what is older has changed
 LEAST_DAYS = 365.0  # of history before the first origin
 LEAST_HORIZONS = 3
+TOGETHER = 8192  # items looked at at once, to bound memory; sums of more are rounded in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,16 @@ class StudyTask:
     tables: Mapping[str, pa.Table]  # outside tables
     region: str  # home region
     trials: tuple[Trial, ...]  # of all origins
+
+    def seen(self) -> Iterator[Panel]:
+        """The last six years of the items as they were at the cutoff, some items at a time."""
+        for some in in_portions(self.panel, TOGETHER):
+            yield select_recent(some.with_stock().until(self.cutoff))
+
+    def taught(self) -> Iterator[Panel]:
+        """The same of those that are learned from."""
+        chosen = set(self.learnable)
+        return (some.select([i for i in some.items if i in chosen]) for some in self.seen())
 
     def design(self, panel: Panel, steps: int) -> Design:
         """Regressors of a panel at the cutoff, and so many steps after it."""
@@ -183,48 +194,47 @@ def _discover(known: Mapping[tuple[str, str], DriverFinding]) -> set[tuple[str, 
 
 def fit_at(task: StudyTask) -> tuple[str, Drivers | None, dict[str, tuple[str, ...]]]:
     """Cutoff, contributions of the chosen groups, and what was chosen by class."""
-    whole = task.panel.with_stock().until(task.cutoff)
-    panel = select_recent(whole)
-    known = select_known(task.trials, task.cutoff, TRIED_STEPS[panel.frequency], panel.frequency)
-    classes = class_names(panel)
+    frequency = task.panel.frequency
+    known = select_known(task.trials, task.cutoff, TRIED_STEPS[frequency], frequency)
+    classes = np.concatenate([class_names(some) for some in task.seen()])
     used = choose_groups(average_gains(known), sorted(set(classes.tolist())))
     return str(task.cutoff), fit_chosen(task, used) if any(used.values()) else None, used
 
 
 def fit_chosen(task: StudyTask, used: Mapping[str, Sequence[str]]) -> Drivers:
     """Contributions at a cutoff of groups that were chosen before, by class; others have none."""
-    whole = task.panel.with_stock().until(task.cutoff)
-    panel = select_recent(whole)
-    classes = class_names(panel)
-    design, learned = task.design(panel, task.reach), panel.select(task.learnable)
+    classes = np.concatenate([class_names(some) for some in task.seen()])
+    panel = next(task.seen())
+    design = task.design(panel, task.reach)
     columns = {
         name: np.array([one.group in used.get(name, ()) for one in design.features], bool)
         for name in sorted({*used, *classes.tolist()})
     }
     if panel.is_demand:
-        totals = class_totals(learned, class_names(learned))
+        totals = class_totals((some.values, class_names(some)) for some in task.taught())
         found = [effects.fit_rates(design, own, totals[ALL], totals.get(name, totals[ALL]))[0]
                  for name, own in columns.items()]  # fmt: skip
     else:
-        changes, _ = effects.standardise_changes(learned.values)
+        learned = np.concatenate([some.values for some in task.taught()])
+        changes, _ = effects.standardise_changes(learned)
         found = [effects.fit_changes(design, own, changes) for own in columns.values()]
     order = list(columns)
     class_of = np.array([order.index(name) for name in classes], np.int64)
     drivers = make_drivers(design, np.stack(found), class_of, changes=not panel.is_demand)
-    return drivers.behind(len(whole.periods) - design.length)
+    return drivers.behind(int((task.panel.periods <= task.cutoff).sum()) - design.length)
 
 
 def effects_at(task: StudyTask) -> list[DriverFinding]:
     """Effects of all drivers of a demand panel at a cutoff; none for prices."""
-    panel = select_recent(task.panel.with_stock().until(task.cutoff)).select(task.learnable)
-    if not panel.is_demand:
+    if not task.panel.is_demand:
         return []
-    design = task.design(panel, 1)
+    design = task.design(next(task.seen()), 1)
     if not design.features:
         return []
     reach = float(special.ndtri(0.5 + CONFIDENCE / 2))
     found = []
-    for name, own in class_totals(panel, class_names(panel)).items():
+    totals = class_totals((some.values, class_names(some)) for some in task.taught())
+    for name, own in totals.items():
         estimates, errors = effects.estimate_effects(design, own)
         for feature, effect, error in zip(design.features, estimates, errors, strict=True):
             if np.isfinite(effect):

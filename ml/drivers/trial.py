@@ -5,7 +5,8 @@ the factor that the drivers expect, with a negative binomial around it. What it 
 with and without, so differences are fair.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -144,16 +145,23 @@ def class_names(panel: Panel) -> npt.NDArray[np.str_]:
     return np.array([demand_pattern(row).name for row in panel.values], dtype=np.str_)
 
 
-def class_totals(panel: Panel, classes: npt.NDArray[np.str_]) -> dict[str, effects.ClassTotals]:
-    """Totals of all items that are still asked for, under ``*``, and of each class."""
-    counts = effects.count_typical_sizes(panel.values)
-    learned = effects.find_active(panel.values)
-    found = {ALL: effects.sum_counts(counts[learned])}
-    for name in sorted(set(classes)):
-        own = learned & (classes == name)
-        if (np.nan_to_num(counts[own]) > 0).sum() >= LEAST_EVENTS:
-            found[str(name)] = effects.sum_counts(counts[own])
-    return found
+def class_totals(
+    parts: Iterable[tuple[Floats, npt.NDArray[np.str_]]],
+) -> dict[str, effects.ClassTotals]:
+    """Totals of all items that are still asked for, under ``*``, and of each class.
+
+    Some items at a time: their demand (N, T) and classes (N,).
+    """
+    found: dict[str, effects.ClassTotals] = {}
+    events = Counter[str]()
+    for values, classes in parts:
+        counts, learned = effects.count_typical_sizes(values), effects.find_active(values)
+        for name in (ALL, *sorted(set(classes.tolist()))):
+            own = counts[learned if name == ALL else learned & (classes == name)]
+            events[name] += int((np.nan_to_num(own) > 0).sum())
+            totals = effects.sum_counts(own)
+            found[name] = totals if name not in found else found[name].plus(totals)
+    return {n: found[n] for n in sorted(found) if n == ALL or events[n] >= LEAST_EVENTS}
 
 
 def _demand_losses(
@@ -164,7 +172,7 @@ def _demand_losses(
     An item's level is its recent demand over what the factors had expected of a level of 1.
     """
     classes = class_names(train)
-    totals = class_totals(train, classes)
+    totals = class_totals([(train.values, classes)])
     spread = measure_dispersion(train.values)
     scale = scales(train, typical_size(train))[0]
     age = np.arange(design.length)[::-1] * design.frequency.days

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.frequency import Frequency
-from ml.panel import Floats, Panel
+from ml.panel import Floats, Panel, in_portions
 
 ADI_CUT, CV2_CUT = 1.32, 0.49
 DAYS = 365.25  # for which a part is new
@@ -63,4 +63,5 @@ def weight_classes(panel: Panel) -> tuple[str, ...]:
     """What the weights of each item go by, (N,): its demand class, of prices one for all."""
     if not panel.is_demand:
         return ("price",) * len(panel.items)
-    return tuple(demand_pattern(row, panel.frequency).name for row in panel.values)
+    parts = (some.values for some in in_portions(panel))
+    return tuple(demand_pattern(row, panel.frequency).name for part in parts for row in part)

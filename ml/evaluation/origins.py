@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.evaluation.model_shelf import join_models, shelve
-from ml.panel import Bools, Floats, Ints, Panel
+from ml.panel import Bools, Floats, Ints, Panel, in_portions
 
 MOST_CUTOFFS = {"demand": 3, "price": 6}
 LEAST_TRAIN = 8
@@ -230,9 +230,12 @@ def typical_size(train: Panel) -> float:
 
 def item_sizes(train: Panel) -> Floats:
     """Root mean square of demand, or of price changes, of each item, (N,)."""
-    squares = np.square(_sizes(train))
-    counts = np.maximum(np.sum(~np.isnan(squares), axis=1), 1)
-    return np.asarray(np.sqrt(np.nansum(squares, axis=1) / counts))
+    found = []
+    for some in in_portions(train):
+        squares = np.square(_sizes(some))
+        counts = np.maximum(np.sum(~np.isnan(squares), axis=1), 1)
+        found.append(np.sqrt(np.nansum(squares, axis=1) / counts))
+    return np.concatenate(found)
 
 
 def typical_of(parts: Sequence[Floats]) -> float:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ml.durable import staged
 from ml.forecasters.base import ITEMS, find_rows, save_items
+from ml.mapped import write_array
 from ml.panel import Floats, Ints, Panel
 from ml.seeds import generator
 
@@ -158,7 +159,7 @@ class Distributions:
         """Write arrays without objects, for :func:`load_distributions`."""
         for name in BY_ITEM:
             with staged(folder / f"{name}.npy") as file:
-                np.save(file, getattr(self, name))
+                write_array(file, getattr(self, name))
         with staged(folder / PREDICTED) as file:
             np.savez(file, edges=self.buckets.edges, points=self.buckets.points)
 

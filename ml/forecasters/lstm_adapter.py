@@ -37,6 +37,7 @@ from ml.forecasters.lstm_training import (
 )
 from ml.forecasters.shared_level import SHARED_LEVEL, find_stride, learn_shared
 from ml.forecasters.silence import without_deprecations
+from ml.mapped import let_go, map_array
 from ml.panel import Floats, Ints, Panel
 from ml.seeds import number
 
@@ -162,14 +163,15 @@ class LstmForecaster:
         taught = set(learned.items)
         rows = [[place[item] for item in learned.items],
                 [row for item, row in place.items() if item not in taught]]  # fmt: skip
-        odds = np.empty((len(place), self.horizon, known.buckets.count), np.float32)
-        spreads = np.empty(odds.shape[:2])
+        odds = map_array((len(place), self.horizon, known.buckets.count), np.float32)
+        spreads = map_array(odds.shape[:2], np.float64)
         for group in rows:
             for first in range(0, len(group), PREDICT_BATCH):
                 own = group[first : first + PREDICT_BATCH]
                 asked = self._last_windows(panel.rows(own), typical)
                 odds[own] = average_answers(known.networks, asked)
                 spreads[own] = windows.units(asked.table, asked.rows, asked.origins, asked.ahead())
+                let_go(odds, spreads)
         return Distributions(known.drawn, odds, spreads, np.full(len(place), shared))
 
     def _last_windows(self, panel: Panel, typical: Floats | None) -> Lessons:

@@ -30,6 +30,7 @@ from ml.forecasters.shared_level import MOST_EVIDENCE, SHARED_LEVEL, find_stride
 from ml.forecasters.trees_features import SPANS, Snapshot, feature_rows, take_snapshot
 from ml.forecasters.trees_stages import Boosting, Stages, fit_stages
 from ml.frequency import Frequency
+from ml.mapped import let_go, map_array
 from ml.panel import Bools, Floats, Ints, Panel
 from ml.seeds import number
 
@@ -142,12 +143,13 @@ class TreesForecaster:
             return FittedBuckets(self.name, panel, dict.fromkeys(panel.items, reason))
         mix = mix or self._measure(teachers)
         count = len(panel.items)
-        odds = np.empty((count, self.horizon, learned.buckets.count), np.float32)
-        spreads = np.empty(odds.shape[:2])
+        odds = map_array((count, self.horizon, learned.buckets.count), np.float32)
+        spreads = map_array(odds.shape[:2], np.float64)
         for first in range(0, count, TOGETHER):  # each item by itself: so few are in memory
             own = range(first, min(first + TOGETHER, count))
             found = self._foresee(learned, panel.rows(own), mix.share)
             odds[own.start : own.stop], spreads[own.start : own.stop] = found
+            let_go(odds, spreads)
         predicted = Distributions(learned.buckets, odds, spreads, np.full(count, mix.shared))
         return FittedBuckets(self.name, panel, {}, predicted, mix.save)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ml.inventory.items import ItemPolicy, say_superseded
 from ml.inventory.service import DAYS_A_YEAR
-from ml.panel import Floats, Panel
+from ml.panel import Floats, Panel, in_portions
 
 RATE_DAYS = 730.0  # of history that yearly demand is from
 LONGEST_COVER_YEARS = 1.0  # of demand in one economic lot: parts that lie longer are out of date
@@ -31,10 +31,12 @@ def add_terms(
 
 def yearly_demand(panel: Panel) -> Floats:
     """Mean demand of the last two years of each item, (N,) [units a year]; 0 of what has none."""
-    recent = panel.values[:, -max(1, round(RATE_DAYS / panel.frequency.days)) :]
-    seen = np.sum(np.isfinite(recent), axis=1)
-    rates: Floats = np.nansum(recent, axis=1) / np.maximum(seen, 1)
-    return rates * DAYS_A_YEAR / panel.frequency.days
+    found = []
+    for some in in_portions(panel):
+        recent = some.values[:, -max(1, round(RATE_DAYS / panel.frequency.days)) :]
+        seen = np.sum(np.isfinite(recent), axis=1)
+        found.append(np.nansum(recent, axis=1) / np.maximum(seen, 1))
+    return np.concatenate(found) * DAYS_A_YEAR / panel.frequency.days
 
 
 def add_economic_lot(policy: ItemPolicy, demand: float) -> ItemPolicy:

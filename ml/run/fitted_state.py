@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ml.drivers.study import DriverFinding, Study, select_recent
 from ml.drivers.trial import class_names
 from ml.durable import read_sealed, sha256_of, staged, write_sealed
-from ml.panel import Drivers, Ints, Panel
+from ml.panel import Drivers, Ints, Panel, in_portions
 from ml.run.model_sets import COMPANY, last_tried, read_choices, sets_aside
 
 STATE = "state.json"
@@ -145,9 +146,12 @@ def _find_late(panel: Panel, days: float) -> dict[str, str]:
 
 def _count_known(panel: Panel, most: int) -> Ints:
     """Periods (N,) until the last of the first ``most`` ones of which an item has anything."""
-    known = ~np.isnan(panel.recorded[:, :most])
-    known |= panel.exposure[:, :most] < 1
-    return np.asarray((known * np.arange(1, most + 1)).max(axis=1, initial=0))
+    found = []
+    for some in in_portions(panel):
+        known = ~np.isnan(some.recorded[:, :most])
+        known |= some.exposure[:, :most] < 1
+        found.append((known * np.arange(1, most + 1)).max(axis=1, initial=0))
+    return np.concatenate(found)
 
 
 def _find_homes(
@@ -223,7 +227,7 @@ def _save_drivers(folder: Path, panel: Panel) -> str | None:
         return None
     arrays = {one.name: np.asarray(getattr(panel.drivers, one.name)) for one in fields(Drivers)}
     with staged(folder / DRIVERS) as path:
-        np.savez(path, classes=class_names(select_recent(panel)), **arrays, allow_pickle=False)
+        np.savez(path, classes=_recent_classes(panel), **arrays, allow_pickle=False)
     return sha256_of(folder / DRIVERS)
 
 
@@ -237,13 +241,17 @@ def read_drivers(folder: Path, panel: Panel) -> Drivers | None:
         return None
     with np.load(path, allow_pickle=False) as kept:
         places = dict(zip(kept["classes"].tolist(), kept["class_of"].tolist(), strict=True))
-        classes = class_names(select_recent(panel)).tolist()
+        classes = _recent_classes(panel).tolist()
         if not set(classes) <= places.keys():
             return None
         found: dict[str, Any] = {name: kept[name] for name in _ARRAYS}
         found |= {name: tuple(kept[name].tolist()) for name in ("groups", "features")}
         found |= {"last": int(kept["last"]), "changes": bool(kept["changes"])}
     return Drivers(**found, class_of=np.array([places[name] for name in classes], np.int64))
+
+
+def _recent_classes(panel: Panel) -> npt.NDArray[np.str_]:
+    return np.concatenate([class_names(select_recent(some)) for some in in_portions(panel)])
 
 
 def forget_state(folder: Path) -> None:
@@ -254,6 +262,10 @@ def forget_state(folder: Path) -> None:
 def digest_items(panel: Panel, until: np.datetime64) -> dict[str, str]:
     """Name of each item's history until a period, by its content up to its last observation."""
     most = int(np.searchsorted(panel.periods, until, side="right"))
+    return {i: name for some in in_portions(panel) for i, name in _digest(some, most).items()}
+
+
+def _digest(panel: Panel, most: int) -> dict[str, str]:
     values = np.nan_to_num(panel.recorded[:, :most], nan=-1e300) + 0.0  # no negative zero
     lengths = _count_known(panel, most).tolist()
     found = {}

@@ -137,10 +137,13 @@ def _what_came(table: pa.Table, panels: Sequence[Panel]) -> CameTrue:
         starts = np.where(is_sum, ends - lags + 1, ends)
         here = own & (rows >= 0) & (panel.periods[ends] == days) & (starts >= 0)
         at = rows[here], starts[here], ends[here]
+        # Of all items a grid would be as large as the panel.
+        chosen, own_rows = np.unique(at[0], return_inverse=True)
+        some, at = panel.rows(chosen.tolist()), (own_rows, *at[1:])
         # Rounded, for a sum of sums depends on where the history begins.
-        y[here] = np.round(_sum_over(panel.recorded, *at), 6)
-        if panel.shortages is not None:
-            short[here] = _sum_over((panel.exposure < 1).astype(np.float64), *at) > 0
+        y[here] = np.round(_sum_over(some.recorded, *at), 6)
+        if some.shortages is not None:
+            short[here] = _sum_over((some.exposure < 1).astype(np.float64), *at) > 0
         over |= here
     return CameTrue(y, short, over)
 

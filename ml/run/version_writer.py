@@ -45,6 +45,7 @@ from ml.inventory.recommendations import rank
 from ml.page.packing import SUMMARY, pack_version
 from ml.page.report import REPORT, build_report
 from ml.page.version_tables import tables_of_staged
+from ml.panel import in_portions
 from ml.run.history import history_rows
 from ml.run.inputs import RunInputs
 from ml.run.keep_past import list_past, renew_tables
@@ -248,7 +249,8 @@ def _largest_values(output: RunOutput) -> dict[str, float]:
     return {
         item: float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
         for plan in output.plans
-        for item, values in zip(plan.panel.items, plan.panel.values, strict=True)
+        for some in in_portions(plan.panel)
+        for item, values in zip(some.items, some.values, strict=True)
     }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from ml.features.holiday_calendar import carnival_days, holiday_days, year_end
 from ml.forecasters.references.histories import panel_rate
 from ml.frequency import Days, Frequency, weekday
-from ml.panel import Bools, Floats, Ints, Panel
+from ml.panel import Bools, Floats, Ints, Panel, in_portions
 
 WEEK = 7
 PANEL_ORDERS, SPECIAL_ORDERS = 20.0, 20.0  # that a factor of 1 counts for
@@ -66,9 +66,9 @@ def measure_shares(panel: Panel, teaches: Bools) -> DayShares:
     if panel.frequency not in {Frequency.DAILY, Frequency.BUSINESS}:
         return none
     kinds, days = kinds_of(panel.periods), weekday(panel.periods)
-    seen, busy = panel.observed(), panel.values > 0
     of_day = np.eye(WEEK)[days] * (kinds == 0)[:, None]
-    known, orders = seen @ of_day, busy @ of_day
+    parts = [(some.observed() @ of_day, (some.values > 0) @ of_day) for some in in_portions(panel)]
+    known, orders = (np.concatenate(part) for part in zip(*parts, strict=True))
     there = known.sum(axis=0) > 0
     if not there.any():
         return none
@@ -88,7 +88,8 @@ def measure_shares(panel: Panel, teaches: Bools) -> DayShares:
     own = factors * (orders + prior) / (expected + prior)
     chances, ordered = _chance(rates, own), rates[:, None] * own
     usual, asked = (one[:, there].mean(axis=1, keepdims=True) for one in (chances, ordered))
-    special = _measure_special(panel, teaches, chances[:, days], kinds)
+    taught = panel.rows(np.flatnonzero(teaches).tolist())
+    special = _measure_special(taught, chances[teaches][:, days], kinds)
     return DayShares(chances / usual, ordered / chances / (asked / usual), special)
 
 
@@ -102,11 +103,10 @@ def _chance(rates: Floats, factors: Floats) -> Floats:
     return np.asarray(-np.expm1(-rates[:, None] * factors))
 
 
-def _measure_special(panel: Panel, teaches: Bools, chances: Floats, kinds: Ints) -> Floats:
+def _measure_special(panel: Panel, chances: Floats, kinds: Ints) -> Floats:
     """Factors (3,) of the kinds of days, of chances (N, T) on plain ones."""
-    seen = panel.observed()[teaches]
-    orders = (panel.values[teaches] > 0).sum(axis=0)
-    expected = np.where(seen, chances[teaches], 0.0).sum(axis=0)
+    orders = (panel.values > 0).sum(axis=0)
+    expected = np.where(panel.observed(), chances, 0.0).sum(axis=0)
     told, open_to = (np.bincount(kinds, one, minlength=3) for one in (orders, expected))
     factors = (told + SPECIAL_ORDERS) / (open_to + SPECIAL_ORDERS)
     return np.asarray(factors / factors[0])

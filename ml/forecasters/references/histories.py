@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.frequency import Frequency
-from ml.panel import Bools, Floats, Ints, Panel
+from ml.panel import Bools, Floats, Ints, Panel, in_portions
 
 # Half-lives of the three memories [periods], the longest first.
 MEMORIES = {
@@ -39,7 +39,9 @@ class Outcomes:
 
 def panel_rate(panel: Panel) -> float:
     """Share of observed periods with demand, away from 0 and 1."""
-    return float((np.sum(panel.values > 0) + 1) / (panel.observed().sum() + 2))
+    parts = [(np.sum(one.values > 0), one.observed().sum()) for one in in_portions(panel)]
+    sold, seen = (sum(part) for part in zip(*parts, strict=True))
+    return float((sold + 1) / (seen + 2))
 
 
 def panel_size(panel: Panel) -> float:
