@@ -18,7 +18,7 @@ from ml.contracts.base import Contract, check, is_ordered
 from ml.contracts.demand import DEMAND
 from ml.contracts.demand_parts import PART, DemandParts, in_parts
 from ml.contracts.outside import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
-from ml.durable import change_together, disk_errors, finish_change
+from ml.durable import change_together, disk_errors, finish_change, sha256_of
 from ml.errors import DataError
 from ml.locks import hold
 
@@ -194,7 +194,8 @@ def read_demand_parts(data_dir: Path) -> DemandParts | None:
         days = first.date(), last.date()
     every = pc.unique(pa.chunked_array(ids, pa.string()))
     parts = partial(_read_parts, file, path)
-    return DemandParts(file.metadata.num_rows, every, tuple(sorted(sources)), days, parts)
+    name = sha256_of(path)
+    return DemandParts(file.metadata.num_rows, every, tuple(sorted(sources)), days, parts, name)
 
 
 def _in_memory(data_dir: Path) -> DemandParts:

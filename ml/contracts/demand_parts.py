@@ -22,6 +22,7 @@ class DemandParts:
     sources: tuple[str, ...]  # distinct sources, sorted
     days: tuple[date, date] | None  # first and last; `None` of no rows
     parts: Callable[[], Iterator[pa.Table]]  # reads it, from the first row on at each call
+    name: str = ""  # of all that it is made of; "" = not known
 
     def whole(self) -> pa.Table:
         """All of it in memory."""

@@ -29,7 +29,7 @@ from ml.frequency import period_end
 from ml.gate.facts import TableFacts, describe_tables, remark_ids
 from ml.inventory.locations import SiteMatch, match_sites
 from ml.panel import Panel, dataset_id
-from ml.panel_tables import Prepared, Refusal, demand_panel, price_panels
+from ml.panel_tables import Prepared, Refusal, price_panels
 from ml.processed import (
     SYNTHETIC,
     known_by,
@@ -39,6 +39,7 @@ from ml.processed import (
     read_table,
     reading,
 )
+from ml.run.kept_reading import prepare_demand
 from ml.run.request import RunRequest
 
 _VALUES = ("value", "preliminary", "estimated")
@@ -188,7 +189,7 @@ def _prepare(
     """Panels of the tables of demand and prices."""
     prepared: list[Prepared] = []
     if demand is not None and demand.num_rows:
-        prepared.append(demand_panel(demand, as_of=request.as_of, today=request.today))
+        prepared.append(prepare_demand(demand, request))
     if prices is not None and prices.num_rows:
         prepared += price_panels(prices, as_of=request.as_of, today=request.today)
     return prepared

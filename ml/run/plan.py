@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,12 +37,14 @@ from ml.inventory.terms import add_terms
 from ml.panel import Drivers, Panel, draw_teachers, learnable_items, moving_items
 from ml.processed import known_by
 from ml.run.fitted_state import FittedState, StateSearch, find_state, home_of, read_drivers
-from ml.run.inputs import RunInputs
 from ml.run.model_sets import SetChoice
 from ml.run.parallel import run_tasks
 from ml.run.request import RunRequest
 from ml.run.tuned import Tuned, read_tuned
 from ml.seeds import number
+
+if TYPE_CHECKING:  # which reads what was kept under names that are made here
+    from ml.run.inputs import RunInputs
 
 CHUNK_BYTES = 96e6  # sample paths of one chunk in one worker
 LARGEST_CHUNK = 256
@@ -112,7 +114,7 @@ class PanelPlan:
 
 
 def make_plans(
-    inputs: RunInputs,
+    inputs: "RunInputs",
     request: RunRequest,
     *,
     study: bool = True,
@@ -136,7 +138,7 @@ def make_plans(
     return tuple(plans)
 
 
-def _check_panels(inputs: RunInputs, request: RunRequest) -> None:
+def _check_panels(inputs: "RunInputs", request: RunRequest) -> None:
     known = [panel_name(one.kind, one.frequency, one.cutoff) for one in inputs.panels]
     unknown = [name for name in request.refit_panels if name not in known]
     if unknown:
@@ -146,7 +148,7 @@ def _check_panels(inputs: RunInputs, request: RunRequest) -> None:
         )
 
 
-def decision_day(panel: Panel, inputs: RunInputs, request: RunRequest) -> np.datetime64:
+def decision_day(panel: Panel, inputs: "RunInputs", request: RunRequest) -> np.datetime64:
     """The day at whose end orders of a demand panel are decided."""
     wanted = request.decision_day
     cutoff = period_end(panel.cutoff, panel.frequency)
@@ -157,7 +159,7 @@ def decision_day(panel: Panel, inputs: RunInputs, request: RunRequest) -> np.dat
 def _plan(
     panel: Panel,
     wanted: tuple[str, ...],
-    inputs: RunInputs,
+    inputs: "RunInputs",
     request: RunRequest,
     dataset: str,
     state: FittedState | None,
@@ -231,7 +233,7 @@ def _find_models(
 
 
 def _protect(
-    panel: Panel, inputs: RunInputs, request: RunRequest
+    panel: Panel, inputs: "RunInputs", request: RunRequest
 ) -> tuple[Mapping[str, ItemPolicy], tuple[int, ...]]:
     """Parameters of each item of a demand panel, and steps of each one's protection interval."""
     if not panel.is_demand:
@@ -247,7 +249,7 @@ def _protect(
 
 
 def _search(
-    name: str, inputs: RunInputs, request: RunRequest, dataset: str, reach: int
+    name: str, inputs: "RunInputs", request: RunRequest, dataset: str, reach: int
 ) -> StateSearch:
     """What the state of a panel has to agree with for this run to go on from it."""
     settings = request.settings
@@ -263,7 +265,7 @@ def _search(
 
 
 def drivers_chosen(
-    state: FittedState, panel: Panel, cutoffs: Sequence[np.datetime64], inputs: RunInputs
+    state: FittedState, panel: Panel, cutoffs: Sequence[np.datetime64], inputs: "RunInputs"
 ) -> dict[str, Drivers]:
     """What the drivers that a state chose contribute, by what was known at some cutoffs."""
     found = {}
@@ -278,7 +280,7 @@ def drivers_chosen(
 
 
 def _go_on(
-    state: FittedState, search: StateSearch, panel: Panel, inputs: RunInputs
+    state: FittedState, search: StateSearch, panel: Panel, inputs: "RunInputs"
 ) -> tuple[FittedState, Study]:
     """What was found of the drivers, and what they contribute by what is known now.
 
@@ -299,7 +301,7 @@ def _study_drivers(
     learnable: tuple[str, ...],
     origins: tuple[np.datetime64, ...],
     reach: int,
-    inputs: RunInputs,
+    inputs: "RunInputs",
     jobs: int | None,
 ) -> Study:
     """Try the drivers on a panel's past, and fit those that help at each cutoff."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipelines.intake.exposure import read_exposure
 from pipelines.intake.find_files import collect_user_files
 from pipelines.intake.inventory import read_inventory
 from pipelines.intake.items import read_items, read_suppliers
+from pipelines.intake.kept_demand import read_demand_again
 from pipelines.intake.open_orders import read_open_orders
 from pipelines.intake.prices import read_prices
 from pipelines.intake.quarantine import IntakeError, write_quarantine
@@ -59,19 +61,24 @@ class Tables:
         return {name: intake.count for name, intake in self.intakes.items()}
 
 
-def read_tables(request: ReadingRequest, quarantine: Path | None = None) -> Tables:
+def read_tables(request: ReadingRequest, data_dir: Path | None = None) -> Tables:
     """Read the files of a request, each table to its contract.
 
-    Lists of the cells set aside, ``<table>.csv``, go into the folder ``quarantine``, if there is
-    one, even when nothing else is left of a file.
+    Lists of the cells set aside, ``<table>.csv``, go into the folder ``quarantine`` of a data
+    folder, if there is one, even when nothing else is left of a file; and demand that was read
+    before is taken from there.
 
     Raises:
         DataError: Files that cannot be used.
     """
     intakes = {}
+    quarantine = None if data_dir is None else data_dir / "quarantine"
+    readers = dict(_READERS)
+    if data_dir is not None:
+        readers[DEMAND.name] = partial(read_demand_again, data_dir=data_dir)
     for table, path in request.files.items():
         try:
-            intakes[table] = found = _READERS[table](path, request)
+            intakes[table] = found = readers[table](path, request)
         except IntakeError as error:
             if quarantine is not None:
                 write_quarantine(error.quarantine, quarantine, table)
@@ -112,7 +119,7 @@ def process_files(request: ReadingRequest, data_dir: Path) -> Tables:
     if not request.files:
         refuse_lost_files(data_dir, files)
     quarantine, folder = data_dir / "quarantine", processed_folder(data_dir)
-    read = read_tables(replace(request, files=files), quarantine)
+    read = read_tables(replace(request, files=files), data_dir)
     _refuse_shared_ids({name: found.rows for name, found in read.intakes.items()})
     lines: list[str] = []
     for table, intake in read.intakes.items():

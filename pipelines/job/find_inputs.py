@@ -80,7 +80,7 @@ def _read_sample(files: ReadingRequest, request: RunRequest) -> RunInputs:
 def _read_files(
     files: ReadingRequest, request: RunRequest, outside: Mapping[str, pa.Table], region: str
 ) -> RunInputs:
-    read = read_tables(files, request.settings.data_dir / "quarantine")
+    read = read_tables(files, request.settings.data_dir)
     return inputs_of(
         read.tables, request, outside, region,
         statements=read.statements, quality_flags=read.quality_flags, rows=_rows(read),

@@ -105,7 +105,7 @@ def account(table, content):
         path.write_bytes(content)
         request = ReadingRequest(today=date(2024, 6, 30), files={table: path})
         try:
-            read = read_tables(request, Path(folder, "quarantine"))
+            read = read_tables(request, Path(folder))
         except DataError as error:
             return str(error), None
         listed = Path(folder, "quarantine", f"{table}.csv")
