@@ -121,7 +121,8 @@ def time_to_exceed(paths: ItemPaths, level: Floats | float) -> Floats:
     """
     rows = np.arange(paths.demand.shape[0])
     levels = np.broadcast_to(np.asarray(level, dtype=np.float64), rows.shape)
-    passed = (paths.cumulative[:, 1:] <= levels[:, None]).sum(axis=1, dtype=np.int32)
+    below = (paths.cumulative[:, 1:] <= levels[:, None]).view(np.uint8)
+    passed = below.sum(axis=1, dtype=np.min_scalar_type(paths.horizon)).astype(np.int64)
     reached, first = passed < paths.horizon, np.minimum(passed, paths.horizon - 1)
     amount = np.where(reached & (levels >= 0.0), paths.demand[rows, first].astype(np.float64), 1.0)
     share = np.clip((levels - paths.cumulative[rows, first]) / amount, 0.0, 1.0)

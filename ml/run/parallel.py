@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import importlib
 import os
 import resource
 import signal
@@ -15,11 +16,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from platform import node
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import as_completed, get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -40,7 +42,7 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
 }
 ALL = "all"  # that a task spends
-WORTH_WORKERS = 10.0  # processor seconds that light tasks have to be going to take for workers
+WORTH_WORKERS = 4.0  # processor seconds that light tasks have to be going to take for workers
 TELLING = 0.5  # processor seconds after which tasks that are done tell what the others will take
 PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 _is_worker = False  # whether this process was started to run tasks for another one
@@ -73,8 +75,8 @@ def run_tasks(
     is a function of a module; there is one process a core where ``jobs`` is ``None``. A task that
     does not end because its worker was lost may be run again. Where ``total`` says how many there
     are, tasks may come from a generator, which makes each when a worker is about to take it: so
-    few of them are in memory. ``light`` tasks need no library that this process lacks: it begins
-    with them itself, unless workers are there already.
+    few of them are in memory. ``light`` tasks need no library that this process lacks: it does
+    them itself, beside workers where they take long, unless workers are there already.
 
     Raises:
         MachineError: A worker was killed, or there is no room for temporary files.
@@ -207,30 +209,57 @@ _has_workers = False  # whether workers of this machine wait for tasks of this p
 def _begin_here(
     total: int, work: Work, tasks: Iterable[Any], count: int, label: str
 ) -> Iterator[Any]:
-    """Run tasks in this process, unless what is left of them is worth workers.
+    """Run tasks in this process, and beside it in workers if what is left is worth these.
 
-    Two of them take five processor seconds to start and to import what this process has. What is
-    left is told from the tasks that are done.
+    One takes two processor seconds to start and to import what this process has. What is left is
+    told from the tasks that are done.
     """
     spent, left = 0.0, iter(tasks)
     for done, task in enumerate(left, start=1):
         result, cost = work(task)
         spent += cost.spent[ALL]
         yield result, cost
-        if spent >= TELLING and spent / done * (total - done) > WORTH_WORKERS:
-            break
-    yield from _run_on_loky(work, left, count, label) if done < total else ()
+        if count > 1 and spent >= TELLING and spent / done * (total - done) > WORTH_WORKERS:
+            yield from _share(work, left, count - 1, label)
+
+
+def _share(work: Work, tasks: Iterator[Any], count: int, label: str) -> Iterator[Any]:
+    """Run tasks in this process and in so many workers beside it, each with one in store."""
+    workers = get_reusable_executor(count, env=ONE_THREAD, **_beginning())
+    begun = set[Any]()
+
+    def begin(number: int) -> None:
+        begun.update(workers.submit(work, task) for task in islice(tasks, number))
+
+    with _naming_killed_workers(label):
+        try:
+            begin(2 * count)
+            for task in tasks:
+                yield work(task)
+                ended = {one for one in begun if one.done()}
+                begun -= ended
+                begin(len(ended))
+                yield from (one.result() for one in ended)
+            yield from (one.result() for one in as_completed(begun))
+        except BaseException:
+            workers.shutdown(kill_workers=True)
+            raise
 
 
 def _run_on_loky(work: Work, tasks: Iterable[Any], count: int, label: str) -> Iterator[Any]:
     global _has_workers  # noqa: PLW0603 - of this process
     _has_workers = _has_workers or count > 1  # one alone is this process
-    # the system counts the thread that started a worker as its parent
-    by_main = threading.current_thread() is threading.main_thread()
-    begin = {"initializer": _end_with, "initargs": (os.getpid(), by_main)}
-    with parallel_config("loky", inner_max_num_threads=1, **begin), _naming_killed_workers(label):
+    begin = parallel_config("loky", inner_max_num_threads=1, **_beginning())
+    with begin, _naming_killed_workers(label):
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")
         yield from pool(delayed(work)(task) for task in tasks)
+
+
+def _beginning() -> dict[str, Any]:
+    """What a worker is to begin with."""
+    # the system counts the thread that started a worker as its parent
+    by_main = threading.current_thread() is threading.main_thread()
+    return {"initializer": _end_with, "initargs": (os.getpid(), by_main)}
 
 
 def retire_workers() -> None:
@@ -276,6 +305,7 @@ def _end_with(parent: int, at_once: bool) -> None:
     """
     global _is_worker  # noqa: PLW0603 - of this process
     _is_worker = True
+    leave_pandas_out()
     if at_once and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
@@ -285,6 +315,29 @@ def _end_with(parent: int, at_once: bool) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+class _NoPandas:
+    """A finder of modules that says of pandas that it is not there, and nothing of others."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+        """Raise where it is pandas that is looked for."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
+def leave_pandas_out() -> None:
+    """Let Arrow do without pandas, which takes a third of a second to import.
+
+    Arrow imports it to ask whether lists are tables of it, but asks once. Whoever imports pandas
+    later has it, and Arrow with it where it is asked for a table of that kind.
+    """
+    sys.meta_path.insert(0, _NoPandas)
+    try:
+        importlib.import_module("pyarrow").array([])
+    finally:
+        sys.meta_path.remove(_NoPandas)
 
 
 def _show(results: Iterator[Any], total: int, label: str) -> Iterator[Any]:

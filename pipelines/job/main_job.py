@@ -33,7 +33,7 @@ from ml.reporting.run_report import (
 )
 from ml.reporting.simulation_report import show_simulation, write_simulation
 from ml.run.inputs import RunInputs
-from ml.run.parallel import peak_memory, stage
+from ml.run.parallel import leave_pandas_out, peak_memory, stage
 from ml.run.ray_engine import ask_head
 from ml.run.request import RunRequest
 from ml.run.run import run_batch
@@ -72,6 +72,7 @@ def generate(
         PublishError: The version could not be written.
     """
     start = time.monotonic()
+    leave_pandas_out()
     _check_publishing(request, accept, publish=publish, allow_synthetic=allow_synthetic)
     config, results = request.settings, request.results
     if allow_synthetic:
