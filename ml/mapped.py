@@ -23,15 +23,15 @@ LARGE = 1 << 24  # bytes; what takes less stays in the heap
 WRITTEN = 1 << 22  # bytes that are written at a time
 
 
-def map_array(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """An array of zeros, which is mapped where it is large.
+def map_array(shape: tuple[int, ...], dtype: npt.DTypeLike, fill: float = 0) -> npt.NDArray[Any]:
+    """An array of one number, which is mapped where it is large.
 
     Raises:
         MachineError: There is no room for temporary files.
     """
     size = prod(shape) * np.dtype(dtype).itemsize
     if size < LARGE or sys.platform != "linux":
-        return np.zeros(shape, dtype)
+        return np.full(shape, fill, dtype)
     file = NamelessFile()
     with temporary_errors():  # a full disk would end the process later
         os.posix_fallocate(file.fileno(), 0, size)
@@ -40,6 +40,9 @@ def map_array(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     if name.exists():  # by it joblib lets workers map the file, where it would send them a copy
         held.filename, held.mode = str(name), "r"
     weakref.finalize(held, file.close)
+    for part in _parts(held) if fill else ():
+        part[:] = fill
+        let_go(held)
     return np.asarray(held)
 
 

@@ -18,7 +18,7 @@ from ml.contracts.demand_parts import DemandParts, in_parts
 from ml.errors import DataError, first_few
 from ml.frequency import Days, Frequency, period_end, period_range, weekday
 from ml.mapped import keep, let_go, map_array
-from ml.panel import OUTSIZED, TOGETHER, Bools, Floats, Ints, Panel, outsized_items
+from ml.panel import OUTSIZED, Bools, Floats, Ints, Panel, outsized_items
 from ml.stockouts import Shortages, put_demand
 
 Units = Mapping[str, str | None]
@@ -71,6 +71,8 @@ class LongTable:
 
     def only(self, usable: Bools) -> "LongTable":
         """The usable series alone."""
+        if usable.all():
+            return self
         rows = self.where(usable[self.item])
         items = tuple(item for item, ok in zip(self.items, usable, strict=True) if ok)
         return replace(rows, items=items, item=(np.cumsum(usable) - 1)[rows.item])
@@ -208,10 +210,7 @@ def _dense_panel(
     """The panel of the usable items, put together part by part."""
     items = tuple(item for item, ok in zip(tally.items, usable, strict=True) if ok)
     periods = period_range(tally.first[usable].min(), tally.last[usable].max(), frequency)
-    values = map_array((len(items), len(periods)), np.float64)
-    for first in range(0, len(items), TOGETHER):
-        values[first : first + TOGETHER] = np.nan
-        let_go(values)
+    values = map_array((len(items), len(periods)), np.float64, np.nan)
     cells, is_short = [], False
     for long, seen, _ in parts:
         rows = long.where(seen).only(usable)

@@ -201,12 +201,10 @@ def save_items(
     folder: Path, items: Sequence[str], failures: Mapping[str, str], models: Mapping[str, str]
 ) -> None:
     """Write which items were fitted, their models where each has one, and why others failed."""
-    rows = [
-        {"item_id": item, "model": models.get(item), "failure": failures.get(item)}
-        for item in items
-    ]
+    columns = items, [models.get(item) for item in items], [failures.get(item) for item in items]
+    arrays = [pa.array(one, pa.string()) for one in columns]
     with staged(folder / ITEMS) as path:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SAVED), path, compression="zstd")
+        pq.write_table(pa.Table.from_arrays(arrays, schema=SAVED), path, compression="zstd")
 
 
 def read_items(folder: Path, items: Sequence[str] | None = None) -> list[dict[str, Any]]:

@@ -1,15 +1,17 @@
 """What the page draws of every item: forecasts, history, curves of service, models."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.contracts.beside_orders import LEAD_TIME_FACTORS, TARGETS
 from ml.contracts.demand import ALL_LOCATIONS
+from ml.mapped import let_go, map_array
 from ml.page.blocks import (
     Floats,
     PackedColumn,
@@ -21,6 +23,7 @@ from ml.page.blocks import (
 from ml.page.items import ItemList, Places, pack_column, plain_array, to_floats
 from ml.page.version_tables import VersionTables
 
+Bools = npt.NDArray[np.bool_]
 BRIEF_CURVES = ("forecast", "q10", "q50", "q90", "cum_q50", "cum_q80", "cum_q95", "cum_q99")
 CURVES = ("q05", "q95", "cum_mean")  # on top of these
 OF_SERVICE = {"stock_value": 3, "fill_rate": 4}  # most decimal places; at the lead time as it is
@@ -114,43 +117,79 @@ def read_forecasts(
 
 
 def read_history(tables: VersionTables, items: ItemList) -> list[PackedPanel]:
-    """What was observed, panel by panel, and which periods had a stock-out."""
-    table = tables.read("history", ["item_id", "ds", "kind", "frequency", "y", "is_stockout"])
-    if not table.num_rows:
-        return []
-    owner, first = _owners(table["item_id"], items)
-    kinds, often = (
-        plain_array(table[name].take(pa.array(first))) for name in ("kind", "frequency")
-    )
-    keys = pc.binary_join_element_wise(kinds, often, " ").dictionary_encode()
-    lengths = np.diff(np.append(first, table.num_rows))
-    of_row = np.repeat(keys.indices.to_numpy(), lengths)
-    panels = []
-    for code, key in sorted(enumerate(keys.dictionary.to_pylist()), key=lambda pair: pair[1]):
-        rows = np.flatnonzero((of_row == code) & (owner >= 0))
-        if len(rows):
-            own = table if len(rows) == table.num_rows else table.take(pa.array(rows))
-            panels.append(_history_panel(own, key, owner[rows]))
-    return panels
+    """What was observed, panel by panel, and which periods had a stock-out.
+
+    Histories are most of a version, so a part of them is in memory at a time.
+    """
+    found: dict[str, tuple[set[int], Bools]] = {}  # days, and which items there are
+    for key, owner, days, _ in _history_parts(tables, items, ()):
+        every, there = found.setdefault(key, (set(), np.zeros(len(items.ids), bool)))
+        every.update(np.unique(days).tolist())
+        there[owner] = True
+    grids = {key: _Grid.of(key, *one) for key, one in sorted(found.items())}
+    for key, owner, days, part in _history_parts(tables, items, ("y", "is_stockout")):
+        grids[key].fill(owner, days, part)
+    return [grid.pack(key) for key, grid in grids.items()]
 
 
-def _history_panel(table: pa.Table, key: str, owner: Places) -> PackedPanel:
-    kind, frequency = key.split()
-    days = table["ds"].combine_chunks().dictionary_encode()
-    of_code = _days(days.dictionary)
-    calendar = np.sort(of_code)[-MOST_POINTS[frequency] :]
-    codes = days.indices.to_numpy()
-    own, rank = _ranks(owner)
-    place = rank * len(calendar) + np.searchsorted(calendar, of_code)[codes]
-    inside = (of_code >= calendar[0])[codes]
-    numbers = {}
-    for name in ("y", "is_stockout"):
-        values = np.full(len(own) * len(calendar), np.nan)
-        values[place[inside]] = to_floats(table[name])[inside]
-        matrix = values.reshape(len(own), -1)
-        numbers[name] = scale(matrix, PLACES[kind], along=kind == "price")
-    about = {"kind": kind, "frequency": frequency}
-    return PackedPanel(about, calendar.astype(int).tolist(), own, numbers)
+def _history_parts(
+    tables: VersionTables, items: ItemList, names: Sequence[str]
+) -> Iterator[tuple[str, Places, Places, pa.Table]]:
+    """Kind and frequency, items, days since 1970 and these columns of some rows at a time."""
+    for table in tables.scan("history", ["item_id", "ds", "kind", "frequency", *names]):
+        if not table.num_rows:
+            continue
+        owner, first = _owners(table["item_id"], items)
+        kinds, often = (
+            plain_array(table[name].take(pa.array(first))) for name in ("kind", "frequency")
+        )
+        keys = pc.binary_join_element_wise(kinds, often, " ").dictionary_encode()
+        lengths = np.diff(np.append(first, table.num_rows))
+        of_row = np.repeat(keys.indices.to_numpy(), lengths)
+        days = _days(table["ds"]).astype(int)
+        for code, key in enumerate(keys.dictionary.to_pylist()):
+            rows = np.flatnonzero((of_row == code) & (owner >= 0))
+            if len(rows):
+                own = table if len(rows) == table.num_rows else table.take(pa.array(rows))
+                yield key, owner[rows], days[rows], own
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """What was observed of a panel, a row an item and a column a day."""
+
+    calendar: Places  # the last days that are shown, since 1970, ascending
+    items: Places  # places of its items in the list of all, ascending
+    rank: Places  # of each item of all, its place among them
+    numbers: Mapping[str, Floats]  # by name; NaN is null
+
+    @classmethod
+    def of(cls, key: str, days: Iterable[int], there: Bools) -> "_Grid":
+        """Empty."""
+        calendar, own = np.array(sorted(days)), np.flatnonzero(there)
+        calendar = calendar[-MOST_POINTS[key.split()[1]] :]
+        numbers = {}
+        for name in ("y", "is_stockout"):
+            numbers[name] = map_array((len(own), len(calendar)), np.float64, np.nan)
+        return cls(calendar, own, np.cumsum(there) - 1, numbers)
+
+    def fill(self, owner: Places, days: Places, part: pa.Table) -> None:
+        """Put in some rows."""
+        inside = days >= self.calendar[0]
+        at = self.rank[owner[inside]], np.searchsorted(self.calendar, days[inside])
+        for name, values in self.numbers.items():
+            values[at] = to_floats(part[name])[inside]
+            let_go(values)
+
+    def pack(self, key: str) -> PackedPanel:
+        """The panel of this kind and frequency."""
+        kind, frequency = key.split()
+        numbers = {
+            name: scale(values, PLACES[kind], along=kind == "price")
+            for name, values in self.numbers.items()
+        }
+        about = {"kind": kind, "frequency": frequency}
+        return PackedPanel(about, self.calendar.tolist(), self.items, numbers)
 
 
 def _days(instants: pa.Array | pa.ChunkedArray) -> Floats:
@@ -216,10 +255,14 @@ def read_rows(
     tables: VersionTables, items: ItemList, dataset: str, names: Mapping[str, int | None]
 ) -> "ItemRows":
     """Rows of a table that belong to an item each, in the order of the items."""
-    table = tables.read(dataset, ["item_id", *names])
-    if dataset == "forecast_models" and table.num_rows:  # of the first period, for their weights
-        first = pc.equal(table["horizon_step"], 1)
-        table = table.filter(pc.and_(first, pc.greater(table["weight"], 0)))
+    parts = []
+    for part in tables.scan(dataset, ["item_id", *names]):
+        if dataset == "forecast_models" and part.num_rows:  # of the first period, for their weights
+            first = pc.equal(part["horizon_step"], 1)
+            parts.append(part.filter(pc.and_(first, pc.greater(part["weight"], 0))))
+        else:
+            parts.append(part)
+    table = pa.concat_tables(parts)
     owner, _ = _owners(table["item_id"], items)
     places = {name: places for name, places in names.items() if places is not None}
     return ItemRows(owner, table.select(list(names)), places)

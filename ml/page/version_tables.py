@@ -1,7 +1,7 @@
 """The tables and documents of one version, wherever it lies: being written, or in a store."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,29 +30,41 @@ class VersionTables:
     partial: bool  # whether it holds forecasts alone
     run: Mapping[str, Any]  # what the manifest says of how it was made
     files: Sequence[Mapping[str, Any]]  # its tables: dataset, rows, bytes, content_sha256
-    fetch: Callable[[str, Sequence[str]], pa.Table | None]  # columns of a table; None: no table
+    # columns of a table, some rows at a time; nothing of a table that is not there
+    fetch: Callable[[str, Sequence[str]], Iterable[pa.Table]]
     load: Callable[[str], dict[str, Any] | None]  # a JSON document by its name in the version
 
     def read(self, dataset: str, columns: Sequence[str]) -> pa.Table:
         """Columns of a table; what an older version lacks is null, a missing table empty."""
-        table = self.fetch(dataset, columns)
-        known = TYPES.get(dataset, pa.schema([]))
-        if table is None:
-            table = pa.table({})
-        for name in columns:
-            if name not in table.column_names:
-                kind = known.field(name).type if name in known.names else pa.null()
-                table = table.append_column(name, pa.nulls(table.num_rows, kind))
-        return table.select(list(columns))
+        return pa.concat_tables(self.scan(dataset, columns))
+
+    def scan(self, dataset: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """The same some rows at a time, in one table at least."""
+        part = None
+        for part in self.fetch(dataset, columns):
+            yield _complete(part, dataset, columns)
+        if part is None:
+            yield _complete(pa.table({}), dataset, columns)
 
 
-def _columns(source: Path | pa.BufferReader, columns: Sequence[str]) -> pa.Table:
-    """Columns of a file, those that it has; words are read as codes."""
+def _complete(table: pa.Table, dataset: str, columns: Sequence[str]) -> pa.Table:
+    known = TYPES.get(dataset, pa.schema([]))
+    for name in columns:
+        if name not in table.column_names:
+            kind = known.field(name).type if name in known.names else pa.null()
+            table = table.append_column(name, pa.nulls(table.num_rows, kind))
+    return table.select(list(columns))
+
+
+def _columns(source: Path | pa.BufferReader, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Columns of a file, those that it has, some rows at a time; words are read as codes."""
     with pq.ParquetFile(source) as parquet:
         names, metadata = parquet.schema_arrow.names, parquet.metadata
     words = [name for name in WORDS if name in names]
     with pq.ParquetFile(source, metadata=metadata, read_dictionary=words) as parquet:
-        return parquet.read(columns=[name for name in columns if name in names])
+        own = [name for name in columns if name in names]
+        for group in range(metadata.num_row_groups):
+            yield parquet.read_row_group(group, columns=own)
 
 
 def tables_of_store(store: Store, manifest: Manifest) -> VersionTables:
@@ -66,11 +78,9 @@ def tables_of_store(store: Store, manifest: Manifest) -> VersionTables:
     def content(dataset: str) -> tuple[bytes, ...]:
         return tuple(read_checked(store, file) for file in held[dataset])
 
-    def fetch(dataset: str, columns: Sequence[str]) -> pa.Table | None:
-        if dataset not in held:
-            return None
-        parts = [_columns(pa.BufferReader(data), columns) for data in content(dataset)]
-        return pa.concat_tables(parts)
+    def fetch(dataset: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        for data in content(dataset) if dataset in held else ():
+            yield from _columns(pa.BufferReader(data), columns)
 
     def load(name: str) -> dict[str, Any] | None:
         key = keys.version_key(manifest.version_id, name)
@@ -102,11 +112,9 @@ def tables_of_staged(
 ) -> VersionTables:
     """The tables of a version that is being written; ``files`` are its tables so far."""
 
-    def fetch(dataset: str, columns: Sequence[str]) -> pa.Table | None:
+    def fetch(dataset: str, columns: Sequence[str]) -> Iterable[pa.Table]:
         path = staged.data_path(dataset)
-        if not path.exists():
-            return None
-        return _columns(path, columns)
+        return _columns(path, columns) if path.exists() else ()
 
     def load(name: str) -> dict[str, Any] | None:
         path: Path = staged.folder / name

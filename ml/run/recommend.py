@@ -92,8 +92,9 @@ def recommend_panel(
         )
     tasks = recommend_tasks(plan, saved, achieved, before, inputs, request, work)
     total = len(plan.order_chunks)
-    used = run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending", total=total,
+    done = run_tasks(recommend_chunk, tasks, jobs=request.jobs, label="recommending", total=total,
                      light=True)  # fmt: skip
+    used = set(done)
     if request.items is None:
         for part in _curves_folder(saved).glob("*"):
             if part not in used:

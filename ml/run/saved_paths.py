@@ -108,8 +108,9 @@ def find_paths(plan: PanelPlan, store: ModelStore, ensemble: FittedEnsemble) -> 
 
 def discard_other_paths(saved: SavedPaths, kept: Collection[Path]) -> None:
     """Remove the paths of a panel that are of other keys, or in other parts than these."""
+    known = {saved.folder, *kept}
     for folder in (*saved.folder.parent.glob("*"), *saved.folder.glob("*")):
-        if folder.is_dir() and folder != saved.folder and folder not in kept:
+        if folder.is_dir() and folder not in known:
             remove_all(folder)
 
 
