@@ -16,7 +16,6 @@ from ml.inventory.lead_time_demand import (
     ItemPaths,
     LeadTimeDemand,
     demand_over,
-    demand_over_lead_time,
     demand_over_lead_times,
     draw_lead_times,
     prepare_paths,
@@ -110,7 +109,8 @@ def prepare_case(
     """
     steps = max(needed, round(EXCESS_DAYS / case.days))
     lead_days, paths, since, rolled = _prepare(case, demand, steps, needed)
-    return rolled, paths, _needs_of(case, paths, lead_days, since)
+    review, leads = case.policy.cycle_days / case.days, lead_days[None] / case.days
+    return rolled, paths, demand_over_lead_times(paths, review, leads, since)[0]
 
 
 def high_demand(paths: ItemPaths, days_a_period: float) -> float:
@@ -155,11 +155,6 @@ def _prepare(
     since = _demand_since_count(case, paths)
     case = replace(case, stock=roll_stock(case, since, whole=is_whole(case, paths)))
     return lead_days, start_later(paths, context.offset, rng, divided=needed), since, case
-
-
-def _needs_of(case: ItemCase, paths: ItemPaths, lead_days: Floats, since: Floats) -> LeadTimeDemand:
-    frequency = case.context.frequency
-    return demand_over_lead_time(paths, case.policy, lead_days / case.days, frequency, since)
 
 
 def is_whole(case: ItemCase, paths: ItemPaths) -> bool:

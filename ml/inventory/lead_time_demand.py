@@ -222,26 +222,14 @@ def lead_time_quantiles(policy: ItemPolicy, levels: Floats) -> Floats:
     return quantiles
 
 
-def demand_over_lead_time(
-    paths: ItemPaths,
-    policy: ItemPolicy,
-    lead_periods: Floats,
-    frequency: Frequency,
-    since_count: Floats | None = None,
-) -> LeadTimeDemand:
-    """Demand of each path until its receipt after (S,) periods, and over its interval.
-
-    ``since_count`` is that of each path between the count and the decision, ``None`` = none.
-    """
-    since = np.zeros(len(lead_periods)) if since_count is None else since_count
-    review = policy.cycle_days / frequency.days
-    return demand_over_lead_times(paths, review, lead_periods[None], since)[0]
-
-
 def demand_over_lead_times(
     paths: ItemPaths, review: float, lead_periods: Floats, since_count: Floats
 ) -> list[LeadTimeDemand]:
-    """The same for K sets of lead times, (K, S), with one ``review`` period [periods]."""
+    """Demand of each path until its receipt and over its interval, for K sets of lead times.
+
+    ``lead_periods`` (K, S) and one ``review`` are in periods; ``since_count`` (S,) is the demand
+    between the count and the decision.
+    """
     ends = np.minimum(lead_periods + review, paths.horizon)
     until, protected = np.split(demand_over(paths, np.concatenate([lead_periods, ends])), 2)
     return [

@@ -8,7 +8,7 @@ import numpy as np
 
 from ml.inventory.items import ItemPolicy
 from ml.inventory.lead_time_demand import LeadTimeDemand, mean_above
-from ml.inventory.service import choose_point, choose_points
+from ml.inventory.service import choose_points
 from ml.panel import Floats
 
 SLOW_CLASSES = frozenset({"intermittent", "lumpy", "no_demand", "too_few", "new"})
@@ -84,8 +84,8 @@ def policy_levels(
     lot = smallest_order(policy, whole_units=whole_units)
     if not policy.is_stocked:
         return Levels("do_not_stock", 0.0, 0.0, None, lot)
-    wanted = choose_point(needs, policy)
-    points, ends = _fill_levels(np.array([wanted.units]), policy, whole_units=whole_units)
+    units, levels = choose_points(needs, policy, np.array([policy.service_target]))
+    points, ends = fill_levels(units, policy, whole_units=whole_units)
     cycle = cycle_lot(policy, whole_units=whole_units)
     return Levels(
         policy=_name_policy(policy, lot, cycle, demand_class),
@@ -93,19 +93,12 @@ def policy_levels(
         order_up_to=float(ends[0]),
         safety_stock=point - float(needs.ordered.mean()),
         order_lot=lot,
-        tau_nominal=wanted.level,
+        tau_nominal=float(levels[0]),
     )
 
 
-def levels_at(
-    needs: LeadTimeDemand, policy: ItemPolicy, targets: Floats, *, whole_units: bool
-) -> tuple[Floats, Floats]:
-    """Reorder points and levels to fill up to of a stocked item for service targets (K,)."""
-    return _fill_levels(choose_points(needs, policy, targets)[0], policy, whole_units=whole_units)
-
-
-def _fill_levels(units: Floats, policy: ItemPolicy, *, whole_units: bool) -> tuple[Floats, Floats]:
-    """The same by what service asks for, (K,) [units]."""
+def fill_levels(units: Floats, policy: ItemPolicy, *, whole_units: bool) -> tuple[Floats, Floats]:
+    """Reorder points and levels to fill up to by what service asks for, (K,) [units]."""
     points = np.maximum(units, policy.min_stock)
     if whole_units:
         points = np.ceil(points - _ROUNDING) + 0.0  # no zero below zero

@@ -52,8 +52,6 @@ class Division:
     points: dict[str, float]  # reorder point by item [units]
     fill: float  # expected share of the units that is served at once; 1 without demand
     value: float  # mean value of the stock on hand [currency]
-    # the dearest unit a day that was served [currency/(units/day)]; 0 where floors do
-    price: float
 
 
 def marginal_curve(item_id: str, item: ItemDemand, floor: float) -> MarginalCurve:
@@ -155,7 +153,6 @@ def divide_fill(curves: Sequence[MarginalCurve], target: float) -> Division:
         points={one.item_id: float(one.points[place]) for one, place in levels},
         fill=served / demand if demand > 0.0 else 1.0,
         value=sum(float(one.value[place]) for one, place in levels),
-        price=float(prices[taken].max(initial=0.0)),
     )
 
 

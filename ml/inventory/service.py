@@ -3,8 +3,6 @@
 Four measures of it, each a rule over the sample of demand until the next order but one can arrive.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ml.inventory.items import ItemPolicy
@@ -15,27 +13,15 @@ DAYS_A_YEAR = 365.25
 _ROUNDING = 1e-12  # of sums that are equal
 
 
-@dataclass(frozen=True, slots=True)
-class CoveredPoint:
-    """How much demand is to be covered."""
-
-    units: float  # demand over the protection interval that is covered
-    level: float  # share of the intervals that this covers, as wanted or as it came out
-
-
-def choose_point(needs: LeadTimeDemand, policy: ItemPolicy) -> CoveredPoint:
-    """The point of an item by its measure of service; of insurance spares also by their costs.
-
-    One that was given stands, see :mod:`ml.inventory.portfolio`.
-    """
-    units, levels = choose_points(needs, policy, np.array([policy.service_target]))
-    return CoveredPoint(float(units[0]), float(levels[0]))
-
-
 def choose_points(
     needs: LeadTimeDemand, policy: ItemPolicy, targets: Floats
 ) -> tuple[Floats, Floats]:
-    """Units and levels of the same for service targets (K,) in the place of the item's own."""
+    """Demand to cover over the protection interval [units], and its level, for targets (K,).
+
+    By the item's measure of service; of insurance spares also by their costs. The level is the
+    share of the intervals that this covers, as wanted or as it came out. A point that was given
+    stands, see :mod:`ml.inventory.portfolio`.
+    """
     ordered, metric, ratio = needs.ordered, policy.service_metric, critical_ratio(policy)
     at_costs = np.full(len(targets), np.nan if ratio is None else ratio)
     if policy.given_point is not None:

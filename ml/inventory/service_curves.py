@@ -20,7 +20,6 @@ from ml.contracts.beside_orders import (
     SERVICE_CURVES,
     TARGETS,
 )
-from ml.inventory import ordering
 from ml.inventory.item_case import (
     ItemCase,
     OrderContext,
@@ -32,6 +31,8 @@ from ml.inventory.item_case import (
 )
 from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy
 from ml.inventory.lead_time_demand import LeadTimeDemand, mean_above
+from ml.inventory.ordering import fill_levels
+from ml.inventory.service import choose_points
 from ml.inventory.stock import Stock
 from ml.panel import Floats
 
@@ -128,7 +129,8 @@ def _columns_of(
     case: ItemCase, policy: ItemPolicy, needs: LeadTimeDemand, targets: Floats, *, whole_units: bool
 ) -> dict[str, Any]:
     """Columns of one item and lead time: a value for each of (K,) targets, or one for all."""
-    points, ends = ordering.levels_at(needs, policy, targets, whole_units=whole_units)
+    units, _ = choose_points(needs, policy, targets)
+    points, ends = fill_levels(units, policy, whole_units=whole_units)
     expected = expect_outcomes(needs, points)
     cost = policy.unit_cost
     return {

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.frequency import Days, Frequency, period_end, periods_before
+from ml.frequency import Frequency, period_end, periods_before
 from ml.inventory.items import WHOLE_COMPANY, ItemPolicy, Row, rows_by_item
 from ml.panel import Floats
 
@@ -97,15 +97,11 @@ def choose_decision_day(
     """
     if wanted is not None:
         return max(wanted, cutoff)
-    days = _count_days(stock)
+    if stock is None:
+        return cutoff
+    days = pc.drop_null(stock["snapshot_at"]).to_numpy().astype("datetime64[D]")
     days = days[days <= cutoff + LATEST_COUNT_DAYS]
     return max(cutoff, days.max()) if len(days) else cutoff
-
-
-def _count_days(stock: pa.Table | None) -> Days:
-    if stock is None:
-        return np.empty(0, "datetime64[D]")
-    return pc.drop_null(stock["snapshot_at"]).to_numpy().astype("datetime64[D]")
 
 
 def read_stock(

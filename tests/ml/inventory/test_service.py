@@ -2,13 +2,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ml.inventory.service import choose_point, critical_ratio, fill_rate_points, positive_quantiles
+from ml.inventory.service import choose_points, critical_ratio, fill_rate_points, positive_quantiles
 from tests.ml.inventory.builders import make_needs, make_policy
 
 
+def choose_point(sample, policy):
+    """Units and level of an item's own target."""
+    units, levels = choose_points(make_needs(sample), policy, np.array([policy.service_target]))
+    return units.item(), levels.item()
+
+
 def test_cycle_service_is_the_quantile():
-    point = choose_point(make_needs(np.arange(1.0, 101.0)), make_policy(service_target=0.9))
-    assert (point.units, point.level) == (90.0, 0.9)
+    assert choose_point(np.arange(1.0, 101.0), make_policy(service_target=0.9)) == (90.0, 0.9)
 
 
 def test_service_of_intervals_with_demand_leaves_the_others_out():
@@ -16,10 +21,8 @@ def test_service_of_intervals_with_demand_leaves_the_others_out():
     targets = np.array([0.5, 0.9, 0.95])
     assert positive_quantiles(sample, targets).tolist() == [1.0, 2.0, 3.0]
     assert positive_quantiles(np.zeros(9), targets).tolist() == [0.0, 0.0, 0.0]
-    point = choose_point(
-        make_needs(sample), make_policy(service_metric="csl_pos", service_target=0.9)
-    )
-    assert (point.units, point.level) == (2.0, 0.99)  # 99 of 100 intervals ask for no more
+    policy = make_policy(service_metric="csl_pos", service_target=0.9)
+    assert choose_point(sample, policy) == (2.0, 0.99)  # 99 of 100 intervals ask for no more
 
 
 def walk(up_to, days=60_000):
@@ -58,14 +61,11 @@ def test_costs_lead_to_the_newsvendors_quantile():
         service_metric="cost", unit_cost=50.0, stockout_cost=30.0, review_period_days=365.25
     )
     assert critical_ratio(policy) == pytest.approx(0.75)
-    needs = make_needs(stats.norm.ppf((np.arange(4000) + 0.5) / 4000, 100, 15))
-    assert choose_point(needs, policy).units == pytest.approx(
-        stats.norm.ppf(0.75, 100, 15), abs=0.1
-    )
+    units, _ = choose_point(stats.norm.ppf((np.arange(4000) + 0.5) / 4000, 100, 15), policy)
+    assert units == pytest.approx(stats.norm.ppf(0.75, 100, 15), abs=0.1)
 
 
 def test_without_costs_the_target_decides():
-    needs = make_needs(np.arange(1.0, 101.0))
     policy = make_policy(service_metric="cost", service_target=0.8, unit_cost=5.0)
     assert critical_ratio(policy) is None
-    assert choose_point(needs, policy).units == 80.0
+    assert choose_point(np.arange(1.0, 101.0), policy)[0] == 80.0
