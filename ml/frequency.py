@@ -109,3 +109,8 @@ def period_end(start: Moment, frequency: Frequency) -> Moment:
 def weekday(days: Days) -> npt.NDArray[np.int64]:
     """Day of the week, Monday = 0; 1970-01-01 was a Thursday."""
     return (days.astype("datetime64[D]").astype(np.int64) + 3) % 7
+
+
+def as_datetime(day: np.datetime64) -> Any:
+    """A day as Python's own type, midnight."""
+    return day.astype("datetime64[us]").item()

@@ -12,7 +12,6 @@ and opens the condition `drift` where :func:`ml.drift.rows.tell_drift` has somet
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ from ml.drift.item_tests import (
 from ml.drift.measures import measure_both
 from ml.drift.rows import make_rows
 from ml.drift.windows import LENGTHS, MOST_PERIODS, Windows, choose_windows
-from ml.frequency import Days, Frequency
+from ml.frequency import Days, Frequency, as_datetime
 from ml.panel import Floats, Panel
 
 RATE = 0.02  # share of nights without a change on which anything may be found
@@ -90,17 +89,10 @@ def find_drift(
     """What the last periods say against the history, one row an item, group and panel.
 
     Items that are observed too briefly have no row; where the whole history is too short, there
-    are none at all. Half of ``rate`` is for items, half for groups and the panel as a whole.
-
-    Args:
-        watched: The series.
-        groups: Names of items by group, for instance families; those with fewer than two are none.
-        rate: Share of nights on which anything may be found although nothing has changed.
-        false_share: Share of false ones among the items found.
-        seed: Of the run.
-
-    Returns:
-        A table of the contract DRIFT.
+    are none at all. ``groups`` are names of items, for instance by family; those with fewer than
+    two are none. On a share ``rate`` of nights anything may be found although nothing has changed:
+    half of it is for items, half for groups and the panel as a whole; ``false_share`` of the items
+    found may be false ones.
     """
     most = MOST_PERIODS[watched.frequency.value]
     values, periods = watched.values[:, -most:], watched.periods[-most:]
@@ -113,7 +105,7 @@ def find_drift(
     values, names = values[enough], [watched.items[row] for row in enough]
     found = _judge_each(watched, names, values, windows, rate / 2, false_share)
     found += _judge_together(watched, names, values, windows, groups or {}, rate / 2)
-    same = {"as_of": _day(periods[-1]), "since": _day(periods[-windows.length])}
+    same = {"as_of": as_datetime(periods[-1]), "since": as_datetime(periods[-windows.length])}
     return make_rows(watched.panel, [same | {"periods": windows.length} | one for one in found])
 
 
@@ -180,7 +172,3 @@ def _judge_together(
          "before": old, "recent": new, "p_value": p, "q_value": q, "found": bool(q <= rate)}
         for name, old, new, p, q in zip(wanted, before, recent, p_values, q_values, strict=True)
     ]  # fmt: skip
-
-
-def _day(day: np.datetime64) -> datetime:
-    return datetime.fromisoformat(str(day.astype("datetime64[D]")))

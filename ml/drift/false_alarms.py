@@ -29,13 +29,9 @@ class Judgement:
 
 
 def judge_items(p_values: Floats, whole: int, *, rate: float, false_share: float) -> Judgement:
-    """Judge the p-values (N, 1 + B) of items in the last periods and in earlier windows.
+    """Judge the p-values (N, 1 + B) of items in the last periods, and then in earlier windows.
 
-    Args:
-        p_values: Column 0 is of the last periods.
-        whole: Windows without a break, the first of the earlier ones.
-        rate: Share of nights on which anything may be found although nothing changed.
-        false_share: Share of false ones among the items found.
+    Of these the first ``whole`` ones have no break; see :func:`ml.drift.detect.find_drift`.
     """
     if not len(p_values):
         return Judgement(np.empty(0), np.empty(0), -1.0, np.empty(0, bool))
@@ -71,16 +67,11 @@ def rare_level(earlier: Floats, rate: float) -> float:
 
 
 def judge_groups(values: Floats, groups: Bools, windows: Windows) -> tuple[Floats, Floats, Floats]:
-    """Whether groups of items have another mean than in earlier windows: p, before, recent (G,).
+    """Whether groups (G, N) of items (N, T) have another mean than before: p, before, recent (G,).
 
     The mean over a group's items, each over its own root mean square, differs from the rest of the
     history by so many of the standard deviations that earlier windows show: Student's t. Windows in
     a row are alike, so two for three that lie side by side count as degrees of freedom.
-
-    Args:
-        values: (N, T), NaN = not observed.
-        groups: (G, N) which items belong to each.
-        windows: Of the panel.
     """
     history = windows.outside[:, 0]
     known = ~np.isnan(values)

@@ -13,7 +13,6 @@ it came late.
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
 
@@ -23,7 +22,7 @@ import pyarrow.parquet as pq
 
 from ml.drift.rows import make_rows
 from ml.durable import write_file
-from ml.frequency import Days, Frequency
+from ml.frequency import Days, Frequency, as_datetime
 from ml.logs import logger
 from ml.panel import Panel
 
@@ -66,15 +65,9 @@ def hash_history(panel: Panel, until: Mapping[str, np.datetime64] | None = None)
 
 
 def history_rows(name: str, panel: Panel, before: HistoryState | None) -> pa.Table:
-    """What of the periods that a night before saw is another one now, one row an item.
+    """Rows of DRIFT, one an item: what of the periods that a night before saw is another one now.
 
-    Args:
-        name: What the panel is called.
-        panel: Of tonight.
-        before: What was known then; ``None`` = there is nothing to compare with.
-
-    Returns:
-        A table of the contract DRIFT; every row in it is found.
+    Every one of them is found; there are none where nothing is known of ``before``.
     """
     if before is None:
         return make_rows(name, [])
@@ -85,7 +78,7 @@ def history_rows(name: str, panel: Panel, before: HistoryState | None) -> pa.Tab
         if before.hashes.get((item, start)) != now.get((item, start)):
             changed.setdefault(item, []).append(start)
     current, past = frozenset(panel.items), before.items.keys()
-    as_of = _day(panel.cutoff)
+    as_of = as_datetime(panel.cutoff)
     rows = []
     for item in sorted(changed.keys() | (current - past) | (past - current)):
         told = "new" if item not in before.items else (
@@ -93,7 +86,7 @@ def history_rows(name: str, panel: Panel, before: HistoryState | None) -> pa.Tab
         since = min(changed.get(item, [panel.cutoff]))
         stretches = float(len(changed.get(item, [])))
         rows.append(
-            {"subject": "history", "name": item, "as_of": as_of, "since": _day(since),
+            {"subject": "history", "name": item, "as_of": as_of, "since": as_datetime(since),
              "periods": 0, "test": told, "before": None, "recent": stretches,
              "p_value": None, "q_value": None, "found": True}
         )  # fmt: skip
@@ -106,7 +99,9 @@ def write_state(path: Path, state: HistoryState) -> None:
     table = pa.table(
         {
             "item_id": [item for item, _ in keys],
-            "stretch": pa.array([None if s is None else _day(s) for _, s in keys], SCHEMA.types[1]),
+            "stretch": pa.array(
+                [None if s is None else as_datetime(s) for _, s in keys], SCHEMA.types[1]
+            ),
             # of an item's own row its last period, in days
             "hash": pa.array(
                 [*state.hashes.values(), *(int(last.astype(int)) for last in state.items.values())],
@@ -150,7 +145,3 @@ def _stretches(
     starts, firsts = np.unique(periods.astype(unit), return_index=True)
     ends = np.append(firsts[1:], len(periods)).tolist()
     return list(starts.astype("datetime64[D]")), list(zip(firsts.tolist(), ends, strict=True))
-
-
-def _day(day: np.datetime64) -> datetime:
-    return datetime.fromisoformat(str(day.astype("datetime64[D]")))

@@ -20,11 +20,8 @@ def watch_outside(tables: Mapping[str, pa.Table], today: np.datetime64) -> list[
     """Series of outside tables as they are known at the end of a day, those of one rhythm together.
 
     They are published with lags of their own, so each is watched until its own last value. One
-    that has no more of them is not found here: whoever fetches it says so.
-
-    Args:
-        tables: Rows as published, by name; prices that are forecast are watched as a panel is.
-        today: The day.
+    that has no more of them is not found here: whoever fetches it says so. The ``tables`` hold
+    rows as published; prices that are forecast are watched as a panel is.
     """
     rhythms: dict[tuple[Frequency, int], dict[str, KnownSeries]] = defaultdict(dict)
     for table, rows in sorted(tables.items()):

@@ -25,15 +25,14 @@ import pyarrow.compute as pc
 from scipy import stats
 
 from ml.drift.rows import make_rows
-from ml.panel import Bools, Floats, Ints
+from ml.evaluation.scores import came_below, past_column, past_pinball
+from ml.panel import Floats, Ints
 
 RATE = 0.02  # share of nights on which anything is told although all promises are kept
 NOMINAL = 0.8  # what the interval is to cover, and promises where the backtest says nothing
 MOST_PERIODS = 24  # last target periods that are looked at
 LEAST_RUNS = 4  # of periods; fewer tell nothing
 COVERAGE_OFF, BIAS_OFF, VALUE_OFF = 0.05, 0.1, 0.02  # what is too small to matter
-LEVELS = ("q10", "q50", "q80", "q90", "q95", "q99")
-SHARES = (0.1, 0.5, 0.8, 0.9, 0.95, 0.99)
 MODEL = "ensemble"
 
 
@@ -68,19 +67,12 @@ def read_promises(metrics: pa.Table, panel: str) -> dict[str, Promise]:
 def track_models(
     name: str, past: pa.Table, promises: Mapping[str, Promise], *, rate: float = RATE
 ) -> pa.Table:
-    """Which promises are broken, one row a class and lag with the one that is most surely.
+    """Rows of DRIFT, one a class and lag: the promise that is most surely broken.
 
-    Args:
-        name: What the panel is called; ``past`` holds its rows alone.
-        past: Of the columns of PAST_FORECASTS `item_id`, `ds`, `span`, `lag`, `known_at`, `y`,
-            `is_stockout`, `forecast`, the quantiles with their ties and those of the reference,
-            `scale`, `demand_class`. Rows without what came true, or of periods in which stock ran
-            out, are passed over; of several `known_at` the last one counts.
-        promises: Of the backtest, by class; a class without one promises the nominal coverage.
-        rate: Share of nights on which anything is told although all promises are kept.
-
-    Returns:
-        A table of the contract DRIFT.
+    ``past`` are PAST_FORECASTS of the panel alone, without its stock levels. Rows without what came
+    true, or of periods in which stock ran out, are passed over; of several `known_at` the last one
+    counts. A class without a promise promises the nominal coverage. On a share ``rate`` of nights
+    anything is told although all promises are kept.
     """
     usable = (pc.field("span") == "period") & pc.field("y").is_valid()
     with_stock = pc.field("is_stockout").is_null() | ~pc.field("is_stockout")
@@ -145,7 +137,7 @@ Judged = tuple[str, float, float, float, bool]
 
 
 def _judge_coverage(rows: pa.Table, place: Ints, runs: int, promise: Promise) -> Judged:
-    below = [_is_below(rows, level) for level in ("q10", "q90")]
+    below = [came_below(rows, level) for level in (0.1, 0.9)]
     inside = (below[1] & ~below[0]).astype(float)
     p_value = _test_means(inside - promise.coverage, np.ones(len(inside)), place, runs)
     share = float(inside.mean())
@@ -156,8 +148,8 @@ def _judge_coverage(rows: pa.Table, place: Ints, runs: int, promise: Promise) ->
 
 
 def _judge_bias(rows: pa.Table, place: Ints, runs: int) -> Judged:
-    y, said = _column(rows, "y"), _column(rows, "forecast")
-    scale = np.maximum(_column(rows, "scale"), 1e-12)
+    y, said = past_column(rows, "y"), past_column(rows, "forecast")
+    scale = np.maximum(past_column(rows, "scale"), 1e-12)
     p_value = _test_means((said - y) / scale, np.ones(len(y)), place, runs)
     size = float(np.abs(y / scale).sum())
     bias = float(((said - y) / scale).sum()) / size if size else 0.0
@@ -166,12 +158,13 @@ def _judge_bias(rows: pa.Table, place: Ints, runs: int) -> Judged:
 
 def _judge_value(rows: pa.Table, place: Ints, runs: int, skill: float) -> Judged | None:
     """Whether the best reference, which was beaten in the backtest, is better in life."""
-    rival = _column(rows, "reference_q50")
+    rival = past_column(rows, "reference_q50")
     known = ~np.isnan(rival)
     if len(np.unique(place[known])) < runs:
         return None
     rows, place = rows.filter(pa.array(known)), place[known]
-    mine, theirs = (_loss(rows, prefix) for prefix in ("", "reference_"))
+    scale = np.maximum(past_column(rows, "scale"), 1e-12)
+    mine, theirs = (past_pinball(rows, prefix) / scale for prefix in ("", "reference_"))
     total = float(theirs.sum())
     saved = 1 - float(mine.sum()) / total if total else 0.0
     two_sided = _test_means(theirs - mine, np.ones(len(mine)), place, runs)
@@ -189,24 +182,3 @@ def _test_means(parts: Floats, weights: Floats, place: Ints, runs: int) -> float
     if spread <= 0:
         return 1.0 if abs(mean) < 1e-12 else 0.0
     return float(2 * stats.t.sf(abs(total.sum()) / np.sqrt(spread), runs - 1))
-
-
-def _is_below(rows: pa.Table, level: str) -> Bools:
-    """Whether what came true counts as below a quantile; ties are as they were drawn."""
-    y, quantile = _column(rows, "y"), _column(rows, level)
-    ties = pc.fill_null(rows[f"tie_{level}"], fill_value=False).to_numpy(zero_copy_only=False)
-    return np.asarray((y < quantile) | ((y == quantile) & ties))
-
-
-def _loss(rows: pa.Table, prefix: str) -> Floats:
-    """Mean pinball loss over the published quantiles, over the item's scale."""
-    y = _column(rows, "y")
-    losses = []
-    for level, share in zip(LEVELS, SHARES, strict=True):
-        error = y - _column(rows, f"{prefix}{level}")
-        losses.append(np.maximum(share * error, (share - 1) * error))
-    return np.asarray(np.mean(losses, axis=0) / np.maximum(_column(rows, "scale"), 1e-12))
-
-
-def _column(rows: pa.Table, name: str) -> Floats:
-    return np.asarray(rows[name].to_numpy(zero_copy_only=False), np.float64)

@@ -35,13 +35,9 @@ class Windows:
 
 
 def choose_windows(periods: int, length: int, *, seed: int, name: str) -> Windows | None:
-    """Windows of a panel of T periods; ``None`` where the history is too short.
+    """Windows of T periods, of which the last ``length`` (at least 2) are tested.
 
-    Args:
-        periods: T, of which the last ones are tested.
-        length: How many these are, at least 2.
-        seed: Of the run.
-        name: Of the panel; what is drawn belongs to it.
+    ``None`` where the history is too short. What is drawn belongs to the panel's name.
     """
     history = periods - length
     fitting = history // length

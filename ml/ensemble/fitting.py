@@ -90,12 +90,8 @@ def judge_elsewhere(
     """What the ensemble of some backtests says at other origins, judged as at its own.
 
     Its weights at an origin are fitted on all backtests but the one that shares most of what came
-    true with it; its spreads are those that older origins had led to by then.
-
-    Args:
-        backtests: What the ensemble is fitted on, latest first.
-        others: What the same models said at the other origins.
-        kind: ``demand`` or ``price``.
+    true with it; its spreads are those that older origins had led to by then. Backtests come latest
+    first, ``others`` are what the same models said at the other origins.
     """
     rows = measure_distances(backtests, kind)
     proven = None if kind == "demand" else beats_volatility(rows, backtests[0].models)
@@ -166,7 +162,7 @@ def choose_weights(
     rows: ItemDistances,
     models: Sequence[str],
     kind: str,
-    horizons: float = 1.0,
+    horizons: float,
     *,
     proven: bool | None = None,
 ) -> dict[str, dict[str, float]]:

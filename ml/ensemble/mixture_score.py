@@ -79,11 +79,6 @@ class ItemDistances:
         return np.asarray(np.einsum("rm,rm->r", weights, self.near) - spread / 2)
 
 
-def score_alone(means: Means) -> Floats:
-    """Score of each model on its own, (M,)."""
-    return np.asarray(means[0] - np.diag(means[1]) / 2)
-
-
 def best_weights(
     rows: ItemDistances, models: Sequence[str], kind: str
 ) -> dict[str, tuple[Floats, Floats]]:
@@ -93,7 +88,8 @@ def best_weights(
     for name in (PANEL, *sorted(set(rows.classes.tolist()))):
         own = rows if name == PANEL else rows.of(rows.classes == name)
         means = panel if name == PANEL else own.means(panel)
-        able = candidates(score_alone(means), own.working(), models)
+        alone = means[0] - np.diag(means[1]) / 2  # score of each model on its own, (M,)
+        able = candidates(alone, own.working(), models)
         default = default_mixture(able, models, kind, is_steady(name, rows.classes.tolist()))
         found[name] = _best(means, able | (default > 0), default, PULL[kind]), default
     return found

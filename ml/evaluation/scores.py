@@ -6,11 +6,15 @@ Scores take quantile points: K values a distribution, ascending, that carry the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from ml.contracts.forecasts import CUMULATIVE_QUANTILES, quantile_name
 from ml.evaluation.origins import LEVELS, SCORED_SUMS, SHARES, BacktestPoints
-from ml.panel import Floats, Ints
+from ml.panel import Bools, Floats, Ints
 from ml.seeds import generator
 
 DECILES = tuple(round(0.1 * k, 1) for k in range(1, 10))
@@ -84,14 +88,10 @@ def draw_uniforms(purpose: str, items: Sequence[str], steps: int) -> Floats:
 
 
 def mixture_points(points: Floats, weights: Floats) -> Floats:
-    """Points of a weighted mixture of M distributions.
+    """Quantile points (..., K) of a mixture of M distributions, at the levels of a backtest.
 
-    Args:
-        points: (M, ..., K) of a backtest, without NaN.
-        weights: (M, ...) or broadcastable to it, >= 0, summing to 1 over M.
-
-    Returns:
-        (..., K) quantile points of the mixture at the levels of a backtest.
+    Of their points (M, ..., K), without NaN, and weights (M, ...) or broadcastable to it, which
+    are >= 0 and sum to 1 over M.
     """
     used = weights.reshape(len(weights), -1).any(axis=1)  # most models have no share at all
     if not used.all():
@@ -113,19 +113,17 @@ def _mix_rows(points: Floats, weights: Floats) -> Floats:
     order = np.argsort(flat, axis=-1, kind="stable")
     ordered = np.take_along_axis(flat, order, axis=-1)
     cumulative = np.cumsum(np.take_along_axis(shares, order, axis=-1), axis=-1)
-    places = _first_reaching(cumulative, LEVELS)
+    places = _first_reaching(cumulative)
     return np.take_along_axis(ordered, places, axis=-1)
 
 
-def _first_reaching(cumulative: Floats, levels: Floats) -> Ints:
-    """Index of the first cumulative share that reaches each level, row by row."""
-    rows = cumulative.reshape(-1, cumulative.shape[-1])
+def _first_reaching(rows: Floats) -> Ints:
+    """Index of the first cumulative share (R, n) that reaches each level of a backtest, (R, K)."""
     # Rows are laid end to end at distances of 2, so that one search serves them all.
     offsets = 2.0 * np.arange(len(rows))[:, None]
-    found = np.searchsorted((rows + offsets).ravel(), (levels - 1e-9 + offsets).ravel())
+    found = np.searchsorted((rows + offsets).ravel(), (LEVELS - 1e-9 + offsets).ravel())
     found = found.reshape(len(rows), -1) - np.arange(len(rows))[:, None] * rows.shape[1]
-    places = np.minimum(found, rows.shape[1] - 1)
-    return places.reshape(*cumulative.shape[:-1], len(levels))
+    return np.minimum(found, rows.shape[1] - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,3 +186,28 @@ def measure_losses(backtest: BacktestPoints, model: str) -> Losses:
 def _mean_pinball(points: Floats, actual: Floats, levels: Sequence[float]) -> Floats:
     found = [pinball(actual, quantile_of(points, q), q) for q in levels]
     return np.mean(found, axis=0)
+
+
+def past_column(rows: pa.Table, name: str) -> Any:
+    """A column of PAST_FORECASTS as an array, NaN for unknown numbers."""
+    return np.asarray(rows[name].to_numpy())
+
+
+def past_flag(rows: pa.Table, name: str) -> Bools:
+    """A column of yes and no, unknown = no."""
+    return np.asarray(pc.fill_null(rows[name], fill_value=False).to_numpy())
+
+
+def past_pinball(rows: pa.Table, prefix: str = "") -> Floats:
+    """Mean pinball loss over the quantiles of PAST_FORECASTS rows, of those with a prefix."""
+    y = past_column(rows, "y")
+    names = {q: f"{prefix}{quantile_name(q)}" for q in CUMULATIVE_QUANTILES}
+    losses = [pinball(y, past_column(rows, name), q) for q, name in names.items()]
+    return np.asarray(np.mean(losses, axis=0))
+
+
+def came_below(rows: pa.Table, level: float) -> Bools:
+    """Whether what came true counts as below a quantile; at it, as was drawn when it was said."""
+    name = quantile_name(level)
+    y, cut = past_column(rows, "y"), past_column(rows, name)
+    return np.asarray((y < cut) | ((y == cut) & past_flag(rows, f"tie_{name}")))

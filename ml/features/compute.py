@@ -88,14 +88,10 @@ def features_at(
 ) -> FeatureFrame:
     """The features of the days ``first`` to ``last`` as they were known at the end of ``cutoff``.
 
-    Args:
-        tables: Those of ``climate``, ``economic``, ``anatel_5g`` and ``prices`` that exist;
-            features of the others are left out, the calendar is always there.
-        cutoff: Last day on which a row may have become available.
-        first: First day of the frame; windows reach back as far as the tables do.
-        last: Last day; future-known features reach it, past-only ones are NaN after what was
-            known.
-        region: City, its last two letters the state: ``salvador_ba``.
+    Of ``climate``, ``economic``, ``anatel_5g`` and ``prices`` the tables that exist: features of
+    the others are left out, the calendar is always there. Windows reach back as far as the tables
+    do; past-only features are NaN after what was known. The last two letters of the region, a
+    city, are the state: ``salvador_ba``.
 
     Raises:
         ValueError: ``last`` lies before ``first``.

@@ -108,10 +108,8 @@ def observe(
 ) -> Iterator[pa.Table]:
     """Hand on chunks of FORECASTS rows, each with all rows of its items, and note their facts.
 
-    Args:
-        chunks: The rows.
-        scales: The largest value observed, by item.
-        into: Panels by name; is filled while the chunks are taken.
+    ``scales`` are the largest values observed, by item; ``into`` holds panels by name and is filled
+    while the chunks are taken.
     """
     for chunk in chunks:
         for name, facts in describe_forecasts(chunk, scales).items():
@@ -235,11 +233,9 @@ def describe_orders(rows: pa.Table) -> Orders:
 def describe_tables(
     tables: Mapping[str, Any], lines: Mapping[str, tuple[int, int]]
 ) -> dict[str, TableFacts]:
-    """The facts of the tables read, in their contracts.
+    """The facts of the tables read by name, demand perhaps in parts; one that is not may be `None`.
 
-    Args:
-        tables: By name, demand perhaps in parts; those that are not there may be `None`.
-        lines: Rows of the files and how many of them were set aside, by table, where known.
+    ``lines`` are rows of the files and how many of them were set aside, by table, where known.
     """
     demand = tables.get(DEMAND.name)
     wanted: Any = None if demand is None else in_parts(demand).ids

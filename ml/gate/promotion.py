@@ -68,12 +68,7 @@ class PromotionVerdict:
 
 
 def score_models(points: Sequence[BacktestPoints], model: str) -> ScoredModels:
-    """Scores of one model, most often the ensemble, from what it said at each origin.
-
-    Args:
-        points: One an origin, all of the same items in the same order.
-        model: Its name in them.
-    """
+    """Scores of one model from what it said of the same items, in one order, at each origin."""
     losses = [measure_losses(one, model) for one in points]
     score, count = score_cells(points, losses)
     inside = [(one.transform >= 0.1) & (one.transform < 0.9) for one in losses]
@@ -96,12 +91,8 @@ def decide_promotion(
     """Whether the challenger may take the champion's place.
 
     A challenger that is as good as the champion is promoted in at most 2.5 % of cases: that is how
-    often the interval, clustered by item and by origin, lies above 0 by chance.
-
-    Args:
-        challenger: The newly trained models.
-        champion: Those in use.
-        recent_since: Origins from this cutoff on are the recent ones.
+    often the interval, clustered by item and by origin, lies above 0 by chance. Origins from the
+    cutoff ``recent_since`` on are the recent ones.
     """
     ours, theirs, recent, reasons = _align(challenger, champion, recent_since)
     if reasons:
@@ -154,7 +145,8 @@ def _align(
 def _pick(
     one: ScoredModels, items: Sequence[str], cutoffs: Sequence[np.datetime64]
 ) -> ScoredModels:
-    rows = _places(one.items, items)
+    place = {name: row for row, name in enumerate(one.items)}
+    rows = [place[name] for name in items]
     columns = [one.cutoffs.index(cutoff) for cutoff in cutoffs]
     return ScoredModels(
         items=tuple(items),
@@ -163,11 +155,6 @@ def _pick(
         losses=one.losses[np.ix_(rows, columns)],
         covered=one.covered[np.ix_(rows, columns)],
     )
-
-
-def _places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    place = {name: row for row, name in enumerate(names)}
-    return [place[name] for name in wanted]
 
 
 def _loss(one: ScoredModels, both: Bools) -> Loss:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ml.artifacts.commit import Judge
+from ml.artifacts.documents import parse
 from ml.artifacts.errors import VerificationError
 from ml.artifacts.keys import MODEL_VERSIONS, version_key
 from ml.artifacts.log import CommitRecord, record_manifest
@@ -17,7 +18,7 @@ from ml.artifacts.store import Body, Store, read_small
 from ml.errors import DataError
 from ml.gate.case import JudgedCase
 from ml.gate.facts import READ, Facts, describe_forecasts, describe_orders
-from ml.gate.verdict import GATE, Verdict, from_document, judge, refuse_closed, to_record
+from ml.gate.verdict import GATE, Verdict, judge, refuse_closed, to_record
 
 LARGEST = 64 << 20  # bytes of a document with the ids of a million items
 
@@ -26,10 +27,11 @@ def read_verdict(store: Store, manifest: Manifest) -> Verdict | None:
     """The verdict that a version holds, ``None`` if earlier code made it.
 
     Raises:
+        StoreRefusedError: Only a newer program can read it.
         VerificationError: It is missing or not what was written.
     """
     data = _read_document(store, manifest, GATE)
-    return None if data is None else from_document(data, where=f"{store.name}: {GATE}")
+    return None if data is None else parse(Verdict, data, where=f"{store.name}: {GATE}")
 
 
 def _read_document(store: Store, manifest: Manifest, name: str) -> bytes | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ml.artifacts.documents import FORMAT, parse
+from ml.artifacts.documents import FORMAT
 from ml.errors import ModelError
 from ml.gate.case import JudgedCase, worst
 from ml.gate.facts import Facts
@@ -118,16 +118,6 @@ def to_document(verdict: Verdict) -> dict[str, Any]:
         "rules": [asdict(one) for one in verdict.rules],
         "facts": asdict(verdict.facts),
     }
-
-
-def from_document(data: bytes, *, where: str) -> Verdict:
-    """A verdict as a version holds it.
-
-    Raises:
-        VerificationError: It is damaged.
-        StoreRefusedError: Only a newer program can read it.
-    """
-    return parse(Verdict, data, where=where)
 
 
 def to_record(verdict: Verdict) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ml.frequency import Frequency, period_end
+from ml.frequency import Frequency, as_datetime, period_end
 from ml.inventory import labels
 from ml.inventory.horizon import extend_paths, start_later
 from ml.inventory.items import DemandSummary, ItemPolicy
@@ -185,8 +185,3 @@ def roll_stock(case: ItemCase, since: Floats, *, whole: bool) -> Stock:
         case.stock, recorded, since,
         cutoff=context.cutoff, decided_on=context.decision_day, whole_units=whole,
     )  # fmt: skip
-
-
-def as_datetime(day: np.datetime64) -> Any:
-    """A day as Python's own type, midnight."""
-    return day.astype("datetime64[us]").item()

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.frequency import as_datetime
 from ml.inventory.items import ItemPolicy
 from ml.panel import Floats
 
@@ -48,7 +49,7 @@ def _days_by_item(receipts: pa.Table | None, known_by: np.datetime64) -> dict[st
     """Lead times of each item [days], the newest receipt last."""
     if receipts is None:
         return {}
-    last = pa.scalar(known_by.astype("datetime64[us]").item(), receipts["received_at"].type)
+    last = pa.scalar(as_datetime(known_by), receipts["received_at"].type)
     known = receipts.filter(pc.less_equal(receipts["received_at"], last))
     known = known.sort_by([("item_id", "ascending"), ("received_at", "ascending"),
                            ("ordered_at", "ascending")])  # fmt: skip

@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 
 from ml.contracts.base import check
 from ml.contracts.recommendations import REASON_TEXT_LENGTH, RECOMMENDATIONS, join_flags
+from ml.frequency import as_datetime
 from ml.inventory import labels, ordering
 from ml.inventory.decisions import Decision, Situation, amount, decide
 from ml.inventory.item_case import (
     ItemCase,
     OrderContext,
-    as_datetime,
     high_demand,
     is_within_reach,
     own_steps,

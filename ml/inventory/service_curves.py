@@ -20,10 +20,10 @@ from ml.contracts.beside_orders import (
     SERVICE_CURVES,
     TARGETS,
 )
+from ml.frequency import as_datetime
 from ml.inventory.item_case import (
     ItemCase,
     OrderContext,
-    as_datetime,
     is_whole,
     is_within_reach,
     own_steps,

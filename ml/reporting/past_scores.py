@@ -1,15 +1,13 @@
 """How right forecasts were in life: rows of SCORES out of what was said and what came true."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.contracts.forecasts import CUMULATIVE_QUANTILES, quantile_name
 from ml.contracts.history import SCORES
-from ml.evaluation.scores import interval_parts, pinball
+from ml.evaluation.scores import came_below, interval_parts, past_column, past_flag, past_pinball
 from ml.panel import Bools, Floats
 
 CENTRAL = 0.8  # what q10 to q90 promise
@@ -39,35 +37,35 @@ def score_past(latest: pa.Table, ends: Ends) -> pa.Table:
 
 
 def _came_true(table: pa.Table, ends: Ends) -> Bools:
-    days = _column(table, "ds").astype("datetime64[D]")
+    days = past_column(table, "ds").astype("datetime64[D]")
     found = np.zeros(table.num_rows, bool)
     for (kind, frequency), end in ends.items():
-        own = (_column(table, "kind") == kind) & (_column(table, "frequency") == frequency)
+        own = (past_column(table, "kind") == kind) & (past_column(table, "frequency") == frequency)
         found |= own & (days <= end)
     return found
 
 
 def _measure_rows(table: pa.Table) -> pa.Table:
     """What scores are means and sums of, row by row; null where nothing is to be scored."""
-    y, mean, level = (_column(table, name) for name in ("y", "forecast", "stock_level"))
-    is_sum = _column(table, "span") == "protection"
-    scored = ~np.isnan(y) & ~_flag(table, "is_stockout")
+    y, mean, level = (past_column(table, name) for name in ("y", "forecast", "stock_level"))
+    is_sum = past_column(table, "span") == "protection"
+    scored = ~np.isnan(y) & ~past_flag(table, "is_stockout")
     # A sum of n periods varies as its root.
-    over = _column(table, "scale") * np.sqrt(np.where(is_sum, _column(table, "lag"), 1))
-    own, rival = (_mean_pinball(table, prefix, y) / over for prefix in ("", "reference_"))
-    parts = interval_parts(_column(table, "q10"), _column(table, "q90"), y, CENTRAL)
+    over = past_column(table, "scale") * np.sqrt(np.where(is_sum, past_column(table, "lag"), 1))
+    own, rival = (past_pinball(table, prefix) / over for prefix in ("", "reference_"))
+    parts = interval_parts(past_column(table, "q10"), past_column(table, "q90"), y, CENTRAL)
     width, below, above = (part / over for part in parts)
-    inside = _is_below(table, 0.9, y) & ~_is_below(table, 0.1, y)
+    inside = came_below(table, 0.9) & ~came_below(table, 0.1)
     measured = {
         "pinball": own,
         "interval_score": width + below + above,
         "interval_width": width,
         "interval_below": below,
         "interval_above": above,
-        **{name: _is_below(table, level, y) for name, level in COVERED.items()},
+        **{name: came_below(table, level) for name, level in COVERED.items()},
         "coverage_80_interval": inside,
         "service_achieved": np.where(np.isnan(level), np.nan, y <= level),
-        "service_target": np.where(np.isnan(level), np.nan, _column(table, "service_target")),
+        "service_target": np.where(np.isnan(level), np.nan, past_column(table, "service_target")),
         "reference_pinball": rival,
         "rivalled": np.where(np.isnan(rival), np.nan, own),
         "error": mean - y,
@@ -77,22 +75,8 @@ def _measure_rows(table: pa.Table) -> pa.Table:
     columns["left_out"] = pa.array((~scored).astype(np.int64))
     columns |= {name: table[name] for name in ("item_id", "demand_class", "ds", "source")}
     columns |= {name: table[name] for name in _ALWAYS}
-    columns["lag"] = pa.array(_column(table, "lag"), pa.int64(), mask=is_sum)
+    columns["lag"] = pa.array(past_column(table, "lag"), pa.int64(), mask=is_sum)
     return pa.table(columns)
-
-
-def _mean_pinball(table: pa.Table, prefix: str, y: Floats) -> Floats:
-    found = [
-        pinball(y, _column(table, f"{prefix}{quantile_name(q)}"), q) for q in CUMULATIVE_QUANTILES
-    ]
-    return np.asarray(np.mean(found, axis=0))
-
-
-def _is_below(table: pa.Table, level: float, y: Floats) -> Bools:
-    """Whether actuals came below a quantile; at it, as was drawn when it was said."""
-    name = quantile_name(level)
-    cut = _column(table, name)
-    return np.asarray((y < cut) | ((y == cut) & _flag(table, f"tie_{name}")))
 
 
 def _score_group(losses: pa.Table, group: tuple[str, ...]) -> pa.Table:
@@ -124,16 +108,6 @@ def _ratio(above: pa.ChunkedArray, below: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _round(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.round(values, 9)
-
-
-def _column(table: pa.Table, name: str) -> Any:
-    """A column as an array, NaN for unknown numbers."""
-    return np.asarray(table[name].to_numpy())
-
-
-def _flag(table: pa.Table, name: str) -> Bools:
-    """A column of yes and no, unknown = no."""
-    return np.asarray(pc.fill_null(table[name], fill_value=False).to_numpy())
 
 
 def _null(values: Floats) -> pa.Array:

@@ -28,8 +28,8 @@ from ml.contracts.changes import CHANGES
 from ml.contracts.forecasts import FORECASTS
 from ml.durable import remove_all, sha256_of, staged
 from ml.errors import PublishError
-from ml.frequency import periods_after
-from ml.inventory.item_case import ItemCase, OrderContext, as_datetime
+from ml.frequency import as_datetime, periods_after
+from ml.inventory.item_case import ItemCase, OrderContext
 from ml.inventory.item_order import size_again
 from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy
 from ml.inventory.stock import Stock, read_stock

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ml.contracts.beside_orders import JOINT_ORDERS
 from ml.durable import staged
 from ml.errors import first_few
-from ml.inventory.item_case import as_datetime
+from ml.frequency import as_datetime
 from ml.inventory.joint_orders import (
     SupplierTerms,
     join_orders,

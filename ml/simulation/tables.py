@@ -14,6 +14,7 @@ from ml.contracts.simulation import (
 )
 from ml.ensemble.mixture import ENSEMBLE
 from ml.ensemble.mixture_score import PANEL
+from ml.frequency import as_datetime
 from ml.panel import Bools, Floats, Panel
 from ml.simulation.curves import (
     RATIOS,
@@ -39,7 +40,7 @@ def tables_of(study: StockStudy | None, panel: Panel, seed: int) -> tuple[pa.Tab
     samples = draw_samples(study.scene.names, study.scene.parts, seed)
     common = {
         "frequency": panel.frequency.value,
-        "as_of": panel.cutoff.astype("datetime64[us]").item(),
+        "as_of": as_datetime(panel.cutoff),
         "value_unit": study.scene.unit,
     }
     found = []

@@ -6,10 +6,13 @@ import pyarrow.compute as pc
 import pytest
 from scipy import stats
 
+from ml.contracts.forecasts import CUMULATIVE_QUANTILES, quantile_name
 from ml.contracts.metrics import METRICS
 from ml.drift.rows import tell_drift
-from ml.drift.tracking import LEVELS, SHARES, Promise, read_promises, track_models
+from ml.drift.tracking import Promise, read_promises, track_models
 
+SHARES = CUMULATIVE_QUANTILES
+LEVELS = [quantile_name(share) for share in SHARES]
 MONTHS = (np.datetime64("2024-01") + np.arange(24)).astype("datetime64[us]")
 KEPT = {"smooth": Promise(0.8, 0.1), "lumpy": Promise(0.8, 0.1)}
 

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.artifacts.documents import to_bytes
+from ml.artifacts.documents import parse, to_bytes
 from ml.errors import ConfigError
 from ml.gate.case import JudgedCase
 from ml.gate.facts import Offenders, Orders, describe_forecasts, observe
 from ml.gate.rules import RULES, check_names
-from ml.gate.verdict import GateError, from_document, judge, refuse_closed, to_document
+from ml.gate.verdict import GateError, Verdict, judge, refuse_closed, to_document
 from tests.ml.gate.builders import ITEMS, facts, rows, table
 
 TODAY = date(2026, 11, 20)
@@ -196,7 +196,7 @@ def test_a_verdict_is_read_back_as_it_was_written_and_unknown_keys_are_passed_ov
     assert document["open"] is False
     again = json.loads(to_bytes(document)) | {"added_later": 1}
     again["facts"] |= {"added_later": 1}
-    assert from_document(json.dumps(again).encode(), where="here") == verdict
+    assert parse(Verdict, json.dumps(again).encode(), where="here") == verdict
 
 
 def test_accepted_rules_open_the_gate_and_stay_in_the_verdict():
