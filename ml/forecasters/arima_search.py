@@ -23,10 +23,8 @@ LEAST_VARIANCE = 1e-8  # of the errors; the series has a variance of 1
 def estimate(values: Series, order: tuple[int, int, int], *, constant: bool) -> Series:
     """Constant if any, p autoregressive, q moving average parameters and the errors' variance.
 
-    Args:
-        values: (T,) series, NaN = not observed: taken for the mean.
-        order: p, d and q.
-        constant: Whether there is one: only without differences.
+    Of a series (T,), NaN = not observed: taken for the mean; and its order p, d, q. A constant goes
+    without differences only.
     """
     p, d, q = order
     filled = np.where(np.isnan(values), np.nanmean(values), values)
@@ -105,7 +103,7 @@ def rank_orders(values: Series, most: int) -> list[tuple[int, int]]:
 
 def _lags(values: Series, most: int) -> Series:
     """The values 1 to ``most`` periods earlier, 0 before the first, (T, most)."""
-    columns = [np.concatenate([np.zeros(lag), values[:-lag]]) for lag in range(1, most + 1)]
+    columns = [_before(values, lag) for lag in range(1, most + 1)]
     return np.stack(columns, axis=1) if columns else np.zeros((len(values), 0))
 
 

@@ -68,12 +68,9 @@ class Fitted(Protocol):
         ...
 
     def draw(self, panel: Panel, shape: tuple[int, int], seed: int) -> Floats:
-        """Paths (S, H) of one series after the cutoff.
+        """Paths of ``shape`` (S, H) of the one series of a panel after the cutoff.
 
-        Args:
-            panel: One item of the panel that was fitted.
-            shape: Paths S and horizon H.
-            seed: Seed of the run; the item draws from a generator of its own name.
+        The item draws from a generator of its own name, seeded by that of the run.
 
         Raises:
             ValueError: The item has no forecast, for this reason.

@@ -25,6 +25,7 @@ PREDICTED = "predicted.npz"
 BY_ITEM = ("probabilities", "spreads", "shared")  # a file each
 CUTS = (*np.linspace(0.0, 0.9, 12)[1:], 0.95, 0.98, 0.995)
 POINTS = 64  # values kept a bucket
+SMALL = 20.0  # units of a demand that is best told by its number
 WILD = 10.0  # demand beyond so many times the panel's 99.5 % quantile is drawn for no other item
 FACTOR_SPREAD = 0.2  # standard deviation of the log of the factor that totals are kept by, at first
 
@@ -61,14 +62,14 @@ class Buckets:
         return np.asarray(self.points[bucket, place])
 
 
-def are_small_counts(panel: Panel, small: float = 20.0) -> bool:
-    """Whether nine in ten demands of a panel are whole and at most ``small``.
+def are_small_counts(panel: Panel) -> bool:
+    """Whether nine in ten demands of a panel are whole and at most ``SMALL``.
 
     Then a bucket is best a count; larger ones are measured in sizes of the item.
     """
     sizes = panel.values[panel.values > 0]
     whole = bool(np.all(sizes == np.round(sizes)))
-    return not len(sizes) or (whole and bool(np.quantile(sizes, 0.9) <= small))
+    return not len(sizes) or (whole and bool(np.quantile(sizes, 0.9) <= SMALL))
 
 
 def learn_buckets(values: Floats, *, zero: bool) -> Buckets:
@@ -103,12 +104,8 @@ def keep_total(
     taken depends on how sure it is with items as clusters (the normal means of Efron & Morris
     1973, JASA 68).
 
-    Args:
-        buckets: Of values in units.
-        odds: (n, B) predicted for rows that were learned from.
-        truth: (n,) what came in units; accidents that no bucket holds count as the largest value.
-        units: (n,) unit of each row.
-        owners: (n,) item of each row.
+    Of n rows that were learned from: odds (n, B) predicted, what came in units (n,) (accidents that
+    no bucket holds count as the largest value), and the unit (n,) and the item (n,) of each.
     """
     came = np.minimum(truth, buckets.points.max()) * units
     said = odds @ buckets.points.mean(axis=1) * units

@@ -66,16 +66,11 @@ def sample_paths(
     *,
     errors: bool,
 ) -> Floats:
-    """Paths (S, H) of a saved model, as Prophet's ``predictive_samples`` draws them.
+    """Paths (S, H) of what ``model_to_dict`` gave, as Prophet's ``predictive_samples`` draws them.
 
-    Prophet first makes tables of everything, which takes ten times as long.
-
-    Args:
-        model: What Prophet's ``model_to_dict`` gave.
-        days: (H,) periods after the history.
-        regressors: (H,) values of each driver there.
-        n_paths: S.
-        errors: Whether the noise of single periods is drawn, too.
+    Prophet first makes tables of everything, which takes ten times as long. ``days`` (H,) are those
+    after the history, ``regressors`` (H,) the drivers there; with ``errors`` the noise of single
+    periods is drawn, too.
     """
     terms = {"multiplicative": np.zeros(len(days)), "additive": np.zeros(len(days))}
     weights = np.asarray(model["params"]["beta"][0], np.float64)

@@ -40,13 +40,9 @@ def fit_coefficients(values: Floats, terms: Floats, unit: float) -> Floats:
     """How much of each term a series shows, in its own units, shrunk to ``unit``, (G,).
 
     Bayesian linear regression with a normal prior around ``unit`` and the series' own variance
-    as noise (Bishop 2006, eq. 3.53).
-
-    Args:
-        values: (T,) one series, NaN = not observed.
-        terms: (T, G).
-        unit: What one unit of a term is worth if the class is right: the level of demand, the
-            volatility of a price.
+    as noise (Bishop 2006, eq. 3.53). Of values (T,), NaN = not observed, and terms (T, G); ``unit``
+    is what one of a term is worth if the class is right: the level of demand, the volatility of a
+    price.
     """
     seen = ~np.isnan(values)
     centred = terms[seen] - terms[seen].mean(axis=0)
@@ -67,12 +63,8 @@ def fit_season(values: Floats, first: int, frequency: Frequency) -> Floats:
     """Coefficients of :func:`fourier_terms`, all zero where the season does not pay.
 
     It pays where the small-sample Akaike criterion (AICc) of a mean with Fourier terms is below
-    that of a mean alone, and two seasons have been observed.
-
-    Args:
-        values: (T,) one series, NaN = not observed.
-        first: Position of ``values[0]`` in the panel.
-        frequency: Of the panel.
+    that of a mean alone, and two seasons have been observed. ``first`` is the position in the panel
+    of the values (T,), NaN = not observed.
     """
     terms = fourier_terms(np.arange(first, first + len(values)), frequency)
     seen = ~np.isnan(values)

@@ -35,11 +35,8 @@ def learn_shared(
 ) -> float:
     """Correlation between periods, drawn to that of the frequency where little is known.
 
-    Args:
-        probabilities: (N, H, B) forecasts of buckets.
-        came: (N, H) bucket that came true; -1 where not known.
-        frequency: Of the panel.
-        dates: (N,) when each forecast was made; ``None`` = all at once.
+    Of forecasts (N, H, B) of buckets and the one that came true (N, H), -1 where not known.
+    ``dates`` (N,) say when each forecast was made; ``None`` = all at once.
     """
     stride = find_stride(len(came))
     below, above = _bounds(probabilities[::stride], came[::stride])

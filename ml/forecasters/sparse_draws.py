@@ -39,9 +39,7 @@ class SparseDemand:
 def measure_sparse(values: Series, fitted: Series) -> dict[str, object] | None:
     """A :class:`SparseDemand` for JSON; ``None`` of a series with few empty periods, or no demand.
 
-    Args:
-        values: (T,) demand, NaN = not observed.
-        fitted: (T,) means by a model.
+    Of demand (T,), NaN = not observed, and its means (T,) by a model.
     """
     seen = ~np.isnan(values)
     demand = values[seen]
@@ -65,13 +63,10 @@ def measure_sparse(values: Series, fitted: Series) -> dict[str, object] | None:
 def draw_sparse(
     law: SparseDemand, paths: Series, rng: np.random.Generator, *, counts: bool
 ) -> Series:
-    """Demand (S, H) around the means of a model's paths, each period's mean kept.
+    """Demand (S, H) around the means (S, H) of a model's paths, each period's mean kept.
 
-    Args:
-        law: What the past says.
-        paths: (S, H) means: what a path does not know of its level is in them.
-        rng: Generator of the item.
-        counts: Whether demand is whole; it is rounded up and down by chance, which keeps its mean.
+    What a path does not know of its level is in its means. Counts are rounded up and down by
+    chance, which keeps the mean.
     """
     least = LEAST_MEAN * law.mean
     wanted = np.maximum(paths.mean(axis=0), least) * law.scale

@@ -279,12 +279,9 @@ def _own_part(past: Ints, share: float) -> tuple[Floats, Floats]:
 def _choose_share(given: Floats, came: Ints, past: Ints) -> float:
     """Mean of the shares that are tried, each by how likely it makes what came true.
 
-    The prior is around ``OWN_SHARE``, and items of one date count as at most ``MOST_EVIDENCE``.
-
-    Args:
-        given: (N, H) probabilities of what came true, without the own past.
-        came: (N, H) buckets that came true, -1 = not known.
-        past: (N, B) counts of :func:`_count_past`.
+    The prior is around ``OWN_SHARE``, and items of one date count as at most ``MOST_EVIDENCE``. Of
+    the buckets that came true (N, H), -1 = not known, their probabilities without the own past
+    (N, H), and the counts (N, B) of :func:`_count_past`.
     """
     known = came >= 0
     if not known.any():

@@ -99,13 +99,10 @@ def _sum_sizes(values: Floats) -> Floats:
 def take_snapshot(
     panel: Panel, origin: int, *, counts: bool, others: Snapshot | None = None
 ) -> Snapshot:
-    """Items as they were at an origin.
+    """Items as they were at an origin, the last period that is known; none later is looked at.
 
-    Args:
-        panel: The items; nothing after the origin is looked at.
-        origin: Position of the last period that is known.
-        counts: Whether values stay as they are; else each is measured in the item's own size.
-        others: Items that these are compared to; ``None`` = each other.
+    Values of ``counts`` stay as they are, others are measured in the item's own size. Items are
+    compared to ``others``; ``None`` = each other.
     """
     history = panel.values[:, : origin + 1]
     common = None if others is None else others.seasons.common

@@ -31,12 +31,9 @@ _STATED = frozenset({"lead_time_assumed", "lead_time_std_assumed"})
 def learn_lead_times(
     policies: Mapping[str, ItemPolicy], receipts: pa.Table | None, known_by: np.datetime64
 ) -> dict[str, ItemPolicy]:
-    """Put the lead times that receipts tell into the policies of their items.
+    """Put the lead times that receipts known by a day tell into the policies of their items.
 
-    Args:
-        policies: Parameters of each item as stated.
-        receipts: Table in the ``receipts`` contract; ``None`` = there is no such file.
-        known_by: Last day whose receipts are known.
+    The policies are those of each item as stated; there may be no file of RECEIPTS.
     """
     learned = dict(policies)
     for item, days in _days_by_item(receipts, known_by).items():

@@ -60,12 +60,8 @@ def marginal_curve(item_id: str, item: ItemDemand, floor: float) -> MarginalCurv
     With inventory position y after a review, (D_P - y)+ - (D_L - y)+ of the units between two
     receipts are late, and before and after the first of them (y - D_L)+ and (y - D_P)+ lie in
     stock, of which the mean counts. Orders in lots leave y anywhere from the reorder point to a
-    lot above it (uniform: Hadley and Whitin 1963, section 4-3).
-
-    Args:
-        item_id: The item.
-        item: Its demand.
-        floor: Reorder point that is given in any case [units].
+    lot above it (uniform: Hadley and Whitin 1963, section 4-3). The floor is the reorder point that
+    is given in any case [units].
     """
     candidates = _candidates(item, floor)
     served, on_hand = expected_service(item, candidates)
@@ -131,11 +127,8 @@ def divide_fill(curves: Sequence[MarginalCurve], target: float) -> Division:
     """The levels with which all items together reach a fill at the least value of stock.
 
     Steps up the curves are taken in the order of units served for the value that they add, ties by
-    the item, until the target is reached; the last one may lead above it by less than itself.
-
-    Args:
-        curves: Of the items, each once; their order changes nothing.
-        target: Share of all units that is to be served at once, in (0, 1).
+    the item, until the target is reached, a share of all units in (0, 1); the last one may lead
+    above it by less than itself. Each item has one curve; their order changes nothing.
     """
     ordered = sorted(curves, key=lambda one: one.item_id)
     demand = sum(one.demand for one in ordered)

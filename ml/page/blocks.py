@@ -99,12 +99,8 @@ def scale(values: Floats, most: int, *, along: bool = True) -> ScaledMatrix:
     """Numbers of items, shape (items, values), null as NaN, cut off by :func:`round_fairly`.
 
     An item's decimal places are those that its largest number leaves room for, at most ``most``,
-    and none where all its numbers are whole. Below zero they mean tens, hundreds and so on.
-
-    Args:
-        values: The numbers.
-        most: Most decimal places.
-        along: Store differences along a row.
+    and none where all its numbers are whole. Below zero they mean tens, hundreds and so on. What
+    ``along`` means is told by :class:`ScaledMatrix`.
     """
     parts = [slice(first, first + TOGETHER) for first in range(0, len(values), TOGETHER)]
     places = np.concatenate([np.zeros(0), *(find_places(values[own], most) for own in parts)])

@@ -74,7 +74,7 @@ def read_items(tables: VersionTables) -> ItemList:
         "": _whole_company(tables, "recommendations", FULL),
         "changed_": _whole_company(tables, "changes", CHANGED),
     }
-    owners = {prefix: _texts(table["item_id"]) for prefix, table in others.items()}
+    owners = {prefix: table["item_id"].to_pylist() for prefix, table in others.items()}
     ids = sorted({*forecast_ids, *(item for own in owners.values() for item in own)})
     place = {item: number for number, item in enumerate(ids)}
     columns = {}
@@ -98,10 +98,6 @@ def _whole_company(tables: VersionTables, dataset: str, wanted: Mapping[str, obj
     """Rows of stock of all locations together."""
     rows = tables.read(dataset, ["item_id", "location_id", *wanted])
     return rows.filter(pc.equal(rows["location_id"], ALL_LOCATIONS)) if rows.num_rows else rows
-
-
-def _texts(column: pa.ChunkedArray) -> list[str]:
-    return [] if pa.types.is_null(column.type) else column.to_pylist()
 
 
 def _take(column: pa.ChunkedArray, rows: Places) -> pa.Array:

@@ -20,6 +20,7 @@ from ml.page.items import (
     ItemList,
     pack_column,
     pack_items,
+    plain_array,
     read_items,
 )
 from ml.page.series import (
@@ -31,7 +32,6 @@ from ml.page.series import (
     ItemRows,
     PackedCut,
     PackedPanel,
-    parts_of,
     read_forecasts,
     read_history,
     read_rows,
@@ -118,7 +118,8 @@ def _pack_contents(
 ) -> PackedVersion:
     items = contents.items
     summary = summarise(tables, items) | {"data_end": contents.data_end()}
-    parts = list(parts_of(len(items.ids), PART)) if len(items.ids) > many else []
+    starts = range(0, len(items.ids), PART) if len(items.ids) > many else ()
+    parts = [slice(start, min(start + PART, len(items.ids))) for start in starts]
     beside = pool.map(contents.pack, parts)
     if parts:
         inside = contents.pack_brief(slice(0, len(items.ids)))
@@ -205,15 +206,9 @@ def _small(tables: VersionTables) -> Iterator[tuple[str, pa.Table]]:
 
 
 def _pack_table(table: pa.Table) -> dict[str, PackedColumn]:
-    packed = {}
-    for name in table.column_names:
-        column = table[name].combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = pa.array([], column.type)
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        packed[name] = pack_column(column, PLACES.get(name))
-    return packed
+    return {
+        name: pack_column(plain_array(table[name]), PLACES.get(name)) for name in table.column_names
+    }
 
 
 def summarise(tables: VersionTables, items: ItemList) -> dict[str, Any]:
@@ -223,7 +218,7 @@ def summarise(tables: VersionTables, items: ItemList) -> dict[str, Any]:
     sources = run.get("source") or {}
     described = next(
         (one for name in ("forecasts", "recommendations")
-         if (one := tables.load(_description(name, tables.version_id)))), {},
+         if (one := tables.load(metadata_name(name, date_of(tables.version_id))))), {},
     )  # fmt: skip
     return {
         "version_id": tables.version_id,
@@ -247,10 +242,6 @@ def summarise(tables: VersionTables, items: ItemList) -> dict[str, Any]:
         "backtest": models.get("backtest") or {},
         "files": list(tables.files),
     }
-
-
-def _description(dataset: str, version_id: str) -> str:
-    return metadata_name(dataset, date_of(version_id))
 
 
 def _gate(document: Mapping[str, Any] | None) -> dict[str, Any] | None:

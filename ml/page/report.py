@@ -72,16 +72,14 @@ def copy_report(results: Path, version: str, folder: Path) -> list[Path]:
 def build_report(packed: PackedVersion, language: str) -> WrittenReport:
     """The report of a version; equal versions give equal texts.
 
-    Args:
-        packed: The version's numbers.
-        language: That it is shown in at first, ``pt`` or ``en``; the page can show both.
+    It is shown in one language, ``pt`` or ``en``, at first; the page can show both.
     """
     texts = json.loads(_static("texts.json"))
     page = _static("page.html")
-    style = _static(_found(_STYLE, page)[0])
+    style = _static(_STYLE.findall(page)[0])
     script = "".join(
         _static(_OF_FETCHING.get(name, name)).replace('"use strict";\n', "", 1)
-        for name in _found(_SCRIPT, page)
+        for name in _SCRIPT.findall(page)
     )
     script = f'"use strict";\n{script}'
     screen = first_screen(packed.summary, packed.items, Speaker(language, texts[language]))
@@ -103,10 +101,6 @@ def build_report(packed: PackedVersion, language: str) -> WrittenReport:
 def _static(name: str) -> str:
     """A part of the page, which the serving tier serves as a file."""
     return (files("serving") / "static" / name).read_text("utf-8")
-
-
-def _found(pattern: re.Pattern[str], page: str) -> list[str]:
-    return pattern.findall(page)
 
 
 def _policy(script: str, style: str, *, parts: bool) -> str:

@@ -285,9 +285,3 @@ class ItemRows:
             for name in rows.column_names
         }
         return {"item": pack_places(self.owner[first:end] - part.start), **packed}
-
-
-def parts_of(total: int, size: int) -> Iterator[slice]:
-    """Slices of so many items."""
-    for start in range(0, total, size):
-        yield slice(start, min(start + size, total))

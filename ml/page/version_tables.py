@@ -92,14 +92,10 @@ def tables_of_store(store: Store, manifest: Manifest) -> VersionTables:
         as_of=manifest.as_of,
         partial=manifest.partial,
         run=manifest.run,
-        files=[
-            {"dataset": name, "rows": file.rows, "bytes": file.bytes,
-             "content_sha256": file.content_sha256}
-            for name, files in sorted(held.items()) for file in files
-        ],
+        files=[_describe(file) for _, files in sorted(held.items()) for file in files],
         fetch=fetch,
         load=load,
-    )  # fmt: skip
+    )
 
 
 def tables_of_staged(
@@ -125,11 +121,11 @@ def tables_of_staged(
         as_of=as_of,
         partial=partial,
         run=run,
-        files=[
-            {"dataset": one.dataset, "rows": one.rows, "bytes": one.bytes,
-             "content_sha256": one.content_sha256}
-            for one in sorted(files, key=lambda one: one.dataset)
-        ],
+        files=[_describe(one) for one in sorted(files, key=lambda one: one.dataset)],
         fetch=fetch,
         load=load,
-    )  # fmt: skip
+    )
+
+
+def _describe(file: Any) -> dict[str, Any]:
+    return {name: getattr(file, name) for name in ("dataset", "rows", "bytes", "content_sha256")}

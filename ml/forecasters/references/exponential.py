@@ -158,14 +158,11 @@ def ets(values: Series, request: PathRequest) -> Series:
 def smooth(
     history: Series, indices: Series, weight: float, poisson: float | None, *, ratio: bool
 ) -> Smoothed:
-    """All recursions over a history (T,) of mean 1.
+    """All recursions over a history (T,) of mean 1; NaN = not observed, which changes nothing.
 
-    Args:
-        history: NaN = not observed, which leaves everything as expected.
-        indices: (m,) seasonal indices to start from.
-        weight: How much of their variance is real, which is how many parameters they cost.
-        poisson: Variance that counts would have, which is worth ``PRIOR_PERIODS`` periods.
-        ratio: Whether indices multiply.
+    They start from seasonal indices (m,), which multiply or add; ``weight`` of their variance is
+    real, which is how many parameters they cost. ``poisson`` is the variance that counts would
+    have, worth ``PRIOR_PERIODS`` periods.
     """
     length, season = len(history), len(indices)
     past = indices[np.arange(length) % season]

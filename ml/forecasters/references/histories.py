@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.frequency import Frequency
-from ml.panel import Bools, Floats, Ints, Panel, in_portions
+from ml.panel import Floats, Ints, Panel, in_portions
 
 # Half-lives of the three memories [periods], the longest first.
 MEMORIES = {
@@ -131,8 +131,3 @@ def remember(values: Floats, half_life: float) -> Floats:
         running = running * kept + values[:, period]
         sums[:, period] = running
     return sums
-
-
-def known_before(outcomes: Outcomes) -> Bools:
-    """Items and origins of which anything can be learned, (N, O)."""
-    return outcomes.periods > 0

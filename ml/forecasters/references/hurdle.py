@@ -33,7 +33,6 @@ from ml.forecasters.references.histories import (
     MEMORIES,
     Outcomes,
     event_states,
-    known_before,
     panel_rate,
     panel_size,
     past_outcomes,
@@ -171,7 +170,7 @@ def _learn(panel: Panel, teaches: Bools, horizon: int) -> Hurdles:
     events = event_states(teachers, rate, outcomes.origins, shares)
     sizes = size_states(teachers, size, outcomes.origins)
     weights = np.broadcast_to(_origin_weights(outcomes, panel), outcomes.events.shape)
-    known = known_before(outcomes)
+    known = outcomes.periods > 0
     past = events[known]
     happened, periods = outcomes.events[known], outcomes.periods[known]
     effects = levels.fit_logistic(

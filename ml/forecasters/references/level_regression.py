@@ -22,14 +22,10 @@ WILD = 10.0  # demand beyond so many times what was expected is an accident
 def fit_logistic(
     states: Floats, events: Floats, periods: Floats, default: Floats, ridge: float
 ) -> Floats:
-    """Effects (F,) on the log-odds that a period has demand.
+    """Effects (F,) on the log-odds that a period has demand, by regressors (n, F).
 
-    Args:
-        states: (n, F) regressors.
-        events: (n,) periods with demand, weighted.
-        periods: (n,) all periods, weighted alike.
-        default: (F,) effects where the data says nothing.
-        ridge: Weight of ``default``.
+    ``events`` (n,) are periods with demand and ``periods`` (n,) all, weighted alike; ``default``
+    (F,) are effects where the data says nothing, with the weight ``ridge``.
     """
 
     def slope(effects: Floats) -> tuple[Floats, Floats]:
@@ -42,15 +38,9 @@ def fit_logistic(
 def fit_sizes(
     states: Floats, ratios: Floats, weights: Floats, default: Floats, ridge: float
 ) -> Floats:
-    """Effects (F,) on the log of a mean size: a gamma regression with a log link.
+    """The same on the log of a mean size over the panel's: a gamma regression with a log link.
 
-    Args:
-        states: (n, F) regressors.
-        ratios: (n,) mean sizes over the panel's; those beyond ``WILD`` times their expectation
-            by ``default`` are cut.
-        weights: (n,) of each.
-        default: (F,) effects where the data says nothing.
-        ridge: Weight of ``default``.
+    Ratios (n,) beyond ``WILD`` times their expectation by ``default`` are cut.
     """
     cut = np.minimum(ratios, WILD * exponential(states @ default))
 

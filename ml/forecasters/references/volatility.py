@@ -58,17 +58,13 @@ def volatility(values: Series, request: PathRequest) -> Series:
 
 
 def relative_changes(seen: Series) -> tuple[Series, float]:
-    """Changes between observations over the price level before each, and the level now.
+    """Changes (T - 1,) between prices (T,) over the level before each, and the level now.
+
+    Prices are in order and not all equal; a mistake among them is cut to what a price might do.
 
     >>> changes, level = relative_changes(np.array([10.0, 11.0, 12.0]))  # level: 11, the median
     >>> changes.round(4).tolist(), level
     ([0.0909, 0.0909], 11.0)
-
-    Args:
-        seen: Observed prices in order (T,), not all equal.
-
-    Returns:
-        Changes (T - 1,), a mistake among the prices cut to what a price might do; the level.
     """
     width = min(LEVEL, len(seen))
     medians = np.median(np.lib.stride_tricks.sliding_window_view(seen, width), axis=1)
@@ -87,19 +83,14 @@ def _typical(values: Series) -> float:
 
 
 def count_changes(values: Series, horizon: int, *, window: int) -> Ints:
-    """How many changes a price makes until each period ahead that has a price, (H,).
+    """How many changes a price (T,) makes until each period ahead that has a price, (H,).
 
     Holidays, the periods without an observation between others, bring no change; periods ahead
-    hold as many of them as recent ones did. Where the end of the history is missing for longer
-    than any holiday, the price went on without being seen.
+    hold as many of them as the last ``window`` did. Where the end of the history is missing for
+    longer than any holiday, the price went on without being seen.
 
     >>> count_changes(np.array([1.0, np.nan, 2.0, np.nan, 3.0]), 5, window=5)  # 3 of 5 periods
     array([1, 2, 2, 3, 3])
-
-    Args:
-        values: (T,) with NaN, at least one observed.
-        horizon: Periods ahead.
-        window: Recent observations that tell how often there is one.
     """
     places = np.flatnonzero(~np.isnan(values))[-window:]
     share = len(places) / (places[-1] - places[0] + 1)
