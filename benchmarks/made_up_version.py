@@ -40,16 +40,9 @@ def make_version(
     """Write a version of weekly demand, labelled as synthetic, and open it.
 
     Rates are log-normal, demand comes in bursts, quantiles are of sample paths; stock is drawn so
-    that some items have to be ordered. Nothing in it was forecast by anything.
-
-    Args:
-        folder: Where it is written.
-        items: How many there are.
-        steps: Weeks that are forecast.
-        seed: Of all draws.
-        named: Ids of the first items; the others are numbered.
-        partners: Locations that move units to the next of them, and suppliers that order items
-            together; none of either without them.
+    that some items have to be ordered. Nothing in it was forecast by anything. The first items are
+    the ``named`` ones, the others are numbered; ``partners`` are locations that move units to the
+    next of them, and suppliers that order items together.
     """
     staged = StagedVersion(folder, VERSION)
     rng = np.random.default_rng(seed)
@@ -139,7 +132,8 @@ def _quantiles(mean: Any, variance: Any, factor: Any, prefix: str, levels: Any) 
     return found
 
 
-def _history(ids: Any, rates: Any, rng: np.random.Generator, weeks: int = 104) -> Columns:
+def _history(ids: Any, rates: Any, rng: np.random.Generator) -> Columns:
+    weeks = 104
     days = (AS_OF - WEEK * np.arange(weeks)[::-1]).astype("datetime64[us]")
     level = np.repeat(rates, weeks)
     every = len(level)
@@ -243,8 +237,9 @@ def _refusals() -> Columns:
     }  # fmt: skip
 
 
-def _past(ids: Any, rates: Any, rng: np.random.Generator, weeks: int = 12) -> Columns:
+def _past(ids: Any, rates: Any, rng: np.random.Generator) -> Columns:
     """What was said of some items so many weeks before, and what came true."""
+    weeks = 12
     days = (AS_OF - WEEK * np.arange(weeks)[::-1]).astype("datetime64[us]")
     shape = (len(ids), weeks, len(LAGS))
     rate = np.broadcast_to(rates[:, None, None], shape).reshape(-1)

@@ -1,6 +1,5 @@
 """The whole comparison: cases, forecasts, scores."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from benchmarks.accuracy.peer_runs import MODELS, run_peers
 from benchmarks.accuracy.planted import Effect, planted_effects
 from benchmarks.accuracy.predictions import Prediction
 from benchmarks.accuracy.price_files import price_files
+from benchmarks.speed.watch import say
 from ml.errors import ConfigError, DataError, PipelineError
 from ml.reporting.metrics import ENSEMBLE
 from pipelines.sample_data import ensure_sample
@@ -124,7 +124,7 @@ def _dataset(dataset: str, file: Path, wanted: Wanted) -> Compared:
     for case in cases:
         _score(case, _our_predictions(case, wanted), found.ours)
         if names:
-            _say(f"{dataset}, {case.origin}: {len(names)} peers on {len(part)} items")
+            say(f"{dataset}, {case.origin}: {len(names)} peers on {len(part)} items")
             small = replace(case, items=part)
             peers = run_peers(small, names, wanted.jobs)
             _score(small, [with_sums(small, one) for one in peers], found.peers)
@@ -152,9 +152,9 @@ def _lines(dataset: str, cases: list[Case], found: _Found, part: list[int]) -> l
 def _our_predictions(case: Case, wanted: Wanted) -> list[Prediction]:
     results, seconds = wanted.version, None
     if results is None:
-        _say(f"{case.dataset}, {case.origin}: our job on {len(case.panel.items)} items, minutes")
+        say(f"{case.dataset}, {case.origin}: our job on {len(case.panel.items)} items, minutes")
         results, seconds = run_job(case, wanted.jobs)
-        _say(f"{case.dataset}, {case.origin}: done in {seconds:.0f} s")
+        say(f"{case.dataset}, {case.origin}: done in {seconds:.0f} s")
     published, *parts = read_version(case, results)
     return [replace(published, seconds=seconds), *parts, *own_past(case)]
 
@@ -168,7 +168,7 @@ def _everywhere(scored: Scored, cutoffs: int) -> dict[str, tuple[Prediction, lis
     """Models that were there at every cutoff, with their losses at each; others are named."""
     partial = [name for name, found in scored.items() if len(found) < cutoffs]
     if partial:
-        _say(f"left out, for lack of history at some cutoff: {', '.join(partial)}")
+        say(f"left out, for lack of history at some cutoff: {', '.join(partial)}")
     return {
         name: (replace(found[0][0], seconds=_seconds([found])), [losses for _, losses in found])
         for name, found in scored.items()
@@ -180,7 +180,3 @@ def _seconds(scored: Iterable[list[tuple[Prediction, ItemLosses]]]) -> float | N
     """What these models took at all cutoffs, as far as anybody stopped the time."""
     known = [one.seconds for found in scored for one, _ in found if one.seconds is not None]
     return sum(known) if known else None
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -121,13 +121,9 @@ def make_cases(
 ) -> list[Case]:
     """The cutoffs of one dataset, latest first.
 
-    Args:
-        dataset: Name.
-        file: The user's file.
-        origins: How many cutoffs; ``None`` = as many as the dataset says.
-        items: Only so many items, those whose ids have the smallest hash; ``None`` = all.
-        work: Folder for the file that our job is run on.
-        rules: How it is forecast and scored; ``None`` = as ``DATASETS`` says.
+    They are as many as ``rules`` say, which are those of ``DATASETS`` unless others are given, and
+    of so many ``items`` as are asked for, those whose ids have the smallest hash. The file that our
+    job is run on is written into a folder of ``work``.
 
     Raises:
         DataError: The history is too short for so many cutoffs, or no item can be scored.
@@ -164,10 +160,7 @@ def sampled(items: Sequence[str], count: int) -> tuple[str, ...]:
 def scored_items(panel: Panel, seen: Sequence[int], rules: Dataset) -> tuple[str, ...]:
     """Items that are observed well enough, see ``Dataset.late_starts``.
 
-    Args:
-        panel: All items and periods.
-        seen: Periods before each cutoff, latest cutoff first.
-        rules: Of the dataset.
+    ``seen`` are the periods before each cutoff, latest cutoff first.
     """
     observed = certain(panel)
     known = observed[:, : seen[-1]].sum(axis=1) >= LEAST_SEASONS * panel.frequency.season_length

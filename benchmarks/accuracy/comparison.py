@@ -39,14 +39,7 @@ class Line:
 def lines(
     dataset: str, scope: str, sums: tuple[int, int], found: Mapping[str, Scored]
 ) -> list[Line]:
-    """All models of one scope, least WQL first, each against the best reference and peer.
-
-    Args:
-        dataset: Name.
-        scope: Which items.
-        sums: Periods of the first and second sum.
-        found: By model; all at the same cutoffs.
-    """
+    """All models of one scope, least WQL first, each against the best reference and peer."""
     figures: dict[str, Figures] = {n: dict(total(losses)) for n, (_, losses) in found.items()}
     kinds = {name: prediction.kind for name, (prediction, _) in found.items()}
     parts = {name: _measured(losses) for name, (_, losses) in found.items()}

@@ -99,15 +99,8 @@ def expected_inside(
 
     The transform is uniform between F(y-) and F(y) (Czado, Gneiting & Held 2009), so that a
     perfect forecast of counts is inside with the probability high - low; the expectation is taken
-    instead of a draw. F is known at ``levels`` only: between two of them the middle is taken, and
-    below zero it is 0.
-
-    Args:
-        quantiles: (N, H, L) ascending.
-        actual: (N, H).
-        low: Lower end.
-        high: Upper end.
-        levels: Of the quantiles.
+    instead of a draw. F is known at the ``levels`` of the ascending quantiles (N, H, L) only:
+    between two of them the middle is taken, and below zero it is 0.
     """
     grid = np.array([0.0, *levels, 1.0])
     below = (quantiles < actual[..., None]).sum(axis=-1)  # levels whose quantile is below y

@@ -1,9 +1,6 @@
 """Our job at a cutoff: one command a cutoff, and what its version says."""
 
-import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,41 +9,43 @@ import pyarrow.compute as pc
 
 from benchmarks.accuracy.cases import Case
 from benchmarks.accuracy.predictions import LEVELS, OURS, REFERENCE, SUM_LEVELS, Prediction
+from benchmarks.speed.job import FOLDERS
+from benchmarks.speed.watch import ProcessCost, run_watched
 from ml.artifacts.reading import read_dataset
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS, quantile_name
-from ml.errors import DataError, ModelError, first_few
+from ml.errors import DataError, first_few
 from ml.forecasters.registry import REFERENCES
 from ml.panel import Floats
 from ml.reporting.metrics import ENSEMBLE
 
 
 def run_job(case: Case, jobs: int | None) -> tuple[Path, float]:
-    """Run ``generate_ml_results`` in a workspace of the case; models that are there serve again.
+    """Run the job in a workspace of the case; models that are there serve again.
 
     Returns:
         The results folder, and the seconds that it took.
-
-    Raises:
-        ModelError: The job failed; what it said is in the message.
     """
     home = case.file.parent / str(case.origin)
-    results = home / "results"
+    cost = run_at(case, home, jobs, output=home / "output.txt")
+    return home / FOLDERS["ML_RESULTS_PATH"], cost.seconds
+
+
+def run_at(
+    case: Case, home: Path, jobs: int | None, *options: str, output: Path, **settings: str
+) -> ProcessCost:
+    """Run ``generate_ml_results`` at a case's cutoff, in folders below ``home``.
+
+    Raises:
+        ModelError: The job failed; its last line is in the message.
+    """
     command = [
         sys.executable, "-m", "scripts.generate_ml_results", "--demand", str(case.file),
-        "--as-of", str(case.origin), "--horizon", str(case.horizon), "--results", str(results),
+        "--as-of", str(case.origin), "--horizon", str(case.horizon), *options,
         "--all-models",  # each is scored on all items
     ]  # fmt: skip
     command += ["--jobs", str(jobs)] if jobs else []
-    folders = {name: str(home / name.partition("_")[0].lower())
-               for name in ("DATA_DIR", "MODELS_DIR", "REPORTS_DIR", "LOG_DIR")}  # fmt: skip
-    start = time.perf_counter()
-    done = subprocess.run(
-        command, env=os.environ | folders, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise ModelError(f"generate_ml_results ended with {done.returncode}: {' '.join(last)}")
-    return results, time.perf_counter() - start
+    folders = {name: str(home / folder) for name, folder in FOLDERS.items()}
+    return run_watched(command, folders | settings, output)
 
 
 def read_version(case: Case, results: Path) -> list[Prediction]:

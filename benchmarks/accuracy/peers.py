@@ -27,13 +27,7 @@ def model_named(name: str, season: int, length: int, horizon: int) -> Any:
     """A model of the library with its own defaults.
 
     Those without a distribution get conformal intervals from as many windows as leave two
-    horizons to learn from, but at least two.
-
-    Args:
-        name: As the library calls it.
-        season: Periods in a season.
-        length: Periods of the shortest history.
-        horizon: Periods ahead.
+    horizons to learn from of the shortest history, ``length``, but at least two.
     """
     windows = max(2, min(MOST_WINDOWS, length // horizon - 2))
     intervals = ConformalIntervals(n_windows=windows, h=horizon)

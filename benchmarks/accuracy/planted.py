@@ -40,10 +40,7 @@ def planted_effects(
 ) -> list[Effect]:
     """Effects of weekdays and holidays in the days ahead of all cutoffs.
 
-    Args:
-        cases: One a cutoff.
-        published: The ensemble at each.
-        truth: The sample's folder of that name.
+    ``published`` is the ensemble at each of them, ``truth`` the sample's folder of that name.
     """
     expected = [_expected(case, truth) for case in cases]
     found = []

@@ -1,6 +1,6 @@
 """A forecast in the form that all models are scored in."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,8 +34,3 @@ class Prediction:
         """Whether every number is there."""
         known = np.isfinite(self.quantiles).all() and np.isfinite(self.mean).all()
         return bool(known and (self.sums is None or np.isfinite(self.sums).all()))
-
-    def rows(self, places: list[int]) -> "Prediction":
-        """The items at these positions."""
-        sums = None if self.sums is None else self.sums[places]
-        return replace(self, quantiles=self.quantiles[places], mean=self.mean[places], sums=sums)

@@ -1,12 +1,12 @@
 """The price files of a folder, each scored at many origins."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from benchmarks.accuracy.prices import PriceLine, origins, price_lines, read_panel
+from benchmarks.speed.watch import say
 from ml.errors import DataError
 from ml.forecasters.registry import REFERENCES
 from ml.frequency import Frequency
@@ -58,7 +58,7 @@ def compare_prices(data: Path | None, only: Sequence[str], count: int) -> list[P
                 found.append(_table(name, panel, count, *window))
             except DataError as error:
                 times = " to ".join(str(end or "...") for end in window)
-                print(f"{name}, {times}: left out: {error}", file=sys.stderr, flush=True)
+                say(f"{name}, {times}: left out: {error}")
     return found
 
 
@@ -67,6 +67,6 @@ def _table(
 ) -> PriceTable:
     cutoffs = origins(panel, first=first, last=last, count=count, horizon=HORIZON)
     days = [str(panel.periods[cutoffs[end]]) for end in (0, -1)]
-    print(f"{name}: {len(cutoffs)} origins from {days[0]}", file=sys.stderr, flush=True)
+    say(f"{name}: {len(cutoffs)} origins from {days[0]}")
     lines = price_lines(panel, cutoffs, HORIZON, REFERENCES["price"])
     return PriceTable(name, len(cutoffs), days[0], days[1], tuple(lines))

@@ -30,12 +30,11 @@ from ml.evaluation.origins import (
 )
 from ml.forecasters.base import Forecast, predict
 from ml.forecasters.registry import REFERENCES, forecaster
-from ml.panel import Panel
+from ml.panel import Floats, Panel
 from ml.panel_tables import price_panels
 from pipelines.intake.read_tables import read_tables
 from pipelines.intake.request import ReadingRequest
 
-Floats = npt.NDArray[np.float64]
 BASE = "gaussian_250"
 ENSEMBLE = "ensemble of these"
 YEAR = 250  # changes

@@ -1,7 +1,5 @@
 """The comparison as CSV, JSON and Markdown."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,7 +13,9 @@ from benchmarks.accuracy.measures import COVERED
 from benchmarks.accuracy.planted import SHOWN, Effect
 from benchmarks.accuracy.predictions import PEER, REFERENCE, SUMS, TAIL
 from benchmarks.accuracy.price_files import PriceTable
+from benchmarks.speed.report import format_table
 from ml.durable import write_file
+from ml.reporting.leaderboard import to_csv
 from ml.run.plan import code_version
 
 NAME = "accuracy"
@@ -32,12 +32,7 @@ def write_report(
 ) -> list[Path]:
     """``accuracy.csv``, ``.json``, ``.md`` and, of prices, ``prices.csv``, each whole.
 
-    Args:
-        finished: Of every dataset so far.
-        prices: Of all price files.
-        wanted: What was asked for.
-        failures: Why datasets are missing.
-        folder: Where they go.
+    Of the datasets so far and all price files; failures say why others are missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lines = [line for one in finished for line in one.lines]
@@ -99,14 +94,8 @@ def _flat(line: Line) -> dict[str, object]:
 
 
 def _csv(rows: Sequence[Mapping[str, object]]) -> str:
-    stream = io.StringIO()
-    if not rows:
-        return ""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+    return to_csv(names, rows) if rows else ""
 
 
 def markdown(finished: Sequence[Compared], about: Mapping[str, object]) -> str:
@@ -123,14 +112,14 @@ def _scope(lines: Sequence[Line]) -> list[str]:
     first = lines[0]
     origins = "1 cutoff" if first.origins == 1 else f"{first.origins} cutoffs"
     parts = [f"## {first.dataset}, {first.scope}: {first.items} items, {origins}", ""]
-    parts += _table(HEAD, [_single(line) for line in lines])
+    parts += format_table(HEAD, [_single(line) for line in lines])
     columns = ("WQL", "MASE", *(f"loss of sums over {steps}" for steps in first.sums))
     for kind in (REFERENCE, PEER):
         rivals = [first.figures[f"{against(one, kind)}: which"] for one in COMPARED]
         if any(rivals):
             title = f"Against the best {kind} in hindsight, column by column (95 % interval):"
             head = ("model", *(f"{c}: {r}" for c, r in zip(columns, rivals, strict=True)))
-            parts += [title, "", *_table(head, [_rivals(line, kind) for line in lines])]
+            parts += [title, "", *format_table(head, [_rivals(line, kind) for line in lines])]
     tails = [f"{steps}: {q:g}" for steps in first.sums for q in TAIL]
     summed = [line for line in lines if saved(SUMS[0], TAIL[0]) in line.figures]
     summed.sort(key=lambda line: sum(line.figures[f"{s} at {q:g}"] for s in SUMS for q in TAIL))
@@ -141,7 +130,7 @@ def _scope(lines: Sequence[Line]) -> list[str]:
         ("Share of sums below the quantile", _below),
     ):
         parts += [f"{title}:", ""]
-        parts += _table(("model", *tails), [row(line) for line in summed])
+        parts += format_table(("model", *tails), [row(line) for line in summed])
     return parts
 
 
@@ -159,7 +148,7 @@ def _planted(effects: Sequence[Effect]) -> list[str]:
         "Effects planted in the sample (synthetic), as demand over that of plain days, of holidays "
         "over plain days of the same weekdays:"
     )
-    return [title, "", *_table(head, rows)]
+    return [title, "", *format_table(head, rows)]
 
 
 def price_markdown(prices: Sequence[PriceTable]) -> str:
@@ -168,18 +157,13 @@ def price_markdown(prices: Sequence[PriceTable]) -> str:
     head = ("model", "MAE against the last close", "CRPS ratio", "80 % interval", "ms an origin")
     for one in prices:
         parts += [f"## {one.dataset}: {one.count} origins, {one.first} to {one.last}", ""]
-        parts += _table(head, [
+        parts += format_table(head, [
             [line.model, f"{line.mae_change:+.2f} %",
              f"{line.crps_ratio:.4f} ± {line.crps_error:.4f}",
              f"{line.coverage:.1f} ± {line.coverage_error:.1f} %", f"{line.ms:.0f}"]
             for line in one.lines
         ])  # fmt: skip
     return "\n".join(parts)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    ruled = [f"|{'---|' * len(head)}"]
-    return [f"| {' | '.join(head)} |", *ruled, *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
 def _named(line: Line) -> str:

@@ -10,7 +10,6 @@ Usage: PYTHONPATH=. .venv/bin/python -m benchmarks.accuracy.rolled [--file FILE.
 
 import shutil
 import signal
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +22,11 @@ import typer
 from benchmarks.accuracy.cases import SAMPLE, Case, Dataset, make_cases
 from benchmarks.accuracy.intervals import Estimate, estimate
 from benchmarks.accuracy.measures import COVERED, ItemLosses, item_losses
-from benchmarks.accuracy.ours import read_version
+from benchmarks.accuracy.ours import read_version, run_at
 from benchmarks.accuracy.predictions import OURS, Prediction
 from benchmarks.speed.files import draw_inputs, keep_outside
 from benchmarks.speed.job import FOLDERS
-from benchmarks.speed.watch import run_watched
+from benchmarks.speed.watch import say
 from ml.artifacts.reading import read_dataset
 from ml.cli import exit_on_error
 from ml.contracts.forecasts import FORECASTS
@@ -81,9 +80,8 @@ class RolledTrial:
                 if number and not scored and days > self._span:
                     continue  # nothing is fitted, and the way to a night changes nothing of it
                 night = self._keep(name, case, days)
-                print(f"{case.origin}, night {number} of {len(self.cases) - 1}, {name}: "
-                      f"{night.age:.1f} days old, {night.cpu_seconds:.0f} processor s",
-                      file=sys.stderr, flush=True)  # fmt: skip
+                say(f"{case.origin}, night {number} of {len(self.cases) - 1}, {name}: "
+                    f"{night.age:.1f} days old, {night.cpu_seconds:.0f} processor s")  # fmt: skip
                 if scored:
                     found[name].append(night)
             if scored:
@@ -114,13 +112,8 @@ class RolledTrial:
             shutil.rmtree(home, ignore_errors=True)
         if self.outside and not home.exists():
             keep_outside(self.outside, home / FOLDERS["DATA_DIR"])
-        command = [
-            sys.executable, "-m", "scripts.generate_ml_results", "--demand", str(case.file),
-            "--as-of", str(case.origin), "--horizon", str(case.horizon), "--only-forecasts",
-            "--all-models", "--jobs", str(self.jobs),
-        ]  # fmt: skip
-        own = {key: str(home / folder) for key, folder in FOLDERS.items()}
-        cost = run_watched(command, {**ONE_THREAD, **own, "REFIT_DAYS": f"{days:g}"}, output)
+        own = {**ONE_THREAD, "REFIT_DAYS": f"{days:g}"}
+        cost = run_at(case, home, self.jobs, "--only-forecasts", output=output, **own)
         results = home / FOLDERS["ML_RESULTS_PATH"]
         arrays: dict[str, Any] = {"cpu": cost.cpu_seconds, "age": _age_of(results)}
         for one in read_version(case, results):

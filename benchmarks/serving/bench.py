@@ -49,15 +49,7 @@ def require_programs() -> None:
 def measure(
     sizes: Sequence[tuple[int, ...]], rounds: int, seconds: int, work: Path, only: Sequence[str]
 ) -> list[ServerFigures]:
-    """Figures of all servers, round by round.
-
-    Args:
-        sizes: Items and steps of each.
-        rounds: How often.
-        seconds: Of load a case.
-        work: Folder for what is made.
-        only: Names of servers; all without any.
-    """
+    """Figures of all servers, or of those named, round by round; sizes are items and steps."""
     work.mkdir(parents=True, exist_ok=True)
     made = [make_rows(items, steps, work / f"{items}x{steps}") for items, steps in sizes]
     found: list[ServerFigures] = []

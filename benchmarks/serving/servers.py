@@ -80,10 +80,7 @@ class RunningServer:
 
     def cpu_seconds(self) -> float:
         """Processor time that it has taken, its child processes left out."""
-        fields = (
-            Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        )
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return _cpu_seconds(self.pid)
 
     def resident_mib(self) -> tuple[float, float]:
         """Resident memory, and that of it which is its own rather than mapped files [MiB]."""

@@ -21,7 +21,7 @@ from benchmarks.speed.peers import (
     sample_items,
     write_task,
 )
-from benchmarks.speed.watch import require_proc
+from benchmarks.speed.watch import require_proc, say
 from ml.errors import ConfigError
 from ml.run.plan import code_version
 from ml.settings import settings
@@ -130,8 +130,3 @@ def _run_peer(peer: Peer, bench: Bench, drawn: Drawn, windows: int, where: str) 
     whole = run.scale(bench.size.items, bench.size.backtested)
     say(f"{where}: {peer.name} would take {whole.wall:.0f} s, {whole.cpu:.0f} s of processors")
     return run
-
-
-def say(text: str) -> None:
-    """Tell how far it is."""
-    print(text, file=sys.stderr, flush=True)

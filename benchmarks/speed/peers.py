@@ -95,12 +95,7 @@ def write_task(
 ) -> None:
     """Write what a peer is given: items at ``windows`` origins, one horizon apart, and at the end.
 
-    Args:
-        path: Of the file.
-        series: Daily demand, rows days, columns items.
-        items: Those that are forecast.
-        windows: Origins of the backtest.
-        horizon: Days ahead.
+    The series are daily demand, rows days, columns items.
     """
     length = len(series)
     ends = [length - horizon * back for back in range(windows, -1, -1)]

@@ -39,10 +39,7 @@ def read_stages(log: Path) -> list[StageCost]:
 def add_up(stages: Iterable[StageCost], seconds: float, cpu_seconds: float) -> list[StageCost]:
     """Stages of one name in one line, in the order of their first; then what is outside of all.
 
-    Args:
-        stages: Of one run.
-        seconds: That the whole run took on the wall.
-        cpu_seconds: And on processors.
+    That is what is left of the seconds that the whole run took on the wall and on processors.
     """
     sums: dict[str, StageCost] = {}
     for one in stages:

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,11 @@ class ProcessCost:
     # that several share is counted once [MiB]
     pss_mib: float
     rss_mib: float  # the same of resident set sizes, in which it counts in each of them [MiB]
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def require_proc() -> None:

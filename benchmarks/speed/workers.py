@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.speed.bench import Bench, open_job, say
+from benchmarks.speed.bench import Bench, open_job
 from benchmarks.speed.figures import COLD, spread
 from benchmarks.speed.job import AFTER_COLD, FOLDERS, CaseRun, Job
 from benchmarks.speed.report import describe_run, format_span, format_table
-from benchmarks.speed.watch import require_proc
+from benchmarks.speed.watch import require_proc, say
 from ml.artifacts.version import newest_whole_version, read_manifest
 from ml.durable import write_file
 from ml.errors import ConfigError, ModelError
