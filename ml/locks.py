@@ -24,13 +24,9 @@ class HeldError(MachineError):
 def hold(folder: Path, *, name: str = LOCK, wait: bool = False) -> Iterator[Path]:
     """Hold a folder, so that two processes never change it at once.
 
-    The system releases it when the process ends, however it ends.
-
-    Args:
-        folder: Is made if it is missing.
-        name: Of the lock's file in the folder, where it has more than one.
-        wait: Wait for one's turn, for what takes a moment; without it a folder that is held is
-            an error.
+    The system releases it when the process ends, however it ends. The folder is made if it is
+    missing; it has a lock for each name. One may ``wait`` for one's turn, for what takes a moment;
+    else a folder that is held is an error.
 
     Yields:
         The lock's file, which says who holds it.

@@ -44,16 +44,10 @@ def commit(
     """Create the one record of a version.
 
     Whoever loses the race for a number looks at what is new and tries the next one: both
-    versions end up in the log.
-
-    Args:
-        store: Holds the version whole.
-        manifest: Of the version.
-        publisher: Who commits, for instance ``host/user``.
-        since: First record that can be the version's, where that is known.
-        force: Commit although the newest version is as of a later day.
-        expect_parent: Commit only if this is the number of the newest record.
-        judge: Is asked about each record that turns out to be the newest.
+    versions end up in the log. The store holds the version whole; ``since`` is the first record
+    that can be the version's, where that is known. It is committed only if ``expect_parent`` is the
+    number of the newest record, where it is given, and not after a version as of a later day,
+    unless by ``force``. The ``judge`` is asked about each record that turns out to be the newest.
 
     Returns:
         The record, and whether this call made it.

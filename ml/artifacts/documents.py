@@ -41,12 +41,7 @@ def to_bytes(document: Mapping[str, Any]) -> bytes:
 
 
 def parse(kind: type[Document], data: bytes, *, where: str) -> Document:
-    """A document as a dataclass, whose annotations are checked.
-
-    Args:
-        kind: The dataclass.
-        data: The document's bytes.
-        where: What it is, for messages.
+    """A document's bytes as a dataclass, whose annotations are checked; messages say ``where``.
 
     Raises:
         StoreRefusedError: It is of a format that this program does not know.

@@ -47,12 +47,9 @@ _KEY = re.compile(r"[A-Za-z0-9._=-]+(/[A-Za-z0-9._=-]+)*")
 
 
 def version_id(started: datetime, inputs_hash: str, *, taken: Container[str] = ()) -> str:
-    """The id of the version that a run makes.
+    """The id of the version that a run makes, of when it started and what went into it.
 
-    Args:
-        started: When the run started; any time zone, but one.
-        inputs_hash: Hexadecimal hash of all that went into the run.
-        taken: Ids that exist; the next free second is used then.
+    The start has a time zone, whichever; where the id is taken, the next free second is used.
 
     >>> version_id(datetime(2026, 11, 20, 2, 15, 3, tzinfo=UTC), "1a2b3c4d5e6f")
     '20261120T021503Z-1a2b3c4d'

@@ -227,10 +227,8 @@ def read_pointer(store: Store) -> CommitRecord | None:
 def newest(store: Store, *, trusting: bool = False) -> CommitRecord | None:
     """The newest record of the log, ``None`` if it is empty.
 
-    Args:
-        store: The store.
-        trusting: Take the pointer's word for the record it copies, and a refusal to show a number
-            for its absence (which it is to keys that may not list): for readers.
+    ``trusting``, for readers, takes the pointer's word for the record it copies, and a refusal to
+    show a number for its absence (which it is to keys that may not list).
     """
     pointed = read_pointer(store)
     record = pointed

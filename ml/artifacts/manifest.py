@@ -78,13 +78,8 @@ def write_manifest(
 ) -> Manifest:
     """Write the manifest, the last file of a staged version; documents and report are found by it.
 
-    Args:
-        staged: The version.
-        files: All its tables: written ones, and copied ones.
-        as_of: ISO day that the version is as of.
-        partial: Whether a later step is missing on purpose.
-        run: Anything about the run that JSON can hold.
-        past: Files of the whole past, those that the version adds among them.
+    ``files`` are all its tables, written ones and copied ones, ``past`` those of the whole past,
+    what the version adds to it among them. ``run`` is anything that JSON can hold.
 
     Raises:
         PublishError: The disk refused.

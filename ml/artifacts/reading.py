@@ -24,17 +24,9 @@ def read_dataset(
     *,
     columns: Sequence[str] | None = None,
 ) -> pa.Table:
-    """A dataset of a version in the local results folder.
+    """A dataset of a version in the local results folder, rows in the order of its key.
 
-    Args:
-        results: The results folder.
-        dataset: Name of the table.
-        version: Id of the version; without it the newest one that holds the dataset, partial
-            versions included.
-        columns: Only these columns; all without it.
-
-    Returns:
-        The table, rows in the order of its key.
+    Without a version that of the newest one that holds the dataset, partial versions included.
 
     Raises:
         DataError: There is no such version or dataset.
@@ -124,19 +116,12 @@ def verify(
     progress: Progress = SILENT,
     streams: int = 1,
 ) -> list[str]:
-    """Read every file of a version.
+    """What is wrong with a version, one text a problem, every file of it read; none if it is whole.
 
-    Args:
-        store: The store.
-        manifest: Of the version.
-        at: Folder that the version lies in instead of its own, while it is staged.
-        alone: What lies beside the manifest's files is a problem too, unless it is a stray file.
-        past: What the version adds to the past is read too.
-        progress: Is told what is done, within a stage that the caller has begun.
-        streams: Files read at a time.
-
-    Returns:
-        What is wrong, one text a problem; nothing if the version is whole.
+    While it is staged, it lies in the folder ``at`` instead of its own. With ``alone`` what lies
+    beside the manifest's files is a problem too, unless it is a stray file; with ``past`` what the
+    version adds to the past is read as well. ``progress`` is told what is done, within a stage that
+    the caller has begun.
     """
     files = manifest.own if past else manifest.files
 

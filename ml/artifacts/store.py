@@ -184,12 +184,10 @@ SILENT = Progress()
 
 
 def in_parallel(streams: int, do: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Results in the order of the items.
+    """Results in the order of the items, so many of which are done at a time.
 
-    Args:
-        streams: How many at a time; one at a time leaves the order of requests as it is written.
-        do: Called for each item. The first error is raised, and what was not begun is left out.
-        items: Files, as a rule.
+    One at a time leaves the order of requests as it is written. The first error is raised, and what
+    was not begun is left out.
     """
     if streams == 1:
         return [do(item) for item in items]

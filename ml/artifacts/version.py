@@ -121,13 +121,7 @@ def copy_dataset(
     """Copy a dataset's table and its description into a staged version, under its day.
 
     The bytes stay what they were, the version named in footer and description included: it is
-    the one that made them.
-
-    Args:
-        results: The results folder.
-        from_version: Id of the committed version to take them from.
-        staged: The version being built.
-        dataset: Name of a table, or ``model_versions``.
+    the one that made them. A dataset is a table, or ``model_versions``.
 
     Returns:
         The table's entries for the manifest; none for ``model_versions``, a document.
@@ -171,10 +165,7 @@ def _copy(results: Path, file: ManifestFile, staged: StagedVersion, version: str
 def commit_version(results: Path, version: str, *, publisher: str) -> CommitRecord:
     """Make a staged version the newest one, whatever its day; may be called again after a crash.
 
-    Args:
-        results: The results folder.
-        version: Id of the version, staged with its manifest or moved by a call that died.
-        publisher: Who commits, for instance ``host/user``.
+    It is staged with its manifest, or was moved by a call that died.
 
     Returns:
         The record in the log; of an earlier call if that had committed the version already.

@@ -90,10 +90,7 @@ def last_tried(choices: Sequence[SetChoice], panel: str, made_by: str, name: str
 def choose_by_hand(models_dir: Path, name: str, *, promote: bool) -> SetChoice:
     """Put a set in use, or the one back that it took the place of.
 
-    Args:
-        models_dir: ``MODELS_DIR``.
-        name: Of a set that took part in a choice, ``PANEL/DATASET``.
-        promote: Put it in use; else it is set aside.
+    Its name is that of one that took part in a choice, ``PANEL/DATASET``.
 
     Raises:
         ConfigError: No choice knows of it, it is in use (is not) already, or its models or those

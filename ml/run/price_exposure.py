@@ -96,11 +96,8 @@ def exposure_rows(
 ) -> pa.Table:
     """Rows of PRICE_EXPOSURE, sorted by key, for rows of EXPOSURE with an aversion to risk each.
 
-    Args:
-        exposures: Rows of EXPOSURE.
-        outlooks: Of each series that was forecast what is known of it.
-        currencies: Of each series the currency of its prices, ``None`` = not known.
-        coverage: As of :func:`measured_coverage`.
+    By series: what is known of those that were forecast, the currency of the prices, ``None`` = not
+    known, and :func:`measured_coverage`.
     """
     rows = []
     for given in exposures:

@@ -87,15 +87,11 @@ class TryTask:
 def tune(
     family: str, request: RunRequest, *, trials: int, items: int | None, say: Callable[[str], None]
 ) -> list[TuningResult]:
-    """Tune one family on every demand panel of the processed tables; results are saved.
+    """Tune one pooled family on every demand panel of the processed tables; results are saved.
 
-    Args:
-        family: A pooled one.
-        request: Of the command. Drivers take no part: settings are those of the model itself.
-        trials: Candidates, the present settings among them.
-        items: Only so many items, those whose ids have the smallest hash; ``None`` = as many as
-            the backtest takes.
-        say: Is told how far it is.
+    The present settings are among the trials. Drivers take no part: settings are those of the model
+    itself. Items are those whose ids have the smallest hash; ``None`` = as many as the backtest
+    takes. ``say`` is told how far it is.
 
     Raises:
         ConfigError: The family cannot be tuned, or Optuna is not installed.
