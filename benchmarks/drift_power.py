@@ -69,8 +69,7 @@ def draw_panel(
 ) -> tuple[Watched, Bools, Floats]:
     """A panel whose last periods have ``factor`` times the rate for a ``share`` of the items.
 
-    Returns:
-        The panel, which items changed, and their rates before.
+    And which items these are, and all rates before.
     """
     first, last = np.datetime64(world.first), np.datetime64(world.last)
     periods = period_range(first, last, world.frequency)

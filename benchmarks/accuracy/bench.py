@@ -92,10 +92,7 @@ class _Found:
 
 
 def compare(wanted: Wanted) -> Iterator[Compared | PipelineError]:
-    """One dataset after the other; one that fails does not stop the next.
-
-    Yields:
-        What a dataset gave, or why it gave nothing.
+    """What one dataset after the other gave, or why it gave nothing.
 
     Raises:
         ConfigError: Options that do not go together.

@@ -83,12 +83,16 @@ class Case:
         return np.asarray(1 / np.where(size > 0, size, 1.0))
 
     @property
-    def actual(self) -> Floats:
-        """Demand of the H periods after it, (N, H), NaN = not observed, or stock ran out."""
+    def ahead(self) -> slice:
+        """Places of the H periods after it in the panel."""
         start = int(np.searchsorted(self.panel.periods, self.origin, side="right"))
+        return slice(start, start + self.horizon)
+
+    @property
+    def actual(self) -> Floats:
+        """Demand of these periods, (N, H), NaN = not observed, or stock ran out."""
         panel = self.panel.select(self.items)
-        known = np.where(certain(panel), panel.recorded, np.nan)
-        return known[:, start : start + self.horizon]
+        return np.where(certain(panel), panel.recorded, np.nan)[:, self.ahead]
 
 
 def dataset_files(data: Path | None, work: Path, only: Sequence[str] = ()) -> dict[str, Path]:

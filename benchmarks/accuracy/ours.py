@@ -20,10 +20,9 @@ from ml.reporting.metrics import ENSEMBLE
 
 
 def run_job(case: Case, jobs: int | None) -> tuple[Path, float]:
-    """Run the job in a workspace of the case; models that are there serve again.
+    """The results folder of the job, run in a workspace of the case, and the seconds it took.
 
-    Returns:
-        The results folder, and the seconds that it took.
+    Models that are there serve again.
     """
     home = case.file.parent / str(case.origin)
     cost = run_at(case, home, jobs, output=home / "output.txt")

@@ -72,8 +72,7 @@ def planted_effects(
 
 def _days_of(case: Case, name: str) -> tuple[Days, Days]:
     """Which of the days ahead are of this kind, and which they are compared with, (H,) each."""
-    start = int(np.searchsorted(case.panel.periods, case.origin, side="right"))
-    days = case.panel.periods[start : start + case.horizon]
+    days = case.panel.periods[case.ahead]
     carnival, catch_up = carnival_days(days)
     holiday = holiday_days(days)
     plain = ~(holiday | carnival | catch_up | year_end(days))
@@ -108,8 +107,7 @@ def _mean(values: Floats) -> Floats:
 
 def _expected(case: Case, truth: Path) -> Floats:
     """Demand that the sample's days ahead were drawn from, (N, H)."""
-    start = int(np.searchsorted(case.panel.periods, case.origin, side="right"))
-    days = case.panel.periods[start : start + case.horizon]
+    days = case.panel.periods[case.ahead]
     daily = pq.read_table(
         truth / "daily.parquet", columns=["item_id", "ds", "expected"],
         filters=[("ds", ">=", days[0].item()), ("ds", "<=", days[-1].item())],

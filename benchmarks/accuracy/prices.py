@@ -21,17 +21,12 @@ from ml.ensemble.mixture import mix_paths
 from ml.ensemble.mixture_score import PANEL
 from ml.errors import DataError
 from ml.evaluation import scores
-from ml.evaluation.origins import (
-    BacktestPoints,
-    actual_values,
-    scales,
-    summarise_paths,
-    typical_size,
-)
+from ml.evaluation.origins import BacktestPoints, actual_values, typical_size
 from ml.forecasters.base import Forecast, predict
 from ml.forecasters.registry import REFERENCES, forecaster
 from ml.panel import Floats, Panel
 from ml.panel_tables import price_panels
+from ml.run.backtest import summarise_origin
 from pipelines.intake.read_tables import read_tables
 from pipelines.intake.request import ReadingRequest
 
@@ -167,18 +162,8 @@ def _tried(
     panel: Panel, place: int, horizon: int, forecasts: Mapping[str, Forecast]
 ) -> BacktestPoints:
     train = panel.until(panel.periods[place])
-    steps = np.full((1, 2), horizon)
-    actual = actual_values(panel, train, horizon)
-    parts = [summarise_paths(one.paths, steps) for one in forecasts.values()]
-    scale, naive_mae, naive_rms = scales(train, typical_size(train))
-    return BacktestPoints(
-        cutoff=panel.periods[place], items=panel.items, classes=("price",),
-        models=tuple(forecasts), points=np.stack([p[0] for p in parts]).astype(np.float32),
-        means=np.stack([p[1] for p in parts]).astype(np.float32),
-        cum_points=np.stack([p[2] for p in parts]).astype(np.float32), cum_steps=steps,
-        actual=actual, cum_actual=np.full((1, 2), np.nan), scale=scale, naive_mae=naive_mae,
-        naive_rms=naive_rms, length=place + 1,
-    )  # fmt: skip
+    actual, steps = actual_values(panel, train, horizon), np.full((1, 2), horizon)
+    return summarise_origin(train, actual, forecasts, steps, typical_size(train))
 
 
 def score_forecasts(

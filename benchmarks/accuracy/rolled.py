@@ -67,11 +67,7 @@ class RolledTrial:
         return self.cases[self.every :: self.every]
 
     def run(self) -> Iterator[dict[str, list[RolledNight]]]:
-        """One night after the other.
-
-        Yields:
-            What was said on the nights that are scored so far, by way, after each of them.
-        """
+        """What was said on the nights that are scored so far, by way, after each of them."""
         ways = {f"REFIT_DAYS {days:g}": days for days in self.refit_days}
         found: dict[str, list[RolledNight]] = {name: [] for name in (*ways, ANEW)}
         for number, case in enumerate(self.cases):

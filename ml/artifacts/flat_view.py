@@ -22,13 +22,10 @@ _DATED = re.compile(r"_([0-9]{4}-[0-9]{2}-[0-9]{2})(_metadata\.json|\.parquet)")
 def refresh(
     store: Store, head: CommitRecord, local: Path | None = None, streams: int = 1
 ) -> tuple[CommitRecord, list[str]]:
-    """Bring the flat view to the newest record's version; does nothing where it is.
+    """Bring the flat view to the newest record's version; the record shown, and the keys changed.
 
-    What ``local``, a results folder on this disk, holds need not be fetched from the store.
-
-    Returns:
-        The record that the view shows, which is a later one if others published meanwhile, and
-        the keys written or removed.
+    It is a later one if others published meanwhile. What ``local``, a results folder on this disk,
+    holds need not be fetched from the store.
 
     Raises:
         VerificationError: A file of the version is damaged.

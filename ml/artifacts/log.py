@@ -351,11 +351,7 @@ def append(store: Store, record: CommitRecord) -> bool:
 
 
 def advance_pointer(store: Store) -> CommitRecord | None:
-    """Let the pointer name the newest record, and those that others add meanwhile.
-
-    Returns:
-        The record pointed to in the end, ``None`` if the log is empty.
-    """
+    """Let the pointer name the newest record; the one in the end, ``None`` of an empty log."""
     head = newest(store)
     pointed = read_pointer(store)
     while head is not None:

@@ -90,10 +90,7 @@ def stage_version(results: Path, version: str) -> StagedVersion:
 
 
 def discard_stale_staging(results: Path) -> list[str]:
-    """Remove what dead runs left behind; call it under the lock, before staging anything.
-
-    Returns:
-        The names removed.
+    """Names of what dead runs left behind, removed: under the lock, before anything is staged.
 
     Raises:
         PublishError: The disk refused.

@@ -88,11 +88,7 @@ def read_manifest(results: Path, version: str, *, sha256: str | None = None) -> 
 
 
 def verify_version(results: Path, version: str) -> list[str]:
-    """What is wrong with a version on the disk; nothing if it is whole.
-
-    Returns:
-        One text a problem: files missing, of other content, or not in the manifest.
-    """
+    """Files of a version on the disk that are missing, of other content, or not in the manifest."""
     store = results_store(results)
     sha256 = {record.version_id: record.manifest_sha256 for record in log.records(store)}
     try:
@@ -199,10 +195,7 @@ def _place_past(staged: StagedVersion, manifest: Manifest) -> None:
 
 
 def repair_flat_view(results: Path) -> list[str]:
-    """Bring pointer and flat view to the newest commit; does nothing where they are.
-
-    Returns:
-        The flat keys written or removed.
+    """Bring pointer and flat view to the newest commit; the flat keys written or removed.
 
     Raises:
         PublishError: A file of the version is damaged, or the disk refused.

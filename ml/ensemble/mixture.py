@@ -64,17 +64,19 @@ def combine_item(
 def mix_paths(components: Mapping[str, Forecast], item: str, weights: Mapping[str, float]) -> Paths:
     """Paths of a mixture, (ENSEMBLE_PATHS, H).
 
-    From each component paths are taken evenly along the order of their totals, so that the
-    totals' distribution survives the thinning.
+    Each component's are thinned so that the distribution of its totals survives.
     """
     counts = shares_to_counts(weights, ENSEMBLE_PATHS)
     taken = []
     for model, count in counts.items():
-        paths = components[model].of(item)
-        order = np.argsort(paths.sum(axis=1), kind="stable")
-        places = ((np.arange(count) + 0.5) / count * len(paths)).astype(int)
-        taken.append(paths[order[places]])
+        taken.append(thin_paths(components[model].of(item), count))
     return np.concatenate(taken)
+
+
+def thin_paths(paths: Paths, count: int) -> Paths:
+    """So many of the paths (S, H), evenly along the order of their totals."""
+    order = np.argsort(paths.sum(axis=1), kind="stable")
+    return paths[order[((np.arange(count) + 0.5) / count * len(paths)).astype(int)]]
 
 
 def shares_to_counts(weights: Mapping[str, float], total: int) -> dict[str, int]:

@@ -66,18 +66,10 @@ def recommend(
     that excess looks at, are continued, see :mod:`ml.inventory.horizon`; of drawn lead times the
     longest 1 % are clipped. A protection interval of over five years gives no quantities.
 
-    Args:
-        paths: (S, H) sample paths of demand per period after ``as_of`` of each of N items, finite,
-            >= 0.
-        histories: N summaries, in the order of the paths, each item once.
-        policies: Parameters of each item, see :func:`ml.inventory.items.resolve_policies`.
-        stock: Table in the ``inventory`` contract; ``None`` = policies only, no quantities.
-        context: The panel's frequency, its days, the seed.
-        open_orders: Table in the ``open_orders`` contract; ``None`` = there is no such file.
-
-    Returns:
-        One row an item in the ``recommendations`` contract, sorted by its key, without
-        ``priority_rank``: see :func:`rank`.
+    Of N items, each once, in the order of their histories, ``paths`` are (S, H) of demand after
+    ``as_of``, finite and >= 0. ``stock`` is a table in the ``inventory`` contract, without which
+    there are policies only, no quantities; that of ``open_orders`` may lack, too. There is one row
+    of RECOMMENDATIONS an item, sorted by key, without ``priority_rank``: see :func:`rank`.
 
     Raises:
         ValueError: Arguments that do not fit each other, or paths that are no demand.

@@ -36,6 +36,9 @@ from ml.inventory.service import choose_points
 from ml.inventory.stock import Stock
 from ml.panel import Floats
 
+Block = dict[str, Any]
+"""Columns of an item: a value for each of some rows, or one for all of them."""
+
 
 def expect_outcomes(needs: LeadTimeDemand, levels: Floats) -> dict[str, Floats]:
     """What to expect of (K,) levels that a position is filled up to at each review, by column.
@@ -69,15 +72,10 @@ def draw_service_curves(
     ``paths`` are N of (S, H), in the order of ``histories``. Items that are not stocked, or whose
     protection interval is beyond all reach, have no rows.
     """
-    blocks = []
-    targets = np.array(TARGETS)
+    factors, targets = {one: one for one in LEAD_TIME_FACTORS}, np.array(TARGETS)
+    blocks = list[Block]()
     for case, demand in _stocked_cases(paths, histories, policies, context):
-        scaled = [_with_lead_time(case.policy, factor=one) for one in LEAD_TIME_FACTORS]
-        known, needs = vary_lead_time(case, demand, scaled)
-        whole = is_whole(case, known)
-        for factor, policy, need in zip(LEAD_TIME_FACTORS, scaled, needs, strict=True):
-            found = _columns_of(case, policy, need, targets, whole_units=whole)
-            blocks.append(found | {"lead_time_factor": factor})
+        blocks += _vary(case, demand, "lead_time_factor", factors, targets)
     return _table(blocks, SERVICE_CURVES)
 
 
@@ -88,15 +86,11 @@ def draw_policy_grid(
     context: OrderContext,
 ) -> pa.Table:
     """Rows of POLICY_GRID of stocked items: levels at their target for five lead times each."""
-    blocks = []
+    blocks = list[Block]()
     for case, demand in _stocked_cases(paths, histories, policies, context):
-        mean, target = case.policy.lead_time_days_mean, np.array([case.policy.service_target])
-        supposed = [_with_lead_time(case.policy, factor=days / mean) for days in LEAD_TIMES]
-        known, needs = vary_lead_time(case, demand, supposed)
-        whole = is_whole(case, known)
-        for days, policy, need in zip(LEAD_TIMES, supposed, needs, strict=True):
-            found = _columns_of(case, policy, need, target, whole_units=whole)
-            blocks.append(found | {"lead_time_days_mean": days})
+        factors = {days: days / case.policy.lead_time_days_mean for days in LEAD_TIMES}
+        target = np.array([case.policy.service_target])
+        blocks += _vary(case, demand, "lead_time_days_mean", factors, target)
     return _table(blocks, POLICY_GRID)
 
 
@@ -117,6 +111,21 @@ def _stocked_cases(
             yield case, demand[:, : own_steps(policy, context, demand.shape[1])]
 
 
+def _vary(
+    case: ItemCase,
+    demand: npt.NDArray[np.generic],
+    name: str,
+    factors: Mapping[float, float],
+    targets: Floats,
+) -> Iterator[Block]:
+    """Columns of one item for each factor of its lead time, which the column ``name`` tells."""
+    scaled = [_with_lead_time(case.policy, factor=one) for one in factors.values()]
+    known, needs = vary_lead_time(case, demand, scaled)
+    whole = is_whole(case, known)
+    for value, policy, need in zip(factors, scaled, needs, strict=True):
+        yield _columns_of(case, policy, need, targets, whole_units=whole) | {name: value}
+
+
 def _with_lead_time(policy: ItemPolicy, *, factor: float) -> ItemPolicy:
     mean, std = policy.lead_time_days_mean * factor, policy.lead_time_days_std * factor
     sample = tuple(days * factor for days in policy.lead_time_sample)
@@ -127,8 +136,8 @@ def _with_lead_time(policy: ItemPolicy, *, factor: float) -> ItemPolicy:
 
 def _columns_of(
     case: ItemCase, policy: ItemPolicy, needs: LeadTimeDemand, targets: Floats, *, whole_units: bool
-) -> dict[str, Any]:
-    """Columns of one item and lead time: a value for each of (K,) targets, or one for all."""
+) -> Block:
+    """Columns of one item and lead time, for (K,) targets."""
     units, _ = choose_points(needs, policy, targets)
     points, ends = fill_levels(units, policy, whole_units=whole_units)
     expected = expect_outcomes(needs, points)
@@ -149,7 +158,7 @@ def _columns_of(
     }
 
 
-def _table(blocks: Sequence[Mapping[str, Any]], contract: Contract) -> pa.Table:
+def _table(blocks: Sequence[Block], contract: Contract) -> pa.Table:
     """Rows of blocks of columns, sorted; what is not a number is not known."""
     counts = [len(one["service_target"]) for one in blocks]
     arrays = []

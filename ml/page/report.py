@@ -53,10 +53,7 @@ class WrittenReport:
 
 
 def copy_report(results: Path, version: str, folder: Path) -> list[Path]:
-    """Copy the report of a version of the results folder, and the files beside it, to a folder.
-
-    Returns:
-        The files written; none where the version has no report.
+    """Copy the report of a version, and the files beside it, to a folder; none where it has none.
 
     Raises:
         OSError: The disk refused.
@@ -119,10 +116,9 @@ def _policy(script: str, style: str, *, parts: bool) -> str:
 
 
 def _blocks(packed: PackedVersion, texts: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
-    """Data as elements that no browser runs; base64 holds no sign that could end them.
+    """Data that the first screen takes, and the rest, as elements that no browser runs.
 
-    Returns:
-        What the first screen takes, and the rest.
+    Base64 holds no sign that could end them.
     """
     found = {"texts": to_document(texts)}
     found |= {f"block-{name}": text for name, text in packed.blocks.items()}

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from ml.contracts.history import SCORES
 from ml.evaluation.scores import came_below, interval_parts, past_column, past_flag, past_pinball
-from ml.panel import Bools, Floats
+from ml.panel import Bools
 
 CENTRAL = 0.8  # what q10 to q90 promise
 COVERED = {"coverage_80": 0.8, "coverage_90": 0.9, "coverage_95": 0.95, "coverage_99": 0.99}
@@ -71,7 +71,8 @@ def _measure_rows(table: pa.Table) -> pa.Table:
         "error": mean - y,
         "size": np.abs(y),
     }
-    columns = {name: _null(np.where(scored, values, np.nan)) for name, values in measured.items()}
+    known = {name: np.where(scored, values, np.nan) for name, values in measured.items()}
+    columns = {name: pa.array(values, from_pandas=True) for name, values in known.items()}
     columns["left_out"] = pa.array((~scored).astype(np.int64))
     columns |= {name: table[name] for name in ("item_id", "demand_class", "ds", "source")}
     columns |= {name: table[name] for name in _ALWAYS}
@@ -108,7 +109,3 @@ def _ratio(above: pa.ChunkedArray, below: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _round(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.round(values, 9)
-
-
-def _null(values: Floats) -> pa.Array:
-    return pa.array(values, pa.float64(), from_pandas=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.contracts.history import HISTORY
-from ml.panel import Floats, Panel
+from ml.panel import Panel
 from ml.run.plan import PanelPlan
 from ml.run.rows import as_table
 
@@ -44,15 +44,10 @@ def _rows(panel: Panel, source: Mapping[str, str]) -> pa.Table:
         "frequency": [panel.frequency.value] * len(rows),
         "kind": [panel.kind] * len(rows),
         "unit": np.asarray(panel.units, dtype=object)[rows],
-        "y": _known(y[rows, places]),
+        "y": pa.array(y[rows, places], from_pandas=True),
         "is_stockout": share[rows, places] > 0.0,
         "stockout_share": share[rows, places],
-        "y_used": _known(used[rows, places]),
+        "y_used": pa.array(used[rows, places], from_pandas=True),
         "source": [source[panel.kind]] * len(rows),
     }
     return as_table(columns, HISTORY)
-
-
-def _known(values: Floats) -> pa.Array:
-    """Numbers with null for what was not observed."""
-    return pa.array(values, pa.float64(), from_pandas=True)

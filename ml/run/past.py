@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from ml.contracts.base import Contract
 from ml.contracts.history import PAST_FORECASTS, SCORES
+from ml.evaluation.scores import past_column, past_flag
 from ml.panel import Bools, Floats, Ints, Panel
 from ml.reporting.past_scores import score_past
 from ml.run.said import MONTHS, followed_items
@@ -55,8 +56,12 @@ def renew_past(
     table = _drop_old(before, panels, source)
     table = table.filter(pa.array(_is_followed(table, panels)))
     first, last = _ends_of_runs(table, FORECAST)
-    came, old, known_at = _what_came(table, panels), _column(table, "y"), _column(table, "known_at")
-    was_short = pc.fill_null(table["is_stockout"], fill_value=False).to_numpy()
+    came, old, known_at = (
+        _what_came(table, panels),
+        past_column(table, "y"),
+        past_column(table, "known_at"),
+    )
+    was_short = past_flag(table, "is_stockout")
     differs = (came.y != old) | (came.is_stockout != was_short)
     differs = np.where(np.isnan(came.y), ~np.isnan(old), differs)
     changed = last & came.is_over & differs
@@ -98,7 +103,9 @@ def renew_scores(
     current = set(keys) - renewed
     kept = [
         key in current if key[PLACE] is None else key not in renewed or not late
-        for key, late in zip(_tuples(table, SCORED), _column(table, "known_at") >= now, strict=True)
+        for key, late in zip(
+            _tuples(table, SCORED), past_column(table, "known_at") >= now, strict=True
+        )
     ]
     held = pa.concat_tables([table.filter(pa.array(kept, pa.bool_())), fresh])
     return KeptTable(_sort(held, SCORES), fresh)
@@ -126,11 +133,11 @@ def _what_came(table: pa.Table, panels: Sequence[Panel]) -> CameTrue:
     """What the panels know of the periods that rows of PAST_FORECASTS are of."""
     y, short = np.full(table.num_rows, np.nan), np.zeros(table.num_rows, bool)
     over = short.copy()
-    days, lags = _column(table, "ds").astype("datetime64[D]"), _column(table, "lag")
-    is_sum = _column(table, "span") == "protection"
+    days, lags = past_column(table, "ds").astype("datetime64[D]"), past_column(table, "lag")
+    is_sum = past_column(table, "span") == "protection"
     for panel in panels:
-        own = (_column(table, "kind") == panel.kind) & (
-            _column(table, "frequency") == panel.frequency.value
+        own = (past_column(table, "kind") == panel.kind) & (
+            past_column(table, "frequency") == panel.frequency.value
         )
         rows = pc.fill_null(pc.index_in(table["item_id"], pa.array(panel.items)), -1).to_numpy()
         ends = np.minimum(np.searchsorted(panel.periods, days), len(panel.periods) - 1)
@@ -194,8 +201,3 @@ def _tuples(table: pa.Table, names: Sequence[str]) -> list[tuple[object, ...]]:
 
 def _sort(table: pa.Table, contract: Contract) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in contract.key])
-
-
-def _column(table: pa.Table, name: str) -> np.ndarray:
-    """A column as an array, NaN for unknown numbers."""
-    return np.asarray(table[name].to_numpy())

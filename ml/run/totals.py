@@ -16,6 +16,7 @@ import pyarrow as pa
 from ml.contracts.forecasts import TOTALS
 from ml.durable import staged
 from ml.ensemble.common_shocks import CommonShocks
+from ml.ensemble.mixture import thin_paths
 from ml.forecasters.base import Paths
 from ml.frequency import periods_after
 from ml.inventory.items import ItemPolicy
@@ -86,10 +87,8 @@ def add_up(paths: Paths, labels: Sequence[ItemLabels], seed: int) -> dict[Group,
     """Totals of N items with paths (N, S, H)."""
     totals: dict[Group, Total] = {}
     for own, label in zip(paths, labels, strict=True):
-        # Evenly along the order of their sums, so that their distribution survives the thinning.
-        order = np.argsort(own.sum(axis=1), kind="stable")
-        places = ((np.arange(TOTAL_PATHS) + 0.5) / TOTAL_PATHS * len(own)).astype(int)
-        drawn = generator(seed, "totals", label.item_id).permutation(own[order[places]])
+        thinned = thin_paths(own, TOTAL_PATHS)
+        drawn = generator(seed, "totals", label.item_id).permutation(thinned)
         for group, worth in label.groups():
             total = totals.setdefault(group, Total(np.zeros_like(drawn), 0))
             total.paths += np.float32(worth) * drawn

@@ -157,10 +157,9 @@ def measure_indices(values: Series, season: int) -> tuple[Series, float] | None:
 
 
 def shrink_indices(values: Series, season: int) -> tuple[Series, float]:
-    """Indices drawn to 1 with weight 1 - (variance by chance) / (variance of the indices).
+    """Indices (m,) from the series' first period on, mean 1, drawn to 1, and the weight, 0 to 1.
 
-    Returns:
-        Indices of the series' periods from its first on (m,), mean 1; and the weight, 0 to 1.
+    That is 1 - (variance by chance) / (variance of the indices).
     """
     measured = measure_indices(values, season)
     if measured is None:
