@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.contracts.demand import ABSURD
-from ml.contracts.demand_parts import DemandParts, in_parts
+from ml.contracts.demand import ABSURD, DemandParts, in_parts
 from ml.errors import DataError, first_few
 from ml.frequency import Days, Frequency, period_end, period_range, weekday
 from ml.mapped import keep, let_go, map_array

@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.contracts.base import Contract, check, is_ordered
-from ml.contracts.demand import DEMAND
-from ml.contracts.demand_parts import PART, DemandParts, in_parts
+from ml.contracts.demand import DEMAND, PART, DemandParts, in_parts
 from ml.contracts.outside import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
 from ml.durable import change_together, disk_errors, finish_change, sha256_of
 from ml.errors import DataError

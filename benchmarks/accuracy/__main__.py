@@ -52,7 +52,7 @@ def main(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
     """
     with exit_on_error():
         from benchmarks.accuracy.bench import Compared, Wanted, compare
-        from benchmarks.accuracy.price_files import compare_prices
+        from benchmarks.accuracy.prices import compare_prices
         from benchmarks.accuracy.report import write_report
         from ml.errors import ModelError
 

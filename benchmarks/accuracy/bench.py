@@ -9,6 +9,7 @@ from benchmarks.accuracy.cases import (
     SAMPLE,
     SAMPLE_ITEMS,
     Case,
+    Prediction,
     dataset_files,
     make_cases,
     sample_folder,
@@ -20,8 +21,7 @@ from benchmarks.accuracy.measures import ItemLosses, item_losses
 from benchmarks.accuracy.ours import read_version, run_job
 from benchmarks.accuracy.peer_runs import MODELS, run_peers
 from benchmarks.accuracy.planted import Effect, planted_effects
-from benchmarks.accuracy.predictions import Prediction
-from benchmarks.accuracy.price_files import price_files
+from benchmarks.accuracy.prices import price_files
 from benchmarks.speed.watch import say
 from ml.errors import ConfigError, DataError, PipelineError
 from ml.reporting.metrics import ENSEMBLE

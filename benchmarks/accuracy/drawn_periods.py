@@ -12,9 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.accuracy.cases import Case
+from benchmarks.accuracy.cases import LEVELS, REFERENCE, SUM_LEVELS, Case, Prediction
 from benchmarks.accuracy.measures import item_losses, tail_loss
-from benchmarks.accuracy.predictions import LEVELS, REFERENCE, SUM_LEVELS, Prediction
 from ml.panel import Floats
 from ml.seeds import generator
 

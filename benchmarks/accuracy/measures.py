@@ -9,8 +9,7 @@ from functools import reduce
 
 import numpy as np
 
-from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import LEVELS, SUM_LEVELS, SUMS, TAIL, Prediction
+from benchmarks.accuracy.cases import LEVELS, SUM_LEVELS, SUMS, TAIL, Case, Prediction
 from ml.evaluation.scores import DECILES, pinball
 from ml.panel import Floats
 

@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import LEVELS, OURS, REFERENCE, SUM_LEVELS, Prediction
+from benchmarks.accuracy.cases import LEVELS, OURS, REFERENCE, SUM_LEVELS, Case, Prediction
 from benchmarks.speed.job import FOLDERS
 from benchmarks.speed.watch import ProcessCost, run_watched
 from ml.artifacts.reading import read_dataset

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.predictions import LEVELS, PEER, Prediction
+from benchmarks.accuracy.cases import LEVELS, PEER, Case, Prediction
 from ml.errors import ConfigError, ModelError
 from ml.panel import Floats
 

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from benchmarks.accuracy.cases import Case
-from benchmarks.accuracy.intervals import Estimate, estimate
-from benchmarks.accuracy.predictions import LEVELS, Prediction
+from benchmarks.accuracy.cases import LEVELS, Case, Prediction
+from benchmarks.accuracy.comparison import Estimate, estimate
 from ml.features.holiday_calendar import carnival_days, holiday_days, year_end
 from ml.frequency import weekday
 from ml.panel import Floats

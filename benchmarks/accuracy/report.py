@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy.bench import Compared, Wanted
+from benchmarks.accuracy.cases import PEER, REFERENCE, SUMS, TAIL
 from benchmarks.accuracy.comparison import COMPARED, Line, against, saved
 from benchmarks.accuracy.measures import COVERED
 from benchmarks.accuracy.planted import SHOWN, Effect
-from benchmarks.accuracy.predictions import PEER, REFERENCE, SUMS, TAIL
-from benchmarks.accuracy.price_files import PriceTable
+from benchmarks.accuracy.prices import PriceTable
 from benchmarks.speed.report import format_table
 from ml.durable import write_file
 from ml.reporting.leaderboard import to_csv

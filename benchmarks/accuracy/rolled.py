@@ -19,11 +19,10 @@ import numpy as np
 import pyarrow as pa
 import typer
 
-from benchmarks.accuracy.cases import SAMPLE, Case, Dataset, make_cases
-from benchmarks.accuracy.intervals import Estimate, estimate
+from benchmarks.accuracy.cases import OURS, SAMPLE, Case, Dataset, Prediction, make_cases
+from benchmarks.accuracy.comparison import Estimate, estimate
 from benchmarks.accuracy.measures import COVERED, ItemLosses, item_losses
 from benchmarks.accuracy.ours import read_version, run_at
-from benchmarks.accuracy.predictions import OURS, Prediction
 from benchmarks.speed.files import draw_inputs, keep_outside
 from benchmarks.speed.job import FOLDERS
 from benchmarks.speed.watch import say

@@ -4,9 +4,8 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.speed.job import CaseRun
+from benchmarks.speed.job import CaseRun, StageCost, add_up, model_seconds, part_seconds
 from benchmarks.speed.peers import PLAIN, POOLED_PROPHET, STATSFORECAST, PeerRun
-from benchmarks.speed.stages import StageCost, add_up, model_seconds, part_seconds
 
 COLD = "cold"
 

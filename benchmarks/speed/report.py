@@ -22,7 +22,7 @@ from benchmarks.speed.figures import (
     stage_lines,
 )
 from benchmarks.speed.files import LAST
-from benchmarks.speed.stages import ALL
+from benchmarks.speed.job import ALL
 from ml.durable import write_file
 from ml.run.plan import code_version
 

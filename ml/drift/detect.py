@@ -4,18 +4,20 @@ A night calls, each where it has the data, and puts the tables together with
 :func:`ml.drift.rows.join_rows`:
 
     find_drift(watch_panel(panel, name), groups=families)         demand and prices
-    find_drift(one) for one in watch_outside(tables, today) of ml.drift.outside
+    find_drift(one) for one in watch_outside(tables, today)        outside series, as they are known
     history_rows(...) of ml.drift.history                          new, vanished, rewritten
 
 and opens the condition `drift` where :func:`ml.drift.rows.tell_drift` has something to say.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy import stats
 
 from ml.drift.false_alarms import judge_groups, judge_items
@@ -26,11 +28,12 @@ from ml.drift.item_tests import (
     try_changes,
     try_demand,
 )
-from ml.drift.measures import measure_both
-from ml.drift.rows import make_rows
+from ml.drift.rows import make_rows, measure_both
 from ml.drift.windows import LENGTHS, MOST_PERIODS, Windows, choose_windows
-from ml.frequency import Days, Frequency, as_datetime
+from ml.features.point_in_time import KnownSeries, known_at
+from ml.frequency import Days, Frequency, as_datetime, period_range, weekday
 from ml.panel import Floats, Panel
+from ml.panel_tables import infer_frequency
 
 RATE = 0.02  # share of nights without a change on which anything may be found
 FALSE_SHARE = 0.05  # share of the items found that may be false
@@ -172,3 +175,47 @@ def _judge_together(
          "before": old, "recent": new, "p_value": p, "q_value": q, "found": bool(q <= rate)}
         for name, old, new, p, q in zip(wanted, before, recent, p_values, q_values, strict=True)
     ]  # fmt: skip
+
+
+LEAST_VALUES = 3  # that tell how often a series comes
+
+
+def watch_outside(tables: Mapping[str, pa.Table], today: np.datetime64) -> list[Watched]:
+    """Series of outside tables as they are known at the end of a day, those of one rhythm together.
+
+    They are published with lags of their own, so each is watched until its own last value. One
+    that has no more of them is not found here: whoever fetches it says so. The ``tables`` hold
+    rows as published; prices that are forecast are watched as a panel is.
+    """
+    rhythms: dict[tuple[Frequency, int], dict[str, KnownSeries]] = defaultdict(dict)
+    for table, rows in sorted(tables.items()):
+        for name, series in _known_series(table, rows, today):
+            if len(series.days) >= LEAST_VALUES:
+                frequency = infer_frequency(series.days)
+                anchor = int(weekday(series.days[:1])[0]) if frequency is Frequency.WEEKLY else -1
+                rhythms[frequency, anchor][name] = series
+    return [_watch(frequency, rhythms[frequency, anchor]) for frequency, anchor in sorted(rhythms)]
+
+
+def _known_series(
+    table: str, rows: pa.Table, today: np.datetime64
+) -> Iterator[tuple[str, KnownSeries]]:
+    """Each series of each region, by a name of its own."""
+    for region in sorted(pc.unique(rows["region"]).to_pylist(), key=lambda one: one or ""):
+        known = known_at(rows, today, name=table, region=region, least_share=1.0)
+        if known.region == region:  # else nothing of it is known yet
+            for name, series in sorted(known.series.items()):
+                yield f"{name} ({region})" if region else name, series
+
+
+def _watch(frequency: Frequency, found: Mapping[str, KnownSeries]) -> Watched:
+    first = min(series.days[0] for series in found.values())
+    last = max(series.days[-1] for series in found.values())
+    periods = period_range(first, last, frequency)
+    values: Floats = np.full((len(found), len(periods)), np.nan)
+    for row, series in enumerate(found.values()):
+        own = np.isin(series.days, periods)
+        values[row, np.searchsorted(periods, series.days[own])] = series.values[own]
+    values = end_together(values, len(periods))
+    name = f"outside_{frequency.value.lower()}"
+    return Watched(name, "feature", tuple(found), periods, values, frequency)

@@ -16,10 +16,11 @@ from ml.ensemble.calibration import (
     measure_deviations,
     stretch_backtest,
 )
-from ml.ensemble.defaults import FALLBACK, UNTRIED
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble, shares_to_counts
 from ml.ensemble.mixture_score import (
+    FALLBACK,
     PANEL,
+    UNTRIED,
     ItemDistances,
     Means,
     best_weights,

@@ -1,10 +1,12 @@
-"""What the gate knows of a version: small numbers out of its inputs and tables.
+"""What the gate knows of a version, and what a rule is asked of it and answers.
 
-They are written into the version, so that a later one can be compared with it without its tables.
+Facts are small numbers out of inputs and tables. They are written into the version, so that a later
+one can be compared with it without its tables.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,8 @@ from ml.contracts.demand import (
     OPEN_ORDERS,
     RECEIPTS,
     SUPPLIERS,
+    in_parts,
 )
-from ml.contracts.demand_parts import in_parts
 from ml.contracts.forecasts import QUANTILES, quantile_name
 from ml.contracts.outside import PRICES
 from ml.contracts.price_outlook import EXPOSURE
@@ -268,3 +270,62 @@ def remark_ids(tables: Mapping[str, TableFacts]) -> Iterator[str]:
                 f"{name}: {one.lacking} of {one.demanded} ids of demand are not among its "
                 f"{one.ids}; 00123 and 123 are two ids."
             )
+
+
+WORSE = 1.25  # what was published may be exceeded by this factor, where it is above the limit
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedCase:
+    """A version, and what it would follow."""
+
+    now: Facts  # of the version
+    before: Facts | None  # of the newest version there, `None` = there is none, or it is not known
+    today: date  # day of the judgement
+    allow_synthetic: bool = False  # whether made-up results may go out
+    follows: bool = False  # whether there is a version before, known or not
+
+    @property
+    def base(self) -> Facts | None:
+        """What to compare with: nothing, where only the version before is made up."""
+        rehearsed = self.before is not None and self.before.made_up and not self.now.made_up
+        return None if rehearsed else self.before
+
+    def panels(self) -> Iterator[tuple[PanelFacts, PanelFacts]]:
+        """Panels of both versions, the version's own first."""
+        for name, before in (self.base.panels if self.base else {}).items():
+            if name in self.now.panels:
+                yield self.now.panels[name], before
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What was measured."""
+
+    value: float  # in the rule's unit
+    text: str  # the same in words, with the first offenders
+    limit: float | None = None  # instead of the rule's own
+
+
+Measure = Callable[[JudgedCase, float], Iterator[Measurement]]
+
+
+def items_of(facts: Facts | None) -> dict[str, set[str]]:
+    """Items with a forecast, by kind."""
+    found: dict[str, set[str]] = {}
+    for panel in facts.panels.values() if facts else ():
+        found.setdefault(panel.kind, set()).update(panel.items)
+    return found
+
+
+def factor(now: float, before: float, *, slack: float = 0.0) -> float:
+    """How many times larger the larger of two amounts is; a large number where one is zero."""
+    small, large = sorted((abs(now) + slack, abs(before) + slack))
+    if (now < 0) != (before < 0):
+        small = slack
+    return 1.0 if large <= 0 else min(large / small, 1e6) if small > 0 else 1e6
+
+
+def worst(findings: Iterator[Measurement]) -> Measurement | None:
+    """The finding farthest beyond its limit, or the largest; ``None`` of none."""
+    return max(findings, key=lambda one: (one.value - (one.limit or 0.0), one.value), default=None)

@@ -11,8 +11,7 @@ import numpy as np
 
 from ml.errors import first_few
 from ml.frequency import Frequency, period_end, periods_after
-from ml.gate.case import WORSE, JudgedCase, Measurement, factor, items_of
-from ml.gate.facts import Facts
+from ml.gate.facts import WORSE, Facts, JudgedCase, Measurement, factor, items_of
 
 AGES = {"D": 35, "B": 35, "W": 42, "MS": 75}
 """Days that data may be old: a monthly export, with some days to spare, and a missed one."""

@@ -5,8 +5,16 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from ml.errors import first_few
-from ml.gate.case import WORSE, JudgedCase, Measurement, factor, items_of
-from ml.gate.facts import Facts, Offenders, PanelFacts
+from ml.gate.facts import (
+    WORSE,
+    Facts,
+    JudgedCase,
+    Measurement,
+    Offenders,
+    PanelFacts,
+    factor,
+    items_of,
+)
 
 WIDE = 0.8  # share of actuals that the interval from q10 to q90 promises
 LARGE_CHANGE = 3.0  # an item counts as changed beyond this factor

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ml.errors import ConfigError, first_few
 from ml.gate import measure_inputs, measure_outputs
-from ml.gate.case import Measure
+from ml.gate.facts import Measure
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from ml.artifacts.manifest import Manifest
 from ml.artifacts.reading import read_table
 from ml.artifacts.store import Body, Store, read_small
 from ml.errors import DataError
-from ml.gate.case import JudgedCase
-from ml.gate.facts import READ, Facts, describe_forecasts, describe_orders
+from ml.gate.facts import READ, Facts, JudgedCase, describe_forecasts, describe_orders
 from ml.gate.verdict import GATE, Verdict, judge, refuse_closed, to_record
 
 LARGEST = 64 << 20  # bytes of a document with the ids of a million items

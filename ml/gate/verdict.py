@@ -7,8 +7,7 @@ from typing import Any
 
 from ml.artifacts.documents import FORMAT
 from ml.errors import ModelError
-from ml.gate.case import JudgedCase, worst
-from ml.gate.facts import Facts
+from ml.gate.facts import Facts, JudgedCase, worst
 from ml.gate.rules import RULES, Rule
 
 GATE = "metadata/gate.json"

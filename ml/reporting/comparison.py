@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from scipy import special
 
-from ml.ensemble.defaults import NEVER
+from ml.ensemble.mixture_score import NEVER
 from ml.evaluation.origins import BacktestPoints
 from ml.evaluation.scores import Losses
 from ml.forecasters.registry import REFERENCES

@@ -20,8 +20,9 @@ from ml.contracts.demand import (
     SITE_DEMAND,
     STOCK_BY_LOCATION,
     SUPPLIERS,
+    DemandParts,
+    in_parts,
 )
-from ml.contracts.demand_parts import DemandParts, in_parts
 from ml.contracts.outside import AS_PUBLISHED_KEY, PRICES
 from ml.contracts.price_outlook import EXPOSURE
 from ml.errors import ConfigError, DataError, first_few

@@ -1,6 +1,10 @@
-"""The tables of the past for the version that is being written: what was held, and what is new."""
+"""The tables of the past for the version that is being written: what was held, and what is new.
 
-from collections.abc import Mapping, Sequence
+The series themselves are among them as rows, so that a version can be drawn without the user's
+files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +20,17 @@ from ml.artifacts.manifest import ManifestFile
 from ml.artifacts.reading import read_table
 from ml.contracts.base import Contract
 from ml.contracts.forecasts import FORECAST_MODELS
-from ml.contracts.history import PAST_FORECASTS, SCORES
+from ml.contracts.history import HISTORY, PAST_FORECASTS, SCORES
 from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.durable import sha256_of
 from ml.errors import PublishError, first_few
 from ml.gate.stored import read_verdict
+from ml.panel import Panel
 from ml.run.model_store import say
 from ml.run.past import KeptTable, renew_past, renew_scores
 from ml.run.plan import PanelPlan
 from ml.run.request import RunRequest
+from ml.run.rows import as_table
 from ml.run.said import add_references, followed_items, read_stock, say_rows
 from ml.run.saved_paths import SavedPaths
 
@@ -150,3 +156,46 @@ def _newest_rows(tables: Sequence[pa.Table], contract: Contract) -> pa.Table:
     places = whole.append_column("place", pa.array(np.arange(whole.num_rows)))
     last = places.group_by(list(contract.key)).aggregate([("place", "max")])["place_max"]
     return whole.take(last).sort_by([(name, "ascending") for name in contract.key])
+
+
+# Periods told of each series: 400 days (of five a week: 286), 104 weeks, 36 months.
+LONGEST = {"D": 400, "B": 286, "W": 104, "MS": 36}
+CHUNK = 1024  # items at a time
+
+
+def history_rows(plans: Sequence[PanelPlan], source: Mapping[str, str]) -> Iterator[pa.Table]:
+    """Rows of HISTORY of the wanted items of all panels, in chunks in the order of their ids.
+
+    An item begins with its first observation. ``source`` says of each kind who its data are from.
+    """
+    placed = sorted((item, place) for place, plan in enumerate(plans) for item in plan.wanted)
+    yield HISTORY.schema.empty_table()
+    for start in range(0, len(placed), CHUNK):
+        own = placed[start : start + CHUNK]
+        parts = [
+            _rows(plan.panel.select([item for item, of in own if of == place]), source)
+            for place, plan in enumerate(plans)
+        ]
+        yield pa.concat_tables(parts)
+
+
+def _rows(panel: Panel, source: Mapping[str, str]) -> pa.Table:
+    """Rows of a panel's last periods."""
+    kept = slice(-LONGEST[panel.frequency.value], None)
+    y, used = panel.recorded[:, kept], panel.values[:, kept]
+    share = np.round(1.0 - panel.exposure[:, kept], 6)
+    begun = np.maximum.accumulate(~np.isnan(panel.values), axis=1)[:, kept]
+    rows, places = np.nonzero(begun)
+    columns = {
+        "item_id": np.asarray(panel.items, dtype=object)[rows],
+        "ds": panel.periods[kept][places].astype("datetime64[us]"),
+        "frequency": [panel.frequency.value] * len(rows),
+        "kind": [panel.kind] * len(rows),
+        "unit": np.asarray(panel.units, dtype=object)[rows],
+        "y": pa.array(y[rows, places], from_pandas=True),
+        "is_stockout": share[rows, places] > 0.0,
+        "stockout_share": share[rows, places],
+        "y_used": pa.array(used[rows, places], from_pandas=True),
+        "source": [source[panel.kind]] * len(rows),
+    }
+    return as_table(columns, HISTORY)

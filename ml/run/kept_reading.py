@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.contracts.demand_parts import PART, DemandParts
+from ml.contracts.demand import PART, DemandParts
 from ml.durable import disk_errors, remove_all, staged
 from ml.frequency import Frequency
 from ml.locks import hold

@@ -38,7 +38,7 @@ from ml.run.plan import PanelPlan
 from ml.run.recommend import RecommendTask, order_context, recommend_tasks, summarise_demand
 from ml.run.request import RunRequest
 from ml.run.saved_paths import SavedPaths, read_paths
-from ml.simulation.achieved import AchievedService
+from ml.simulation.study import AchievedService
 
 
 @dataclass(frozen=True, slots=True)

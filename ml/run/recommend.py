@@ -41,7 +41,7 @@ from ml.run.parallel import run_tasks
 from ml.run.plan import PanelPlan, decision_day, fingerprint
 from ml.run.request import RunRequest
 from ml.run.saved_paths import ItemPathSet, SavedPaths, read_paths
-from ml.simulation.achieved import AchievedService
+from ml.simulation.study import AchievedService
 
 RECENT = 64  # periods of history that stock counted before their end is brought forward by
 

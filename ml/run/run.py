@@ -48,7 +48,7 @@ from ml.run.saved_paths import SavedPaths, find_paths
 from ml.run.standing import home_folders
 from ml.run.train import count_idle, find_needed, train_families, train_origins
 from ml.run.version_writer import MEASURED, write_version
-from ml.simulation.achieved import read_achieved
+from ml.simulation.study import read_achieved
 
 
 @dataclass(frozen=True, slots=True)

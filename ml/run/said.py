@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ml.contracts.forecasts import CUMULATIVE_QUANTILES, quantile_name
 from ml.contracts.history import PAST_FORECASTS
-from ml.ensemble.defaults import NEVER
+from ml.ensemble.mixture_score import NEVER
 from ml.evaluation.demand_class import weight_classes
 from ml.evaluation.origins import path_quantiles, scales, typical_size
 from ml.forecasters.registry import REFERENCES

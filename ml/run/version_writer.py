@@ -29,9 +29,9 @@ from ml.contracts.recommendations import RECOMMENDATIONS
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
 from ml.durable import disk_errors
 from ml.forecasters.registry import FAMILIES
-from ml.gate.case import JudgedCase
 from ml.gate.facts import (
     Facts,
+    JudgedCase,
     Orders,
     PanelFacts,
     describe_forecasts,
@@ -46,9 +46,8 @@ from ml.page.packing import SUMMARY, pack_version
 from ml.page.report import REPORT, build_report
 from ml.page.version_tables import tables_of_staged
 from ml.panel import in_portions
-from ml.run.history import history_rows
 from ml.run.inputs import RunInputs
-from ml.run.keep_past import list_past, renew_tables
+from ml.run.keep_past import history_rows, list_past, renew_tables
 from ml.run.plan import code_version
 from ml.run.request import RunRequest
 from ml.run.run_output import RunOutput, describe_models, describe_state, name_forecasts

@@ -3,8 +3,8 @@
 - ``mean_sigma``: mean of the last year's periods (twelve months) over the protection interval of P
   periods, plus z sigma sqrt(P), sigma their standard deviation: what most systems compute.
 - ``mean_sigma_fresh``: the same, computed anew at every review instead of at the origins only.
-- ``common_fill``: by the forecast, divided over the items so that all together reach a fill at the
-  least value of stock; only where units have costs.
+- ``common_fill``: by the forecast, divided over the items (:mod:`ml.inventory.portfolio`) so that
+  all together reach a fill at the least value of stock; only where units have costs.
 - ``usage_days``: that mean over the interval and a safety time on top.
 - ``perfect``: what will be asked for until the next order can arrive; no level above can serve all
   of it with less stock.
@@ -12,14 +12,18 @@
 Rules see demand as it was recorded, as the systems do that compute them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy.special import ndtri
 
-from ml.ensemble.defaults import FALLBACK
+from ml.ensemble.mixture_score import FALLBACK
 from ml.evaluation.origins import LEVELS, SCORED_SUMS, SHARES, BacktestPoints
 from ml.evaluation.scores import mixture_points
+from ml.inventory.items import ItemPolicy
+from ml.inventory.lead_time_demand import LeadTimeDemand
+from ml.inventory.ordering import policy_levels
+from ml.inventory.portfolio import ItemDemand, MarginalCurve, divide_fill, marginal_curve
 from ml.panel import Floats, Ints, Panel
 from ml.simulation.scene import Scene
 
@@ -117,3 +121,57 @@ def _usage(scene: Scene, panel: Panel, known: Ints) -> tuple[Floats, Floats]:
         means.append(mean)
         sigmas.append(np.sqrt(squares / np.maximum(number - 1, 1)))
     return np.stack(means), np.stack(sigmas)
+
+
+REPEATS = np.rint(SHARES * 4000).astype(np.int64)
+"""How often each point stands in a sample whose values all count the same; exact."""
+
+
+def common_levels(
+    scene: Scene,
+    backtests: Sequence[BacktestPoints],
+    model: str,
+    policies: Mapping[str, ItemPolicy],
+    fills: Floats,
+) -> Floats:
+    """Levels (G, N, L) that reach each of L fills together at the least value, origin by origin.
+
+    A unit counts what it counts in the value of stock. Critical items are given what their own
+    service target asks for at least, others their ``min_stock``, as in recommendations.
+    """
+    levels = []
+    for backtest in backtests[::-1]:
+        curves = list(_curves(scene, backtest, model, policies))
+        divided = [divide_fill(curves, float(fill)).points for fill in fills]
+        levels.append([[one[name] for one in divided] for name in scene.names])
+    return scene.round_up(np.array(levels))
+
+
+def _curves(
+    scene: Scene, backtest: BacktestPoints, model: str, policies: Mapping[str, ItemPolicy]
+) -> Iterator[MarginalCurve]:
+    """What more stock of each item brings, in units a period."""
+    protected = interval_points(scene, backtest, model)
+    until = interval_points(scene, backtest, model, until_receipt=True)
+    for row, name in enumerate(scene.names):
+        ordered = np.repeat(protected[row], REPEATS)
+        item = ItemDemand(
+            until_receipt=np.repeat(until[row], REPEATS),
+            protected=ordered,
+            review_days=float(scene.items.review[row]),
+            unit_cost=float(scene.worth[row]),
+            lot=float(scene.lot[row]),
+            ceiling=policies[name].max_stock,
+            whole_units=bool(scene.whole[row]),
+        )
+        yield marginal_curve(name, item, _floor(item, policies[name]))
+
+
+def _floor(item: ItemDemand, policy: ItemPolicy) -> float:
+    """What an item is given in any case."""
+    if not policy.is_critical:
+        return min(policy.min_stock, policy.max_stock)
+    none = np.zeros(0)
+    needs = LeadTimeDemand(none, none, item.until_receipt, item.protected, item.protected, none)
+    own = policy_levels(needs, policy, demand_class=None, whole_units=item.whole_units)
+    return own.reorder_point

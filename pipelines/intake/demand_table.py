@@ -11,8 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from ml.contracts.base import check
-from ml.contracts.demand import DEMAND
-from ml.contracts.demand_parts import DemandParts
+from ml.contracts.demand import DEMAND, DemandParts
 from ml.frequency import Frequency
 from pipelines.intake import series
 from pipelines.intake.coded_rows import RowFile, Span, row_file

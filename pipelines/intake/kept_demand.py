@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from ml.contracts.demand_parts import DemandParts
+from ml.contracts.demand import DemandParts
 from ml.durable import sha256_of
 from ml.frequency import Frequency
 from ml.run.kept_reading import KeptReading, find_reading, keep_reading

@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.contracts.base import check
-from ml.contracts.demand import DEMAND
-from ml.contracts.demand_parts import DemandParts, in_parts
+from ml.contracts.demand import DEMAND, DemandParts, in_parts
 from ml.contracts.outside import PRICES
 from ml.errors import DataError
 from ml.logs import logger

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from ml.contracts.demand_parts import DemandParts
+from ml.contracts.demand import DemandParts
 from ml.errors import ConfigError
 from ml.frequency import Frequency
 from pipelines.intake.names import WANTED

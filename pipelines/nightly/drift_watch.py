@@ -15,9 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from ml.contracts.outside import PRICES
-from ml.drift.detect import find_drift, watch_panel
+from ml.drift.detect import find_drift, watch_outside, watch_panel
 from ml.drift.history import hash_history, history_rows, read_state, write_state
-from ml.drift.outside import watch_outside
 from ml.drift.rows import join_rows
 from ml.durable import disk_errors, make_folder, staged, write_sealed
 from ml.panel import Panel

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.accuracy.intervals import estimate
+from benchmarks.accuracy.comparison import estimate
 
 ROUNDS, ORIGINS, ITEMS = 400, 6, 300
 

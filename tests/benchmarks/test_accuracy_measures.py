@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.accuracy.cases import LEVELS, PEER, SUM_LEVELS, Prediction
 from benchmarks.accuracy.drawn_periods import independent, together
 from benchmarks.accuracy.measures import expected_inside
-from benchmarks.accuracy.predictions import LEVELS, PEER, SUM_LEVELS, Prediction
 
 RATE = 0.8
 

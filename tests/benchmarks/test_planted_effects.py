@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.accuracy.cases import Case
+from benchmarks.accuracy.cases import LEVELS, OURS, Case, Prediction
 from benchmarks.accuracy.planted import planted_effects
-from benchmarks.accuracy.predictions import LEVELS, OURS, Prediction
 from ml.frequency import Frequency, weekday
 from ml.panel import Panel
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.speed.figures import Round, Size, ratios, stage_lines
-from benchmarks.speed.job import CaseRun
+from benchmarks.speed.job import OUTSIDE, CaseRun, StageCost, add_up, part_seconds, read_stages
 from benchmarks.speed.peers import (
     PLAIN,
     STATSFORECAST,
@@ -17,7 +17,6 @@ from benchmarks.speed.peers import (
     write_task,
 )
 from benchmarks.speed.recipes import split_work
-from benchmarks.speed.stages import OUTSIDE, StageCost, add_up, part_seconds, read_stages
 from benchmarks.speed.watch import ProcessCost
 from benchmarks.speed.workers import (
     ALL_RACED,

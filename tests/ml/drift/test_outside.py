@@ -8,8 +8,7 @@ import pyarrow.compute as pc
 import pytest
 
 from ml.contracts.outside import ECONOMIC
-from ml.drift.detect import find_drift
-from ml.drift.outside import watch_outside
+from ml.drift.detect import find_drift, watch_outside
 from ml.drift.rows import tell_drift
 from ml.frequency import Frequency, period_range
 

@@ -11,8 +11,7 @@ import pytest
 
 from ml.artifacts.documents import parse, to_bytes
 from ml.errors import ConfigError
-from ml.gate.case import JudgedCase
-from ml.gate.facts import Offenders, Orders, describe_forecasts, observe
+from ml.gate.facts import JudgedCase, Offenders, Orders, describe_forecasts, observe
 from ml.gate.rules import RULES, check_names
 from ml.gate.verdict import GateError, Verdict, judge, refuse_closed, to_document
 from tests.ml.gate.builders import ITEMS, facts, rows, table

@@ -9,8 +9,8 @@ from ml.contracts.base import check
 from ml.contracts.history import HISTORY
 from ml.frequency import Frequency, period_range
 from ml.panel import Panel
-from ml.run import history
-from ml.run.history import history_rows
+from ml.run import keep_past
+from ml.run.keep_past import history_rows
 from ml.stockouts import complete_demand
 from tests.conftest import find_shortages
 
@@ -70,7 +70,7 @@ def test_where_stock_ran_out_what_was_served_and_what_demand_is_taken_for_are_to
 
 
 def test_panels_are_merged_in_the_order_of_ids_and_only_wanted_items_are_told(monkeypatch):
-    monkeypatch.setattr(history, "CHUNK", 2)
+    monkeypatch.setattr(keep_past, "CHUNK", 2)
     parts = panel_of(np.ones((3, 2)), items=("A", "C", "E"))
     prices = panel_of(
         np.full((2, 3), -1.5), Frequency.BUSINESS, ("B", "D"), kind="price", units=("USD", None)

@@ -21,7 +21,7 @@ from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin, forecast_rows
 from ml.run.saved_paths import FILE, STUDY, find_paths, read_paths, save_paths, save_study
 from ml.settings import Settings
-from ml.simulation.achieved import AchievedService
+from ml.simulation.study import AchievedService
 from tests.conftest import monthly_panel
 
 ITEMS = tuple(monthly_panel().items)

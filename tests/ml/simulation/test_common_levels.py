@@ -8,8 +8,7 @@ from scipy import stats
 
 from ml.ensemble.mixture import ENSEMBLE
 from ml.evaluation.origins import LEVELS
-from ml.simulation.common_levels import common_levels
-from ml.simulation.levels import COMMON, interval_points
+from ml.simulation.levels import COMMON, common_levels, interval_points
 from ml.simulation.scene import set_scene
 from ml.simulation.study import study_stock
 from ml.simulation.tables import tables_of

@@ -9,12 +9,13 @@ from scipy import stats
 
 from ml.contracts.base import check
 from ml.contracts.simulation import PORTFOLIO_CURVES, SIMULATION
-from ml.simulation.achieved import LEAST_CYCLES, read_achieved
 from ml.simulation.engine import ServiceRecord
 from ml.simulation.levels import BEYOND, FRESH, PERFECT, RULE, SAFETY, TARGETS, USAGE
 from ml.simulation.study import (
+    LEAST_CYCLES,
     cycle_service,
     raise_targets,
+    read_achieved,
     study_stock,
 )
 from ml.simulation.tables import tables_of

@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given
 
 from ml import panel_tables, processed
-from ml.contracts.demand import DEMAND
-from ml.contracts.demand_parts import in_parts
+from ml.contracts.demand import DEMAND, in_parts
 from ml.errors import ContractError, DataError
 from ml.panel import dataset_id
 from pipelines.intake import data_file, demand_rows, demand_table, read_text, records

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from ml.simulation.achieved import LEAST_CYCLES
+from ml.simulation.study import LEAST_CYCLES
 from tests.pipelines.job.conftest import RATES
 
 SCRIPT = "pipelines/simulate.py"

@@ -37,7 +37,7 @@ from ml.run.run_output import RunOutput
 from ml.run.saved_paths import find_paths
 from ml.run.version_writer import write_version
 from ml.settings import settings
-from ml.simulation.achieved import read_achieved
+from ml.simulation.study import read_achieved
 from pipelines.intake.request import ReadingRequest
 from pipelines.job.find_inputs import find_inputs
 from pipelines.publish.deploy import Deployment, publish_newest

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from ml.artifacts import log
 from ml.artifacts.folder_store import folder_store, results_store
-from ml.gate.case import JudgedCase
+from ml.gate.facts import JudgedCase
 from ml.gate.stored import facts_of, store_judge
 from ml.gate.verdict import GateError, judge, to_document
 from ml.settings import settings
