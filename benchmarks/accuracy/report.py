@@ -15,7 +15,7 @@ from benchmarks.accuracy.planted import SHOWN, Effect
 from benchmarks.accuracy.prices import PriceTable
 from benchmarks.speed.report import format_table
 from ml.durable import write_file
-from ml.reporting.leaderboard import to_csv
+from ml.reporting.metrics import to_csv
 from ml.run.plan import code_version
 
 NAME = "accuracy"

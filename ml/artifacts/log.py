@@ -26,15 +26,7 @@ from ml.artifacts.errors import (
     StoreRefusedError,
     VerificationError,
 )
-from ml.artifacts.keys import (
-    MANIFEST,
-    POINTER,
-    began,
-    check_key,
-    commit_key,
-    date_of,
-    version_key,
-)
+from ml.artifacts.keys import MANIFEST, POINTER, began, check_key, commit_key, date_of, version_key
 from ml.artifacts.manifest import Manifest, stored_manifest
 from ml.artifacts.store import Body, Store, read_small
 

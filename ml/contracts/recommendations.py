@@ -4,13 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from ml.contracts.base import Column, Contract, count, day, flag, number, text
-from ml.contracts.demand import (
-    CRITICALITIES,
-    FREQUENCY,
-    ITEM_ID,
-    SERVICE_METRICS,
-    STATUSES,
-)
+from ml.contracts.demand import CRITICALITIES, FREQUENCY, ITEM_ID, SERVICE_METRICS, STATUSES
 from ml.contracts.forecasts import AS_OF
 
 MODES = {

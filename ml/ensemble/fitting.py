@@ -10,12 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ml.ensemble.calibration import (
-    Deviations,
-    fit_spreads,
-    measure_deviations,
-    stretch_backtest,
-)
+from ml.ensemble.calibration import Deviations, fit_spreads, measure_deviations, stretch_backtest
 from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble, shares_to_counts
 from ml.ensemble.mixture_score import (
     FALLBACK,

@@ -18,12 +18,7 @@ from statsmodels.tsa.statespace.sarimax import SARIMAX
 
 from ml.forecasters.arima_search import estimate, rank_orders
 from ml.forecasters.base import Series, is_count
-from ml.forecasters.regressors import (
-    fit_coefficients,
-    fit_season,
-    fourier_terms,
-    group_terms,
-)
+from ml.forecasters.regressors import fit_coefficients, fit_season, fourier_terms, group_terms
 from ml.forecasters.sparse_draws import SparseDemand, draw_sparse, measure_sparse
 from ml.panel import Panel
 

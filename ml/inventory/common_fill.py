@@ -17,12 +17,7 @@ import numpy.typing as npt
 
 from ml.contracts.demand import CRITICALITIES
 from ml.errors import ConfigError
-from ml.inventory.item_case import (
-    ItemCase,
-    OrderContext,
-    is_within_reach,
-    own_steps,
-)
+from ml.inventory.item_case import ItemCase, OrderContext, is_within_reach, own_steps
 from ml.inventory.item_order import size_item
 from ml.inventory.items import DemandSummary, ItemPolicy
 from ml.inventory.ordering import cycle_lot

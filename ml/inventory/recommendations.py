@@ -19,13 +19,7 @@ from ml.contracts.recommendations import REASON_TEXT_LENGTH, RECOMMENDATIONS, jo
 from ml.frequency import as_datetime
 from ml.inventory import labels, ordering
 from ml.inventory.decisions import Decision, Situation, amount, decide
-from ml.inventory.item_case import (
-    ItemCase,
-    OrderContext,
-    high_demand,
-    is_within_reach,
-    own_steps,
-)
+from ml.inventory.item_case import ItemCase, OrderContext, high_demand, is_within_reach, own_steps
 from ml.inventory.item_order import size_item
 from ml.inventory.items import WHOLE_COMPANY, DemandSummary, ItemPolicy
 from ml.inventory.lead_time_demand import (

@@ -11,7 +11,7 @@ from ml.ensemble.mixture_score import PANEL
 from ml.evaluation.demand_class import ADI_CUT, CV2_CUT, DemandPattern
 from ml.frequency import Days, Frequency
 from ml.panel import Floats
-from ml.reporting.leaderboard import leaderboard
+from ml.reporting.metrics import leaderboard
 
 BARS = "▁▂▃▄▅▆▇█"
 GAP = "·"  # not observed

@@ -16,7 +16,7 @@ from ml.durable import discard_leftovers, write_file
 from ml.ensemble.mixture import ENSEMBLE
 from ml.panel import Panel
 from ml.reporting.comparison import ENDS
-from ml.reporting.leaderboard import COLUMNS, leaderboard, to_csv
+from ml.reporting.metrics import COLUMNS, leaderboard, to_csv
 from ml.reporting.pictures import draw_drivers
 from ml.reporting.simulation_report import tell_stock
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from ml.durable import discard_leftovers, write_file
 from ml.ensemble.mixture import ENSEMBLE
 from ml.ensemble.mixture_score import PANEL
-from ml.reporting.leaderboard import to_csv
+from ml.reporting.metrics import to_csv
 from ml.reporting.pictures import CURVES, draw_service
 from ml.simulation.levels import RULE
 

@@ -28,13 +28,7 @@ from ml.forecasters.registry import FAMILIES, TRAINED
 from ml.frequency import Frequency
 from ml.panel import Floats
 from ml.processed import has_processed
-from ml.reporting.explanation import (
-    ItemBacktest,
-    ItemFacts,
-    ItemHistory,
-    Row,
-    explain_forecast,
-)
+from ml.reporting.explanation import ItemBacktest, ItemFacts, ItemHistory, Row, explain_forecast
 from ml.run.backtest import read_ensemble, read_judged
 from ml.run.inputs import read_processed
 from ml.run.model_store import ModelStore

@@ -23,14 +23,7 @@ from ml.reporting.metrics import driver_metrics, metrics_table
 from ml.run.backtest import read_judged
 from ml.run.fitted_state import digest_items
 from ml.run.forecast import ForecastChunk
-from ml.run.model_store import (
-    ModelStore,
-    finish_part,
-    link_part,
-    read_part,
-    read_parts,
-    start_part,
-)
+from ml.run.model_store import ModelStore, finish_part, link_part, read_part, read_parts, start_part
 from ml.run.plan import PanelPlan, code_version, fingerprint
 from ml.run.rows import RowOrigin, stamp
 from ml.run.simulate import simulate_stock

@@ -15,12 +15,7 @@ from ml.contracts.beside_orders import JOINT_ORDERS
 from ml.durable import staged
 from ml.errors import first_few
 from ml.frequency import as_datetime
-from ml.inventory.joint_orders import (
-    SupplierTerms,
-    join_orders,
-    joint_order_rows,
-    usable_terms,
-)
+from ml.inventory.joint_orders import SupplierTerms, join_orders, joint_order_rows, usable_terms
 from ml.inventory.order_budget import (
     Budget,
     count_outside,

@@ -11,8 +11,7 @@ from ml.contracts.forecasts import FORECASTS
 from ml.contracts.metrics import METRICS
 from ml.contracts.simulation import PORTFOLIO_CURVES
 from ml.drivers.study import DriverFinding, Study
-from ml.reporting.leaderboard import leaderboard
-from ml.reporting.metrics import driver_metrics
+from ml.reporting.metrics import driver_metrics, leaderboard
 from ml.reporting.run_report import PanelReport, RunReport, show_result, write_reports
 from tests.conftest import monthly_panel
 
