@@ -8,12 +8,13 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.serving.bench import ServerFigures
+from benchmarks.speed.report import format_table
 from ml.durable import write_file
 
 HEAD = (
-    "| server | items x steps | requests a second of one core | on the wall | p99 [ms] | failed | "
-    "ready [s] | of processor [s] | memory [MiB] | own [MiB] |"
-)
+    "server", "items x steps", "requests a second of one core", "on the wall", "p99 [ms]", "failed",
+    "ready [s]", "of processor [s]", "memory [MiB]", "own [MiB]",
+)  # fmt: skip
 
 
 def write_report(
@@ -30,10 +31,7 @@ def write_report(
             f"16 connections on another; Python {platform.python_version()}, {platform.machine()}."
         ),
         "",
-        HEAD,
-        "|---|---|---|---|---|---|---|---|---|---|",
-        *(_line(*key, group) for key, group in groups.items()),
-        "",
+        *format_table(HEAD, [_line(*key, group) for key, group in groups.items()]),
         *_ratios(groups),
     ]
     figures = json.dumps([asdict(one) for one in found], indent=1)
@@ -43,8 +41,8 @@ def write_report(
     ]
 
 
-def _line(items: int, steps: int, server: str, group: Sequence[ServerFigures]) -> str:
-    cells = [
+def _line(items: int, steps: int, server: str, group: Sequence[ServerFigures]) -> list[str]:
+    return [
         server,
         f"{items:,} x {steps}",
         f"{median(one.load.per_core for one in group):,.0f}",
@@ -56,15 +54,11 @@ def _line(items: int, steps: int, server: str, group: Sequence[ServerFigures]) -
         f"{median(one.resident_mib for one in group):.0f}",
         f"{median(one.own_mib for one in group):.0f}",
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 def _ratios(groups: dict[tuple[int, int, str], list[ServerFigures]]) -> list[str]:
     """How many times faster ours is, round by round, as medians."""
-    rate = {
-        key: [one.load.per_core for one in group]
-        for key, group in groups.items()
-    }  # fmt: skip
+    rate = {key: [one.load.per_core for one in group] for key, group in groups.items()}
     lines = []
     for (items, steps, server), others in rate.items():
         ours = rate.get((items, steps, "ours"))
