@@ -19,6 +19,7 @@ from ml.contracts.demand import DEMAND, PART, DemandParts, in_parts
 from ml.contracts.outside import ANATEL_5G, CLIMATE, ECONOMIC, PRICES
 from ml.durable import change_together, disk_errors, finish_change, sha256_of
 from ml.errors import DataError
+from ml.frequency import as_datetime
 from ml.locks import hold
 
 SYNTHETIC = "synthetic_sample"
@@ -230,7 +231,7 @@ def outside_tables(data_dir: Path) -> dict[str, pa.Table]:
 
 def known_by(outside: Mapping[str, pa.Table], day: np.datetime64) -> dict[str, pa.Table]:
     """The rows that were available by the end of a day; tables without any are left out."""
-    limit = pa.scalar(day.astype("datetime64[us]").astype(object), pa.timestamp("us"))
+    limit = pa.scalar(as_datetime(day), pa.timestamp("us"))
     known = {
         name: table.filter(pc.less_equal(table["available_at"], limit))
         for name, table in outside.items()

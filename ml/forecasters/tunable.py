@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 Settings = Mapping[str, float]
@@ -35,13 +36,7 @@ RANGES: Mapping[str, Mapping[str, Range]] = {
 
 def settings_of(config: Any, family: str) -> dict[str, float]:
     """What a model is set to, of all that can be tuned."""
-    found = {}
-    for name in RANGES[family]:
-        value = config
-        for part in name.split("."):
-            value = getattr(value, part)
-        found[name] = value
-    return found
+    return {name: attrgetter(name)(config) for name in RANGES[family]}
 
 
 def with_settings(config: Any, settings: Settings) -> Any:

@@ -19,6 +19,7 @@ from ml.ensemble.mixture import ENSEMBLE, FittedEnsemble
 from ml.ensemble.mixture_score import PANEL
 from ml.evaluation.origins import BacktestPoints
 from ml.evaluation.scores import Losses, measure_losses
+from ml.frequency import as_datetime
 from ml.panel import Bools, Floats
 from ml.reporting.comparison import Number, compare_with_best
 
@@ -84,7 +85,7 @@ def _origin_rows(
 
     Coverage by part of the horizon stands at the part's first step.
     """
-    cutoff = backtest.cutoff.astype("datetime64[us]").astype(object)
+    cutoff = as_datetime(backtest.cutoff)
     groups = _groups(backtest, kind)
     for model, found in losses.items():
         key = {"model": model, "cutoff": cutoff}
