@@ -5,8 +5,8 @@ a name for all that they are made of, and linked where a run goes on from anothe
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from functools import cache
+from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,35 @@ def measure_run(
                 found[contract.name] = _as_of(own[contract.name], plan)
     in_order = pa.concat_tables(metrics).sort_by([(key, "ascending") for key in METRICS.key])
     return found | {METRICS.name: in_order}
+
+
+def begin_measures(
+    plans: Sequence[PanelPlan], ensembles: Mapping[str, FittedEnsemble], store: ModelStore
+) -> list[Callable[[], None]]:
+    """What can be measured while models still learn, for :func:`measure_run` to find it.
+
+    That is of panels that go on from an earlier run, whose backtest is there, and only where it
+    runs on items that were rewritten since: else all was measured before.
+    """
+    return [
+        partial(_judge_alone, _narrow(plan), ensembles[plan.name], store)
+        for plan in plans
+        if plan.state is not None and not plan.state.kept.issuperset(plan.backtest_items)
+    ]
+
+
+def _narrow(plan: PanelPlan) -> PanelPlan:
+    """The plan with the items of the backtest alone: a task does not grow with the panel."""
+    items = plan.backtest_items
+    policies = {item: plan.policies[item] for item in items if item in plan.policies}
+    return replace(
+        plan, panel=plan.panel.select(items), policies=policies, learnable=(), wanted=(),
+        protection=(), forecast_chunks=(), order_chunks=(),
+    )  # fmt: skip
+
+
+def _judge_alone(plan: PanelPlan, ensemble: FittedEnsemble, store: ModelStore) -> None:
+    _judge(plan, ensemble, store)
 
 
 def _as_of(table: pa.Table, plan: PanelPlan) -> pa.Table:

@@ -31,7 +31,7 @@ from ml.run.changes import ForecastIdentity, Supply, find_before, keep_recommend
 from ml.run.fitted_state import forget_state
 from ml.run.forecast import ForecastChunk, ForecastModels, forecast_panel
 from ml.run.inputs import RunInputs, read_processed
-from ml.run.measure import measure_run
+from ml.run.measure import begin_measures, measure_run
 from ml.run.model_store import ModelStore, adopt_state, keep_state, say
 from ml.run.order_together import budget_of, order_together
 from ml.run.parallel import stage
@@ -205,7 +205,8 @@ def _make_forecasts(
         for plan in plans
     }
     if request.train and not request.only_recommendations:
-        train_families(plans, store, TRAINED, request.jobs, needed)
+        beside = begin_measures(plans, ensembles, store)
+        train_families(plans, store, TRAINED, request.jobs, needed, beside)
     folders = {plan.name: store.require(plan, needed[plan.name]) for plan in plans}
     for plan in plans:
         keep_state(plan)

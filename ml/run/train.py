@@ -118,11 +118,13 @@ def train_families(
     families: Sequence[str],
     jobs: int | None,
     needed: Mapping[str, Needed] | None = None,
+    beside: Sequence[Callable[[], None]] = (),
 ) -> None:
     """Train families on all of every panel's history; what is trained already is kept.
 
     Of the panels that ``needed`` names, the families with one model a series are trained on the
-    items that it names, and a pooled family only if there are any.
+    items that it names, and a pooled family only if there are any. What is to be done ``beside``
+    that comes first, each in a process of its own: it takes long.
     """
     tasks: list[TrainTask] = []
     series: list[Callable[[], TrainTask]] = []
@@ -137,15 +139,22 @@ def train_families(
                 rolled = family in ROLLED and plan.state is None
                 cutoffs = (*(plan.origins if rolled else ()), plan.panel.cutoff)
                 tasks += _open_pooled(plan, store, family, cutoffs, look)
-    in_order = chain(_largest_first(tasks), (make() for make in series))
-    label, total = f"training {', '.join(families)}", len(tasks) + len(series)
-    run_tasks(train_parts, in_order, jobs=jobs, label=label, total=total)
+    in_order = chain(beside, _largest_first(tasks), (make() for make in series))
+    label, total = f"training {', '.join(families)}", len(beside) + len(tasks) + len(series)
+    run_tasks(_train_or_call, in_order, jobs=jobs, label=label, total=total)
     if any(plan.state is None and len(plan.panel.items) > SMALL_PANEL for plan in plans):
         retire_workers()
 
 
 def _largest_first(tasks: Sequence[TrainTask]) -> list[TrainTask]:
     return sorted(tasks, key=lambda task: -task.size)
+
+
+def _train_or_call(task: TrainTask | Callable[[], None]) -> None:
+    if isinstance(task, TrainTask):
+        train_parts(task)
+    else:
+        task()
 
 
 def _prepare_backtest(task: TrainTask | BacktestTask) -> None:
