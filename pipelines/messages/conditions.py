@@ -30,6 +30,7 @@ KINDS = {
 }
 QUIET_RUNS = {"drift": 3, "wrong_in_life": 3}  # runs without it until such a condition has ended
 UNTOLD = ""  # address of a message where none is set
+_IS_OPEN = "WHERE kind = ? AND subject = ? AND ended_at IS NULL"
 # The state of a message: due, sent, given up (tried often enough), dropped (its condition ended
 # before it was tried), or no address.
 _SCHEMA = (
@@ -101,7 +102,7 @@ def update_conditions(
     Returns:
         What changed, in the order of KINDS.
     """
-    stamp = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    stamp = write_moment(now)
     found = {(one.kind, one.subject): one for one in findings}
     changes = []
     for (kind, subject), one in sorted(found.items(), key=lambda item: _order(item[0])):
@@ -109,12 +110,12 @@ def update_conditions(
         number, opened = _see(db, one, run_id, stamp)
         if event:
             changes.append(ConditionChange(event, kind, subject, one.text))
-            _make_due(db, changes[-1], stamp, addresses, opened=opened)
+            _make_due(db, number, changes[-1], stamp, addresses, opened)
             db.executemany("INSERT OR IGNORE INTO named VALUES (?, ?, ?)",
                            [(number, *thing) for thing in sorted(one.named)])  # fmt: skip
         elif untold := [name for name in addresses if not _messages_to(db, number, name)]:
             change = ConditionChange("opened", kind, subject, one.text)
-            _make_due(db, change, stamp, untold, opened=opened)
+            _make_due(db, number, change, stamp, untold, opened)
     for row in open_conditions(db):
         key = (row["kind"], row["subject"])
         if key in found or row["kind"] not in looked_at or row["quiet_run"] == run_id:
@@ -124,10 +125,15 @@ def update_conditions(
                    [quiet, run_id, row["id"]])  # fmt: skip
         if quiet >= QUIET_RUNS.get(row["kind"], 1):
             changes.append(ConditionChange("ended", *key, row["text"]))
-            _make_due(db, changes[-1], stamp, addresses, opened=row["opened_at"])
+            _make_due(db, row["id"], changes[-1], stamp, addresses, row["opened_at"])
             db.execute("UPDATE conditions SET ended_at = ?, ended_run = ? WHERE id = ?",
                        [stamp, run_id, row["id"]])  # fmt: skip
     return changes
+
+
+def write_moment(now: datetime) -> str:
+    """An instant with a time zone as the tables have it."""
+    return now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def open_conditions(db: sqlite3.Connection) -> list[dict[str, Any]]:
@@ -154,10 +160,8 @@ def judge_news(db: sqlite3.Connection, one: NightFinding) -> str:
     messages has named, at least as many as these have named of that sort. So a change of another
     kind is told at once, a growing one as often as it doubles, and one that flickers hardly ever.
     """
-    row = db.execute(
-        "SELECT id FROM conditions WHERE kind = ? AND subject = ? AND ended_at IS NULL",
-        [one.kind, one.subject],
-    ).fetchone()
+    query = f"SELECT id FROM conditions {_IS_OPEN}"  # noqa: S608 - a constant
+    row = db.execute(query, [one.kind, one.subject]).fetchone()
     if row is None:
         return "opened"
     told = {*db.execute("SELECT sort, name FROM named WHERE condition = ?", [row[0]]).fetchall()}
@@ -169,8 +173,8 @@ def judge_news(db: sqlite3.Connection, one: NightFinding) -> str:
 def _see(db: sqlite3.Connection, one: NightFinding, run_id: str, stamp: str) -> tuple[int, str]:
     """Note that a condition holds; its number, and since when."""
     seen = db.execute(
-        "UPDATE conditions SET text = ?, seen_at = ?, seen_run = ?, quiet = 0, quiet_run = NULL "
-        "WHERE kind = ? AND subject = ? AND ended_at IS NULL",
+        "UPDATE conditions SET text = ?, seen_at = ?, seen_run = ?, quiet = 0, "  # noqa: S608
+        f"quiet_run = NULL {_IS_OPEN}",
         [one.text, stamp, run_id, one.kind, one.subject],
     )
     if not seen.rowcount:
@@ -179,29 +183,24 @@ def _see(db: sqlite3.Connection, one: NightFinding, run_id: str, stamp: str) -> 
             "seen_run, quiet) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
             [one.kind, one.subject, one.text, stamp, run_id, stamp, run_id],
         )
-    number, opened = db.execute(
-        "SELECT id, opened_at FROM conditions WHERE kind = ? AND subject = ? AND ended_at IS NULL",
-        [one.kind, one.subject],
-    ).fetchone()
+    query = f"SELECT id, opened_at FROM conditions {_IS_OPEN}"  # noqa: S608 - a constant
+    number, opened = db.execute(query, [one.kind, one.subject]).fetchone()
     return number, opened
 
 
 def _make_due(
     db: sqlite3.Connection,
+    number: int,
     change: ConditionChange,
     stamp: str,
     addresses: Sequence[str],
-    opened: str = "",
+    opened: str,
 ) -> None:
     """One message an address; who was not told of a thing need not hear of its end."""
-    (number,) = db.execute(
-        "SELECT id FROM conditions WHERE kind = ? AND subject = ? AND ended_at IS NULL",
-        [change.kind, change.subject],
-    ).fetchone()
     about = f" ({change.subject})" if change.subject else ""
     word = {"ended": "recovered: ", "more": "more: "}.get(change.event, "")
     title = f"Previsor: {word}{KINDS[change.kind]}{about}"
-    body = f"{change.text}\nSince {opened or stamp}, condition {number}."
+    body = f"{change.text}\nSince {opened}, condition {number}."
     if change.event == "ended":
         body = f"This has ended: {body} Ended {stamp}."
     for address in addresses or (UNTOLD,):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from ml.logs import logger
-from pipelines.messages.conditions import select_rows
+from pipelines.messages.conditions import select_rows, write_moment
 from pipelines.messages.transport import send
 
 PAUSES = (2.0, 10.0)  # seconds before the second and the third attempt of a night
@@ -68,8 +68,7 @@ def _try(
 ) -> str | None:
     """One attempt; the reason why the message was not taken."""
     attempts = int(row["attempts"]) + 1
-    stamp = now().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    last = attempts >= most_attempts
+    stamp, last = write_moment(now()), attempts >= most_attempts
     # Should this process die while it sends, the attempt counts.
     _note(db, number, attempts=attempts, tried_at=stamp, state="given up" if last else "due",
           reason="tried, the outcome is not known")  # fmt: skip

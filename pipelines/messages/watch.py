@@ -4,11 +4,14 @@ None of it can fail a night: what could not be said is returned as lines, and st
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import numpy as np
+from pydantic import SecretStr
 
 from ml.errors import ConfigError
 from ml.frequency import Frequency, period_end, periods_after
@@ -22,9 +25,11 @@ from pipelines.messages.conditions import (
 )
 from pipelines.messages.outbox import deliver
 from pipelines.messages.textfile import NightFigures, write_textfile
-from pipelines.messages.transport import addresses_of, check_addresses, send
+from pipelines.messages.transport import addresses_of, check_addresses, keep_quiet, send
 
 TRIAL = "This is a trial, nothing has happened: messages about nights arrive here."
+PAUSES = (0.0, 2.0, 10.0)  # seconds before each attempt to reach the heartbeat's address
+SECONDS = 10.0  # for one of them
 
 
 def tell_people(
@@ -89,6 +94,37 @@ def write_figures(path: Path | None, figures: NightFigures) -> str | None:
         logger().warning("figures_not_written", file=str(path), reason=str(error))
         return f"figures: '{path}': {error.strerror or error}"
     return None
+
+
+def beat(address: SecretStr, *, pause: Callable[[float], None] = time.sleep) -> str | None:
+    """Ask the heartbeat's address; ``None`` where it answered well or there is none.
+
+    Else the reason in words. It never holds the address, which is a secret: whoever knows it can
+    keep the monitor quiet, which raises the alarm when this sign of life stays away. Call it once,
+    after a night that ended well, degraded or not.
+    """
+    url, reason = address.get_secret_value(), None
+    if not url:
+        return None
+    for wait in PAUSES:
+        if wait:
+            pause(wait)
+        reason = _ask(url)
+        if reason is None:
+            logger().info("heartbeat_sent")
+            return None
+    logger().warning("heartbeat_not_sent", reason=reason)
+    return f"the heartbeat's address was asked {len(PAUSES)} times: {reason}"
+
+
+def _ask(url: str) -> str | None:
+    try:
+        # Named by its class alone: what httpx says and logs holds the address.
+        with keep_quiet("httpx", "httpcore"):
+            answer = httpx.get(url, timeout=SECONDS, follow_redirects=False)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        return type(error).__name__
+    return None if answer.is_success else f"status {answer.status_code}"
 
 
 def find_missed_nights(

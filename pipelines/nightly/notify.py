@@ -13,9 +13,9 @@ from ml.errors import PipelineError
 from ml.frequency import Frequency
 from ml.settings import Settings
 from pipelines.messages.conditions import NightFinding, open_conditions
-from pipelines.messages.heartbeat import beat
 from pipelines.messages.textfile import NightFigures
 from pipelines.messages.watch import (
+    beat,
     find_late_data,
     find_missed_nights,
     tell_people,
@@ -96,8 +96,9 @@ def _read_steps(config: Settings, run: int) -> list[dict[str, Any]]:
 
 def _read_fresh(config: Settings, steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What this night's checks found; nothing where they were not done."""
-    done = any(step["name"] == "check_inputs" and step["exit_code"] == 0 for step in steps)
-    return (read_sealed(config.data_dir / CHECKED) or {}) if done else {}
+    if not _was_done(steps, "check_inputs"):
+        return {}
+    return read_sealed(config.data_dir / CHECKED) or {}
 
 
 def _panels(checked: dict[str, Any]) -> dict[str, dict[str, Any]]:

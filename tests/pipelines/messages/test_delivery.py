@@ -21,9 +21,9 @@ from pipelines.messages.conditions import (
     select_rows,
     update_conditions,
 )
-from pipelines.messages.heartbeat import beat
 from pipelines.messages.outbox import deliver
 from pipelines.messages.transport import addresses_of, check_addresses, hide_secrets, send
+from pipelines.messages.watch import beat
 from tests.pipelines.job.conftest import Workspace
 from tests.pipelines.messages.servers import MailServer, Webhook, closed_port, serving
 
