@@ -21,7 +21,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from ml.errors import DataError
+from ml.artifacts.folder_store import results_store
+from ml.artifacts.keys import MODEL_VERSIONS, version_key
+from ml.artifacts.version import newest_whole_version, read_manifest
+from ml.errors import DataError, PublishError
+from ml.gate.stored import read_verdict
 from ml.settings import Settings, settings
 from pipelines.outside.ledger import transaction
 
@@ -92,13 +96,8 @@ def night_ledger(data_dir: Path) -> Iterator[sqlite3.Connection]:
         DataError: The file is damaged, or of newer code.
         PublishError: The disk refuses.
     """
-    with transaction(data_dir / FILE, VERSION, _prepare, _DAMAGED) as db:
+    with transaction(data_dir / FILE, VERSION, _SCHEMA, _DAMAGED) as db:
         yield db
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    for statement in _SCHEMA:
-        db.execute(statement)
 
 
 def moment(config: Settings) -> datetime:
@@ -212,6 +211,37 @@ def inputs_of(data_dir: Path, run: int) -> dict[str, str]:
     with night_ledger(data_dir) as db:
         rows = db.execute("SELECT name, sha256 FROM inputs WHERE run = ? ORDER BY name", [run])
         return {row["name"]: row["sha256"] for row in rows}
+
+
+def describe_version(results: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The newest whole version of a results folder, and what was chosen for it.
+
+    The first is by the columns of the ledger, the second, by panel, the facts of
+    :class:`ml.run.model_sets.SetChoice`.
+
+    Raises:
+        PublishError: There is none, or it is damaged.
+    """
+    record = newest_whole_version(results)
+    if record is None:
+        raise PublishError(f"'{results}' holds no whole version. Run generate_ml_results.")
+    manifest = read_manifest(results, record.version_id)
+    about = json.loads((results / version_key(record.version_id, MODEL_VERSIONS)).read_bytes())
+    verdict = read_verdict(results_store(results), manifest)
+    facts = {
+        "version_id": record.version_id,
+        "as_of": record.as_of,
+        "code": str(about["code_version"]),
+        "seed": int(about["seed"]),
+        "dataset_id": str(manifest.run.get("dataset_id", "")),
+        "model_version": str(manifest.run.get("model_version", "")),
+        "forecasts": str(manifest.run.get("forecasts", "")),
+        "fitted": dict(manifest.run.get("fitted", {})),
+        "rows": {name: sum(file.rows or 0 for file in files)
+                 for name, files in manifest.datasets.items()},
+        "gate": [] if verdict is None else list(verdict.summary),
+    }  # fmt: skip
+    return facts, dict(manifest.run.get("chosen", {}))
 
 
 def note_version(data_dir: Path, run: int, facts: Mapping[str, Any]) -> None:

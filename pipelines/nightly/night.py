@@ -20,7 +20,6 @@ from pipelines.messages.transport import addresses_of, check_addresses
 from pipelines.nightly import ledger, preflight
 from pipelines.nightly.found_drift import RETRAIN, ask_retraining
 from pipelines.nightly.kept_inputs import keep_inputs
-from pipelines.nightly.made_version import describe_version
 from pipelines.nightly.notify import tell_how_it_went
 from pipelines.nightly.preflight import NightLog, remark
 from pipelines.nightly.steps import (
@@ -331,7 +330,7 @@ def _note_made(this: Night, step: Step, last_line: str) -> None:
         if this.config.keep_inputs:
             keep_inputs(data_dir, ledger.inputs_of(data_dir, run))
         recipe = (read_sealed(data_dir / CHECKED) or {}).get("recipe", {})
-        about, chosen = describe_version(this.results)
+        about, chosen = ledger.describe_version(this.results)
         facts = {**about, "recipe": recipe}
         _note_models(this, recipe, facts)
         for panel, reason in this.retrained.items():

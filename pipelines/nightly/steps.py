@@ -100,11 +100,13 @@ def plan_steps(config: Settings, asked: NightRequest) -> list[Step]:
                                             groups(config, IntakeSettings), all_code()))
         )  # fmt: skip
     found.append(
-        Step("check_inputs", ("-m", "pipelines.nightly.check_inputs", *place), part="checks")
+        Step(
+            "check_inputs", ("-m", "pipelines.nightly.looks", "check-inputs", *place), part="checks"
+        )
     )
     if has_user_files(config.data_dir) or has_processed(config.data_dir):
         found.append(
-            Step("look_for_drift", ("-m", "pipelines.nightly.look_for_drift", *place),
+            Step("look_for_drift", ("-m", "pipelines.nightly.looks", "look-for-drift", *place),
                  needed=False, part="drift",
                  inputs=lambda: fingerprint(today, [*processed_files(config.data_dir)], all_code()))
         )  # fmt: skip

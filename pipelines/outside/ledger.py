@@ -13,7 +13,7 @@ A run that dies leaves answers that are in no tables: the next one reads them fi
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -55,20 +55,20 @@ def ledger(raw: Path) -> Iterator[sqlite3.Connection]:
         DataError: The file is damaged, or of newer code.
         PublishError: The disk refuses.
     """
-    with transaction(raw / FILE, VERSION, _prepare, _DAMAGED) as db:
+    with transaction(raw / FILE, VERSION, _SCHEMA, _DAMAGED) as db:
         yield db
 
 
 @contextmanager
 def transaction(
-    path: Path, version: int, prepare: Callable[[sqlite3.Connection], None], damaged: str
+    path: Path, version: int, schema: Iterable[str], damaged: str
 ) -> Iterator[sqlite3.Connection]:
     """A transaction on a file of SQLite, on the disk when it ends.
 
     Args:
         path: The file; it is made where there is none.
         version: Of what the code knows to be in it.
-        prepare: Brings an older file, or an empty one, to that version.
+        schema: Statements that make it of an empty file.
         damaged: What to do about a file that is damaged, for the error.
 
     Raises:
@@ -89,17 +89,13 @@ def transaction(
                     f"{path}: was written by newer code: use that, or another DATA_DIR."
                 )
             if found < version:
-                prepare(db)
+                for statement in schema:
+                    db.execute(statement)
                 db.execute(f"PRAGMA user_version = {version}")
             yield db
             db.commit()
         finally:
             db.close()  # what was not committed is taken back
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    for statement in _SCHEMA:
-        db.execute(statement)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from ml.durable import write_sealed
 from ml.settings import settings
 from pipelines.messages.conditions import update_conditions
-from pipelines.nightly import ledger, look_for_drift
+from pipelines.nightly import ledger, looks
 from pipelines.nightly.found_drift import RETRAIN, ask_retraining, keep_seen, read_findings
 from pipelines.nightly.night import run_night
 from pipelines.nightly.steps import CHECKED, DRIFT, IN_LIFE
@@ -42,7 +42,7 @@ def look(workspace, monkeypatch):
         write_demand(folder / "demand.csv", rows)
         workspace.run("pipelines/demand_etl.py", alone=True, TODAY=DAY)
         settings.cache_clear()
-        look_for_drift.look(results=workspace.results)
+        looks.look_for_drift(results=workspace.results)
         return [one.subject for one in read_findings(workspace.folder / "data")]
 
     yield run

@@ -20,7 +20,7 @@ from ml.artifacts.version import (
 )
 from ml.contracts.history import PAST_FORECASTS, SCORES
 from ml.contracts.metrics import METRICS
-from pipelines.nightly.in_life import look_at_life
+from pipelines.nightly.drift_watch import look_at_life
 from tests.conftest import monthly_panel
 from tests.ml.drift.test_tracking import said
 

@@ -1,8 +1,8 @@
-"""The checks of a night's input: what a run would be made of, before it is.
+"""A night's looks at its input: what a run would be made of, and what is no longer what it was.
 
-Usage: python -m pipelines.nightly.check_inputs [--results PATH]. What it found goes to
-``DATA_DIR/nights/checked.json``; the recipe in it names what models are made of, so that the ledger
-can say why they changed.
+Usage: python -m pipelines.nightly.looks check-inputs | look-for-drift [--results PATH]. What the
+first one found goes to ``DATA_DIR/nights/checked.json``; the recipe in it names what models are
+made of, so that the ledger can say why they changed.
 """
 
 from dataclasses import asdict
@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False, context_settings=HELP)
 
 
 @app.command()
-def check(results: Results = None) -> None:
+def check_inputs(results: Results = None) -> None:
     """Read the tables as a run would, and say what they hold."""
     with exit_on_error():
         from ml.durable import disk_errors, write_sealed
@@ -39,6 +39,18 @@ def check(results: Results = None) -> None:
             write_sealed(data_dir / CHECKED, found)
         for name, panel in found["panels"].items():
             typer.echo(f"{name}: {panel['items']} items until {panel['until']}")
+
+
+@app.command()
+def look_for_drift(results: Results = None) -> None:
+    """Compare the last periods, history as such, and forecasts in life with what was before."""
+    with exit_on_error():
+        from ml.run.request import RunRequest
+        from pipelines.nightly.drift_watch import watch_drift
+
+        request = RunRequest(command="look_for_drift", results_folder=results, drivers=False)
+        for line in watch_drift(request):
+            typer.echo(line)
 
 
 def describe(inputs: Any, request: Any) -> dict[str, Any]:
