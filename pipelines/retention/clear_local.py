@@ -2,14 +2,16 @@
 
 Versions of the results folder are marked and, a grace later, removed, as in a store. What belongs
 to versions goes after them: plain files of their days, and models of their datasets. Logs and notes
-of empty answers have no version; they go by age alone.
+of empty answers have no version; they go by age alone. Answers with data stay for good: the tables,
+with what was known when, are built again from nothing else.
 """
 
 import dataclasses
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from ml.artifacts.folder_store import STAGING, WORK, FolderStore, results_store
 from ml.artifacts.keys import date_of
 from ml.artifacts.log import CommitRecord
 from ml.artifacts.version import read_manifest
-from ml.durable import disk_errors, remove_all, replace
+from ml.durable import disk_errors, remove, remove_all, replace
 from ml.errors import ConfigError, PublishError
 from ml.locks import hold
 from ml.logs import logger
@@ -29,6 +31,9 @@ from ml.run.model_sets import COMPANY
 from ml.settings import Settings, settings
 from pipelines.nightly.kept_inputs import unneeded_inputs
 from pipelines.nightly.preflight import TEXTS
+from pipelines.outside.domain_sources import DOMAINS
+from pipelines.outside.ledger import FILE as LEDGER
+from pipelines.outside.ledger import ledger
 from pipelines.publish.collect_garbage import (
     VERSIONS,
     Retention,
@@ -38,10 +43,11 @@ from pipelines.publish.collect_garbage import (
     unpin,
 )
 from pipelines.publish.deploy import Deployment, command_log
-from pipelines.retention.raw_answers import prune_answers, size_of
 
 A_DAY = timedelta(days=1)  # that a night may take from keeping its inputs to noting its version
 LEAST_DAYS = timedelta(days=30)  # of logs and notes, whatever --days says: both are small
+_OLD_NOTES = "SELECT id FROM answers WHERE outcome != 'data' AND day < ?"
+_STAYS = "SELECT DISTINCT file FROM answers WHERE (outcome = 'data' OR day >= ?) AND file != ''"
 _LAID_ASIDE = re.compile(r"[a-z0-9_]+\.([0-9]{4}-[0-9]{2}-[0-9]{2})\.jsonl")
 
 
@@ -218,3 +224,54 @@ def _logs_to_lay_aside(folder: Path, oldest: datetime) -> Iterator[Path]:
                 written = datetime.fromisoformat(json.loads(file.readline())["timestamp"])
                 if written < oldest:
                     yield path
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedAnswers:
+    """What was removed from the raw store, or would be."""
+
+    notes: int  # lines of the ledger
+    paths: tuple[Path, ...]  # files of bytes, and folders in which a dead run read
+    bytes: int  # of them
+
+
+def prune_answers(raw: Path, before: datetime, *, dry_run: bool) -> PrunedAnswers:
+    """Remove what the raw store keeps of answers that brought nothing before a moment.
+
+    That are notes of answers that were refused, empty or unchanged, with the bytes of refused ones,
+    and bytes that no note names, which a run left that died between the two.
+
+    Raises:
+        PublishError: An ETL command is at work, or the disk refused.
+    """
+    if not (raw / LEDGER).is_file():
+        return PrunedAnswers(0, (), 0)
+    with ExitStack() as locks:
+        for name in DOMAINS:  # between bytes and note, bytes that nobody names are in use
+            locks.enter_context(hold(raw / "_runs" / f".{name}"))
+        day = before.date().isoformat()
+        with ledger(raw) as db:
+            named = {raw / file for (file,) in db.execute(_STAYS, [day])}
+            old = db.execute(_OLD_NOTES, [day]).fetchall()
+            if not dry_run:
+                db.executemany("DELETE FROM in_tables WHERE answer = ?", old)
+                db.executemany("DELETE FROM answers WHERE id = ?", old)
+        # After the notes: bytes without a note are found by the next call, the other way round
+        # is a damaged store.
+        files = (path for path in raw.glob("*/bodies/[!.]*") if path not in named)
+        paths = [path for path in (*files, *raw.glob(".importing-*")) if _is_older(path, before)]
+        size = sum(map(size_of, paths))
+        if not dry_run:
+            for path in paths:
+                (remove if path.is_file() else remove_all)(path)
+    return PrunedAnswers(len(old), tuple(sorted(paths)), size)
+
+
+def _is_older(path: Path, before: datetime) -> bool:
+    return path.stat().st_mtime < before.timestamp()
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

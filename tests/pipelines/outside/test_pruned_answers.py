@@ -7,7 +7,7 @@ import pytest
 from ml.errors import PublishError
 from ml.locks import hold
 from pipelines.outside.ledger import COLUMNS, insert_answer, ledger
-from pipelines.retention.raw_answers import prune_answers
+from pipelines.retention.clear_local import prune_answers
 
 LATER = datetime.now(UTC) + timedelta(days=9999)
 
