@@ -50,14 +50,11 @@ def write_report(
     name = "report.html" if version is None else f"report_{version}.html"
     path = output or settings().reports_dir / "results" / name
     written = report.save(path)
-    yield f"version {read.version_id}, {len(packed.items.ids)} items: {path} ({_size(path)})"
+    size = decimal(path.stat().st_size)
+    yield f"version {read.version_id}, {len(packed.items.ids)} items: {path} ({size})"
     if len(written) > 1:
         parts = sum(one.stat().st_size for one in written if one != path)
         yield f"{len(written) - 1} files beside it, opened on demand: {decimal(parts)}"
-
-
-def _size(path: Path) -> str:
-    return decimal(path.stat().st_size)
 
 
 def _open(results: Path | None, folder: Path | None, *, store: bool) -> Store:

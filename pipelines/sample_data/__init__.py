@@ -3,7 +3,6 @@
 Everything is drawn from explicit seeds; no measured value is in it.
 """
 
-from pipelines.sample_data.files import ensure_sample
-from pipelines.sample_data.places import SampleFiles, sample_paths
+from pipelines.sample_data.files import SampleFiles, ensure_sample, sample_paths
 
 __all__ = ["SampleFiles", "ensure_sample", "sample_paths"]

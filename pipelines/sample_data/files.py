@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from ml.durable import discard_leftovers, disk_errors, make_folder, move_folder, sync_tree
 from ml.errors import DataError
 from ml.processed import SYNTHETIC
-from pipelines.sample_data.places import SampleFiles, sample_paths
 
 GENERATOR_VERSION = 4  # raise it with every change of what is generated: samples are rewritten
 ITEMS, DAYS, FIRST = 72, 1096, "2023-11-01"
@@ -32,6 +31,29 @@ outside/*.parquet                                  outside series as published, 
 truth/                                             what was planted, to check results against
 sample.json                                        version and seed of the generator
 """
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFiles:
+    """Where the files of a sample lie; ``outside`` and ``truth`` are folders."""
+
+    demand: Path
+    items: Path
+    inventory: Path
+    prices: Path
+    open_orders: Path
+    receipts: Path
+    suppliers: Path
+    exposure: Path
+    outside: Path
+    truth: Path
+
+
+def sample_paths(folder: Path) -> SampleFiles:
+    """Where the files of a sample in ``folder`` lie, written or not."""
+    names = ("demand", "items", "inventory", "prices", "open_orders", "receipts", "suppliers")
+    tables = {name: folder / f"{name}.csv" for name in (*names, "exposure")}
+    return SampleFiles(**tables, outside=folder / "outside", truth=folder / "truth")
 
 
 def ensure_sample(folder: Path, *, seed: int = 0, items: int = ITEMS) -> SampleFiles:

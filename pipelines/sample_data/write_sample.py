@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,25 +14,26 @@ from ml.contracts.outside import OUTSIDE
 from pipelines.sample_data import truth as demand
 from pipelines.sample_data import weather, world
 from pipelines.sample_data.items import FAMILIES, TIERS
-from pipelines.sample_data.places import SampleFiles
 from pipelines.sample_data.sample import Sample
 from pipelines.sample_data.truth import Truth
 
+if TYPE_CHECKING:
+    from pipelines.sample_data.files import SampleFiles
 
-def write_sample(sample: Sample, files: SampleFiles) -> None:
+# Tables of a sample that are written as they are.
+PLAIN = ("items", "inventory", "prices", "open_orders", "receipts", "suppliers", "exposure")
+PLANTED = ("anomalies", "dirt", "item_dirt", "stock_dirt")
+
+
+def write_sample(sample: Sample, files: "SampleFiles") -> None:
     """Write the files of a sample; the same sample gives the same bytes."""
     for path in (files.outside, files.truth):
         path.mkdir(parents=True)
     # Whole units without a decimal point, as an ERP exports them; empty where not known.
     quantity = sample.observed["quantity"].astype("Int64")
     _write_csv(sample.observed.assign(quantity=quantity), files.demand)
-    _write_csv(sample.items, files.items)
-    _write_csv(sample.inventory, files.inventory)
-    _write_csv(sample.prices, files.prices)
-    _write_csv(sample.open_orders, files.open_orders)
-    _write_csv(sample.receipts, files.receipts)
-    _write_csv(sample.suppliers, files.suppliers)
-    _write_csv(sample.exposure, files.exposure)
+    for name in PLAIN:
+        _write_csv(getattr(sample, name), getattr(files, name))
     for contract in OUTSIDE:
         if contract.name in sample.outside:
             frame = sample.outside[contract.name]
@@ -55,10 +57,8 @@ def write_truth(sample: Sample, folder: Path) -> None:
     events = truth.life.events.assign(day=days[truth.life.events["day"].to_numpy(int)])
     _write_csv(_item_parameters(truth).assign(launch=days[truth.life.launch]), folder / "items.csv")
     _write_csv(events, folder / "events.csv")
-    _write_csv(sample.anomalies, folder / "anomalies.csv")
-    _write_csv(sample.dirt, folder / "dirt.csv")
-    _write_csv(sample.item_dirt, folder / "item_dirt.csv")
-    _write_csv(sample.stock_dirt, folder / "stock_dirt.csv")
+    for name in PLANTED:
+        _write_csv(getattr(sample, name), folder / f"{name}.csv")
     drivers = truth.drivers
     columns = {
         "ds": truth.days.astype("datetime64[us]"),

@@ -6,8 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.errors import DataError
-from pipelines.sample_data.files import ensure_sample
-from pipelines.sample_data.places import sample_paths
+from pipelines.sample_data.files import ensure_sample, sample_paths
 from pipelines.sample_data.sample import generate
 from pipelines.sample_data.write_sample import write_sample
 
