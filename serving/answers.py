@@ -6,7 +6,7 @@ Each takes the version that it shows once, at its begin, and everything in it is
 import asyncio
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -15,10 +15,12 @@ from fastapi import Request
 
 from serving import formats
 from serving.library import SOME, Library
-from serving.pages import RowPage, cut_page, find_page
 from serving.query import (
     MOST_ROWS,
+    RowPage,
     cursor_of,
+    cut_page,
+    find_page,
     parameters_of,
     read_day,
     read_limit,
@@ -112,25 +114,10 @@ class AnswerSheet:
     async def item(self, request: Request) -> App:
         """All rows of an item, of every table that names it."""
         shown = await self._shown(request)
-        given = read_parameters(request.scope["query_string"], self._general(request))
-        formats.choose_format(given.get("f"), request.headers.get("accept", ""), formats.JSON_ALONE)
+        self._read_json(request)
         item = request.path_params["item_id"]
         number = shown.version.number_of(item)
-        headers = self._headers(shown, request.scope, "json")
-        if _unchanged(request.scope, headers[b"etag"]):
-            return UnchangedAnswer(headers)
-        data: dict[str, Any] = {"item_id": item}
-        following = {}
-        for name, table in shown.version.tables.items():
-            if table.index is not None:
-                page = cut_page(table.spans_of(number), 0, MOST_ROWS)
-                columns = table.names
-                data[table.name] = [r for s in page.spans for r in table.rows_of(s, columns)]
-                if page.following is not None:
-                    more = {"item_id": item, "limit": str(MOST_ROWS)}
-                    following[name] = _link(shown, table.name, more, page.following)
-        body = shown.answer(orjson.dumps(data), following or None)
-        return WrittenAnswer(body, headers)
+        return self._write_json(shown, request, lambda: _write_item(shown, item, number))
 
     async def file(self, request: Request) -> App:
         """A whole table as it was published, or a range of its bytes."""
@@ -155,48 +142,50 @@ class AnswerSheet:
     async def document(self, request: Request) -> App:
         """A JSON document of the version as it was published."""
         shown = await self._shown(request)
-        given = read_parameters(request.scope["query_string"], self._general(request))
-        formats.choose_format(given.get("f"), request.headers.get("accept", ""), formats.JSON_ALONE)
+        self._read_json(request)
         name = request.path_params["name"]
         body = shown.version.documents.get(name)
         if body is None:
             known = ", ".join(sorted(shown.version.documents))
             raise RequestProblem(404, f"there is no document {shorten(name)}; there is {known}.")
-        headers = self._headers(shown, request.scope, "json")
-        if _unchanged(request.scope, headers[b"etag"]):
-            return UnchangedAnswer(headers)
-        return WrittenAnswer(body, headers)
+        return self._write_json(shown, request, lambda: body)
 
     async def version(self, request: Request) -> App:
         """What a version consists of: its tables with their columns, and its documents."""
         shown = await self._shown(request)
-        given = read_parameters(request.scope["query_string"], self._general(request))
-        formats.choose_format(given.get("f"), request.headers.get("accept", ""), formats.JSON_ALONE)
-        headers = self._headers(shown, request.scope, "json")
-        if _unchanged(request.scope, headers[b"etag"]):
-            return UnchangedAnswer(headers)
-        body = shown.answer(orjson.dumps(shown.describe()))
-        return WrittenAnswer(body, headers)
+        self._read_json(request)
+        return self._write_json(
+            shown, request, lambda: shown.answer(orjson.dumps(shown.describe()))
+        )
 
     async def versions(self, request: Request) -> App:
         """What was published, newest first."""
         shown, records = self._library.now(), await self._library.records()
-        given = read_parameters(request.scope["query_string"], ("limit", "cursor", "f"))
-        formats.choose_format(given.get("f"), request.headers.get("accept", ""), formats.JSON_ALONE)
+        given = self._read_json(request, ("limit", "cursor", "f"))
         limit, before = read_limit(given.get("limit")), given.get("cursor")
         if before is not None and not (before.isascii() and before.isdigit() and len(before) < 13):
             raise RequestProblem(400, f"cursor={shorten(before)} is none of ours; follow 'next'.")
         left = [one for one in records if before is None or one.seq < int(before)]
         fields = ("seq", "kind", "version_id", "as_of", "published_at", "partial")
         data = [{name: getattr(one, name) for name in fields} for one in left[:limit]]
-        headers = self._headers(shown, request.scope, "json")
-        if _unchanged(request.scope, headers[b"etag"]):
-            return UnchangedAnswer(headers)
         following = None
         if len(left) > limit:
             following = f"{API}/versions?limit={limit}&cursor={data[-1]['seq']}"
-        body = shown.answer(orjson.dumps(data), following)
-        return WrittenAnswer(body, headers)
+        return self._write_json(shown, request, lambda: shown.answer(orjson.dumps(data), following))
+
+    def _read_json(self, request: Request, names: Sequence[str] = ()) -> dict[str, str]:
+        """The parameters of a request for what is to be had as JSON alone."""
+        allowed = names or self._general(request)
+        given = read_parameters(request.scope["query_string"], allowed)
+        formats.choose_format(given.get("f"), request.headers.get("accept", ""), formats.JSON_ALONE)
+        return given
+
+    def _write_json(self, shown: ShownVersion, request: Request, write: Callable[[], bytes]) -> App:
+        """What is written, unless who asks has it already."""
+        headers = self._headers(shown, request.scope, "json")
+        if _unchanged(request.scope, headers[b"etag"]):
+            return UnchangedAnswer(headers)
+        return WrittenAnswer(write(), headers)
 
     async def _shown(self, request: Request) -> ShownVersion:
         """The version that an address asks for, by its path or by ``at=``; else the newest."""
@@ -264,6 +253,21 @@ def _write_page(
         text = formats.write_csv(columns, rows)
         return WrittenAnswer(text, headers, f"{media}; charset=utf-8")
     return WrittenAnswer(shown.answer(orjson.dumps(rows), following), headers, media)
+
+
+def _write_item(shown: ShownVersion, item: str, number: int) -> bytes:
+    """All rows of an item, and where those of a table go on that has too many of them."""
+    data: dict[str, Any] = {"item_id": item}
+    following = {}
+    for name, table in shown.version.tables.items():
+        if table.index is not None:
+            page = cut_page(table.spans_of(number), 0, MOST_ROWS)
+            columns = table.names
+            data[table.name] = [r for s in page.spans for r in table.rows_of(s, columns)]
+            if page.following is not None:
+                more = {"item_id": item, "limit": str(MOST_ROWS)}
+                following[name] = _link(shown, table.name, more, page.following)
+    return shown.answer(orjson.dumps(data), following or None)
 
 
 def _link(shown: ShownVersion, dataset: str, given: Mapping[str, str], row: int) -> str:

@@ -17,7 +17,7 @@ from serving.front import Front, RequestLimits
 from serving.library import OLD, Library, age_of
 from serving.measures import MEASURES
 from serving.openapi import describe_interface
-from serving.static_files import PAGE, Handler, read_static, static_handler
+from serving.stored_files import PAGE, Handler, read_static, static_handler
 from serving.written import PROBLEM_TYPE, ROUTE, App, RequestProblem
 
 VERSION = f"{API}/versions/{{version_id}}"
@@ -68,8 +68,6 @@ def build_application(library: Library, access: AccessRules, limits: RequestLimi
     app.add_exception_handler(404, _answer_unknown)
     sheet = AnswerSheet(library, shared=access.open)
     _add_routes(app, library, sheet)
-    for path, handler in _pages().items():
-        app.add_route(path, cast("Any", _named(path, handler)), ["GET"])
     return Front(app, access, limits, sheet.answer_at_once)
 
 
@@ -91,6 +89,9 @@ def _add_routes(app: FastAPI, library: Library, sheet: AnswerSheet) -> None:
         "/metrics": _answer_measures,
     }
     routes[VERSION] = sheet.version
+    files = read_static()
+    routes |= {f"/{name}": static_handler(file) for name, file in files.items()}
+    routes["/"] = static_handler(files[PAGE])
     # Plain routes: what they take is read and described by the tables of the version itself.
     for path, handler in routes.items():
         app.add_route(path, cast("Any", _named(path, handler)), ["GET"])
@@ -104,12 +105,6 @@ def _named(path: str, handler: Handler) -> Handler:
         return await handler(request)
 
     return answer
-
-
-def _pages() -> dict[str, Handler]:
-    files = read_static()
-    pages = {f"/{name}": static_handler(file) for name, file in files.items()}
-    return pages | {"/": static_handler(files[PAGE])}
 
 
 def _describe(library: Library) -> Handler:

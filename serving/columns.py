@@ -36,7 +36,9 @@ def column_reader(array: pa.Array) -> Reader:
     if pa.types.is_dictionary(array.type):
         return _read_dictionary(array)
     read = None if array.offset else _plain_reader(array)
-    return _by_arrow(array) if read is None else _with_nulls(read, array)
+    if read is None:
+        return lambda start, stop: array[start:stop].to_pylist()
+    return _with_nulls(read, array)
 
 
 def _plain_reader(array: pa.Array) -> Reader | None:
@@ -53,10 +55,6 @@ def _plain_reader(array: pa.Array) -> Reader | None:
     if kind.is_timestamp(array.type) and array.type.unit == "us":
         return _read_instants(array)
     return None
-
-
-def _by_arrow(array: pa.Array) -> Reader:
-    return lambda start, stop: array[start:stop].to_pylist()
 
 
 def _read_dictionary(array: pa.DictionaryArray) -> Reader:

@@ -24,12 +24,6 @@ from serving.versions import ShownVersion
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0)
 
 
-def _registry() -> CollectorRegistry:
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    return registry
-
-
 @dataclass(frozen=True, slots=True)
 class ServerMeasures:
     """The counters of this process."""
@@ -64,7 +58,8 @@ class ServerMeasures:
 
 
 def _measures() -> ServerMeasures:
-    registry = _registry()
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     return ServerMeasures(
         registry,
         requests=Counter(

@@ -1,17 +1,32 @@
-"""Sending the stored bytes of a table, all of them or a range."""
+"""Files as they are: the stored bytes of a table, all or a range, and those of the page for people.
 
+The page's files, of ``serving/static``, are read once when the server starts.
+"""
+
+import hashlib
 import mmap
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from serving.formats import MEDIA_TYPES
 from serving.tables import ServedTable
-from serving.written import RequestProblem, shorten
+from serving.written import App, RequestProblem, shorten
 
 BLOCK = 1 << 18  # bytes sent at a time
 HEAD = "previsor.head"  # in the scope of a request that wants no body
+FOLDER = Path(__file__).resolve().parent / "static"
+PAGE = "page.html"
+PAGE_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+}
+Handler = Callable[[Request], Awaitable[App]]
 
 
 def read_part(text: str | None, parts: int) -> int:
@@ -94,3 +109,36 @@ def _range(text: str, size: int) -> tuple[int, int] | None:
             {"Content-Range": f"bytes */{size}"},
         )  # fmt: skip
     return start, stop
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file that is served as it is."""
+
+    content: bytes  # of the file
+    media_type: str  # by its ending
+    tag: str  # by its content
+
+
+def read_static() -> Mapping[str, StaticFile]:
+    """The files of the page by their paths, those of folders below included."""
+    found = {}
+    for path in sorted(FOLDER.rglob("*")):
+        if path.is_file() and path.suffix in PAGE_TYPES:
+            content = path.read_bytes()
+            tag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
+            name = path.relative_to(FOLDER).as_posix()
+            found[name] = StaticFile(content, PAGE_TYPES[path.suffix], tag)
+    return found
+
+
+def static_handler(file: StaticFile) -> Handler:
+    """What answers a request for a file."""
+    headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
+
+    async def answer(request: Request) -> App:
+        if request.headers.get("if-none-match") == file.tag:
+            return Response(status_code=304, headers=headers)
+        return Response(file.content, headers=headers, media_type=file.media_type)
+
+    return answer

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from serving.pages import cut_page
+from serving.query import cut_page
 from serving.tables import load_table
 
 GROUPED = [f"I{number // 5}" for number in range(50)]
