@@ -55,6 +55,7 @@ def run(
     """
     with exit_on_error():
         from pipelines.publish import deploy, upkeep
+        from pipelines.publish.collect_garbage import chosen_retention
 
         action = deploy.choose_action(
             {
@@ -94,11 +95,7 @@ def run(
             "--rollback": lambda: deploy.roll_back_version(place, to_seq),
             "--gc": lambda: collect(
                 place,
-                keep=keep,
-                days=days,
-                grace=grace,
-                pins=pin or (),
-                unpins=unpin or (),
+                chosen_retention(keep, days, grace, pin or (), unpin or ()),
                 dry_run=dry_run,
             ),
             "--doctor": lambda: deploy.examine_store(place),

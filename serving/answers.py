@@ -52,9 +52,7 @@ PLAIN = (b"*/*", b"application/json")  # headers Accept that ask for JSON and ne
 class AnswerSheet:
     """The handlers of all routes.
 
-    Args:
-        library: The versions.
-        shared: Whether an answer may be kept by caches that others use too.
+    ``shared`` says whether an answer may be kept by caches that others use too.
     """
 
     def __init__(self, library: Library, *, shared: bool) -> None:

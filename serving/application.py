@@ -44,10 +44,7 @@ register_url_convertor("table", cast("Any", PartOfAddress(r"(?!versions$)[A-Za-z
 def build_application(library: Library, access: AccessRules, limits: RequestLimits) -> Front:
     """The application of a library, with its front.
 
-    Args:
-        library: The versions that are served; it is looked after while the application runs.
-        access: Who is let in.
-        limits: What is taken on at once.
+    The library is looked after while the application runs.
     """
 
     @asynccontextmanager

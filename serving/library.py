@@ -45,13 +45,7 @@ class LibraryRules:
 
 
 class Library:
-    """The versions of a store, the newest of them ready.
-
-    Args:
-        store: Where they are published.
-        mirror: Where they are copied to.
-        rules: How often to look, and when to warn.
-    """
+    """The versions of a store, the newest of them ready."""
 
     def __init__(self, store: Store, mirror: Mirror, rules: LibraryRules) -> None:
         self.shown: ShownVersion | None = None

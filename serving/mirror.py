@@ -79,13 +79,7 @@ class Mirror:
 
 
 def open_mirror(cache: Path, store: str, port: int) -> Mirror:
-    """The mirror of a store for the server on a port, in a folder of its own.
-
-    Args:
-        cache: Folder of all mirrors.
-        store: Name of the store.
-        port: That no other server of this machine has.
-    """
+    """The mirror of a store for the server on a port, in a folder of its own."""
     folder = cache / f"{sha256(store.encode()).hexdigest()[:12]}-{port}"
     make_folder(folder)
     discard_leftovers(folder / STAGING, "*.tmp")

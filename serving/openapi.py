@@ -38,8 +38,7 @@ _NEXT = {"type": ["string", "object", "null"], "description": "where it goes on,
 def describe_interface(shown: ShownVersion | None) -> Document:
     """The OpenAPI document.
 
-    Args:
-        shown: The version whose tables are described; without one only what is always there.
+    Without a version only what is always there is described.
     """
     paths: Document = {
         "/health": {"get": _operation("Whether the server runs", [], _json({"type": "object"}))},

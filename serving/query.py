@@ -45,10 +45,6 @@ class PageRequest:
 def read_parameters(query: bytes, allowed: Sequence[str]) -> dict[str, str]:
     """The parameters of an address.
 
-    Args:
-        query: Behind the question mark, as it was sent.
-        allowed: Names that are known here.
-
     Raises:
         RequestProblem: One is not known, is there twice, or is no text.
     """
@@ -109,10 +105,7 @@ def _parameters(columns: tuple[str, ...], indexed: bool, fixed: bool) -> tuple[s
 def read_page(given: Mapping[str, str], table: ServedTable, version: str) -> PageRequest:
     """The page that parameters ask for.
 
-    Args:
-        given: The parameters, whose names were checked.
-        table: That is asked.
-        version: Id of the version that answers.
+    The names of what is given were checked.
 
     Raises:
         RequestProblem: A value cannot be what it has to be.
@@ -240,10 +233,7 @@ class RowPage:
 def find_page(table: ServedTable, asked: PageRequest, number: int | None) -> RowPage:
     """The page that is asked for.
 
-    Args:
-        table: Its table.
-        asked: What is asked for.
-        number: Of the item that is asked for, in the version; ``None`` for all.
+    ``number`` is that of the item asked for, in the version; ``None`` for all.
     """
     spans = table.spans_of(number)
     if not asked.wanted:

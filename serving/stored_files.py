@@ -51,11 +51,7 @@ def send_file(
 ) -> Response:
     """The stored bytes of a file, or the range that a request names.
 
-    Args:
-        table: That it is of.
-        part: Which of its files.
-        request: With its headers.
-        known: Headers of the answer, its tag among them.
+    ``known`` are headers of the answer, its tag among them.
 
     Raises:
         RequestProblem: There are no such bytes.

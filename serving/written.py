@@ -58,13 +58,7 @@ class UnchangedAnswer:
 
 
 class RequestProblem(Exception):  # noqa: N818 - the word of RFC 9457, and an answer rather than an error
-    """A request that cannot be answered.
-
-    Args:
-        status: Of HTTP.
-        detail: What is wrong and what to do, a sentence.
-        headers: Of the answer, beside the usual ones.
-    """
+    """A request that cannot be answered."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         self.status, self.detail = status, detail

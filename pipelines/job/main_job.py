@@ -56,13 +56,8 @@ def generate(
 ) -> None:
     """Run the main job from files to a committed version, and publish it if asked.
 
-    Args:
-        files: What is read, and how.
-        request: What is made of it.
-        publish: Publish the version, if the gate lets it pass.
-        sample: Run on the sample, whatever data there are.
-        accept: Rules of the gate that a person passes.
-        allow_synthetic: Publish made-up results.
+    ``sample`` takes the sample, whatever data there are; ``accept`` names rules of the gate that a
+    person passes, ``allow_synthetic`` lets made-up results be published.
 
     Raises:
         ConfigError: Options that exclude each other, or an item that no series has.

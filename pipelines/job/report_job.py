@@ -26,13 +26,7 @@ def write_report(
 ) -> Iterator[str]:
     """Write the report of a version; says where it is.
 
-    Args:
-        version: Id of the version; the newest one without it.
-        language: ``pt`` or ``en``; that of the settings without it.
-        store: Read it from the S3 store of the settings.
-        folder: Read it from the store in this folder.
-        results: Results folder to read it from otherwise; that of the settings without it.
-        output: File to write; without it one below ``REPORTS_DIR``.
+    The arguments are the options of the command.
 
     Raises:
         ConfigError: Options that exclude each other, another language, or no name of a page.

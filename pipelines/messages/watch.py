@@ -43,13 +43,8 @@ def tell_people(
 ) -> tuple[list[ConditionChange], list[str]]:
     """Bring the conditions up to date and send the messages that are due.
 
-    Args:
-        db: Of the run ledger, outside of a transaction; tables that are missing are created.
-        findings: What holds tonight.
-        looked_at: Kinds that the night could judge; conditions of others stay as they are.
-        run_id: Of the night.
-        now: An instant with a time zone.
-        config: The settings.
+    The arguments are those of :func:`update_conditions`; ``db`` is the run ledger, outside of a
+    transaction, and tables that are missing are created.
 
     Returns:
         What opened or ended, and a line for each message that was not taken.
@@ -150,10 +145,7 @@ def find_late_data(
 ) -> list[NightFinding]:
     """Panels whose last period is more than so many periods behind the last one that is over.
 
-    Args:
-        data_until: By panel, the start of its last period and its frequency.
-        today: The day of the run.
-        late_periods: Periods that may be missing.
+    ``data_until`` has the start of a panel's last period, and its frequency.
     """
     findings = []
     for name, (last, frequency) in data_until.items():

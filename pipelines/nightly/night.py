@@ -93,9 +93,7 @@ class Night:
 def night(asked: NightRequest, *, quiet: bool = False) -> tuple[int, str]:
     """Run a night; returns its exit code and one line that says how it went.
 
-    Args:
-        asked: What it is to do.
-        quiet: Say nothing of what the steps say; it is in ``LOG_DIR/nights`` in any case.
+    What the steps say is in ``LOG_DIR/nights``, ``quiet`` or not.
 
     Raises:
         ConfigError: There is nothing to do, or nowhere to publish to.

@@ -40,14 +40,9 @@ def tell_how_it_went(
 ) -> list[str]:
     """Bring conditions, figures and heartbeat up to date; what could not be said.
 
-    Args:
-        config: The settings.
-        run: Number of the run in the ledger, which has its steps.
-        run_id: Of the night.
-        code: Its exit code.
-        line: Its last line.
-        last_night: Day and end of the last one before that came to its end.
-        planned: Parts of the sequence that it consists of.
+    ``run`` is its number in the ledger, which has its steps; ``code`` and ``line`` are its exit
+    code and last line, ``last_night`` day and end of the last one before that came to its end, and
+    ``planned`` the parts of the sequence that it consists of.
     """
     now = moment(config)
     steps = _read_steps(config, run)

@@ -29,10 +29,7 @@ FOR_GOOD = 36500.0  # days that models serve where nothing is to be trained agai
 def reproduce(config: Settings, version: str, to: Path | None = None) -> Iterator[str]:
     """Make a version again in a folder of its own, and say of each table whether it is the same.
 
-    Args:
-        config: Names the folders, and the store.
-        version: Id of the version.
-        to: Folder that it was published to, ``None`` = the store of the settings.
+    ``to`` is the folder that it was published to, ``None`` = the store of the settings.
 
     Raises:
         DataError: Something is missing that it was made of; the message names it.

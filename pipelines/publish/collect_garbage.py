@@ -98,6 +98,18 @@ def unpin(store: Store, versions: Collection[str]) -> None:
         store.remove(f"{PINS}{name}.json")
 
 
+def change_pins(store: Store, retention: "Retention", *, dry_run: bool) -> None:
+    """Pin and unpin what is asked for; dry, only look at the names to be pinned.
+
+    Raises:
+        ConfigError: There is no such version, or something is to be unpinned in a dry run.
+    """
+    if retention.unpins and dry_run:
+        raise ConfigError("--unpin: changes what is kept; leave it out of a --dry-run.")
+    pin(store, retention.pins, dry_run=dry_run)
+    unpin(store, retention.unpins)
+
+
 def put_mark(store: Store, version: str, now: datetime) -> None:
     """Mark a version, unless it is marked already."""
     document = {"format": FORMAT, "version_id": version, "marked_at": now.isoformat()}
@@ -122,6 +134,7 @@ class Retention:
     versions: int = 30  # last versions of the log, at least one
     age: timedelta = timedelta(days=7)  # everything younger than this
     pins: Collection[str] = ()  # versions kept whatever their age, beside those pinned there
+    unpins: Collection[str] = ()  # versions that are no longer pinned there
     # time between mark and removal, for readers that are at work
     grace: timedelta = timedelta(hours=24)
 
@@ -130,7 +143,9 @@ class Retention:
             raise ValueError("at least one version is kept, and no time is negative")
 
 
-def chosen_retention(keep: int, days: float, grace: float, pins: Collection[str] = ()) -> Retention:
+def chosen_retention(
+    keep: int, days: float, grace: float, pins: Collection[str], unpins: Collection[str]
+) -> Retention:
     """What is kept by the options of a command, grace in hours.
 
     Raises:
@@ -139,8 +154,9 @@ def chosen_retention(keep: int, days: float, grace: float, pins: Collection[str]
     """
     try:
         chosen = Retention(
-            versions=keep, age=timedelta(days=days), pins=tuple(pins), grace=timedelta(hours=grace)
-        )
+            versions=keep, age=timedelta(days=days), pins=pins, unpins=unpins,
+            grace=timedelta(hours=grace),
+        )  # fmt: skip
     except (ValueError, OverflowError):
         raise ConfigError(f"--days {days:g}, --grace {grace:g}: no such time exists.") from None
     if chosen.age < LEAST_AGE or chosen.grace < LEAST_GRACE:

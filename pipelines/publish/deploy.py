@@ -26,7 +26,7 @@ from ml.gate.rules import check_names
 from ml.gate.stored import facts_of, store_judge
 from ml.logs import logger, logging_to
 from ml.settings import refuse_open_secrets, settings
-from pipelines.publish.collect_garbage import chosen_retention, collect_garbage, pin, unpin
+from pipelines.publish.collect_garbage import Retention, change_pins, collect_garbage
 from pipelines.publish.doctor import examine
 from pipelines.publish.future_record import refusing_the_future
 from pipelines.publish.policies import policies
@@ -124,13 +124,7 @@ def publish_newest(
 ) -> Iterator[str]:
     """Publish the newest whole version of the results folder, or only say what would be sent.
 
-    Args:
-        place: From where, to where.
-        force: Publish although a later day is published.
-        expect_parent: Publish only if this is the number of the newest record.
-        dry_run: Only say what would be sent.
-        accept: Rules of the gate that a person passes.
-        allow_synthetic: Publish made-up results.
+    The arguments are the options of the command.
 
     Raises:
         ConfigError: There is no such rule.
@@ -241,37 +235,15 @@ def roll_back_version(place: Deployment, to_seq: int | None = None) -> Iterator[
     note.forget()
 
 
-def collect(
-    place: Deployment,
-    *,
-    keep: int = 30,
-    days: float = 7.0,
-    grace: float = 24.0,
-    pins: Collection[str] = (),
-    unpins: Collection[str] = (),
-    dry_run: bool = False,
-) -> Iterator[str]:
+def collect(place: Deployment, retention: Retention, *, dry_run: bool = False) -> Iterator[str]:
     """Mark versions that nobody needs, and remove those marked a grace ago.
-
-    Args:
-        place: Of the store.
-        keep: Last versions kept.
-        days: That any version is kept.
-        grace: Hours from mark to removal.
-        pins: Versions kept whatever their age, from now on.
-        unpins: Versions for which that ends.
-        dry_run: Only say what would be done.
 
     Raises:
         ConfigError: There is no version of such a name.
     """
-    if unpins and dry_run:
-        raise ConfigError("--unpin: changes what is kept; leave it out of a --dry-run.")
-    retention = chosen_retention(keep, days, grace, pins)
     store = place.open_there()
     with command_log():
-        pin(store, pins, dry_run=dry_run)
-        unpin(store, unpins)
+        change_pins(store, retention, dry_run=dry_run)
         done = collect_garbage(store, retention, dry_run=dry_run)
         logger().info("collected", store=store.name, dry_run=dry_run, removed=list(done.removed))
     yield from done.tell(store.name, dry_run=dry_run)

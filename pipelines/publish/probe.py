@@ -28,9 +28,7 @@ _SMALL = 1000
 def require_conditions(store: Store, cache: Path | None = None) -> None:
     """Refuse a store that overwrites what it was told to create.
 
-    Args:
-        store: The store.
-        cache: Folder in which to note that a store passed today; tried each time without it.
+    That it passed today is noted in the folder ``cache``; it is tried each time without one.
 
     Raises:
         StoreRefusedError: It ignores conditional writes, and nobody vouched for a single writer.

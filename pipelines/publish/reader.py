@@ -90,11 +90,7 @@ class ResultsSnapshot:
         return self.document(former if is_former else name)
 
     def document(self, name: str) -> dict[str, Any]:
-        """A JSON document by its name in the version; raises as :meth:`read`.
-
-        Args:
-            name: For instance ``metadata/model_versions.json``.
-        """
+        """A JSON document, such as ``metadata/model_versions.json``; raises as :meth:`read`."""
         key = version_key(self.version_id, name)
         file = next((one for one in self.manifest.files if one.path == key), None)
         if file is None or not name.endswith(".json"):

@@ -43,8 +43,7 @@ class RetryPolicy:
     def retry(self, attempt: Callable[["Patience"], Answer]) -> Answer:
         """Call until it succeeds or fails in another way than being unreachable.
 
-        Args:
-            attempt: Is told the patience that its waiting must not exceed.
+        ``attempt`` is told the patience that its waiting must not exceed.
 
         Raises:
             UnreachableError: It was until the patience was over.
@@ -59,11 +58,7 @@ class RetryPolicy:
 
 
 class Patience:
-    """What is left of the waiting for one request; it begins anew whenever it gets further.
-
-    Args:
-        policy: How long it is.
-    """
+    """What is left of the waiting for one request; it begins anew whenever it gets further."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
@@ -127,9 +122,6 @@ class HttpPool(urllib3.PoolManager):
     """Connections that wait no longer than a request's patience.
 
     Redirects are not followed: a signed request goes where it was signed for.
-
-    Args:
-        ca_file: Certificates to trust instead of the usual ones.
     """
 
     def __init__(self, ca_file: Path | None = None) -> None:

@@ -99,11 +99,7 @@ def verify_versions(
 ) -> Iterator[str]:
     """Read published versions back and compare every byte; a line a problem, and one at the end.
 
-    Args:
-        place: Of the store.
-        version: The version; the newest one without it.
-        every: All versions that are not marked for removal instead.
-        subset: With ``every``, only this share of them, as ``2/7``.
+    The arguments are the options of the command.
 
     Raises:
         VerificationError: Something is not what was published.
@@ -200,12 +196,7 @@ def repair_versions(
 ) -> Iterator[str]:
     """Put damaged files of the store back from the results folder, and the other way round.
 
-    Args:
-        place: Of both.
-        version: The version; the newest one without it.
-        every: All versions that are not marked for removal instead.
-        subset: With ``every``, only this share of them.
-        dry_run: Only say what would be put back.
+    The arguments are the options of the command.
 
     Raises:
         VerificationError: Something is damaged and cannot be put back from there.

@@ -72,10 +72,6 @@ def _places(config: Settings) -> dict[str, Path]:
 def back_up(config: Settings, to: Path) -> BackedUp:
     """Write a backup into a folder, while nobody else writes here.
 
-    Args:
-        config: Names the folders.
-        to: Folder of backups; outside of those that are kept.
-
     Raises:
         ConfigError: The folder lies in one that is kept.
         PublishError: A run or a night is at work, or the disk refuses.

@@ -9,7 +9,7 @@ with what was known when, are built again from nothing else.
 import dataclasses
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -37,10 +37,8 @@ from pipelines.outside.ledger import ledger
 from pipelines.publish.collect_garbage import (
     VERSIONS,
     Retention,
-    chosen_retention,
+    change_pins,
     collect_garbage,
-    pin,
-    unpin,
 )
 from pipelines.publish.deploy import Deployment, command_log
 
@@ -51,32 +49,19 @@ _STAYS = "SELECT DISTINCT file FROM answers WHERE (outcome = 'data' OR day >= ?)
 _LAID_ASIDE = re.compile(r"[a-z0-9_]+\.([0-9]{4}-[0-9]{2}-[0-9]{2})\.jsonl")
 
 
-def clear(
-    place: Deployment,
-    *,
-    keep: int,
-    days: float,
-    grace: float,
-    pins: Collection[str],
-    unpins: Collection[str],
-    dry_run: bool,
-) -> Iterator[str]:
+def clear(place: Deployment, retention: Retention, *, dry_run: bool) -> Iterator[str]:
     """What ``--gc --local`` does, as :func:`pipelines.publish.deploy.collect` in a store.
 
     Raises:
         ConfigError: A store is named, or there is no version of such a name.
         PublishError: A run is at work, the log of the results is damaged, or the disk refused.
     """
-    if unpins and dry_run:
-        raise ConfigError("--unpin: changes what is kept; leave it out of a --dry-run.")
     if place.to is not None:
         raise ConfigError(f"--local clears this machine, not '{place.to}': leave --to out.")
-    retention = chosen_retention(keep, days, grace, pins)
     with command_log():
-        if pins or unpins:
+        if retention.pins or retention.unpins:
             with hold(place.folder):
-                pin(results_store(place.folder), pins, dry_run=dry_run)
-                unpin(results_store(place.folder), unpins)
+                change_pins(results_store(place.folder), retention, dry_run=dry_run)
         for line in clear_local(place.folder, retention, settings(), dry_run=dry_run):
             logger().info("cleared", line=line)
             yield line
