@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from logging.handlers import BufferingHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 from ml.errors import ConfigError
 
 LEAST_SECRET = 3  # characters of a part of an address that is hidden
+MOST_LINES = 1000  # of warnings about one message
 LOGGERS = ("apprise", "urllib3", "requests")
 
 
@@ -66,11 +68,12 @@ def send(url: str, title: str, body: str) -> str | None:
         )
     if taken:
         return None
-    return hide_secrets("; ".join(said) or "refused without a reason", url)
+    reasons = "; ".join(line.getMessage() for line in said)
+    return hide_secrets(reasons or "refused without a reason", url)
 
 
 @contextmanager
-def _apprise() -> Iterator[tuple[Any, list[str]]]:
+def _apprise() -> Iterator[tuple[Any, list[logging.LogRecord]]]:
     """The library and what it warns of; what Python deprecates in it is its authors' concern."""
     with keep_quiet(*LOGGERS) as said, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -92,22 +95,11 @@ def hide_secrets(text: str, url: str) -> str:
     return text
 
 
-class _Said(logging.Handler):
-    """Keeps warnings, which Apprise gives its reasons in, from everybody else."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        self.lines.append(record.getMessage())
-
-
 @contextmanager
-def keep_quiet(*names: str) -> Iterator[list[str]]:
+def keep_quiet(*names: str) -> Iterator[list[logging.LogRecord]]:
     """What libraries warn of meanwhile, instead of logging it: their lines hold addresses."""
-    said = _Said()
+    said = BufferingHandler(MOST_LINES)
+    said.setLevel(logging.WARNING)
     loggers = [logging.getLogger(name) for name in names]
     before = [(one.propagate, one.level) for one in loggers]
     for one in loggers:
@@ -115,7 +107,7 @@ def keep_quiet(*names: str) -> Iterator[list[str]]:
         one.propagate = False
         one.setLevel(logging.WARNING)
     try:
-        yield said.lines
+        yield said.buffer
     finally:
         for one, (propagate, level) in zip(loggers, before, strict=True):
             one.removeHandler(said)

@@ -262,7 +262,9 @@ def _do(this: Night, step: Step) -> None:
         last_line=lacking or ended.last_line, seconds=round(ended.seconds, 3),
         cpu_seconds=round(ended.cpu_seconds, 3), peak_mib=round(ended.peak_mib, 1),
     )  # fmt: skip
-    _note_gate(this, step, ended)
+    if step.part == "publish" and ended.lines:
+        rules = [line.removeprefix(GATE).partition(":")[0] for line in ended.lines]
+        this.note("gate", "closed", f"closed by {', '.join(rules)}", lines=ended.lines)
     if ended.code:
         since = ledger.failing_since(data_dir, step.name)
         told = f", on {since[0]} nights since {since[1]}" if since and since[0] > 1 else ""
@@ -310,12 +312,6 @@ def _inputs_of(step: Step) -> str:
         return step.inputs()
     except (PipelineError, OSError):  # the step says what is wrong with it
         return ""
-
-
-def _note_gate(this: Night, step: Step, ended: Ended) -> None:
-    if step.part == "publish" and ended.lines:
-        rules = [line.removeprefix(GATE).partition(":")[0] for line in ended.lines]
-        this.note("gate", "closed", f"closed by {', '.join(rules)}", lines=ended.lines)
 
 
 def _note_made(this: Night, step: Step, last_line: str) -> None:

@@ -244,16 +244,13 @@ def prune_answers(raw: Path, before: datetime, *, dry_run: bool) -> PrunedAnswer
         # After the notes: bytes without a note are found by the next call, the other way round
         # is a damaged store.
         files = (path for path in raw.glob("*/bodies/[!.]*") if path not in named)
-        paths = [path for path in (*files, *raw.glob(".importing-*")) if _is_older(path, before)]
+        found, since = (*files, *raw.glob(".importing-*")), before.timestamp()
+        paths = [path for path in found if path.stat().st_mtime < since]
         size = sum(map(size_of, paths))
         if not dry_run:
             for path in paths:
                 (remove if path.is_file() else remove_all)(path)
     return PrunedAnswers(len(old), tuple(sorted(paths)), size)
-
-
-def _is_older(path: Path, before: datetime) -> bool:
-    return path.stat().st_mtime < before.timestamp()
 
 
 def size_of(path: Path) -> int:
