@@ -1,7 +1,9 @@
 """A small company's files, and a workspace in which the real commands run on them."""
 
 import csv
+import fcntl
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,10 +127,19 @@ def write_company(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def company(tmp_path_factory) -> Workspace:
-    """One whole run on demand, stock and prices, shared by the tests that only look at it."""
-    made = Workspace(tmp_path_factory.mktemp("company"))
-    done = made.generate(*write_company(made.folder), alone=True)
-    (made.folder / "stdout.txt").write_text(done.stdout)
-    (made.folder / "stderr.txt").write_text(done.stderr)
-    return made
+def company(tmp_path_factory, worker_id) -> Workspace:
+    """One whole run on demand, stock and prices, shared by the tests that only look at it.
+
+    The first of the processes of the tests that asks for it makes it; each has a copy of its own.
+    """
+    own = tmp_path_factory.mktemp("company")
+    made = Workspace((own if worker_id == "master" else own.parent).parent / "whole-run")
+    made.folder.mkdir(exist_ok=True)
+    with (made.folder.parent / "whole-run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made.folder / "stderr.txt").exists():
+            done = made.generate(*write_company(made.folder), alone=True)
+            (made.folder / "stdout.txt").write_text(done.stdout)
+            (made.folder / "stderr.txt").write_text(done.stderr)
+    shutil.copytree(made.folder, own, dirs_exist_ok=True)
+    return Workspace(own)
