@@ -79,7 +79,7 @@ def test_prices_of_the_users_folder_that_are_gone_are_missed_and_others_are_not(
         process_files(ReadingRequest(today=TODAY), old / "data")
 
 
-@pytest.mark.parametrize("sample", [4, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sample", [4, pytest.param(12, marks=pytest.mark.slow)])
 def test_after_a_power_cut_at_any_write_a_reading_is_made_again(old, sample):
     # other files than those that the tables were made of: each one changes
     user = old / "data" / "raw" / "user"
