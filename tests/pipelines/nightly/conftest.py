@@ -13,7 +13,7 @@ from pipelines.nightly.night import Night
 from pipelines.nightly.preflight import NightLog
 from pipelines.nightly.steps import NightRequest, Step
 from tests.commands import ROOT, folders_below
-from tests.pipelines.job.conftest import Workspace
+from tests.pipelines.job.conftest import Workspace, write_demand
 from tests.pipelines.nightly.processes import MARK
 
 NIGHT = "scripts/auto_update_ml_results.py"
@@ -23,6 +23,15 @@ DAY = "2026-01-20"
 @pytest.fixture
 def workspace(tmp_path) -> Workspace:
     return Workspace(tmp_path)
+
+
+@pytest.fixture
+def files(workspace) -> Workspace:
+    """A company that has brought a file of demand."""
+    folder = workspace.folder / "data" / "raw" / "user"
+    folder.mkdir(parents=True)
+    write_demand(folder / "demand.csv")
+    return workspace
 
 
 def settings_in(folder: Path, **changes) -> Settings:

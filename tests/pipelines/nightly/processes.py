@@ -1,11 +1,37 @@
 """Finding the processes that a test has started, by a variable that they all inherit."""
 
 import os
+import subprocess
+import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.commands import ROOT
+
 MARK = "STARTED_BY_TEST"
+HOLD = """
+import sys
+from pathlib import Path
+from ml.locks import hold
+with hold(Path(sys.argv[1])):
+    Path(sys.argv[2]).touch()
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def held(folder, tmp_path):
+    """Somebody else holds a folder; ends where the process is told to."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder), str(tmp_path / "ready")],
+        stdin=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    try:
+        await_file(tmp_path / "ready")
+        yield holder
+    finally:
+        holder.communicate()
 
 
 def marked(value) -> list[int]:

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 
 import pytest
@@ -17,42 +17,10 @@ from pipelines.messages.watch import find_missed_nights
 from pipelines.nightly import ledger, preflight
 from pipelines.publish.deploy import Deployment
 from tests.commands import ROOT
-from tests.pipelines.job.conftest import write_demand
 from tests.pipelines.nightly.conftest import NIGHT, begin_night, rows_of, settings_in
-from tests.pipelines.nightly.processes import await_file
+from tests.pipelines.nightly.processes import await_file, held
 from tests.pipelines.publish.fake_s3 import FakeS3
 from tests.small_disk import Disk, with_disks
-
-HOLD = """
-import sys
-from pathlib import Path
-from ml.locks import hold
-with hold(Path(sys.argv[1])):
-    Path(sys.argv[2]).touch()
-    sys.stdin.read()
-"""
-
-
-@contextmanager
-def held(folder, tmp_path):
-    """Somebody else holds a folder; ends where the process is told to."""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder), str(tmp_path / "ready")],
-        stdin=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    try:
-        await_file(tmp_path / "ready")
-        yield holder
-    finally:
-        holder.communicate()
-
-
-@pytest.fixture
-def files(workspace):
-    folder = workspace.folder / "data" / "raw" / "user"
-    folder.mkdir(parents=True)
-    write_demand(folder / "demand.csv")
-    return workspace
 
 
 def decisions(folder):
