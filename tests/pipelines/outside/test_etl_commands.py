@@ -8,13 +8,13 @@ from itertools import cycle, product
 
 import pytest
 
+from pipelines.outside.domain_sources import DOMAINS
 from tests.pipelines.outside.world import ADDRESSES
 from tests.pipelines.sources import payloads_money as money
 from tests.pipelines.sources import payloads_sky as sky
 from tests.pipelines.sources.replay import NO_ANSWER, Reply, Request
 
 AS_OF_YEAR = Request("GET", "/uploads/dadoshistoricos/2026.zip", {}, b"", 0.0)
-DOMAINS = ("climate", "economic", "anatel_5g", "prices")
 TABLES = (*DOMAINS, "dividends")
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from ml.contracts.outside import OUTSIDE
 from ml.processed import read_table, reading
+from pipelines.outside.domain_sources import DOMAINS
 from pipelines.outside.ledger import ledger
-from tests.pipelines.outside.test_old_data import DOMAINS
 from tests.power_cut import survive_kills
 
 JOB = "tests.pipelines.outside.etl_jobs:collect"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.outside.domain_sources import DOMAINS
 from pipelines.outside.ledger import FILE, ledger
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "old_outside.tar.gz"
-DOMAINS = ("climate", "economic", "anatel_5g", "prices")
 TABLES = (*DOMAINS, "dividends")
 ADDED = ("estimated",)  # columns that the old code did not know
 

@@ -8,7 +8,8 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from tests.pipelines.outside.test_old_data import DOMAINS, unpack_old_data
+from pipelines.outside.domain_sources import DOMAINS
+from tests.pipelines.outside.test_old_data import unpack_old_data
 from tests.power_cut import survive_power_cuts
 
 JOBS = "tests.pipelines.outside.etl_jobs"

@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.outside.domain_sources import DOMAINS
 from pipelines.outside.ledger import ledger
 from pipelines.outside.raw_store import RawStore
 from tests.pipelines.sources.replay import Reply
-
-DOMAINS = ("climate", "economic", "anatel_5g", "prices")
 
 
 def tables(desk):

@@ -36,12 +36,7 @@ def test_a_crash_before_or_after_any_request_leaves_readers_a_whole_version(plac
 
 
 def test_answers_that_are_lost_make_no_second_commit(place, made):
-    drills.lost_answers_drill(place, made, publishes=4)
-
-
-@pytest.mark.slow
-def test_ten_publishes_with_lost_answers_make_ten_commits(place, made):
-    drills.lost_answers_drill(place, made, publishes=10)
+    drills.lost_answers_drill(place, made)
 
 
 def test_a_publisher_that_is_overtaken_goes_second(place, made):

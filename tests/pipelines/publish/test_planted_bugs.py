@@ -43,7 +43,7 @@ def test_a_record_that_is_not_known_again_by_its_nonce_is_seen(near_place, made,
 
     monkeypatch.setattr(log, "append", append)
     with pytest.raises(AssertionError, match="refused although nobody else was there"):
-        drills.lost_answers_drill(near_place, made, publishes=4)
+        drills.lost_answers_drill(near_place, made)
 
 
 def test_a_version_that_is_not_looked_for_in_the_log_is_seen(folder_place, made, monkeypatch):
