@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.errors import DataError
 from pipelines.intake import read_text, records
 from pipelines.intake.demand import read_demand
 from pipelines.intake.quarantine import CELLS, IntakeError, Reason, write_quarantine
@@ -91,11 +90,6 @@ def test_rows_of_parquet_are_numbered(tmp_path, options):
     quarantine = read_demand(tmp_path / "demand.parquet", options()).quarantine
     assert quarantine["line"].to_list() == [2, 3]
     assert quarantine["value"].to_list() == ["", "inf"]
-
-
-def test_a_quote_that_is_not_closed_is_named_with_its_line(csv, options):
-    with pytest.raises(DataError, match="a quote is not closed: the row that begins on line 4"):
-        read_demand(csv(*GOOD[:2], '"A,2024-01-03,1', "B,2024-01-01,3"), options())
 
 
 def test_rows_after_the_day_of_the_run_are_left_out_and_counted(csv, options):

@@ -1,7 +1,6 @@
 """Every format that a user may bring gives the same table."""
 
 import csv as csv_module
-import gzip
 import io
 from datetime import date
 
@@ -77,16 +76,6 @@ def test_line_ends_make_no_difference(file, options, newline):
 def test_the_byte_order_mark_is_no_part_of_a_name(file, options):
     path = file("\ufeffsku,ds,y\nA,2024-01-01,1\n,2024-01-01,1\n")
     assert read_demand(path, options()).quarantine["column"].to_list() == ["sku"]
-
-
-def test_a_packed_csv_is_unpacked(file, options):
-    path = file(gzip.compress(as_csv(",", "point").encode()), "demand.csv.gz")
-    assert shown(read_demand(path, options()).table) == EXPECTED
-
-
-def test_the_separator_hint_of_a_spreadsheet_is_no_header(file, options):
-    path = file("sep=;\n" + as_csv(";", "comma"))
-    assert shown(read_demand(path, options()).table) == EXPECTED
 
 
 ITEMS, DAYS, VALUES = ([row[i] for row in ROWS] for i in range(3))
@@ -183,38 +172,10 @@ def test_two_columns_of_one_name_are_refused(csv, options):
         read_demand(csv("A,2024-01-01,2024-01-01,1", header="item,Date,DATE,y"), options())
 
 
-@pytest.mark.parametrize(
-    ("content", "name", "message"),
-    [
-        (b"", "demand.csv", "demand.csv: the file is empty"),
-        (b" \n\n", "demand.csv", "the file is empty"),
-        (b"item_id,ds,y\n", "demand.csv", "has a header but no rows"),
-        (b"item_id,ds,y\n\n\n", "demand.csv", "has a header but no rows"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "demand.csv", "binary file"),
-        (bytes(range(128, 256)) + bytes(range(1, 32)) * 9, "demand.csv", "binary file"),
-        (b"PK\x03\x04xl/workbook.xml", "demand.csv", "is a spreadsheet or an archive"),
-        (b"\x1f\x8bnot gzip", "demand.csv.gz", "cannot be read"),
-        (b"PAR1 and nothing else", "demand.csv", "no readable Parquet file"),
-        (b"item_id,ds,y\n", "demand.parquet", "no readable Parquet file"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else None,
-)
-def test_what_is_no_table_is_refused_by_name(file, options, content, name, message):
-    with pytest.raises(DataError, match=message):
-        read_demand(file(content, name), options())
-
-
 @pytest.mark.parametrize(("name", "words"), [("", "no data file"), ("nowhere.csv", "no such file")])
 def test_a_path_without_data_files_is_refused(tmp_path, options, name, words):
     with pytest.raises(DataError, match=words):
         read_demand(tmp_path / name, options())
-
-
-def test_a_parquet_column_of_lists_is_refused(tmp_path, options):
-    table = pa.table({"item_id": ["A"], "ds": ["2024-01-01"], "y": [[1, 2]]})
-    pq.write_table(table, tmp_path / "demand.parquet")
-    with pytest.raises(DataError, match="column 'y' is of type list"):
-        read_demand(tmp_path / "demand.parquet", options())
 
 
 IDS = st.text(

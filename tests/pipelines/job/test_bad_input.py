@@ -17,14 +17,7 @@ FIRSTS = "".join(f"m,2025-{m:02d}-01,1\n" for m in range(1, 10))
 
 BAD = [
     pytest.param(b"", "empty", id="empty file"),
-    pytest.param(HEADER.encode(), "no rows|header only|no row", id="header only"),
-    pytest.param(b"\x00\x01PNG\x89\xff\xfe" * 50, "binary|not", id="binary file"),
-    pytest.param(b"a,b,c\n1,2,3\n", "item_id", id="none of the needed names"),
     pytest.param((HEADER + DAYS + FIRSTS).encode(), "frequenc", id="two frequencies"),
-    pytest.param((HEADER + "a,2099-01-01,1\n").encode(), "2099|after", id="only a future date"),
-    pytest.param((HEADER + "a,2025-01-01,inf\n").encode(), "infinite", id="only infinity"),
-    pytest.param((HEADER + "a,2025-01-01,\na,2025-02-01,\n").encode(), "usable|no observed",
-                 id="nothing observed"),
     pytest.param((HEADER + "a,2025-01-01,1e12\na,2025-02-01,1e12\n").encode(), "usable|above",
                  id="absurd quantities"),
 ]  # fmt: skip
