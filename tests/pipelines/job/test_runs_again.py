@@ -89,7 +89,7 @@ def test_two_runs_say_the_same_and_neither_overwrites_the_other(tmp_path, plain)
 
 def test_nothing_after_as_of_has_any_influence(tmp_path):
     plain, changed = clone(tmp_path, "plain"), clone(tmp_path, "changed")
-    rows = demand_rows()
+    rows = demand_rows(["slow", "NA", "fast"])
     day = str(MONTHS[35])
     spoiled = [(item, ds, y if ds <= day else "1e12") for item, ds, y in rows]
     spoiled += [("newcomer", str(MONTHS[40]), "7"), ("newcomer", "2025-10-17", "7")]
