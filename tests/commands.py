@@ -40,8 +40,6 @@ def run_here(folder: Path, env: dict[str, str], script: str, *options: str):
     """Run it in this process; a bug in it comes out as what it raises."""
     app = import_module(script.removesuffix(".py").replace("/", ".")).app
     with pytest.MonkeyPatch.context() as patch:
-        for name in [one for one in os.environ if one.startswith(("S3_", "MINIO_"))]:
-            patch.delenv(name)
         for name, value in env.items():
             patch.setenv(name, value)
         patch.chdir(folder)

@@ -13,7 +13,6 @@ from ml import errors, generate_forecasts
 from ml.cli import exit_on_error, name_list
 from ml.errors import ConfigError, first_few
 from ml.logs import logging_to
-from ml.settings import settings
 from pipelines import backup, import_history, report
 from scripts import deploy_ml_results as deploy
 from scripts import generate_ml_results as main_job
@@ -65,13 +64,6 @@ app.command()(main)
 start(app)
 """
 NEEDS_ML = [*(f"ml/{name}.py" for name in TRAINING), "scripts/generate_ml_results.py"]
-
-
-@pytest.fixture(autouse=True)
-def fresh_settings():
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.mark.parametrize(("name", "code"), CODES.items(), ids=CODES)

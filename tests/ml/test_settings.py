@@ -19,9 +19,6 @@ NAMES = sorted(name.upper() for name in Settings.model_fields)
 def clean_environment(monkeypatch):
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from ml.errors import ConfigError
-from ml.settings import settings
 from serving.access import make_key, read_keys
 from serving.command import ServeRequest, serve
 from tests.serving.conftest import API, OWN, PYTHON, ROOT, item_path, serving
@@ -175,10 +174,8 @@ def test_a_server_that_would_be_open_or_serve_nothing_does_not_start(monkeypatch
     env, words = REFUSED[host]
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    settings.cache_clear()
     with pytest.raises(ConfigError, match=re.escape(words)):
         serve(ServeRequest(host))
-    settings.cache_clear()
 
 
 def test_a_refusal_is_one_line_and_the_exit_code_of_usage(tmp_path):

@@ -12,7 +12,6 @@ import pytest
 
 from ml.errors import DataError, MachineError, PublishError
 from ml.locks import HeldError, hold
-from ml.settings import settings
 from pipelines.messages.watch import find_missed_nights
 from pipelines.nightly import ledger, preflight
 from pipelines.publish.deploy import Deployment
@@ -312,12 +311,10 @@ def test_a_store_that_is_away_is_told_and_the_night_goes_on(tmp_path, monkeypatc
               "S3_ACCESS_KEY": "somebody", "S3_SECRET_KEY": "something"}  # fmt: skip
     for name, value in places.items():
         monkeypatch.setenv(name, value)
-    settings.cache_clear()
     night_ = begin_night(tmp_path)
     clock = itertools.count(step=20.0)  # a minute's patience is over at once
     with monkeypatch.context() as patch:
         patch.setattr("pipelines.publish.s3_connection.time.monotonic", lambda: next(clock))
         preflight.check_store(Deployment(None, tmp_path / "results"), night_.note)
-    settings.cache_clear()
     assert "The night goes on and publishes last." in capsys.readouterr().err
     assert decisions(tmp_path)["store"]["choice"] == "away"

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ml.durable import write_sealed
-from ml.settings import settings
 from pipelines.messages.conditions import update_conditions
 from pipelines.nightly import ledger, looks
 from pipelines.nightly.found_drift import RETRAIN, ask_retraining, keep_seen, read_findings
@@ -41,12 +40,10 @@ def look(workspace, monkeypatch):
         rows[3] = (*rows[3][:2], str(int(rows[3][2]) + more))
         write_demand(folder / "demand.csv", rows)
         workspace.run("pipelines/demand_etl.py", alone=True, TODAY=DAY)
-        settings.cache_clear()
         looks.look_for_drift(results=workspace.results)
         return [one.subject for one in read_findings(workspace.folder / "data")]
 
-    yield run
-    settings.cache_clear()
+    return run
 
 
 def test_a_history_that_was_rewritten_is_told_although_the_night_that_saw_it_was_killed(

@@ -184,9 +184,7 @@ def test_all_steps_of_a_night_are_of_the_day_on_which_it_began(files, monkeypatc
     monkeypatch.setattr(ml.settings, "datetime", Clock)
     user = files / "data" / "raw" / "user" / "demand.csv"
     user.write_text("item_id,ds,y\nA,2024-05-03,1\nA,2024-05-04,2\nA,2024-05-05,4\n")
-    ml.settings.settings.cache_clear()
     code, said = night(NightRequest(steps=("demand",)), quiet=True)
-    ml.settings.settings.cache_clear()
     assert (code, said) == (0, "night done: demand_etl")
     (run,), (step,) = rows_of(files / "data", "runs"), rows_of(files / "data", "steps")
     assert run["day"] == "2024-05-04"

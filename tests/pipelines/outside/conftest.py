@@ -87,5 +87,4 @@ def desk(tmp_path, world, monkeypatch):
         ALPHAVANTAGE_API_KEY="",
         **{setting: world.servers[name].base for name, setting in ADDRESSES.items()},
     )  # fmt: skip
-    yield made
-    settings.cache_clear()
+    return made

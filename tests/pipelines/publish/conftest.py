@@ -5,6 +5,7 @@ import os
 import pytest
 
 from pipelines.publish.s3_target import S3Target
+from tests.commands import run_here
 from tests.pipelines.publish.fake_s3 import FakeS3
 from tests.pipelines.publish.places import FolderPlace, S3Place
 from tests.pipelines.publish.servers import BUCKET, serving_bucket
@@ -15,6 +16,19 @@ from tests.pipelines.publish.versions import make_version, version_id
 def _no_flushing(monkeypatch):
     """No test cuts the power, and thousands of flushes take minutes on a busy disk."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Run a command on ``results`` and ``out`` below the test's folder; code, lines and stderr."""
+    monkeypatch.setenv("LOG_DIR", str(tmp_path / "logs"))
+
+    def run(*options, script="scripts/deploy_ml_results.py", to=tmp_path / "out"):
+        where = ["--results", str(tmp_path / "results"), *(["--to", str(to)] if to else [])]
+        done = run_here(tmp_path, {}, script, *options, *where)
+        return done.returncode, done.stdout.splitlines(), done.stderr
+
+    return run
 
 
 def target_of(server, bucket=BUCKET):

@@ -9,18 +9,17 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from typer.testing import CliRunner
 
 from ml import durable
 from ml.artifacts.errors import VerificationError
 from ml.artifacts.store import Body
-from ml.settings import Settings, settings
+from ml.settings import Settings
 from pipelines.publish import collect_garbage
-from scripts import auto_update_ml_results, generate_ml_results, previsor
-from scripts.deploy_ml_results import app
+from tests.commands import folders_below, run_here
 from tests.pipelines.publish.conftest import BUCKET
 from tests.pipelines.publish.versions import make_version, version_id
 
+PREVISOR = "scripts/previsor.py"
 FIRST, SECOND = (version_id(number, days=number) for number in (1, 2))
 
 
@@ -32,24 +31,16 @@ def results(tmp_path):
 
 
 @pytest.fixture
-def deploy(results, tmp_path, monkeypatch):
+def deploy(results, command):
     """Run the command; exit code, lines, and the error's line."""
-    for name in list(os.environ):
-        if name.startswith(("S3_", "MINIO_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("LOG_DIR", str(tmp_path / "logs"))
-    settings.cache_clear()
 
-    def run(*options, to=tmp_path / "out"):
-        where = ["--to", str(to)] if to else []
-        done = CliRunner().invoke(app, ["--results", str(results), *where, *options])
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-        assert len(errors) == (done.exit_code != 0)
-        return done.exit_code, done.stdout.splitlines(), errors[0][7:] if errors else ""
+    def run(*options, **where):
+        code, lines, told = command(*options, **where)
+        errors = [line for line in told.splitlines() if line.startswith("error: ")]
+        assert len(errors) == (code != 0)
+        return code, lines, errors[0][7:] if errors else ""
 
-    yield run
-    settings.cache_clear()
+    return run
 
 
 def tree(folder):
@@ -76,14 +67,12 @@ def test_nothing_is_published_while_others_can_read_the_keys_in_the_settings_fil
     path.write_text("ALPHAVANTAGE_API_KEY=hidden\n")
     path.chmod(0o644)
     monkeypatch.setitem(Settings.model_config, "env_file", path)
-    settings.cache_clear()
     code, lines, error = deploy()
     assert (code, lines) == (2, [])
     assert error.endswith(f"chmod 600 '{path}'. It holds 'ALPHAVANTAGE_API_KEY': nothing was "
                           "published.")  # fmt: skip
     assert not (tmp_path / "out").exists()
     path.chmod(0o600)
-    settings.cache_clear()
     assert deploy()[0] == 0
 
 
@@ -124,8 +113,8 @@ def test_where_nothing_is_published_yet_the_log_says_so(deploy, tmp_path):
 
 def test_each_verb_has_a_command_of_its_own_that_does_the_same(deploy, results, tmp_path):
     def run(*options):
-        done = CliRunner().invoke(previsor.app, [*options, "--to", str(tmp_path / "out")])
-        assert done.exit_code == 0, done.output
+        done = run_here(tmp_path, {}, PREVISOR, *options, "--to", str(tmp_path / "out"))
+        assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
     assert run("publish", "--results", str(results))[0].startswith(f"published version {FIRST}")
@@ -245,17 +234,16 @@ def test_a_time_that_does_not_exist_is_a_usage_error(deploy, number):
 
 
 @pytest.mark.parametrize("option", ["--keep", "--days", "--grace"])
-def test_no_option_lowers_what_gc_keeps_below_the_least(deploy, results, option):
-    done = CliRunner().invoke(app, ["--results", str(results), "--gc", option, "0"])
-    assert done.exit_code == 2
-    assert "than or equal to 1" in " ".join(done.stderr.replace("│", "").split())
+def test_no_option_lowers_what_gc_keeps_below_the_least(command, option):
+    code, _, told = command("--gc", option, "0")
+    assert code == 2
+    assert "than or equal to 1" in " ".join(told.replace("│", "").split())
 
 
 def test_the_policies_are_those_of_the_bucket_and_prefix(deploy, monkeypatch):
     assert deploy("--print-policies")[0] == 2
     monkeypatch.setenv("S3_BUCKET", "parts")
     monkeypatch.setenv("S3_PREFIX", "team/a")
-    settings.cache_clear()
     code, lines, _ = deploy("--print-policies")
     assert code == 0
     document = json.loads("\n".join(lines))
@@ -363,7 +351,6 @@ def s3(fake, monkeypatch):
     def set_up(**changes):
         for name, value in (values | changes).items():
             monkeypatch.setenv(f"S3_{name}", value)
-        settings.cache_clear()
         return fake
 
     return set_up
@@ -401,20 +388,15 @@ def test_a_store_that_says_no_changes_nothing(deploy, s3, tmp_path, changes, ans
     ("changes", "kind"),
     [({"ACCESS_KEY": "somebody"}, "denied: "), ({"BUCKET": "other-bucket"}, "store refused: ")],
 )
-def test_a_job_that_could_not_publish_ends_before_its_work(
-    s3, tmp_path, monkeypatch, changes, kind
-):
+def test_a_job_that_could_not_publish_ends_before_its_work(s3, tmp_path, changes, kind):
     s3(**changes)
-    for name in ("DATA_DIR", "MODELS_DIR", "REPORTS_DIR", "ML_RESULTS_PATH", "LOG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.setenv("ALLOW_SYNTHETIC", "true")
-    settings.cache_clear()
-    for command, options in [(generate_ml_results, ["--publish"]), (auto_update_ml_results, [])]:
-        done = CliRunner().invoke(command.app, options)
-        assert done.exit_code == 5, done.output
+    env = folders_below(tmp_path) | {"ALLOW_SYNTHETIC": "true"}
+    for job in (("generate_ml_results.py", "--publish"), ("auto_update_ml_results.py",)):
+        done = run_here(tmp_path, env, f"scripts/{job[0]}", *job[1:])
+        assert done.returncode == 5, done.stderr
         assert f"error: {kind}" in done.stderr
-        assert not (tmp_path / "DATA_DIR" / "sample").exists()
-        assert not (tmp_path / "ML_RESULTS_PATH").exists()
+        assert not (tmp_path / "data" / "sample").exists()
+        assert not (tmp_path / "data" / "ml_results").exists()
 
 
 def test_bytes_that_are_not_what_they_should_be_are_never_sent(tmp_path):

@@ -5,17 +5,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from typer.testing import CliRunner
 
 from ml.artifacts import log
 from ml.artifacts.folder_store import folder_store
 from ml.artifacts.log import future_facts, record_bytes
 from ml.artifacts.store import Body
-from ml.settings import settings
 from pipelines.publish.collect_garbage import Retention, collect_garbage
 from pipelines.publish.doctor import examine
 from pipelines.publish.future_record import future_record
-from scripts.deploy_ml_results import app
 from tests.pipelines.publish.drills import put
 from tests.pipelines.publish.versions import make_version, version_id
 
@@ -35,18 +32,9 @@ def out(tmp_path):
 
 
 @pytest.fixture
-def deploy(tmp_path, monkeypatch):
-    monkeypatch.setenv("LOG_DIR", str(tmp_path / "logs"))
+def deploy(command, monkeypatch):
     monkeypatch.setenv("TODAY", str(TODAY))
-    settings.cache_clear()
-
-    def run(*options):
-        where = ["--results", str(tmp_path / "results"), "--to", str(tmp_path / "out")]
-        done = CliRunner().invoke(app, [*options, *where])
-        return done.exit_code, done.stdout, done.stderr
-
-    yield run
-    settings.cache_clear()
+    return command
 
 
 def published(tmp_path, out, *numbers, future=True):
@@ -71,13 +59,13 @@ def test_a_version_refused_for_a_future_one_names_it_and_doing_as_told_repairs_i
                          "Nothing was published.")  # fmt: skip
     code, _, told = deploy("--dry-run")
     assert (code, "lies in the future" in told) == (5, True)
-    code, shown, _ = deploy("--doctor")
-    assert (code, f"problem  record 3 (version {FUTURE}" in shown) == (5, True)
+    code, lines, _ = deploy("--doctor")
+    assert (code, f"problem  record 3 (version {FUTURE}" in "\n".join(lines)) == (5, True)
     assert deploy("--rollback", "--to-seq", "2")[0] == 0
     assert deploy()[0] == 0
     assert log.newest(out).version_id == past(5)
-    code, shown, _ = deploy("--doctor")
-    assert (code, "future" in shown) == (0, False)
+    code, lines, _ = deploy("--doctor")
+    assert (code, "future" in "\n".join(lines)) == (0, False)
 
 
 def test_where_nothing_else_was_published_only_force_helps_and_is_named(tmp_path, out, deploy):

@@ -111,12 +111,10 @@ def test_results_and_store_are_repaired_and_cleared(old, monkeypatch):
     monkeypatch.setenv("DATA_DIR", str(old / "data"))
     monkeypatch.setenv("MODELS_DIR", str(old / "models"))
     monkeypatch.setenv("LOG_DIR", str(old / "logs"))
-    settings.cache_clear()
     retention = Retention(versions=1, age=timedelta(0), grace=timedelta(0))
     for day in (3, 4):
         now = datetime(2026, 12, day, tzinfo=UTC)
         list(clear_local(results, retention, settings(), now=now))
-    settings.cache_clear()
     # The newest is a part: the whole one before it stays as well.
     assert sorted(path.name for path in (results / "versions").iterdir()) == VERSIONS[2:]
     assert level(read_dataset(results, "forecasts")) == 4.0

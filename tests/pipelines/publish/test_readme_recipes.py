@@ -1,13 +1,11 @@
 """The recipes of docs/publishing.md, run on a real server with the reader's key."""
 
-import os
 from pathlib import Path
 
 import duckdb
 import duckdb_extension_httpfs
 import pytest
 
-from ml.settings import settings
 from pipelines.publish.policies import policies
 from pipelines.publish.publishing import newest_local, publish
 from pipelines.publish.s3_store import S3Store
@@ -39,8 +37,6 @@ def published(minio_server, tmp_path_factory):
 @pytest.fixture
 def recipe(published, monkeypatch, tmp_path):
     """Run a recipe as its reader would; the names that it defines."""
-    for name in [name for name in os.environ if name.startswith(("S3_", "MINIO_", "AWS_"))]:
-        monkeypatch.delenv(name)
     chosen = {
         "ACCESS_KEY": READER, "SECRET_KEY": SECRET, "ENDPOINT": published.endpoint,
         "BUCKET": BUCKET, "PREFIX": PREFIX, "REGION": REGION, "SECURE": "false",
@@ -48,7 +44,6 @@ def recipe(published, monkeypatch, tmp_path):
     for name, value in chosen.items():
         monkeypatch.setenv(f"S3_{name}", value)
     monkeypatch.chdir(tmp_path)
-    settings.cache_clear()
 
     def run(name):
         text = changed(block(f"store: {name}"), published)
@@ -56,8 +51,7 @@ def recipe(published, monkeypatch, tmp_path):
         exec(compile(text, f"store: {name}", "exec"), names)
         return names
 
-    yield run
-    settings.cache_clear()
+    return run
 
 
 def changed(text, server):

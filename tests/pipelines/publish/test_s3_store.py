@@ -351,42 +351,32 @@ def test_secrets_are_shown_by_no_repr(fake):
     assert fake.secret_key not in repr(impatient(target_of(fake)))
 
 
-@pytest.fixture
-def environment(monkeypatch):
-    for name in ("ENDPOINT", "BUCKET", "ACCESS_KEY", "SECRET_KEY", "PREFIX", "SECURE", "REGION"):
-        for family in ("S3", "MINIO"):
-            monkeypatch.delenv(f"{family}_{name}", raising=False)
-    settings.cache_clear()
-    yield monkeypatch
-    settings.cache_clear()
-
-
-def test_minio_names_of_settings_are_understood(environment):
+def test_minio_names_of_settings_are_understood(monkeypatch):
     values = {"ENDPOINT": "localhost:9", "BUCKET": "b-1", "ACCESS_KEY": "a", "SECRET_KEY": "s"}
     for name, value in values.items():
-        environment.setenv(f"MINIO_{name}", value)
-    environment.setenv("MINIO_SECURE", "false")
-    environment.setenv("S3_BUCKET", "b-2")  # the S3_* name wins
+        monkeypatch.setenv(f"MINIO_{name}", value)
+    monkeypatch.setenv("MINIO_SECURE", "false")
+    monkeypatch.setenv("S3_BUCKET", "b-2")  # the S3_* name wins
     target = settings_target()
     assert (target.endpoint, target.bucket, target.secure) == ("localhost:9", "b-2", False)
     assert (target.access_key, target.secret_key, target.region) == ("a", "s", "us-east-1")
     assert open_store().name == "s3://b-2 at localhost:9"
 
 
-def test_secrets_may_be_files(environment, tmp_path):
+def test_secrets_may_be_files(monkeypatch, tmp_path):
     (tmp_path / "id").write_text("the-id\n")
     (tmp_path / "key").write_text("the-key\n")
-    environment.setenv("S3_ENDPOINT", "localhost:9")
-    environment.setenv("S3_BUCKET", "b-1")
-    environment.setenv("S3_ACCESS_KEY_FILE", str(tmp_path / "id"))
-    environment.setenv("S3_SECRET_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("S3_ENDPOINT", "localhost:9")
+    monkeypatch.setenv("S3_BUCKET", "b-1")
+    monkeypatch.setenv("S3_ACCESS_KEY_FILE", str(tmp_path / "id"))
+    monkeypatch.setenv("S3_SECRET_KEY_FILE", str(tmp_path / "key"))
     target = settings_target()
     assert (target.access_key, target.secret_key) == ("the-id", "the-key")
-    environment.setenv("S3_SECRET_KEY", "another")
+    monkeypatch.setenv("S3_SECRET_KEY", "another")
     settings.cache_clear()
     with pytest.raises(ConfigError, match="S3_SECRET_KEY and S3_SECRET_KEY_FILE are both set"):
         settings_target()
-    environment.delenv("S3_SECRET_KEY")
+    monkeypatch.delenv("S3_SECRET_KEY")
     (tmp_path / "key").unlink()
     settings.cache_clear()
     with pytest.raises(ConfigError, match=r"S3_SECRET_KEY_FILE: .* cannot be read"):

@@ -7,7 +7,6 @@ from hashlib import sha256
 from itertools import chain
 
 import pytest
-from typer.testing import CliRunner
 
 from ml.artifacts import log
 from ml.artifacts.errors import VerificationError
@@ -15,19 +14,17 @@ from ml.artifacts.folder_store import folder_store, results_store
 from ml.artifacts.reading import verify
 from ml.artifacts.store import Body, read_small
 from ml.errors import ConfigError
-from ml.settings import settings
 from pipelines.publish.collect_garbage import Retention, collect_garbage
 from pipelines.publish.deploy import Deployment
 from pipelines.publish.publishing import newest_local
 from pipelines.publish.repair import repair
 from pipelines.publish.upkeep import Subset, live_versions, verify_versions
-from scripts import previsor
-from scripts.deploy_ml_results import app
 from tests.pipelines.publish.drills import LATER, put
 from tests.pipelines.publish.faults import Died, Faults
 from tests.pipelines.publish.places import LIMIT, copy_of
 from tests.pipelines.publish.versions import make_version, version_id
 
+PREVISOR = "scripts/previsor.py"
 IDS = [version_id(number, days=number) for number in (1, 2, 3)]
 
 
@@ -152,22 +149,12 @@ def test_a_share_that_is_none_is_a_usage_error(text):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(command, tmp_path):
     """Three versions of a results folder are published; run a command on them."""
-    monkeypatch.setenv("LOG_DIR", str(tmp_path / "logs"))
-    settings.cache_clear()
     for number, name in enumerate(IDS, start=1):
         make_version(tmp_path / "results", name, rows=number)
         put(folder_store(tmp_path / "out"), newest_local(tmp_path / "results"))
-
-    def call(*options, program=app):
-        where = ["--results", str(tmp_path / "results"), "--to", str(tmp_path / "out")]
-        done = CliRunner().invoke(program, [*options, *where])
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        return done.exit_code, done.stdout.splitlines(), done.stderr
-
-    yield call
-    settings.cache_clear()
+    return command
 
 
 def test_all_versions_are_read_back_and_not_only_the_newest(run, tmp_path):
@@ -195,9 +182,7 @@ def test_all_versions_are_read_back_and_not_only_the_newest(run, tmp_path):
 def test_the_shares_of_all_nights_find_every_damage_once(run, tmp_path):
     for name in IDS:
         next((tmp_path / "out" / "versions" / name / "metrics").glob("*.parquet")).unlink()
-    nights = [
-        run("verify", "--all", "--subset", f"{n}/7", program=previsor.app) for n in range(1, 8)
-    ]
+    nights = [run("verify", "--all", "--subset", f"{n}/7", script=PREVISOR) for n in range(1, 8)]
     found = [line.split()[2] for _, lines, _ in nights for line in lines if "problem" in line]
     assert sorted(found) == [f"{name}:" for name in IDS]
     assert all(code == (5 if "problem" in str(lines) else 0) for code, lines, _ in nights)
@@ -246,7 +231,7 @@ def test_a_repair_puts_back_both_places_pointer_and_flat_view(run, tmp_path):
     code, lines, _ = run("--repair", "--all", "--dry-run")
     would = [line for line in lines if line.startswith("would be restored ")]
     assert (code, len(would), in_store.read_bytes()) == (0, 2, b"x")
-    code, lines, _ = run("repair", "--all", program=previsor.app)
+    code, lines, _ = run("repair", "--all", script=PREVISOR)
     assert code == 0
     assert lines[:2] == [line.removeprefix("would be ") for line in would]
     assert lines[2] == f"3 versions in '{out}' read: 2 files restored"
@@ -309,9 +294,8 @@ def test_a_damaged_log_of_the_results_does_not_keep_the_store_from_repair(run, t
 
 @pytest.mark.parametrize("verb", ["--verify", "--repair"])
 def test_an_empty_store_has_no_versions_that_are_whole(run, tmp_path, verb):
-    where = ["--results", str(tmp_path / "results"), "--to", str(tmp_path / "empty")]
-    done = CliRunner().invoke(app, [verb, "--all", *where])
-    assert (done.exit_code, "nothing was published" in done.stderr) == (5, True)
+    code, _, told = run(verb, "--all", to=tmp_path / "empty")
+    assert (code, "nothing was published" in told) == (5, True)
 
 
 @pytest.mark.parametrize(

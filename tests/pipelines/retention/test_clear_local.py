@@ -2,10 +2,10 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
-from typer.testing import CliRunner
 
 from ml import durable
 from ml.artifacts.folder_store import folder_store
@@ -19,9 +19,7 @@ from ml.settings import settings
 from pipelines.publish.collect_garbage import Retention
 from pipelines.publish.publishing import newest_local
 from pipelines.retention.clear_local import clear_local
-from scripts import previsor
-from scripts.deploy_ml_results import app
-from tests.commands import folders_below
+from tests.commands import folders_below, run_here
 from tests.pipelines.publish.drills import put
 from tests.pipelines.publish.faults import Died
 from tests.pipelines.publish.versions import make_version, version_id
@@ -41,14 +39,12 @@ def home(tmp_path, monkeypatch):
     """The folders of the settings, and five versions of five datasets with their models."""
     for name, folder in folders_below(tmp_path, ML_RESULTS_PATH="results").items():
         monkeypatch.setenv(name, folder)
-    settings.cache_clear()
     for number, name in enumerate(IDS):
         make_version(tmp_path / "results", name, run={"dataset_id": f"d{number}"})
         model = tmp_path / "models" / "nova_corrente" / f"d{number}" / "parts" / "model.json"
         model.parent.mkdir(parents=True)
         aged(model, text="{}", days=0)
-    yield tmp_path
-    settings.cache_clear()
+    return tmp_path
 
 
 def aged(path, *, text="x", days=0):
@@ -254,13 +250,14 @@ class Dying:
             raise Died
 
 
-@pytest.mark.parametrize(("program", "first"), [(app, ["--gc"]), (previsor.app, ["gc"])])
-def test_the_command_clears_the_results_folder_of_the_settings(home, program, first):
-    options = [*first, "--local", "--keep", "2"]  # and no version is a day old
-    done = CliRunner().invoke(program, [*options, "--pin", IDS[0], "--dry-run"])
-    assert done.exit_code == 0, done.output
+@pytest.mark.parametrize("verb", [["deploy_ml_results.py", "--gc"], ["previsor.py", "gc"]])
+def test_the_command_clears_the_results_folder_of_the_settings(home, verb):
+    # and no version is a day old
+    run = partial(run_here, home, {}, f"scripts/{verb[0]}", verb[1], "--local", "--keep", "2")
+    done = run("--pin", IDS[0], "--dry-run")
+    assert done.returncode == 0, done.stderr
     assert f"'{home}/results': 5 versions kept (2 pinned or needed), 0 would be" in done.stdout
-    done = CliRunner().invoke(program, [*options, "--pin", IDS[0].replace("2026", "2025")])
-    assert (done.exit_code, "error: --pin: " in done.stderr) == (2, True)
-    done = CliRunner().invoke(program, [*options, "--to", str(home / "out")])
-    assert (done.exit_code, "--local clears this machine" in done.stderr) == (2, True)
+    done = run("--pin", IDS[0].replace("2026", "2025"))
+    assert (done.returncode, "error: --pin: " in done.stderr) == (2, True)
+    done = run("--to", str(home / "out"))
+    assert (done.returncode, "--local clears this machine" in done.stderr) == (2, True)
