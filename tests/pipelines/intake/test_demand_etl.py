@@ -1,10 +1,5 @@
 """The command, as people run it."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,20 +9,14 @@ from ml.errors import ConfigError, DataError
 from pipelines.intake.quarantine import IntakeError
 from pipelines.intake.read_tables import process_files
 from pipelines.intake.request import column_mapping
+from tests.commands import run_alone, run_here
 
-SCRIPT = Path(__file__).parents[3] / "pipelines" / "demand_etl.py"
 GOOD = ["A,2024-01-01,1", "A,2024-01-02,0"]
 
 
-def command(folder, *arguments):
-    environment = {**os.environ, "DATA_DIR": str(folder), "TODAY": "2024-06-30"}
-    return subprocess.run(
-        [sys.executable, SCRIPT, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+def command(folder, *arguments, run=run_here):
+    env = {"DATA_DIR": str(folder), "TODAY": "2024-06-30"}
+    return run(folder, env, "pipelines/demand_etl.py", *arguments)
 
 
 def processed(folder, table):
@@ -37,7 +26,7 @@ def processed(folder, table):
 def test_the_command_reads_what_lies_in_the_users_folder(csv, tmp_path):
     csv(*GOOD, "A,soon,1", name="raw/user/demanda.csv")
     csv("A,Cabo", header="sku,nome", name="raw/user/itens.csv")
-    result = command(tmp_path)
+    result = command(tmp_path, run=run_alone)
     assert result.returncode == 0, result.stderr
     assert processed(tmp_path, "demand")["y"].to_pylist() == [1.0, 0.0]
     assert processed(tmp_path, "items")["name"].to_pylist() == ["Cabo"]
