@@ -263,9 +263,17 @@ def test_the_policies_are_those_of_the_bucket_and_prefix(deploy, monkeypatch):
         (["--list", "--force"], "--force goes with publishing only"),
         (["--verify", "--expect-parent", "3"], "--expect-parent goes with publishing only"),
         (["--doctor", "--pin", "x"], "--pin goes with --gc only"),
+        (["--verify", "--all", FIRST], "exclude each other"),
+        (["--verify", "--subset", "1/2"], "--subset goes with --all only"),
+        (["--all"], "--all goes with --verify or --repair only"),
+        (["--list", "--subset", "1/2"], "--subset goes with --verify or --repair only"),
+        (["--list", "--accept", "change"], "goes with publishing"),
+        (["--verify", "--allow-synthetic"], "goes with publishing"),
+        (["--accept", "all"], "no rule 'all'"),
+        (["--accept", "synthetic"], "nobody can"),
     ],
 )
-def test_options_that_do_not_go_together_are_a_usage_error(deploy, options, text):
+def test_options_that_cannot_be_used_are_a_usage_error(deploy, options, text):
     code, _, error = deploy(*options)
     assert code == 2
     assert text in error

@@ -77,21 +77,6 @@ def test_a_person_passes_a_rule_by_its_name_and_the_record_says_so(old, deploy):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        pytest.param(["--accept", "all"], "no rule 'all'", id="unknown"),
-        pytest.param(["--accept", "synthetic"], "nobody can", id="not acceptable"),
-        pytest.param(["--list", "--accept", "change"], "goes with publishing", id="with --list"),
-        pytest.param(["--verify", "--allow-synthetic"], "goes with publishing", id="with --verify"),
-    ],
-)
-def test_what_cannot_be_accepted_is_a_usage_error(deploy, options, text):
-    code, _, told = deploy(*options)
-    assert (code, told.count("\n")) == (2, 1)
-    assert text in told
-
-
 def test_a_closed_gate_sends_nothing(place, made):
     store = place.open()
 

@@ -298,20 +298,6 @@ def test_an_empty_store_has_no_versions_that_are_whole(run, tmp_path, verb):
     assert (code, "nothing was published" in told) == (5, True)
 
 
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        (["--verify", "--all", IDS[0]], "exclude each other"),
-        (["--verify", "--subset", "1/2"], "--subset goes with --all only"),
-        (["--all"], "--all goes with --verify or --repair only"),
-        (["--list", "--subset", "1/2"], "--subset goes with --verify or --repair only"),
-    ],
-)
-def test_options_that_do_not_go_together_are_refused(run, options, text):
-    code, _, told = run(*options)
-    assert (code, text in told) == (2, True)
-
-
 def test_a_place_is_verified_without_being_written_to(run, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     place = Deployment(tmp_path / "out", tmp_path / "results")
