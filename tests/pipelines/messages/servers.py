@@ -3,7 +3,8 @@
 import socketserver
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.pipelines.sources.replay import Replay, Reply
 
 
 @contextmanager
@@ -24,35 +25,9 @@ def closed_port():
         return server.server_address[1]
 
 
-class Webhook(ThreadingHTTPServer):
-    """Answers with statuses out of ``answers``, then 200; ``None`` = it hangs up without one."""
-
-    def __init__(self, *answers):
-        super().__init__(("127.0.0.1", 0), _Hook)
-        self.answers, self.got = list(answers), []
-
-    @property
-    def port(self):
-        return self.server_address[1]
-
-
-class _Hook(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.got.append((self.path, body))
-        status = self.server.answers.pop(0) if self.server.answers else 200
-        if status is None:
-            self.close_connection = True
-            return
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def do_GET(self):
-        self.do_POST()
-
-    def log_message(self, *_):
-        pass
+def webhook(*answers):
+    """A server that answers with statuses, `NO_ANSWER` among them, then with 200."""
+    return Replay({"/": [*map(Reply, answers), Reply()]})
 
 
 class MailServer(socketserver.ThreadingTCPServer):

@@ -25,7 +25,8 @@ from pipelines.messages.outbox import deliver
 from pipelines.messages.transport import addresses_of, check_addresses, hide_secrets, send
 from pipelines.messages.watch import beat
 from tests.pipelines.job.conftest import Workspace
-from tests.pipelines.messages.servers import MailServer, Webhook, closed_port, serving
+from tests.pipelines.messages.servers import MailServer, closed_port, serving, webhook
+from tests.pipelines.sources.replay import NO_ANSWER
 
 NOW = datetime(2026, 11, 20, 2, 15, tzinfo=UTC)
 NIGHT = "scripts/auto_update_ml_results.py"
@@ -74,17 +75,17 @@ def rows(db):
 
 
 def hook_url(server, path=TOKEN):
-    return f"json://127.0.0.1:{server.port}/{path}"
+    return f"json://{server.host}/{path}"
 
 
 def test_a_webhook_gets_the_message_once(db):
-    with serving(Webhook()) as hook:
+    with webhook() as hook:
         tell(db, FAILED, addresses=hook_url(hook))
         for _ in range(3):
             assert deliver_all(db, hook_url(hook)) == []
-        ((path, body),) = hook.got
-    assert path == f"/{TOKEN}"
-    said = json.loads(body)
+        (asked,) = hook.log
+    assert asked.path == f"/{TOKEN}"
+    said = json.loads(asked.body)
     assert said["title"] == "Previsor: the night failed"
     assert said["message"].startswith(FAILED.text)
     assert said["message"].endswith("condition 1. Message 1.")
@@ -105,19 +106,19 @@ def test_a_mail_server_gets_the_message_as_it_was_written(db, own_name):
 
 
 def test_a_refusal_is_tried_again_and_the_receipt_counts(db, logs):
-    with serving(Webhook(500, 503)) as hook:
+    with webhook(500, 503) as hook:
         tell(db, FAILED, addresses=hook_url(hook))
         assert deliver_all(db, hook_url(hook)) == []
-        assert len(hook.got) == 3
+        assert len(hook.log) == 3
     assert rows(db) == [("sent", 3)]
     assert TOKEN not in logs.text
 
 
 def test_a_lost_answer_brings_the_message_again_with_the_same_number(db, logs):
-    with serving(Webhook(None)) as hook:
+    with webhook(NO_ANSWER) as hook:
         tell(db, FAILED, addresses=hook_url(hook))
         assert deliver_all(db, hook_url(hook)) == []
-        bodies = [json.loads(body)["message"] for _, body in hook.got]
+        bodies = [json.loads(asked.body)["message"] for asked in hook.log]
     assert len(bodies) == 2
     assert bodies[0] == bodies[1]
     assert bodies[0].endswith("Message 1.")
@@ -155,11 +156,11 @@ def test_nobody_is_tried_more_often_than_the_settings_allow(db, logs):
 
 
 def test_one_address_that_is_dead_keeps_no_message_from_another(db):
-    with serving(Webhook()) as hook:
+    with webhook() as hook:
         both = f"json://127.0.0.1:{closed_port()}/x {hook_url(hook)}"
         tell(db, FAILED, addresses=both)
         assert len(deliver_all(db, both)) == 1
-        assert len(hook.got) == 1
+        assert len(hook.log) == 1
     assert rows(db) == [("due", 3), ("sent", 1)]
 
 
@@ -174,7 +175,7 @@ def test_an_attempt_counts_even_if_the_process_dies_in_it(tmp_path):
     path = tmp_path / "ledger.sqlite"
     db = sqlite3.connect(path)
     prepare_tables(db)
-    with serving(Webhook(None)) as hook:
+    with webhook(NO_ANSWER) as hook:
         tell(db, FAILED, addresses=hook_url(hook))
 
         class Death(BaseException):
@@ -218,15 +219,15 @@ def test_a_wrong_address_is_a_reason_and_no_error():
 
 
 @pytest.mark.parametrize(("answers", "asked", "reason"), [
-    ((), 1, None), ((500,), 2, None), ((None, None), 3, None),
+    ((), 1, None), ((500,), 2, None), ((NO_ANSWER, NO_ANSWER), 3, None),
     ((404, 404, 404), 3, "asked 3 times: status 404"),
-    ((None, None, None), 3, "asked 3 times: RemoteProtocolError"),
+    ((NO_ANSWER,) * 3, 3, "asked 3 times: RemoteProtocolError"),
 ])  # fmt: skip
 def test_a_heartbeat_is_tried_three_times(logs, answers, asked, reason):
-    with serving(Webhook(*answers)) as hook:
-        url = SecretStr(f"http://127.0.0.1:{hook.port}/{TOKEN}")
+    with webhook(*answers) as hook:
+        url = SecretStr(f"{hook.base}/{TOKEN}")
         told = beat(url, pause=lambda _: None)
-        assert [path for path, _ in hook.got] == [f"/{TOKEN}"] * asked
+        assert hook.targets() == [f"/{TOKEN}"] * asked
     assert (told is None) if reason is None else told.endswith(reason)
     assert TOKEN not in logs.text
 
@@ -248,7 +249,7 @@ def test_apprise_is_loaded_only_when_a_message_is_sent():
 
 
 def test_a_trial_message_goes_to_every_address_and_each_one_is_told_of(workspace):
-    with serving(Webhook()) as good, serving(Webhook(403)) as bad:
+    with webhook() as good, webhook(403) as bad:
         addresses = f"{hook_url(good)} {hook_url(bad)}"
         done = workspace.run(NIGHT, "--try-messages", expect=5, MESSAGE_URLS=addresses)
     taken, refused = done.stdout.splitlines()
@@ -256,8 +257,7 @@ def test_a_trial_message_goes_to_every_address_and_each_one_is_told_of(workspace
     assert refused.startswith("json 2: not taken: ")
     assert done.stderr.startswith("error: messages: 1 of 2 addresses did not take the trial")
     assert TOKEN not in done.stdout + done.stderr
-    (_, body), *_ = good.got
-    assert "This is a trial, nothing has happened" in json.loads(body)["message"]
+    assert "This is a trial, nothing has happened" in json.loads(good.log[0].body)["message"]
     assert not (workspace.folder / "data" / "nights").exists()
 
 

@@ -17,7 +17,7 @@ from pipelines.messages.watch import (
     tell_people,
     write_figures,
 )
-from tests.pipelines.messages.servers import Webhook, serving
+from tests.pipelines.messages.servers import webhook
 
 NOW = datetime(2026, 11, 20, 5, 15, tzinfo=UTC)
 # A line of the text format 0.0.4 of Prometheus.
@@ -96,8 +96,8 @@ def test_figures_that_cannot_be_written_are_a_line(tmp_path):
 
 
 def test_a_night_tells_people_and_keeps_the_receipt_in_the_callers_file(tmp_path):
-    with serving(Webhook()) as hook:
-        config = WatchSettings(message_urls=f"json://127.0.0.1:{hook.port}/x")
+    with webhook() as hook:
+        config = WatchSettings(message_urls=f"json://{hook.host}/x")
         for number in range(3):
             db = sqlite3.connect(tmp_path / "runs.sqlite")
             found = [NightFinding("degraded", "climate_etl", "climate_etl failed (5)")] * (
@@ -110,7 +110,7 @@ def test_a_night_tells_people_and_keeps_the_receipt_in_the_callers_file(tmp_path
             assert lines == []
             assert [one.event for one in changes] == [["opened"], [], ["ended"]][number]
             db.close()
-        assert len(hook.got) == 2
+        assert len(hook.log) == 2
     db = sqlite3.connect(tmp_path / "runs.sqlite")
     states = select_rows(db, "SELECT event, state FROM messages")
     assert states == [{"event": "opened", "state": "sent"}, {"event": "ended", "state": "sent"}]

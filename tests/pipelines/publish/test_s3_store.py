@@ -3,9 +3,7 @@
 import ast
 import re
 import threading
-import time
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -31,6 +29,7 @@ from pipelines.publish.s3_target import S3Target, check_target, settings_target
 from tests.pipelines.publish.conftest import BUCKET, place_of, target_of
 from tests.pipelines.publish.faults import BreakingPool
 from tests.pipelines.publish.places import AT_ONCE, LIMIT, S3Place, keys
+from tests.pipelines.sources.replay import Replay, Reply
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY, BODY = "_probe/a", Body.of(b"content")
@@ -106,16 +105,9 @@ def test_a_write_that_others_got_in_the_way_of_is_tried_again(fake):
 
 
 def test_a_server_that_is_no_store_is_told_apart():
-    class WebSite(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_error(404)
-
-        def log_message(self, *_):
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), WebSite) as site:
-        threading.Thread(target=site.handle_request, daemon=True).start()
-        target = S3Target(f"127.0.0.1:{site.server_port}", BUCKET, "id", "key", secure=False)
+    page = Reply(404, b"<!DOCTYPE HTML>\n<title>Not found</title>", {"Content-Type": "text/html"})
+    with Replay({"/": page}) as site:
+        target = S3Target(site.host, BUCKET, "id", "key", secure=False)
         with pytest.raises(StoreRefusedError, match=r"is no S3 store; correct S3_ENDPOINT \(404\)"):
             read_small(impatient(target), KEY, limit=LIMIT)
 
@@ -183,23 +175,13 @@ def test_patience_begins_anew_with_progress_and_not_with_what_was_reached_before
 
 
 def test_the_patience_of_one_thread_is_not_that_of_another():
-    class Slow(BaseHTTPRequestHandler):
-        def do_GET(self):
-            time.sleep(1.5)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
     pool = HttpPool()
     pool.have(Patience(RetryPolicy(seconds=60.0)))
-    with HTTPServer(("127.0.0.1", 0), Slow) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
+    with Replay({"/": Reply(delay=1.5)}) as server:
         hurried = threading.Thread(target=pool.have, args=(Patience(RetryPolicy(seconds=0.0)),))
         hurried.start()
         hurried.join()
-        assert pool.urlopen("GET", f"http://127.0.0.1:{server.server_port}/").status == 200
+        assert pool.urlopen("GET", f"{server.base}/").status == 200
 
 
 def test_a_listing_of_many_pages_takes_as_long_as_it_goes_on(fake):
