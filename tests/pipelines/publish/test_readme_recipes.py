@@ -10,7 +10,8 @@ from pipelines.publish.policies import policies
 from pipelines.publish.publishing import newest_local, publish
 from pipelines.publish.s3_store import S3Store
 from pipelines.publish.s3_target import S3Target
-from tests.pipelines.publish.servers import REGION, add_user
+from tests.pipelines.publish.servers import add_user
+from tests.pipelines.publish.servers.server import REGION
 from tests.test_docs import block, write_version
 
 BUCKET, PREFIX = "recipes", "team/a"

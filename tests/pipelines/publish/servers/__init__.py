@@ -15,32 +15,13 @@ import pytest
 
 from tests.pipelines.publish.servers import ceph_server, minio_server
 from tests.pipelines.publish.servers.ceph_server import rgw_installed, start_rgw
-from tests.pipelines.publish.servers.daemon import ServerError
 from tests.pipelines.publish.servers.minio_server import (
     build_minio,
     may_be_built,
     minio_binary,
     start_minio,
 )
-from tests.pipelines.publish.servers.server import REGION, Server
-
-__all__ = [
-    "BUCKET",
-    "NAMES",
-    "REGION",
-    "Server",
-    "ServerError",
-    "add_user",
-    "build_minio",
-    "minio_binary",
-    "missing",
-    "required",
-    "rgw_installed",
-    "serving_bucket",
-    "start_minio",
-    "start_rgw",
-    "start_server",
-]
+from tests.pipelines.publish.servers.server import Server
 
 STARTERS = {"minio": start_minio, "rgw": start_rgw}
 ADD_USER = {"minio": minio_server.add_minio_user, "rgw": ceph_server.add_rgw_user}
