@@ -79,7 +79,7 @@ def test_a_version_of_forecasts_alone_has_a_page(tables):
     alone = replace(
         tables,
         partial=True,
-        fetch=lambda name, columns: tables.fetch(name, columns) if name == "forecasts" else None,
+        fetch=lambda name, columns: tables.fetch(name, columns) if name == "forecasts" else (),
         load=lambda _: None,
     )
     packed = pack_version(alone)
