@@ -25,7 +25,6 @@ PREDICTED = "predicted.npz"
 BY_ITEM = ("probabilities", "spreads", "shared")  # a file each
 CUTS = (*np.linspace(0.0, 0.9, 12)[1:], 0.95, 0.98, 0.995)
 POINTS = 64  # values kept a bucket
-SMALL = 20.0  # units of a demand that is best told by its number
 WILD = 10.0  # demand beyond so many times the panel's 99.5 % quantile is drawn for no other item
 FACTOR_SPREAD = 0.2  # standard deviation of the log of the factor that totals are kept by, at first
 
@@ -62,18 +61,13 @@ class Buckets:
         return np.asarray(self.points[bucket, place])
 
 
-def are_small_counts(panel: Panel) -> bool:
-    """Whether nine in ten demands of a panel are whole and at most ``SMALL``.
+def learn_buckets(values: Floats, *, zero: bool, strange: Floats | None = None) -> Buckets:
+    """Buckets for all values seen, without NaN; ``zero`` of demand has one of its own.
 
-    Then a bucket is best a count; larger ones are measured in sizes of the item.
+    So have ``strange`` values, in a unit that was not known yet, as far as they are beyond all
+    others: the last bucket, which is none of those whose unit is known. A few are accidents, and
+    count as the largest of the others.
     """
-    sizes = panel.values[panel.values > 0]
-    whole = bool(np.all(sizes == np.round(sizes)))
-    return not len(sizes) or (whole and bool(np.quantile(sizes, 0.9) <= SMALL))
-
-
-def learn_buckets(values: Floats, *, zero: bool) -> Buckets:
-    """Buckets for all values seen, without NaN; ``zero`` of demand has one of its own."""
     body = values[values > 0] if zero else values
     if not len(body):
         body = np.ones(1)
@@ -89,6 +83,12 @@ def learn_buckets(values: Floats, *, zero: bool) -> Buckets:
     for bucket in range(first, len(edges) + 1):
         inside = body[belongs == bucket]
         points[bucket] = np.quantile(inside, middle, method="inverted_cdf")
+    if strange is not None:
+        far = strange[strange > body.max()]
+        if len(far) <= (1 - CUTS[-1]) * len(body):
+            far = body.max(keepdims=True)
+        edges = np.append(edges, body.max())
+        points = np.vstack([points, np.quantile(far, middle, method="inverted_cdf")])
     return Buckets(edges, points)
 
 

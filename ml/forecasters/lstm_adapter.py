@@ -37,8 +37,9 @@ from ml.forecasters.lstm_training import (
 )
 from ml.forecasters.shared_level import SHARED_LEVEL, find_stride, learn_shared
 from ml.forecasters.silence import without_deprecations
+from ml.forecasters.typical_size import TypicalSize, learn_typical
 from ml.mapped import let_go, map_array
-from ml.panel import Floats, Ints, Panel
+from ml.panel import Ints, Panel
 from ml.seeds import number
 
 MIN_WINDOWS = 32
@@ -78,7 +79,7 @@ class LstmForecaster:
         A panel of fewer than ``MIN_WINDOWS`` windows to learn from is a failure of all its items.
         """
         learned = panel if learn_from is None else panel.select(learn_from)
-        typical = windows.learn_typical(learned)
+        typical = learn_typical(learned)
         rng = np.random.default_rng(number(self.seed, "lstm", panel.kind))
         lessons = self._find_lessons(learned, typical, rng)
         if len(lessons.rows) < MIN_WINDOWS:
@@ -114,7 +115,7 @@ class LstmForecaster:
         if known is None:
             return None
         learned = panel.select(learn_from)
-        typical = windows.learn_typical(learned)
+        typical = learn_typical(learned)
         first = self._last_windows(panel.rows([0]), typical)
         past, ahead = (one.shape[2] for one in first.features())
         if not known.fits(first.told, shapes_of(self.units, past, ahead, known.buckets.count)):
@@ -123,7 +124,7 @@ class LstmForecaster:
         return FittedBuckets(self.name, panel, {}, predicted, _copier(known, folder))
 
     def _find_lessons(
-        self, panel: Panel, typical: Floats | None, rng: np.random.Generator
+        self, panel: Panel, typical: TypicalSize | None, rng: np.random.Generator
     ) -> Lessons:
         """All windows of a panel that can be learned from."""
         table = windows.scale_panel(panel, self.horizon, typical)
@@ -147,13 +148,17 @@ class LstmForecaster:
             network = open_network(self.units, *widths, known.buckets.count)
             if known.serves(len(lessons.rows), lessons.told, network.model.get_weights()):
                 return network, known, known.buckets
-        truth = lessons.sample(BUCKETED, rng).truth()
-        buckets = learn_buckets(truth[~np.isnan(truth)], zero=lessons.table.kind == "demand")
+        buckets = _find_buckets(lessons.sample(BUCKETED, rng))
         return open_network(self.units, *widths, buckets.count), None, buckets
 
     def _foretell(
-        self, known: Memory, panel: Panel, learned: Panel, typical: Floats | None, shared: float
-    ) -> Distributions:  # fmt: skip
+        self,
+        known: Memory,
+        panel: Panel,
+        learned: Panel,
+        typical: TypicalSize | None,
+        shared: float,
+    ) -> Distributions:
         """What networks say of all items of a panel after its end, a batch of them at a time.
 
         Those that were learned from fill batches of their own: others cannot change what they are
@@ -174,13 +179,27 @@ class LstmForecaster:
                 let_go(odds, spreads)
         return Distributions(known.drawn, odds, spreads, np.full(len(place), shared))
 
-    def _last_windows(self, panel: Panel, typical: Floats | None) -> Lessons:
+    def _last_windows(self, panel: Panel, typical: TypicalSize | None) -> Lessons:
         """The windows that end with the panel, one an item, with all steps."""
         table = windows.scale_panel(panel, self.horizon, typical)
         rows = np.arange(len(panel.items))
         origins = np.full(len(rows), len(panel.periods) - 1)
         steps = np.tile(np.arange(1, self.horizon + 1), (len(rows), 1))
         return Lessons(table, rows, origins, steps, self.horizon)
+
+
+def _find_buckets(lessons: Lessons) -> Buckets:
+    """Buckets of what came after windows.
+
+    An item that was not asked for yet has no unit but the panel's: what comes then may be hundreds
+    of it where units mix, which networks would expect a little of everywhere.
+    """
+    truth, levels = lessons.truth(), lessons.table.levels
+    known = ~np.isnan(truth)
+    if levels is None or levels.counts:
+        return learn_buckets(truth[known], zero=levels is not None)
+    sure = windows.know_units(lessons.table, lessons.rows, lessons.origins)[:, None]
+    return learn_buckets(truth[known & sure], zero=True, strange=truth[known & ~sure])
 
 
 def _keep_total(

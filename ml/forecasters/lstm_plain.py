@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import expit
 
+from ml.forecasters import lstm_windows as windows
 from ml.forecasters.lstm_memory import Weights
 from ml.forecasters.lstm_training import PREDICT_BATCH, Lessons
-from ml.forecasters.lstm_windows import Float32s
 from ml.panel import Floats
 
 TOGETHER = 64  # windows whose targets are worked out at once: they stay in the processor's cache
@@ -28,18 +28,23 @@ def shapes_of(units: int, past: int, ahead: int, buckets: int) -> list[tuple[int
 def average_answers(networks: Sequence[Weights], asked: Lessons, every: int = 1) -> Floats:
     """Mean of the probabilities of several networks, (n, K, B), of each ``every``-th window.
 
-    A batch of windows passes all networks before the next one, so few are in memory.
+    A batch of windows passes all networks before the next one, so few are in memory. The last
+    bucket of sizes is for items whose unit is not known (:func:`learn_buckets`), and impossible for
+    all others: a hundredth of it would be most of what they expect.
     """
     parts = []
     for first in range(0, len(asked.rows), PREDICT_BATCH):
         batch = slice(first, first + PREDICT_BATCH)
         chosen = np.arange(len(asked.rows))[batch][-first % every :: every]
-        given = asked.pick(chosen).features()
-        parts.append(sum(answer(weights, *given) for weights in networks) / len(networks))
+        own = asked.pick(chosen)
+        given = own.features()
+        odds = sum(answer(weights, *given) for weights in networks) / len(networks)
+        odds[windows.know_units(own.table, own.rows, own.origins), :, -1] = 0
+        parts.append(odds / odds.sum(axis=2, keepdims=True))
     return np.concatenate(parts)
 
 
-def answer(weights: Weights, seen: Float32s, coming: Float32s) -> Floats:
+def answer(weights: Weights, seen: windows.Float32s, coming: windows.Float32s) -> Floats:
     """Probability of each bucket at each target (n, K, B).
 
     Args:
@@ -60,7 +65,7 @@ def answer(weights: Weights, seen: Float32s, coming: Float32s) -> Floats:
     return found
 
 
-def _read(lstm: Weights, seen: Float32s) -> Float32s:
+def _read(lstm: Weights, seen: windows.Float32s) -> windows.Float32s:
     """The state (n, units) that an LSTM reaches at the end of windows."""
     kernel, recurrent, bias = lstm
     units = len(recurrent)

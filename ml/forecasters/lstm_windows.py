@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.forecasters.bucket_distribution import Buckets
-from ml.forecasters.window_levels import YEAR, WindowLevels, measure_levels, typical_sizes
+from ml.forecasters.typical_size import TypicalSize
+from ml.forecasters.window_levels import YEAR, WindowLevels, measure_levels
 from ml.frequency import Frequency, periods_after, weekday
 from ml.panel import Bools, Drivers, Floats, Ints, Panel, carried_forward
 
@@ -46,24 +47,11 @@ class Scaled:
         return int(told[0]) if len(told) else self.calendar.shape[1]
 
 
-def learn_typical(panel: Panel, small: float = 20.0) -> Floats | None:
-    """Typical size of one demand until each period, (T,), or ``None`` where none is needed.
+def scale_panel(panel: Panel, horizon: int, typical: TypicalSize | None) -> Scaled:
+    """The panel in the network's terms; ``typical`` is that of the items that are learned from.
 
-    Counts stay as they are where nine in ten demands of the panel are whole and at most
-    ``small``: then a bucket is a count. Otherwise each window is divided by its item's level, so
-    that large and small parts learn from each other. Prices stay as they are.
+    With it each window is divided by its item's level.
     """
-    sizes = panel.values[panel.values > 0]
-    if not panel.is_demand or not len(sizes):
-        return None
-    whole = bool(np.all(sizes == np.round(sizes)))
-    if whole and np.quantile(sizes, 0.9) <= small:
-        return None
-    return typical_sizes(panel)
-
-
-def scale_panel(panel: Panel, horizon: int, typical: Floats | None) -> Scaled:
-    """The panel in the network's terms; ``typical`` is that of :func:`learn_typical`."""
     values = panel.values
     if not panel.is_demand:  # carried forward over days without a price; the first carried back
         filled, first = carried_forward(values), np.argmax(panel.observed(), axis=1)
@@ -91,6 +79,18 @@ def learnable_origins(table: Scaled, last: int, least: int = 6) -> tuple[Ints, I
     counts = np.cumsum(table.seen, axis=1)
     rows, origins = np.nonzero(counts[:, : last - 1] >= least)
     return rows, origins
+
+
+def know_units(table: Scaled, rows: Ints, origins: Ints) -> Bools:
+    """Whether an item's own size of demand was known at origins, (n,): it had been asked for.
+
+    Never where values are measured in something else.
+    """
+    if table.levels is None or table.levels.counts:
+        return np.zeros(len(rows), bool)
+    asked = table.values > 0
+    first = np.where(asked.any(axis=1), np.argmax(asked, axis=1), asked.shape[1])
+    return np.asarray(first[rows] <= origins)
 
 
 def inputs(table: Scaled, rows: Ints, origins: Ints) -> Float32s:

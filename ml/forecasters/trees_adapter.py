@@ -21,7 +21,6 @@ from ml.forecasters.bucket_distribution import (
     Buckets,
     Distributions,
     FittedBuckets,
-    are_small_counts,
     keep_total,
     learn_buckets,
     load_fitted,
@@ -29,6 +28,7 @@ from ml.forecasters.bucket_distribution import (
 from ml.forecasters.shared_level import MOST_EVIDENCE, SHARED_LEVEL, find_stride, learn_shared
 from ml.forecasters.trees_features import SPANS, Snapshot, feature_rows, take_snapshot
 from ml.forecasters.trees_stages import Boosting, Stages, fit_stages
+from ml.forecasters.typical_size import TypicalSize, learn_typical
 from ml.frequency import Frequency
 from ml.mapped import let_go, map_array
 from ml.panel import Bools, Floats, Ints, Panel
@@ -77,6 +77,7 @@ class Learned:
     buckets: Buckets  # of values in units
     stages: Stages  # which predicts them
     last: Snapshot  # the items after all of their history
+    typical: TypicalSize | None  # of them at every period
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +156,8 @@ class TreesForecaster:
 
     def _foresee(self, learned: Learned, panel: Panel, share: float) -> tuple[Floats, Floats]:
         """Probabilities (N, H, B) of items and units (N, H), with their own past mixed in."""
-        counts = learned.last.typical is None
-        snapshot = take_snapshot(panel, len(panel.periods) - 1, counts=counts, others=learned.last)
+        last = len(panel.periods) - 1
+        snapshot = take_snapshot(panel, last, learned.typical, others=learned.last)
         rows = np.arange(len(panel.items))
         steps = range(1, self.horizon + 1)
         spreads = np.stack([snapshot.units(rows, np.full(len(rows), one)) for one in steps], axis=1)
@@ -170,21 +171,24 @@ class TreesForecaster:
     def _learn(self, panel: Panel) -> Learned | None:
         """Buckets and trees from all origins of a panel; `None` where there are too few rows."""
         rng = np.random.default_rng(number(self.seed, self.name, str(len(panel.periods))))
-        counts = are_small_counts(panel)
-        lines = self._gather(panel, rng, counts=counts)
+        typical = learn_typical(panel)
+        lines = self._gather(panel, rng, typical)
         if len(lines.truth) < LEAST_ROWS:
             return None
         buckets = learn_buckets(lines.truth, zero=True)
         seed, came = number(self.seed, self.name, bits=32), buckets.of(lines.truth)
-        stages = fit_stages(lines.features, came, buckets.count, self.boosting, seed, plain=counts)
-        if not counts and came.any():
+        plain = typical is None
+        stages = fit_stages(lines.features, came, buckets.count, self.boosting, seed, plain=plain)
+        if not plain and came.any():
             some = lines.thinned()
             said = stages.predict(some.features)
             buckets = keep_total(buckets, said, some.truth, some.units, some.owners)
-        last = take_snapshot(panel, len(panel.periods) - 1, counts=counts)
-        return Learned(buckets, stages, last)
+        last = take_snapshot(panel, len(panel.periods) - 1, typical)
+        return Learned(buckets, stages, last, typical)
 
-    def _gather(self, panel: Panel, rng: np.random.Generator, *, counts: bool) -> TreeRows:
+    def _gather(
+        self, panel: Panel, rng: np.random.Generator, typical: TypicalSize | None
+    ) -> TreeRows:
         """Drawn items, origins and steps."""
         last = len(panel.periods) - 1
         first = max(LEAST_KNOWN - 1, last - REACH_BACK[panel.frequency])
@@ -205,7 +209,7 @@ class TreesForecaster:
             rows, steps = every[drawn], columns[drawn] + 1
             del every, columns
             if len(rows):
-                snapshot = take_snapshot(panel, origin, counts=counts)
+                snapshot = take_snapshot(panel, origin, typical)
                 features.append(feature_rows(panel, snapshot, rows, steps))
                 units = snapshot.units(rows, steps)
                 parts.append(np.stack([panel.values[rows, origin + steps] / units, units, rows]))

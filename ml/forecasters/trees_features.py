@@ -3,9 +3,7 @@
 A snapshot is made of the history *until* its origin, so a training row cannot see what came
 later: neither in its features nor in the unit that its target is measured in.
 
-The unit is the item's own size of a demand. Few demands tell little of it, so it is drawn to what
-the items of the panel have in common, in logarithms and by as much as their sizes are alike: the
-empirical Bayes estimate of normal means (Efron & Morris 1973, JASA 68).
+The unit is the item's own size of a demand, drawn to what the items of the panel have in common.
 """
 
 from collections.abc import Sequence
@@ -15,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.forecasters.trees_seasons import Seasons, measure_seasons
+from ml.forecasters.typical_size import TypicalSize
 from ml.frequency import Days, Frequency, periods_after, weekday
 from ml.panel import Bools, Floats, Ints, Panel
 
@@ -31,18 +30,9 @@ SPANS = {  # of plain means [periods]; the last is what an item's own past is ta
     Frequency.MONTHLY: (3, 6, 12),
 }
 OWN_SIZES = 2.0  # recent demands that an item's mean size of all times is worth beside them
-MOST_PULL = 20.0  # demands that the typical size is worth at most, where all items are alike
 MOST_COUNTED = 50.0  # demands; more say no more about how much is known of an item
 TOGETHER = 256  # items that are looked at at once, to bound memory
 UNKNOWN = -1.0  # a feature before the first period; all others are at least 0
-
-
-@dataclass(frozen=True, slots=True)
-class TypicalSize:
-    """What the items of a panel have in common in the size of a demand."""
-
-    log: float  # mean of the logs of the items' mean sizes
-    pull: float  # demands that it is worth where an item's own size is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +44,7 @@ class Snapshot:
     unit: Floats  # (N,) size that values are measured in, before the season; 1 for counts
     seasons: Seasons  # indices of the periods after the origin
     of_sizes: Seasons  # the same as far as sizes of demand are meant
-    typical: TypicalSize | None  # of the panel, `None` where counts stay as they are
+    typical: TypicalSize | None  # of the panel then, `None` where counts stay as they are
     scaled: Floats  # (N, T) values until the origin in units, without their season; 0 = unknown
     seen: Bools  # (N, T) whether there was an observation
 
@@ -65,62 +55,29 @@ class Snapshot:
         return self.unit[rows] * self.of_sizes.ahead(rows, steps)
 
 
-def typical_size(values: Floats) -> TypicalSize:
-    """TypicalSize of items (N, T); a size of 1 where there are no demands.
-
-    Its pull is the variance of log sizes within items over that between items, both by the method
-    of moments: items counted in metres beside items counted in pieces have little in common, and
-    parts that are asked for by ones and twos much. Within items one demand of variance 1 counts
-    beforehand.
-    """
-    parts = [
-        _sum_sizes(values[first : first + TOGETHER]) for first in range(0, len(values), TOGETHER)
-    ]
-    count, total, middle, strays = np.concatenate([np.empty((4, 0)), *parts], axis=1)
-    if not len(count):
-        return TypicalSize(0.0, 1.0)
-    within = (1 + strays.sum()) / (1 + (count - 1).sum())
-    between = middle.var() - within * (1 / count).mean()
-    pull = within / max(between, within / MOST_PULL)
-    return TypicalSize(float(np.log(total / count).mean()), float(pull))
-
-
-def _sum_sizes(values: Floats) -> Floats:
-    """Of items (N, T) with demands: number, sum, mean log, squares around that, (4, n)."""
-    asked = values > 0
-    sizes, count = values[asked], asked.sum(axis=1)
-    count = count[count > 0]
-    rows, logs = np.repeat(np.arange(len(count)), count), np.log(sizes)
-    middle = np.bincount(rows, logs) / count
-    strays = np.bincount(rows, (logs - middle[rows]) ** 2)
-    return np.stack([count, np.bincount(rows, sizes), middle, strays])
-
-
 def take_snapshot(
-    panel: Panel, origin: int, *, counts: bool, others: Snapshot | None = None
+    panel: Panel, origin: int, typical: TypicalSize | None, *, others: Snapshot | None = None
 ) -> Snapshot:
     """Items as they were at an origin, the last period that is known; none later is looked at.
 
-    Values of ``counts`` stay as they are, others are measured in the item's own size. Items are
-    compared to ``others``; ``None`` = each other.
+    Values stay as they are where nothing is ``typical`` of the panel at every period; else each is
+    measured in the item's own size. Items are compared to ``others``; ``None`` = each other.
     """
     history = panel.values[:, : origin + 1]
     common = None if others is None else others.seasons.common
     seasons = measure_seasons(history, panel.frequency.season_length, common)
     of_sizes = seasons.of_sizes(history[:, -2 * SPANS[panel.frequency][-1] :])
-    typical = None
-    if not counts:
-        typical = typical_size(history) if others is None else others.typical
+    then = None if typical is None else typical.at(origin)
     scaled, seen = np.empty(history.shape), np.empty(history.shape, bool)
     found = []
     for first in range(0, max(len(history), 1), TOGETHER):
         some = slice(first, first + TOGETHER)
         facts, unit, scaled[some], seen[some] = _look_back(
-            history[some], of_sizes.rows(some), typical, panel.frequency
+            history[some], of_sizes.rows(some), then, panel.frequency
         )
         found.append((facts, unit))
     facts, unit = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Snapshot(origin, facts, unit, seasons, of_sizes, typical, scaled, seen)
+    return Snapshot(origin, facts, unit, seasons, of_sizes, then, scaled, seen)
 
 
 def _look_back(
@@ -150,12 +107,11 @@ def _look_back(
 def _own_size(values: Floats, ago: Ints, half_life: float, typical: TypicalSize) -> Floats:
     """Mean size of an item's demands until now, recent ones foremost, (N,).
 
-    Few demands are drawn to those of all times, and the log of their mean to the typical one.
+    Few demands are drawn to those of all times, and these to the typical one.
     """
     positive = values > 0
     count = positive.sum(axis=1)
-    own = np.log(np.where(count > 0, values.sum(axis=1) / np.maximum(count, 1), 1.0))
-    every = np.exp((count * own + typical.pull * typical.log) / (count + typical.pull))
+    every = typical.draw(count, values.sum(axis=1) / np.maximum(count, 1))
     weight = 0.5 ** (ago / half_life)
     return (values @ weight + OWN_SIZES * every) / (positive @ weight + OWN_SIZES)
 

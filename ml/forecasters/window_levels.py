@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ml.forecasters.typical_size import TypicalSize
 from ml.frequency import Frequency
 from ml.panel import Floats, Ints, Panel
 
@@ -76,8 +77,8 @@ class WindowLevels:
         return np.where(known, np.clip(logs, -FURTHEST, FURTHEST), 0.0), known.astype(float)
 
 
-def measure_levels(panel: Panel, typical: Floats | None) -> WindowLevels:
-    """WindowLevels of demand; ``typical`` is that of :func:`typical_sizes`, ``None`` for counts.
+def measure_levels(panel: Panel, typical: TypicalSize | None) -> WindowLevels:
+    """WindowLevels of demand; ``typical`` is that of the panel, ``None`` for counts.
 
     Each item stands alone, so they are measured a few at a time: what is in between takes three
     times as much memory as what is found.
@@ -97,7 +98,7 @@ def measure_levels(panel: Panel, typical: Floats | None) -> WindowLevels:
 
 
 def _measure_few(
-    demand: Floats, frequency: Frequency, typical: Floats | None
+    demand: Floats, frequency: Frequency, typical: TypicalSize | None
 ) -> dict[str, npt.NDArray[Any]]:
     """Fields of WindowLevels of some items, from what is known of their demand (N, T)."""
     values, seen = np.nan_to_num(demand), (~np.isnan(demand)).astype(np.float64)
@@ -121,24 +122,15 @@ def _measure_few(
     }
 
 
-def typical_sizes(panel: Panel) -> Floats:
-    """Geometric mean of all sizes of demand in the panel until each period, (T,).
-
-    1 before the first.
-    """
-    logs = np.log(np.where(panel.values > 0, panel.values, 1.0)).sum(axis=0)
-    times = np.sum(panel.values > 0, axis=0)
-    return np.exp(np.cumsum(logs) / np.maximum(np.cumsum(times), 1))
-
-
-def _size_level(values: Floats, own: Floats, span: int, typical: Floats) -> Floats:
+def _size_level(values: Floats, own: Floats, span: int, typical: TypicalSize) -> Floats:
     """Mean size of demand in the last span, (N, T).
 
     The fewer demands it holds the more it is drawn to the item's mean size until then, and that to
-    the panel's typical size ``typical`` (T,).
+    the typical one.
     """
     wanted = values > 0
-    ever = (np.cumsum(values, axis=1) + typical) / (np.cumsum(wanted * own, axis=1) + 1)
+    mean = _over(np.cumsum(values, axis=1), np.cumsum(wanted * own, axis=1))
+    ever = typical.draw(np.cumsum(wanted, axis=1), mean)
     times = _trailing(wanted.astype(np.float64), span)
     pull = 2 * (1 - times / span)
     return (_trailing(values, span) + pull * ever) / (_trailing(wanted * own, span) + pull)
@@ -201,9 +193,12 @@ def _standing(
     level: Floats,
     trust: Floats,
     spans: tuple[int, int],
-    typical: Floats | None,
+    typical: TypicalSize | None,
 ) -> Floats:
-    """Features (N, T, S) of deseasonalised demand ``calm``: size, growth, scatter, zeros, age."""
+    """Features (N, T, S) of deseasonalised demand ``calm``: size, growth, scatter, zeros, age.
+
+    And of sizes, how much of the item's unit is that of the panel.
+    """
     span, year = spans
     short = max(span // 4, 3)
     recent = _level(calm, seen, short)
@@ -215,11 +210,8 @@ def _standing(
     # Periods that nobody watched are no silence.
     watched = np.cumsum(seen, axis=1)
     since = watched - np.maximum.accumulate(np.where(calm > 0, watched, 0.0), axis=1)
-    size = np.log1p(level)
-    if typical is not None:
-        size = np.log(level / typical + 0.01) / 2
     features = [
-        size,
+        np.log1p(level) if typical is None else np.log(level / np.exp(typical.log) + 0.01) / 2,
         _log_ratio(recent, level),
         _log_ratio(level, _before(level, span)),
         _log_ratio(level, _before(level, year)),
@@ -231,6 +223,8 @@ def _standing(
         np.log1p(np.minimum(since, age)) / 4,
         trust,
     ]
+    if typical is not None:
+        features.append(typical.share(np.cumsum(calm > 0, axis=1)))
     return np.stack(features, axis=2).astype(np.float32)
 
 

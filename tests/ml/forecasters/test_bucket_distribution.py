@@ -22,6 +22,20 @@ def test_large_orders_that_belong_to_the_panel_stay():
     assert learn_buckets(sizes, zero=True).points.max() == 500.0
 
 
+def test_values_in_an_unknown_unit_are_drawn_for_nobody_else():
+    sizes = np.random.default_rng(2).gamma(4.0, 0.25, 2000)
+    strange = np.append(np.full(60, 700.0), sizes[:40])
+    buckets = learn_buckets(sizes, zero=True, strange=strange)
+    np.testing.assert_array_equal(buckets.points[-1], 700)
+    np.testing.assert_array_equal(buckets.points[:-1], learn_buckets(sizes, zero=True).points)
+    assert buckets.of(np.array([sizes.max(), 700.0])).tolist() == [
+        buckets.count - 2,
+        buckets.count - 1,
+    ]
+    # A handful is an accident.
+    assert learn_buckets(sizes, zero=True, strange=strange[55:]).points.max() == sizes.max()
+
+
 def test_draws_have_the_probabilities_that_they_are_given():
     buckets = learn_buckets(np.array([0.0, 1.0, 1.0, 2.0, 5.0]), zero=True)
     chances = np.zeros((1, buckets.count))

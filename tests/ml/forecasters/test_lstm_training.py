@@ -62,12 +62,29 @@ def test_steps_drawn_in_blocks_are_those_drawn_at_once():
     assert steps.itemsize == 1  # a year of days of 10,000 items has millions of windows
 
 
+def test_items_in_pieces_and_in_thousands_are_forecast_in_their_own_sizes():
+    # Two demands in ten months, always of 5 pieces, or of 5 thousand. Until an item is asked
+    # for nobody knows which, and what comes then is 32 or a 32nd of the typical size.
+    asked = np.random.default_rng(5).random((200, 30)) < 0.2
+    size = np.where(np.arange(200) % 2, 5.0, 5000.0)[:, None]
+    lstm = LstmForecaster(horizon=3, units=8, networks=1)
+    found = lstm.fit(make_panel(asked * size)).predicted
+    mean = (found.probabilities @ found.buckets.points.mean(axis=1)) * found.spreads / size
+    assert 0.1 < mean.min() < mean.max() < 0.4
+    # One demand, at the median and far out.
+    given = np.cumsum(found.probabilities[:, :, 1:], axis=2)
+    for chance in (0.5, 0.98):
+        bucket = 1 + (given < chance * given[..., -1:]).sum(axis=2)
+        drawn = found.buckets.points[bucket].mean(axis=2) * found.spreads / size
+        assert 0.7 < drawn.min() < drawn.max() < 1.3
+
+
 def test_sizes_of_few_demands_are_drawn_so_that_the_total_is_that_of_what_was_learned(tmp_path):
-    # Three demands in ten months, uneven within an item. By a course as short as this one, without
-    # the total that it learned, it expects about three times what came.
+    # Three demands in twenty months, most uneven within an item. By a course as short as this one,
+    # without the total that it learned, it expects half as much again as came.
     rng = np.random.default_rng(7)
-    sizes = np.exp(4 + rng.normal(0, 0.5, (300, 1)) + rng.normal(0, 1, (300, 24)))
-    panel = make_panel(np.where(rng.random(sizes.shape) < 0.3, np.round(sizes), 0))
+    sizes = np.exp(4 + rng.normal(0, 1, (300, 1)) + rng.normal(0, 1.5, (300, 24)))
+    panel = make_panel(np.where(rng.random(sizes.shape) < 0.15, np.round(sizes), 0))
     lstm = LstmForecaster(horizon=3, units=8, epochs=4, networks=1)
     first = lstm.fit(panel)
     first.save(tmp_path)
@@ -77,7 +94,7 @@ def test_sizes_of_few_demands_are_drawn_so_that_the_total_is_that_of_what_was_le
         mean = (found.probabilities @ found.buckets.points.mean(axis=1)) * found.spreads
         assert mean.mean() == pytest.approx(panel.values.mean(), rel=0.2)
     kept = recall(lstm.load(tmp_path, panel))  # what later ones learn in terms of is not scaled
-    assert kept.drawn.points.max() < 0.5 * kept.buckets.points.max()
+    assert kept.drawn.points.max() < 0.8 * kept.buckets.points.max()
     np.testing.assert_array_equal(kept.drawn.points, first.predicted.buckets.points)
 
 

@@ -11,9 +11,10 @@ from ml.forecasters.base import predict
 from ml.forecasters.boosted_trees import read_trees
 from ml.forecasters.bucket_distribution import Buckets
 from ml.forecasters.trees_adapter import TreesForecaster, _count_past, mix_own
-from ml.forecasters.trees_features import feature_rows, take_snapshot, typical_size
+from ml.forecasters.trees_features import feature_rows, take_snapshot
 from ml.forecasters.trees_seasons import measure_seasons
 from ml.forecasters.trees_stages import Boosting, fit_stages
+from ml.forecasters.typical_size import measure_typical
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel
 
@@ -74,7 +75,8 @@ def test_what_comes_after_an_origin_changes_nothing_that_is_known_at_it(make):
     rows, steps = np.repeat(np.arange(12), 6), np.tile(np.arange(1, 7), 12)
     known = []
     for one in (panel, replace(panel, values=later)):
-        snapshot = take_snapshot(one, 35, counts=make is sparse_panel)
+        typical = None if make is sparse_panel else measure_typical(one.values)
+        snapshot = take_snapshot(one, 35, typical)
         known.append((feature_rows(one, snapshot, rows, steps), snapshot.units(rows, steps)))
     for left, right in zip(*known, strict=True):
         np.testing.assert_array_equal(left, right)
@@ -82,7 +84,7 @@ def test_what_comes_after_an_origin_changes_nothing_that_is_known_at_it(make):
 
 def test_the_unit_of_a_smooth_item_is_its_level_times_the_season():
     panel = seasonal_panel(40)
-    snapshot = take_snapshot(panel, MONTHS - 1, counts=False)
+    snapshot = take_snapshot(panel, MONTHS - 1, measure_typical(panel.values))
     steps = np.arange(1, 13)
     units = np.stack([snapshot.units(np.full(12, row), steps) for row in range(40)])
     expected = np.geomspace(50, 5000, 40)[:, None] * YEAR
@@ -131,28 +133,6 @@ def test_few_demands_of_uneven_size_are_not_forecast_larger_than_they_are():
     assert mean.mean() == pytest.approx(panel.values.mean(), rel=0.1)
 
 
-@pytest.mark.parametrize(("between", "pull"), [(2.0, 0.09), (0.6, 1.0), (0.2, 9.0)])
-def test_the_typical_size_pulls_by_how_much_the_sizes_of_items_are_alike(between, pull):
-    # Log sizes with a variance of .36 within items: in units of the variance between them.
-    rng = np.random.default_rng(2)
-    middle = rng.normal(3, between, (2000, 1))
-    values = np.exp(middle + 0.6 * rng.standard_normal((2000, 40)))
-    values[rng.random(values.shape) > rng.choice([0.05, 0.3], (2000, 1))] = 0
-    found = typical_size(values)
-    assert found.pull == pytest.approx(pull, rel=0.3)
-    # The log of a mean is above the mean of logs, by half their variance where there are many.
-    assert 3 - 0.1 < found.log < 3 + 0.36 / 2 + 0.1
-
-
-def test_items_that_are_all_alike_or_asked_for_once_have_a_typical_size_too():
-    assert typical_size(np.full((5, 30), 7.0)).pull == 20  # the most
-    assert typical_size(np.full((5, 30), 7.0)).log == pytest.approx(np.log(7))
-    once = typical_size(np.diag([1.0, 10, 100]))  # mean log: that of 10
-    assert once.log == pytest.approx(np.log(10))
-    assert 0 < once.pull < 1  # sizes differ by more than a demand of variance 1 explains
-    assert typical_size(np.full((2, 3), np.nan)).log == 0
-
-
 def test_what_others_are_counted_in_changes_the_unit_of_none():
     # Every other item of 400 counted in thousandths: of the rest those of one to four demands
     # keep their unit but for what they had in common with the others.
@@ -160,7 +140,8 @@ def test_what_others_are_counted_in_changes_the_unit_of_none():
     mixed = panel.values.copy()
     mixed[::2] *= 1000
     few = np.isin((panel.values > 0).sum(axis=1), range(1, 5)) & (np.arange(400) % 2 == 1)
-    units = [take_snapshot(one, 59, counts=False).unit[few] for one in (panel, monthly(mixed))]
+    units = [take_snapshot(one, 59, measure_typical(one.values)).unit[few]
+             for one in (panel, monthly(mixed))]  # fmt: skip
     assert np.abs(np.log(units[1] / units[0])).mean() < 0.3
     assert np.abs(np.log(units[1] / units[0])).max() < 1.2
 
@@ -215,7 +196,7 @@ def test_an_own_past_is_mixed_in_by_its_share():
     # trees' chances of .5, .3 and .2 become .6 * .5 + .4 * .75 = .6, .18 and .12 + .1 = .22.
     panel = monthly(np.array([[0.0, 2.0, np.nan, 0.0, 0.0], [np.nan] * 5]))
     buckets = Buckets(np.array([0.0, 1.0]), np.zeros((3, 64)))
-    past = _count_past(buckets, take_snapshot(panel, 4, counts=True), panel.frequency)
+    past = _count_past(buckets, take_snapshot(panel, 4, None), panel.frequency)
     odds = np.broadcast_to([0.5, 0.3, 0.2], (2, 1, 3))
     mixed = mix_own(odds, past, 0.4)
     np.testing.assert_allclose(mixed[0, 0], [0.6, 0.18, 0.22])

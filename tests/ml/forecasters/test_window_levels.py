@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ml.forecasters import lstm_windows as windows
-from ml.forecasters.window_levels import measure_levels, typical_sizes
+from ml.forecasters.typical_size import learn_typical, measure_typical
+from ml.forecasters.window_levels import measure_levels
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel
 
@@ -20,7 +21,7 @@ def make_panel(values, frequency=Frequency.MONTHLY) -> Panel:
 
 def levels_of(values, frequency=Frequency.MONTHLY):
     panel = make_panel(values, frequency)
-    return measure_levels(panel, typical_sizes(panel))
+    return measure_levels(panel, measure_typical(panel.values))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_what_follows_an_origin_changes_nothing_of_its_window(frequency, small):
     found = []
     for one in (values, later):
         panel = make_panel(one, Frequency(frequency))
-        typical = None if small else windows.learn_typical(panel)
+        typical = None if small else learn_typical(panel)
         table = windows.scale_panel(panel, horizon, typical)
         assert table.levels.counts == small
         found.append([
@@ -66,11 +67,15 @@ def test_a_span_without_demand_is_drawn_to_what_the_item_had_and_that_to_the_pan
     values = np.zeros((3, 24))
     values[0, 0], values[1] = 8.0, 2.0
     level = levels_of(values)
-    # Geometric mean of one 8 and 24 twos: 2 * 4 ** (1 / 25).
-    typical = 2 * 4 ** (1 / 25)
-    assert level.unit[0, 23] == pytest.approx((8 + typical) / 2)
+    # Typical is 4, the geometric mean of the items' own. Within items nothing varies, which counts
+    # as 1 / 24; between them logs vary by log(2) ** 2 - 1 / 24 * 25 / 48 = .4588: so it is worth
+    # .0908 demands, and the 8 becomes 8 / 2 ** (.0908 / 1.0908).
+    assert level.unit[0, 23] == pytest.approx(7.551, rel=1e-3)
     assert level.unit[1, 23] == pytest.approx(2.0)
-    assert level.unit[2, 23] == pytest.approx(typical)
+    assert level.unit[2, 23] == pytest.approx(4.0)
+    # How much of the units is the panel's is told: .0908 of 1.0908 demands, of 24.09, and all.
+    told = level.standing[:, 23, -1]
+    np.testing.assert_allclose(told, [0.0832, 0.00377, 1], rtol=1e-2)
 
 
 def test_the_season_of_an_item_is_known_and_no_season_is_seen_in_noise():
@@ -112,7 +117,7 @@ def test_a_season_of_when_demand_comes_does_not_stretch_its_sizes():
     chance = np.where(np.arange(400) % 7 < 5, 0.33, 0.02)
     values = 10.0 * (rng.random((20, 400)) < chance)
     panel = make_panel(values, Frequency.DAILY)
-    table = windows.scale_panel(panel, 14, typical_sizes(panel))
+    table = windows.scale_panel(panel, 14, measure_typical(panel.values))
     rows, origins = np.arange(20), np.full(20, 399)
     steps = np.tile(np.arange(1, 15), (20, 1))
     np.testing.assert_allclose(windows.units(table, rows, origins, steps), 10.0)
