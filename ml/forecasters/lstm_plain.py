@@ -38,7 +38,7 @@ def average_answers(networks: Sequence[Weights], asked: Lessons, every: int = 1)
         chosen = np.arange(len(asked.rows))[batch][-first % every :: every]
         own = asked.pick(chosen)
         given = own.features()
-        odds = sum(answer(weights, *given) for weights in networks) / len(networks)
+        odds = np.mean([answer(weights, *given) for weights in networks], axis=0)
         odds[windows.know_units(own.table, own.rows, own.origins), :, -1] = 0
         parts.append(odds / odds.sum(axis=2, keepdims=True))
     return np.concatenate(parts)
