@@ -50,7 +50,7 @@ class Scaled:
 def scale_panel(panel: Panel, horizon: int, typical: TypicalSize | None) -> Scaled:
     """The panel in the network's terms; ``typical`` is that of the items that are learned from.
 
-    With it each window is divided by its item's level.
+    Each window is divided by its item's unit; ``None`` of prices.
     """
     values = panel.values
     if not panel.is_demand:  # carried forward over days without a price; the first carried back
@@ -68,7 +68,7 @@ def scale_panel(panel: Panel, horizon: int, typical: TypicalSize | None) -> Scal
     if panel.frequency is Frequency.DAILY:
         parts += [(weekday(periods) == day).astype(float) for day in range(7)]
     calendar = np.stack(parts, axis=1).astype(np.float32)
-    levels = measure_levels(panel, typical) if panel.is_demand else None
+    levels = None if typical is None else measure_levels(panel, typical)
     return Scaled(
         values, panel.observed(), panel.kind, panel.frequency, calendar, levels, panel.drivers
     )
@@ -98,9 +98,10 @@ def inputs(table: Scaled, rows: Ints, origins: Ints) -> Float32s:
     places, inside, values = _window(table, rows, origins)
     seen = table.seen[rows[:, None], places] & inside
     if table.levels is not None:
+        unit = table.levels.unit[rows, origins][:, None]
         if not table.levels.counts:
-            unit = table.levels.unit[rows, origins][:, None]
-            values = values / (unit * table.levels.own[rows[:, None], places])
+            unit = unit * table.levels.own[rows[:, None], places]
+        values = values / unit
         level = np.where(seen, np.log1p(np.nan_to_num(values)), 0.0)
         change = np.sign(level)
     else:
@@ -145,23 +146,23 @@ def targets(table: Scaled, rows: Ints, origins: Ints, steps: Ints) -> Floats:
     values = np.where((places < last) & table.seen[at], table.values[at], np.nan)
     unit = units(table, rows, origins, steps)
     if table.levels is not None:
-        return values / unit
+        return table.levels.typical.divide(values, unit)
     return (values - table.values[rows, origins][:, None]) / (unit * np.sqrt(steps))
 
 
 def units(table: Scaled, rows: Ints, origins: Ints, steps: Ints) -> Floats:
     """What targets ``steps`` after origins are divided by, (n, K).
 
-    The level of demand times the index of its season, or the volatility of a price.
+    The item's unit, of sizes times the index of its season, or the volatility of a price.
     """
     if table.levels is None:
         _, inside, values = _window(table, rows, origins)
         _, _, spread = _price_inputs(values, inside)
         return np.repeat(spread[:, None], steps.shape[1], axis=1)
+    unit = np.repeat(table.levels.unit[rows, origins][:, None], steps.shape[1], axis=1)
     if table.levels.counts:
-        return np.ones(steps.shape)
-    season = table.levels.indices(rows, origins, steps, of_sizes=True)
-    return table.levels.unit[rows, origins][:, None] * season
+        return unit
+    return unit * table.levels.indices(rows, origins, steps, of_sizes=True)
 
 
 def target_features(

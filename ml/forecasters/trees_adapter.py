@@ -77,7 +77,7 @@ class Learned:
     buckets: Buckets  # of values in units
     stages: Stages  # which predicts them
     last: Snapshot  # the items after all of their history
-    typical: TypicalSize | None  # of them at every period
+    typical: TypicalSize  # of them at every period
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +172,14 @@ class TreesForecaster:
         """Buckets and trees from all origins of a panel; `None` where there are too few rows."""
         rng = np.random.default_rng(number(self.seed, self.name, str(len(panel.periods))))
         typical = learn_typical(panel)
+        if typical is None:
+            return None
         lines = self._gather(panel, rng, typical)
         if len(lines.truth) < LEAST_ROWS:
             return None
         buckets = learn_buckets(lines.truth, zero=True)
         seed, came = number(self.seed, self.name, bits=32), buckets.of(lines.truth)
-        plain = typical is None
+        plain = typical.counts
         stages = fit_stages(lines.features, came, buckets.count, self.boosting, seed, plain=plain)
         if not plain and came.any():
             some = lines.thinned()
@@ -186,9 +188,7 @@ class TreesForecaster:
         last = take_snapshot(panel, len(panel.periods) - 1, typical)
         return Learned(buckets, stages, last, typical)
 
-    def _gather(
-        self, panel: Panel, rng: np.random.Generator, typical: TypicalSize | None
-    ) -> TreeRows:
+    def _gather(self, panel: Panel, rng: np.random.Generator, typical: TypicalSize) -> TreeRows:
         """Drawn items, origins and steps."""
         last = len(panel.periods) - 1
         first = max(LEAST_KNOWN - 1, last - REACH_BACK[panel.frequency])
@@ -212,7 +212,8 @@ class TreesForecaster:
                 snapshot = take_snapshot(panel, origin, typical)
                 features.append(feature_rows(panel, snapshot, rows, steps))
                 units = snapshot.units(rows, steps)
-                parts.append(np.stack([panel.values[rows, origin + steps] / units, units, rows]))
+                came = typical.divide(panel.values[rows, origin + steps], units)
+                parts.append(np.stack([came, units, rows]))
         truth, units, owners = np.concatenate(parts, axis=1)
         return TreeRows(
             np.concatenate(features[1:] or features), truth, units, owners.astype(np.int64)
@@ -242,7 +243,8 @@ class TreesForecaster:
         rows, buckets, last = np.arange(len(panel.items)), learned.buckets, learned.last
         actual = panel.values[:, -held:]
         units = np.stack([last.units(rows, np.full(len(rows), k + 1)) for k in range(held)], axis=1)
-        came = np.where(np.isnan(actual), -1, buckets.of(np.nan_to_num(actual) / units))
+        scaled = learned.typical.divide(np.nan_to_num(actual), units)
+        came = np.where(np.isnan(actual), -1, buckets.of(scaled))
         past, every = _count_past(buckets, last, panel.frequency), find_stride(len(rows))
         given, kept = np.empty(came.shape), []
         for first in range(0, len(rows), TOGETHER):

@@ -3,7 +3,8 @@
 A snapshot is made of the history *until* its origin, so a training row cannot see what came
 later: neither in its features nor in the unit that its target is measured in.
 
-The unit is the item's own size of a demand, drawn to what the items of the panel have in common.
+The unit is the item's own size of a demand, drawn to what the items of the panel have in common; of
+small counts it is 1, but for large items.
 """
 
 from collections.abc import Sequence
@@ -41,33 +42,33 @@ class Snapshot:
 
     origin: int  # position of the last period that is known
     facts: Floats  # (N, F) features of the items
-    unit: Floats  # (N,) size that values are measured in, before the season; 1 for counts
+    unit: Floats  # (N,) what values are measured in, before the season
     seasons: Seasons  # indices of the periods after the origin
     of_sizes: Seasons  # the same as far as sizes of demand are meant
-    typical: TypicalSize | None  # of the panel then, `None` where counts stay as they are
+    typical: TypicalSize  # of the panel then
     scaled: Floats  # (N, T) values until the origin in units, without their season; 0 = unknown
     seen: Bools  # (N, T) whether there was an observation
 
     def units(self, rows: Ints, steps: Ints) -> Floats:
         """Unit of items so many steps ahead, (n,)."""
-        if self.typical is None:
+        if self.typical.counts:
             return self.unit[rows]
         return self.unit[rows] * self.of_sizes.ahead(rows, steps)
 
 
 def take_snapshot(
-    panel: Panel, origin: int, typical: TypicalSize | None, *, others: Snapshot | None = None
+    panel: Panel, origin: int, typical: TypicalSize, *, others: Snapshot | None = None
 ) -> Snapshot:
     """Items as they were at an origin, the last period that is known; none later is looked at.
 
-    Values stay as they are where nothing is ``typical`` of the panel at every period; else each is
-    measured in the item's own size. Items are compared to ``others``; ``None`` = each other.
+    Each is measured in its own unit, by what is ``typical`` of the panel at every period. Items are
+    compared to ``others``; ``None`` = each other.
     """
     history = panel.values[:, : origin + 1]
     common = None if others is None else others.seasons.common
     seasons = measure_seasons(history, panel.frequency.season_length, common)
     of_sizes = seasons.of_sizes(history[:, -2 * SPANS[panel.frequency][-1] :])
-    then = None if typical is None else typical.at(origin)
+    then = typical.at(origin)
     scaled, seen = np.empty(history.shape), np.empty(history.shape, bool)
     found = []
     for first in range(0, max(len(history), 1), TOGETHER):
@@ -81,7 +82,7 @@ def take_snapshot(
 
 
 def _look_back(
-    history: Floats, seasons: Seasons, typical: TypicalSize | None, frequency: Frequency
+    history: Floats, seasons: Seasons, typical: TypicalSize, frequency: Frequency
 ) -> tuple[Floats, Floats, Floats, Bools]:
     """Facts (n, F), units (n,), values in them (n, T) and what was observed (n, T) of some items.
 
@@ -90,11 +91,11 @@ def _look_back(
     seen = ~np.isnan(history)
     scaled = np.where(seen, history, 0.0)
     ago = np.arange(history.shape[1])[::-1]
-    unit = np.ones(len(history))
-    if typical is not None:
+    if not typical.counts:
         scaled /= seasons.until(history.shape[1])
-        unit = _own_size(scaled, ago, 2 * HALF_LIVES[frequency][1], typical)
-        scaled /= unit[:, None]
+    size = _own_size(scaled, ago, 2 * HALF_LIVES[frequency][1], typical)
+    unit = typical.find_units(size)
+    scaled = typical.divide(scaled, unit[:, None])
     facts = [
         np.log(unit),
         *_level_facts(scaled, seen, ago, frequency),

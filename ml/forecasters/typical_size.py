@@ -5,15 +5,20 @@ other. Few demands tell little of that size, so it is drawn to what the items ha
 logarithms and by as much as their sizes are alike: the empirical Bayes estimate of normal means
 (Efron & Morris 1973, JASA 68). Items counted in metres beside items counted in pieces have little
 in common, and parts that are asked for by ones and twos much.
+
+Small counts are best told by their number, and stay as they are. Items that are asked for by many
+among them are counted in twos, threes or hundreds: each number of theirs is too rare for a model of
+the panel to tell it from other large ones, and it would expect what is large for the others.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ml.panel import Floats, Ints, Panel
 
 SMALL_COUNT = 20.0  # see `are_small_counts`
+STEPS = 10.0  # units that the mean size of an item's demand has at least, among small counts
 MOST_PULL = 20.0  # demands that the typical size is worth at most, where all items are alike
 TOGETHER = 256  # items that are looked at at once, to bound memory
 
@@ -24,10 +29,22 @@ class TypicalSize:
 
     log: Floats  # (T,) mean of the logs of the items' mean sizes; 0 before the first demand
     pull: Floats  # (T,) demands that it is worth where an item's own size is measured
+    counts: bool = False  # whether demand is counted, see :func:`are_small_counts`
 
     def at(self, period: int) -> "TypicalSize":
         """The same at one period, for items (N,)."""
-        return TypicalSize(self.log[period], self.pull[period])
+        return replace(self, log=self.log[period], pull=self.pull[period])
+
+    def find_units(self, sizes: Floats) -> Floats:
+        """What demand of items of these mean sizes is measured in: the size, or whole numbers."""
+        return np.maximum(np.floor(sizes / STEPS), 1.0) if self.counts else sizes
+
+    def divide(self, values: Floats, units: Floats) -> Floats:
+        """Demand in units; counts stay whole, and demand stays demand."""
+        scaled = values / units
+        if not self.counts:
+            return scaled
+        return np.where(scaled > 0, np.maximum(np.rint(scaled), 1.0), scaled)
 
     def draw(self, count: Ints, mean: Floats) -> Floats:
         """Mean sizes of items, drawn to the typical one, (N, T) or (N,).
@@ -55,13 +72,10 @@ def are_small_counts(panel: Panel) -> bool:
 
 
 def learn_typical(panel: Panel) -> TypicalSize | None:
-    """TypicalSize of a panel of demand, or ``None`` where values stay as they are.
-
-    That are small counts, and prices.
-    """
-    if not panel.is_demand or are_small_counts(panel):
+    """TypicalSize of a panel of demand; ``None`` of prices."""
+    if not panel.is_demand:
         return None
-    return measure_typical(panel.values)
+    return replace(measure_typical(panel.values), counts=are_small_counts(panel))
 
 
 def measure_typical(values: Floats) -> TypicalSize:

@@ -34,7 +34,7 @@ TOGETHER = 256  # items that are measured at once, to bound memory
 class WindowLevels:
     """What is known of N items at each of T periods, from that period and earlier ones."""
 
-    unit: Floats  # (N, T) level that a window which ends there is divided by; ones for counts
+    unit: Floats  # (N, T) level that a window which ends there is divided by
     own: Floats  # (N, T) seasonal index of the period itself as it was known then
     standing: Floats  # (N, T, S) features of the item as it then was
     index: Floats  # (N, T) mean ratio to the year around it of this part of the season
@@ -47,7 +47,12 @@ class WindowLevels:
     season: int  # periods
     year: int  # periods
     around: int  # periods to each side in `nearby`
-    counts: bool  # whether values stay as they are
+    typical: TypicalSize  # of the panel
+
+    @property
+    def counts(self) -> bool:
+        """Whether demand is counted, by ones unless the item is a large one."""
+        return self.typical.counts
 
     def indices(self, rows: Ints, origins: Ints, steps: Ints, *, of_sizes: bool = False) -> Floats:
         """Seasonal index of periods ``steps`` (n, K) after origins, as expected there, (n, K)."""
@@ -77,8 +82,8 @@ class WindowLevels:
         return np.where(known, np.clip(logs, -FURTHEST, FURTHEST), 0.0), known.astype(float)
 
 
-def measure_levels(panel: Panel, typical: TypicalSize | None) -> WindowLevels:
-    """WindowLevels of demand; ``typical`` is that of the panel, ``None`` for counts.
+def measure_levels(panel: Panel, typical: TypicalSize) -> WindowLevels:
+    """WindowLevels of demand; ``typical`` is that of the panel.
 
     Each item stands alone, so they are measured a few at a time: what is in between takes three
     times as much memory as what is found.
@@ -93,12 +98,12 @@ def measure_levels(panel: Panel, typical: TypicalSize | None) -> WindowLevels:
             found[name][some] = values
     return WindowLevels(
         **found, season=frequency.season_length, year=YEAR[frequency], around=AROUND[frequency],
-        counts=typical is None,
+        typical=typical,
     )  # fmt: skip
 
 
 def _measure_few(
-    demand: Floats, frequency: Frequency, typical: TypicalSize | None
+    demand: Floats, frequency: Frequency, typical: TypicalSize
 ) -> dict[str, npt.NDArray[Any]]:
     """Fields of WindowLevels of some items, from what is known of their demand (N, T)."""
     values, seen = np.nan_to_num(demand), (~np.isnan(demand)).astype(np.float64)
@@ -108,7 +113,7 @@ def _measure_few(
     size_trust = trust * np.clip(2 * busy - 1, 0.0, 1.0)
     own = _own_indices(index, size_trust, season)
     level = _level(values, seen * own, span)
-    unit = np.ones_like(values) if typical is None else _size_level(values, own, span, typical)
+    unit = typical.find_units(_size_level(values, own, span, typical))
     near = AROUND[frequency]
     return {
         "unit": unit,
@@ -193,11 +198,11 @@ def _standing(
     level: Floats,
     trust: Floats,
     spans: tuple[int, int],
-    typical: TypicalSize | None,
+    typical: TypicalSize,
 ) -> Floats:
     """Features (N, T, S) of deseasonalised demand ``calm``: size, growth, scatter, zeros, age.
 
-    And of sizes, how much of the item's unit is that of the panel.
+    And how much of the item's unit is that of the panel.
     """
     span, year = spans
     short = max(span // 4, 3)
@@ -211,7 +216,7 @@ def _standing(
     watched = np.cumsum(seen, axis=1)
     since = watched - np.maximum.accumulate(np.where(calm > 0, watched, 0.0), axis=1)
     features = [
-        np.log1p(level) if typical is None else np.log(level / np.exp(typical.log) + 0.01) / 2,
+        np.log(level / np.exp(typical.log) + 0.01) / 2,
         _log_ratio(recent, level),
         _log_ratio(level, _before(level, span)),
         _log_ratio(level, _before(level, year)),
@@ -222,9 +227,8 @@ def _standing(
         3 / np.maximum(age, 3),
         np.log1p(np.minimum(since, age)) / 4,
         trust,
+        typical.share(np.cumsum(calm > 0, axis=1)),
     ]
-    if typical is not None:
-        features.append(typical.share(np.cumsum(calm > 0, axis=1)))
     return np.stack(features, axis=2).astype(np.float32)
 
 

@@ -10,6 +10,7 @@ from ml.forecasters.lstm_adapter import LstmForecaster
 from ml.forecasters.lstm_memory import recall
 from ml.forecasters.lstm_network import open_network
 from ml.forecasters.lstm_training import Course, Lessons, learn
+from ml.forecasters.typical_size import learn_typical
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel, learnable_items
 
@@ -24,7 +25,8 @@ def make_panel(values) -> Panel:
 
 
 def lessons_of(values) -> Lessons:
-    table = windows.scale_panel(make_panel(values), HORIZON, None)
+    panel = make_panel(values)
+    table = windows.scale_panel(panel, HORIZON, learn_typical(panel))
     rows, origins = windows.learnable_origins(table, values.shape[1])
     steps = np.tile(np.arange(1, HORIZON + 1), (len(rows), 1))
     return Lessons(table, rows, origins, steps, HORIZON)

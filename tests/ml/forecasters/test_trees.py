@@ -14,7 +14,7 @@ from ml.forecasters.trees_adapter import TreesForecaster, _count_past, mix_own
 from ml.forecasters.trees_features import feature_rows, take_snapshot
 from ml.forecasters.trees_seasons import measure_seasons
 from ml.forecasters.trees_stages import Boosting, fit_stages
-from ml.forecasters.typical_size import measure_typical
+from ml.forecasters.typical_size import learn_typical, measure_typical
 from ml.frequency import Frequency, periods_after
 from ml.panel import Panel
 
@@ -75,7 +75,7 @@ def test_what_comes_after_an_origin_changes_nothing_that_is_known_at_it(make):
     rows, steps = np.repeat(np.arange(12), 6), np.tile(np.arange(1, 7), 12)
     known = []
     for one in (panel, replace(panel, values=later)):
-        typical = None if make is sparse_panel else measure_typical(one.values)
+        typical = replace(learn_typical(one), counts=make is sparse_panel)
         snapshot = take_snapshot(one, 35, typical)
         known.append((feature_rows(one, snapshot, rows, steps), snapshot.units(rows, steps)))
     for left, right in zip(*known, strict=True):
@@ -196,7 +196,7 @@ def test_an_own_past_is_mixed_in_by_its_share():
     # trees' chances of .5, .3 and .2 become .6 * .5 + .4 * .75 = .6, .18 and .12 + .1 = .22.
     panel = monthly(np.array([[0.0, 2.0, np.nan, 0.0, 0.0], [np.nan] * 5]))
     buckets = Buckets(np.array([0.0, 1.0]), np.zeros((3, 64)))
-    past = _count_past(buckets, take_snapshot(panel, 4, None), panel.frequency)
+    past = _count_past(buckets, take_snapshot(panel, 4, learn_typical(panel)), panel.frequency)
     odds = np.broadcast_to([0.5, 0.3, 0.2], (2, 1, 3))
     mixed = mix_own(odds, past, 0.4)
     np.testing.assert_allclose(mixed[0, 0], [0.6, 0.18, 0.22])

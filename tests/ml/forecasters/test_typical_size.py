@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from ml.forecasters import typical_size
-from ml.forecasters.typical_size import measure_typical
+from ml.forecasters.base import predict
+from ml.forecasters.lstm_adapter import LstmForecaster
+from ml.forecasters.trees_adapter import TreesForecaster
+from ml.forecasters.typical_size import TypicalSize, learn_typical, measure_typical
+from ml.frequency import Frequency, periods_after
+from ml.panel import Panel
 
 
 @pytest.mark.parametrize(("between", "pull"), [(2.0, 0.09), (0.6, 1.0), (0.2, 9.0)])
@@ -47,3 +52,32 @@ def test_a_size_is_drawn_in_logarithms_by_as_many_demands_as_the_typical_one_is_
     drawn = typical.draw(np.array([1, 0]), np.array([5.0, np.nan]))
     np.testing.assert_allclose(drawn, [5.58, 100], rtol=1e-3)
     np.testing.assert_allclose(typical.share(np.array([0, 1])), [1, 0.0368], rtol=1e-2)
+
+
+def test_small_counts_keep_their_number_and_large_items_are_counted_in_whole_units():
+    counts = TypicalSize(np.zeros(1), np.ones(1), counts=True)
+    sizes = np.array([0.5, 9.0, 19.9, 20.0, 57.0, 1234.0])
+    np.testing.assert_array_equal(counts.find_units(sizes), [1, 1, 1, 2, 5, 123])
+    demand = np.array([0.0, 1.0, 7.0, 8.0, 60.0, np.nan])
+    np.testing.assert_array_equal(counts.divide(demand, np.full(6, 5.0)), [0, 1, 1, 2, 12, np.nan])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(TreesForecaster(horizon=3), id="trees"),
+        pytest.param(LstmForecaster(horizon=3), id="lstm", marks=pytest.mark.slow),
+    ],
+)
+def test_an_item_asked_for_by_hundreds_among_small_counts_is_forecast_by_hundreds(model):
+    # Told apart by their number alone, each of the five comes out as about 300 from a network.
+    rates = np.append(np.full(150, 1.5), [50.0, 100.0, 200.0, 400.0, 800.0])
+    values = np.random.default_rng(3).poisson(rates[:, None], (155, 36)).astype(float)
+    items = tuple(f"I{row:03d}" for row in range(155))
+    periods = periods_after(np.datetime64("2018-12-01"), 36, Frequency.MONTHLY)
+    panel = Panel("demand", Frequency.MONTHLY, items, periods, values, (None,) * 155)
+    assert learn_typical(panel).counts
+    paths = predict(model.fit(panel), items, 3, seed=1, n_paths=500).paths
+    mean = paths.mean(axis=(1, 2))
+    np.testing.assert_allclose(mean[150:] / rates[150:], 1, atol=0.2)
+    assert mean[:150].mean() == pytest.approx(1.5, rel=0.15)
