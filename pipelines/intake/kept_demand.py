@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import date
-from functools import cache, partial
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from ml.contracts.demand import DemandParts
+from ml.contracts.demand import DemandParts, in_parts
 from ml.durable import sha256_of
+from ml.errors import DataError
 from ml.frequency import Frequency
 from ml.run.kept_reading import KeptReading, find_reading, keep_reading
 from ml.run.plan import code_version, fingerprint
@@ -36,7 +37,7 @@ def read_demand_again(path: Path, request: ReadingRequest, data_dir: Path) -> In
     name = name_demand(path, request)
     kept = find_reading(data_dir, KIND, name) if name else None
     if kept is not None:
-        return _intake_of(kept, name, _rows_of(path, request))
+        return _intake_of(kept, name, _rows_of(path, request, name))
     found = read_demand(path, request)
     if not name or not isinstance(found.rows, DemandParts) or name_demand(path, request) != name:
         return found  # a file that changed meanwhile
@@ -94,12 +95,17 @@ def _intake_of(kept: KeptReading, name: str, read: Callable[[], Iterator[pa.Tabl
     )
 
 
-def _rows_of(path: Path, request: ReadingRequest) -> Callable[[], Iterator[pa.Table]]:
-    """What reads the rows themselves: the files are read at the first call alone."""
-    read = cache(partial(read_demand, path, request))
+def _rows_of(path: Path, request: ReadingRequest, name: str) -> Callable[[], Iterator[pa.Table]]:
+    """What reads the rows themselves: the files are read at the first call alone.
 
-    def rows() -> Iterator[pa.Table]:
-        found = read().rows
-        yield from found.parts() if isinstance(found, DemandParts) else (found,)
+    It raises a DataError where they are no more those that all else was kept of.
+    """
 
-    return rows
+    @cache
+    def read() -> pa.Table | DemandParts:
+        found = read_demand(path, request).rows
+        if name_demand(path, request) != name:
+            raise DataError(f"{path.name}: changed while it was read. Run again.")
+        return found
+
+    return lambda: in_parts(read()).parts()

@@ -1,5 +1,6 @@
 """Demand that was read before is not read again, and nothing is told otherwise for that."""
 
+import shutil
 from dataclasses import fields, replace
 from datetime import date
 
@@ -9,7 +10,7 @@ import pytest
 from ml.contracts.demand import DEMAND
 from ml.errors import DataError
 from ml.run import kept_reading
-from ml.run.kept_reading import READ
+from ml.run.kept_reading import READ, prepare_demand
 from ml.run.request import RunRequest
 from ml.settings import Settings
 from pipelines.intake import kept_demand
@@ -118,6 +119,18 @@ def test_another_byte_day_wish_or_name_is_read_anew(files, request_, looks):
     assert looks == {"read_demand": 5, "demand_panel": 5}
     kinds = sorted((request_.settings.data_dir / READ).glob("*/*"))
     assert len(kinds) == 2  # the last of each kind
+
+
+def test_no_panel_is_kept_of_rows_that_changed_after_the_files_were_known_again(files, request_):
+    path, data_dir = files.files["demand"], request_.settings.data_dir
+    first = everything(find_inputs(files, request_), data_dir)
+    shutil.rmtree(data_dir / READ / "panel")
+    again, before = read_tables(files, data_dir), path.read_bytes()
+    path.write_bytes(before.replace(b"NA,2024-01-05,south,", b"NA,2024-01-05,south,1"))
+    with pytest.raises(DataError, match=r"demand\.csv: changed while it was read"):
+        prepare_demand(again.tables["demand"], request_)
+    path.write_bytes(before)
+    assert everything(find_inputs(files, request_), data_dir) == first
 
 
 @pytest.mark.parametrize("kind", ["demand", "panel"])
