@@ -86,7 +86,7 @@ class ModelStore:
         if made_by is not None and read_sealed(target / MADE_BY) != made_by:
             remove_all(target)
             write_sealed(target / MADE_BY, made_by)
-        there, parts = read_parts(target), read_parts(source)
+        there, parts = read_parts(target), read_parts(source, is_ours=False)
         for name in parts.keys() - there.keys():
             if only is None or name in only:
                 link_part(source / name, start_part(target / name))
@@ -256,8 +256,11 @@ def read_part(folder: Path) -> dict[str, Any] | None:
     return facts if whole else None
 
 
-def read_parts(folder: Path) -> Parts:
-    """All parts below a folder; those that are damaged or were not finished are removed."""
+def read_parts(folder: Path, *, is_ours: bool = True) -> Parts:
+    """All parts below a folder; those that are damaged or were not finished are removed.
+
+    They stay where another run may be writing them, whose folder it is.
+    """
     parts = {}
     for path, _, names in os.walk(folder):
         part = Path(path)
@@ -269,7 +272,8 @@ def read_parts(folder: Path) -> Parts:
             continue
         if DONE in names:
             say(f"'{part}' is damaged; it is made again")
-        remove_all(part)
+        if is_ours:
+            remove_all(part)
     return parts
 
 

@@ -247,12 +247,15 @@ def _keep_curves(
     path = part / f"{SERVICE_CURVES.name}.parquet"
     if read_part(part) is not None:
         return pq.read_table(path, schema=SERVICE_CURVES.schema)
-    left = [row for row, item in enumerate(known.items) if item not in task.curves]
+    # what another run kept it may have removed meanwhile
+    there = {
+        item: file for item, other in task.curves.items() if (file := other / path.name).exists()
+    }
+    left = [row for row, item in enumerate(known.items) if item not in there]
     paths, own = [known.paths[row] for row in left], [histories[row] for row in left]
     tables = [draw_service_curves(paths, own, task.policies, task.context)]
-    for other in dict.fromkeys(task.curves.values()):
-        chosen = pc.field("item_id").isin([i for i in known.items if task.curves.get(i) == other])
-        file = other / path.name
+    for file in dict.fromkeys(there.values()):
+        chosen = pc.field("item_id").isin([i for i in known.items if there.get(i) == file])
         tables.append(pq.read_table(file, schema=SERVICE_CURVES.schema, filters=chosen))
     table = pa.concat_tables(tables).sort_by([(key, "ascending") for key in SERVICE_CURVES.key])
     start_part(part)
@@ -264,13 +267,13 @@ def _keep_curves(
 
 def _find_curves(plan: PanelPlan, saved: SavedPaths) -> dict[str, Path]:
     """Parts with curves, by what these are made of: here, and where the run goes on from."""
-    folders = [_curves_folder(saved)]
+    folders = [own := _curves_folder(saved)]
     if plan.state is not None:
         folders.append(plan.search.folder(plan.state.dataset_id) / SERVICE_CURVES.name)
     return {
         made_of: folder / name
         for folder in reversed(folders)
-        for name, facts in read_parts(folder).items()
+        for name, facts in read_parts(folder, is_ours=folder == own).items()
         for made_of in facts.get("names", {}).values()
     }
 

@@ -82,7 +82,7 @@ def find_standing(plan: PanelPlan, saved: SavedPaths, names: Mapping[str, str]) 
         folders.append(plan.search.folder(plan.state.dataset_id) / PATHS / saved.folder.name)
     found: dict[str, Path] = {}
     for folder in folders:
-        for name, facts in sorted(read_parts(folder).items()):
+        for name, facts in sorted(read_parts(folder, is_ours=folder == saved.folder).items()):
             known = facts["names"]
             own = (item for item in known if names.get(item) == known[item])
             found = dict.fromkeys(own, folder / name) | found

@@ -12,11 +12,12 @@ from ml.contracts.forecasts import FORECASTS
 from ml.drivers.study import DriverFinding, Study
 from ml.ensemble.mixture import CombinedItem, FittedEnsemble
 from ml.panel_tables import Refusal
+from ml.run.fitted_state import FittedState
 from ml.run.forecast import ForecastModels, forecast_panel
 from ml.run.inputs import RunInputs
 from ml.run.model_store import DONE, ModelStore, finish_part, read_part, start_part
 from ml.run.plan import make_plans
-from ml.run.recommend import recommend_panel
+from ml.run.recommend import recommend_chunk, recommend_panel, recommend_tasks
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin, forecast_rows
 from ml.run.saved_paths import FILE, STUDY, find_paths, read_paths, save_paths, save_study
@@ -246,6 +247,29 @@ def test_only_those_curves_are_drawn_again_of_which_something_changed(tmp_path):
     taken, drawn = ([row for row in rows if row["item_id"] != planted] for rows in found)
     assert taken == drawn
     assert {row["reorder_point"] for row in found[0] if row["item_id"] == planted} == {-9.0}
+
+
+def test_curves_of_another_run_are_taken_while_it_works_and_drawn_where_it_removes_them(tmp_path):
+    first, job = Job(tmp_path / "a"), Job(tmp_path / "b")
+    for one in (first, job):
+        one.forecast()
+    curves, kept = first.recommend("service_curves"), first.kept_curves()
+    begun = start_part(min(kept).parents[1] / "begun") / "half.parquet"
+    begun.write_bytes(b"PAR1")
+    end = job.plan.panel.cutoff
+    state = FittedState("d-1", end, end, ("d-1",), (), (), 4, "", job.plan.study, end)
+    search = replace(job.plan.search, models_dir=tmp_path / "a")
+    job.plan = replace(job.plan, state=state, search=search)
+    tasks = [*recommend_tasks(
+        job.plan, job.find(), ACHIEVED, None, job.inputs, job.request, job.work
+    )]  # fmt: skip
+    assert {path for task in tasks for path in task.curves.values()} == {p.parent for p in kept}
+    assert begun.read_bytes() == b"PAR1"
+    shutil.rmtree(begun.parents[1])
+    for task in tasks:
+        recommend_chunk(task)
+    found = [pq.read_table(task.folder / "service_curves.parquet").to_pylist() for task in tasks]
+    assert [row for rows in found for row in rows] == curves
 
 
 def test_damaged_curves_are_made_again_as_they_were(tmp_path):
