@@ -248,7 +248,9 @@ def _share(work: Work, tasks: Iterator[Any], count: int, label: str) -> Iterator
 
 def _run_on_loky(work: Work, tasks: Iterable[Any], count: int, label: str) -> Iterator[Any]:
     global _has_workers  # noqa: PLW0603 - of this process
-    _has_workers = _has_workers or count > 1  # one alone is this process
+    if count > 1 and not _has_workers:  # one alone is this process
+        retire_workers()  # those of light tasks lack what joblib gives its own
+        _has_workers = True
     begin = parallel_config("loky", inner_max_num_threads=1, **_beginning())
     with begin, _naming_killed_workers(label):
         pool = Parallel(n_jobs=count, return_as="generator_unordered", pre_dispatch="2*n_jobs")

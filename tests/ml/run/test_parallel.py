@@ -112,6 +112,7 @@ def test_light_tasks_that_take_long_go_on_here_and_in_a_worker(monkeypatch):
     assert found[0] == (0, os.getpid())
     assert sorted(number for number, _ in found) == list(range(6))
     assert len({process for _, process in found} | {os.getpid()}) == 2
+    assert sorted(number for number, *_ in run(4)) == list(range(4))  # by workers of their own
 
 
 def test_arrow_does_without_pandas_until_somebody_asks_for_it():
