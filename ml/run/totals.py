@@ -26,6 +26,7 @@ from ml.seeds import generator
 
 TOTAL_PATHS = 1000  # kept of each item's
 ADDED = "totals.npz"
+PACKING = "zstd"
 NO_UNIT, NO_CURRENCY = "units", "money"
 
 
@@ -97,11 +98,17 @@ def add_up(paths: Paths, labels: Sequence[ItemLabels], seed: int) -> dict[Group,
 
 
 def save_totals(folder: Path, totals: Mapping[Group, Total]) -> None:
-    """Write what one chunk of items adds up to."""
+    """Write what one chunk of items adds up to.
+
+    Most of it is zero, and groups of the same items are the same, so it is packed: bare, it would
+    be the most of all that a chunk writes.
+    """
+    paths = np.stack([one.paths for one in totals.values()])
     with staged(folder / ADDED) as path:
         np.savez(
             path, groups=np.array(list(totals)), items=[one.items for one in totals.values()],
-            paths=np.stack([one.paths for one in totals.values()]), allow_pickle=False,
+            shape=paths.shape, packed=np.frombuffer(pa.compress(paths, PACKING), np.uint8),
+            allow_pickle=False,
         )  # fmt: skip
 
 
@@ -112,13 +119,20 @@ def read_totals(folders: Iterable[Path]) -> dict[Group, Total]:
         if not (folder / ADDED).exists():
             continue
         with np.load(folder / ADDED, allow_pickle=False) as stored:
-            rows = zip(stored["groups"], stored["items"], stored["paths"], strict=True)
+            rows = zip(stored["groups"], stored["items"], _unpack(stored), strict=True)
             for words, items, paths in rows:
                 group = Group(*(str(word) for word in words))
                 total = totals.setdefault(group, Total(np.zeros_like(paths), 0))
                 total.paths += paths
                 total.items += int(items)
     return totals
+
+
+def _unpack(stored: Mapping[str, np.ndarray]) -> Paths:
+    """Paths (groups, TOTAL_PATHS, H) of one chunk, every bit as they were added up."""
+    shape, size = stored["shape"], np.dtype(np.float32).itemsize
+    flat = pa.decompress(stored["packed"], int(shape.prod()) * size, PACKING)
+    return np.frombuffer(flat, np.float32).reshape(shape)
 
 
 def total_rows(

@@ -95,6 +95,32 @@ def test_chunks_add_up_to_the_same(paths, tmp_path):
         np.testing.assert_allclose(found[group].paths, total.paths, rtol=1e-6)
 
 
+def test_what_chunks_write_comes_back_to_the_bit_and_is_added_in_their_order(tmp_path):
+    rng, expected, folders = np.random.default_rng(7), {}, []
+    for chunk, (label, scale) in enumerate(zip(LABELS, (1.0, 0.7, 1e6, 1e-3), strict=True)):
+        drawn = (scale * rng.gamma(0.3, size=(1, 2000, STEPS))).astype(np.float32)
+        totals = add_up(drawn, [label], seed=0)
+        folders.append(tmp_path / str(chunk))
+        save_totals(folders[-1], totals)
+        for group, total in totals.items():
+            expected[group] = expected.get(group, np.float32(0)) + total.paths
+    found = read_totals(folders)
+    assert {group: total.paths.tobytes() for group, total in found.items()} == {
+        group: sums.tobytes() for group, sums in expected.items()
+    }
+
+
+def test_rare_demand_adds_up_to_a_small_file(tmp_path):
+    # Fourteen items of a family and a class, as a chunk of daily data has them: each asks on one
+    # day in twenty, so half of the sums are zero, and three groups are the same three times over.
+    asked = np.random.default_rng(8).poisson(0.05, (14, 2000, 30)).astype(np.float32)
+    labels = [ItemLabels(str(item), "lumpy", "cables", None, 3.5, "BRL") for item in range(14)]
+    totals = add_up(asked, labels, seed=0)
+    save_totals(tmp_path, totals)
+    bare = sum(total.paths.nbytes for total in totals.values())
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < bare / 8
+
+
 def test_rows_keep_the_contract_and_the_mean(paths):
     panel = monthly_panel(4, 24)
     totals = add_up(paths, LABELS, seed=0)
