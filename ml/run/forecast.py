@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.contracts.forecasts import FORECAST_MODELS, FORECASTS
-from ml.durable import link_new, staged, sync_folder
+from ml.durable import link_new, staged
 from ml.ensemble.calibration import spread_by_step, spread_of_sums
 from ml.ensemble.fitting import weights_for
 from ml.ensemble.mixture import ENSEMBLE, CombinedItem, FittedEnsemble, combine_item
@@ -257,7 +257,6 @@ def _write_paths(
         save_paths(task.paths, items, combined)
         for path in sorted(task.folder.iterdir()):
             link_new(path, task.paths / path.name)
-        sync_folder(task.paths)
     finish_part(
         task.paths,
         steps=dict(zip(items, task.protection, strict=True)),
@@ -284,7 +283,7 @@ def _write_rows(task: ForecastTask, combined: Sequence[CombinedItem]) -> None:
 
 
 def _write_table(folder: Path, dataset: str, table: pa.Table) -> None:
-    with staged(folder / f"{dataset}.parquet") as path:
+    with staged(folder / f"{dataset}.parquet", flush_name=False) as path:
         pq.write_table(table, path, compression="zstd")
 
 

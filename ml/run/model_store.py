@@ -239,7 +239,10 @@ def start_part(folder: Path) -> Path:
 
 
 def finish_part(folder: Path, **facts: Any) -> None:
-    """Vouch for every file of a part, each of which is on the disk already."""
+    """Vouch for every file of a part, whose content is on the disk already.
+
+    Their names get there with the one that vouches, at the latest.
+    """
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("*"))}
     write_sealed(folder / DONE, {**facts, "files": files})
 

@@ -231,7 +231,7 @@ def recommend_chunk(task: RecommendTask) -> Path:
             both = pa.concat_tables([tables[RECOMMENDATIONS], apart])
             tables[RECOMMENDATIONS] = both.sort_by([(k, "ascending") for k in RECOMMENDATIONS.key])
         for contract, table in tables.items():
-            with staged(task.folder / f"{contract.name}.parquet") as path:
+            with staged(task.folder / f"{contract.name}.parquet", flush_name=False) as path:
                 pq.write_table(table, path, compression="zstd")
     finish_part(task.folder)
     return curves
@@ -259,7 +259,7 @@ def _keep_curves(
         tables.append(pq.read_table(file, schema=SERVICE_CURVES.schema, filters=chosen))
     table = pa.concat_tables(tables).sort_by([(key, "ascending") for key in SERVICE_CURVES.key])
     start_part(part)
-    with staged(path) as beside:
+    with staged(path, flush_name=False) as beside:
         pq.write_table(table, beside, compression="zstd")
     finish_part(part, names=_name_curves(task.saved, task.policies, task.context, known.items))
     return table

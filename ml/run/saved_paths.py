@@ -121,7 +121,7 @@ def save_paths(folder: Path, items: Sequence[str], combined: Sequence[CombinedIt
         for item, one in zip(items, combined, strict=True)
         if one.paths is not None
     ]
-    with staged(folder / FILE) as path:
+    with staged(folder / FILE, flush_name=False) as path:
         pq.write_table(
             pa.Table.from_pylist(rows, SAVED), path, compression="zstd", use_dictionary=False,
             write_statistics=["item_id"],

@@ -104,7 +104,7 @@ def save_totals(folder: Path, totals: Mapping[Group, Total]) -> None:
     be the most of all that a chunk writes.
     """
     paths = np.stack([one.paths for one in totals.values()])
-    with staged(folder / ADDED) as path:
+    with staged(folder / ADDED, flush_name=False) as path:
         np.savez(
             path, groups=np.array(list(totals)), items=[one.items for one in totals.values()],
             shape=paths.shape, packed=np.frombuffer(pa.compress(paths, PACKING), np.uint8),

@@ -1,7 +1,9 @@
 """Paths come back bit for bit as the forecast rows were made of them, or are made again."""
 
+import os
 import shutil
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -324,3 +326,23 @@ def test_items_that_no_model_forecasts_stay_refused(saved):
     assert (set(found.parts), found.refusals) == (set(ITEMS[:2]), (refused,))
     assert read_paths(found, ITEMS[:2]).items == ITEMS[:1]
     assert found.select(ITEMS[:1]).refusals == ()
+
+
+def test_a_part_reaches_the_disk_with_its_seal_and_counts_for_nothing_without_a_name(
+    tmp_path, monkeypatch
+):
+    flushed, job = [], Job(tmp_path)
+    with monkeypatch.context() as system:
+        place = "/proc/self/fd/{}".format
+        system.setattr(os, "fsync", lambda file: flushed.append(Path(place(file)).readlink()))
+        chunks = job.forecast()
+    kept = job.find().parts[job.plan.forecast_chunks[0][0]]
+    for folder, contents in ((chunks[0].folder, 3), (kept, 1)):  # of which others are links
+        own = [path for path in flushed if folder in (path, path.parent)]
+        assert own[-1] == folder
+        assert own.count(folder) == 1
+        assert own[-2].name.endswith(DONE)  # after the content of whatever is written there
+        assert len(own) == contents + 2
+        assert read_part(folder) is not None
+        next(path for path in folder.iterdir() if path.name != DONE).unlink()
+        assert read_part(folder) is None
