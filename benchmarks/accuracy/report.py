@@ -16,7 +16,7 @@ from benchmarks.accuracy.prices import PriceTable
 from benchmarks.speed.report import format_table
 from ml.durable import write_file
 from ml.reporting.metrics import to_csv
-from ml.run.plan import code_version
+from ml.seeds import code_version
 
 NAME = "accuracy"
 DIGITS = 5

@@ -33,7 +33,7 @@ from ml.durable import staged
 from ml.panel import Floats
 from ml.reporting.metrics import ENSEMBLE
 from ml.run.parallel import ONE_THREAD
-from ml.run.plan import code_version
+from ml.seeds import code_version
 
 ANEW = "fitted anew"
 RUNS = 3  # of neighbouring nights: what their horizons share is in one of them for the most part

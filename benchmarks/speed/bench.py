@@ -23,7 +23,7 @@ from benchmarks.speed.peers import (
 )
 from benchmarks.speed.watch import require_proc, say
 from ml.errors import ConfigError
-from ml.run.plan import code_version
+from ml.seeds import code_version
 from ml.settings import settings
 
 LEAST_HORIZONS = 2  # of history that a peer's item has at the earliest origin

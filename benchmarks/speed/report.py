@@ -24,7 +24,7 @@ from benchmarks.speed.figures import (
 from benchmarks.speed.files import LAST
 from benchmarks.speed.job import ALL
 from ml.durable import write_file
-from ml.run.plan import code_version
+from ml.seeds import code_version
 
 NAME = "speed"
 LIBRARIES = ("prophet", "pmdarima", "keras", "tensorflow", "statsmodels", "numpy")

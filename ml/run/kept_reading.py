@@ -23,8 +23,9 @@ from ml.mapped import keep, let_go, map_array
 from ml.panel import Panel, in_portions
 from ml.panel_tables import Prepared, Refusal, demand_panel
 from ml.run.model_store import finish_part, read_parts, start_part
-from ml.run.plan import code_version, fingerprint
+from ml.run.plan import fingerprint
 from ml.run.request import RunRequest
+from ml.seeds import code_version
 from ml.stockouts import Shortages
 
 READ, PANEL = "read", "panel"

@@ -24,10 +24,11 @@ from ml.run.backtest import read_judged
 from ml.run.fitted_state import digest_items
 from ml.run.forecast import ForecastChunk
 from ml.run.model_store import ModelStore, finish_part, link_part, read_part, read_parts, start_part
-from ml.run.plan import PanelPlan, code_version, fingerprint
+from ml.run.plan import PanelPlan, fingerprint
 from ml.run.rows import RowOrigin, stamp
 from ml.run.simulate import simulate_stock
 from ml.run.totals import read_totals, total_rows
+from ml.seeds import code_version
 
 MEASURES = "measures"  # folder beside the models
 JUDGED = (METRICS, SIMULATION, PORTFOLIO_CURVES)

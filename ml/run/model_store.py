@@ -27,7 +27,8 @@ from ml.forecasters.registry import FAMILIES, LASTING, POOLED, TRAINED
 from ml.logs import logger
 from ml.run.fitted_state import FittedState, save_state
 from ml.run.model_sets import COMPANY
-from ml.run.plan import PanelPlan, code_version, fingerprint
+from ml.run.plan import PanelPlan, fingerprint
+from ml.seeds import code_version
 
 MADE_BY = "made_by.json"
 DONE = "done.json"

@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 from ml.durable import require_temporary_room
 from ml.errors import MachineError
 from ml.logs import logger
+from ml.seeds import code_version
 
 # Read by TensorFlow when it is first imported, in whichever process that happens.
 ONE_THREAD = {
@@ -79,7 +80,8 @@ def run_tasks(
     them itself, beside workers where they take long, unless workers are there already.
 
     Raises:
-        MachineError: A worker was killed, or there is no room for temporary files.
+        MachineError: A worker was killed, or began after the code was changed; or there is no room
+            for temporary files.
     """
     if total is None:
         tasks = list(tasks)
@@ -94,7 +96,7 @@ def run_tasks(
     results, spent, warned = [], defaultdict[str, float](float), Counter[str]()
     here = light and chosen is LOKY and not _has_workers
     begin = partial(_begin_here, total) if here else chosen.run
-    done = begin(partial(_work_pinned, work), tasks, count, label)
+    done = begin(partial(_work_pinned, work, code_version()), tasks, count, label)
     for result, cost in _show(done, total, label):
         if cost.worker != _name_process():
             worker_peaks[cost.worker] = max(cost.peak, worker_peaks.get(cost.worker, 0.0))
@@ -163,8 +165,14 @@ def peak_memory() -> tuple[float, ...]:
     return own, *worker_peaks.values()
 
 
-def _work_pinned(work: Work, task: Any) -> tuple[Any, _Cost]:
-    """The result, and what it cost."""
+def _work_pinned(work: Work, code: str, task: Any) -> tuple[Any, _Cost]:
+    """The result, and what it cost; ``code`` is the version that the command runs.
+
+    Raises:
+        MachineError: A worker that began later has imported another one.
+    """
+    if _is_worker:
+        _require_code(code)
     os.environ.update(ONE_THREAD)
     _spent.clear()
     with threadpool_limits(1), timed(ALL), warnings.catch_warnings(record=True) as said:
@@ -174,6 +182,19 @@ def _work_pinned(work: Work, task: Any) -> tuple[Any, _Cost]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     warned = frozenset(f"{one.category.__name__}: {one.message}" for one in said)
     return result, _Cost(_name_process(), peak, dict(_spent), warned)
+
+
+def _require_code(code: str) -> None:
+    """Refuse work whose result would pass for that of other code.
+
+    Raises:
+        MachineError: This process has begun since the code was changed.
+    """
+    if code_version() != code:
+        raise MachineError(
+            f"the code below ml/ was changed while this command ran: it is {code}, and a worker "
+            f"that began later {code_version()}. Run again: what was done before is kept."
+        )
 
 
 def _name_process() -> str:

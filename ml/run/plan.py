@@ -4,10 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +38,7 @@ from ml.run.model_sets import SetChoice
 from ml.run.parallel import run_tasks
 from ml.run.request import RunRequest
 from ml.run.tuned import Tuned, read_tuned
-from ml.seeds import number
+from ml.seeds import code_version, number
 
 if TYPE_CHECKING:  # which reads what was kept under names that are made here
     from ml.run.inputs import RunInputs
@@ -368,24 +365,6 @@ def _drivers_key(drivers: Mapping[str, Drivers]) -> str:
         digest.update(f"{day}|{known.groups}|{known.features}|{known.lag}".encode())
         digest.update(np.ascontiguousarray(history).tobytes())
     return digest.hexdigest()[:12]
-
-
-@cache
-def code_version() -> str:
-    """Version of the project, and eight digits of the code that computes.
-
-    The digits change with any edit below ``ml/``, so nothing made by other code passes for ours.
-    """
-    digest = hashlib.sha256()
-    package = Path(__file__).resolve().parent.parent
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode())
-        digest.update(path.read_bytes())
-    try:
-        release = version("previsor")
-    except PackageNotFoundError:
-        release = "0"
-    return f"{release}+{digest.hexdigest()[:8]}"
 
 
 def fingerprint(*parts: object) -> str:

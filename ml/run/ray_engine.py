@@ -23,8 +23,8 @@ from ml.durable import remove, write_file
 from ml.errors import ConfigError
 from ml.run.model_store import say
 from ml.run.parallel import Engine, Work, engine, killed_worker
-from ml.run.plan import code_version
 from ml.run.request import RunRequest
+from ml.seeds import code_version
 from ml.setting_groups import WorkerSettings
 
 RETRIES = 3  # of a task whose worker was lost

@@ -35,7 +35,7 @@ from ml.run.measure import begin_measures, measure_run
 from ml.run.model_store import ModelStore, adopt_state, keep_state, say
 from ml.run.order_together import budget_of, order_together
 from ml.run.parallel import stage
-from ml.run.plan import PanelPlan, code_version, fingerprint, make_plans
+from ml.run.plan import PanelPlan, fingerprint, make_plans
 from ml.run.portfolio import divide_portfolio
 from ml.run.price_exposure import expose_prices
 from ml.run.price_outlook import look_out
@@ -48,6 +48,7 @@ from ml.run.saved_paths import SavedPaths, find_paths
 from ml.run.standing import home_folders
 from ml.run.train import count_idle, find_needed, train_families, train_origins
 from ml.run.version_writer import MEASURED, write_version
+from ml.seeds import code_version
 from ml.simulation.study import read_achieved
 
 

@@ -14,10 +14,11 @@ from ml.forecasters.registry import FAMILIES
 from ml.panel_tables import Refusal
 from ml.run.forecast import ForecastChunk
 from ml.run.inputs import RunInputs
-from ml.run.plan import PanelPlan, code_version, fingerprint
+from ml.run.plan import PanelPlan, fingerprint
 from ml.run.request import RunRequest
 from ml.run.rows import RowOrigin
 from ml.run.saved_paths import SavedPaths
+from ml.seeds import code_version
 
 SUMMARISED = (
     "mape", "rmse", "accuracy", "wql", "cum_wql", "scaled_crps", "bias", "coverage_80_interval",

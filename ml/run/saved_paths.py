@@ -22,7 +22,8 @@ from ml.forecasters.base import Paths
 from ml.panel_tables import Refusal
 from ml.run.fitted_state import study_facts, study_of
 from ml.run.model_store import ModelStore, read_parts
-from ml.run.plan import PanelPlan, code_version, fingerprint
+from ml.run.plan import PanelPlan, fingerprint
+from ml.seeds import code_version
 
 PATHS = "paths"
 FILE = "paths.parquet"

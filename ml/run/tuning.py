@@ -25,10 +25,10 @@ from ml.reporting.comparison import Loss, compare, score_cells
 from ml.run.backtest import summarise_origin
 from ml.run.inputs import read_processed
 from ml.run.parallel import run_tasks
-from ml.run.plan import PanelPlan, code_version, make_plans
+from ml.run.plan import PanelPlan, make_plans
 from ml.run.request import RunRequest
 from ml.run.tuned import TuningResult, save_result
-from ml.seeds import number
+from ml.seeds import code_version, number
 
 OLDER = 2  # origins that candidates are scored at
 NEWER = (4, 3)  # that the best one is judged at; fewer cannot tell what all items share

@@ -48,10 +48,10 @@ from ml.page.version_tables import tables_of_staged
 from ml.panel import in_portions
 from ml.run.inputs import RunInputs
 from ml.run.keep_past import history_rows, list_past, renew_tables
-from ml.run.plan import code_version
 from ml.run.request import RunRequest
 from ml.run.run_output import RunOutput, describe_models, describe_state, name_forecasts
 from ml.run.said import count_followed
+from ml.seeds import code_version
 
 MODEL_VERSIONS = "model_versions"
 MEASURED = (METRICS, SIMULATION, PORTFOLIO_CURVES)  # on the backtest

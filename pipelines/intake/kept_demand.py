@@ -16,7 +16,8 @@ from ml.durable import sha256_of
 from ml.errors import DataError
 from ml.frequency import Frequency
 from ml.run.kept_reading import KeptReading, find_reading, keep_reading
-from ml.run.plan import code_version, fingerprint
+from ml.run.plan import fingerprint
+from ml.seeds import code_version
 from pipelines.intake.demand import read_demand
 from pipelines.intake.find_files import data_files
 from pipelines.intake.quarantine import to_arrow

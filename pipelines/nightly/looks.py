@@ -60,8 +60,9 @@ def describe(inputs: Any, request: Any) -> dict[str, Any]:
     :class:`ml.run.request.RunRequest`; both are imported where the command runs.
     """
     from ml.processed import SYNTHETIC
-    from ml.run.plan import code_version, panel_name
+    from ml.run.plan import panel_name
     from ml.run.tuned import read_tuned
+    from ml.seeds import code_version
 
     config, panels, tuned = request.settings, {}, {}
     for panel in inputs.panels:

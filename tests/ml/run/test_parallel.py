@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
+from ml.errors import MachineError
 from ml.logs import logging_to
 from ml.run import parallel
 from ml.run.parallel import retire_workers, run_tasks
@@ -113,6 +115,12 @@ def test_light_tasks_that_take_long_go_on_here_and_in_a_worker(monkeypatch):
     assert sorted(number for number, _ in found) == list(range(6))
     assert len({process for _, process in found} | {os.getpid()}) == 2
     assert sorted(number for number, *_ in run(4)) == list(range(4))  # by workers of their own
+
+
+def test_a_worker_that_began_after_the_code_was_changed_does_nothing():
+    work = partial(parallel._work_pinned, look_around, "1.0+0123abcd")
+    with pytest.raises(MachineError, match=r"changed while this command ran: it is 1\.0\+0123abcd"):
+        list(parallel.LOKY.run(work, range(2), 2, "looking around"))
 
 
 def test_arrow_does_without_pandas_until_somebody_asks_for_it():
