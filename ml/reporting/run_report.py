@@ -58,7 +58,7 @@ class RunReport:
 
 def write_reports(report: RunReport, folder: Path) -> list[Path]:
     """Leaderboard, drivers with a picture of them, and the gate's verdict."""
-    lines = leaderboard(report.metrics.to_pylist())
+    lines = leaderboard(_of_groups(report.metrics))
     titles = {one.name: one.title for one in report.panels}
     studies = {one.name: one.study for one in report.panels}
     discard_leftovers(folder)
@@ -67,6 +67,12 @@ def write_reports(report: RunReport, folder: Path) -> list[Path]:
         *write_gate(report, folder),
         *write_drivers(studies, titles, folder),
     ]
+
+
+def _of_groups(metrics: pa.Table) -> list[dict[str, Any]]:
+    """The METRICS rows that a leaderboard can be made of; those of single items are most."""
+    chosen = pc.field("item_id").is_null() & pc.field("horizon_step").is_null()
+    return metrics.filter(chosen & pc.field("value").is_valid()).to_pylist()
 
 
 def write_gate(report: RunReport, folder: Path) -> list[Path]:
@@ -157,7 +163,7 @@ def show_result(
                   caption_justify="left")  # fmt: skip
     for name in ("panel", "items", "steps", "as of", "fallbacks", "refusals", "skill"):
         table.add_column(name, justify="left" if name == "panel" else "right")
-    boards = {line["panel"]: line for line in leaderboard(report.metrics.to_pylist())
+    boards = {line["panel"]: line for line in leaderboard(_of_groups(report.metrics))
               if line["demand_class"] == "all" and line["model"] == ENSEMBLE
               and line["skill"] is not None}  # fmt: skip
     for one in report.panels:

@@ -72,15 +72,22 @@ class RunInputs:
     # which items can be told apart by location; `None` without stock or demand by location
     sites: SiteMatch | None = None
     suppliers: pa.Table | None = None  # SUPPLIERS table, or `None`
+    # names of contents that were asked for: a run asks again and again
+    _named: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def dataset_id(self) -> str:
         """Name of all that models learn from: the panels, and the outside rows known in time."""
-        return dataset_id(self.panels, self.outside_id())
+        if "dataset" not in self._named:
+            self._named["dataset"] = dataset_id(self.panels, self.outside_id())
+        return self._named["dataset"]
 
     def outside_id(self) -> str:
         """Name of the outside rows by their content; ``none`` where drivers take no part."""
-        if not self.drivers:
-            return "none"
+        if "outside" not in self._named:
+            self._named["outside"] = self._name_outside() if self.drivers else "none"
+        return self._named["outside"]
+
+    def _name_outside(self) -> str:
         digest = hashlib.sha256(self.region.encode())
         for name, table in sorted(self.outside.items()):
             digest.update(name.encode())

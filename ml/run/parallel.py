@@ -241,21 +241,28 @@ def _begin_here(
         spent += cost.spent[ALL]
         yield result, cost
         if count > 1 and spent >= TELLING and spent / done * (total - done) > WORTH_WORKERS:
-            yield from _share(work, left, count - 1, label)
+            yield from _share(work, left, total - done, count - 1, label)
 
 
-def _share(work: Work, tasks: Iterator[Any], count: int, label: str) -> Iterator[Any]:
-    """Run tasks in this process and in so many workers beside it, each with one in store."""
+def _share(work: Work, tasks: Iterator[Any], left: int, count: int, label: str) -> Iterator[Any]:
+    """Run the ``left`` tasks in this process and in so many workers, each with one in store.
+
+    The last one is done here, where there would be nothing to do while it lies in store.
+    """
     workers = get_reusable_executor(count, env=ONE_THREAD, **_beginning())
     begun = set[Any]()
 
     def begin(number: int) -> None:
+        nonlocal left
+        number = max(min(number, left - 1), 0)
+        left -= number
         begun.update(workers.submit(work, task) for task in islice(tasks, number))
 
     with _naming_killed_workers(label):
         try:
             begin(2 * count)
             for task in tasks:
+                left -= 1
                 yield work(task)
                 ended = {one for one in begun if one.done()}
                 begun -= ended

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ml.contracts.beside_orders import POLICY_GRID, SERVICE_CURVES, TRANSFERS
 from ml.contracts.changes import CHANGES
 from ml.contracts.recommendations import RECOMMENDATIONS
-from ml.durable import remove_all, staged
+from ml.durable import link_new, remove_all, staged
 from ml.evaluation.demand_class import demand_pattern
 from ml.forecasters.base import is_count
 from ml.inventory.item_case import OrderContext
@@ -62,6 +62,8 @@ class RecommendTask:
     folder: Path  # where the rows go
     locations: Locations | None = None  # of those that can be told apart; `None` = none can
     transfer_cost: float = 0.0  # of moving an item between two of them once [its currency]
+    # what the curves of each item are made of, see `_name_curves`
+    names: Mapping[str, str] = field(default_factory=dict)
     # of items whose curves an earlier run drew of the same, the part that holds them
     curves: Mapping[str, Path] = field(default_factory=dict)
 
@@ -153,6 +155,7 @@ def recommend_tasks(
             folder=_folder_of(plan, number, work),
             locations=places,
             transfer_cost=request.settings.transfer_cost,
+            names=names,
             curves={item: drawn[name] for item, name in names.items() if name in drawn},
         )
 
@@ -201,7 +204,7 @@ def recommend_chunk(task: RecommendTask) -> Path:
     Returns:
         Where the curves of its items are kept.
     """
-    curves = _curves_part(task)
+    curves = _curves_folder(task.saved) / fingerprint(task.names)
     if read_part(task.folder) is not None:
         return curves
     start_part(task.folder)
@@ -212,8 +215,7 @@ def recommend_chunk(task: RecommendTask) -> Path:
         tables = {
             RECOMMENDATIONS: recommend(
                 *about, task.stock, task.context, open_orders=task.open_orders
-            ),
-            SERVICE_CURVES: _keep_curves(task, curves, known, histories),
+            )
         }
         if not task.has_stock:
             tables[POLICY_GRID] = draw_policy_grid(*about, task.context)
@@ -233,20 +235,22 @@ def recommend_chunk(task: RecommendTask) -> Path:
         for contract, table in tables.items():
             with staged(task.folder / f"{contract.name}.parquet", flush_name=False) as path:
                 pq.write_table(table, path, compression="zstd")
+        kept = _keep_curves(task, curves, known, histories)
+        link_new(kept, task.folder / kept.name)
     finish_part(task.folder)
     return curves
 
 
 def _keep_curves(
     task: RecommendTask, part: Path, known: ItemPathSet, histories: Sequence[DemandSummary]
-) -> pa.Table:
-    """Rows of SERVICE_CURVES; those that were made of the very same before are taken from there.
+) -> Path:
+    """A file of SERVICE_CURVES; rows that were made of the very same before are taken from there.
 
     Stock has no part in them, and they are more than half of the work.
     """
     path = part / f"{SERVICE_CURVES.name}.parquet"
     if read_part(part) is not None:
-        return pq.read_table(path, schema=SERVICE_CURVES.schema)
+        return path
     # what another run kept it may have removed meanwhile
     there = {
         item: file for item, other in task.curves.items() if (file := other / path.name).exists()
@@ -261,8 +265,8 @@ def _keep_curves(
     start_part(part)
     with staged(path, flush_name=False) as beside:
         pq.write_table(table, beside, compression="zstd")
-    finish_part(part, names=_name_curves(task.saved, task.policies, task.context, known.items))
-    return table
+    finish_part(part, names={item: task.names[item] for item in known.items})
+    return path
 
 
 def _find_curves(plan: PanelPlan, saved: SavedPaths) -> dict[str, Path]:
@@ -280,12 +284,6 @@ def _find_curves(plan: PanelPlan, saved: SavedPaths) -> dict[str, Path]:
 
 def _curves_folder(saved: SavedPaths) -> Path:
     return saved.folder.parent.with_name(SERVICE_CURVES.name)
-
-
-def _curves_part(task: RecommendTask) -> Path:
-    """Where the curves of a task's items are kept."""
-    names = _name_curves(task.saved, task.policies, task.context, task.panel.items)
-    return _curves_folder(task.saved) / fingerprint(names)
 
 
 def _name_curves(

@@ -77,11 +77,11 @@ def run_batch(inputs: RunInputs, request: RunRequest) -> tuple[CommitRecord, Run
     with hold(request.results), hold(store.root), engine_of(request, request.results, store.root):
         versions.discard_stale_staging(request.results)
         spared = _spare_forecasts(inputs, request, store.dataset_id)
-        reuse = None if spared is None else _version_to_reuse(spared, store.dataset_id)
-        found = None if spared is None else _find_forecasts(inputs, spared, store)
-        if spared is not None and found is not None and not request.only_recommendations:
+        reuse = None if spared is None else _version_to_reuse(request, store.dataset_id)
+        found = None if spared is None else _find_forecasts(spared, store)
+        if found is not None and not request.only_recommendations:
             say(f"nothing is new but the stock: the forecasts of {reuse} stand (--refit: all anew)")
-            request = spared
+            request = replace(request, only_recommendations=True)
         elif not request.only_recommendations:
             reuse = None
         forecasts = found or _make_forecasts(inputs, request, store, inputs_hash)
@@ -129,13 +129,15 @@ def generate_forecasts(request: RunRequest) -> CommitRecord:
         return run_batch(read_processed(request), request)[0]
 
 
-def _spare_forecasts(inputs: RunInputs, request: RunRequest, dataset_id: str) -> RunRequest | None:
-    """The request for recommendations alone; ``None`` where forecasts are to be made.
+def _spare_forecasts(
+    inputs: RunInputs, request: RunRequest, dataset_id: str
+) -> tuple[PanelPlan, ...] | None:
+    """Plans for recommendations alone; ``None`` where forecasts are to be made.
 
     They are not where that is asked for, and where the newest version has the very same ones.
     """
     if request.only_recommendations:
-        return request
+        return make_plans(inputs, request, study=False)
     record = versions.newest_version_with(request.results, FORECASTS.name)
     asked = request.only_forecasts or request.all_models or request.refit or request.refit_panels
     if asked or not request.train or request.items is not None or record is None:
@@ -145,9 +147,8 @@ def _spare_forecasts(inputs: RunInputs, request: RunRequest, dataset_id: str) ->
         return None
     plans = make_plans(inputs, request, study=False)
     origin = _origin_of(plans, inputs, request, dataset_id)
-    if run.get("forecasts") != name_forecasts(plans, inputs, request, origin):
-        return None
-    return replace(request, only_recommendations=True)
+    same = run.get("forecasts") == name_forecasts(plans, inputs, request, origin)
+    return plans if same else None
 
 
 def _version_to_reuse(request: RunRequest, dataset_id: str) -> str:
@@ -168,10 +169,10 @@ def _version_to_reuse(request: RunRequest, dataset_id: str) -> str:
     return record.version_id
 
 
-def _find_forecasts(inputs: RunInputs, request: RunRequest, store: ModelStore) -> _Forecasts | None:
+def _find_forecasts(planned: Sequence[PanelPlan], store: ModelStore) -> _Forecasts | None:
     """The paths that an earlier run left, if all are there; ``None`` with a line if not."""
     plans, ensembles, saved = [], {}, {}
-    for plan in make_plans(inputs, request, study=False):
+    for plan in planned:
         ensembles[plan.name] = read_ensemble(store.folder(plan.name, ENSEMBLE))
         found = saved[plan.name] = find_paths(plan, store, ensembles[plan.name])
         lacking = [item for item in plan.wanted if item not in found.parts]

@@ -1,6 +1,7 @@
 """Who teaches at which cutoff, and whom the backtest tries: the sold and the unsold alike."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,3 +140,14 @@ def test_what_a_dead_run_left_of_a_finished_backtest_is_removed_and_not_read(tmp
     assert read_backtests(folder)[0].items == before
     fit_ensembles([plan], store, 1)
     assert not begun.exists()
+
+
+def test_a_copy_with_other_inputs_is_named_by_what_it_holds(values):
+    panel = plan_of(values).panel
+    inputs = RunInputs(panels=(panel,), source={}, drivers=True)
+    names = inputs.outside_id(), inputs.dataset_id()
+    assert names == (inputs.outside_id(), inputs.dataset_id())
+    other = replace(inputs, region="Recife, PE")
+    assert not {other.outside_id(), other.dataset_id()} & set(names)
+    again = replace(other, region=inputs.region)
+    assert (again.outside_id(), again.dataset_id()) == names
